@@ -1,0 +1,74 @@
+"""Fixed-point words and the one rounding rule of the chip."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from golden.errors import UserError
+
+__all__ = ["FIXED", "SCORE", "FixedPoint", "bit_length", "round_shift"]
+
+
+def round_shift(x: Tensor, shift: Tensor | int) -> Tensor:
+    """x * 2^-shift rounded half up, on int64; a negative shift is an exact left shift (the caller bounds it)."""
+    shift = torch.as_tensor(shift, dtype=torch.int64, device=x.device)
+    right = shift.clamp(min=0, max=62)
+    half = torch.where(right > 0, torch.ones_like(right) << (right - 1).clamp(min=0), 0)
+    return torch.where(shift > 0, (x + half) >> right, x << (-shift).clamp(min=0))
+
+
+def bit_length(x: Tensor) -> Tensor:
+    """Bits of the non-negative int64 `x` below 2^53, 0 for 0 (as `int.bit_length`)."""
+    return torch.frexp(x.double()).exponent.to(torch.int64)
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """A signed, saturating fixed-point word: value = x * 2^-frac.
+
+    Parameters
+    ----------
+    width: bits, sign included, 8 to 32.
+    frac: fraction bits, below `width`.
+
+    Raises
+    ------
+    UserError: a width or fraction outside those ranges.
+    """
+
+    width: int
+    frac: int
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.width <= 32 or not 0 <= self.frac < self.width:
+            raise UserError(
+                f"fixed-point word of {self.width} bits with {self.frac} fraction bits is not supported: "
+                "choose a width of 8 to 32 bits and a fraction below it"
+            )
+
+    @property
+    def max(self) -> int:
+        return (1 << (self.width - 1)) - 1
+
+    @property
+    def min(self) -> int:
+        return -(1 << (self.width - 1))
+
+    def saturate(self, x: Tensor) -> Tensor:
+        return x.clamp(self.min, self.max)
+
+    def round(self, x: Tensor, shift: Tensor | int) -> Tensor:
+        """saturate(round_shift(x, shift)) for |x| < 2^60 and any shift: no intermediate overflow."""
+        shift = torch.as_tensor(shift, dtype=torch.int64, device=x.device)
+        right = round_shift(x, shift.clamp(min=0, max=62))
+        bounded = x.clamp(-(1 << self.width), 1 << self.width)
+        left = bounded << (-shift).clamp(min=0, max=self.width)
+        return self.saturate(torch.where(shift > 0, right, left))
+
+
+FIXED = FixedPoint(width=28, frac=16)
+"""Residual stream, array outputs and every other wide vector."""
+
+SCORE = FixedPoint(width=24, frac=12)
+"""Attention scores: logits to base 2."""

@@ -1,0 +1,30 @@
+"""Fixed-point vector to int8 activation packet with one power-of-two scale."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from golden.units.fixed import FIXED, FixedPoint, bit_length, round_shift
+
+__all__ = ["Quantize"]
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """q = clip(round_shift(x, scale), -127, 127), scale = max(0, bitlen(max |x|) - 7), over the last axis."""
+
+    word: FixedPoint = FIXED
+    width: int = 8
+
+    @property
+    def limit(self) -> int:
+        return (1 << (self.width - 1)) - 1
+
+    @property
+    def scale_width(self) -> int:
+        return (self.word.width - self.width + 1).bit_length()
+
+    def compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """int64 [..., n] to (q int64 [..., n], scale int64 [..., 1])."""
+        scale = (bit_length(x.abs().amax(-1, keepdim=True)) - (self.width - 1)).clamp(min=0)
+        return round_shift(x, scale).clamp(-self.limit, self.limit), scale

@@ -1,0 +1,56 @@
+"""RMSNorm without gain, fixed-point to fixed-point."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from golden.units.fixed import FIXED, FixedPoint, bit_length, round_shift
+from golden.units.table import Rsqrt
+
+__all__ = ["RMSNorm"]
+
+
+@dataclass(frozen=True)
+class RMSNorm:
+    """y = x / sqrt(mean(x^2) + eps) over the last axis.
+
+    Parameters
+    ----------
+    count: elements of a vector.
+    eps: as in `rms_norm_eps`.
+
+    The vector is first brought to 16 bits (one shift for all), so that squares sum exactly.
+    """
+
+    count: int
+    eps: float
+    word: FixedPoint = FIXED
+    mantissa_width: int = 16
+    rsqrt: Rsqrt = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rsqrt", Rsqrt(self.count))
+
+    @property
+    def eps_sum(self) -> int:
+        """eps * count in the unit of the sum of squares."""
+        return round(self.eps * self.count * 2 ** (2 * self.word.frac))
+
+    @property
+    def left(self) -> int:
+        """Constant left shift before the result's right shift by `half`."""
+        return self.rsqrt.exponent + self.word.frac - 14
+
+    def shift(self, x: Tensor) -> Tensor:
+        """Right shift that brings a vector to `mantissa_width` bits; int64 [..., 1]."""
+        top = bit_length(x.abs().amax(-1, keepdim=True))
+        return (top - (self.mantissa_width - 1)).clamp(min=0)
+
+    def compute(self, x: Tensor) -> Tensor:
+        """int64 [..., count] to int64 [..., count]."""
+        shift = self.shift(x)
+        limit = (1 << (self.mantissa_width - 1)) - 1
+        mantissa = round_shift(x, shift).clamp(-limit, limit)
+        total = (mantissa.square().sum(-1, keepdim=True) + (self.eps_sum >> (2 * shift))).clamp(min=1)
+        r, half = self.rsqrt.compute(total)
+        return self.word.round(mantissa * r, half - self.left)

@@ -1,0 +1,52 @@
+"""Head gain and rotary position embedding, rotate-half convention."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from golden.units.fixed import FIXED, FixedPoint
+
+__all__ = ["Rope"]
+
+
+@dataclass(frozen=True)
+class Rope:
+    """x * gain, then rotation of the pairs (i, i + head_dim/2) by position * theta^(-2i/head_dim).
+
+    Gains have 20 bits with 14 fraction bits (saturating at +-32); cosines and sines 16 bits with 14. Each of
+    the two steps is rounded and saturated to `word`.
+    """
+
+    head_dim: int
+    theta: float
+    word: FixedPoint = FIXED
+    frac: int = 14
+    gain_width: int = 20
+
+    def gains(self, gain: Tensor) -> Tensor:
+        """float [head_dim] to the int64 constants of the hardware."""
+        limit = (1 << (self.gain_width - 1)) - 1
+        return torch.floor(gain.double() * 2**self.frac + 0.5).clamp(-limit, limit).to(torch.int64)
+
+    def angles(self, positions: int) -> tuple[Tensor, Tensor]:
+        """(cos, sin) as int64 [positions, head_dim/2]."""
+        rows = [
+            [p * self.theta ** (-2 * i / self.head_dim) for i in range(self.head_dim // 2)] for p in range(positions)
+        ]
+        one = 1 << self.frac
+        cos = [[round(math.cos(a) * one) for a in row] for row in rows]
+        sin = [[round(math.sin(a) * one) for a in row] for row in rows]
+        return torch.tensor(cos, dtype=torch.int64), torch.tensor(sin, dtype=torch.int64)
+
+    def compute(self, x: Tensor, gains: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """x int64 [..., head_dim], gains int64 [head_dim], cos and sin int64 [..., head_dim/2]."""
+        first, second = self.word.round(x * gains, self.frac).chunk(2, dim=-1)
+        return torch.cat(
+            [
+                self.word.round(first * cos - second * sin, self.frac),
+                self.word.round(second * cos + first * sin, self.frac),
+            ],
+            dim=-1,
+        )

@@ -1,0 +1,22 @@
+"""silu(gate) * up."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from golden.units.fixed import FIXED, FixedPoint, round_shift
+from golden.units.table import Sigmoid
+
+__all__ = ["SwiGLU"]
+
+
+@dataclass(frozen=True)
+class SwiGLU:
+    """y = sat(round(round(g * sigmoid(g)) * u)), elementwise on fixed-point words."""
+
+    word: FixedPoint = FIXED
+    sigmoid: Sigmoid = field(default=Sigmoid(), repr=False)
+
+    def compute(self, gate: Tensor, up: Tensor) -> Tensor:
+        silu = round_shift(gate * self.sigmoid.compute(gate), self.sigmoid.frac)
+        return self.word.round(silu * up, self.word.frac)

@@ -1,0 +1,140 @@
+"""Functions as tables with linear interpolation, and the normalisations in front of them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from golden.units.fixed import bit_length, round_shift
+
+__all__ = ["LOG2E", "LOG2E_FRAC", "Exp2", "Reciprocal", "Rsqrt", "Sigmoid", "Table"]
+
+LOG2E_FRAC = 14
+LOG2E = round(math.log2(math.e) * 2**LOG2E_FRAC)
+
+
+@dataclass(frozen=True)
+class Table:
+    """y = base[i] + round_shift(delta[i] * f, fraction_bits) with x = i * 2^fraction_bits + f.
+
+    Parameters
+    ----------
+    function: maps the segment number (0 to 2^index_bits, as float) to the value at its start.
+    index_bits, fraction_bits: bits of `i` and of `f`.
+    """
+
+    function: Callable[[float], float] = field(repr=False)
+    index_bits: int
+    fraction_bits: int
+    points: tuple[int, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        points = tuple(round(self.function(float(i))) for i in range((1 << self.index_bits) + 1))
+        object.__setattr__(self, "points", points)
+
+    @property
+    def base(self) -> tuple[int, ...]:
+        return self.points[:-1]
+
+    @property
+    def delta(self) -> tuple[int, ...]:
+        return tuple(b - a for a, b in zip(self.points, self.points[1:], strict=False))
+
+    def compute(self, x: Tensor) -> Tensor:
+        index = x >> self.fraction_bits
+        fraction = x & ((1 << self.fraction_bits) - 1)
+        base = torch.tensor(self.base, dtype=torch.int64, device=x.device)[index]
+        delta = torch.tensor(self.delta, dtype=torch.int64, device=x.device)[index]
+        return base + round_shift(delta * fraction, self.fraction_bits)
+
+
+@dataclass(frozen=True)
+class Exp2:
+    """2^-d with 16 fraction bits (0 to 65536), for d >= 0 with 12 fraction bits; 0 from d = 18 on.
+
+    Error against float: below 2 * 2^-16, tested over every fraction.
+    """
+
+    frac: int = 12
+    out_frac: int = 16
+    table: Table = field(
+        default=Table(lambda i: 2.0**16 * 2.0 ** (-i / 64), index_bits=6, fraction_bits=6), init=False, repr=False
+    )
+
+    @property
+    def zero_from(self) -> int:
+        """Integer part of d from which the result is 0."""
+        return self.out_frac + 2
+
+    def compute(self, d: Tensor) -> Tensor:
+        whole = (d >> self.frac).clamp(max=self.zero_from)
+        return round_shift(self.table.compute(d & ((1 << self.frac) - 1)), whole)
+
+
+@dataclass(frozen=True)
+class Rsqrt:
+    """sqrt(count) / sqrt(x) for integers x >= 1, as r * 2^(exponent - 14 - half).
+
+    `half` = ceil(bitlen(x) / 2), mantissa = x * 2^(16 - 2 half) (floor) in [2^14, 2^16),
+    r = sqrt(count) * 2^-exponent * 2^14 / sqrt(mantissa * 2^-16), at most 2^15. Relative error below 2^-11.
+    """
+
+    count: int
+    table: Table = field(init=False, repr=False)
+
+    @property
+    def exponent(self) -> int:
+        """Smallest e with sqrt(count) <= 2^e."""
+        return math.ceil(math.log2(self.count) / 2)
+
+    def __post_init__(self) -> None:
+        scale = math.sqrt(self.count) * 2.0 ** (14 - self.exponent)
+        table = Table(lambda i: scale / math.sqrt(max(i, 32.0) / 128), index_bits=7, fraction_bits=9)
+        object.__setattr__(self, "table", table)
+
+    def compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(r, half), both int64 of x's shape."""
+        half = (bit_length(x) + 1) >> 1
+        shift = 2 * half - 16
+        mantissa = torch.where(shift > 0, x >> shift.clamp(min=0), x << (-shift).clamp(min=0))
+        return self.table.compute(mantissa), half
+
+
+@dataclass(frozen=True)
+class Reciprocal:
+    """1 / x for integers x >= 2^15, as r * 2^(-15 - bitlen(x)), r in [2^15, 2^16]; relative error below 2^-13."""
+
+    table: Table = field(
+        default=Table(lambda i: 2.0**22 / (64 + i), index_bits=6, fraction_bits=9), init=False, repr=False
+    )
+
+    def compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(r, bitlen(x)), both int64 of x's shape."""
+        bits = bit_length(x)
+        mantissa = x >> (bits - 16)
+        return self.table.compute(mantissa - (1 << 15)), bits
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """1 / (1 + e^-g) with 16 fraction bits, g in fixed-point with 16; exactly 0 or 1 from |g| = 8 on.
+
+    Error against float below 3.5e-4 (the cut at 8), below 6e-5 inside.
+    """
+
+    frac: int = 16
+    limit: int = 8
+    table: Table = field(
+        default=Table(lambda i: 2.0**16 / (1 + math.exp(-i / 16)), index_bits=7, fraction_bits=12),
+        init=False,
+        repr=False,
+    )
+
+    def compute(self, g: Tensor) -> Tensor:
+        magnitude = g.abs()
+        inside = magnitude < (self.limit << self.frac)
+        top = (self.limit << self.frac) - 1
+        positive = torch.where(inside, self.table.compute(magnitude.clamp(max=top)), 1 << 16)
+        return torch.where(g < 0, (1 << 16) - positive, positive)
