@@ -1,5 +1,6 @@
 """The integer model: composed like the chip, bit for bit, with named probe points."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,9 +119,7 @@ class LayerEngine:
         """Fixed-point [batch, positions, hidden] to the residual after attention, same shape."""
         packet = QUANTIZE.compute(self.units.norm.compute(x))
         probe(self.prefix + "input_norm", packet[0])
-        q, k, v = (
-            m(packet).unflatten(-1, (self.heads, -1)).transpose(1, 2) for m in (self.q, self.k, self.v)
-        )
+        q, k, v = (m(packet).unflatten(-1, (self.heads, -1)).transpose(1, 2) for m in (self.q, self.k, self.v))
         q = QUANTIZE.compute(self.units.rope.compute(self.units.head_norm.compute(q), self.q_gain, *angles))
         k = QUANTIZE.compute(self.units.rope.compute(self.units.head_norm.compute(k), self.k_gain, *angles))
         v = QUANTIZE.compute(v)
@@ -219,4 +218,4 @@ class IntegerModel:
     @staticmethod
     def spread_limit(threshold: float) -> int:
         """What a spread must stay below for a probability above `threshold` (register SPREAD_LIMIT of the chip)."""
-        return round(65536 / threshold)
+        return math.ceil(65536 / threshold)

@@ -1,0 +1,115 @@
+"""Streams of vectors: a packet is one vector, a beat is `lanes` of its elements."""
+
+from amaranth.hdl import Module, Shape, ShapeLike, Signal, signed, unsigned
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain"]
+
+SCALE_WIDTH = 5
+
+
+def beat(width: int, lanes: int) -> data.StructLayout:
+    """Payload of a vector stream.
+
+    `data`: `lanes` signed elements of `width` bits, element order within the packet; `scale`: the packet's
+    scale, the same on each of its beats (0 for fixed-point vectors); `last`: high on the packet's last beat.
+    """
+    return data.StructLayout(
+        {"data": data.ArrayLayout(signed(width), lanes), "scale": unsigned(SCALE_WIDTH), "last": unsigned(1)}
+    )
+
+
+class Stage(wiring.Component):
+    """One registered pipeline stage: a combinational function between two streams.
+
+    A subclass gives `transform`. Latency 1 cycle, throughput 1 beat a cycle.
+
+    Attributes
+    ----------
+    i: stream of `i_shape`, in.
+    o: stream of `o_shape`, out.
+    """
+
+    def __init__(self, i_shape: ShapeLike, o_shape: ShapeLike) -> None:
+        super().__init__({"i": In(stream.Signature(i_shape)), "o": Out(stream.Signature(o_shape))})
+
+    def transform(self, m: Module, x, y) -> None:
+        """Drive every field of `y` (comb) from `x`."""
+        raise NotImplementedError
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        result = Signal(self.o.payload.shape())
+        self.transform(m, self.i.payload, result)
+        m.d.comb += self.i.ready.eq(self.o.ready | ~self.o.valid)
+        with m.If(self.i.ready):
+            m.d.sync += self.o.valid.eq(self.i.valid)
+        with m.If(self.i.ready & self.i.valid):
+            m.d.sync += self.o.payload.eq(result)
+        return m
+
+
+class PacketDelay(wiring.Component):
+    """Holds each packet back until a statistic of all of it is known, then gives every beat with that statistic.
+
+    A subclass gives `fold`. Latency: a packet's beats plus 3 cycles; throughput 1 beat a cycle as long as `depth`
+    is at least two packets. Any packet length up to `depth`.
+
+    Parameters
+    ----------
+    shape: payload, a struct with a field `last`.
+    statistic: shape of the statistic.
+    depth: beats of storage; at least the longest packet.
+
+    Attributes
+    ----------
+    i: stream of `shape`, in.
+    o: stream of {`beat`: `shape`, `stat`: `statistic`}, out.
+    """
+
+    def __init__(self, shape: data.StructLayout, statistic: ShapeLike, depth: int) -> None:
+        if depth < 1:
+            raise ValueError(f"depth must be at least 1, not {depth}")
+        self.depth = depth
+        o_shape = data.StructLayout({"beat": shape, "stat": statistic})
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(o_shape))})
+
+    def fold(self, m: Module, stat, first, x, y) -> None:
+        """Drive `y`, the statistic after beat `x`, from `stat` before it; `first` marks a packet's first beat."""
+        raise NotImplementedError
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        shape, statistic = self.i.payload.shape(), self.o.payload.stat.shape()
+        m.submodules.beats = beats = fifo.SyncFIFOBuffered(width=shape.size, depth=max(2, self.depth))
+        m.submodules.stats = stats = fifo.SyncFIFOBuffered(width=Shape.cast(statistic).width, depth=4)
+        stat, result, first = Signal(statistic), Signal(statistic), Signal(init=1)
+        self.fold(m, stat, first, self.i.payload, result)
+
+        take = self.i.valid & self.i.ready
+        m.d.comb += [
+            self.i.ready.eq(beats.w_rdy & stats.w_rdy),
+            beats.w_data.eq(self.i.payload),
+            beats.w_en.eq(take),
+            stats.w_data.eq(result),
+            stats.w_en.eq(take & self.i.payload.last),
+        ]
+        with m.If(take):
+            m.d.sync += [stat.eq(result), first.eq(self.i.payload.last)]
+
+        give = self.o.valid & self.o.ready
+        m.d.comb += [
+            self.o.valid.eq(beats.r_rdy & stats.r_rdy),
+            self.o.payload.beat.eq(beats.r_data),
+            self.o.payload.stat.eq(stats.r_data),
+            beats.r_en.eq(give),
+            stats.r_en.eq(give & self.o.payload.beat.last),
+        ]
+        return m
+
+
+def chain(m: Module, *parts) -> None:
+    """Connect streams in order: each part is a component with `i` and `o`, or a bare stream at either end."""
+    for source, sink in zip(parts, parts[1:], strict=False):
+        wiring.connect(m, getattr(source, "o", source), getattr(sink, "i", sink))
