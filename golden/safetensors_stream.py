@@ -1,0 +1,175 @@
+"""Safetensors files in a stream: reading maps one tensor at a time, writing needs no tensor whole.
+
+The `safetensors` library maps a whole file and so counts it all as resident once it has been read; mapping a tensor
+gives its pages back with the tensor. The layout is https://github.com/huggingface/safetensors#format:
+8 bytes little-endian header length, a JSON header, the data.
+"""
+
+import json
+import math
+import mmap
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from golden.errors import UserError
+
+__all__ = ["SafetensorsReader", "SafetensorsWriter", "TensorEntry"]
+
+DTYPES: dict[str, torch.dtype] = {
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "U8": torch.uint8,
+}
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
+LONGEST_HEADER = 100_000_000
+ALIGNMENT = 8
+DAMAGED = "copy or download the file again"
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """Where a tensor lies: `begin` and `end` are byte offsets into the file. `dtype` as the header spells it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+class SafetensorsReader:
+    """The tensors of one file. Making one reads and checks the header only.
+
+    Raises `UserError` naming the file where it is missing, truncated or no safetensors file.
+
+    Attributes
+    ----------
+    entries: name to `TensorEntry`
+    metadata: the strings under `__metadata__`
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                header, data = read_header(path, file.read(8), file)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+        self.metadata: dict[str, str] = header.pop("__metadata__", {})
+        self.entries = {name: read_entry(path, name, fields, data) for name, fields in header.items()}
+        end = max((entry.end for entry in self.entries.values()), default=data)
+        if size < end:
+            raise UserError(f"{path}: truncated, {size} bytes where the header announces {end}; {DAMAGED}")
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """The tensor `name`, mapped from the file; its memory goes with it. Writing to it leaves the file alone."""
+        entry = self.entries[name]
+        dtype, count = DTYPES[entry.dtype], math.prod(entry.shape)
+        if count == 0:
+            return torch.empty(entry.shape, dtype=dtype)
+        start = entry.begin - entry.begin % mmap.ALLOCATIONGRANULARITY
+        with self.path.open("rb") as file:
+            pages = mmap.mmap(file.fileno(), entry.end - start, access=mmap.ACCESS_COPY, offset=start)
+        raw = torch.frombuffer(pages, dtype=torch.uint8, offset=entry.begin - start, count=entry.end - entry.begin)
+        if entry.begin % dtype.itemsize:
+            raw = raw.clone()
+        return raw.view(dtype).view(entry.shape)
+
+
+def read_header(path: Path, length: bytes, file: Any) -> tuple[dict[str, Any], int]:
+    """The JSON header, and the byte offset at which the data begins."""
+    size = int.from_bytes(length, "little")
+    text = file.read(size) if len(length) == 8 and size <= LONGEST_HEADER else b""
+    if len(length) < 8 or size > LONGEST_HEADER or len(text) < size:
+        raise UserError(f"{path}: truncated or no safetensors file, its header is not whole; {DAMAGED}")
+    try:
+        header = json.loads(text)
+    except ValueError:
+        header = None
+    if not isinstance(header, dict):
+        raise UserError(f"{path}: no safetensors file, its header is not a JSON object; {DAMAGED}")
+    return header, 8 + size
+
+
+def read_entry(path: Path, name: str, fields: Any, data: int) -> TensorEntry:
+    """One tensor's entry; `UserError` where its bytes are not what its shape and dtype need."""
+    try:
+        begin, end = fields["data_offsets"]
+        entry = TensorEntry(fields["dtype"], tuple(fields["shape"]), data + begin, data + end)
+        sound = 0 <= begin <= end and all(dim >= 0 for dim in entry.shape)
+        dtype = DTYPES.get(entry.dtype)
+        sound &= dtype is None or end - begin == math.prod(entry.shape) * dtype.itemsize
+    except (KeyError, TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise UserError(f"{path}: the header's entry of tensor {name} makes no sense; {DAMAGED}")
+    return entry
+
+
+class SafetensorsWriter:
+    """Writes a file whose tensors' shapes are known up front, piece by piece, in any order across tensors.
+
+    Use as a context manager: on leaving, the file replaces `path` at once, provided that every tensor is complete;
+    after an exception nothing is left behind.
+
+    Parameters
+    ----------
+    path: file to make
+    tensors: name to (dtype, shape)
+    metadata: strings for `__metadata__`
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tensors: Mapping[str, tuple[torch.dtype, tuple[int, ...]]],
+        metadata: Mapping[str, str] | None = None,
+    ):
+        self.path = path
+        self.partial = path.with_name(path.name + ".part")
+        self.next: dict[str, int] = {}
+        self.end: dict[str, int] = {}
+        header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+        offset = 0
+        # Widest elements first, so that every tensor is aligned; then by name.
+        for name in sorted(tensors, key=lambda name: (-tensors[name][0].itemsize, name)):
+            dtype, shape = tensors[name]
+            self.next[name] = offset
+            self.end[name] = offset = offset + math.prod(shape) * dtype.itemsize
+            header[name] = {"dtype": NAMES[dtype], "shape": shape, "data_offsets": [self.next[name], offset]}
+        self.dtypes = {name: dtype for name, (dtype, _) in tensors.items()}
+        text = json.dumps(header, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % ALIGNMENT)
+        self.header = len(text).to_bytes(8, "little") + text
+
+    def __enter__(self) -> "SafetensorsWriter":
+        self.file = self.partial.open("wb")
+        self.file.write(self.header)
+        return self
+
+    def write(self, name: str, piece: torch.Tensor) -> None:
+        """Append `piece` (the tensor's dtype, any shape) to the elements of tensor `name` written so far."""
+        if piece.dtype != self.dtypes[name]:
+            raise TypeError(f"{name} is {self.dtypes[name]}, got {piece.dtype}")
+        data = piece.contiguous().reshape(-1).view(torch.uint8).numpy()
+        if self.next[name] + data.nbytes > self.end[name]:
+            raise ValueError(f"more elements than the shape of {name} holds")
+        self.file.seek(len(self.header) + self.next[name])
+        self.file.write(data)
+        self.next[name] += data.nbytes
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.file.close()
+        incomplete = [name for name, position in self.next.items() if position != self.end[name]]
+        if kind is None and not incomplete:
+            os.replace(self.partial, self.path)
+            return
+        self.partial.unlink()
+        if kind is None:
+            raise ValueError(f"{self.path}: {len(incomplete)} tensors incomplete, the first of them {incomplete[0]}")
