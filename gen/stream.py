@@ -1,5 +1,7 @@
 """Streams of vectors: a packet is one vector, a beat is `lanes` of its elements."""
 
+import itertools
+
 from amaranth.hdl import Module, Shape, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -111,5 +113,5 @@ class PacketDelay(wiring.Component):
 
 def chain(m: Module, *parts) -> None:
     """Connect streams in order: each part is a component with `i` and `o`, or a bare stream at either end."""
-    for source, sink in zip(parts, parts[1:], strict=False):
+    for source, sink in itertools.pairwise(parts):
         wiring.connect(m, getattr(source, "o", source), getattr(sink, "i", sink))
