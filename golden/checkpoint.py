@@ -108,6 +108,11 @@ class Checkpoint:
                 raise UserError(f"{reader.path}: tensor {stored} holds NaN or infinity; give a sound checkpoint")
         return tensor
 
+    def shape(self, name: str) -> torch.Size:
+        """The shape of tensor `name`, without reading it."""
+        reader, stored = self._readers[name]
+        return torch.Size(reader.entries[stored].shape)
+
     def expert_bias(self, layer: int) -> Tensor | None:
         """The bias [num_experts] that layer `layer` adds to router probabilities when it selects, or None."""
         return self.tensor(f"model.layers.{layer}.mlp.expert_bias") if self.config.has_expert_bias else None

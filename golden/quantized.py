@@ -95,7 +95,7 @@ class QuantizedCheckpoint:
         Raises `UserError` naming file and tensor where a scale or code is invalid.
         """
         packed, scales = self._reader.tensor(name + ".codes"), self._reader.tensor(name + ".scales")
-        matrix = QuantizedMatrix(self.format, unpack_codes(packed, self._shapes[name][1]), scales)
+        matrix = QuantizedMatrix(self.format, unpack_codes(packed, self._shapes[name][1]), scales, name)
         if problem := format_rules(self.format).problem(matrix.codes, matrix.scales):
             raise UserError(f"{self._reader.path}: matrix {name}: {problem}; quantize again")
         return matrix

@@ -30,11 +30,13 @@ class QuantizedMatrix:
     format: "mxfp4", "int4" or "ternary"
     codes: uint8 [rows, cols], one 4-bit code an element (mxfp4: E2M1; int4, ternary: two's complement)
     scales: mxfp4: uint8 [rows, ceil(cols / 32)], E8M0; int4, ternary: bfloat16 [rows]
+    name: what errors call it
     """
 
     format: str
     codes: Tensor
     scales: Tensor
+    name: str = "matrix"
 
     def dequantize(self) -> Tensor:
         """The values, float32 [rows, cols]; exact."""
@@ -45,7 +47,10 @@ class QuantizedMatrix:
 
         Raises `UserError` where a row's block exponents spread further than a hardwired array can hold.
         """
-        return format_rules(self.format).integers(self.codes, self.scales)
+        try:
+            return format_rules(self.format).integers(self.codes, self.scales)
+        except UserError as error:
+            raise UserError(f"{self.name}: {error}") from None
 
 
 def format_rules(name: str) -> Format:

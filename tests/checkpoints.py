@@ -1,0 +1,99 @@
+"""Random small checkpoints in Hugging Face form, for tests."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from golden.checkpoint import expected_tensors
+from golden.config import ModelConfig
+from golden.safetensors_stream import SafetensorsWriter
+
+__all__ = ["published_config", "random_tensor", "tiny_config", "write_random_checkpoint"]
+
+
+def tiny_config(**changes: Any) -> ModelConfig:
+    """Two layers, four experts, no width a power of two; any field can be changed."""
+    fields: dict[str, Any] = {
+        "model_type": "llada",
+        "vocab_size": 23,
+        "hidden_size": 40,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "expert_intermediate_size": 33,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "rope_theta": 50000.0,
+        "rms_norm_eps": 1e-5,
+        "max_position_embeddings": 64,
+        "mask_token_id": 21,
+        "eos_token_id": 22,
+    }
+    return ModelConfig(**(fields | changes))
+
+
+def published_config(**changes: Any) -> ModelConfig:
+    """LLaDA-MoE-7B-A1B."""
+    fields: dict[str, Any] = {
+        "vocab_size": 157184,
+        "hidden_size": 2048,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 16,
+        "expert_intermediate_size": 1024,
+        "num_experts": 64,
+        "num_experts_per_tok": 8,
+        "max_position_embeddings": 8192,
+        "mask_token_id": 156895,
+        "eos_token_id": 156892,
+    }
+    return tiny_config(**(fields | changes))
+
+
+def random_tensor(name: str, shape: tuple[int, ...], seed: int, position: int) -> torch.Tensor:
+    """Float32: matrices of variance 1 / columns, gains around 1, biases around 0; a function of the arguments alone."""
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed * 1_000_003 + position))
+    if len(shape) == 2:
+        return noise * shape[1] ** -0.5
+    return noise * 0.01 if name.endswith("bias") else 1 + noise * 0.1
+
+
+def write_random_checkpoint(
+    path: Path,
+    config: ModelConfig | None = None,
+    *,
+    seed: int = 0,
+    shards: int = 2,
+    dtype: torch.dtype = torch.bfloat16,
+    replace: dict[str, torch.Tensor] | None = None,
+) -> Path:
+    """Write a checkpoint to the folder `path`, tensor by tensor, and return it.
+
+    `shards` 0 writes a single file without an index. `replace` maps names to tensors that stand for the random ones, in
+    their own dtype and shape.
+    """
+    config = config or tiny_config()
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "config.json").write_text(json.dumps(config.to_json_dict(), indent=1))
+    replace = replace or {}
+    shapes = expected_tensors(config)
+    positions = {name: position for position, name in enumerate(shapes)}
+    names = list(shapes)
+    files = {f"model-{i + 1:05}-of-{shards:05}.safetensors": names[i::shards] for i in range(shards)}
+    for file, held in (files or {"model.safetensors": names}).items():
+        kinds = {
+            name: (replace[name].dtype, tuple(replace[name].shape)) if name in replace else (dtype, shapes[name])
+            for name in held
+        }
+        with SafetensorsWriter(path / file, kinds, {"format": "pt"}) as writer:
+            for name in held:
+                tensor = replace.get(name)
+                random = random_tensor(name, shapes[name], seed, positions[name])
+                writer.write(name, random.to(dtype) if tensor is None else tensor)
+    if files:
+        weight_map = {name: file for file, held in files.items() for name in held}
+        index = {"metadata": {}, "weight_map": dict(sorted(weight_map.items()))}
+        (path / "model.safetensors.index.json").write_text(json.dumps(index, indent=1))
+    return path
