@@ -48,7 +48,8 @@ class Format(ABC):
 
     def dequantize(self, codes: Tensor, scales: Tensor) -> Tensor:
         """Codes and scales to float32; exact (scales above 2^125, which `quantize` never makes, may give infinity)."""
-        return self.values.to(codes.device)[codes.int()] * self.scale_values(scales, codes.shape[-1])
+        elements = self.values.to(codes.device).index_select(0, codes.int().flatten()).view(codes.shape)
+        return elements * self.scale_values(scales, codes.shape[-1])
 
 
 def pack_codes(codes: Tensor) -> Tensor:

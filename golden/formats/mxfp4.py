@@ -23,9 +23,10 @@ LARGEST_EXPONENT = 2  # floor(log2(6))
 SIGN = 8
 
 MAGNITUDES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
-# Least magnitude of codes 1 to 7: half-way points round to the even code, so those below an even code belong to it.
-AT_LEAST = torch.tensor([0.75, 1.75, 3.5])
-ABOVE = torch.tensor([0.25, 1.25, 2.5, 5.0])
+# A magnitude has the code of how many of these it exceeds. Half-way points round to the even code, so those below an
+# even code belong to it, and what must be exceeded there is the float32 just below.
+HALF_WAY = torch.tensor([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0])
+HALF_WAY[1::2] = torch.nextafter(HALF_WAY[1::2], torch.tensor(0.0))
 
 
 class MXFP4(Format):
@@ -44,7 +45,8 @@ class MXFP4(Format):
         exponent = exponent.masked_fill(largest == 0, -BIAS).clamp(-BIAS, BIAS)
         # Multiplying by 2^-exponent is exact in float32, save for results so small that they round to zero anyway.
         scaled = blocks * ((BIAS - exponent) << 23).view(torch.float32)[..., None]
-        codes = nearest_code(scaled.abs()) | (torch.signbit(scaled) & (largest != 0)[..., None]).to(torch.uint8) * SIGN
+        codes = torch.bucketize(scaled.abs(), HALF_WAY.to(w.device), out_int32=True).to(torch.uint8)
+        codes |= (torch.signbit(scaled) & (largest != 0)[..., None]).to(torch.uint8) * SIGN
         return codes.flatten(-2)[..., :cols].contiguous(), (exponent + BIAS).to(torch.uint8)
 
     def scale_shape(self, rows: int, cols: int) -> tuple[int, ...]:
@@ -78,9 +80,3 @@ class MXFP4(Format):
 
     def problem(self, codes: Tensor, scales: Tensor) -> str | None:
         return "a block scale is NaN (255)" if bool((scales == NAN_SCALE).any()) else None
-
-
-def nearest_code(magnitude: Tensor) -> Tensor:
-    """Code 0..7 (uint8) of the E2M1 magnitude nearest to each element."""
-    at_least = torch.bucketize(magnitude, AT_LEAST.to(magnitude.device), right=True, out_int32=True)
-    return (at_least + torch.bucketize(magnitude, ABOVE.to(magnitude.device), out_int32=True)).to(torch.uint8)
