@@ -1,0 +1,62 @@
+"""Amaranth components as plain Verilog-2005 text, through RTLIL and the Yosys library."""
+
+import re
+import tempfile
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.lib.wiring import Component
+from pyosys import libyosys
+
+__all__ = ["LINT_WAIVERS", "to_verilog"]
+
+PASSES = ("proc -noopt", "opt_expr", "opt_merge", "opt_dff -simple-dffe", "opt_clean -purge", "check -assert")
+
+LINT_WAIVERS = {
+    "DECLFILENAME": "a file holds a unit with its submodules",
+    "PROCASSINIT": "registers have an initial value besides their reset: FPGAs load it, ASIC synthesis ignores it",
+    "UNUSEDSIGNAL": "carries and the low bits of rounded products are computed and dropped",
+    "WIDTHEXPAND": "Yosys relies on Verilog's own extension of operands, which is RTLIL's",
+    "WIDTHTRUNC": "Yosys relies on Verilog's own truncation on assignment, which is RTLIL's",
+}
+"""Verilator warnings (`-Wall`) that emitted text does give, each with the reason why it may."""
+
+
+def _readable(text: str) -> str:
+    """RTLIL whose module names (`top.part.beats`) are made plain identifiers (`top_part_beats`)."""
+    modules = re.findall(r"^module \\(\S+)$", text, re.MULTILINE)
+    names = {module: re.sub(r"\W", "_", module) for module in modules}
+    if len(set(names.values())) < len(names):
+        raise ValueError(f"submodules of {modules[0]} whose names differ in punctuation only: {sorted(names)}")
+
+    def replace(match: re.Match) -> str:
+        return match[1] + names.get(match[2], match[2]) + match[3]
+
+    return re.sub(r"^(module \\|  cell \\)(\S+)(.*)$", replace, text, flags=re.MULTILINE)
+
+
+def _through_yosys(text: str, folder: Path) -> str:
+    source, result = folder / "in.il", folder / "out.v"
+    source.write_text(text)
+    design = libyosys.Design()
+    for command in (f"read_rtlil {source}", *PASSES, f"write_verilog -noattr {result}"):
+        libyosys.Pass.call(design, f"tee -q {command}")
+    return result.read_text()
+
+
+def to_verilog(component: Component, name: str) -> str:
+    """Verilog of `component` as module `name`, its submodules being `name`_... in the same text.
+
+    Ports are those of Amaranth: `clk`, `rst` (synchronous, active high), then the signature's members joined by
+    double underscores (`i__payload`). Memories stay memories; an `Instance` stays an instance of a module that is
+    defined elsewhere. The same component gives the same bytes.
+
+    Raises
+    ------
+    ValueError: two submodules would get one name.
+    """
+    text = _readable(rtlil.convert(component, name=name, emit_src=False))
+    with tempfile.TemporaryDirectory() as folder:
+        verilog = _through_yosys(text, Path(folder))
+    body = verilog.split("*/", 1)[1].lstrip("\n")
+    return f"// {name}: written by hardloom from its Amaranth component\n\n{body}"
