@@ -1,0 +1,71 @@
+"""The hardware configuration: everything about a chip that the checkpoint leaves open."""
+
+from dataclasses import asdict, dataclass, field, fields
+from math import gcd
+
+from golden.config import ModelConfig
+from golden.errors import UserError
+
+__all__ = ["ARRAY_KINDS", "HardwareConfig"]
+
+ARRAY_KINDS = ("qkv", "o", "router", "gate_up", "down", "head")
+"""Kinds of hardwired array; `gate_up` and `down` exist once an expert."""
+
+DEFAULT_SLICES = {"qkv": 1, "o": 4, "router": 4, "gate_up": 4, "down": 4, "head": 4}
+
+
+@dataclass(frozen=True)
+class HardwareConfig:
+    """Validated when it is made, against the model when `check` is called.
+
+    Parameters
+    ----------
+    lanes: elements a beat of every stream; divides head_dim / 2 and the expert's intermediate size.
+    max_positions: prompt and generation together, at most; depth of sequence, KV and residual memories.
+    style: embedding style of the arrays, `metal` or `cell`.
+    slices: cycles a bit plane of each kind of array (`ARRAY_KINDS`): `8 * slices` cycles a vector in `metal`.
+    """
+
+    lanes: int = 4
+    max_positions: int = 64
+    style: str = "metal"
+    slices: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_SLICES))
+
+    def __post_init__(self) -> None:
+        if self.style not in ("metal", "cell"):
+            raise UserError(f"hardware config, style: {self.style!r} is not one of metal, cell")
+        for name, value in [("lanes", self.lanes), ("max_positions", self.max_positions), *self.slices.items()]:
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"hardware config, {name}: {value!r} must be an integer of at least 1")
+        if set(self.slices) != set(ARRAY_KINDS):
+            raise UserError(f"hardware config, slices: give exactly {', '.join(ARRAY_KINDS)}")
+        if self.max_positions > 65535:
+            raise UserError(f"hardware config, max_positions: {self.max_positions} exceeds 65535")
+
+    @classmethod
+    def default(cls, config: ModelConfig) -> "HardwareConfig":
+        """As many lanes as fit, up to 4."""
+        return cls(lanes=gcd(4, config.head_dim // 2, config.expert_intermediate_size))
+
+    @classmethod
+    def from_json_dict(cls, values: dict) -> "HardwareConfig":
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise UserError(f"hardware config: unknown field {sorted(unknown)[0]!r}; remove it")
+        return cls(**values)
+
+    def to_json_dict(self) -> dict:
+        return asdict(self)
+
+    def check(self, config: ModelConfig) -> None:
+        """Raises UserError where this hardware can't carry the model."""
+        for name, value in (
+            ("head_dim / 2", config.head_dim // 2),
+            ("expert_intermediate_size", config.expert_intermediate_size),
+        ):
+            if value % self.lanes:
+                raise UserError(f"hardware config, lanes: {self.lanes} does not divide {name} = {value}")
+        for kind in ARRAY_KINDS:
+            inputs = config.expert_intermediate_size if kind == "down" else config.hidden_size
+            if self.slices[kind] > inputs:
+                raise UserError(f"hardware config, slices.{kind}: {self.slices[kind]} exceeds the {inputs} inputs")

@@ -1,0 +1,63 @@
+"""The host's registers as data: hardware, benches and documentation read this table."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+__all__ = ["IDENTIFICATION", "REGISTERS", "ErrorCode", "Register", "address"]
+
+IDENTIFICATION = 0x484C4D31
+"""`HLM1`."""
+
+
+class ErrorCode(IntEnum):
+    """STATUS[15:8]; 0 while there is no error."""
+
+    NONE = 0
+    LENGTH = 1
+    """A length is zero, or prompt and generation together exceed MAX_POSITIONS."""
+    BLOCK = 2
+    """GEN_LENGTH is not a multiple of BLOCK_LENGTH."""
+    STEPS = 3
+    """STEPS is zero or not a multiple of the number of blocks (without a SPREAD_LIMIT)."""
+    PROMPT = 4
+    """The prompt received has another length than PROMPT_LENGTH."""
+    TOKEN = 5
+    """A prompt token is outside the vocabulary."""
+    BUSY = 6
+    """START was written while busy; the run goes on."""
+
+
+@dataclass(frozen=True)
+class Register:
+    """One 32-bit register of the AXI4-Lite port.
+
+    name: as in the documentation; address: byte address; access: `rw` or `ro`; width: bits in use; doc: meaning.
+    """
+
+    name: str
+    address: int
+    access: str
+    width: int
+    doc: str
+
+
+REGISTERS = (
+    Register("ID", 0x00, "ro", 32, "identification, 0x484C4D31"),
+    Register("CONTROL", 0x04, "rw", 1, "bit 0: write 1 to start; reads 0"),
+    Register("STATUS", 0x08, "ro", 16, "bit 0 busy, bit 1 error, bit 2 done; bits 15:8 error code; cleared by START"),
+    Register("PROMPT_LENGTH", 0x0C, "rw", 16, "tokens of the prompt"),
+    Register("GEN_LENGTH", 0x10, "rw", 16, "tokens to generate"),
+    Register("BLOCK_LENGTH", 0x14, "rw", 16, "tokens of a block; divides GEN_LENGTH"),
+    Register("STEPS", 0x18, "rw", 16, "denoising steps; a multiple of the number of blocks"),
+    Register("SPREAD_LIMIT", 0x1C, "rw", 32, "ceil(65536 / threshold) for threshold decoding, 0 for quotas"),
+    Register("CYCLES", 0x20, "ro", 32, "clock cycles of the current or latest run"),
+    Register("FORWARDS", 0x24, "ro", 32, "denoising steps of the current or latest run"),
+    Register("MAX_POSITIONS", 0x28, "ro", 32, "prompt and generation together, at most"),
+    Register("VOCAB_SIZE", 0x2C, "ro", 32, "token ids are below this"),
+    Register("MASK_TOKEN", 0x30, "ro", 32, "id of the mask token"),
+)
+
+
+def address(name: str) -> int:
+    """Byte address of register `name`; KeyError for an unknown one."""
+    return {r.name: r.address for r in REGISTERS}[name]

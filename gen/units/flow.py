@@ -1,0 +1,226 @@
+"""Streams that part and meet: fork, bank split, expert dispatch and collection."""
+
+from amaranth.hdl import Array, Module, Mux, ShapeLike, Signal, unsigned
+from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.stream import beat
+
+__all__ = ["Collect", "Dispatch", "Fork", "HeadSplit", "Jobs", "Route", "job"]
+
+
+def job(num_experts: int) -> data.StructLayout:
+    """One token at one expert: `expert` number, router `weight` (17 bits, 65536 = 1)."""
+    return data.StructLayout({"expert": unsigned(max(1, (num_experts - 1).bit_length())), "weight": unsigned(17)})
+
+
+class Fork(wiring.Component):
+    """Gives every item to all of `o[0..count-1]`, each at its own pace. Latency 0, one item a cycle."""
+
+    def __init__(self, shape: ShapeLike, count: int) -> None:
+        self.count = count
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape)).array(count)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        done = Signal(self.count)
+        served = Signal(self.count)
+        for k, o in enumerate(self.o):
+            m.d.comb += [
+                o.valid.eq(self.i.valid & ~done[k]),
+                o.payload.eq(self.i.payload),
+                served[k].eq(done[k] | o.ready),
+            ]
+        m.d.comb += self.i.ready.eq(served.all())
+        with m.If(self.i.valid):
+            m.d.sync += done.eq(Mux(self.i.ready, 0, served))
+        return m
+
+
+class HeadSplit(wiring.Component):
+    """Parts beats of q, k and v lanes into three streams whose packets are heads. Latency 0, one beat a cycle.
+
+    Attributes
+    ----------
+    i: stream of beat(width, 3 * lanes), q lanes first, in.
+    o: streams q, k, v of beat(width, lanes), `last` on each head's last beat, out.
+    """
+
+    def __init__(self, width: int, lanes: int, head_beats: int) -> None:
+        self.lanes, self.head_beats = lanes, head_beats
+        super().__init__(
+            {
+                "i": In(stream.Signature(beat(width, 3 * lanes))),
+                "o": Out(stream.Signature(beat(width, lanes))).array(3),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.fork = fork = Fork(self.i.payload.shape(), 3)
+        wiring.connect(m, wiring.flipped(self.i), fork.i)
+        for bank, (source, sink) in enumerate(zip(fork.o, self.o, strict=True)):
+            count = Signal(range(self.head_beats), name=f"count_{bank}")
+            last = count == self.head_beats - 1
+            m.d.comb += [sink.valid.eq(source.valid), source.ready.eq(sink.ready), sink.payload.last.eq(last)]
+            for k in range(self.lanes):
+                m.d.comb += sink.payload.data[k].eq(source.payload.data[bank * self.lanes + k])
+            with m.If(sink.valid & sink.ready):
+                m.d.sync += count.eq(Mux(last, 0, count + 1))
+        return m
+
+
+class Jobs(wiring.Component):
+    """A queue of jobs for each of `readers` places along the experts' path, all fed in the same order."""
+
+    def __init__(self, num_experts: int, readers: int, depth: int) -> None:
+        self.readers, self.depth = readers, depth
+        shape = job(num_experts)
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape)).array(readers)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        shape = self.i.payload.shape()
+        m.submodules.fork = fork = Fork(shape, self.readers)
+        wiring.connect(m, wiring.flipped(self.i), fork.i)
+        for k, (source, sink) in enumerate(zip(fork.o, self.o, strict=True)):
+            queue = fifo.SyncFIFOBuffered(width=shape.size, depth=self.depth)
+            m.submodules[f"queue_{k}"] = queue
+            m.d.comb += [
+                queue.w_data.eq(source.payload),
+                queue.w_en.eq(source.valid),
+                source.ready.eq(queue.w_rdy),
+                sink.payload.eq(queue.r_data),
+                sink.valid.eq(queue.r_rdy),
+                queue.r_en.eq(sink.ready),
+            ]
+        return m
+
+
+class Dispatch(wiring.Component):
+    """Sends each token's packet to its experts, one after the other, best first.
+
+    The packet passes through to the first expert and is replayed from a buffer for the others: `top_k` packets
+    out for one in, one cycle between them (the job is posted). Latency 1.
+
+    Attributes
+    ----------
+    i: stream of int8 beats, in.
+    choice: stream of {experts, weights} from the router, in.
+    o: stream of {`expert`, `beat`}, out.
+    jobs: stream of `job`, out; one as each packet starts.
+    """
+
+    def __init__(self, num_experts: int, top_k: int, lanes: int, beats: int, choice: data.StructLayout) -> None:
+        self.top_k, self.beats = top_k, beats
+        shape, task = beat(8, lanes), job(num_experts)
+        o_shape = data.StructLayout({"expert": task.members["expert"], "beat": shape})
+        super().__init__(
+            {
+                "i": In(stream.Signature(shape)),
+                "choice": In(stream.Signature(choice)),
+                "o": Out(stream.Signature(o_shape)),
+                "jobs": Out(stream.Signature(task)),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        shape = self.i.payload.shape()
+        m.submodules.packet = packet = memory.Memory(shape=shape, depth=self.beats, init=[])
+        write, read = packet.write_port(), packet.read_port(domain="comb")
+        turn, index, posted = Signal(range(self.top_k)), Signal(range(self.beats)), Signal()
+        expert = Array(self.choice.payload.experts)[turn] if self.top_k > 1 else self.choice.payload.experts[0]
+        weight = Array(self.choice.payload.weights)[turn] if self.top_k > 1 else self.choice.payload.weights[0]
+
+        first, final = turn == 0, turn == self.top_k - 1
+        source = Signal(shape)
+        m.d.comb += [
+            read.addr.eq(index),
+            write.addr.eq(index),
+            write.data.eq(self.i.payload),
+            write.en.eq(self.i.valid & self.i.ready),
+            source.eq(Mux(first, self.i.payload, read.data)),
+            self.jobs.valid.eq(self.choice.valid & ~posted),
+            self.jobs.payload.expert.eq(expert),
+            self.jobs.payload.weight.eq(weight),
+            self.o.valid.eq(self.choice.valid & posted & (self.i.valid | ~first)),
+            self.o.payload.expert.eq(expert),
+            self.o.payload.beat.eq(source),
+        ]
+        give = self.o.valid & self.o.ready
+        m.d.comb += [
+            self.i.ready.eq(self.choice.valid & posted & first & self.o.ready),
+            self.choice.ready.eq(give & source.last & final),
+        ]
+        with m.If(self.jobs.valid & self.jobs.ready):
+            m.d.sync += posted.eq(1)
+        with m.If(give):
+            m.d.sync += index.eq(Mux(source.last, 0, index + 1))
+            with m.If(source.last):
+                m.d.sync += [turn.eq(Mux(final, 0, turn + 1)), posted.eq(0)]
+        return m
+
+
+class Route(wiring.Component):
+    """To `o[expert]`: a demultiplexer of beats. Latency 0.
+
+    Attributes
+    ----------
+    i: stream of beats, in; expert: its destination, in.
+    o: a stream of beats an expert, out.
+    """
+
+    def __init__(self, shape: data.StructLayout, num_experts: int) -> None:
+        super().__init__(
+            {
+                "i": In(stream.Signature(shape)),
+                "expert": In(max(1, (num_experts - 1).bit_length())),
+                "o": Out(stream.Signature(shape)).array(num_experts),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        with m.Switch(self.expert):
+            for e, o in enumerate(self.o):
+                with m.Case(e):
+                    m.d.comb += [o.valid.eq(self.i.valid), self.i.ready.eq(o.ready)]
+        m.d.comb += [o.payload.eq(self.i.payload) for o in self.o]
+        return m
+
+
+class Collect(wiring.Component):
+    """Takes packets from the experts in the order of the jobs. Latency 0.
+
+    Attributes
+    ----------
+    jobs: stream of `job`, in; one is consumed with each packet's last beat.
+    i: a stream of beats an expert, in.
+    o: stream of beats, out; expert: where the current beat comes from, out.
+    """
+
+    def __init__(self, shape: data.StructLayout, num_experts: int) -> None:
+        task = job(num_experts)
+        super().__init__(
+            {
+                "jobs": In(stream.Signature(task)),
+                "i": In(stream.Signature(shape)).array(num_experts),
+                "o": Out(stream.Signature(shape)),
+                "expert": Out(task.members["expert"]),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.d.comb += self.expert.eq(self.jobs.payload.expert)
+        with m.Switch(self.expert):
+            for e, i in enumerate(self.i):
+                with m.Case(e):
+                    m.d.comb += [
+                        self.o.valid.eq(self.jobs.valid & i.valid),
+                        self.o.payload.eq(i.payload),
+                        i.ready.eq(self.jobs.valid & self.o.ready),
+                    ]
+        m.d.comb += self.jobs.ready.eq(self.o.valid & self.o.ready & self.o.payload.last)
+        return m
