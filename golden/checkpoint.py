@@ -1,7 +1,7 @@
 """A LLaDA-MoE checkpoint in Hugging Face form: `config.json`, safetensors (sharded or single), `tokenizer.json`."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -107,6 +107,15 @@ class Checkpoint:
             if not bool(torch.isfinite(piece).all()):
                 raise UserError(f"{reader.path}: tensor {stored} holds NaN or infinity; give a sound checkpoint")
         return tensor
+
+    def scan(self) -> Iterator[int]:
+        """Read and check every tensor, yielding the number of elements of each; raises as `tensor` does."""
+        for name in self.names():
+            yield self.tensor(name).numel()
+
+    def dtypes(self) -> list[str]:
+        """The dtypes that occur among the stored tensors, as safetensors spells them ("BF16")."""
+        return sorted({reader.entries[stored].dtype for reader, stored in self._readers.values()})
 
     def shape(self, name: str) -> torch.Size:
         """The shape of tensor `name`, without reading it."""

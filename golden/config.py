@@ -20,8 +20,8 @@ SUPPORTED_VALUES: dict[str, tuple[Any, ...]] = {
     "moe_router_score_function": ("softmax",),
     "norm_topk_prob": (False, None),
     "rope_scaling": (None,),
-    "tie_word_embeddings": (False,),
-    "qk_layernorm": (True,),
+    "tie_word_embeddings": (False, None),
+    "qk_layernorm": (True, None),
     "attention_bias": (False, None),
     "partial_rotary_factor": (1, None),
     "routed_scaling_factor": (1, None),
@@ -86,11 +86,11 @@ class ModelConfig:
     @classmethod
     def from_json(cls, path: str | Path) -> "ModelConfig":
         """Read the file `path` (a `config.json`). Raises `UserError` naming the file, the field and the remedy."""
-        path = Path(path)
+        raw = read_json_object(Path(path))
         try:
-            return cls._from_dict(read_json_object(path))
+            return cls._from_dict(raw)
         except UserError as error:
-            raise error if str(path) in str(error) else UserError(f"{path}: {error}") from None
+            raise UserError(f"{path}: {error}") from None
 
     @classmethod
     def _from_dict(cls, raw: dict[str, Any]) -> "ModelConfig":

@@ -9,6 +9,7 @@ matrix), `tokenizer.json` where the source had one, and `quantized.safetensors`:
 """
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,13 @@ class QuantizedCheckpoint:
     def expert_bias(self, layer: int) -> Tensor | None:
         """The float32 bias [num_experts] that layer `layer` adds to router probabilities when it selects, or None."""
         return self.vector(f"model.layers.{layer}.mlp.expert_bias") if self.config.has_expert_bias else None
+
+    def scan(self) -> Iterator[int]:
+        """Read and check everything, yielding the number of elements of each tensor; raises as reading does."""
+        for name in vector_names(self.config):
+            yield self.vector(name).numel()
+        for name in matrix_names(self.config):
+            yield self.matrix(name).codes.numel()
 
     def _check_header(self) -> None:
         path, wanted = self._reader.path, stored_tensors(self.config, self.format)
