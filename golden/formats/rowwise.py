@@ -35,8 +35,9 @@ class RowFormat(Format):
     def quantize(self, w: Tensor) -> tuple[Tensor, Tensor]:
         wanted = self.scale_rule(w).clamp(SMALLEST_SCALE, LARGEST_SCALE).bfloat16()
         scales = wanted.masked_fill((w == 0).all(-1), 0)
-        # In float64 no quotient of a float32 by a bfloat16 is rounded onto a tie that it only comes close to.
-        codes = (w.double() / wanted.double()[..., None]).round().clamp(-self.limit, self.limit)
+        # A quotient never rounds onto a tie that it only comes close to: the tie times the scale has few bits, so it is
+        # a float32, and w lies at least one unit in the last place beside it, over half a unit of the quotient.
+        codes = (w / wanted.float()[..., None]).round().clamp(-self.limit, self.limit)
         return codes.to(torch.int8).view(torch.uint8) & 15, scales
 
     def scale_shape(self, rows: int, cols: int) -> tuple[int, ...]:

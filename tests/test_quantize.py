@@ -1,0 +1,367 @@
+"""Quantizing a checkpoint: what is written is the format's rules applied to the folded matrices, and nothing else."""
+
+import json
+import math
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from flows import cli
+from golden.checkpoint import Checkpoint, folded_gain, matrix_names
+from golden.errors import UserError
+from golden.formats import FORMATS, QuantizedMatrix, quantize
+from golden.quantize import quantize_checkpoint
+from golden.quantized import QuantizedCheckpoint, open_quantized
+from tests.checkpoints import published_config, tiny_config, write_random_checkpoint
+
+Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_random_checkpoint(tmp_path / "source", tiny_config(has_expert_bias=True))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, source: Path) -> Path:
+    quantize_checkpoint(source, tmp_path / "quantized", "mxfp4")
+    return tmp_path / "quantized"
+
+
+def folded(checkpoint: Checkpoint, name: str) -> torch.Tensor:
+    gain = folded_gain(checkpoint.config, name)
+    matrix = checkpoint.tensor(name).float()
+    return matrix if gain is None else matrix * checkpoint.tensor(gain).float()
+
+
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object) -> tuple[object, str]:
+    """Exit code (or message) and standard output of the command line."""
+    monkeypatch.setattr("sys.argv", ["hardloom", *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        cli.app()
+    return caught.value.code, capsys.readouterr().out
+
+
+# --- what is written -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_every_matrix_is_the_folded_one_quantized(tmp_path: Path, format: str, dtype: torch.dtype):
+    checkpoint = Checkpoint(write_random_checkpoint(tmp_path / "source", dtype=dtype))
+    quantize_checkpoint(checkpoint.path, tmp_path / "out", format)
+    quantized = open_quantized(tmp_path / "out")
+    assert (quantized.format, quantized.config) == (format, checkpoint.config)
+    for name in matrix_names(checkpoint.config):
+        expected = quantize(folded(checkpoint, name), format)
+        assert torch.equal(quantized.matrix(name).codes, expected.codes)
+        assert torch.equal(quantized.matrix(name).scales, expected.scales)
+
+
+def test_slices_of_rows_give_what_the_whole_matrix_gives(tmp_path: Path, folder: Path, source: Path, monkeypatch):
+    monkeypatch.setattr("golden.quantize.SLICE", 97)
+    quantize_checkpoint(source, tmp_path / "sliced", "mxfp4")
+    assert contents(tmp_path / "sliced") == contents(folder)
+
+
+def test_vectors_that_fold_nowhere_are_kept_in_float32(folder: Path, source: Path):
+    checkpoint, quantized = Checkpoint(source), open_quantized(folder)
+    for layer in range(2):
+        for name in (f"model.layers.{layer}.self_attn.{n}_norm.weight" for n in "qk"):
+            assert torch.equal(quantized.vector(name), checkpoint.tensor(name).float())
+        assert torch.equal(quantized.expert_bias(layer), checkpoint.expert_bias(layer).float())
+    assert "model.norm.weight" not in load_file(folder / "quantized.safetensors")
+
+
+def test_codes_are_packed_two_a_byte(folder: Path):
+    stored, matrix = load_file(folder / "quantized.safetensors"), open_quantized(folder).matrix
+    name = "model.layers.1.mlp.experts.3.down_proj.weight"
+    codes = matrix(name).codes
+    assert codes.shape == (40, 33)
+    assert stored[name + ".codes"].shape == (40, 17)
+    assert torch.equal(stored[name + ".codes"][:, 0], codes[:, 0] | codes[:, 1] << 4)
+    assert torch.equal(stored[name + ".codes"][:, 16], codes[:, 32])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path, source: Path, format: str):
+    (source / "tokenizer.json").write_text('{"version": "1.0"}')
+    for out in ("first", "second"):
+        quantize_checkpoint(source, tmp_path / out, format)
+    quantize_checkpoint(source, tmp_path / "second", format)
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
+    assert sorted(contents(tmp_path / "first")) == [
+        "config.json",
+        "quantization.json",
+        "quantized.safetensors",
+        "tokenizer.json",
+    ]
+    assert open_quantized(tmp_path / "first").tokenizer_path.read_text() == '{"version": "1.0"}'
+
+
+def test_sharding_does_not_matter(tmp_path: Path):
+    for count in (0, 3):
+        write_random_checkpoint(tmp_path / f"source{count}", shards=count)
+        quantize_checkpoint(tmp_path / f"source{count}", tmp_path / f"out{count}", "int4")
+    assert contents(tmp_path / "out0") == contents(tmp_path / "out3")
+
+
+# --- statistics ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_statistics_describe_the_loss(tmp_path: Path, source: Path, format: str):
+    report = quantize_checkpoint(source, tmp_path / "out", format)
+    assert report == json.loads((tmp_path / "out" / "quantization.json").read_text())
+    assert list(report["matrices"]) == matrix_names(open_quantized(tmp_path / "out").config)
+    before = folded(Checkpoint(source), Q_PROJ).double()
+    after = open_quantized(tmp_path / "out").matrix(Q_PROJ).dequantize().double()
+    row = report["matrices"][Q_PROJ]
+    assert row["shape"] == [40, 40]
+    assert row["snr_db"] == pytest.approx(10 * math.log10((before**2).sum() / ((before - after) ** 2).sum()), abs=0.006)
+    assert row["zero"] == pytest.approx((after == 0).double().mean().item(), abs=1e-6)
+
+
+def test_saturated_counts_what_lies_beyond_the_largest_code(tmp_path: Path):
+    matrix = torch.zeros(40, 40, dtype=torch.bfloat16)
+    matrix[0, :4] = torch.tensor([4.0, 6.0, 6.5, -7.0])
+    name = "model.layers.0.self_attn.o_proj.weight"
+    write_random_checkpoint(tmp_path / "source", replace={name: matrix})
+    row = quantize_checkpoint(tmp_path / "source", tmp_path / "out", "mxfp4")["matrices"][name]
+    assert (row["saturated"], row["zero"]) == (2 / 1600, 1596 / 1600)
+
+
+def test_a_matrix_without_loss_has_no_ratio(tmp_path: Path):
+    write_random_checkpoint(tmp_path / "source", replace={"model.embed_tokens.weight": torch.ones(23, 40)})
+    report = quantize_checkpoint(tmp_path / "source", tmp_path / "out", "mxfp4")
+    assert report["matrices"]["model.embed_tokens.weight"]["snr_db"] is None
+
+
+def test_progress_ends_at_the_number_of_weights(tmp_path: Path, source: Path):
+    calls: list[tuple[int, int]] = []
+    quantize_checkpoint(source, tmp_path / "out", "int4", lambda done, total: calls.append((done, total)))
+    assert [done for done, _ in calls] == sorted(done for done, _ in calls)
+    assert calls[-1] == (46920 - 280, 46920 - 280)
+
+
+# --- extreme weights -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("size", [0.0, 2.0**-133, 2.0**-126, 3e38])
+def test_zeros_denormals_and_extremes_are_valid_input(tmp_path: Path, format: str, size: float):
+    matrix = torch.zeros(40, 40, dtype=torch.bfloat16)
+    matrix[3, ::2] = size
+    name = "model.layers.1.self_attn.o_proj.weight"
+    write_random_checkpoint(tmp_path / "source", replace={name: matrix})
+    quantize_checkpoint(tmp_path / "source", tmp_path / "out", format)
+    read = open_quantized(tmp_path / "out").matrix(name)
+    assert torch.equal(read.dequantize(), quantize(matrix.float(), format).dequantize())
+    assert torch.equal(read.integers().to_float64(), read.dequantize().double())
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_weight_that_is_not_finite_is_refused_and_nothing_stays(tmp_path: Path, value: float):
+    matrix = torch.full((23, 40), value, dtype=torch.bfloat16)
+    source = write_random_checkpoint(tmp_path / "source", replace={"lm_head.weight": matrix})
+    with pytest.raises(UserError, match=r"safetensors: tensor lm_head\.weight holds NaN or infinity"):
+        quantize_checkpoint(source, tmp_path / "out", "mxfp4")
+    assert contents(tmp_path / "out") == {}
+
+
+def test_a_gain_that_takes_weights_out_of_range_is_refused(tmp_path: Path):
+    large = {"lm_head.weight": (23, 40), "model.norm.weight": (40,)}
+    replace = {name: torch.full(shape, 1e20, dtype=torch.bfloat16) for name, shape in large.items()}
+    source = write_random_checkpoint(tmp_path / "source", replace=replace)
+    with pytest.raises(UserError, match=r"lm_head\.weight times the gain model\.norm\.weight exceeds float32"):
+        quantize_checkpoint(source, tmp_path / "out", "mxfp4")
+
+
+# --- the output folder -----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path, source: Path):
+    for out, file in ((tmp_path / "notes", "notes.txt"), (source, "config.json")):
+        out.mkdir(exist_ok=True)
+        (out / file).touch()
+        before = contents(out)
+        with pytest.raises(UserError, match="is not empty and no quantized folder; name a new folder with -o"):
+            quantize_checkpoint(source, out, "mxfp4")
+        assert contents(out) == before
+    with pytest.raises(UserError, match="is a file; name a new folder"):
+        quantize_checkpoint(source, tmp_path / "notes" / "notes.txt", "mxfp4")
+
+
+def test_what_an_interrupted_run_left_is_overwritten(tmp_path: Path, source: Path, folder: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "quantized.safetensors.part").write_bytes(b"half")
+    (tmp_path / "out" / "quantized.safetensors").write_bytes(b"whole")
+    quantize_checkpoint(source, tmp_path / "out", "mxfp4")
+    assert contents(tmp_path / "out") == contents(folder)
+
+
+def test_overwriting_leaves_no_tokenizer_of_before(tmp_path: Path, source: Path, folder: Path):
+    (folder / "tokenizer.json").write_text("{}")
+    quantize_checkpoint(source, folder, "int4")
+    assert open_quantized(folder).tokenizer_path is None
+    assert open_quantized(folder).format == "int4"
+
+
+# --- bad quantized folders -------------------------------------------------------------------------------------------
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        list(open_quantized(folder).scan())
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def edit(folder: Path, changes: dict[str, torch.Tensor | None]) -> None:
+    path = folder / "quantized.safetensors"
+    tensors = {name: tensor.clone() for name, tensor in load_file(path).items()} | changes
+    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, path)
+
+
+def test_is_quantized_tells_folders_apart(folder: Path, source: Path):
+    assert QuantizedCheckpoint.is_quantized(folder)
+    assert not QuantizedCheckpoint.is_quantized(source)
+    assert "is no quantized folder; make one with `hardloom quantize`" in refusal(source)
+
+
+def test_unknown_format(folder: Path):
+    (folder / "quantization.json").write_text('{"format": "fp3"}')
+    assert "quantization.json: format 'fp3' is not one of mxfp4, int4, ternary" in refusal(folder)
+
+
+def test_format_that_the_tensors_do_not_have(folder: Path):
+    (folder / "quantization.json").write_text('{"format": "int4"}')
+    assert "is U8 [23, 2] where config.json and the format int4 make it BF16 [23]" in refusal(folder)
+
+
+def test_missing_and_extra_quantized_tensors(folder: Path):
+    edit(folder, {"surplus": torch.zeros(1)})
+    assert "the first of them surplus" in refusal(folder)
+    edit(folder, {Q_PROJ + ".codes": None})
+    assert f"1 tensors are missing, the first of them {Q_PROJ}.codes" in refusal(folder)
+
+
+def test_quantized_tensor_of_wrong_shape(folder: Path):
+    edit(folder, {Q_PROJ + ".codes": torch.zeros(40, 40, dtype=torch.uint8)})
+    assert f"tensor {Q_PROJ}.codes is U8 [40, 40]" in refusal(folder)
+
+
+def test_scale_that_is_nan(folder: Path):
+    edit(folder, {Q_PROJ + ".scales": torch.full((40, 2), 255, dtype=torch.uint8)})
+    assert f"matrix {Q_PROJ}: a block scale is NaN (255); quantize again" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("format", "part", "value", "message"),
+    [
+        ("int4", ".codes", torch.tensor(0x80, dtype=torch.uint8), "a code lies outside -7..7"),
+        ("ternary", ".codes", torch.tensor(0x02, dtype=torch.uint8), "a code lies outside -1..1"),
+        ("int4", ".scales", torch.tensor(-1.0), "a row scale is negative or not finite"),
+        ("int4", ".scales", torch.tensor(math.nan), "a row scale is negative or not finite"),
+        ("ternary", ".scales", torch.tensor(0.0), "a row that is not zero has scale 0"),
+    ],
+)
+def test_invalid_rows(tmp_path: Path, source: Path, format: str, part: str, value: torch.Tensor, message: str):
+    quantize_checkpoint(source, tmp_path / "out", format)
+    tensor = load_file(tmp_path / "out" / "quantized.safetensors")[Q_PROJ + part].clone()
+    tensor[5] = value
+    edit(tmp_path / "out", {Q_PROJ + part: tensor})
+    assert f"matrix {Q_PROJ}: {message}; quantize again" in refusal(tmp_path / "out")
+
+
+def test_vector_that_is_not_finite(folder: Path):
+    name = "model.layers.1.self_attn.k_norm.weight"
+    edit(folder, {name: torch.full((20,), math.inf)})
+    assert f"tensor {name} holds NaN or infinity" in refusal(folder)
+
+
+def test_a_spread_too_wide_for_an_array_names_the_matrix(tmp_path: Path):
+    matrix = torch.ones(40, 40)
+    matrix[7, 32:] = 2.0**-20
+    name = "model.layers.0.self_attn.o_proj.weight"
+    source = write_random_checkpoint(tmp_path / "source", replace={name: matrix})
+    quantize_checkpoint(source, tmp_path / "out", "mxfp4")
+    read: QuantizedMatrix = open_quantized(tmp_path / "out").matrix(name)
+    with pytest.raises(UserError, match=f"{name}: row 7 has block exponents that spread by 20"):
+        read.integers()
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+def test_info_counts_the_published_model_from_its_config_alone(tmp_path: Path, capsys, monkeypatch):
+    (tmp_path / "config.json").write_text(json.dumps(published_config().to_json_dict()))
+    code, text = run(capsys, monkeypatch, "info", tmp_path)
+    assert code == 0
+    assert "7.36 B total, 1.40 B active a token" in text
+    assert "none read: the counts follow from config.json alone" in text
+    code, text = run(capsys, monkeypatch, "info", tmp_path, "--config-only", "--json")
+    report = json.loads(text)
+    assert report["parameters"] == {"total": 7_356_880_896, "active": 1_397_825_536}
+    assert report["kinds"]["expert up"] == {
+        "count": 1024,
+        "shapes": [[1024, 2048]],
+        "parameters": 2**31,
+        "active": 2**28,
+    }
+
+
+def test_info_reads_every_weight_unless_told_otherwise(tmp_path: Path, capsys, monkeypatch):
+    bad = {"lm_head.weight": torch.full((23, 40), math.nan, dtype=torch.bfloat16)}
+    write_random_checkpoint(tmp_path, replace=bad)
+    code, _ = run(capsys, monkeypatch, "info", tmp_path)
+    assert str(code).startswith("error: ")
+    assert "lm_head.weight holds NaN" in str(code)
+    code, text = run(capsys, monkeypatch, "info", tmp_path, "--no-scan")
+    assert code == 0
+    assert "BF16, headers read only" in text
+
+
+def test_quantize_then_info_from_the_command_line(tmp_path: Path, source: Path, capsys, monkeypatch):
+    code, text = run(capsys, monkeypatch, "quantize", source, "-o", tmp_path / "out", "--format", "int4", "--json")
+    assert code == 0
+    report = json.loads(text)
+    assert report["format"] == "int4"
+    assert report["kinds"]["expert up"]["matrices"] == 8
+    assert report["kinds"]["expert up"]["weights"] == 8 * 33 * 40
+    worst = min(row["snr_db"] for name, row in report["matrices"].items() if "up_proj" in name)
+    assert report["kinds"]["expert up"]["lowest_snr_db"] == worst
+    code, text = run(capsys, monkeypatch, "quantize", source, "-o", tmp_path / "out")
+    assert code == 0
+    assert "expert up" in text
+    code, text = run(capsys, monkeypatch, "info", tmp_path / "out")
+    assert code == 0
+    assert "mxfp4, every value read and finite" in text
+    assert "expert bias" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["info", "nowhere"], "error: nowhere/config.json: the file does not exist"),
+        (["quantize", "nowhere", "-o", "out"], "error: nowhere/config.json: the file does not exist"),
+        (["quantize", "nowhere", "-o", "out", "--format", "fp3"], "error: format 'fp3' is not known"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path: Path, capsys, monkeypatch, arguments: list[str], message: str):
+    monkeypatch.chdir(tmp_path)
+    code, text = run(capsys, monkeypatch, *arguments)
+    assert str(code).startswith(message)
+    assert text == ""
+
+
+def test_version(capsys, monkeypatch):
+    code, text = run(capsys, monkeypatch, "--version")
+    assert (code, text) == (0, f"hardloom {version('hardloom')}\n")
