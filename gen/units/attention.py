@@ -1,0 +1,177 @@
+"""Attention of all heads: scores, running maximum, weighted sum, division."""
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.arith import round_saturate
+from gen.stream import SCALE_WIDTH, PacketDelay, Stage, beat, chain
+from gen.units.attention_mix import Mix, mixture
+from gen.units.attention_scores import Scores, score_beat
+from gen.units.head_memory import WIDTH
+from gen.units.reciprocal import Reciprocal
+from gen.units.softmax import EXP_WIDTH
+from golden.units.attention import Attention as AttentionSpec
+
+__all__ = ["Attention"]
+
+
+class _LargestScore(PacketDelay):
+    """Statistic of the scores of one (position, head): the largest."""
+
+    def fold(self, m: Module, stat, first, x, y) -> None:
+        m.d.comb += y.eq(Mux(first | (x.score > stat), x.score, stat))
+
+
+class _Multiply(Stage):
+    """Sums times reciprocal."""
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += [product.eq(num * x.r) for product, num in zip(y.products, x.num, strict=True)]
+        m.d.comb += [y.shift.eq(x.bits + 15 - x.top), y.last.eq(x.last)]
+
+
+class _Round(Stage):
+    """To fixed point."""
+
+    def __init__(self, spec: AttentionSpec, i_shape: data.StructLayout, o_shape: data.StructLayout, most: int) -> None:
+        self.word, self.most = spec.word, most
+        super().__init__(i_shape, o_shape)
+
+    def transform(self, m: Module, x, y) -> None:
+        least = EXP_WIDTH + 15 - ((1 << SCALE_WIDTH) - 1)
+        for product, target in zip(x.products, y.data, strict=True):
+            m.d.comb += target.eq(round_saturate(m, product, x.shift, self.word, least, self.most))
+        m.d.comb += [y.scale.eq(0), y.last.eq(x.last)]
+
+
+class _Divide(wiring.Component):
+    """out = num * 2^top / den of one (position, head) after the other.
+
+    Keeps the sums of one while their reciprocal is looked up and the beats leave: head_dim / lanes + 2 cycles for
+    each. Latency 5 cycles to the first beat.
+
+    Attributes
+    ----------
+    i: stream of `mixture(spec, max_positions)`, in.
+    o: stream of fixed-point beats, `last` with the last of all heads, out.
+    """
+
+    def __init__(self, spec: AttentionSpec, heads: int, lanes: int, max_positions: int) -> None:
+        self.spec, self.heads, self.lanes = spec, heads, lanes
+        super().__init__(
+            {
+                "i": In(stream.Signature(mixture(spec, max_positions))),
+                "o": Out(stream.Signature(beat(spec.word.width, lanes))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        x = self.i.payload
+        m.submodules.reciprocal = reciprocal = Reciprocal(self.spec.reciprocal, len(x.den), unsigned(SCALE_WIDTH))
+        quotient = reciprocal.o.payload
+        num = data.ArrayLayout(x.num.shape().elem_shape, self.lanes)
+        products = data.ArrayLayout(signed(len(x.num[0]) + EXP_WIDTH), self.lanes)
+        most = len(x.den) + 15
+        selected = data.StructLayout(
+            {"num": num, "r": EXP_WIDTH, "bits": quotient.bits.shape(), "top": SCALE_WIDTH, "last": 1}
+        )
+        scaled = data.StructLayout({"products": products, "shift": unsigned(most.bit_length()), "last": 1})
+        m.submodules.multiply = multiply = _Multiply(selected, scaled)
+        m.submodules.round = rounding = _Round(self.spec, scaled, self.o.payload.shape(), most)
+        chain(m, multiply, rounding, wiring.flipped(self.o))
+
+        occupied, leaving, sums = Signal(), Signal(), Signal(x.num.shape())
+        take = self.i.valid & self.i.ready
+        m.d.comb += [
+            self.i.ready.eq(reciprocal.i.ready & (~occupied | leaving)),
+            reciprocal.i.valid.eq(take),
+            reciprocal.i.payload.x.eq(x.den),
+            reciprocal.i.payload.carry.eq(x.top),
+            reciprocal.o.ready.eq(leaving),
+        ]
+        with m.If(take):
+            m.d.sync += [sums.eq(x.num), occupied.eq(1)]
+        with m.Elif(leaving):
+            m.d.sync += occupied.eq(0)
+        self._emit(m, sums, reciprocal.o, leaving, multiply.i)
+        return m
+
+    def _emit(self, m: Module, sums, source, leaving, target) -> None:
+        """Give the sums `lanes` at a time while their reciprocal is there; `leaving` with the last of them."""
+        beats = self.spec.head_dim // self.lanes
+        index, head = Signal(range(beats)), Signal(range(self.heads))
+        give = target.valid & target.ready
+        m.d.comb += [
+            target.valid.eq(source.valid),
+            leaving.eq(give & (index == beats - 1)),
+            target.payload.r.eq(source.payload.r),
+            target.payload.bits.eq(source.payload.bits),
+            target.payload.top.eq(source.payload.carry),
+            target.payload.last.eq((head == self.heads - 1) & (index == beats - 1)),
+        ]
+        for k, lane in enumerate(target.payload.num):
+            m.d.comb += lane.eq(Array(sums[k :: self.lanes])[index])
+        with m.If(give):
+            m.d.sync += index.eq(Mux(leaving, 0, index + 1))
+        with m.If(leaving):
+            m.d.sync += head.eq(Mux(head == self.heads - 1, 0, head + 1))
+
+
+class Attention(wiring.Component):
+    """`golden.units.attention.Attention` of every head of every position, each over all positions.
+
+    A pass: `positions` times `heads` packets arrive at each of `q`, `k` and `v` (positions in order, heads in order
+    within), and `positions` packets of heads * head_dim elements leave. Nothing is computed before all of a pass's
+    queries and keys have arrived. One pass is stored: `q` and `k` take the next when the last score's operands have
+    been read, `v` when the last value has been read, and each holds `ready` low from the end of its pass until then.
+
+    Throughput: one key a cycle, so `positions` cycles a (position, head), without a bubble between them, as long as
+    that is at least head_dim / lanes + 2; for fewer positions the division is the slowest and holds the rest.
+    Latency: about 2 * positions + 20 cycles from the last key to the first beat.
+
+    Parameters
+    ----------
+    spec: specification.
+    heads: heads a position.
+    lanes: elements a beat, divides `spec.head_dim`.
+    max_positions: most positions of a pass.
+
+    Attributes
+    ----------
+    q, k, v: streams of int8 beats with their scale, packets are heads, in.
+    positions: positions of a pass, 1 to `max_positions`, constant from the first beat in to the last beat out, in.
+    o: stream of fixed-point beats (`spec.word.width` bits), scale 0, packets are positions, out.
+    """
+
+    def __init__(self, spec: AttentionSpec, heads: int, lanes: int, max_positions: int) -> None:
+        if heads < 1 or max_positions < 1:
+            raise ValueError(f"heads and max_positions must be at least 1, not {heads} and {max_positions}")
+        if lanes < 1 or spec.head_dim % lanes:
+            raise ValueError(f"lanes must divide head_dim {spec.head_dim}, not be {lanes}")
+        self.spec, self.heads, self.lanes, self.max_positions = spec, heads, lanes, max_positions
+        activations = stream.Signature(beat(WIDTH, lanes))
+        super().__init__(
+            {
+                "q": In(activations),
+                "k": In(activations),
+                "v": In(activations),
+                "positions": In(range(max_positions + 1)),
+                "o": Out(stream.Signature(beat(spec.word.width, lanes))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        spec, arguments = self.spec, (self.spec, self.heads, self.lanes, self.max_positions)
+        m.submodules.scores = scores = Scores(*arguments)
+        depth = 2 * self.max_positions + 2
+        m.submodules.largest = top = _LargestScore(score_beat(spec), signed(spec.score.width), depth)
+        m.submodules.mix = mix = Mix(*arguments)
+        m.submodules.divide = divide = _Divide(*arguments)
+        for source, sink in ((self.q, scores.q), (self.k, scores.k), (self.v, mix.v)):
+            wiring.connect(m, wiring.flipped(source), sink)
+        m.d.comb += [scores.positions.eq(self.positions), mix.positions.eq(self.positions)]
+        chain(m, scores, top, mix, divide, wiring.flipped(self.o))
+        return m

@@ -1,0 +1,163 @@
+"""Second half of attention: weights from scores, weighted sum of values, one key a cycle."""
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.arith import round_shift
+from gen.stream import SCALE_WIDTH, Stage, beat, chain
+from gen.units.attention_scores import score_beat
+from gen.units.head_memory import WIDTH, Keep, KeyWalk, ValueMemory
+from gen.units.softmax import EXP_WIDTH, Exp2Lookup
+from golden.units.attention import Attention as AttentionSpec
+
+__all__ = ["Mix", "mixture"]
+
+TERM = data.StructLayout({"e": unsigned(EXP_WIDTH), "last": unsigned(1)})
+"""One key's exponential."""
+
+FETCHED = data.StructLayout({"term": TERM, "top": unsigned(SCALE_WIDTH)})
+"""A key's exponential with the largest value scale of the head."""
+
+
+def mixture(spec: AttentionSpec, max_positions: int) -> data.StructLayout:
+    """Exact sums of one (position, head): `num` an element, `den`, and `top`, the largest value scale."""
+    growth = (max_positions - 1).bit_length()
+    num = data.ArrayLayout(signed(EXP_WIDTH + WIDTH + growth), spec.head_dim)
+    return data.StructLayout({"num": num, "den": unsigned(EXP_WIDTH + growth), "top": unsigned(SCALE_WIDTH)})
+
+
+class _Exponential(Stage):
+    """E = 2^(t - max t)."""
+
+    def __init__(self, spec: AttentionSpec) -> None:
+        self.spec = spec
+        i_shape = data.StructLayout({"beat": score_beat(spec), "stat": signed(spec.score.width)})
+        super().__init__(i_shape, TERM)
+
+    def transform(self, m: Module, x, y) -> None:
+        m.submodules.exp2 = exp2 = Exp2Lookup(self.spec.exp2, self.spec.score.width)
+        m.d.comb += [exp2.d.eq(x.stat - x.beat.score), y.e.eq(exp2.e), y.last.eq(x.beat.last)]
+
+
+class _Weigh(Stage):
+    """w = E brought to the head's common value scale."""
+
+    def __init__(self, head_dim: int) -> None:
+        vector = data.ArrayLayout(signed(WIDTH), head_dim)
+        i_shape = {"fetched": FETCHED, "v": vector, "v_scale": unsigned(SCALE_WIDTH)}
+        o_shape = {"fetched": FETCHED, "v": vector, "w": unsigned(EXP_WIDTH)}
+        super().__init__(data.StructLayout(i_shape), data.StructLayout(o_shape))
+
+    def transform(self, m: Module, x, y) -> None:
+        shift = Signal(SCALE_WIDTH)
+        m.d.comb += [
+            shift.eq(x.fetched.top - x.v_scale),
+            y.w.eq(round_shift(x.fetched.term.e, shift)),
+            y.v.eq(x.v),
+            y.fetched.eq(x.fetched),
+        ]
+
+
+class _Multiply(Stage):
+    """w times every element of the value."""
+
+    def __init__(self, i_shape: data.StructLayout, head_dim: int) -> None:
+        products = data.ArrayLayout(signed(EXP_WIDTH + WIDTH), head_dim)
+        super().__init__(i_shape, data.StructLayout({"fetched": FETCHED, "products": products}))
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += [product.eq(v * x.w) for product, v in zip(y.products, x.v, strict=True)]
+        m.d.comb += y.fetched.eq(x.fetched)
+
+
+class _Accumulate(wiring.Component):
+    """Sums over the keys of a (position, head); one item out with its last key. Latency 1."""
+
+    def __init__(self, i_shape: data.StructLayout, o_shape: data.StructLayout) -> None:
+        super().__init__({"i": In(stream.Signature(i_shape)), "o": Out(stream.Signature(o_shape))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        x, y = self.i.payload, self.o.payload
+        first = Signal(init=1)
+        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
+        with m.If(self.i.ready):
+            m.d.sync += self.o.valid.eq(self.i.valid & x.fetched.term.last)
+        with m.If(self.i.ready & self.i.valid):
+            m.d.sync += [
+                first.eq(x.fetched.term.last),
+                y.den.eq(Mux(first, 0, y.den) + x.fetched.term.e),
+                y.top.eq(x.fetched.top),
+            ]
+            m.d.sync += [num.eq(Mux(first, 0, num) + product) for num, product in zip(y.num, x.products, strict=True)]
+        return m
+
+
+class Mix(wiring.Component):
+    """The sums of `golden.units.attention.Attention.mix`, from scores and values.
+
+    Latency 5 cycles after the last key's score, throughput one key a cycle. Takes the next pass's values when the
+    last one of this pass has been read.
+
+    Parameters
+    ----------
+    spec, heads, lanes, max_positions: as in `gen.units.attention.Attention`.
+
+    Attributes
+    ----------
+    i: stream of {`beat`: `score_beat(spec)`, `stat`: the largest score of the (position, head)}, in.
+    v: stream of int8 beats, packets are heads, in.
+    positions: positions of the pass, in.
+    o: stream of `mixture(spec, max_positions)`, out.
+    """
+
+    def __init__(self, spec: AttentionSpec, heads: int, lanes: int, max_positions: int) -> None:
+        self.spec, self.heads, self.lanes, self.max_positions = spec, heads, lanes, max_positions
+        scored = data.StructLayout({"beat": score_beat(spec), "stat": signed(spec.score.width)})
+        super().__init__(
+            {
+                "i": In(stream.Signature(scored)),
+                "v": In(stream.Signature(beat(WIDTH, lanes))),
+                "positions": In(range(max_positions + 1)),
+                "o": Out(stream.Signature(mixture(spec, max_positions))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        head_dim = self.spec.head_dim
+        m.submodules.exponential = exponential = _Exponential(self.spec)
+        m.submodules.weigh = weigh = _Weigh(head_dim)
+        m.submodules.multiply = multiply = _Multiply(weigh.o.payload.shape(), head_dim)
+        m.submodules.accumulate = accumulate = _Accumulate(multiply.o.payload.shape(), self.o.payload.shape())
+        wiring.connect(m, wiring.flipped(self.i), exponential.i)
+        self._fetch(m, exponential.o, weigh.i)
+        chain(m, weigh, multiply, accumulate, wiring.flipped(self.o))
+        return m
+
+    def _fetch(self, m: Module, source, target) -> None:
+        """Join each exponential with its value, read from the memory."""
+        m.submodules.memory = values = ValueMemory(self.heads, self.spec.head_dim, self.lanes, self.max_positions)
+        m.submodules.walker = walker = KeyWalk(self.heads, self.max_positions)
+        m.submodules.fetched = fetched = Keep(FETCHED)
+        wiring.connect(m, wiring.flipped(self.v), values.i)
+        m.d.comb += [
+            walker.go.eq(values.full),
+            walker.positions.eq(self.positions),
+            values.positions.eq(self.positions),
+            values.release.eq(walker.done),
+            values.address.eq(walker.o.payload.key),
+            values.head.eq(walker.o.payload.head),
+            values.enable.eq(fetched.i.valid & fetched.i.ready),
+            fetched.i.valid.eq(source.valid & walker.o.valid),
+            fetched.i.payload.term.eq(source.payload),
+            fetched.i.payload.top.eq(values.top),
+            walker.o.ready.eq(fetched.i.ready & source.valid),
+            source.ready.eq(fetched.i.ready & walker.o.valid),
+            target.valid.eq(fetched.o.valid),
+            fetched.o.ready.eq(target.ready),
+            target.payload.fetched.eq(fetched.o.payload),
+            target.payload.v.eq(values.word),
+            target.payload.v_scale.eq(values.scale),
+        ]

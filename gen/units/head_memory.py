@@ -1,0 +1,205 @@
+"""Memories of one forward pass's queries, keys and values, a head vector a word."""
+
+from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed, unsigned
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.stream import SCALE_WIDTH, Stage, beat
+
+__all__ = ["HeadMemory", "Keep", "KeyWalk", "ValueMemory", "walk"]
+
+WIDTH = 8
+"""Bits of an activation."""
+
+
+def _bits(count: int) -> int:
+    return max(1, (count - 1).bit_length())
+
+
+class HeadMemory(wiring.Component):
+    """Stores one pass: `positions` times `heads` packets, word = position * heads + head.
+
+    Packets are taken until the pass is complete; then `full` is high and nothing is taken until `release`. Reading
+    takes one cycle. Words may be read while `full`.
+
+    Parameters
+    ----------
+    heads: packets a position.
+    head_dim: elements a packet.
+    lanes: elements a beat, divides `head_dim`.
+    max_positions: most positions of a pass.
+    ports: of a subclass.
+
+    Attributes
+    ----------
+    i: stream of int8 beats, in.
+    positions: positions of the pass, in.
+    full: out; release: forget the pass, in.
+    address, enable: word to read, in; word: `head_dim` int8, scale: 5 bits, of the last word read, out.
+    """
+
+    def __init__(self, heads: int, head_dim: int, lanes: int, max_positions: int, ports: dict | None = None) -> None:
+        self.heads, self.head_dim, self.lanes, self.max_positions = heads, head_dim, lanes, max_positions
+        super().__init__(
+            {
+                "i": In(stream.Signature(beat(WIDTH, lanes))),
+                "positions": In(range(max_positions + 1)),
+                "full": Out(1),
+                "release": In(1),
+                "address": In(_bits(heads * max_positions)),
+                "enable": In(1),
+                "word": Out(data.ArrayLayout(signed(WIDTH), head_dim)),
+                "scale": Out(SCALE_WIDTH),
+                **(ports or {}),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        x = self.i.payload
+        take, closing = Signal(), Signal()
+        index = Signal(range(self.head_dim // self.lanes))
+        head, position, address = (
+            Signal(range(self.heads)),
+            Signal(range(self.max_positions)),
+            Signal.like(self.address),
+        )
+        final = (head == self.heads - 1) & (position == self.positions - 1)
+        m.d.comb += [self.i.ready.eq(~self.full), take.eq(self.i.valid & ~self.full), closing.eq(take & x.last)]
+        with m.If(take):
+            m.d.sync += index.eq(Mux(x.last, 0, index + 1))
+        with m.If(closing):
+            m.d.sync += [
+                head.eq(Mux(head == self.heads - 1, 0, head + 1)),
+                address.eq(Mux(final, 0, address + 1)),
+                self.full.eq(final),
+            ]
+            with m.If(head == self.heads - 1):
+                m.d.sync += position.eq(Mux(final, 0, position + 1))
+        with m.If(self.release):
+            m.d.sync += self.full.eq(0)
+        self.store(m, take, index, address)
+        self.watch(m, closing, head, position == 0)
+        return m
+
+    def store(self, m: Module, take, index, address) -> None:
+        """Write each beat into its part of the word; read whole words."""
+        depth, width = self.heads * self.max_positions, WIDTH * self.lanes
+        m.submodules.words = words = memory.Memory(shape=unsigned(WIDTH * self.head_dim), depth=depth, init=[])
+        m.submodules.scales = scales = memory.Memory(shape=unsigned(SCALE_WIDTH), depth=depth, init=[])
+        write, read = words.write_port(granularity=width), words.read_port()
+        write_scale, read_scale = scales.write_port(), scales.read_port()
+        m.d.comb += [
+            write.addr.eq(address),
+            write.data.eq(self.i.payload.data.as_value().replicate(self.head_dim // self.lanes)),
+            write.en.eq(take << index),
+            write_scale.addr.eq(address),
+            write_scale.data.eq(self.i.payload.scale),
+            write_scale.en.eq(take),
+            read.addr.eq(self.address),
+            read.en.eq(self.enable),
+            read_scale.addr.eq(self.address),
+            read_scale.en.eq(self.enable),
+            self.word.eq(read.data),
+            self.scale.eq(read_scale.data),
+        ]
+
+    def watch(self, m: Module, closing, head, first) -> None:
+        """Called with each packet's end, its head, and whether its position is the first: nothing to do here."""
+
+
+class ValueMemory(HeadMemory):
+    """A `HeadMemory` that knows the largest scale of each head.
+
+    Attributes
+    ----------
+    head: in; top: the largest scale of that head's packets, in the same cycle, out; valid while `full`.
+    """
+
+    def __init__(self, heads: int, head_dim: int, lanes: int, max_positions: int) -> None:
+        ports = {"head": In(range(heads)), "top": Out(SCALE_WIDTH)}
+        super().__init__(heads, head_dim, lanes, max_positions, ports)
+
+    def watch(self, m: Module, closing, head, first) -> None:
+        m.submodules.tops = tops = memory.Memory(shape=unsigned(SCALE_WIDTH), depth=self.heads, init=[])
+        write, old, read = tops.write_port(), tops.read_port(domain="comb"), tops.read_port(domain="comb")
+        scale = self.i.payload.scale
+        m.d.comb += [
+            old.addr.eq(head),
+            write.addr.eq(head),
+            write.data.eq(Mux(first | (scale > old.data), scale, old.data)),
+            write.en.eq(closing),
+            read.addr.eq(self.head),
+            self.top.eq(read.data),
+        ]
+
+
+def walk(heads: int, max_positions: int) -> data.StructLayout:
+    """One key of one (position, head): words of `key` and `query` in their memories, `head`, whether the `last` key."""
+    words = unsigned(_bits(heads * max_positions))
+    return data.StructLayout({"key": words, "query": words, "head": range(heads), "last": unsigned(1)})
+
+
+class KeyWalk(wiring.Component):
+    """All keys of every (position, head) of a pass, positions in order, heads in order within.
+
+    Latency 0, one key a cycle, none missing between one head and the next.
+
+    Parameters
+    ----------
+    heads, max_positions: as in `HeadMemory`.
+
+    Attributes
+    ----------
+    go: a pass is stored, in; done: its last key is taken in this cycle, out.
+    positions: positions of the pass, in.
+    o: stream of `walk(heads, max_positions)`, out.
+    """
+
+    def __init__(self, heads: int, max_positions: int) -> None:
+        self.heads = heads
+        super().__init__(
+            {
+                "go": In(1),
+                "done": Out(1),
+                "positions": In(range(max_positions + 1)),
+                "o": Out(stream.Signature(walk(heads, max_positions))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        heads, at = self.heads, self.o.payload
+        place, position = Signal.like(self.positions), Signal.like(self.positions)
+        key, query, head = Signal.like(at.key), Signal.like(at.query), Signal.like(at.head)
+        last, turn, final = Signal(), Signal(), Signal()
+        m.d.comb += [
+            last.eq(place == self.positions - 1),
+            turn.eq(last & (head == heads - 1)),
+            final.eq(turn & (position == self.positions - 1)),
+            self.o.valid.eq(self.go),
+            at.key.eq(key),
+            at.query.eq(query),
+            at.head.eq(head),
+            at.last.eq(last),
+            self.done.eq(self.o.valid & self.o.ready & final),
+        ]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += [place.eq(place + 1), key.eq(key + heads)]
+            with m.If(last):
+                m.d.sync += [place.eq(0), key.eq(head + 1), head.eq(head + 1), query.eq(query + 1)]
+            with m.If(turn):
+                m.d.sync += [key.eq(0), head.eq(0), position.eq(position + 1)]
+            with m.If(final):
+                m.d.sync += [position.eq(0), query.eq(0)]
+        return m
+
+
+class Keep(Stage):
+    """What travels along while a memory is read: one register."""
+
+    def __init__(self, shape: ShapeLike) -> None:
+        super().__init__(shape, shape)
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += y.eq(x)

@@ -1,0 +1,208 @@
+"""Router: probabilities of all experts, the k best of them."""
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.arith import round_shift
+from gen.stream import PacketDelay, Stage, beat
+from gen.units.reciprocal import Reciprocal
+from gen.units.softmax import EXP_WIDTH, Largest, Numerator
+from golden.units.router import Router as RouterSpec
+
+__all__ = ["Router", "choice"]
+
+TERM = data.StructLayout({"e": unsigned(EXP_WIDTH), "last": unsigned(1)})
+"""One expert's exponential."""
+
+
+def _index(num_experts: int) -> int:
+    return max(1, (num_experts - 1).bit_length())
+
+
+def choice(num_experts: int, top_k: int) -> data.StructLayout:
+    """A token's experts, best first: `experts`, their numbers, and `weights`, 17 bits each, 65536 = 1."""
+    number, weight = unsigned(_index(num_experts)), unsigned(EXP_WIDTH)
+    return data.StructLayout({"experts": data.ArrayLayout(number, top_k), "weights": data.ArrayLayout(weight, top_k)})
+
+
+class _Elements(wiring.Component):
+    """Beats to single logits, without the padding. Latency 0, one element a cycle."""
+
+    def __init__(self, i_shape: data.StructLayout, o_shape: data.StructLayout, lanes: int, count: int) -> None:
+        self.lanes, self.count = lanes, count
+        super().__init__({"i": In(stream.Signature(i_shape)), "o": Out(stream.Signature(o_shape))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        x, y = self.i.payload, self.o.payload
+        lane = Signal(range(self.lanes))
+        final = x.beat.last & (lane == (self.count - 1) % self.lanes)
+        m.d.comb += [
+            self.o.valid.eq(self.i.valid),
+            self.i.ready.eq(self.o.ready & (final | (lane == self.lanes - 1))),
+            y.data[0].eq(Array(x.beat.data)[lane]),
+            y.top.eq(x.stat),
+            y.last.eq(final),
+        ]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += lane.eq(Mux(self.i.ready, 0, lane + 1))
+        return m
+
+
+class _Sum(PacketDelay):
+    """Statistic of a packet of exponentials: their sum."""
+
+    def fold(self, m: Module, stat, first, x, y) -> None:
+        m.d.comb += y.eq(Mux(first, 0, stat) + x.e)
+
+
+class _Product(Stage):
+    """Exponential times reciprocal, both still to be brought to 16 fraction bits."""
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += [y.product.eq(x.carry.e * x.r), y.shift.eq(x.bits - 1), y.last.eq(x.carry.last)]
+
+
+class _Probability(Stage):
+    """Rounds to p and adds the bias of the expert, whose number is counted here: `index` out, `bias` in."""
+
+    def __init__(self, i_shape: data.StructLayout, o_shape: data.StructLayout, bias_width: int) -> None:
+        super().__init__(i_shape, o_shape)
+        self.index = Signal(o_shape.members["expert"])
+        self.bias = Signal(signed(bias_width))
+
+    def transform(self, m: Module, x, y) -> None:
+        p = round_shift(x.product, x.shift)
+        m.d.comb += [
+            y.weight.eq(p),
+            y.key.eq(p[:EXP_WIDTH] + self.bias),
+            y.expert.eq(self.index),
+            y.last.eq(x.last),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += self.index.eq(Mux(x.last, 0, self.index + 1))
+
+
+class _Best(wiring.Component):
+    """Sorts a packet's candidates into the `top_k` best places: one item out for a packet in.
+
+    A candidate enters before the first place whose key is smaller, so that of equal keys the earlier stays ahead.
+    Latency 1, one candidate a cycle.
+    """
+
+    def __init__(self, candidate: data.StructLayout, o_shape: data.StructLayout, top_k: int) -> None:
+        self.candidate, self.top_k = candidate, top_k
+        super().__init__({"i": In(stream.Signature(candidate)), "o": Out(stream.Signature(o_shape))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        x, o = self.i.payload, self.o
+        first, filled, enters = Signal(init=1), Signal(self.top_k), Signal(self.top_k)
+        places = [Signal(self.candidate, name=f"place_{j}") for j in range(self.top_k)]
+        m.d.comb += self.i.ready.eq(~o.valid | o.ready)
+        with m.If(self.i.ready):
+            m.d.sync += o.valid.eq(self.i.valid & x.last)
+        take = self.i.ready & self.i.valid
+        with m.If(take):
+            m.d.sync += [first.eq(x.last), filled.eq(Mux(first, 1, (filled << 1) | 1))]
+        for j, place in enumerate(places):
+            m.d.comb += [
+                enters[j].eq(first | ~filled[j] | (x.key > place.key)),
+                o.payload.experts[j].eq(place.expert),
+                o.payload.weights[j].eq(place.weight),
+            ]
+            better = Mux(enters[j - 1], places[j - 1], x) if j else x
+            with m.If(take & enters[j]):
+                m.d.sync += place.eq(better)
+        return m
+
+
+class Router(wiring.Component):
+    """`golden.units.router.Router`: a packet of logits in, one choice of experts out.
+
+    Latency: about the packet's beats plus twice `num_experts` plus 15 cycles; throughput one token in `num_experts`
+    cycles (tokens overlap).
+
+    Parameters
+    ----------
+    spec: specification.
+    lanes: elements a beat; a packet is ceil(num_experts / lanes) beats, elements past the last logit are ignored.
+
+    Attributes
+    ----------
+    i: stream of fixed-point beats (`spec.numerator.word.width` bits), in.
+    index: an expert's number, out; bias: its bias, signed, `spec.bias_width` bits, in the same cycle, in.
+    o: stream of `choice(num_experts, top_k)`, out.
+    """
+
+    def __init__(self, spec: RouterSpec, lanes: int) -> None:
+        if not 1 <= spec.top_k <= spec.num_experts or lanes < 1:
+            raise ValueError(f"cannot choose {spec.top_k} of {spec.num_experts} experts, {lanes} lanes a beat")
+        self.spec, self.lanes = spec, lanes
+        super().__init__(
+            {
+                "i": In(stream.Signature(beat(spec.numerator.word.width, lanes))),
+                "index": Out(_index(spec.num_experts)),
+                "bias": In(signed(spec.bias_width)),
+                "o": Out(stream.Signature(choice(spec.num_experts, spec.top_k))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        exponentials = self._exponentials(m)
+        chosen = self._choose(m, self._sums(m, exponentials))
+        wiring.connect(m, chosen, wiring.flipped(self.o))
+        return m
+
+    def _exponentials(self, m: Module):
+        """Logits to a stream of exponentials, one a cycle."""
+        spec, lanes, count = self.spec, self.lanes, self.spec.num_experts
+        depth = 2 * -(-count // lanes) + 2
+        m.submodules.largest = top = Largest(spec.numerator.word.width, lanes, count, depth)
+        m.submodules.numerator = numerator = Numerator(spec.numerator, 1, unsigned(0))
+        i_shape, o_shape = top.o.payload.shape(), numerator.i.payload.shape()
+        m.submodules.elements = elements = _Elements(i_shape, o_shape, lanes, count)
+        wiring.connect(m, wiring.flipped(self.i), top.i)
+        wiring.connect(m, top.o, elements.i)
+        wiring.connect(m, elements.o, numerator.i)
+        return numerator.o
+
+    def _sums(self, m: Module, source):
+        """Each exponential with the reciprocal of the token's sum."""
+        count = self.spec.num_experts
+        width = EXP_WIDTH + (count - 1).bit_length()
+        m.submodules.sum = total = _Sum(TERM, unsigned(width), 2 * count + 2)
+        m.submodules.reciprocal = reciprocal = Reciprocal(self.spec.reciprocal, width, TERM)
+        m.d.comb += [
+            total.i.valid.eq(source.valid),
+            source.ready.eq(total.i.ready),
+            total.i.payload.e.eq(source.payload.data[0]),
+            total.i.payload.last.eq(source.payload.last),
+            reciprocal.i.valid.eq(total.o.valid),
+            total.o.ready.eq(reciprocal.i.ready),
+            reciprocal.i.payload.x.eq(total.o.payload.stat),
+            reciprocal.i.payload.carry.eq(total.o.payload.beat),
+        ]
+        return reciprocal.o
+
+    def _choose(self, m: Module, source):
+        """Exponentials and reciprocals to the best experts."""
+        spec = self.spec
+        shape = source.payload.shape()
+        scaled = data.StructLayout(
+            {"product": unsigned(2 * EXP_WIDTH), "shift": shape.members["bits"], "last": unsigned(1)}
+        )
+        key = signed(max(spec.bias_width, EXP_WIDTH + 1) + 1)
+        candidate = data.StructLayout(
+            {"key": key, "expert": unsigned(len(self.index)), "weight": unsigned(EXP_WIDTH), "last": unsigned(1)}
+        )
+        m.submodules.product = product = _Product(shape, scaled)
+        m.submodules.probability = probability = _Probability(scaled, candidate, spec.bias_width)
+        m.submodules.best = best = _Best(candidate, self.o.payload.shape(), spec.top_k)
+        m.d.comb += [self.index.eq(probability.index), probability.bias.eq(self.bias)]
+        wiring.connect(m, source, product.i)
+        wiring.connect(m, product.o, probability.i)
+        wiring.connect(m, probability.o, best.i)
+        return best.o
