@@ -70,6 +70,64 @@ def quantize(
     quantize(ckpt, out, format, as_json)
 
 
+@commands.command()
+def train(
+    out: Annotated[Path, typer.Option("-o", "--output", help="Folder to write; a killed run goes on from here.")],
+    seed: Annotated[int, typer.Option(min=0, help="Decides everything random.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Updates; for a quick try, fewer than the default.")] = None,
+) -> None:
+    """Train the demonstration model from scratch, quantization-aware, and write its checkpoint.
+
+    Example: hardloom train -o build/trained
+    """
+    from flows.train import run_training
+
+    run_training(out, seed, steps)
+
+
+@commands.command()
+def sample(
+    ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint; of a quantized one for golden and rtl.")],
+    engine: Annotated[str, typer.Option(help="float, golden or rtl.")] = "golden",
+    prompt: Annotated[str | None, typer.Option(help="The prompt as text.")] = None,
+    prompt_tokens: Annotated[str | None, typer.Option(help="The prompt as token ids, like 5,9,2.")] = None,
+    gen_length: Annotated[int, typer.Option(help="Tokens to generate.")] = 16,
+    block_length: Annotated[int, typer.Option(help="Tokens of a block; divides the generation length.")] = 8,
+    steps: Annotated[int, typer.Option(help="Denoising steps in all; a multiple of the number of blocks.")] = 8,
+    threshold: Annotated[
+        float | None, typer.Option(help="Commit what is more probable than this, instead of by steps.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="A torch device, for float and golden.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Generate text behind a prompt by denoising masked tokens.
+
+    Example: hardloom sample checkpoints/demo --engine golden --prompt 47+85=
+    """
+    from flows.sample import sample
+    from golden.sampler import SamplerParams
+
+    params = SamplerParams(gen_length, block_length, steps, threshold)
+    sample(ckpt, engine, prompt, prompt_tokens, params, as_json, device)
+
+
+@commands.command()
+def logits(
+    ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint; of a quantized one for golden.")],
+    tokens: Annotated[str, typer.Option(help="The sequence as token ids, like 5,9,2.")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="File to write, NumPy format.")],
+    engine: Annotated[str, typer.Option(help="float or golden.")] = "golden",
+    device: Annotated[str, typer.Option(help="A torch device.")] = "cpu",
+) -> None:
+    """Write the logits of one sequence, float32 [positions, vocabulary].
+
+    Example: hardloom logits checkpoints/demo --engine float --tokens 5,9,2 -o out.npy
+    """
+    from flows.sample import logits
+
+    logits(ckpt, engine, tokens, out, device)
+
+
 def app() -> None:
     """Run the command line. A user's mistake is one sentence on standard error and exit code 1."""
     try:

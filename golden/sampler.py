@@ -53,7 +53,7 @@ class SamplerParams:
                 raise UserError(f"{name} is {getattr(self, name)}; give a positive number")
         if self.gen_length % self.block_length:
             raise UserError(
-                f"gen_length {self.gen_length} is not a multiple of block_length {self.block_length}; change one of them"
+                f"gen_length {self.gen_length} is no multiple of block_length {self.block_length}; change one of them"
             )
         if self.threshold is None and self.steps % self.num_blocks:
             raise UserError(
@@ -93,7 +93,12 @@ class FloatEngine:
 
     @torch.inference_mode()
     def predict(self, tokens: Tensor) -> Prediction:
-        logits = self.model(tokens).double()
+        return self.prediction(self.model(tokens))
+
+    @staticmethod
+    def prediction(logits: Tensor) -> Prediction:
+        """Logits [batch, positions, vocabulary] to tokens and spreads."""
+        logits = logits.double()
         spread = (logits - logits.amax(-1, keepdim=True)).exp().sum(-1)
         return Prediction(logits.argmax(-1), spread)
 

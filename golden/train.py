@@ -43,6 +43,14 @@ class TrainingParams:
     weight_decay: float = 0.01
     weight_format: str = "mxfp4"
 
+    def validate(self) -> None:
+        """Raise `UserError` for values that make no sense."""
+        for name in ("steps", "rows"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; give a positive number")
+        if not 0 <= self.quantized_from <= self.steps:
+            raise UserError(f"quantized_from is {self.quantized_from}; give a step from 0 to steps, {self.steps}")
+
     def rate(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then a cosine down to a hundredth."""
         if step < self.warmup:
