@@ -1,6 +1,6 @@
 """Attention of all heads: scores, running maximum, weighted sum, division."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -82,7 +82,7 @@ class _Divide(wiring.Component):
         m.submodules.round = rounding = _Round(self.spec, scaled, self.o.payload.shape(), most)
         chain(m, multiply, rounding, wiring.flipped(self.o))
 
-        occupied, leaving, sums = Signal(), Signal(), Signal(x.num.shape())
+        occupied, leaving, sums = Signal(), Signal(), Signal(x.num.shape(), reset_less=True)
         take = self.i.valid & self.i.ready
         m.d.comb += [
             self.i.ready.eq(reciprocal.i.ready & (~occupied | leaving)),
@@ -95,11 +95,14 @@ class _Divide(wiring.Component):
             m.d.sync += [sums.eq(x.num), occupied.eq(1)]
         with m.Elif(leaving):
             m.d.sync += occupied.eq(0)
-        self._emit(m, sums, reciprocal.o, leaving, multiply.i)
+        with m.Elif(multiply.i.valid & multiply.i.ready):
+            m.d.sync += sums.eq(sums.as_value() >> num.size)
+        m.d.comb += multiply.i.payload.num.eq(sums.as_value()[: num.size])
+        self._emit(m, reciprocal.o, leaving, multiply.i)
         return m
 
-    def _emit(self, m: Module, sums, source, leaving, target) -> None:
-        """Give the sums `lanes` at a time while their reciprocal is there; `leaving` with the last of them."""
+    def _emit(self, m: Module, source, leaving, target) -> None:
+        """Give the reciprocal with each beat of its sums; `leaving` with the last of them."""
         beats = self.spec.head_dim // self.lanes
         index, head = Signal(range(beats)), Signal(range(self.heads))
         give = target.valid & target.ready
@@ -111,8 +114,6 @@ class _Divide(wiring.Component):
             target.payload.top.eq(source.payload.carry),
             target.payload.last.eq((head == self.heads - 1) & (index == beats - 1)),
         ]
-        for k, lane in enumerate(target.payload.num):
-            m.d.comb += lane.eq(Array(sums[k :: self.lanes])[index])
         with m.If(give):
             m.d.sync += index.eq(Mux(leaving, 0, index + 1))
         with m.If(leaving):

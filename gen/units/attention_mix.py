@@ -79,18 +79,18 @@ class _Accumulate(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        x, y = self.i.payload, self.o.payload
-        first = Signal(init=1)
-        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
+        x = self.i.payload
+        first, sums = Signal(init=1), Signal(self.o.payload.shape(), reset_less=True)
+        m.d.comb += [self.i.ready.eq(~self.o.valid | self.o.ready), self.o.payload.eq(sums)]
         with m.If(self.i.ready):
             m.d.sync += self.o.valid.eq(self.i.valid & x.fetched.term.last)
         with m.If(self.i.ready & self.i.valid):
             m.d.sync += [
                 first.eq(x.fetched.term.last),
-                y.den.eq(Mux(first, 0, y.den) + x.fetched.term.e),
-                y.top.eq(x.fetched.top),
+                sums.den.eq(Mux(first, 0, sums.den) + x.fetched.term.e),
+                sums.top.eq(x.fetched.top),
             ]
-            m.d.sync += [num.eq(Mux(first, 0, num) + product) for num, product in zip(y.num, x.products, strict=True)]
+            m.d.sync += [n.eq(Mux(first, 0, n) + product) for n, product in zip(sums.num, x.products, strict=True)]
         return m
 
 

@@ -1,6 +1,6 @@
 """Router: probabilities of all experts, the k best of them."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -41,7 +41,7 @@ class _Elements(wiring.Component):
         m.d.comb += [
             self.o.valid.eq(self.i.valid),
             self.i.ready.eq(self.o.ready & (final | (lane == self.lanes - 1))),
-            y.data[0].eq(Array(x.beat.data)[lane]),
+            y.data[0].eq(x.beat.data[lane]),
             y.top.eq(x.stat),
             y.last.eq(final),
         ]
