@@ -16,6 +16,7 @@ LINT_WAIVERS = {
     "DECLFILENAME": "a file holds a unit with its submodules",
     "PROCASSINIT": "registers have an initial value besides their reset: FPGAs load it, ASIC synthesis ignores it",
     "UNUSEDSIGNAL": "carries and the low bits of rounded products are computed and dropped",
+    "VARHIDDEN": "an instance may be called like a signal inside it",
     "WIDTHEXPAND": "Yosys relies on Verilog's own extension of operands, which is RTLIL's",
     "WIDTHTRUNC": "Yosys relies on Verilog's own truncation on assignment, which is RTLIL's",
 }

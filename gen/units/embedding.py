@@ -1,0 +1,71 @@
+"""Token ids to fixed-point vectors."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.rom import rom_index_width
+from gen.stream import beat
+from gen.units.rescale import Rescale, row_scale
+from golden.units.rescale import Rescale as RescaleSpec
+
+__all__ = ["Embedding"]
+
+
+class Embedding(wiring.Component):
+    """Row of the embedding matrix as a fixed-point packet: the row times its scale, rounded as in `rescale`.
+
+    Weights and row scales come from ROMs outside: `weights` must follow `index` and `scale` must follow `row` in
+    the same cycle. Latency 2 cycles, throughput 1 beat a cycle.
+
+    Parameters
+    ----------
+    weight_width: bits of an integer weight, sign included.
+    vocab_size: rows.
+    lanes: elements a beat.
+    beats: beats a row.
+
+    Attributes
+    ----------
+    i: stream of token ids below `vocab_size`, in.
+    index: token * beats + beat number, out.
+    weights: `lanes` signed weights, in.
+    row: token, out.
+    scale: the row's `mant` and `shift`, in.
+    o: stream of fixed-point beats, scale 0, out.
+    """
+
+    def __init__(self, weight_width: int, vocab_size: int, lanes: int, beats: int) -> None:
+        self.spec = RescaleSpec()
+        self.weight_width, self.lanes, self.beats = weight_width, lanes, beats
+        super().__init__(
+            {
+                "i": In(stream.Signature(rom_index_width(vocab_size))),
+                "index": Out(rom_index_width(vocab_size * beats)),
+                "weights": In(data.ArrayLayout(signed(weight_width), lanes)),
+                "row": Out(rom_index_width(vocab_size)),
+                "scale": In(row_scale(self.spec)),
+                "o": Out(stream.Signature(beat(self.spec.word.width, lanes))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.rescale = rescale = Rescale(self.spec, self.weight_width, self.lanes, self.beats)
+        wiring.connect(m, rescale.o, wiring.flipped(self.o))
+        count = Signal(range(self.beats))
+        last = count == self.beats - 1
+        x = rescale.i.payload
+        m.d.comb += [
+            self.row.eq(self.i.payload),
+            self.index.eq(self.i.payload * self.beats + count),
+            rescale.i.valid.eq(self.i.valid),
+            self.i.ready.eq(rescale.i.ready & last),
+            x.data.eq(self.weights),
+            x.scale.eq(self.spec.word.frac),
+            x.last.eq(last),
+        ]
+        m.d.comb += [row.eq(self.scale) for row in rescale.rows]
+        with m.If(rescale.i.valid & rescale.i.ready):
+            m.d.sync += count.eq(Mux(last, 0, count + 1))
+        return m

@@ -1,0 +1,90 @@
+"""Array accumulators to fixed-point vectors."""
+
+from amaranth.hdl import Module, Mux, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.rom import rom_index_width
+from gen.stream import Stage, beat, chain
+from gen.units.rounding import Round, wide_beat
+from golden.units.rescale import Rescale as RescaleSpec
+
+__all__ = ["Rescale", "row_scale"]
+
+
+def row_scale(spec: RescaleSpec) -> data.StructLayout:
+    """Constants of one row: `mant` unsigned, `shift` signed (minus the row's exponent)."""
+    return data.StructLayout({"mant": unsigned(spec.mant_width), "shift": signed(spec.shift_width)})
+
+
+class _Multiply(Stage):
+    """acc * mant and shift - scale."""
+
+    def __init__(self, spec: RescaleSpec, acc_width: int, lanes: int) -> None:
+        self.lanes = lanes
+        rows = data.ArrayLayout(row_scale(spec), lanes)
+        super().__init__(
+            data.StructLayout({"beat": beat(acc_width, lanes), "rows": rows}),
+            wide_beat(acc_width + spec.mant_width, lanes, spec.shift_width + 1),
+        )
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += y.last.eq(x.beat.last)
+        for k in range(self.lanes):
+            m.d.comb += [
+                y.data[k].eq(x.beat.data[k] * x.rows[k].mant),
+                y.shift[k].eq(x.rows[k].shift - x.beat.scale),
+            ]
+
+
+class Rescale(wiring.Component):
+    """`golden.units.rescale.Rescale`: one packet of accumulators in, one of fixed-point words out.
+
+    The row constants come from a ROM outside: `rows` must follow `index` in the same cycle.
+    Latency 2 cycles, throughput 1 beat a cycle.
+
+    Parameters
+    ----------
+    spec: specification.
+    acc_width: bits of an accumulator, 1 to 51 (products stay below 2^60, as the specification asks).
+    lanes: elements a beat.
+    beats: beats a packet.
+
+    Attributes
+    ----------
+    i: stream of accumulator beats (`acc_width` bits) with the scale of the array's input packet, in.
+    index: number of the beat within its packet, out.
+    rows: constants of that beat's rows, in.
+    o: stream of fixed-point beats (`spec.word.width` bits), scale 0, out.
+    """
+
+    def __init__(self, spec: RescaleSpec, acc_width: int, lanes: int, beats: int) -> None:
+        if not 1 <= acc_width <= 51:
+            raise ValueError(f"acc_width must be 1 to 51, not {acc_width}")
+        self.spec, self.acc_width, self.lanes = spec, acc_width, lanes
+        super().__init__(
+            {
+                "i": In(stream.Signature(beat(acc_width, lanes))),
+                "index": Out(rom_index_width(beats)),
+                "rows": In(data.ArrayLayout(row_scale(spec), lanes)),
+                "o": Out(stream.Signature(beat(spec.word.width, lanes))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        word = self.spec.word
+        m.submodules.multiply = multiply = _Multiply(self.spec, self.acc_width, self.lanes)
+        products = multiply.o.payload.shape()
+        bounds = (1 - word.width, self.acc_width + self.spec.mant_width)
+        m.submodules.round = rounding = Round(word, products, bounds)
+        chain(m, multiply, rounding, wiring.flipped(self.o))
+        m.d.comb += [
+            multiply.i.valid.eq(self.i.valid),
+            multiply.i.payload.beat.eq(self.i.payload),
+            multiply.i.payload.rows.eq(self.rows),
+            self.i.ready.eq(multiply.i.ready),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += self.index.eq(Mux(self.i.payload.last, 0, self.index + 1))
+        return m

@@ -1,0 +1,66 @@
+"""Residual add."""
+
+from amaranth.hdl import Module
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.arith import saturate
+from gen.stream import Stage, beat, chain
+from golden.units.fixed import FixedPoint
+
+__all__ = ["Residual"]
+
+
+class _Add(Stage):
+    def __init__(self, word: FixedPoint, lanes: int) -> None:
+        self.word, self.lanes = word, lanes
+        shape = beat(word.width, lanes)
+        super().__init__(data.StructLayout({"x": shape, "branch": shape}), shape)
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += [y.scale.eq(0), y.last.eq(x.branch.last)]
+        for k in range(self.lanes):
+            m.d.comb += y.data[k].eq(saturate(x.x.data[k] + x.branch.data[k], self.word))
+
+
+class Residual(wiring.Component):
+    """saturate(x + i) by element; `x` waits in a queue for the branch's output.
+
+    Latency: 1 cycle after `i` (`x` must have come 2 cycles before), throughput 1 beat a cycle.
+
+    Parameters
+    ----------
+    word: fixed-point word.
+    lanes: elements a beat.
+    depth: beats of `x` the queue holds, at least 1: what the branch holds between its input and its output.
+
+    Attributes
+    ----------
+    x: stream of fixed-point beats, the residual, in.
+    i: stream of fixed-point beats, the branch's output, in.
+    o: stream of fixed-point beats, out.
+    """
+
+    def __init__(self, word: FixedPoint, lanes: int, depth: int) -> None:
+        self.word, self.lanes, self.depth = word, lanes, depth
+        signature = stream.Signature(beat(word.width, lanes))
+        super().__init__({"x": In(signature), "i": In(signature), "o": Out(signature)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        width = self.x.payload.shape().size
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=width, depth=max(2, self.depth))
+        m.submodules.add = add = _Add(self.word, self.lanes)
+        both = self.i.valid & queue.r_rdy
+        m.d.comb += [
+            queue.w_data.eq(self.x.payload),
+            queue.w_en.eq(self.x.valid),
+            self.x.ready.eq(queue.w_rdy),
+            add.i.payload.x.eq(queue.r_data),
+            add.i.payload.branch.eq(self.i.payload),
+            add.i.valid.eq(both),
+            self.i.ready.eq(both & add.i.ready),
+            queue.r_en.eq(both & add.i.ready),
+        ]
+        chain(m, add, wiring.flipped(self.o))
+        return m

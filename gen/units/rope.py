@@ -1,0 +1,232 @@
+"""Head gain and rotary position embedding in hardware."""
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.rom import rom_index_width
+from gen.stream import Stage, beat, chain
+from gen.units.rounding import Round, wide_beat
+from golden.units.rope import Rope as RopeSpec
+
+__all__ = ["Rope"]
+
+
+class _Gain(Stage):
+    """x * gain."""
+
+    def __init__(self, spec: RopeSpec, lanes: int) -> None:
+        self.lanes = lanes
+        gains = data.ArrayLayout(signed(spec.gain_width), lanes)
+        super().__init__(
+            data.StructLayout({"beat": beat(spec.word.width, lanes), "gains": gains}),
+            wide_beat(spec.word.width + spec.gain_width, lanes),
+        )
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += y.last.eq(x.beat.last)
+        m.d.comb += [y.data[k].eq(x.beat.data[k] * x.gains[k]) for k in range(self.lanes)]
+
+
+class _Pairs(wiring.Component):
+    """Holds two heads and gives, in natural order, each beat with the beat of its partners.
+
+    Latency: a head's beats plus 1; throughput 1 beat a cycle.
+
+    Attributes
+    ----------
+    i: stream of fixed-point beats, packets of 2 * `half` beats, in.
+    o: stream of {`first`, `second`: elements i and i + head_dim/2; `half`: which of the two is to be made;
+       `beat`: beat number within the half; `last`}, out.
+    """
+
+    def __init__(self, width: int, lanes: int, half: int) -> None:
+        self.half = half
+        elements = data.ArrayLayout(signed(width), lanes)
+        o_shape = data.StructLayout(
+            {"first": elements, "second": elements, "half": 1, "beat": unsigned(rom_index_width(half)), "last": 1}
+        )
+        super().__init__({"i": In(stream.Signature(beat(width, lanes))), "o": Out(stream.Signature(o_shape))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        half, elements = self.half, self.o.payload.first.shape()
+        take, give = self.i.valid & self.i.ready, self.o.valid & self.o.ready
+        put, get = _Cursor(half), _Cursor(half)
+        m.submodules.put, m.submodules.get = put, get
+        for name, is_second in (("first", 0), ("second", 1)):
+            storage = memory.Memory(shape=elements, depth=2 * half, init=[])
+            m.submodules[name] = storage
+            write, read = storage.write_port(), storage.read_port(domain="comb")
+            m.d.comb += [
+                write.addr.eq(put.address),
+                write.data.eq(self.i.payload.data),
+                write.en.eq(take & (put.half == is_second)),
+                read.addr.eq(get.address),
+                self.o.payload[name].eq(read.data),
+            ]
+        heads = Signal(range(3))
+        done, freed = put.last & take, get.last & give
+        m.d.sync += heads.eq(heads + done - freed)
+        m.d.comb += [
+            put.step.eq(take),
+            get.step.eq(give),
+            self.i.ready.eq(heads != 2),
+            self.o.valid.eq(heads != 0),
+            self.o.payload.half.eq(get.half),
+            self.o.payload.beat.eq(get.beat),
+            self.o.payload.last.eq(get.last),
+        ]
+        return m
+
+
+class _Cursor(wiring.Component):
+    """Walks over two heads' storage: `beat` 0 to `half` - 1 within each half, `address` the beat's place in it."""
+
+    def __init__(self, half: int) -> None:
+        self.count = half
+        super().__init__(
+            {
+                "step": In(1),
+                "beat": Out(rom_index_width(half)),
+                "half": Out(1),
+                "last": Out(1),
+                "address": Out(rom_index_width(2 * half)),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        bank = Signal()
+        wrap = self.beat == self.count - 1
+        m.d.comb += [self.last.eq(wrap & self.half), self.address.eq(Mux(bank, self.count, 0) + self.beat)]
+        with m.If(self.step):
+            m.d.sync += self.beat.eq(Mux(wrap, 0, self.beat + 1))
+            with m.If(wrap):
+                m.d.sync += self.half.eq(~self.half)
+            with m.If(self.last):
+                m.d.sync += bank.eq(~bank)
+        return m
+
+
+class _Rotate(Stage):
+    """The two products of each result: first * cos and -second * sin, or second * cos and first * sin."""
+
+    def __init__(self, spec: RopeSpec, pairs: data.StructLayout, angles: data.StructLayout, lanes: int) -> None:
+        self.lanes = lanes
+        product = data.ArrayLayout(signed(spec.word.width + spec.frac + 2), lanes)
+        super().__init__(
+            data.StructLayout({"pairs": pairs, "angles": angles}),
+            data.StructLayout({"along": product, "across": product, "half": 1, "last": 1}),
+        )
+
+    def transform(self, m: Module, x, y) -> None:
+        half, first, second = x.pairs.half, x.pairs.first, x.pairs.second
+        m.d.comb += [y.half.eq(half), y.last.eq(x.pairs.last)]
+        for k in range(self.lanes):
+            m.d.comb += [
+                y.along[k].eq(Mux(half, second[k], first[k]) * x.angles.cos[k]),
+                y.across[k].eq(Mux(half, first[k], second[k]) * x.angles.sin[k]),
+            ]
+
+
+class _Sum(Stage):
+    """The products' sum or difference."""
+
+    def __init__(self, i_shape: data.StructLayout, lanes: int) -> None:
+        self.lanes = lanes
+        width = i_shape["along"].shape.elem_shape.width
+        super().__init__(i_shape, wide_beat(width + 1, lanes))
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += y.last.eq(x.last)
+        for k in range(self.lanes):
+            m.d.comb += y.data[k].eq(Mux(x.half, x.along[k] + x.across[k], x.along[k] - x.across[k]))
+
+
+class Rope(wiring.Component):
+    """`golden.units.rope.Rope`: packets are heads, `heads` of them a position, positions in order from 0.
+
+    The head gains come from a ROM outside: `gains` must follow `index` in the same cycle. Cosines and sines are
+    a ROM inside. Latency: a head's beats plus 6 cycles; throughput 1 beat a cycle.
+
+    Parameters
+    ----------
+    spec: specification.
+    lanes: elements a beat, a divisor of head_dim / 2.
+    heads: packets a position.
+    max_positions: positions of the angle ROM.
+
+    Attributes
+    ----------
+    positions: current sequence length, 1 to `max_positions`: after so many positions comes position 0; in.
+    i: stream of fixed-point beats, in.
+    index: number of the beat within its head, out.
+    gains: `lanes` gains of that beat, signed, in.
+    o: stream of fixed-point beats, elements in natural order, out.
+    """
+
+    def __init__(self, spec: RopeSpec, lanes: int, heads: int, max_positions: int) -> None:
+        if spec.head_dim % (2 * lanes):
+            raise ValueError(f"lanes must divide half of head_dim {spec.head_dim}, {lanes} does not")
+        self.spec, self.lanes, self.heads, self.max_positions = spec, lanes, heads, max_positions
+        self.half = spec.head_dim // (2 * lanes)
+        signature = stream.Signature(beat(spec.word.width, lanes))
+        super().__init__(
+            {
+                "positions": In(range(max_positions + 1)),
+                "i": In(signature),
+                "index": Out(rom_index_width(2 * self.half)),
+                "gains": In(data.ArrayLayout(signed(spec.gain_width), lanes)),
+                "o": Out(signature),
+            }
+        )
+
+    def angles(self) -> memory.Memory:
+        """ROM of max_positions * half words: cosines and sines of `lanes` pairs."""
+        element = data.ArrayLayout(signed(self.spec.frac + 2), self.lanes)
+        tables = [table.reshape(-1, self.lanes).tolist() for table in self.spec.angles(self.max_positions)]
+        rows = [{"cos": cos, "sin": sin} for cos, sin in zip(*tables, strict=True)]
+        return memory.Memory(shape=data.StructLayout({"cos": element, "sin": element}), depth=len(rows), init=rows)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        spec, lanes = self.spec, self.lanes
+        m.submodules.gain = gain = _Gain(spec, lanes)
+        m.submodules.round_gain = round_gain = Round(spec.word, gain.o.payload.shape(), spec.frac)
+        m.submodules.pairs = pairs = _Pairs(spec.word.width, lanes, self.half)
+        m.submodules.angles = angles = self.angles()
+        m.submodules.rotate = rotate = _Rotate(spec, pairs.o.payload.shape(), angles.shape, lanes)
+        m.submodules.sum = total = _Sum(rotate.o.payload.shape(), lanes)
+        m.submodules.round = rounding = Round(spec.word, total.o.payload.shape(), spec.frac)
+        chain(m, gain, round_gain, pairs)
+        chain(m, rotate, total, rounding, wiring.flipped(self.o))
+        self._connect_gains(m, gain)
+        self._connect_angles(m, pairs, angles.read_port(domain="comb"), rotate)
+        return m
+
+    def _connect_gains(self, m: Module, gain: _Gain) -> None:
+        m.d.comb += [
+            gain.i.valid.eq(self.i.valid),
+            gain.i.payload.beat.eq(self.i.payload),
+            gain.i.payload.gains.eq(self.gains),
+            self.i.ready.eq(gain.i.ready),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += self.index.eq(Mux(self.i.payload.last, 0, self.index + 1))
+
+    def _connect_angles(self, m: Module, pairs: _Pairs, read: memory.ReadPort, rotate: _Rotate) -> None:
+        """Reads the angles of the current position: `row` is its first word in the ROM."""
+        head, position, row = Signal(range(self.heads)), Signal(range(self.max_positions)), Signal(len(read.addr))
+        m.d.comb += [
+            read.addr.eq(row + pairs.o.payload.beat),
+            rotate.i.valid.eq(pairs.o.valid),
+            rotate.i.payload.pairs.eq(pairs.o.payload),
+            rotate.i.payload.angles.eq(read.data),
+            pairs.o.ready.eq(rotate.i.ready),
+        ]
+        final_head, final = head == self.heads - 1, position + 1 == self.positions
+        with m.If(pairs.o.valid & pairs.o.ready & pairs.o.payload.last):
+            m.d.sync += head.eq(Mux(final_head, 0, head + 1))
+            with m.If(final_head):
+                m.d.sync += [position.eq(Mux(final, 0, position + 1)), row.eq(Mux(final, 0, row + self.half))]
