@@ -153,7 +153,7 @@ def check_model_type(model_type: Any) -> None:
         )
 
 
-def check_type(name: str, value: Any, wanted: type) -> None:
+def check_type(name: str, value: Any, wanted: Any) -> None:
     if type(value) is not wanted:
         raise UserError(f"{name} is {value!r}, which is not of type {wanted.__name__}; correct the field")
 

@@ -1,13 +1,13 @@
 """Quantizes a checkpoint in a stream of row slices: memory holds one matrix of the source, and a slice of work."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,12 +40,11 @@ class Statistics:
 
     def add(self, w: Tensor, quantized: Tensor, saturated: Tensor) -> None:
         """A slice before and after, float32, and a bool tensor that marks what lies beyond the largest code."""
-        before = w.double().numpy()
-        self.signal += float(np.square(before).sum())
-        self.noise += float(np.square(before - quantized.double().numpy()).sum())
+        self.signal += float(torch.linalg.vector_norm(w, dtype=torch.float64)) ** 2
+        self.noise += float(torch.linalg.vector_norm(w - quantized, dtype=torch.float64)) ** 2
         self.elements += w.numel()
-        self.saturated += int(saturated.sum())
-        self.zero += int((quantized == 0).sum())
+        self.saturated += int(torch.count_nonzero(saturated))
+        self.zero += w.numel() - int(torch.count_nonzero(quantized))
 
     def merge(self, other: "Statistics") -> None:
         """Count the elements of `other` here too."""
@@ -56,7 +55,7 @@ class Statistics:
         """SNR in dB (None where nothing was lost), and the fractions saturated and zero after quantization."""
         lossless = self.noise == 0 or self.signal == 0
         return {
-            "snr_db": None if lossless else round(10 * float(np.log10(self.signal / self.noise)), 2),
+            "snr_db": None if lossless else round(10 * math.log10(self.signal / self.noise), 2),
             "saturated": round(self.saturated / self.elements, 6),
             "zero": round(self.zero / self.elements, 6),
         }
@@ -94,7 +93,7 @@ def quantize_checkpoint(
                 codes, scales = rules.quantize(w)
                 writer.write(name + ".codes", pack_codes(codes))
                 writer.write(name + ".scales", scales)
-                saturated = w.abs() > rules.largest * rules.scale_values(scales, w.shape[1]).double()
+                saturated = w.abs() > rules.largest * rules.scale_values(scales, w.shape[1])
                 statistics[name].add(w, rules.dequantize(codes, scales), saturated)
                 done += w.numel()
                 if progress:

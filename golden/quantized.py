@@ -67,7 +67,7 @@ class QuantizedCheckpoint:
         if not self.is_quantized(self.path):
             raise UserError(f"{self.path}: is no quantized folder; make one with `hardloom quantize`")
         self.quantization: dict[str, Any] = read_json_object(self.path / QUANTIZATION)
-        self.format: str = self.quantization.get("format")
+        self.format: str = self.quantization.get("format", "")
         if self.format not in FORMATS:
             raise UserError(
                 f"{self.path / QUANTIZATION}: format {self.format!r} is not one of {', '.join(FORMATS)}; quantize again"

@@ -161,7 +161,7 @@ class SafetensorsWriter:
         if self.next[name] + data.nbytes > self.end[name]:
             raise ValueError(f"more elements than the shape of {name} holds")
         self.file.seek(len(self.header) + self.next[name])
-        self.file.write(data)
+        self.file.write(data.data)
         self.next[name] += data.nbytes
 
     def __exit__(self, kind: object, *_: object) -> None:
