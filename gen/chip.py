@@ -1,21 +1,25 @@
 """Chip top: host ports, sampler, embedding, layer engines, head."""
 
-from amaranth.hdl import Cat, Const, Module
-from amaranth.lib import wiring
+from types import SimpleNamespace
+
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 from gen.geometry import Geometry
 from gen.hardwired import Rom
-from gen.layer import LayerEngine, rescaled_array
+from gen.layer import rescaled_array
 from gen.registers import IDENTIFICATION
-from gen.stream import chain
+from gen.stream import beat, chain
 from gen.units.argmax import Argmax
-from gen.units.axi_lite import AXI_LITE, AxiLiteRegisters
+from gen.units.axi_lite import AxiLiteRegisters
 from gen.units.embedding import Embedding
 from gen.units.quantize import Quantize
 from gen.units.rmsnorm import RMSNorm
 from gen.units.sampler import Sampler
 from golden.chip import QUANTIZE
+from golden.units.fixed import FIXED
 
 __all__ = ["Chip"]
 
@@ -26,7 +30,6 @@ class Chip(wiring.Component):
     Parameters
     ----------
     geometry: of the parts around the layers (prefix `chip`).
-    layers: geometry of each layer.
     embedding_width: bits of an embedding weight integer.
 
     Attributes
@@ -37,15 +40,16 @@ class Chip(wiring.Component):
     irq: high from the end of a run (done or error) until the next start.
     """
 
-    def __init__(self, geometry: Geometry, layers: list[Geometry], embedding_width: int) -> None:
-        self.geometry, self.layers, self.embedding_width = geometry, layers, embedding_width
+    def __init__(self, geometry: Geometry, embedding_width: int) -> None:
+        self.geometry, self.embedding_width = geometry, embedding_width
         ports = {f"s_axil_{name}": member for name, member in AXI_LITE.items()}
-        ports |= {"s_axis_tdata": In(32), "s_axis_tvalid": In(1), "s_axis_tready": Out(1), "s_axis_tlast": In(1)}
-        ports |= {"m_axis_tdata": Out(64), "m_axis_tvalid": Out(1), "m_axis_tready": In(1), "m_axis_tlast": Out(1)}
+        ports |= {f"s_axis_{name}": member for name, member in STREAM_IN.items()}
+        ports |= {f"m_axis_{name}": member for name, member in STREAM_OUT.items()}
         super().__init__(ports | {"irq": Out(1)})
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        self.positions = Signal(range(self.geometry.max_positions + 1))
         argmax = self._model(m)
         config = self.geometry.config
         m.submodules.sampler = sampler = Sampler(
@@ -61,8 +65,7 @@ class Chip(wiring.Component):
             sampler.result.payload.spread.eq(argmax.o.payload.spread),
             argmax.o.ready.eq(sampler.result.ready),
         ]
-        for engine in self.engines:
-            m.d.comb += engine.positions.eq(sampler.positions)
+        m.d.comb += self.positions.eq(sampler.positions)
         self._registers(m, sampler)
         self._streams(m, sampler)
         return m
@@ -85,16 +88,32 @@ class Chip(wiring.Component):
             scales.index.eq(self.embedding.row),
             self.embedding.scale.eq(scales.data),
         ]
-        self.engines = [LayerEngine(layer) for layer in self.layers]
-        for number, engine in enumerate(self.engines):
-            m.submodules[f"layer_{number}"] = engine
+        engines = [self._engine(m, number) for number in range(g.config.num_hidden_layers)]
         m.submodules.final_norm = norm = RMSNorm(g.units.norm, lanes)
         m.submodules.final_quantize = quantize = Quantize(QUANTIZE, lanes, 2 * beats)
         head, rescale = rescaled_array(m, g, "head", 1, vocabulary)
         m.submodules.argmax = argmax = Argmax(g.units.argmax, vocabulary, lanes)
-        chain(m, self.embedding, *self.engines, norm, quantize, head)
+        chain(m, self.embedding, *engines, norm, quantize, head)
         chain(m, rescale, argmax.i)
         return argmax
+
+    def _engine(self, m: Module, number: int) -> SimpleNamespace:
+        """Module `layer_N`, which is elaborated on its own (`gen.layer.LayerEngine`); its streams `i` and `o`."""
+        word, name = stream.Signature(beat(FIXED.width, self.geometry.lanes)), f"layer_{number}"
+        i, o = word.flip().create(path=(name, "i")), word.create(path=(name, "o"))
+        m.submodules[name] = Instance(
+            name,
+            i_clk=ClockSignal(),
+            i_rst=ResetSignal(),
+            i_positions=self.positions,
+            i_i__payload=Value.cast(i.payload),
+            i_i__valid=i.valid,
+            o_i__ready=i.ready,
+            o_o__payload=Value.cast(o.payload),
+            o_o__valid=o.valid,
+            i_o__ready=o.ready,
+        )
+        return SimpleNamespace(i=i, o=o)
 
     def _registers(self, m: Module, sampler: Sampler) -> None:
         m.submodules.registers = registers = AxiLiteRegisters()

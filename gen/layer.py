@@ -27,14 +27,13 @@ TOKENS_IN_EXPERTS = 8
 
 
 def rescaled_array(m: Module, geometry: Geometry, name: str, banks: int, rows: int) -> tuple[HardwiredArray, Rescale]:
-    """Hardwired array `name`, its rescale unit and row-scale ROM, connected; submodules `name` and `name`_rescale."""
+    """Hardwired array `name`, its rescale unit and row-scale ROM, connected; submodules `name`_array, `name`_rescale."""
     lanes, beats = geometry.lanes, geometry.beats(rows)
     array = HardwiredArray(geometry.module(name), lanes, banks, geometry.acc_width[name])
     rescale = Rescale(RESCALE, geometry.acc_width[name], banks * lanes, beats)
     rom = Rom(geometry.module(name) + "_scales", beats, rescale.rows.shape())
-    m.submodules[name.replace(".", "_")] = array
-    m.submodules[name.replace(".", "_") + "_rescale"] = rescale
-    m.submodules[name.replace(".", "_") + "_scales"] = rom
+    for part, unit in (("array", array), ("rescale", rescale), ("scales", rom)):
+        m.submodules[f"{name}_{part}"] = unit
     m.d.comb += [rom.index.eq(rescale.index), rescale.rows.eq(rom.data)]
     chain(m, array, rescale)
     return array, rescale

@@ -10,7 +10,7 @@ from pyosys import libyosys
 
 __all__ = ["LINT_WAIVERS", "to_verilog"]
 
-PASSES = ("proc -noopt", "opt_expr", "opt_merge", "opt_dff -simple-dffe", "opt_clean -purge", "check -assert")
+PASSES = ("proc -noopt", "opt_expr", "opt_merge", "opt_dff -simple-dffe", "opt_clean -purge")
 
 LINT_WAIVERS = {
     "DECLFILENAME": "a file holds a unit with its submodules",

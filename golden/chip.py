@@ -1,6 +1,7 @@
 """The integer model: composed like the chip, bit for bit, with named probe points."""
 
 import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from torch import Tensor
 from golden.config import ModelConfig
 from golden.errors import UserError
 from golden.integers import IntegerMatrix
-from golden.quantized import QuantizedCheckpoint, open_quantized
+from golden.quantize import quantize_checkpoint
+from golden.quantized import QuantizedCheckpoint
 from golden.sampler import Prediction
 from golden.units.argmax import Argmax
 from golden.units.attention import Attention
@@ -187,8 +189,11 @@ class IntegerModel:
     @classmethod
     def from_checkpoint(cls, path: Path | str, format: str = "mxfp4", device: str = "cpu") -> "IntegerModel":
         """From a quantized folder, or from a Hugging Face folder that is quantized on the way (to a temporary one)."""
-        with open_quantized(Path(path), format) as checkpoint:
-            return cls(checkpoint, device)
+        if QuantizedCheckpoint.is_quantized(path):
+            return cls(QuantizedCheckpoint(path), device)
+        with tempfile.TemporaryDirectory() as folder:
+            quantize_checkpoint(Path(path), Path(folder), format)
+            return cls(QuantizedCheckpoint(folder), device)
 
     def forward(self, tokens: Tensor, probe: Probe = lambda name, value: None) -> Tensor:
         """Token ids int64 [batch, positions] to fixed-point logits int64 [batch, positions, vocabulary]."""

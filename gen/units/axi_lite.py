@@ -4,34 +4,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.axi_ports import AXI_LITE
 from gen.registers import REGISTERS
 
-__all__ = ["AXI_LITE", "AxiLiteRegisters"]
-
-ADDRESS_WIDTH = 8
-
-AXI_LITE = {
-    "awaddr": In(ADDRESS_WIDTH),
-    "awprot": In(3),
-    "awvalid": In(1),
-    "awready": Out(1),
-    "wdata": In(32),
-    "wstrb": In(4),
-    "wvalid": In(1),
-    "wready": Out(1),
-    "bresp": Out(2),
-    "bvalid": Out(1),
-    "bready": In(1),
-    "araddr": In(ADDRESS_WIDTH),
-    "arprot": In(3),
-    "arvalid": In(1),
-    "arready": Out(1),
-    "rdata": Out(32),
-    "rresp": Out(2),
-    "rvalid": Out(1),
-    "rready": In(1),
-}
-"""Signals of a 32-bit AXI4-Lite subordinate, as seen by it."""
+__all__ = ["AxiLiteRegisters"]
 
 OKAY, SLAVE_ERROR = 0, 2
 
