@@ -1,0 +1,37 @@
+"""Bench of `gen.units.argmax`."""
+
+import torch
+from torch import Generator, Tensor
+
+from gen.units.argmax import Argmax
+from golden.units.argmax import Argmax as ArgmaxSpec
+from golden.units.fixed import FixedPoint
+from verif.bench import Case, Stimulus, packets
+from verif.stimulus import integers, vectors
+
+__all__ = ["CASES", "padded"]
+
+
+def padded(generator: Generator, x: Tensor, lanes: int, word: FixedPoint) -> Tensor:
+    """int64 [n, count] with elements that must not matter, so that whole beats result: the largest, or anything."""
+    shape = (len(x), -x.shape[1] % lanes)
+    padding = torch.where(
+        integers(generator, 0, 1, shape) == 1, word.max, integers(generator, word.min, word.max, shape)
+    )
+    return torch.cat((x, padding), 1)
+
+
+def _case(lanes: int, vocab_size: int) -> Case:
+    spec = ArgmaxSpec()
+
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        x = vectors(generator, kind, vocab_size, spec.numerator.word.width)
+        predictions = torch.stack(spec.compute(x), -1).tolist()
+        expected = [[{"token": token, "spread": spread}] for token, spread in predictions]
+        return Stimulus({"i": packets(padded(generator, x, lanes, spec.numerator.word), lanes)}, {"o": expected})
+
+    beats = -(-vocab_size // lanes)
+    return Case(f"argmax_{lanes}x{vocab_size}", lambda: Argmax(spec, vocab_size, lanes), stimulus, beats + 7)
+
+
+CASES = [_case(4, 37), _case(8, 8), _case(3, 11), _case(1, 5), _case(2, 1)]

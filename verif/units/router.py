@@ -1,0 +1,44 @@
+"""Bench of `gen.units.router`."""
+
+import torch
+from torch import Generator, Tensor
+
+from gen.units.router import Router
+from golden.units.router import Router as RouterSpec
+from verif.bench import Case, Stimulus, packets
+from verif.stimulus import WithRoms, integers, vectors
+from verif.units.argmax import padded
+
+__all__ = ["CASES"]
+
+
+def _case(lanes: int, num_experts: int, top_k: int, biases: Tensor) -> Case:
+    spec = RouterSpec(num_experts, top_k)
+
+    def component() -> WithRoms:
+        return WithRoms(Router(spec, lanes), {"bias": ("index", biases.tolist())})
+
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        word = spec.numerator.word
+        x = vectors(generator, kind, num_experts, word.width)
+        chosen = zip(*(part.tolist() for part in spec.compute(x, biases)), strict=True)
+        expected = [[{"experts": experts, "weights": weights}] for experts, weights in chosen]
+        cycles = (len(x) + 2) * num_experts + -(-num_experts // lanes) + 15
+        return Stimulus({"i": packets(padded(generator, x, lanes, word), lanes)}, {"o": expected}, cycles=cycles)
+
+    return Case(f"router_{lanes}x{num_experts}_{top_k}", component, stimulus, 0)
+
+
+def _biases(num_experts: int, limit: int) -> Tensor:
+    biases = integers(torch.Generator().manual_seed(num_experts), -limit, limit, (num_experts,))
+    biases[0], biases[-1] = limit, -limit
+    return biases
+
+
+CASES = [
+    _case(2, 5, 2, _biases(5, 20000)),
+    _case(4, 8, 8, _biases(8, (1 << 23) - 1)),
+    _case(4, 26, 3, torch.zeros(26, dtype=torch.int64)),
+    _case(4, 3, 1, _biases(3, 1)),
+    _case(1, 1, 1, _biases(1, 5)),
+]
