@@ -14,6 +14,11 @@ ARRAY_KINDS = ("qkv", "o", "router", "gate_up", "down", "head")
 DEFAULT_SLICES = {"qkv": 1, "o": 4, "router": 4, "gate_up": 4, "down": 4, "head": 4}
 
 
+def array_inputs(config: ModelConfig, kind: str) -> int:
+    """Inputs of the arrays of one kind."""
+    return config.expert_intermediate_size if kind == "down" else config.hidden_size
+
+
 @dataclass(frozen=True)
 class HardwareConfig:
     """Validated when it is made, against the model when `check` is called.
@@ -44,8 +49,9 @@ class HardwareConfig:
 
     @classmethod
     def default(cls, config: ModelConfig) -> "HardwareConfig":
-        """As many lanes as fit, up to 4."""
-        return cls(lanes=gcd(4, config.head_dim // 2, config.expert_intermediate_size))
+        """As many lanes as fit, up to 4; slices that divide the inputs."""
+        slices = {kind: gcd(count, array_inputs(config, kind)) for kind, count in DEFAULT_SLICES.items()}
+        return cls(lanes=gcd(4, config.head_dim // 2, config.expert_intermediate_size), slices=slices)
 
     @classmethod
     def from_json_dict(cls, values: dict) -> "HardwareConfig":
@@ -66,6 +72,6 @@ class HardwareConfig:
             if value % self.lanes:
                 raise UserError(f"hardware config, lanes: {self.lanes} does not divide {name} = {value}")
         for kind in ARRAY_KINDS:
-            inputs = config.expert_intermediate_size if kind == "down" else config.hidden_size
-            if self.slices[kind] > inputs:
-                raise UserError(f"hardware config, slices.{kind}: {self.slices[kind]} exceeds the {inputs} inputs")
+            inputs = array_inputs(config, kind)
+            if inputs % self.slices[kind]:
+                raise UserError(f"hardware config, slices.{kind}: {self.slices[kind]} does not divide {inputs} inputs")

