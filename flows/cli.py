@@ -71,6 +71,30 @@ def quantize(
 
 
 @commands.command()
+def generate(
+    quantized: Annotated[Path, typer.Argument(help="Folder that `hardloom quantize` wrote.")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="Build folder to write; a killed run goes on there.")],
+    hardware: Annotated[Path | None, typer.Option(help="JSON file of hardware fields; see docs/chip.md.")] = None,
+    lanes: Annotated[int | None, typer.Option(help="Elements a beat of every stream.")] = None,
+    max_positions: Annotated[int | None, typer.Option(help="Prompt and generation together, at most.")] = None,
+    style: Annotated[str | None, typer.Option(help="Embedding style of the arrays: metal or cell.")] = None,
+    slices: Annotated[
+        str | None, typer.Option(help="Cycles a bit plane by kind of array, like gate_up=8,down=4.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the Verilog of the whole chip, its weights in the wiring.
+
+    Example: hardloom generate build/demo/quantized -o build/demo/chip
+    """
+    from flows.generate import generate, parse_slices
+
+    chosen = None if slices is None else parse_slices(slices)
+    options = {"lanes": lanes, "max_positions": max_positions, "style": style, "slices": chosen}
+    generate(quantized, out, hardware, options, as_json)
+
+
+@commands.command()
 def train(
     out: Annotated[Path, typer.Option("-o", "--output", help="Folder to write; a killed run goes on from here.")],
     seed: Annotated[int, typer.Option(min=0, help="Decides everything random.")] = 0,

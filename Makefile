@@ -1,0 +1,58 @@
+# Every target sets itself up on a fresh clone: a virtual environment with the versions that pyproject.toml pins.
+# `make help` lists the targets. Overridable: PYTHON (a Python 3.11), VENV (folder of the environment).
+
+VENV ?= .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := $(VENV)/bin
+TEST_STAMP := $(VENV)/installed-test
+DEV_STAMP := $(VENV)/installed-dev
+
+.PHONY: help demo test test-all lint types bench train clean tools
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+demo: tools $(TEST_STAMP) ## a trained checkpoint to a chip that answers 20 prompts, compared bit for bit (build/demo)
+	$(BIN)/hardloom demo --out build/demo
+
+test: tools $(TEST_STAMP) ## the tests, without those marked slow
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: tools $(TEST_STAMP) ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(DEV_STAMP) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV_STAMP) ## mypy over golden, gen and flows
+	$(BIN)/mypy golden gen flows
+
+bench: tools $(TEST_STAMP) ## the figures of docs/benchmarks.md, measured here
+	$(BIN)/hardloom bench accuracy
+	$(BIN)/hardloom bench chip build/demo/chip
+
+train: $(TEST_STAMP) ## the demonstration checkpoint, trained from scratch into build/trained
+	$(BIN)/hardloom train -o build/trained
+
+clean: ## everything made here, but not the virtual environment
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+tools:
+	@for tool in g++ make; do command -v $$tool > /dev/null || missing=1; done; \
+	if [ -n "$$missing" ]; then echo "error: g++ or make is missing; run: apt-get install g++ make" >&2; exit 1; fi
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2> /dev/null || \
+	{ echo "error: '$(PYTHON)' is no Python 3.11; install it or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	{ echo "error: no virtual environment at $(VENV); on Debian run: apt-get install python3.11-venv" >&2; exit 1; }
+
+$(TEST_STAMP): pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml | $(TEST_STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
