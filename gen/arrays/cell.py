@@ -1,0 +1,99 @@
+"""Embedding style `cell`: Cell-Embedding, one constant multiplier a weight, a whole vector in one cycle.
+
+The baseline that `metal` is compared with: same ports, same stream contract.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gen.arrays import ports
+
+if TYPE_CHECKING:
+    from gen.arrays.plan import ArrayPlan
+
+__all__ = ["CellGeometry", "connections", "geometry", "prefab"]
+
+FORMAT_BITS = {"mxfp4": 7, "int4": 3, "ternary": 1}  # magnitudes that the first class of accumulator widths holds
+
+
+@dataclass(frozen=True)
+class CellGeometry:
+    """inputs: of a row; bits: of the largest magnitude provided for."""
+
+    inputs: int
+    bits: int
+
+    @property
+    def acc_width(self) -> int:
+        return (127 * self.inputs * ((1 << self.bits) - 1)).bit_length() + 1
+
+    @property
+    def compute_cycles(self) -> int:
+        """Cycles between the last beat of one packet and the first of the next."""
+        return 0
+
+    def prefab_modules(self, plan: "ArrayPlan") -> tuple[str, ...]:
+        return (_shell(plan), "hardloom_clock_gate")
+
+
+def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str) -> CellGeometry:
+    """Geometry with room for the magnitudes of ``matrices``; ``slices`` mean nothing here."""
+    largest = max(int(np.abs(matrix).max()) for matrix in matrices)
+    return CellGeometry(matrices[0].shape[1], max(FORMAT_BITS[format], largest.bit_length()))
+
+
+def prefab(plan: "ArrayPlan") -> Iterator[tuple[str, str, dict[str, object]]]:
+    """Module, template and template names of everything that the weights do not touch."""
+    names = ports.shell_names(plan) | {"name": _shell(plan), "acc_width": plan.acc_width}
+    yield _shell(plan), "array_shell_cell", names
+    yield "hardloom_clock_gate", "hardloom_clock_gate", {}
+
+
+def connections(plan: "ArrayPlan") -> bytes:
+    """Text of the array module: shell, and for every row the sum of its constant multiples."""
+    inputs = [f"x{i}" for i in range(plan.inputs)]
+    head = (
+        ports.module_head(plan, "cell")
+        + "    wire core_clk, take;\n"
+        + "    // An input that no row weighs leaves its x unused.\n"
+        + "    /* verilator lint_off UNUSEDSIGNAL */\n"
+        + ports.wrapped(f"    wire signed [{plan.acc_width - 1}:0] ", inputs, ";\n")
+        + "    /* verilator lint_on UNUSEDSIGNAL */\n"
+        + ports.accumulators(plan, "reg")
+        + f"    {_shell(plan)} shell (\n        {ports.STREAM}, core_clk, take,\n"
+        + ports.wrapped("        ", inputs, ");\n")
+    )
+    body = "".join(text for bank, matrix in enumerate(plan.matrices) for text in _rows(plan, bank, matrix))
+    return (head + body + ports.module_tail(plan)).encode()
+
+
+def _shell(plan: "ArrayPlan") -> str:
+    return f"array_shell_cell_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_a{plan.acc_width}"
+
+
+def _rows(plan: "ArrayPlan", bank: int, matrix: np.ndarray) -> Iterator[str]:
+    """One clocked accumulator a row, with its shift-adds."""
+    values, number = np.unique(matrix, return_inverse=True)
+    terms = np.array([[_term(int(value), i) for i in range(plan.inputs)] for value in values], dtype=object)
+    picked = terms[number.reshape(matrix.shape), np.arange(plan.inputs)]
+    for row, words in enumerate(picked):
+        acc = ports.accumulator(bank, row)
+        yield (
+            f"    always @(posedge core_clk)\n        if (!take) {acc} <= {ports.chain(plan, bank, row)};\n"
+            f"        else {acc} <= {plan.acc_width}'sd0{''.join(words)};\n"
+        )
+
+
+def _term(weight: int, i: int) -> str:
+    """``weight * x<i>`` as signed shifts, the fewest (canonical signed digits)."""
+    digits, shift, rest = [], 0, weight
+    while rest:
+        if rest & 1:
+            digit = 2 - (rest & 3)
+            rest -= digit
+            digits.append(f" {'+' if digit > 0 else '-'} " + (f"(x{i} <<< {shift})" if shift else f"x{i}"))
+        rest, shift = rest >> 1, shift + 1
+    return "".join(digits)

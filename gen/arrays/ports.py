@@ -1,0 +1,75 @@
+"""Text that the connection files of every style share: ports, result wires, the drain chain."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gen.provenance import header
+
+if TYPE_CHECKING:
+    from gen.arrays.plan import ArrayPlan
+
+__all__ = ["STREAM", "accumulator", "accumulators", "chain", "module_head", "module_tail", "shell_names", "wrapped"]
+
+STREAM = "clk, rst, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
+"""Ports that an array passes to its shell, in order."""
+
+
+def shell_names(plan: "ArrayPlan") -> dict[str, object]:
+    """Template names of the load buffer and the drain counter."""
+    return {
+        "inputs": plan.inputs,
+        "lanes": plan.lanes,
+        "beats_in": plan.beats_in,
+        "beats_out": plan.beats_out,
+        "fill_bits": max(1, (plan.beats_in - 1).bit_length()),
+        "beat_bits": max(1, (plan.beats_out - 1).bit_length()),
+    }
+
+
+def module_head(plan: "ArrayPlan", what: str) -> str:
+    """Provenance and ports."""
+    shape = f"{plan.banks} x {plan.rows} rows x {plan.inputs} inputs, {plan.format}, {plan.lanes} lanes"
+    return (
+        header(plan.name, f"hardwired array, {shape}, {what}", plan.sha256)
+        + f"module {plan.name} (\n"
+        + "    input  wire clk,\n    input  wire rst,\n"
+        + "    input  wire in_valid,\n    output wire in_ready,\n"
+        + f"    input  wire [{8 * plan.lanes - 1}:0] in_data,\n"
+        + "    input  wire [4:0] in_scale,\n    input  wire in_last,\n"
+        + "    output wire out_valid,\n    input  wire out_ready,\n"
+        + f"    output wire [{plan.banks * plan.lanes * plan.acc_width - 1}:0] out_data,\n"
+        + "    output wire [4:0] out_scale,\n    output wire out_last\n);\n"
+    )
+
+
+def accumulator(bank: int, row: int) -> str:
+    """Wire of a neuron's accumulator."""
+    return f"a_{bank}_{row}"
+
+
+def accumulators(plan: "ArrayPlan", kind: str = "wire") -> str:
+    """Declarations of all accumulators."""
+    names = [accumulator(bank, row) for bank in range(plan.banks) for row in range(plan.rows)]
+    return wrapped(f"    {kind} [{plan.acc_width - 1}:0] ", names, ";\n")
+
+
+def chain(plan: "ArrayPlan", bank: int, row: int) -> str:
+    """What neuron ``row`` takes while results drain: the neuron ``lanes`` further, or zero behind the last."""
+    behind = row + plan.lanes
+    return accumulator(bank, behind) if behind < plan.rows else f"{plan.acc_width}'d0"
+
+
+def module_tail(plan: "ArrayPlan") -> str:
+    """The first ``lanes`` neurons of every bank as output, and the end of the module."""
+    lanes = [
+        accumulator(bank, lane) if lane < plan.rows else f"{plan.acc_width}'d0"
+        for bank in range(plan.banks)
+        for lane in range(plan.lanes)
+    ]
+    return wrapped("    assign out_data = {", lanes[::-1], "};\n") + "endmodule\n"
+
+
+def wrapped(start: str, names: Sequence[str], end: str, per_line: int = 16) -> str:
+    """``start``, the names separated by commas, ``end``; a new line every ``per_line`` names."""
+    rows = [", ".join(names[i : i + per_line]) for i in range(0, len(names), per_line)]
+    return start + ",\n        ".join(rows) + end
