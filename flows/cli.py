@@ -152,6 +152,28 @@ def logits(
     logits(ckpt, engine, tokens, out, device)
 
 
+bench = typer.Typer(no_args_is_help=True, help="Measure the figures of docs/benchmarks.md.")
+commands.add_typer(bench, name="bench")
+
+
+@bench.command()
+def accuracy(
+    ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint from `hardloom train`.")] = Path(
+        "checkpoints/demo"
+    ),
+    prompts: Annotated[int, typer.Option(min=1, help="Held-out problems, the tasks in turn.")] = 500,
+    device: Annotated[str, typer.Option(help="A torch device.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Held-out exact match of the float and the 4-bit model, and the load of every expert.
+
+    Example: hardloom bench accuracy --prompts 500
+    """
+    from flows.bench import accuracy
+
+    accuracy(ckpt, prompts, device, as_json)
+
+
 def app() -> None:
     """Run the command line. A user's mistake is one sentence on standard error and exit code 1."""
     try:
