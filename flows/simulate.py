@@ -82,7 +82,7 @@ class SimulatedChip:
             self.folder.mkdir(exist_ok=True)
             write_file(self.folder / f"{BENCH}.v", bench)
             begin = time.perf_counter()
-            verilate([*build.verilog(), self.folder / f"{BENCH}.v"], BENCH, self.folder / "verilator")
+            verilate([*build.verilog(), self.folder / f"{BENCH}.v"], BENCH, self.folder / "verilator", [])
             self.build_seconds = time.perf_counter() - begin
             write_file(marker, stamp.encode())
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -193,9 +194,20 @@ class Build:
         return self.manifest["arrays"]
 
 
+@cache
+def generator_digest() -> str:
+    """Hash of the code that decides what is emitted: a changed generator never takes an old build for its own."""
+    root, digest = Path(__file__).parent.parent, hashlib.sha256()
+    for package in ("golden", "gen", "rtl_templates"):
+        for path in sorted((root / package).rglob("*")):
+            if path.suffix in (".py", ".j2"):
+                digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
 def build_key(checkpoint: QuantizedCheckpoint, hardware: HardwareConfig) -> str:
     """Hash of everything the build depends on."""
-    inputs = [version("hardloom"), json.dumps(hardware.to_json_dict(), sort_keys=True)]
+    inputs = [version("hardloom"), generator_digest(), json.dumps(hardware.to_json_dict(), sort_keys=True)]
     inputs += [sha256(checkpoint.path / name) for name in (CONFIG, QUANTIZATION, TENSORS)]
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
 
@@ -230,7 +242,7 @@ def geometries(
 
 
 def layer_texts(layers: list[Geometry]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Verilog of every layer engine; layers of the same accumulator widths share one elaboration but for their names."""
+    """Verilog of every layer engine; layers of the same accumulator widths share one elaboration, renamed."""
     made: dict[str, tuple[str, str]] = {}
     for geometry in layers:
         widths = json.dumps(geometry.acc_width)

@@ -11,7 +11,7 @@ from gen.geometry import Geometry
 from gen.hardwired import Rom
 from gen.layer import rescaled_array
 from gen.registers import IDENTIFICATION
-from gen.stream import beat, chain
+from gen.stream import beat, chain, probe
 from gen.units.argmax import Argmax
 from gen.units.axi_lite import AxiLiteRegisters
 from gen.units.embedding import Embedding
@@ -95,6 +95,10 @@ class Chip(wiring.Component):
         m.submodules.argmax = argmax = Argmax(g.units.argmax, vocabulary, lanes)
         chain(m, self.embedding, *engines, norm, quantize, head)
         chain(m, rescale, argmax.i)
+        for name, unit in (("embedding", self.embedding), ("final_norm", quantize), ("logits", rescale)):
+            probe(m, name, unit.o, unit.o.payload.data)
+        probe(m, "token", argmax.o, argmax.o.payload.token)
+        probe(m, "spread", argmax.o, argmax.o.payload.spread)
         return argmax
 
     def _engine(self, m: Module, number: int) -> SimpleNamespace:

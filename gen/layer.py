@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.geometry import Geometry
 from gen.hardwired import HardwiredArray, Rom
-from gen.stream import beat, chain
+from gen.stream import beat, chain, probe
 from gen.units.attention import Attention
 from gen.units.combine import Combine
 from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route
@@ -27,7 +27,7 @@ TOKENS_IN_EXPERTS = 8
 
 
 def rescaled_array(m: Module, geometry: Geometry, name: str, banks: int, rows: int) -> tuple[HardwiredArray, Rescale]:
-    """Hardwired array `name`, its rescale unit and row-scale ROM, connected; submodules `name`_array, `name`_rescale."""
+    """Hardwired array `name`, its rescale unit and its row-scale ROM, connected."""
     lanes, beats = geometry.lanes, geometry.beats(rows)
     array = HardwiredArray(geometry.module(name), lanes, banks, geometry.acc_width[name])
     rescale = Rescale(RESCALE, geometry.acc_width[name], banks * lanes, beats)
@@ -77,6 +77,14 @@ class AttentionHalf(wiring.Component):
         chain(m, attention, output_quantize, o)
         chain(m, o_rescale, residual, wiring.flipped(self.o))
         m.d.comb += attention.positions.eq(self.positions)
+        for name, unit in (
+            ("input_norm", quantize),
+            ("v", v_quantize),
+            ("output", attention),
+            ("o", o_rescale),
+            ("residual", residual),
+        ):
+            probe(m, name, unit.o, unit.o.payload.data)
         return m
 
     def _rotated(self, m: Module, name: str) -> tuple[RMSNorm, Rope, Quantize]:
@@ -89,6 +97,7 @@ class AttentionHalf(wiring.Component):
         for part, unit in (("norm", norm), ("rope", rope), ("gain", rom), ("quantize", quantize)):
             m.submodules[f"{name}_{part}"] = unit
         m.d.comb += [rom.index.eq(rope.index), rope.gains.eq(rom.data), rope.positions.eq(self.positions)]
+        probe(m, name, quantize.o, quantize.o.payload.data)
         return norm, rope, quantize
 
 
@@ -133,6 +142,16 @@ class ExpertHalf(wiring.Component):
         down = self._down(m, middle, jobs.o[1], jobs.o[2])
         combine = self._combine(m, down, jobs.o[3])
         chain(m, combine, residual, wiring.flipped(self.o))
+        for name, unit in (
+            ("post_norm", quantize),
+            ("router_logits", router_rescale),
+            ("down", down),
+            ("moe", combine),
+            ("residual", residual),
+        ):
+            probe(m, name, unit.o, unit.o.payload.data)
+        probe(m, "router_experts", router.o, router.o.payload.experts)
+        probe(m, "router_weights", router.o, router.o.payload.weights)
         return m
 
     def _queue(self, m: Module, source, sink, depth: int) -> None:
@@ -188,6 +207,7 @@ class ExpertHalf(wiring.Component):
         m.submodules.swiglu = swiglu = SwiGLU(g.units.swiglu, g.lanes)
         m.submodules.middle_quantize = quantize = Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.intermediate))
         chain(m, rescale, swiglu, quantize)
+        probe(m, "gate_up", rescale.o, rescale.o.payload.data)
         return quantize
 
     def _down(self, m: Module, middle: Quantize, route_jobs, collect_jobs) -> Rescale:

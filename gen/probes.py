@@ -11,68 +11,61 @@ __all__ = ["Probe", "probes"]
 
 @dataclass(frozen=True)
 class Probe:
-    """A stream of the chip that carries one probe point.
+    """One probe point (`gen.stream.probe`) of the chip.
 
     Parameters
     ----------
     name: probe point as in `golden.chip` (`layer.0.q`), or `layer.0.expert.gate_up` / `layer.0.expert.down`,
         which carry the chosen experts' results in job order (position, then choice).
-    path: instance path below the chip; port: stream port of that instance.
-    width, signed: an element in bits; lanes: elements a beat; offset: of the first element in the payload, in bits.
-    elements: of one packet; packets: a position.
+    path: of the signal below the chip.
+    width, signed: an element in bits; lanes: elements a beat.
+    elements: of one packet, 0 for as many as there are positions; packets: a position.
     """
 
     name: str
     path: str
-    port: str
     width: int
     elements: int
     lanes: int = 1
     signed: bool = True
-    offset: int = 0
     packets: int = 1
 
 
 def probes(config: ModelConfig, lanes: int) -> list[Probe]:
     """Every probe point, in the order in which a position passes them."""
-    hidden = config.hidden_size
-    points = [Probe("embedding", "embedding", "o", FIXED.width, hidden, lanes)]
+    hidden, word = config.hidden_size, FIXED.width
+    points = [Probe("embedding", "probe_embedding", word, hidden, lanes)]
     for layer in range(config.num_hidden_layers):
         points += layer_probes(config, lanes, layer)
-    spread = 17 + (config.vocab_size - 1).bit_length()
     token = max(1, (config.vocab_size - 1).bit_length())
     points += [
-        Probe("final_norm", "final_quantize", "o", 8, hidden, lanes),
-        Probe("logits", "head_rescale", "o", FIXED.width, config.vocab_size, lanes),
-        Probe("argmax.token", "argmax", "o", token, 1, signed=False),
-        Probe("argmax.spread", "argmax", "o", spread, 1, signed=False, offset=token),
+        Probe("final_norm", "probe_final_norm", 8, hidden, lanes),
+        Probe("logits", "probe_logits", word, config.vocab_size, lanes),
+        Probe("argmax.token", "probe_token", token, 1, signed=False),
+        Probe("argmax.spread", "probe_spread", 17 + (config.vocab_size - 1).bit_length(), 1, signed=False),
     ]
     return points
 
 
 def layer_probes(config: ModelConfig, lanes: int, layer: int) -> Iterator[Probe]:
     hidden, head, heads, word = config.hidden_size, config.head_dim, config.num_attention_heads, FIXED.width
-    top_k, name, path = config.num_experts_per_tok, f"layer.{layer}.", f"layer_{layer}."
+    top_k, middle = config.num_experts_per_tok, config.expert_intermediate_size
     index = max(1, (config.num_experts - 1).bit_length())
 
-    def attention(point: str, unit: str, width: int, elements: int, lanes: int = lanes, **more) -> Probe:
-        return Probe(name + point, f"{path}attention.{unit}", "o", width, elements, lanes, **more)
+    def point(name: str, path: str, width: int, elements: int, lanes: int = lanes, **more) -> Probe:
+        return Probe(f"layer.{layer}.{name}", f"layer_{layer}.{path}", width, elements, lanes, **more)
 
-    def experts(point: str, unit: str, width: int, elements: int, lanes: int = lanes, **more) -> Probe:
-        return Probe(name + point, f"{path}experts.{unit}", "o", width, elements, lanes, **more)
-
-    yield attention("input_norm", "input_quantize", 8, hidden)
-    yield from (attention(n, f"{n}_quantize", 8, head, packets=heads) for n in "qkv")
-    yield attention("attention.scores", "attention.scores", SCORE.width, 0, lanes=1, packets=heads)
-    yield attention("attention.output", "attention", word, hidden)
-    yield attention("o", "o_rescale", word, hidden)
-    yield attention("attention.residual", "residual", word, hidden)
-    yield experts("post_norm", "post_quantize", 8, hidden)
-    yield experts("router.logits", "router_rescale", word, config.num_experts)
-    yield experts("router.experts", "router", index, top_k, lanes=top_k, signed=False)
-    yield experts("router.weights", "router", 17, top_k, lanes=top_k, signed=False, offset=top_k * index)
-    middle = config.expert_intermediate_size
-    yield experts("expert.gate_up", "gate_up_rescale", word, 2 * middle, lanes=2 * lanes, packets=top_k)
-    yield experts("expert.down", "down_rescale", word, hidden, packets=top_k)
-    yield experts("moe", "combine", word, hidden)
-    yield experts("residual", "residual", word, hidden)
+    yield point("input_norm", "attention.probe_input_norm", 8, hidden)
+    yield from (point(n, f"attention.probe_{n}", 8, head, packets=heads) for n in "qkv")
+    yield point("attention.scores", "attention.attention.probe_scores", SCORE.width, 0, lanes=1, packets=heads)
+    yield point("attention.output", "attention.probe_output", word, hidden)
+    yield point("o", "attention.probe_o", word, hidden)
+    yield point("attention.residual", "attention.probe_residual", word, hidden)
+    yield point("post_norm", "experts.probe_post_norm", 8, hidden)
+    yield point("router.logits", "experts.probe_router_logits", word, config.num_experts)
+    yield point("router.experts", "experts.probe_router_experts", index, top_k, lanes=top_k, signed=False)
+    yield point("router.weights", "experts.probe_router_weights", 17, top_k, lanes=top_k, signed=False)
+    yield point("expert.gate_up", "experts.probe_gate_up", word, 2 * middle, lanes=2 * lanes, packets=top_k)
+    yield point("expert.down", "experts.probe_down", word, hidden, packets=top_k)
+    yield point("moe", "experts.probe_moe", word, hidden)
+    yield point("residual", "experts.probe_residual", word, hidden)

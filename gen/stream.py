@@ -2,11 +2,11 @@
 
 import itertools
 
-from amaranth.hdl import Module, Shape, ShapeLike, Signal, signed, unsigned
+from amaranth.hdl import Module, Shape, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain"]
+__all__ = ["SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain", "probe"]
 
 SCALE_WIDTH = 5
 
@@ -115,3 +115,14 @@ def chain(m: Module, *parts) -> None:
     """Connect streams in order: each part is a component with `i` and `o`, or a bare stream at either end."""
     for source, sink in itertools.pairwise(parts):
         wiring.connect(m, getattr(source, "o", source), getattr(sink, "i", sink))
+
+
+def probe(m: Module, name: str, source, value) -> None:
+    """Name a probe point: `probe_NAME` is high in cycles in which `source` hands over a beat, `probe_NAME_value` is it.
+
+    Both are plain names of existing nets (but for one AND) and mean nothing to synthesis; benches read them.
+    """
+    bits = Value.cast(value)
+    taken = Signal(name=f"probe_{name}", attrs={"keep": 1})
+    data = Signal(len(bits), name=f"probe_{name}_value", attrs={"keep": 1})
+    m.d.comb += [taken.eq(source.valid & source.ready), data.eq(bits)]

@@ -39,9 +39,7 @@ def bench_verilog(probes: list[Probe]) -> str:
     lines += ['    initial if ($value$plusargs("taps=%s", file)) taps = $fopen(file, "w");']
     lines += ["    always @(posedge clk) if (taps != 0 && !rst) begin"]
     for number, probe in enumerate(probes):
-        stream = f"chip.{probe.path}.{probe.port}__"
-        write = f'$fwrite(taps, "{number} %h\\n", {stream}payload);'
-        lines.append(f"        if ({stream}valid && {stream}ready) {write}")
+        lines.append(f'        if (chip.{probe.path}) $fwrite(taps, "{number} %h\\n", chip.{probe.path}_value);')
     lines += ["    end", "    final if (taps != 0) $fclose(taps);", "endmodule", ""]
     return "\n".join(lines)
 
@@ -75,6 +73,6 @@ def _elements(words: list[bytes], probe: Probe) -> np.ndarray:
     digits = len(words[0]) + len(words[0]) % 2
     raw = np.frombuffer(bytes.fromhex(b"".join(w.rjust(digits, b"0") for w in words).decode()), dtype=np.uint8)
     bits = np.unpackbits(raw.reshape(len(words), -1)[:, ::-1], axis=1, bitorder="little")
-    bits = bits[:, probe.offset : probe.offset + probe.width * probe.lanes].reshape(len(words), probe.lanes, -1)
+    bits = bits[:, : probe.width * probe.lanes].reshape(len(words), probe.lanes, -1)
     values = bits.astype(np.int64) @ (1 << np.arange(probe.width, dtype=np.int64))
     return values - (bits[:, :, -1].astype(np.int64) << probe.width) if probe.signed else values

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.arith import round_saturate
-from gen.stream import SCALE_WIDTH, PacketDelay, Stage, beat, chain
+from gen.stream import SCALE_WIDTH, PacketDelay, Stage, beat, chain, probe
 from gen.units.attention_mix import Mix, mixture
 from gen.units.attention_scores import Scores, score_beat
 from gen.units.head_memory import WIDTH
@@ -175,4 +175,5 @@ class Attention(wiring.Component):
             wiring.connect(m, wiring.flipped(source), sink)
         m.d.comb += [scores.positions.eq(self.positions), mix.positions.eq(self.positions)]
         chain(m, scores, top, mix, divide, wiring.flipped(self.o))
+        probe(m, "scores", scores.o, scores.o.payload.score)
         return m
