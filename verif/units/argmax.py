@@ -6,10 +6,22 @@ from torch import Generator, Tensor
 from gen.units.argmax import Argmax
 from golden.units.argmax import Argmax as ArgmaxSpec
 from golden.units.fixed import FixedPoint
+from golden.units.softmax import SoftmaxNumerator
+from golden.units.table import LOG2E
 from verif.bench import Case, Stimulus, packets
 from verif.stimulus import integers, vectors
 
-__all__ = ["CASES", "padded"]
+__all__ = ["CASES", "logits", "padded"]
+
+
+def logits(generator: Generator, kind: str, count: int, spec: SoftmaxNumerator) -> Tensor:
+    """`vectors`; their corners also where exponentials, whole powers of two, become 0, at 17 and 18 halvings."""
+    x = vectors(generator, kind, count, spec.word.width)
+    if kind != "corners":
+        return x
+    halvings = torch.arange(15, 21).repeat(-(-count // 6))[: count - 1] << spec.exp2.frac
+    below = (halvings << spec.shift) // LOG2E + 1
+    return torch.cat((x, torch.cat((torch.zeros(1, dtype=torch.int64), -below))[None]))
 
 
 def padded(generator: Generator, x: Tensor, lanes: int, word: FixedPoint) -> Tensor:
@@ -25,7 +37,7 @@ def _case(lanes: int, vocab_size: int) -> Case:
     spec = ArgmaxSpec()
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
-        x = vectors(generator, kind, vocab_size, spec.numerator.word.width)
+        x = logits(generator, kind, vocab_size, spec.numerator)
         predictions = torch.stack(spec.compute(x), -1).tolist()
         expected = [[{"token": token, "spread": spread}] for token, spread in predictions]
         return Stimulus({"i": packets(padded(generator, x, lanes, spec.numerator.word), lanes)}, {"o": expected})

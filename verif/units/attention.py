@@ -68,7 +68,8 @@ def _random_pass(generator: Generator, shape: tuple[int, int, int]) -> tuple[Vec
 
 
 def _corner_passes(generator: Generator, shape: tuple[int, int, int]) -> list[tuple[Vectors, Vectors, Vectors]]:
-    """Ties, both ends of the score, lone winners, every mixture of value scales, both ends of the output."""
+    """Ties, both ends of the score, lone winners, small products of large scales, every mixture of value scales, both
+    ends of the output."""
 
     def same(value: int, scale: int) -> Vectors:
         return torch.full(shape, value), torch.full((*shape[:2], 1), scale)
@@ -78,6 +79,8 @@ def _corner_passes(generator: Generator, shape: tuple[int, int, int]) -> list[tu
 
     random, all_scales = _random(generator, shape, (5, 13)), integers(generator, 0, 31, (*shape[:2], 1))
     signs = either(127, -127).expand(shape)
+    unit = torch.nn.functional.one_hot(torch.zeros(shape[:2], dtype=torch.int64), shape[2])
+    steps = unit * (1 - torch.arange(shape[1]) % 3)[:, None]
     return [
         (same(127, 21), same(127, 21), same(127, 31)),
         (same(127, 31), same(-127, 31), same(-127, 31)),
@@ -86,6 +89,8 @@ def _corner_passes(generator: Generator, shape: tuple[int, int, int]) -> list[tu
         (random, random, (random[0], either(0, 31))),
         (same(-127, 0), (signs, either(0, 31)), same(1, 0)),
         (random, (random[0], all_scales), same(-127, 16)),
+        ((unit, either(31)), (steps, either(8)), (random[0], either(16))),
+        ((unit, either(31)), (steps, either(31)), (random[0], either(16))),
     ]
 
 

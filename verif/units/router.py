@@ -6,8 +6,8 @@ from torch import Generator, Tensor
 from gen.units.router import Router
 from golden.units.router import Router as RouterSpec
 from verif.bench import Case, Stimulus, packets
-from verif.stimulus import WithRoms, integers, vectors
-from verif.units.argmax import padded
+from verif.stimulus import WithRoms, integers
+from verif.units.argmax import logits, padded
 
 __all__ = ["CASES"]
 
@@ -20,7 +20,7 @@ def _case(lanes: int, num_experts: int, top_k: int, biases: Tensor) -> Case:
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         word = spec.numerator.word
-        x = vectors(generator, kind, num_experts, word.width)
+        x = logits(generator, kind, num_experts, spec.numerator)
         chosen = zip(*(part.tolist() for part in spec.compute(x, biases)), strict=True)
         expected = [[{"experts": experts, "weights": weights}] for experts, weights in chosen]
         cycles = (len(x) + 2) * num_experts + -(-num_experts // lanes) + 15
