@@ -1,4 +1,4 @@
-"""Hardwired arrays: weight matrices as wiring. `plan_array` decides, `emit` writes Verilog, `verif.extract` reads back."""
+"""Hardwired arrays, weights as wiring: `plan_array` decides, `emit` writes Verilog, `verif.extract` reads it back."""
 
 from gen.arrays.emit import emit
 from gen.arrays.plan import ArrayPlan, plan_array

@@ -93,13 +93,12 @@ def _region_names(regions: Regions) -> dict[str, object]:
     """Regions as the neuron's template wants them: in order of lines, and grouped by the odd factor 1 or 3."""
     first, named = 0, []
     for value, lines in zip(regions.values, regions.lines, strict=True):
-        shift = (value & -value).bit_length() - 1
-        named.append({"first": first, "lines": lines, "value": value, "shift": shift})
+        unit = value & -value
+        named.append({"first": first, "lines": lines, "value": value, "unit": f"{unit.bit_length()}'d{unit}"})
         first += lines
-    groups = [
-        {"factor": factor, "regions": [r for r in named if r["value"] >> r["shift"] == factor]} for factor in (1, 3)
-    ]
-    return {"regions": named, "groups": [group for group in groups if group["regions"]]}
+    ones, threes = named[: regions.bits], named[regions.bits :]
+    groups = [{"factor": factor, "regions": group} for factor, group in ((1, ones), (3, threes)) if group]
+    return {"regions": named, "groups": groups}
 
 
 def connections(plan: "ArrayPlan") -> bytes:

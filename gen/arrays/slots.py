@@ -14,7 +14,10 @@ def assign(weights: np.ndarray, regions: Regions, slices: int) -> np.ndarray:
     input sum to its weight: usually one, in the region of its magnitude; where that is full, two in others.
     Raises CapacityError when a row does not fit.
     """
-    return _Assignment(weights, regions, slices).slots
+    assignment = _Assignment(weights, regions, slices)
+    if assignment.failed.size:
+        raise CapacityError(f"row {assignment.failed[0]} does not fit into {regions.name}")
+    return assignment.slots
 
 
 def overflowing_rows(weights: np.ndarray, regions: Regions, slices: int) -> np.ndarray:
@@ -54,6 +57,7 @@ class _Assignment:
         tokens = np.where(weights < 0, inputs + 1, 1) + np.arange(inputs, dtype=np.int32)
         self.tokens = tokens.reshape(rows, inputs // slices, slices)
         self.inputs = inputs
+        self.failed = np.zeros(0, dtype=np.int64)
         excess: dict[int, list[np.ndarray]] = {}
         for part in regions.parts(np.abs(weights)):
             for region in range(len(regions.lines)):
@@ -62,7 +66,7 @@ class _Assignment:
             self._spill(region, np.concatenate(excess[region], axis=1))
 
     def _place(self, part: np.ndarray, region: int) -> np.ndarray:
-        """Fill ``region`` with the inputs whose ``part`` it is; those too many come back as [3, n] row, slice, token."""
+        """Fill ``region`` with the inputs whose ``part`` it is; those too many come back: [3, n] row, slice, token."""
         wanted = part == region
         if not wanted.any():
             return np.zeros((3, 0), dtype=np.int64)
@@ -81,7 +85,7 @@ class _Assignment:
         """Put [3, n] items that found ``region`` full into pairs of others with the same sum."""
         for a, b, minus in self.regions.spills[region]:
             if not items.size:
-                return
+                break
             row, slice_, token = items
             group = row * self.slices + slice_
             order = np.argsort(group, kind="stable")
@@ -100,5 +104,4 @@ class _Assignment:
                 self._put(r, row[fits], slice_[fits], (fill[:, r] + offset)[fits], wire[fits])
                 np.add.at(self.fill, (row[fits], slice_[fits], r), 1)
             items = np.stack([row[~fits], slice_[~fits], token[~fits]])
-        if items.size:
-            raise CapacityError(f"row {items[0, 0]} does not fit into {self.regions.name}")
+        self.failed = np.union1d(self.failed, items[0])
