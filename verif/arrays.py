@@ -12,7 +12,7 @@ from pathlib import Path
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import Event, First, RisingEdge, with_timeout
+from cocotb.triggers import RisingEdge, with_timeout
 
 from gen.arrays import ArrayPlan, emit
 from verif.runner import build_and_test

@@ -1,0 +1,110 @@
+"""Reads a prefabricated neuron cell: what one wire in each of its slots adds to the sum."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from verif.extract.errors import ExtractionError
+
+__all__ = ["NeuronCell", "read_neuron"]
+
+CELL = re.compile(
+    r"module (?P<name>\w+) \( input wire clk, input wire rst, input wire drain, input wire shift, input wire negate, "
+    r"input wire \[(?P<top>\d+):0\] chain, output reg \[(?P=top):0\] acc, (?P<ports>[^)]*) \); "
+    r"always @\(posedge clk\) if \(rst\) acc <= (?P<width>\d+)'d0; else if \(drain\) acc <= chain; else acc <= \{ "
+    r"\(shift \? \{1'b0, acc\[(?P=top):8\]\} : acc\[(?P=top):7\]\) \+ \((?P<sum>.*) "
+    r"\^ \{(?P<high>\d+)\{negate\}\}\) \+ negate, shift \? acc\[7:1\] : acc\[6:0\] \}; endmodule"
+)
+TOKEN = re.compile(r"\s*(\d+'d\d+|s\d+|[()+|*])")
+
+
+@dataclass(frozen=True)
+class NeuronCell:
+    """name: module; values: int64 [slots], a wire's weight by slot; lines: int64 [slots], its line."""
+
+    name: str
+    values: np.ndarray
+    lines: np.ndarray
+
+
+def read_neuron(text: str) -> NeuronCell:
+    """The neuron cell in ``text``. Raises ExtractionError when it does anything else than a neuron cell should."""
+    code = " ".join(re.sub(r"//[^\n]*|/\*.*?\*/", " ", text).split())
+    cell = CELL.fullmatch(code)
+    if cell is None:
+        raise ExtractionError(f"not a neuron cell: {code[:60]}")
+    width, slots = int(cell["top"]) + 1, len(cell["ports"].split(","))
+    ports = ", ".join(f"s{i}" for i in range(slots))
+    if cell["ports"].replace("input wire ", "") != ports or int(cell["width"]) != width:
+        raise ExtractionError(f"{cell['name']}: its ports are not s0 to s{slots - 1}")
+    if int(cell["high"]) != width - 7:
+        raise ExtractionError(f"{cell['name']}: it negates {cell['high']} bits of {width - 7}")
+    terms = _Sum(cell["sum"]).terms()
+    found = [slot for _, line in terms for slot in line]
+    if sorted(found) != list(range(slots)):
+        raise ExtractionError(f"{cell['name']}: its slots are not counted once each")
+    values, lines = np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int64)
+    for number, (value, line) in enumerate(terms):
+        values[line], lines[line] = value, number
+    if (2 * int(sum(value for value, _ in terms)) - 1).bit_length() > width - 7:
+        raise ExtractionError(f"{cell['name']}: its sums do not fit into {width} bits")
+    return NeuronCell(cell["name"], values, lines)
+
+
+class _Sum:
+    """Recursive descent over ``sum = product {+ product}``, ``product = [constant *] (sum) | slot {| slot}``."""
+
+    def __init__(self, text: str) -> None:
+        self.tokens = TOKEN.findall(text)
+        if "".join(self.tokens) != text.replace(" ", ""):
+            raise ExtractionError(f"a neuron cell sums something unknown: {text[:60]}")
+        self.at = 0
+
+    def terms(self) -> list[tuple[int, list[int]]]:
+        """Lines of the whole sum, each with its value: slots that are ORed."""
+        terms = self._sum()
+        if self.at != len(self.tokens):
+            raise ExtractionError("a neuron cell's sum ends early")
+        return terms
+
+    def _next(self) -> str:
+        return self.tokens[self.at] if self.at < len(self.tokens) else ""
+
+    def _take(self, token: str) -> bool:
+        taken = self._next() == token
+        self.at += taken
+        return taken
+
+    def _sum(self) -> list[tuple[int, list[int]]]:
+        terms = self._product()
+        while self._take("+"):
+            terms += self._product()
+        return terms
+
+    def _product(self) -> list[tuple[int, list[int]]]:
+        factor = 1
+        if "'d" in self._next():
+            bits, factor = (int(part) for part in self._next().split("'d"))
+            self.at += 1
+            if factor >> bits or not self._take("*"):
+                raise ExtractionError("a neuron cell's constant is malformed")
+        if not self._take("("):
+            return [(factor, self._line())]
+        inner = [(1, self._line())] if self._is_line() else self._sum()
+        if not self._take(")"):
+            raise ExtractionError("a neuron cell's sum has unbalanced parentheses")
+        return [(factor * value, line) for value, line in inner]
+
+    def _is_line(self) -> bool:
+        return self._next().startswith("s") and self.tokens[self.at + 1] == "|"
+
+    def _line(self) -> list[int]:
+        slots = []
+        while True:
+            if not self._next().startswith("s"):
+                raise ExtractionError(f"a neuron cell counts {self._next()!r}")
+            slots.append(int(self._next()[1:]))
+            self.at += 1
+            if not self._take("|"):
+                return slots
