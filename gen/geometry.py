@@ -6,7 +6,12 @@ from gen.hardware import HardwareConfig
 from golden.chip import Units
 from golden.config import ModelConfig
 
-__all__ = ["Geometry"]
+__all__ = ["Geometry", "wired_module"]
+
+
+def wired_module(prefix: str, name: str) -> str:
+    """Name of a connection module; Amaranth's modules are named by their path, which never starts like this."""
+    return f"wired_{prefix}_{name.replace('.', '_')}"
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,8 @@ class Geometry:
     acc_width: dict[str, int]
 
     def module(self, name: str) -> str:
-        """Verilog module of array or ROM `name`: `layer_3_expert_5_down`."""
-        return f"{self.prefix}_{name.replace('.', '_')}"
+        """Verilog module of array or ROM `name`: `wired_layer_3_expert_5_down`."""
+        return wired_module(self.prefix, name)
 
     def beats(self, elements: int) -> int:
         """Beats of a packet of `elements`."""

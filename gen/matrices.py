@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gen.geometry import wired_module
 from golden.config import ModelConfig
 
 __all__ = ["EMBEDDING", "ArrayUnit", "array_units"]
@@ -25,7 +26,7 @@ class ArrayUnit:
 
     @property
     def module(self) -> str:
-        return f"{self.prefix}_{self.name.replace('.', '_')}"
+        return wired_module(self.prefix, self.name)
 
 
 def layer_units(config: ModelConfig, layer: int) -> Iterator[ArrayUnit]:

@@ -7,11 +7,12 @@ token, spread], ...]}) as it ends, and one for each run ({"run", "cycles", "forw
 
 import json
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles, First, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamSink, AxiStreamSource
 
 from gen.registers import address
@@ -19,7 +20,7 @@ from gen.units.sampler import NO_POSITION, commit_record
 
 __all__ = ["Host", "run_requests"]
 
-BUSY, ERROR = 1, 2
+ERROR = 2
 RECORD = commit_record()
 
 
@@ -28,16 +29,25 @@ class Host:
 
     def __init__(self, dut) -> None:
         self.dut = dut
-        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.host_clk, dut.rst)
-        self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.host_clk, dut.rst)
-        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.host_clk, dut.rst)
+        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.host_rst)
+        self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.host_rst)
+        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.host_rst)
 
     async def reset(self) -> None:
-        self.dut.host_awake.value = 1
+        """Reset the chip; the bus models are awake afterwards."""
+        self.sleep()
         self.dut.rst.value = 1
         await ClockCycles(self.dut.clk, 4)
         self.dut.rst.value = 0
-        await ClockCycles(self.dut.clk, 4)
+        await self.wake()
+
+    def sleep(self) -> None:
+        """Stop the bus models, which otherwise look at every clock edge; not within a frame or an access."""
+        self.dut.host_rst.value = 1
+
+    async def wake(self) -> None:
+        self.dut.host_rst.value = 0
+        await ClockCycles(self.dut.clk, 2)
 
     async def read(self, name: str) -> int:
         return await self.registers.read_dword(address(name))
@@ -56,30 +66,28 @@ class Host:
             await self.write(name.upper(), run[name])
         await self.write("CONTROL", 1)
 
-    async def step(self) -> list[list[int]]:
-        """Commits of the next denoising step: [position, token, spread] each."""
-        frame = await self.sink.recv()
-        words = [int.from_bytes(frame.tdata[i : i + 8], "little") for i in range(0, len(frame.tdata), 8)]
-        records = [RECORD.from_bits(word) for word in words]
-        return [[r.position, r.token, r.spread] for r in records if r.position != NO_POSITION]
+    async def steps(self) -> AsyncIterator[list[list[int]]]:
+        """Commits [position, token, spread] of every denoising step until the run ends, asleep in between."""
+        while True:
+            self.sleep()
+            while not (self.dut.m_axis_tvalid.value or self.dut.irq.value):
+                await First(RisingEdge(self.dut.m_axis_tvalid), RisingEdge(self.dut.irq))
+            await self.wake()
+            if not self.dut.m_axis_tvalid.value and self.sink.empty():
+                return
+            frame = await self.sink.recv()
+            words = [int.from_bytes(frame.tdata[i : i + 8], "little") for i in range(0, len(frame.tdata), 8)]
+            records = [RECORD.from_bits(word) for word in words]
+            yield [[r.position, r.token, r.spread] for r in records if r.position != NO_POSITION]
 
-    async def finish(self) -> dict:
-        """Waits for the interrupt; counters and error code."""
-        if not self.dut.irq.value:
-            self.dut.host_awake.value = 0
-            await RisingEdge(self.dut.irq)
-        self.dut.host_awake.value = 1
+    async def result(self) -> dict[str, int]:
+        """Counters and error code after a run."""
         status = await self.read("STATUS")
         return {
             "cycles": await self.read("CYCLES"),
             "forwards": await self.read("FORWARDS"),
             "error": status >> 8 if status & ERROR else 0,
         }
-
-
-async def _forward_steps(host: Host, number: int, write) -> None:
-    while True:
-        write({"run": number, "commits": await host.step()})
 
 
 @cocotb.test()
@@ -97,8 +105,6 @@ async def run_requests(dut) -> None:
 
         for number, run in enumerate(request["runs"]):
             await host.start(run)
-            steps = cocotb.start_soon(_forward_steps(host, number, write))
-            end = await host.finish()
-            await ClockCycles(dut.clk, 4)
-            steps.cancel()
-            write({"run": number, **end})
+            async for commits in host.steps():
+                write({"run": number, "commits": commits})
+            write({"run": number, **await host.result()})

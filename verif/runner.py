@@ -28,7 +28,7 @@ def verilate(sources: Sequence[Path], top: str, folder: Path, arguments: Sequenc
         *(str(binary), "--cc", "--exe", "--build", "-j", str(os.cpu_count()), "--vpi", "--timescale", "1ns/1ps"),
         *("-Mdir", str(folder), "--top-module", top, "--prefix", "Vtop", "-o", top),
         *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
-        *("-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O1", *MAKE_FLAGS, *arguments),
+        *("-Wno-fatal", "-Werror-MODDUP", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O1", *MAKE_FLAGS, *arguments),
         str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"),
         str(visible),
         *(str(source.resolve()) for source in sources),

@@ -1,4 +1,4 @@
-"""The bench around the chip: a host clock that sleeps, and taps that record probe points from inside."""
+"""The bench around the chip: its ports, and taps that record probe points from inside."""
 
 import re
 
@@ -18,21 +18,17 @@ def _ports(prefix: str, members: dict) -> list[tuple[str, str, int]]:
 
 
 def bench_verilog(probes: list[Probe]) -> str:
-    """Verilog of the bench's top: the chip, `host_clk` and, with `+taps=FILE`, the tap of every probe.
+    """Verilog of the bench's top: the chip and, with `+taps=FILE`, the tap of every probe.
 
-    `host_clk` runs while `host_awake` is high or the chip has something to say (a beat out, the interrupt): bus
-    models that look at every edge cost nothing while the chip computes. A tap writes `NUMBER HEX` for every beat
-    that is accepted, NUMBER counting the probes from 0.
+    A tap writes `NUMBER HEX` for every beat that is accepted, NUMBER counting the probes from 0. `host_rst` is for
+    the bus models, which sleep while it is high.
     """
     ports = [*_ports("s_axil", AXI_LITE), *_ports("s_axis", STREAM_IN), *_ports("m_axis", STREAM_OUT)]
-    lines = [f"module {BENCH} (", "    input wire clk,", "    input wire rst,", "    input wire host_awake,"]
-    lines += ["    output wire host_clk,"]
+    lines = [f"module {BENCH} (", "    input wire clk,", "    input wire rst,", "    input wire host_rst,"]
     for name, flow, width in ports:
         direction = "input " if flow == "In" else "output"
         lines.append(f"    {direction} wire [{width - 1}:0] {name},")
     lines += ["    output wire irq", ");"]
-    lines += ["    reg awake = 1'b1;", "    always @(clk or host_awake or m_axis_tvalid or irq)"]
-    lines += ["        if (!clk) awake = host_awake | m_axis_tvalid | irq;", "    assign host_clk = clk & awake;"]
     connections = [(name, name) for name, _, _ in ports] + [("clk", "clk"), ("rst", "rst"), ("irq", "irq")]
     lines.append(f"    {CHIP} chip (" + ", ".join(f".{a}({b})" for a, b in connections) + ");")
     lines += ["    integer taps = 0;", "    reg [8*512-1:0] file;"]
