@@ -1,16 +1,25 @@
 """Amaranth components as plain Verilog-2005 text, through RTLIL and the Yosys library."""
 
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Component
-from pyosys import libyosys
 
 __all__ = ["LINT_WAIVERS", "to_verilog"]
 
 PASSES = ("proc -noopt", "opt_expr", "opt_merge", "opt_dff -simple-dffe", "opt_clean -purge")
+
+RUN_YOSYS = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for command in sys.argv[1:]:
+    libyosys.Pass.call(design, command)
+"""
 
 LINT_WAIVERS = {
     "DECLFILENAME": "a file holds a unit with its submodules",
@@ -37,11 +46,11 @@ def _readable(text: str) -> str:
 
 
 def _through_yosys(text: str, folder: Path) -> str:
+    """In a process of its own: Yosys orders cells by names with a counter that would go on from the call before."""
     source, result = folder / "in.il", folder / "out.v"
     source.write_text(text)
-    design = libyosys.Design()
-    for command in (f"read_rtlil {source}", *PASSES, f"write_verilog -noattr {result}"):
-        libyosys.Pass.call(design, f"tee -q {command}")
+    commands = (f"read_rtlil {source}", *PASSES, f"write_verilog -noattr {result}")
+    subprocess.run([sys.executable, "-c", RUN_YOSYS, *(f"tee -q {command}" for command in commands)], check=True)
     return result.read_text()
 
 
