@@ -8,16 +8,18 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from tokenizers import Tokenizer
 
 from flows.progress import progress_bar
-from flows.sample import load_engine, load_tokenizer
+from flows.sample import load_float_model, load_tokenizer
 from golden.accuracy import exact_match, expert_load, held_out_problems
+from golden.chip import IntegerModel
 from golden.config import ModelConfig
 from golden.errors import UserError
-from golden.sampler import SamplerParams
+from golden.sampler import FloatEngine, SamplerParams
 from golden.tasks import TASKS, Problem, build_tokenizer
 
-__all__ = ["DEMO_PARAMS", "accuracy", "measure_accuracy", "mixed_problems"]
+__all__ = ["DEMO_PARAMS", "accuracy", "demo_tokenizer", "measure_accuracy", "mixed_problems"]
 
 DEMO_PARAMS = SamplerParams(gen_length=16, block_length=8, steps=8)
 """What the demonstration asks of the sampler: two blocks of eight tokens, four steps each, two tokens a step."""
@@ -34,12 +36,14 @@ def mixed_problems(count: int) -> list[Problem]:
     return chosen
 
 
-def check_tokenizer(path: Path, tokenizer: Any) -> None:
-    """`UserError` where the checkpoint was not trained on these tasks."""
+def demo_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of the checkpoint `path`; `UserError` where it was not trained on these tasks."""
+    tokenizer = load_tokenizer(path)
     if tokenizer is None or tokenizer.get_vocab() != build_tokenizer().get_vocab():
         raise UserError(
-            f"{path}: its tokenizer is not that of the demonstration's tasks; give a folder from hardloom train"
+            f"{path}: its tokenizer is not that of the demonstration's tasks; give a folder from `hardloom train`"
         )
+    return tokenizer
 
 
 def measure_accuracy(path: Path, count: int, params: SamplerParams, device: str = "cpu") -> dict[str, Any]:
@@ -48,21 +52,18 @@ def measure_accuracy(path: Path, count: int, params: SamplerParams, device: str 
     exact_match: share right by engine (`float`, `golden`) and task, and `all`; seconds: by engine; expert_load: share
     of all tokens of all denoising steps that each expert serves, by layer (float model).
     """
-    config, tokenizer = ModelConfig.from_json(path / "config.json"), load_tokenizer(path)
-    check_tokenizer(path, tokenizer)
+    config, tokenizer = ModelConfig.from_json(path / "config.json"), demo_tokenizer(path)
     chosen = mixed_problems(count)
+    model = load_float_model(path, device)
+    engines = {"float": FloatEngine(model), "golden": IntegerModel.from_checkpoint(path, device=device)}
     matches, seconds = {}, {}
     with progress_bar("held-out problems", "passes") as progress:
-        for number, name in enumerate(("float", "golden")):
+        for number, (name, engine) in enumerate(engines.items()):
             progress(number, 3)
-            engine, begin = load_engine(path, name, device), time.perf_counter()
+            begin = time.perf_counter()
             shares = exact_match(engine, chosen, params, tokenizer, config.mask_token_id, config.eos_token_id)
             seconds[name] = round(time.perf_counter() - begin, 2)
-            of_task = {task: sum(problem.task == task for problem in chosen) for task in shares}
-            shares["all"] = sum(shares[task] * n for task, n in of_task.items()) / count
-            matches[name] = shares
-            if name == "float":
-                model = engine.model
+            matches[name] = shares | {"all": sum(shares[problem.task] for problem in chosen) / count}
         progress(2, 3)
         load = expert_load(model, chosen, params, tokenizer)
     return {

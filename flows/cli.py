@@ -152,6 +152,49 @@ def logits(
     logits(ckpt, engine, tokens, out, device)
 
 
+@commands.command()
+def verify(
+    build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")],
+    static: Annotated[bool, typer.Option("--static", help="Read every weight back out of the Verilog.")] = False,
+    against: Annotated[Path | None, typer.Option(help="Another build: which files differ, how many wires.")] = None,
+    sim: Annotated[bool, typer.Option("--sim", help="Simulate chip and units against the integer model.")] = False,
+    units: Annotated[bool, typer.Option(help="With --sim: the bench of every unit as well.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Prove that a build is what its checkpoint says. Exit code 1 on any difference.
+
+    Example: hardloom verify build/demo/chip --static
+    """
+    from flows.verify import verify_against, verify_simulation, verify_static
+
+    if not (static or sim or against):
+        raise UserError("nothing to verify; give one of --static, --sim and --against BUILD2")
+    passed = [verify_static(build, as_json)] if static else []
+    passed += [verify_against(build, against, as_json)] if against else []
+    passed += [verify_simulation(build, units, as_json)] if sim else []
+    if not all(passed):
+        raise typer.Exit(1)
+
+
+@commands.command()
+def demo(
+    ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint from `hardloom train`.")] = Path(
+        "checkpoints/demo"
+    ),
+    prompts: Annotated[int, typer.Option(min=1, help="Held-out prompts, the tasks in turn.")] = 20,
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("build/demo"),
+    as_json: Json = False,
+) -> None:
+    """A trained checkpoint to a simulated chip that answers prompts, compared bit for bit with the integer model.
+
+    Example: hardloom demo --prompts 20 --out build/demo
+    """
+    from flows.demo import demo
+
+    if not demo(ckpt, out, prompts, as_json):
+        raise typer.Exit(1)
+
+
 bench = typer.Typer(no_args_is_help=True, help="Measure the figures of docs/benchmarks.md.")
 commands.add_typer(bench, name="bench")
 
@@ -172,6 +215,23 @@ def accuracy(
     from flows.bench import accuracy
 
     accuracy(ckpt, prompts, device, as_json)
+
+
+@bench.command()
+def chip(
+    build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")] = Path(
+        "build/demo/chip"
+    ),
+    prompts: Annotated[int, typer.Option(min=1, help="Random prompts to run.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Build time, simulated cycles a second, cycles a step and the bound of the busiest unit.
+
+    Example: hardloom bench chip build/demo/chip
+    """
+    from flows.bench_chip import chip
+
+    chip(build, prompts, as_json)
 
 
 def app() -> None:

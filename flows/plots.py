@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -11,6 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 from tokenizers import Tokenizer
 
 from flows.simulate import Run
@@ -25,11 +27,13 @@ FONT = "DejaVu Sans Mono"
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG atomically, the same bytes for the same picture."""
+    """Write a PNG of 256 colours atomically, the same bytes for the same picture."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor=PAPER, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor=PAPER)
     plt.close(figure)
-    write_file(path, buffer.getvalue())
+    packed = io.BytesIO()
+    Image.open(buffer).convert("RGB").quantize(256).save(packed, format="png", optimize=True)
+    write_file(path, packed.getvalue())
 
 
 def token_label(token: int, tokenizer: Tokenizer, config: ModelConfig) -> str:
@@ -65,12 +69,17 @@ def draw_cell(axes: Axes, at: tuple[int, int], cell: Cell, steps: int, label: st
     """One cell of the timeline; `at` is (position, row)."""
     (x, y), masked = at, cell.token is None
     colour = plt.get_cmap("YlGnBu")(0.15 + 0.75 * cell.step / steps) if cell.step else PROMPT
-    look = {"facecolor": PAPER if masked else colour, "edgecolor": QUIET if masked else PAPER}
+    look: dict[str, Any] = {"facecolor": PAPER if masked else colour, "edgecolor": QUIET if masked else PAPER}
     axes.add_patch(Rectangle(at, 1, 1, hatch="/////" if masked else None, linewidth=0.6, **look))
     if masked:
         return
     fresh = cell.step == y > 0
-    text = {"ha": "center", "va": "center", "color": PAPER if cell.step > 0.55 * steps else INK, "fontfamily": FONT}
+    text: dict[str, Any] = {
+        "ha": "center",
+        "va": "center",
+        "color": PAPER if cell.step > 0.55 * steps else INK,
+        "fontfamily": FONT,
+    }
     size = 11 if len(label) == 1 else 7.5
     axes.text(
         x + 0.5, y + (0.38 if fresh else 0.53), label, fontsize=size, fontweight="bold" if fresh else None, **text

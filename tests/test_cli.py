@@ -1,0 +1,133 @@
+"""The commands that make and check builds: what they print, what they refuse, and that a mistake is one sentence."""
+
+import json
+import sys
+
+import pytest
+
+from flows.cli import app
+from flows.generate import hardware_config, parse_slices
+from golden.errors import UserError
+from golden.quantize import quantize_checkpoint
+from tests.checkpoints import tiny_config, write_random_checkpoint
+
+CONFIG = tiny_config(num_hidden_layers=1, num_experts=3, expert_intermediate_size=36)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs the command line: (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["hardloom", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            app()
+        printed = capsys.readouterr()
+        message = end.value.code if isinstance(end.value.code, str) else ""
+        return 1 if message else end.value.code, printed.out, printed.err + message
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory):
+    """Two quantized checkpoints of one geometry."""
+    folder = tmp_path_factory.mktemp("quantized")
+    for seed in (0, 1):
+        write_random_checkpoint(folder / f"ckpt{seed}", CONFIG, seed=seed)
+        quantize_checkpoint(folder / f"ckpt{seed}", folder / str(seed), "mxfp4")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def builds(quantized, tmp_path_factory):
+    """A build of each."""
+    from gen.build import generate
+    from golden.quantized import QuantizedCheckpoint
+
+    folder = tmp_path_factory.mktemp("builds")
+    for seed in ("0", "1"):
+        checkpoint = QuantizedCheckpoint(quantized / seed)
+        generate(checkpoint, folder / seed, hardware_config(CONFIG, None, max_positions=16))
+    return folder
+
+
+def test_generate_reports_every_kind_of_array(run, quantized, builds):
+    code, out, _ = run("generate", quantized / "0", "-o", builds / "0", "--max-positions", 16, "--json")
+    figures = json.loads(out)
+    h, m, experts, vocabulary = 40, 36, 3, 23
+    weights = {"qkv": 3 * h * h, "o": h * h, "router": experts * h, "gate_up": 2 * experts * m * h}
+    weights |= {"down": experts * m * h, "head": vocabulary * h}
+    assert code == 0
+    assert {kind: row["weights"] for kind, row in figures["arrays"].items()} == weights
+    assert figures["weights_hardwired"] == sum(weights.values()) + vocabulary * h
+    assert figures["bytes"] == sum(
+        f.stat().st_size for f in (builds / "0").rglob("*") if f.is_file() and f.name != "manifest.json"
+    )
+
+
+def test_verify_static_recovers_every_weight(run, builds):
+    code, out, _ = run("verify", builds / "0", "--static", "--json")
+    figures = json.loads(out)
+    assert code == 0
+    assert figures["matching"] == figures["weights"] == 40 * (4 * 40 + 3 + 3 * 3 * 36 + 2 * 23)
+    assert figures["matching_constants"] == figures["constants"] > 0
+
+
+def test_verify_against_counts_the_wires_that_change(run, builds):
+    code, out, _ = run("verify", builds / "0", "--against", builds / "1", "--json")
+    figures = json.loads(out)
+    assert code == 0
+    assert figures["same_prefab"] and figures["prefab_different"] == []
+    assert 0 < figures["wires_changed"] < figures["wires"]
+    code, out, _ = run("verify", builds / "0", "--against", builds / "0", "--json")
+    assert code == 0
+    assert json.loads(out)["wires_changed"] == json.loads(out)["connections_different"] == 0
+
+
+def test_options_go_before_the_hardware_file_and_the_file_before_the_defaults(tmp_path):
+    file = tmp_path / "hardware.json"
+    file.write_text('{"lanes": 2, "max_positions": 20, "slices": {"o": 8}}')
+    hardware = hardware_config(CONFIG, file, max_positions=24, slices=parse_slices("gate_up=2,down=1"))
+    assert (hardware.lanes, hardware.max_positions) == (2, 24)
+    assert hardware.slices == {"qkv": 1, "o": 8, "router": 4, "gate_up": 2, "down": 1, "head": 4}
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [('{"lane": 2}', "'lane'"), ('{"lanes": "two"}', "lanes"), ('{"slices": 4}', "slices"), ("[]", "object")],
+)
+def test_a_hardware_file_that_makes_no_sense_is_refused(tmp_path, text, sentence):
+    file = tmp_path / "hardware.json"
+    file.write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        hardware_config(CONFIG, file)
+
+
+@pytest.mark.parametrize("text", ["gate=4", "gate_up", "down=x", "down=-1", ""])
+def test_slices_that_make_no_sense_are_refused(text):
+    with pytest.raises(UserError, match="--slices"):
+        parse_slices(text)
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (("generate", "{q}/ckpt0", "-o", "{tmp}/b"), "hardloom quantize"),
+        (("generate", "{q}/none", "-o", "{tmp}/b"), "no quantized folder"),
+        (("generate", "{q}/0", "-o", "{tmp}/b", "--hardware", "{tmp}/none.json"), "--hardware"),
+        (("generate", "{q}/0", "-o", "{tmp}/b", "--lanes", "7"), "lanes"),
+        (("generate", "{q}/0", "-o", "{tmp}/b", "--style", "rom"), "style"),
+        (("generate", "{q}/0", "-o", "{q}"), "no build folder"),
+        (("verify", "{q}/0"), "--static"),
+        (("verify", "{q}/0", "--static"), "hardloom generate"),
+        (("bench", "accuracy", "{q}/ckpt0"), "tokenizer"),
+        (("bench", "chip", "{tmp}"), "hardloom generate"),
+        (("demo", "{q}/ckpt0", "--out", "{tmp}/d"), "tokenizer"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_1(run, quantized, tmp_path, arguments, sentence):
+    code, out, err = run(*(a.format(q=quantized, tmp=tmp_path) for a in arguments))
+    assert code == 1
+    assert err.startswith("error: ") and sentence in err
+    assert len(err.strip().splitlines()) == 1 and out == ""

@@ -1,0 +1,64 @@
+"""The documentation says what the code does."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import typer
+
+from flows.cli import commands
+from gen.hardware import HardwareConfig
+from gen.registers import REGISTERS, ErrorCode
+from gen.units.sampler import NO_POSITION, commit_record
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+CHIP = (ROOT / "docs" / "chip.md").read_text()
+
+
+def table(text: str, first: str) -> list[list[str]]:
+    """Rows of the Markdown table whose first header is `first`, as cells without backquotes."""
+    rows = re.search(rf"^\| {first} \|.*\n\|[ |-]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)[1].splitlines()
+    return [[cell.strip().strip("`") for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_register_table_is_the_hardware_s():
+    expected = [[r.name, f"0x{r.address:02X}", r.access, str(r.width), r.doc] for r in REGISTERS]
+    assert table(CHIP, "register") == expected
+
+
+def test_the_error_codes_are_the_hardware_s():
+    assert [row[:2] for row in table(CHIP, "code")] == [[str(int(c)), c.name] for c in ErrorCode if c]
+
+
+def test_the_commit_record_is_the_hardware_s():
+    layout = {name: f"{field.offset + field.width - 1}:{field.offset}" for name, field in commit_record()}
+    assert {row[1]: row[0] for row in table(CHIP, "bits")} == layout
+    assert f"0x{NO_POSITION:X}" in CHIP
+
+
+def test_every_field_of_the_hardware_configuration_is_described():
+    assert [row[0] for row in table(CHIP, "field")] == [f.name for f in fields(HardwareConfig)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+    assert [t for t in targets if not (page.parent / t).exists()] == []
+
+
+def test_pictures_are_small():
+    assert [p.name for p in (ROOT / "docs" / "images").glob("*") if p.stat().st_size > 300_000] == []
+
+
+def test_the_readme_names_every_command_and_no_other():
+    group = typer.main.get_command(commands)
+    documented = set(re.findall(r"`hardloom ([a-z]+)", (ROOT / "README.md").read_text()))
+    assert documented == set(group.commands)
+
+
+def test_every_command_has_an_example():
+    group = typer.main.get_command(commands)
+    leaves = [c for g in group.commands.values() for c in getattr(g, "commands", {"": g}).values()]
+    assert [c.name for c in leaves if "Example: hardloom" not in (c.help or "")] == []
