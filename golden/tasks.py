@@ -1,6 +1,6 @@
 """Two tasks with checkable answers, and their tokenizer: what the demonstration model is trained on and measured by.
 
-A problem is a prompt and its one right answer: `47+85=` -> `132`, `rev abcde=` -> `edcba`. One problem in sixteen, by a
+A problem is a prompt and its one right answer: `47+25=` -> `072`, `rev abcde=` -> `edcba`. One problem in sixteen, by a
 hash of its prompt, is held out: training never sees it, measuring uses nothing else.
 """
 
@@ -29,9 +29,9 @@ class Problem:
 
 
 def addition(draw: random.Random) -> Problem:
-    """The sum of two numbers of two digits."""
+    """The sum of two numbers of two digits, in three digits: a digit in a place of its own is far quicker to learn."""
     a, b = draw.randrange(10, 100), draw.randrange(10, 100)
-    return Problem("addition", f"{a}+{b}=", str(a + b))
+    return Problem("addition", f"{a}+{b}=", f"{a + b:03d}")
 
 
 def reversal(draw: random.Random) -> Problem:

@@ -19,13 +19,20 @@ from golden.config import ModelConfig
 from golden.errors import UserError
 from golden.fake_quant import FakeQuant
 from golden.model import LLaDAMoE, Numerics
-from golden.tasks import ALPHABET, EOS, MASK, SPECIAL, build_tokenizer, problems
+from golden.tasks import ALPHABET, EOS, MASK, SPECIAL, TASKS, build_tokenizer, problems
 
 __all__ = ["TrainingParams", "demo_config", "masked_loss", "train"]
 
 BALANCE_WEIGHT, Z_WEIGHT = 0.01, 0.001
-TASK_TURNS = ("addition", "reversal", "addition")  # one task a step
-WINDOW_TURNS = (16, 8, 8, 8)  # answer length of a step, eos included
+# Steps take one task and one answer length, eos included, in turn. Short windows teach more a second.
+TURNS = (
+    ("addition", 4),
+    ("reversal", 8),
+    ("addition", 8),
+    ("addition", 4),
+    ("reversal", 16),
+    ("addition", 16),
+)
 POOL = 40_000  # problems of a task, at most
 SAVE_EVERY = 200  # steps
 
@@ -35,9 +42,9 @@ class TrainingParams:
     """Everything that decides the trained weights, besides the model's geometry."""
 
     seed: int = 0
-    steps: int = 5000
-    quantized_from: int = 3000
-    rows: int = 192
+    steps: int = 2400
+    quantized_from: int = 1500
+    rows: int = 160
     learning_rate: float = 2e-3
     warmup: int = 100
     weight_decay: float = 0.01
@@ -85,10 +92,10 @@ class Pool:
 
     def __init__(self, seed: int):
         tokenizer = build_tokenizer()
-        window = max(WINDOW_TURNS)
+        window = max(window for _, window in TURNS)
         tokenizer.enable_padding(length=window, pad_id=tokenizer.token_to_id(EOS))
         self.groups: dict[str, list[tuple[Tensor, Tensor]]] = {}
-        for task in set(TASK_TURNS):
+        for task in TASKS:
             chosen = list(islice(problems(task, seed, held=False), POOL))
             prompt, answer = (
                 torch.tensor([encoding.ids for encoding in tokenizer.encode_batch(texts)])
@@ -99,10 +106,11 @@ class Pool:
 
     def batch(self, step: int, rows: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Prompts [rows, length], all of one length, and answers [rows, window] of the step's task, drawn evenly."""
-        groups = self.groups[TASK_TURNS[step % len(TASK_TURNS)]]
+        task, window = TURNS[step % len(TURNS)]
+        groups = self.groups[task]
         prompt, answer = groups[int(torch.randint(len(groups), (), generator=random))]
         row = torch.randint(len(prompt), (rows,), generator=random)
-        return prompt[row], answer[row, : WINDOW_TURNS[step % len(WINDOW_TURNS)]]
+        return prompt[row], answer[row, :window]
 
 
 def masked_loss(model: LLaDAMoE, prompt: Tensor, answer: Tensor, random: torch.Generator) -> Tensor:
