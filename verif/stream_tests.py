@@ -12,7 +12,7 @@ from cocotb.triggers import Timer
 
 from verif.bench import Case, Port, Stimulus, cases, pack, ports, unpack
 
-CASES = {case.name: case for case in cases(os.environ.get("HARDLOOM_BENCH", "").split())}
+CASES = [cocotb.Param(case, name=case.name) for case in cases(os.environ.get("HARDLOOM_BENCH", "").split())]
 STEP = Timer(500, "ps")
 IDLE_LIMIT = 20000
 """Cycles without any transfer after which a unit counts as stuck."""
@@ -175,40 +175,37 @@ def stimulus(case: Case, kind: str, seed: int) -> Stimulus:
 
 
 @cocotb.test()
-@cocotb.parametrize(name=list(CASES), kind=["random", "corners"])
-async def packets_at_full_speed(dut, name: str, kind: str) -> None:
+@cocotb.parametrize(unit=CASES, kind=["random", "corners"])
+async def packets_at_full_speed(dut, unit: Case, kind: str) -> None:
     """Every packet is right, and back-to-back packets take no longer than the unit promises."""
-    case = CASES[name]
-    player, played = Player(dut, case), stimulus(case, kind, 1)
+    player, played = Player(dut, unit), stimulus(unit, kind, 1)
     await player.reset()
     cycles = await player.play(played, always, always, None)
     longest = max(
         sum(len(packet) for packet in packets) for packets in (*played.inputs.values(), *played.outputs.values())
     )
-    bound = longest + case.latency if played.cycles is None else played.cycles
-    assert cycles <= bound, f"{name}: {cycles} cycles for {longest} beats, the bound is {bound}"
+    bound = longest + unit.latency if played.cycles is None else played.cycles
+    assert cycles <= bound, f"{unit.name}: {cycles} cycles for {longest} beats, the bound is {bound}"
 
 
 @cocotb.test()
-@cocotb.parametrize(name=list(CASES), seed=[1, 2])
-async def random_backpressure(dut, name: str, seed: int) -> None:
+@cocotb.parametrize(unit=CASES, seed=[1, 2])
+async def random_backpressure(dut, unit: Case, seed: int) -> None:
     """Right whatever the pace of its neighbours."""
-    case, rng = CASES[name], random.Random(seed)
-    player = Player(dut, case)
+    player, rng = Player(dut, unit), random.Random(seed)
     await player.reset()
-    await player.play(stimulus(case, "random", 10 + seed), sometimes(rng), sometimes(rng), None)
+    await player.play(stimulus(unit, "random", 10 + seed), sometimes(rng), sometimes(rng), None)
 
 
 @cocotb.test()
-@cocotb.parametrize(name=list(CASES))
-async def reset_in_the_middle(dut, name: str) -> None:
+@cocotb.parametrize(unit=CASES)
+async def reset_in_the_middle(dut, unit: Case) -> None:
     """After a reset at any time it behaves like new."""
-    case, rng = CASES[name], random.Random(3)
-    player = Player(dut, case)
+    player, rng = Player(dut, unit), random.Random(3)
     await player.reset()
     for seed in range(20, 24):
-        played = stimulus(case, "random", seed)
+        played = stimulus(unit, "random", seed)
         beats = sum(len(packet) for packets in played.inputs.values() for packet in packets)
         await player.play(played, sometimes(rng), sometimes(rng), rng.randrange(1, 2 * beats + 20))
         await player.reset()
-    await player.play(stimulus(case, "random", 24), sometimes(rng), sometimes(rng), None)
+    await player.play(stimulus(unit, "random", 24), sometimes(rng), sometimes(rng), None)

@@ -10,6 +10,9 @@ from golden.units.fixed import FixedPoint
 
 __all__ = ["Residual"]
 
+FULL_RATE = 4
+"""Depth from which Amaranth's buffered queue takes and gives an item in every cycle."""
+
 
 class _Add(Stage):
     def __init__(self, word: FixedPoint, lanes: int) -> None:
@@ -49,7 +52,7 @@ class Residual(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         width = self.x.payload.shape().size
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=width, depth=max(2, self.depth))
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=width, depth=max(FULL_RATE, self.depth))
         m.submodules.add = add = _Add(self.word, self.lanes)
         both = self.i.valid & queue.r_rdy
         m.d.comb += [

@@ -139,7 +139,7 @@ class RMSNorm(wiring.Component):
     ----------
     spec: specification; packets have `spec.count` elements.
     lanes: elements a beat, a divisor of `spec.count`.
-    depth: beats of storage of each of the two passes, by default two packets.
+    depth: beats of storage of each of the two passes, by default two packets and no less than 4.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ class RMSNorm(wiring.Component):
         if spec.count % lanes:
             raise ValueError(f"lanes must divide the {spec.count} elements of a packet, {lanes} does not")
         self.spec, self.lanes = spec, lanes
-        self.depth = 2 * spec.count // lanes if depth is None else depth
+        self.depth = max(4, 2 * spec.count // lanes) if depth is None else depth
         signature = stream.Signature(beat(spec.word.width, lanes))
         super().__init__({"i": In(signature), "o": Out(signature)})
 

@@ -19,7 +19,7 @@ def _case(lanes: int, count: int) -> Case:
         return Stimulus({"i": packets(x, lanes)}, {"o": packets(q, lanes, scale)})
 
     beats = count // lanes
-    return Case(f"quantize_{lanes}x{count}", lambda: Quantize(spec, lanes, 2 * beats), stimulus, beats + 6)
+    return Case(f"quantize_{lanes}x{count}", lambda: Quantize(spec, lanes, max(4, 2 * beats)), stimulus, beats + 6)
 
 
 CASES = [_case(4, 16), _case(2, 12), _case(8, 8)]

@@ -20,4 +20,4 @@ def _case(lanes: int, count: int, eps: float) -> Case:
     return Case(f"rmsnorm_{lanes}x{count}", lambda: RMSNorm(spec, lanes), stimulus, 2 * count // lanes + 14)
 
 
-CASES = [_case(4, 16, 1e-5), _case(2, 12, 1e-6), _case(4, 64, 1e-5), _case(1, 3, 0.0)]
+CASES = [_case(4, 16, 1e-5), _case(2, 12, 1e-6), _case(4, 64, 1e-5), _case(1, 3, 0.0), _case(8, 8, 1e-5)]
