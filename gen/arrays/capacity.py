@@ -17,7 +17,9 @@ __all__ = ["CapacityError", "Regions", "base_lines", "classes"]
 MXFP4_BLOCK = 32
 PHASES = [2 ** (i / 8) for i in range(8)]  # standard deviation relative to a power of two
 SPREAD = 3  # block exponents above the row's smallest that class 0 provides for
-SIGMAS = 3.0  # deviations from the mean that class 0 provides for
+SIGMAS = 1.5  # deviations from the mean that class 0 provides for
+ODD_SIGMAS = 3.0  # the same for odd values: an odd weight needs an odd line, wherever it spills
+LONE_SIGMAS = 6.0  # the same where there is no other region to spill into
 RESERVE = 0.04  # share of the inputs that every region takes at least: trained matrices are not quite normal
 GROWTH = 1.5  # lines of a class over those of the one below
 MAX_BITS = 24
@@ -56,15 +58,16 @@ class Regions:
         index = {value: region for region, value in enumerate(self.values)}
         ways = []
         for value in self.values:
-            one = value & -value
+            half, one = value // 2, value & -value
             if value == one:
                 pairs = [
-                    (value // 2, value // 2, False),
-                    (3 * value, 2 * value, True),
-                    (value * 3 // 2, value // 2, True),
+                    (half, half, False),
+                    (3 * half, half, True),
+                    (3 * one, 2 * one, True),
+                    (4 * one, 3 * one, True),
                 ]
             else:
-                pairs = [(one, 2 * one, False), (4 * one, one, True)]
+                pairs = [(one, 2 * one, False), (half, half, False), (4 * one, one, True)]
             ways.append(tuple((index[a], index[b], m) for a, b, m in pairs if a in index and b in index))
         return tuple(ways)
 
@@ -126,12 +129,13 @@ def _part_table(bits: int) -> np.ndarray:
 
 @cache
 def _normal_need(inputs: int, slices: int, format: str) -> dict[int, int]:
-    """Lines for value -> mean and `SIGMAS` deviations of its count in a slice, worst standard deviation."""
+    """Lines for value -> mean of its count in a slice and some deviations, at the worst phase."""
     per_slice = inputs // slices
     need: dict[int, int] = {}
     for deviation in PHASES:
         for value, (mean, variance) in _shares(inputs, format, deviation).items():
-            count = per_slice * mean + SIGMAS * math.sqrt(per_slice * mean * (1 - mean) + per_slice**2 * variance)
+            sigmas = LONE_SIGMAS if format == "ternary" else ODD_SIGMAS if value & 1 else SIGMAS
+            count = per_slice * mean + sigmas * math.sqrt(per_slice * mean * (1 - mean) + per_slice**2 * variance)
             need[value] = max(need.get(value, 0), math.ceil(round(count, 6)))
     return need
 

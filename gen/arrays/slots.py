@@ -4,6 +4,8 @@ import numpy as np
 
 from gen.arrays.capacity import CapacityError, Regions, classes
 
+SPILL_ROUNDS = 8
+
 __all__ = ["assign", "fitting_regions", "overflowing_rows"]
 
 
@@ -57,51 +59,74 @@ class _Assignment:
         tokens = np.where(weights < 0, inputs + 1, 1) + np.arange(inputs, dtype=np.int32)
         self.tokens = tokens.reshape(rows, inputs // slices, slices)
         self.inputs = inputs
-        self.failed = np.zeros(0, dtype=np.int64)
-        excess: dict[int, list[np.ndarray]] = {}
+        excess = [np.zeros((4, 0), dtype=np.int64)]
         for part in regions.parts(np.abs(weights)):
             for region in range(len(regions.lines)):
-                excess.setdefault(region, []).append(self._place(part.reshape(self.tokens.shape), region))
-        for region in sorted(excess, reverse=True):
-            self._spill(region, np.concatenate(excess[region], axis=1))
+                excess.append(self._place(part.reshape(self.tokens.shape), region))
+        self.failed = self._spill(np.concatenate(excess, axis=1))
 
     def _place(self, part: np.ndarray, region: int) -> np.ndarray:
-        """Fill ``region`` with the inputs whose ``part`` it is; those too many come back: [3, n] row, slice, token."""
+        """Fill ``region`` with the inputs whose ``part`` it is; those too many come back as wires (see `_spill`)."""
         wanted = part == region
         if not wanted.any():
-            return np.zeros((3, 0), dtype=np.int64)
+            return np.zeros((4, 0), dtype=np.int64)
         rank = np.cumsum(wanted, axis=1, dtype=np.int32) - 1 + self.fill[:, None, :, region]
         row, item, slice_ = np.nonzero(wanted)
         line, token = rank[row, item, slice_], self.tokens[row, item, slice_]
         self.fill[:, :, region] = np.minimum(self.fill[:, :, region] + wanted.sum(axis=1), self.regions.lines[region])
         fits = line < self.regions.lines[region]
         self._put(region, row[fits], slice_[fits], line[fits], token[fits])
-        return np.stack([row[~fits], slice_[~fits], token[~fits]])
+        row, slice_, token = row[~fits], slice_[~fits], token[~fits]
+        return np.stack([np.full(len(row), region), row, slice_, token])
 
     def _put(self, region: int, row: np.ndarray, slice_: np.ndarray, line: np.ndarray, token: np.ndarray) -> None:
         self.slots[row, (self.first[region] + line) * self.slices + slice_] = token
 
-    def _spill(self, region: int, items: np.ndarray) -> None:
-        """Put [3, n] items that found ``region`` full into pairs of others with the same sum."""
-        for a, b, minus in self.regions.spills[region]:
-            if not items.size:
+    def _spill(self, wires: np.ndarray) -> np.ndarray:
+        """Put wires that found their region full into others with the same sum; numbers of rows where that failed.
+
+        wires: int64 [4, n], each a region, row, slice and token. In a round every wire becomes two where both fit, or
+        one that fits and one for the next round.
+        """
+        for _ in range(SPILL_ROUNDS):
+            if not wires.size:
                 break
-            row, slice_, token = items
-            group = row * self.slices + slice_
-            order = np.argsort(group, kind="stable")
-            row, slice_, token, group = row[order], slice_[order], token[order], group[order]
-            rank = np.arange(len(group)) - np.searchsorted(group, group)
-            fill = self.fill[row, slice_]
-            free_a, free_b = (self.regions.lines[r] - fill[:, r] for r in (a, b))
-            fits = rank < (free_a // 2 if a == b else np.minimum(free_a, free_b))
-            opposite = np.where(token > self.inputs, token - self.inputs, token + self.inputs)
-            places = (
-                ((a, 2 * rank, token), (a, 2 * rank + 1, token))
-                if a == b
-                else ((a, rank, token), (b, rank, opposite if minus else token))
-            )
-            for r, offset, wire in places:
-                self._put(r, row[fits], slice_[fits], (fill[:, r] + offset)[fits], wire[fits])
-                np.add.at(self.fill, (row[fits], slice_[fits], r), 1)
-            items = np.stack([row[~fits], slice_[~fits], token[~fits]])
-        self.failed = np.union1d(self.failed, items[0])
+            later = [np.zeros((4, 0), dtype=np.int64)]
+            for region in range(len(self.regions.lines) - 1, -1, -1):
+                here = wires[:, wires[0] == region]
+                _, here = self._fit(here, [(region, False)])
+                for a, b, minus in self.regions.spills[region]:
+                    _, here = self._fit(here, [(a, False), (b, minus)])
+                for a, b, minus in self.regions.spills[region]:
+                    for wire, rest in (((a, False), (b, minus)), ((b, minus), (a, False))):
+                        placed, here = self._fit(here, [wire])
+                        later.append(
+                            np.stack([np.full_like(placed[0], rest[0]), *placed[1:3], self._flip(placed[3], rest[1])])
+                        )
+                later.append(np.stack([np.full_like(here[0], -1), *here[1:]]))
+            wires = np.concatenate(later, axis=1)
+        return np.unique(wires[1])
+
+    def _flip(self, token: np.ndarray, minus: bool) -> np.ndarray:
+        """Tokens of the other sign of the same inputs, if ``minus``."""
+        return np.where(token > self.inputs, token - self.inputs, token + self.inputs) if minus else token
+
+    def _fit(self, wires: np.ndarray, targets: list[tuple[int, bool]]) -> tuple[np.ndarray, np.ndarray]:
+        """Put each of ``wires`` into all ``targets`` (region, sign flipped) at once where all have room; the wires
+        that were put, and those that were not."""
+        if not wires.size:
+            return wires, wires
+        wires = wires[:, np.lexsort((wires[2], wires[1]))]
+        _, row, slice_, token = wires
+        group = row * self.slices + slice_
+        rank = np.arange(len(group)) - np.searchsorted(group, group)
+        regions = [region for region, _ in targets]
+        fill = self.fill[row, slice_]
+        fits = np.ones(len(group), dtype=bool)
+        for region in regions:
+            fits &= rank < (self.regions.lines[region] - fill[:, region]) // regions.count(region)
+        for place, (region, minus) in enumerate(targets):
+            line = fill[:, region] + rank * regions.count(region) + regions[:place].count(region)
+            self._put(region, row[fits], slice_[fits], line[fits], self._flip(token, minus)[fits])
+            np.add.at(self.fill, (row[fits], slice_[fits], region), 1)
+        return wires[:, fits], wires[:, ~fits]
