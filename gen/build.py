@@ -249,7 +249,7 @@ def layer_texts(layers: list[Geometry]) -> Iterator[tuple[str, dict[str, str]]]:
         if widths not in made:
             made[widths] = geometry.prefix, to_verilog(LayerEngine(geometry), geometry.prefix)
         name, text = made[widths]
-        yield geometry.prefix, split_modules(re.sub(rf"\b{name}(?=_|\b)", geometry.prefix, text))
+        yield geometry.prefix, split_modules(re.sub(rf"(?<![a-z0-9]){name}(?![0-9])", geometry.prefix, text))
 
 
 def generate(

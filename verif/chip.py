@@ -73,8 +73,10 @@ class Host:
             while not (self.dut.m_axis_tvalid.value or self.dut.irq.value):
                 await First(RisingEdge(self.dut.m_axis_tvalid), RisingEdge(self.dut.irq))
             await self.wake()
-            if not self.dut.m_axis_tvalid.value and self.sink.empty():
-                return
+            if self.sink.empty() and not self.dut.m_axis_tvalid.value:
+                if self.dut.irq.value:
+                    return
+                continue
             frame = await self.sink.recv()
             words = [int.from_bytes(frame.tdata[i : i + 8], "little") for i in range(0, len(frame.tdata), 8)]
             records = [RECORD.from_bits(word) for word in words]
