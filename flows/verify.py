@@ -15,6 +15,7 @@ from rich.table import Table
 from flows.compare import compare_runs
 from flows.progress import progress_bar
 from flows.simulate import Run, SimulatedChip
+from flows.trace import trace_step
 from gen.build import Build, write_file
 from gen.registers import ErrorCode
 from golden.chip import IntegerModel
@@ -115,23 +116,33 @@ def refused_runs(vocab_size: int, max_positions: int) -> list[tuple[Run, ErrorCo
 
 
 def chip_outcomes(chip: SimulatedChip, show: Callable[[int, int], None]) -> list[Outcome]:
-    """Random prompts, every step and every probe point compared; then refused requests with a prompt behind them."""
-    model, taps = IntegerModel.from_checkpoint(chip.build.path / "quantized"), chip.folder / "taps.txt"
-    outcomes = []
-    runs = random_runs(model, chip.build.hardware.max_positions)
+    """Random prompts, every step and every probe point compared; then refused requests with a prompt behind them.
+
+    The first divergence gets a waveform of its step, BUILD/verify.fst.
+    """
+    model = IntegerModel.from_checkpoint(chip.build.path / "quantized")
+    runs, outcomes = random_runs(model, chip.build.hardware.max_positions), []
     for number, run in enumerate(runs):
-        begin = time.perf_counter()
-        board = compare_runs(chip, model, [run], taps).scoreboard
-        p = run.params
-        name = f"prompt of {len(run.prompt)}, {p.gen_length} in blocks of {p.block_length}, "
-        name += f"{p.steps} steps" if p.threshold is None else f"threshold {p.threshold}"
-        failure = None if board.mismatches == 0 else f"{board.mismatches} integers differ; first: {board.first}"
-        detail = f"{board.compared:,} integers, {run.cycles:,} cycles"
-        outcomes.append(Outcome("chip", name, time.perf_counter() - begin, detail, failure))
+        outcomes.append(run_outcome(chip, model, run, trace=all(o.failure is None for o in outcomes)))
         show(number + 1, len(runs) + 1)
-    taps.unlink(missing_ok=True)
     outcomes.append(refusal_outcome(chip, model, runs[0]))
     return outcomes
+
+
+def run_outcome(chip: SimulatedChip, model: IntegerModel, run: Run, trace: bool) -> Outcome:
+    """One prompt on the chip and in the integer model; where they differ, and `trace`, a waveform."""
+    begin, taps, p = time.perf_counter(), chip.folder / "taps.txt", run.params
+    board = compare_runs(chip, model, [run], taps).scoreboard
+    taps.unlink(missing_ok=True)
+    name = f"prompt of {len(run.prompt)}, {p.gen_length} in blocks of {p.block_length}, "
+    name += f"{p.steps} steps" if p.threshold is None else f"threshold {p.threshold}"
+    failure = None
+    if board.first is not None:
+        failure = f"{board.mismatches} integers differ; first: {board.first}"
+        if trace:
+            failure += f"; waveform: {trace_step(chip, run, board.first.step, chip.build.path / 'verify.fst')}"
+    detail = f"{board.compared:,} integers, {run.cycles:,} cycles"
+    return Outcome("chip", name, time.perf_counter() - begin, detail, failure)
 
 
 def refusal_outcome(chip: SimulatedChip, model: IntegerModel, good: Run) -> Outcome:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from flows.plots import INK, PAPER, PROMPT, QUIET, save
+from flows.plots import INK, PAPER, PROMPT, save
 from gen.build import Build
 from golden.errors import UserError
 from verif.extract.neuron import read_neuron
@@ -114,8 +114,8 @@ def plot_wiring(build: Build, module: str, path: Path) -> None:
     legend = "slots of all neuron cells, by what a bit there counts; full: the wire of an input, half: of its negative"
     for y, size, colour, text in (
         (0.955, 11.5, INK, f"{module}: {wires:,} wires are its weights"),
-        (0.922, 8.5, QUIET, "above, the inputs and their wires into neuron 0 (dashed: of the negative)"),
-        (0.025, 8.5, QUIET, legend),
+        (0.922, 8.5, INK, "above, the inputs and their wires into neuron 0 (dashed: of the negative)"),
+        (0.025, 8.5, INK, legend),
     ):
         figure.text(0.075, y, text, fontsize=size, color=colour)
     save(figure, path)

@@ -17,7 +17,11 @@ __all__ = ["build_and_test", "run_tests", "verilate"]
 MAKE_FLAGS = ["-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", "-MAKEFLAGS", "CFG_LDLIBS_THREADS=-pthread"]
 
 
-def verilate(sources: Sequence[Path], top: str, folder: Path, arguments: Sequence[str]) -> None:
+MAIN = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+"""cocotb's main program for Verilator."""
+
+
+def verilate(sources: Sequence[Path], top: str, folder: Path, arguments: Sequence[str], main: Path = MAIN) -> None:
     """An executable `folder`/`top` whose top-level ports cocotb reaches (nothing inside, for speed)."""
     folder.mkdir(parents=True, exist_ok=True)
     visible = folder / "visible.vlt"
@@ -29,7 +33,7 @@ def verilate(sources: Sequence[Path], top: str, folder: Path, arguments: Sequenc
         *("-Mdir", str(folder), "--top-module", top, "--prefix", "Vtop", "-o", top),
         *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
         *("-Wno-fatal", "-Werror-MODDUP", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O1", *MAKE_FLAGS, *arguments),
-        str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"),
+        str(main),
         str(visible),
         *(str(source.resolve()) for source in sources),
     ]
