@@ -2,10 +2,10 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from golden.accuracy import answer_text
+from golden.chip import IntegerModel
 from golden.config import ModelConfig
 from golden.errors import UserError
 from golden.model import LLaDAMoE
@@ -23,18 +23,22 @@ from golden.quantize import write_atomically
 from golden.quantized import QuantizedCheckpoint
 from golden.sampler import Engine, FloatEngine, SamplerParams, Step, denoise
 
-__all__ = ["Sampled", "draw_step", "load_engine", "load_tokenizer", "logits", "sample", "sample_prompt"]
+__all__ = ["draw_step", "load_engine", "load_float_model", "load_tokenizer", "logits", "sample"]
 
 ENGINES = ("float", "golden", "rtl")
 
 
-@dataclass(frozen=True)
-class Sampled:
-    """What a prompt came to: generated token ids, their text up to the first eos (or None) and all steps."""
+def check_engine(name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise UserError(f"--engine: {name!r} is not one of {', '.join(known)}; choose one of them")
 
-    tokens: list[int]
-    text: str | None
-    steps: list[Step]
+
+def check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--device: {device!r} cannot be used ({reason}); give cpu or a device that is there") from None
 
 
 def load_float_model(path: Path, device: str) -> LLaDAMoE:
@@ -44,18 +48,10 @@ def load_float_model(path: Path, device: str) -> LLaDAMoE:
 
 
 def load_engine(path: Path, name: str, device: str = "cpu") -> Engine:
-    """The engine called `name` on the checkpoint `path`; `UserError` for an unknown name or a bad checkpoint."""
-    if name not in ENGINES:
-        raise UserError(f"engine {name!r} is not known; choose one of {', '.join(ENGINES)}")
+    """The engine `float` or `golden` on the checkpoint `path`; raises `UserError` for a bad checkpoint."""
     if name == "float":
         return FloatEngine(load_float_model(path, device))
-    if name == "golden":
-        from golden.chip import IntegerModel
-
-        return IntegerModel.from_checkpoint(path, device=device)
-    from flows.simulate import RtlEngine
-
-    return RtlEngine.from_checkpoint(path)
+    return IntegerModel.from_checkpoint(path, device=device)
 
 
 def load_tokenizer(path: Path) -> Tokenizer | None:
@@ -104,22 +100,18 @@ def check_positions(option: str, positions: int, config: ModelConfig) -> None:
         )
 
 
-def sample_prompt(
-    engine: Engine,
-    config: ModelConfig,
-    prompt: list[int],
-    params: SamplerParams,
-    tokenizer: Tokenizer | None = None,
-    show: Callable[[Step], None] = lambda step: None,
-) -> Sampled:
-    """Denoise behind `prompt`, calling `show` with every `Step`."""
-    steps = []
-    for step in denoise(engine, torch.tensor([prompt]), params, config.mask_token_id):
-        steps.append(step)
-        show(step)
-    tokens = steps[-1].tokens[0, len(prompt) :].tolist()
-    text = None if tokenizer is None else answer_text(tokens, tokenizer, config.eos_token_id)
-    return Sampled(tokens, text, steps)
+def denoising_steps(
+    path: Path, engine: str, prompt: list[int], params: SamplerParams, mask_token_id: int, device: str
+) -> tuple[Iterator[Step], float]:
+    """The steps of one prompt on the engine so called, and the spread that stands for certainty there."""
+    tokens = torch.tensor([prompt])
+    if engine == "rtl":
+        from flows.simulate import RtlEngine  # brings the simulator's packages, which the others do without
+
+        chip = RtlEngine.from_checkpoint(path, positions=len(prompt) + params.gen_length)
+        return chip.denoise(tokens, params), chip.spread_limit(1.0)
+    model = load_engine(path, engine, device)
+    return denoise(model, tokens, params, mask_token_id), model.spread_limit(1.0)
 
 
 def draw_step(step: Step, prompt_length: int, mask_token_id: int, tokenizer: Tokenizer | None) -> Text:
@@ -134,78 +126,80 @@ def draw_step(step: Step, prompt_length: int, mask_token_id: int, tokenizer: Tok
     return line
 
 
-def trace(engine: Engine, steps: list[Step]) -> list[dict]:
-    """What every step committed, as JSON: positions count from the start of the prompt."""
-    one = engine.spread_limit(1.0)
+def trace(steps: list[Step], certain: float) -> list[dict[str, Any]]:
+    """What every step committed, as JSON; positions count from the start of the prompt."""
     rows = []
-    for step in steps:
+    for number, step in enumerate(steps):
         positions = step.committed[0].nonzero().flatten()
         rows.append(
             {
-                "block": step.block,
-                "step": step.step,
+                "step": number,
                 "positions": positions.tolist(),
                 "tokens": step.tokens[0, positions].tolist(),
-                "confidence": [one / spread for spread in step.prediction.spread[0, positions].tolist()],
+                "confidence": [certain / spread for spread in step.prediction.spread[0, positions].tolist()],
             }
         )
     return rows
 
 
+def read_prompt(
+    path: Path, text: str | None, tokens: str | None, config: ModelConfig, tokenizer: Tokenizer | None
+) -> list[int]:
+    """Token ids of the prompt, given in one of two forms."""
+    if (text is None) == (tokens is None):
+        raise UserError("the prompt is missing or given twice; give either --prompt or --prompt-tokens")
+    if text is None:
+        return parse_tokens("--prompt-tokens", tokens, config)
+    if not text:
+        raise UserError("--prompt: is empty; give at least one character")
+    return encode_prompt(path, tokenizer, text)
+
+
 def sample(
     path: Path,
-    engine_name: str,
+    engine: str,
     prompt_text: str | None,
     prompt_tokens: str | None,
     params: SamplerParams,
     as_json: bool,
     device: str,
 ) -> None:
-    """Generate from one prompt and print the text, or the tokens where the checkpoint has no tokenizer."""
+    """Generate from one prompt and print the text up to the first eos, or the tokens where there is no tokenizer."""
     params.validate()
-    if (prompt_text is None) == (prompt_tokens is None):
-        raise UserError("the prompt is missing or given twice; give either --prompt or --prompt-tokens")
+    check_engine(engine, ENGINES)
+    check_device(device)
     config, tokenizer = ModelConfig.from_json(path / "config.json"), load_tokenizer(path)
-    if prompt_tokens is None:
-        prompt = encode_prompt(path, tokenizer, prompt_text)
-    else:
-        prompt = parse_tokens("--prompt-tokens", prompt_tokens, config)
-    if not prompt:
-        raise UserError("--prompt: is empty; give at least one token")
+    prompt = read_prompt(path, prompt_text, prompt_tokens, config, tokenizer)
     check_positions("--gen-length", len(prompt) + params.gen_length, config)
-    engine = load_engine(path, engine_name, device)
     console = Console(stderr=True)
-    with Live(console=console, transient=True) if console.is_terminal and not as_json else nullcontext() as live:
-
-        def show(step: Step) -> None:
+    live = Live(console=console, transient=True) if console.is_terminal and not as_json else None
+    steps = []
+    with live or nullcontext():
+        denoising, certain = denoising_steps(path, engine, prompt, params, config.mask_token_id, device)
+        for step in denoising:
+            steps.append(step)
             if live:
                 live.update(draw_step(step, len(prompt), config.mask_token_id, tokenizer), refresh=True)
-
-        sampled = sample_prompt(engine, config, prompt, params, tokenizer, show)
+    tokens = steps[-1].tokens[0, len(prompt) :].tolist()
+    text = None if tokenizer is None else answer_text(tokens, tokenizer, config.eos_token_id)
     if as_json:
-        figures = {"tokens": sampled.tokens, "text": sampled.text, "steps": len(sampled.steps)}
-        print(json.dumps(figures | {"trace": trace(engine, sampled.steps)}))
+        figures = {"tokens": tokens, "text": text, "steps": len(steps), "trace": trace(steps, certain)}
+        print(json.dumps(figures))
     else:
-        print(",".join(map(str, sampled.tokens)) if sampled.text is None else sampled.text)
+        print(",".join(map(str, tokens)) if text is None else text)
 
 
-def compute_logits(path: Path, engine_name: str, tokens: Tensor, device: str) -> Tensor:
-    """Logits float32 [batch, positions, vocab_size] of token ids int64 [batch, positions]."""
-    if engine_name == "float":
-        with torch.inference_mode():
-            return load_float_model(path, device)(tokens.to(device)).cpu()
-    if engine_name == "golden":
-        from golden.chip import IntegerModel
-
-        return IntegerModel.from_checkpoint(path, device=device).logits(tokens).cpu()
-    raise UserError(f"engine {engine_name!r} gives no logits; choose float or golden")
-
-
-def logits(path: Path, engine_name: str, tokens: str, out: Path, device: str) -> None:
+def logits(path: Path, engine: str, tokens: str, out: Path, device: str) -> None:
     """Write the logits of one sequence to `out`, float32 [positions, vocab_size] in NumPy's format."""
+    check_engine(engine, ENGINES[:2])
+    check_device(device)
     config = ModelConfig.from_json(path / "config.json")
-    ids = torch.tensor([parse_tokens("--tokens", tokens, config)])
-    values = compute_logits(path, engine_name, ids, device)[0].numpy()
+    ids = torch.tensor([parse_tokens("--tokens", tokens, config)], device=device)
+    with torch.inference_mode():
+        if engine == "float":
+            values = load_float_model(path, device)(ids)
+        else:
+            values = IntegerModel.from_checkpoint(path, device=device).logits(ids)
     buffer = io.BytesIO()
-    np.save(buffer, values.astype(np.float32))
+    np.save(buffer, values[0].cpu().numpy())
     write_atomically(out, buffer.getvalue())

@@ -93,7 +93,7 @@ class FloatEngine:
 
     @torch.inference_mode()
     def predict(self, tokens: Tensor) -> Prediction:
-        return self.prediction(self.model(tokens))
+        return self.prediction(self.model(tokens.to(self.model.lm_head.weight.device)).cpu())
 
     @staticmethod
     def prediction(logits: Tensor) -> Prediction:
