@@ -17,8 +17,8 @@ __all__ = ["CapacityError", "Regions", "base_lines", "classes"]
 MXFP4_BLOCK = 32
 PHASES = [2 ** (i / 8) for i in range(8)]  # standard deviation relative to a power of two
 SPREAD = 3  # block exponents above the row's smallest that class 0 provides for
-SIGMAS = 1.5  # deviations from the mean that class 0 provides for
-ODD_SIGMAS = 3.0  # the same for odd values: an odd weight needs an odd line, wherever it spills
+SIGMAS = 2.0  # deviations from the mean that class 0 provides for
+ODD_SIGMAS = 3.5  # the same for odd values: an odd weight needs an odd line, wherever it spills
 LONE_SIGMAS = 6.0  # the same where there is no other region to spill into
 RESERVE = 0.04  # share of the inputs that every region takes at least: trained matrices are not quite normal
 GROWTH = 1.5  # lines of a class over those of the one below
@@ -58,7 +58,7 @@ class Regions:
         index = {value: region for region, value in enumerate(self.values)}
         ways = []
         for value in self.values:
-            half, one = value // 2, value & -value
+            half, one = value // 2 * (1 - value % 2), value & -value  # an odd value has no half
             if value == one:
                 pairs = [
                     (half, half, False),
@@ -147,8 +147,8 @@ def _shares(inputs: int, format: str, deviation: float) -> dict[int, tuple[float
     if format == "ternary":  # threshold at half the mean magnitude, 0.4 deviations
         return {1: (1 - _inside(0.5 * math.sqrt(2 / math.pi)), 0.0)}
     shares: dict[int, tuple[float, float]] = {}
-    top = math.sqrt(2 * math.log(max(2, inputs)))  # largest magnitude of a row, in deviations; it varies by a tenth
-    for scale in (0.85 * top / 7, top / 7, 1.25 * top / 7):
+    top = math.sqrt(2 * math.log(max(2, inputs)))  # largest magnitude of a row, in deviations, more or less
+    for scale in (0.6 * top / 7, 0.8 * top / 7, top / 7, 1.25 * top / 7):
         found: dict[int, float] = {}
         for code in range(1, 8):
             share = _inside((code + 0.5) * scale if code < 7 else math.inf) - _inside((code - 0.5) * scale)

@@ -88,24 +88,23 @@ class _Assignment:
         wires: int64 [4, n], each a region, row, slice and token. In a round every wire becomes two where both fit, or
         one that fits and one for the next round.
         """
+        stuck = []
         for _ in range(SPILL_ROUNDS):
-            if not wires.size:
-                break
-            later = [np.zeros((4, 0), dtype=np.int64)]
+            later = [wires[:, :0]]
             for region in range(len(self.regions.lines) - 1, -1, -1):
-                here = wires[:, wires[0] == region]
-                _, here = self._fit(here, [(region, False)])
+                _, here = self._fit(wires[:, wires[0] == region], [(region, False)])
                 for a, b, minus in self.regions.spills[region]:
                     _, here = self._fit(here, [(a, False), (b, minus)])
                 for a, b, minus in self.regions.spills[region]:
-                    for wire, rest in (((a, False), (b, minus)), ((b, minus), (a, False))):
-                        placed, here = self._fit(here, [wire])
-                        later.append(
-                            np.stack([np.full_like(placed[0], rest[0]), *placed[1:3], self._flip(placed[3], rest[1])])
-                        )
-                later.append(np.stack([np.full_like(here[0], -1), *here[1:]]))
+                    for now, (rest, flip) in (((a, False), (b, minus)), ((b, minus), (a, False))):
+                        placed, here = self._fit(here, [now])
+                        _, row, slice_, token = placed
+                        later.append(np.stack([np.full_like(row, rest), row, slice_, self._flip(token, flip)]))
+                stuck.append(here)
             wires = np.concatenate(later, axis=1)
-        return np.unique(wires[1])
+            if not wires.size:
+                break
+        return np.unique(np.concatenate([*stuck, wires], axis=1)[1])
 
     def _flip(self, token: np.ndarray, minus: bool) -> np.ndarray:
         """Tokens of the other sign of the same inputs, if ``minus``."""

@@ -41,9 +41,10 @@ def read_neuron(text: str) -> NeuronCell:
     if int(cell["high"]) != width - 7:
         raise ExtractionError(f"{cell['name']}: it negates {cell['high']} bits of {width - 7}")
     terms = _Sum(cell["sum"]).terms()
-    found = [slot for _, line in terms for slot in line]
-    if sorted(found) != list(range(slots)):
-        raise ExtractionError(f"{cell['name']}: its slots are not counted once each")
+    if [slot for _, line in terms for slot in line] != list(range(slots)):
+        raise ExtractionError(f"{cell['name']}: its slots are not counted once each, in order")
+    if len({len(line) for _, line in terms}) != 1:
+        raise ExtractionError(f"{cell['name']}: its lines do not have one slot a slice")
     values, lines = np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int64)
     for number, (value, line) in enumerate(terms):
         values[line], lines[line] = value, number
@@ -90,7 +91,7 @@ class _Sum:
             if factor >> bits or not self._take("*"):
                 raise ExtractionError("a neuron cell's constant is malformed")
         if not self._take("("):
-            return [(factor, self._line())]
+            return [(factor, [self._slot()])]
         inner = [(1, self._line())] if self._is_line() else self._sum()
         if not self._take(")"):
             raise ExtractionError("a neuron cell's sum has unbalanced parentheses")
@@ -100,11 +101,13 @@ class _Sum:
         return self._next().startswith("s") and self.tokens[self.at + 1] == "|"
 
     def _line(self) -> list[int]:
-        slots = []
-        while True:
-            if not self._next().startswith("s"):
-                raise ExtractionError(f"a neuron cell counts {self._next()!r}")
-            slots.append(int(self._next()[1:]))
-            self.at += 1
-            if not self._take("|"):
-                return slots
+        slots = [self._slot()]
+        while self._take("|"):
+            slots.append(self._slot())
+        return slots
+
+    def _slot(self) -> int:
+        if not self._next().startswith("s"):
+            raise ExtractionError(f"a neuron cell counts {self._next()!r}")
+        self.at += 1
+        return int(self.tokens[self.at - 1][1:])

