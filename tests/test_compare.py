@@ -1,0 +1,115 @@
+"""Comparing chip and integer model finds any difference, and says where; pictures and reports show what happened."""
+
+import copy
+import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from flows.bench_chip import bound_per_forward
+from flows.compare import compare_runs
+from flows.plots import timeline
+from flows.simulate import Run
+from flows.verify import Outcome, junit
+from golden.chip import IntegerModel
+from golden.quantize import quantize_checkpoint
+from golden.quantized import QuantizedCheckpoint
+from golden.sampler import SamplerParams, denoise
+from tests.checkpoints import tiny_config, write_random_checkpoint
+
+CONFIG = tiny_config(num_hidden_layers=1, num_experts=3, expert_intermediate_size=36)
+PARAMS = [SamplerParams(6, 3, 4), SamplerParams(4, 2, 2, threshold=0.9)]
+
+
+class FakeChip:
+    """A chip that commits what it is told."""
+
+    def __init__(self, commits):
+        self.config, self.commits = CONFIG, commits
+        self.build = SimpleNamespace(hardware=SimpleNamespace(lanes=2))
+
+    def simulate(self, runs, taps=None):
+        for run, commits in zip(runs, self.commits, strict=True):
+            for step in commits:
+                run.steps.append(step)
+                yield run, len(run.steps) - 1
+            run.cycles, run.forwards = 100 * len(commits), len(commits)
+            yield run, None
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare")
+    write_random_checkpoint(folder / "ckpt", CONFIG)
+    quantize_checkpoint(folder / "ckpt", folder / "q", "mxfp4")
+    return IntegerModel(QuantizedCheckpoint(folder / "q"))
+
+
+def prompts():
+    return [Run([3, 1, 4], PARAMS[0]), Run([1, 5], PARAMS[1])]
+
+
+@pytest.fixture(scope="module")
+def right(model):
+    """What a right chip commits: a list of records a step, for each run."""
+    commits = []
+    for run in prompts():
+        steps = denoise(model, torch.tensor([run.prompt]), run.params, CONFIG.mask_token_id)
+        commits.append([records(step) for step in steps])
+    return commits
+
+
+def records(step):
+    positions = step.committed[0].nonzero().flatten().tolist()
+    return [[p, int(step.tokens[0, p]), int(step.prediction.spread[0, p])] for p in positions]
+
+
+def compare(model, commits):
+    return compare_runs(FakeChip(commits), model, prompts())
+
+
+def test_a_right_chip_differs_nowhere(model, right):
+    result = compare(model, right)
+    assert (result.scoreboard.mismatches, result.scoreboard.first) == (0, None)
+    assert result.tokens == result.expected
+    assert result.scoreboard.compared == 2 + 2 * sum(len(step) for run in right for step in run)
+    assert result.cycles_per_forward == 100
+
+
+@pytest.mark.parametrize("run, step, field", [(0, 0, 0), (0, 1, 1), (0, 3, 2), (1, 0, 1), (1, 0, 2)])
+def test_one_flipped_bit_is_found_where_it_is(model, right, run, step, field):
+    commits = copy.deepcopy(right)
+    commits[run][step][0][field] ^= 1
+    first = compare(model, commits).scoreboard.first
+    assert (first.run, first.step) == (run, step)
+
+
+def test_a_missing_record_a_missing_step_and_one_too_many_are_found(model, right):
+    for change in (lambda run: run[0].pop(), lambda run: run.pop(), lambda run: run.append([])):
+        commits = copy.deepcopy(right)
+        change(commits[1])
+        first = compare(model, commits).scoreboard.first
+        assert first is not None and first.run == 1
+
+
+def test_the_timeline_keeps_what_was_committed_and_when():
+    run = Run([7], SamplerParams(2, 2, 2), steps=[[[2, 5, 65536]], [[1, 9, 131072]]])
+    rows = timeline(run, mask_token_id=21)
+    assert [[cell.token for cell in row] for row in rows] == [[7, None, None], [7, None, 5], [7, 9, 5]]
+    assert [(cell.step, cell.probability) for cell in rows[-1]] == [(0, 0.0), (2, 0.5), (1, 1.0)]
+
+
+def test_a_position_that_commits_to_the_mask_token_stays_masked():
+    run = Run([7], SamplerParams(1, 1, 1), steps=[[[1, 21, 65536]]])
+    assert timeline(run, mask_token_id=21)[-1][1].token is None
+
+
+def test_junit_counts_failures_and_keeps_their_message():
+    suite = ElementTree.fromstring(junit([Outcome("chip", "a", 1.0, "", None), Outcome("chip", "b", 2.0, "", "x < y")]))
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert [failure.get("message") for failure in suite.iter("failure")] == ["x < y"]
+
+
+def test_the_bound_is_one_score_a_cycle():
+    assert bound_per_forward(CONFIG, positions=10) == CONFIG.num_hidden_layers * CONFIG.num_attention_heads * 10 * 10
