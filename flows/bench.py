@@ -16,7 +16,7 @@ from golden.accuracy import exact_match, expert_load, held_out_problems
 from golden.chip import IntegerModel
 from golden.config import ModelConfig
 from golden.errors import UserError
-from golden.sampler import FloatEngine, SamplerParams
+from golden.sampler import Engine, FloatEngine, SamplerParams
 from golden.tasks import TASKS, Problem, build_tokenizer
 
 __all__ = ["DEMO_PARAMS", "accuracy", "demo_tokenizer", "measure_accuracy", "mixed_problems"]
@@ -55,7 +55,7 @@ def measure_accuracy(path: Path, count: int, params: SamplerParams, device: str 
     config, tokenizer = ModelConfig.from_json(path / "config.json"), demo_tokenizer(path)
     chosen = mixed_problems(count)
     model = load_float_model(path, device)
-    engines = {"float": FloatEngine(model), "golden": IntegerModel.from_checkpoint(path, device=device)}
+    engines: dict[str, Engine] = {"float": FloatEngine(model), "golden": IntegerModel.from_checkpoint(path, device=device)}
     matches, seconds = {}, {}
     with progress_bar("held-out problems", "passes") as progress:
         for number, (name, engine) in enumerate(engines.items()):

@@ -145,7 +145,7 @@ def demo(ckpt: Path, out: Path, count: int, as_json: bool) -> bool:
         "weights_recovered": recovered,
     }
     write_file(out / "result.json", (json.dumps(result, indent=1) + "\n").encode())
-    plot_denoising(runs[0], config, tokenizer, out / "denoising.png")
+    plot_denoising(max(runs, key=lambda run: len(run.prompt)), config, tokenizer, out / "denoising.png")
     plot_wiring(chip.build, WIRING_ARRAY, out / "wiring.png")
     report(console, comparison, result, out)
     if as_json:

@@ -121,7 +121,8 @@ def chip_outcomes(chip: SimulatedChip, show: Callable[[int, int], None]) -> list
     The first divergence gets a waveform of its step, BUILD/verify.fst.
     """
     model = IntegerModel.from_checkpoint(chip.build.path / "quantized")
-    runs, outcomes = random_runs(model, chip.build.hardware.max_positions), []
+    runs = random_runs(model, chip.build.hardware.max_positions)
+    outcomes: list[Outcome] = []
     for number, run in enumerate(runs):
         outcomes.append(run_outcome(chip, model, run, trace=all(o.failure is None for o in outcomes)))
         show(number + 1, len(runs) + 1)
