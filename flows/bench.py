@@ -55,7 +55,10 @@ def measure_accuracy(path: Path, count: int, params: SamplerParams, device: str 
     config, tokenizer = ModelConfig.from_json(path / "config.json"), demo_tokenizer(path)
     chosen = mixed_problems(count)
     model = load_float_model(path, device)
-    engines: dict[str, Engine] = {"float": FloatEngine(model), "golden": IntegerModel.from_checkpoint(path, device=device)}
+    engines: dict[str, Engine] = {
+        "float": FloatEngine(model),
+        "golden": IntegerModel.from_checkpoint(path, device=device),
+    }
     matches, seconds = {}, {}
     with progress_bar("held-out problems", "passes") as progress:
         for number, (name, engine) in enumerate(engines.items()):
