@@ -16,11 +16,11 @@ __all__ = ["CapacityError", "Regions", "base_lines", "classes"]
 
 MXFP4_BLOCK = 32
 PHASES = [2 ** (i / 8) for i in range(8)]  # standard deviation relative to a power of two
-SPREAD = 3  # block exponents above the row's smallest that class 0 provides for
+SPREAD = 5  # block exponents above the row's smallest that class 0 provides for
 SIGMAS = 2.0  # deviations from the mean that class 0 provides for
 ODD_SIGMAS = 3.5  # the same for odd values: an odd weight needs an odd line, wherever it spills
 LONE_SIGMAS = 6.0  # the same where there is no other region to spill into
-RESERVE = 0.04  # share of the inputs that every region takes at least: trained matrices are not quite normal
+RESERVE = 0.03  # share of the inputs that every region takes at least: trained matrices are not quite normal
 GROWTH = 1.5  # lines of a class over those of the one below
 MAX_BITS = 24
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CellGeometry", "connections", "geometry", "prefab"]
 
-FORMAT_BITS = {"mxfp4": 7, "int4": 3, "ternary": 1}  # magnitudes that the first class of accumulator widths holds
+FORMAT_BITS = {"mxfp4": 9, "int4": 3, "ternary": 1}  # magnitudes that the first class of accumulator widths holds
 
 
 @dataclass(frozen=True)
