@@ -51,10 +51,10 @@ def held_out(problem: Problem) -> bool:
 def problems(task: str, seed: int, held: bool) -> Iterator[Problem]:
     """Endless different problems of one task (until none is left), all held out or all for training, by seed.
 
-    The stream ends when the last million draws brought nothing new, which addition does after its 8,100 problems.
+    The stream ends when 100,000 draws brought nothing new, which addition does after its 8,100 problems.
     """
     draw, seen, idle = random.Random(f"{task} {seed}"), set(), 0
-    while idle < 1_000_000:
+    while idle < 100_000:
         problem = TASKS[task](draw)
         idle += 1
         if held_out(problem) == held and problem.prompt not in seen:

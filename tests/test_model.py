@@ -1,0 +1,220 @@
+"""The float model against an independent computation, its fake quantization, and training."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import linear
+
+import golden.train
+from golden.checkpoint import Checkpoint, expected_tensors
+from golden.chip import IntegerModel
+from golden.errors import UserError
+from golden.export import export_checkpoint
+from golden.fake_quant import FakeQuant, quantize_vector
+from golden.formats import fake_quantize
+from golden.model import LLaDAMoE, Numerics, Router, apply_rotary, rotary_tables
+from golden.tasks import build_tokenizer
+from golden.train import TrainingParams, demo_config, masked_loss, train
+from golden.units.quantize import Quantize
+from tests.checkpoints import tiny_config, write_random_checkpoint
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return write_random_checkpoint(tmp_path_factory.mktemp("model") / "tiny", tiny_config(has_expert_bias=True), seed=3)
+
+
+def reference_logits(path, tokens):
+    """Float64 NumPy, one token, head and expert at a time; rotary embedding as multiplication of complex numbers."""
+    source = Checkpoint(path)
+    config = source.config
+    w = {name: source.tensor(name).double().numpy() for name in source.names()}
+
+    def norm(x, gain):
+        return x / np.sqrt((x * x).mean() + config.rms_norm_eps) * gain
+
+    def rotate(x, position):
+        half = len(x) // 2
+        turn = np.exp(1j * position * config.rope_theta ** (-np.arange(half) / half))
+        y = (x[:half] + 1j * x[half:]) * turn
+        return np.concatenate([y.real, y.imag])
+
+    def attention(x, base):
+        h = [norm(row, w[base + "input_layernorm.weight"]) for row in x]
+        q, k, v = ([w[f"{base}self_attn.{n}_proj.weight"] @ row for row in h] for n in "qkv")
+        mixed, d = np.zeros_like(x), config.head_dim
+        for head in range(config.num_attention_heads):
+            part = slice(head * d, (head + 1) * d)
+            qs, ks = (
+                [rotate(norm(row[part], w[f"{base}self_attn.{n}_norm.weight"]), p) for p, row in enumerate(rows)]
+                for n, rows in (("q", q), ("k", k))
+            )
+            for p, one in enumerate(qs):
+                e = np.exp([one @ other / np.sqrt(d) for other in ks])
+                mixed[p, part] = sum(share * row[part] for share, row in zip(e / e.sum(), v, strict=True))
+        return mixed @ w[base + "self_attn.o_proj.weight"].T
+
+    def experts(row, base):
+        h = norm(row, w[base + "post_attention_layernorm.weight"])
+        e = np.exp(w[base + "mlp.gate.weight"] @ h)
+        p = e / e.sum()
+        out = np.zeros_like(row)
+        for expert in np.argsort(-(p + w[base + "mlp.expert_bias"]))[: config.num_experts_per_tok]:
+            gate, up, down = (w[f"{base}mlp.experts.{expert}.{n}_proj.weight"] for n in ("gate", "up", "down"))
+            g = gate @ h
+            out += p[expert] * (down @ (g / (1 + np.exp(-g)) * (up @ h)))
+        return out
+
+    x = w["model.embed_tokens.weight"][tokens]
+    for layer in range(config.num_hidden_layers):
+        base = f"model.layers.{layer}."
+        x = x + attention(x, base)
+        x = x + np.array([experts(row, base) for row in x])
+    return np.array([w["lm_head.weight"] @ norm(row, w["model.norm.weight"]) for row in x])
+
+
+def test_logits_agree_with_an_independent_computation(checkpoint):
+    tokens = torch.randint(23, (2, 6), generator=torch.Generator().manual_seed(1))
+    logits = LLaDAMoE.from_checkpoint(checkpoint)(tokens)
+    assert logits.shape == (2, 6, 23) and logits.dtype == torch.float32
+    for row, found in zip(tokens, logits, strict=True):
+        np.testing.assert_allclose(found.detach().numpy(), reference_logits(checkpoint, row.numpy()), atol=2e-5)
+
+
+def test_attention_sees_later_positions(checkpoint):
+    model = LLaDAMoE.from_checkpoint(checkpoint)
+    tokens = torch.tensor([[1, 2, 3, 4]])
+    assert not torch.allclose(model(tokens)[0, 0], model(torch.tensor([[1, 2, 3, 5]]))[0, 0])
+
+
+def test_tensor_names_are_those_of_the_checkpoints():
+    for config in (demo_config(), tiny_config(has_expert_bias=True)):
+        shapes = {name: tuple(tensor.shape) for name, tensor in LLaDAMoE(config).state_dict().items()}
+        assert shapes == expected_tensors(config)
+
+
+def test_rotary_pairs_the_halves_and_leaves_position_zero_alone():
+    x = torch.arange(1.0, 5.0).expand(3, 4)
+    turned = apply_rotary(x, *rotary_tables(3, 4, 100.0))
+    torch.testing.assert_close(turned[0], x[0])
+    c, s = np.cos(2), np.sin(2)
+    slow_c, slow_s = np.cos(0.2), np.sin(0.2)
+    expected = [1 * c - 3 * s, 2 * slow_c - 4 * slow_s, 3 * c + 1 * s, 4 * slow_c + 2 * slow_s]
+    torch.testing.assert_close(turned[2], torch.tensor(expected, dtype=torch.float32))
+
+
+def test_router_weights_are_not_renormalised_and_ties_go_to_the_lowest_expert():
+    router = Router(tiny_config(num_experts=4, num_experts_per_tok=2))
+    router.weight.data.zero_()
+    router.weight.data[3, 0] = 1.0
+    x = torch.eye(1, 40)
+    _, chosen, weight = router(x, torch.ones(40), None, Numerics())
+    assert chosen.tolist() == [[3, 0]]
+    torch.testing.assert_close(weight, torch.tensor([[np.e, 1.0]], dtype=torch.float32) / (np.e + 3))
+
+
+def test_the_expert_bias_decides_who_is_chosen_but_not_the_weight():
+    router = Router(tiny_config(num_experts=4, num_experts_per_tok=2))
+    router.weight.data.zero_()
+    _, chosen, weight = router(torch.ones(1, 40), torch.ones(40), torch.tensor([0.0, 0.1, 0.0, 0.2]), Numerics())
+    assert chosen.tolist() == [[3, 1]]
+    torch.testing.assert_close(weight, torch.full((1, 2), 0.25))
+
+
+def test_fake_quantized_activations_are_those_of_the_chip():
+    exponents = torch.randint(-14, 5, (500, 1), generator=torch.Generator().manual_seed(0))
+    x = torch.randn(500, 24, generator=torch.Generator().manual_seed(1)) * 2.0**exponents
+    x[0] = 0
+    x[1, :2] = torch.tensor([127.5, -127.5]) * 2.0**-9
+    fixed = torch.round(x * 65536).to(torch.int64)
+    q, scale = Quantize().compute(fixed)
+    scale = scale if scale.dim() == q.dim() else scale[..., None]
+    assert torch.equal(quantize_vector(x).double(), q.double() * 2.0 ** (scale - 16))
+
+
+def test_fake_quantized_matrices_fold_the_gain_and_pass_the_gradient():
+    weight = torch.randn(6, 64, requires_grad=True)
+    gain = torch.rand(64) + 0.5
+    gain.requires_grad_()
+    x = torch.randn(3, 64)
+    quantized = FakeQuant("mxfp4").matrix(weight, gain)
+    stored = weight.bfloat16().float() * gain.bfloat16().float()
+    torch.testing.assert_close(quantized, fake_quantize(stored, "mxfp4"))
+    linear(x, quantized).sum().backward()
+    torch.testing.assert_close(weight.grad, x.sum(0) * gain.detach() * torch.ones(6, 1))
+    torch.testing.assert_close(gain.grad, (x.sum(0) * weight.detach()).sum(0))
+
+
+def test_what_training_rounds_is_what_the_chip_computes(tmp_path):
+    config = tiny_config(hidden_size=64, expert_intermediate_size=64)
+    path = write_random_checkpoint(tmp_path / "c", config, seed=5)
+    model, chip = LLaDAMoE.from_checkpoint(path), IntegerModel.from_checkpoint(path)
+    tokens = torch.randint(23, (4, 12), generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        exact = model(tokens)
+        model.numerics = FakeQuant("mxfp4")
+        rounded = model(tokens)
+    error, cost = (rounded - chip.logits(tokens)).abs().median(), (rounded - exact).abs().median()
+    assert error < cost / 5
+
+
+def test_an_exported_model_is_read_back_and_is_the_same_bytes_again(tmp_path):
+    torch.manual_seed(0)
+    model = LLaDAMoE(demo_config())
+    for name in ("a", "b"):
+        export_checkpoint(model, build_tokenizer(), tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert [name for name in files if name.endswith(".safetensors")] == [
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+    ]
+    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
+    read = LLaDAMoE.from_checkpoint(tmp_path / "a").state_dict()
+    assert all(torch.equal(read[name], tensor.bfloat16().float()) for name, tensor in model.state_dict().items())
+
+
+def test_loss_counts_masked_tokens_alone_each_by_the_inverse_of_its_rate():
+    torch.manual_seed(0)
+    model = LLaDAMoE(demo_config())
+    model.lm_head.weight.data.zero_()  # every token costs log(48)
+    prompt, answer = torch.zeros(4096, 3, dtype=torch.long), torch.ones(4096, 4, dtype=torch.long)
+    loss = masked_loss(model, prompt, answer, torch.Generator().manual_seed(1)).item()
+    assert loss == pytest.approx(np.log(48) + 2 * 0.01, abs=0.15)
+
+
+class TestTraining:
+    """A few steps on few problems."""
+
+    params = TrainingParams(steps=6, quantized_from=2, rows=4, warmup=2)
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch):
+        monkeypatch.setattr(golden.train, "POOL", 60)
+        monkeypatch.setattr(golden.train, "SAVE_EVERY", 1)
+
+    def test_a_killed_run_ends_with_the_weights_it_would_have_had(self, tmp_path):
+        whole = train(demo_config(), self.params, tmp_path / "whole", lambda step, loss: None)
+
+        def killed(step, loss):
+            if step == 4:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(demo_config(), self.params, tmp_path / "state", killed)
+        seen = []
+        resumed = train(demo_config(), self.params, tmp_path / "state", lambda step, loss: seen.append(step))
+        assert seen == [4, 5, 6]
+        assert all(
+            torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+        )
+
+    def test_the_state_of_another_run_is_refused(self, tmp_path):
+        train(demo_config(), self.params, tmp_path / "state", lambda step, loss: None)
+        with pytest.raises(UserError, match="another seed"):
+            train(demo_config(), TrainingParams(seed=1), tmp_path / "state", lambda step, loss: None)
+
+    def test_quantization_comes_in_late_and_leaves_some_steps_exact(self):
+        params = TrainingParams(steps=90, quantized_from=36)
+        quantized = [isinstance(params.numerics(step), FakeQuant) for step in range(90)]
+        assert not any(quantized[:36])
+        assert sum(quantized[36:]) == 36

@@ -1,0 +1,115 @@
+"""The tasks of the demonstration, their tokenizer, and the committed checkpoint that was trained on them."""
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from golden.accuracy import answer_text, exact_match, expert_load, held_out_problems
+from golden.chip import IntegerModel
+from golden.model import LLaDAMoE
+from golden.sampler import FloatEngine, SamplerParams
+from golden.tasks import ALPHABET, EOS, MASK, TASKS, build_tokenizer, held_out, problems
+from golden.train import Pool, demo_config
+
+DEMO = Path(__file__).parent.parent / "checkpoints" / "demo"
+TOKENIZER = build_tokenizer()
+CONFIG = demo_config()
+
+
+@given(st.text(ALPHABET))
+def test_text_comes_back_from_its_tokens_one_a_character(text):
+    ids = TOKENIZER.encode(text).ids
+    assert len(ids) == len(text)
+    assert TOKENIZER.decode(ids) == text
+
+
+def test_special_tokens_are_where_the_configuration_says():
+    assert TOKENIZER.get_vocab_size() == CONFIG.vocab_size == 48
+    assert TOKENIZER.token_to_id(MASK) == CONFIG.mask_token_id
+    assert TOKENIZER.token_to_id(EOS) == CONFIG.eos_token_id
+    assert TOKENIZER.encode("a<mask><eos>").ids == [10, 47, 45]
+
+
+def test_tokenizer_survives_its_file_form(tmp_path):
+    TOKENIZER.save(str(tmp_path / "tokenizer.json"))
+    assert (
+        Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode("rev abc=").ids == TOKENIZER.encode("rev abc=").ids
+    )
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_training_never_sees_what_is_held_out(task):
+    trained = {problem.prompt for problem in islice(problems(task, 0, held=False), 3000)}
+    measured = {problem.prompt for problem in islice(problems(task, 0, held=True), 300)}
+    assert len(trained) == 3000 and len(measured) == 300
+    assert not trained & measured
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_problems_are_a_function_of_the_seed(task):
+    first, again, other = (list(islice(problems(task, seed, held=True), 20)) for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_answers_are_right():
+    for problem in islice(problems("addition", 3, held=False), 200):
+        a, b = problem.prompt.removesuffix("=").split("+")
+        assert len(problem.answer) == 3 and int(problem.answer) == int(a) + int(b)
+    for problem in islice(problems("reversal", 3, held=False), 200):
+        assert problem.answer == problem.prompt.removeprefix("rev ").removesuffix("=")[::-1]
+
+
+def test_addition_ends_when_all_its_problems_were_given():
+    held = list(problems("addition", 0, held=True))
+    every = {f"{a}+{b}=" for a in range(10, 100) for b in range(10, 100)}
+    assert {problem.prompt for problem in held} <= every
+    assert all(held_out(problem) for problem in held)
+    assert 400 < len(held) < 620
+
+
+def test_batches_are_prompts_of_one_length_and_answers_filled_with_eos(monkeypatch):
+    monkeypatch.setattr("golden.train.POOL", 200)
+    pool = Pool(0)
+    random = torch.Generator().manual_seed(0)
+    for step in range(6):
+        prompt, answer = pool.batch(step, 16, random)
+        for p, a in zip(prompt.tolist(), answer.tolist(), strict=True):
+            text = TOKENIZER.decode(p)
+            right = text[4:-1][::-1] if text.startswith("rev ") else f"{eval(text[:-1]):03d}"
+            assert answer_text(a, TOKENIZER, CONFIG.eos_token_id) == right
+            assert set(a[len(right) :]) == {CONFIG.eos_token_id}
+
+
+def test_an_answer_ends_at_the_first_eos():
+    eos = CONFIG.eos_token_id
+    assert answer_text([1, 2, eos, 3], TOKENIZER, eos) == "12"
+    assert answer_text([1, 2, CONFIG.mask_token_id], TOKENIZER, eos) == "12<mask>"
+    assert answer_text([eos], TOKENIZER, eos) == ""
+
+
+class TestDemoCheckpoint:
+    """What is committed; `hardloom bench accuracy` measures more of it."""
+
+    params = SamplerParams(gen_length=16, block_length=8, steps=8)
+    chosen = tuple(problem for task in TASKS for problem in held_out_problems(task, 20))
+
+    def test_it_is_small_and_its_tokenizer_is_that_of_the_tasks(self):
+        assert sum(path.stat().st_size for path in DEMO.iterdir()) <= 1_000_000
+        assert (DEMO / "tokenizer.json").read_text() == TOKENIZER.to_str(pretty=True)
+        assert LLaDAMoE.from_checkpoint(DEMO).config == CONFIG
+
+    @pytest.mark.parametrize("engine", ["float", "golden"])
+    def test_it_answers_what_it_never_saw(self, engine):
+        made = FloatEngine(LLaDAMoE.from_checkpoint(DEMO)) if engine == "float" else IntegerModel.from_checkpoint(DEMO)
+        shares = exact_match(made, self.chosen, self.params, TOKENIZER, CONFIG.mask_token_id, CONFIG.eos_token_id)
+        assert all(share >= 0.9 for share in shares.values()), shares
+
+    def test_its_experts_share_the_work(self):
+        load = expert_load(LLaDAMoE.from_checkpoint(DEMO), self.chosen, self.params, TOKENIZER)
+        assert load.sum(1).tolist() == pytest.approx([CONFIG.num_experts_per_tok] * CONFIG.num_hidden_layers)
+        assert load.min() >= 0.02 and load.max() <= 0.40, load
