@@ -10,6 +10,7 @@
 import argparse
 import importlib
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -121,13 +122,15 @@ def packets(x: Tensor, lanes: int, scale: Tensor | int = 0, **fields: Any) -> li
     return result
 
 
-def _instance(case: Case, component: Component) -> tuple[list[str], str]:
-    """Port declarations and the instance of one case; every name starts with the case's."""
+def _instance(case: Case, component: Component, text: str) -> tuple[list[str], str]:
+    """Port declarations and the instance of one case of Verilog `text`; every name starts with the case's."""
     declared, connected = [], []
+    existing = re.search(rf"^module {case.name}\((.*?)\);", text, re.MULTILINE | re.DOTALL)[1].split(", ")
 
     def add(direction: str, name: str, width: int) -> None:
         declared.append(f"{direction} [{max(1, width) - 1}:0] {case.name}__{name}")
-        connected.append(f".{name}({case.name}__{name})")
+        if name in existing:  # a unit without registers has no clock
+            connected.append(f".{name}({case.name}__{name})")
 
     add("input", "clk", 1)
     add("input", "rst", 1)
@@ -149,7 +152,7 @@ def bench_verilog(chosen: Iterable[Case]) -> str:
     for case in chosen:
         component = case.component()
         texts.append(to_verilog(component, case.name))
-        ports_of_case, instance = _instance(case, component)
+        ports_of_case, instance = _instance(case, component, texts[-1])
         declared += ports_of_case
         instances.append(instance)
     top = "module bench(\n  " + ",\n  ".join(declared) + "\n);\n" + "".join(instances) + "endmodule\n"

@@ -8,12 +8,27 @@ from amaranth.hdl import Module
 from amaranth.lib import memory, wiring
 from torch import Generator, Tensor
 
-__all__ = ["WithRoms", "integers", "vectors"]
+from golden.units.fixed import FixedPoint
+
+__all__ = ["WithRoms", "integers", "ladder", "tiled", "vectors"]
 
 
 def integers(generator: Generator, low: int, high: int, shape: Sequence[int]) -> Tensor:
     """Uniform int64 in [low, high], both included."""
     return torch.randint(low, high + 1, tuple(shape), generator=generator)
+
+
+def ladder(word: FixedPoint) -> Tensor:
+    """Results on both sides of both ends of a word, at every distance 2^j: what tells each bit of a saturation."""
+    steps = 1 << torch.arange(word.width)
+    ends = torch.tensor([word.max, word.max, word.min, word.min])[:, None]
+    return (ends + torch.tensor([1, -1, 1, -1])[:, None] * steps).flatten()
+
+
+def tiled(values: Tensor, count: int) -> Tensor:
+    """A list of values as int64 [n, count], repeated to fill the last vector."""
+    rows = -(-len(values) // count)
+    return values.repeat(count)[: rows * count].reshape(rows, count)
 
 
 def _corners(count: int, width: int) -> Tensor:

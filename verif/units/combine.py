@@ -1,13 +1,23 @@
 """Bench of `gen.units.combine`."""
 
-from torch import Generator
+import torch
+from torch import Generator, Tensor
 
 from gen.units.combine import Combine
 from golden.units.combine import Combine as CombineSpec
 from verif.bench import Case, Stimulus, packets
-from verif.stimulus import integers, vectors
+from verif.stimulus import integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
+
+
+def _near_the_ends(spec: CombineSpec, count: int, top_k: int) -> Tensor:
+    """int64 [n * top_k, count]: packets whose plain sum is near an end of the word; the first holds most of it."""
+    target = tiled(ladder(spec.word), count)
+    first = spec.word.saturate(target)
+    rest = spec.word.saturate(target - first)
+    zeros = torch.zeros_like(target)
+    return torch.stack([first, rest, *[zeros] * top_k][:top_k], dim=1).flatten(0, 1)
 
 
 def _case(lanes: int, count: int, top_k: int) -> Case:
@@ -19,6 +29,8 @@ def _case(lanes: int, count: int, top_k: int) -> Case:
         weight = integers(generator, 0, 65536, (len(x), 1))
         if kind == "corners":
             weight[::2], weight[1::4] = 65536, 32768
+            ends = _near_the_ends(spec, count, top_k)
+            x, weight = torch.cat([x, ends]), torch.cat([weight, torch.full((len(ends), 1), 65536)])
         total = (x * weight).unflatten(0, (-1, top_k)).sum(1)
         weighted = [
             [{"beat": beat, "weight": w} for beat in packet]

@@ -6,7 +6,7 @@ from torch import Generator
 from gen.units.rescale import Rescale
 from golden.units.rescale import Rescale as RescaleSpec
 from verif.bench import Case, Stimulus, packets
-from verif.stimulus import WithRoms, integers, vectors
+from verif.stimulus import WithRoms, integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
 
@@ -26,6 +26,13 @@ def _case(lanes: int, count: int, acc_width: int, shifts: tuple[int, int]) -> Ca
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         acc = vectors(generator, kind, count, acc_width)
         scale = integers(generator, 0, 21, (len(acc), 1))
+        if kind == "corners":
+            target = tiled(ladder(spec.word), count).double()
+            near = integers(generator, 0, 21, (len(target), 1))
+            wanted = target * torch.exp2((shift - near).double()) / mant
+            limit = 2.0 ** (acc_width - 1)
+            acc = torch.cat([acc, wanted.clamp(-limit, limit - 1).to(torch.int64)])
+            scale = torch.cat([scale, near])
         expected = spec.compute(acc, mant, shift, scale)
         return Stimulus({"i": packets(acc, lanes, scale)}, {"o": packets(expected, lanes)})
 

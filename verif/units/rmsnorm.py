@@ -1,13 +1,27 @@
 """Bench of `gen.units.rmsnorm`."""
 
-from torch import Generator
+import torch
+from torch import Generator, Tensor
 
 from gen.units.rmsnorm import RMSNorm
 from golden.units.rmsnorm import RMSNorm as RMSNormSpec
 from verif.bench import Case, Stimulus, packets
-from verif.stimulus import vectors
+from verif.stimulus import integers, vectors
 
 __all__ = ["CASES"]
+
+
+def _table(spec: RMSNormSpec, generator: Generator) -> Tensor:
+    """One-element vectors whose square falls into every segment of the table, early and late, at every length."""
+    table = spec.rsqrt.table
+    segments = torch.arange(1 << (table.index_bits - 2), 1 << table.index_bits).repeat_interleave(2)
+    part = torch.tensor([0.1, 0.9]).repeat(len(segments) // 2)
+    square = (segments + part).double() * 2.0**table.fraction_bits
+    length = 2 * integers(generator, -5, 4, segments.shape)
+    rows = torch.zeros(len(segments), spec.count, dtype=torch.int64)
+    place = integers(generator, 0, spec.count - 1, segments.shape)
+    rows[torch.arange(len(rows)), place] = (square * 2.0**length).sqrt().round().to(torch.int64)
+    return rows
 
 
 def _case(lanes: int, count: int, eps: float) -> Case:
@@ -15,6 +29,8 @@ def _case(lanes: int, count: int, eps: float) -> Case:
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         x = vectors(generator, kind, count, spec.word.width)
+        if kind == "corners":
+            x = torch.cat([x, _table(spec, generator)])
         return Stimulus({"i": packets(x, lanes)}, {"o": packets(spec.compute(x), lanes)})
 
     return Case(f"rmsnorm_{lanes}x{count}", lambda: RMSNorm(spec, lanes), stimulus, 2 * count // lanes + 14)

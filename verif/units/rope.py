@@ -1,14 +1,25 @@
 """Bench of `gen.units.rope`."""
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from gen.units.rope import Rope
 from golden.units.rope import Rope as RopeSpec
 from verif.bench import Case, Stimulus, packets
-from verif.stimulus import WithRoms, integers, vectors
+from verif.stimulus import WithRoms, integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
+
+
+def _near_the_ends(spec: RopeSpec, gains: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """A packet for each angle, [n, head_dim / 2], whose first or second half turns to near an end of the word."""
+    target = tiled(ladder(spec.word), spec.head_dim // 2).double()
+    target = target.repeat(-(-len(cos) // len(target)), 1)[: len(cos)]
+    along, across = target * cos.double() / 2**spec.frac, target * sin.double() / 2**spec.frac
+    second_half = (torch.arange(len(cos)) % 2).bool()[:, None]
+    pair = torch.where(second_half, across, along), torch.where(second_half, along, -across)
+    x = torch.cat(pair, -1) * 2.0**spec.frac / gains.where(gains != 0, 1)
+    return spec.word.saturate(x.round().to(torch.int64))
 
 
 def _case(lanes: int, head_dim: int, heads: int, max_positions: int) -> Case:
@@ -24,9 +35,13 @@ def _case(lanes: int, head_dim: int, heads: int, max_positions: int) -> Case:
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         positions = max_positions if kind == "corners" else int(integers(generator, 1, max_positions, ()))
         x = vectors(generator, kind, head_dim, spec.word.width, packets=2 * heads * positions + heads + 1)
-        place = (torch.arange(len(x)) // heads) % positions
-        cos, sin = (table[place] for table in spec.angles(max_positions))
-        expected = spec.compute(x, gains, cos, sin)
+        cos, sin = (table[torch.arange(1000) // heads % positions] for table in spec.angles(max_positions))
+        if kind == "corners":
+            large = integers(generator, -(1 << 24), 1 << 24, (2 * heads * positions, head_dim))
+            start, count = len(x) + len(large), 2 * len(tiled(ladder(spec.word), head_dim // 2))
+            ends = _near_the_ends(spec, gains, cos[start : start + count], sin[start : start + count])
+            x = torch.cat([x, large, ends])
+        expected = spec.compute(x, gains, cos[: len(x)], sin[: len(x)])
         return Stimulus({"i": packets(x, lanes)}, {"o": packets(expected, lanes)}, {"positions": positions})
 
     return Case(f"rope_{lanes}x{head_dim}", component, stimulus, head_dim // lanes + 8)

@@ -1,14 +1,30 @@
 """Bench of `gen.units.swiglu`."""
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from gen.units.swiglu import SwiGLU
 from golden.units.swiglu import SwiGLU as SwiGLUSpec
 from verif.bench import Case, Stimulus, packets
-from verif.stimulus import integers, vectors
+from verif.stimulus import integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
+
+
+def _near_the_ends(spec: SwiGLUSpec, generator: Generator, count: int) -> tuple[Tensor, Tensor]:
+    """Gates whose sigmoid is 1, and ups that bring the product near an end of the word."""
+    target = tiled(ladder(spec.word), count)
+    gate = integers(generator, spec.sigmoid.limit << spec.sigmoid.frac, spec.word.max, target.shape)
+    return gate, spec.word.saturate((target << spec.word.frac) // gate)
+
+
+def _table(spec: SwiGLUSpec, generator: Generator, count: int) -> tuple[Tensor, Tensor]:
+    """Gates in every segment of the table, of both signs, early and late in it; ups that show the last bit."""
+    table = spec.sigmoid.table
+    segment, step = torch.arange(1 << table.index_bits) << table.fraction_bits, 1 << table.fraction_bits
+    parts = [segment + integers(generator, low, low + step // 4 - 1, segment.shape) for low in (0, step * 3 // 4)]
+    gate = tiled(torch.cat([*parts, *(-part for part in parts)]), count)
+    return gate, integers(generator, 1 << 17, 1 << 20, gate.shape)
 
 
 def _case(lanes: int, count: int) -> Case:
@@ -21,6 +37,9 @@ def _case(lanes: int, count: int) -> Case:
             up = up[torch.randperm(len(up), generator=generator)]
         edges = integers(generator, -3, 3, gate.shape) + (spec.sigmoid.limit << spec.sigmoid.frac)
         gate[::4] = torch.where(gate[::4] < 0, -edges[::4], edges[::4])
+        if kind == "corners":
+            extra = _near_the_ends(spec, generator, count), _table(spec, generator, count)
+            gate, up = (torch.cat([x, *y]) for x, y in zip((gate, up), zip(*extra, strict=True), strict=True))
         pairs = torch.stack([gate.unflatten(-1, (-1, lanes)), up.unflatten(-1, (-1, lanes))], dim=-2).flatten(1)
         expected = spec.compute(gate, up)
         return Stimulus({"i": packets(pairs, 2 * lanes)}, {"o": packets(expected, lanes)})
