@@ -1,0 +1,173 @@
+"""Benches of `gen.units.flow`."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import Flow, In
+from torch import Generator
+
+from gen.stream import beat
+from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route, job
+from verif.bench import Case, Packet, Stimulus, packets
+from verif.stimulus import integers
+
+__all__ = ["CASES"]
+
+
+class Flat(wiring.Component):
+    """A unit with its arrays of streams as ports of their own (`o_0`, `o_1`, ...).
+
+    Parameters
+    ----------
+    unit: the component.
+    beside: its stream whose payload becomes {`expert`, `beat`}, where the unit has a plain port `expert`.
+    """
+
+    def __init__(self, unit: wiring.Component, beside: str | None = None) -> None:
+        self.unit, self.beside, members = unit, beside, {}
+        for name, member in unit.signature.members.items():
+            if member.is_port:
+                continue
+            shape = member.signature.members["payload"].shape
+            if name == beside:
+                shape = data.StructLayout({"expert": unit.signature.members["expert"].shape, "beat": shape})
+            port = member.flow(stream.Signature(shape))
+            names = [f"{name}_{k}" for k in range(member.dimensions[0])] if member.dimensions else [name]
+            members |= dict.fromkeys(names, port)
+        super().__init__(members)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.unit = self.unit
+        self.awake = Signal()
+        m.d.sync += self.awake.eq(1)
+        for name, member in self.unit.signature.members.items():
+            inner = getattr(self.unit, name)
+            if name == self.beside:
+                self._link(m, getattr(self, name), inner, member.flow, beside=True)
+            elif member.is_signature and member.dimensions:
+                for k, part in enumerate(inner):
+                    self._link(m, getattr(self, f"{name}_{k}"), part, member.flow)
+            elif member.is_signature:
+                self._link(m, getattr(self, name), inner, member.flow)
+        return m
+
+    def _link(self, m: Module, outer, inner, flow: Flow, beside: bool = False) -> None:
+        """Connect one stream; inputs wait for a register, since every bench has a clock and a reset."""
+        source, sink = (outer, inner) if flow == In else (inner, outer)
+        awake = self.awake if flow == In else 1
+        m.d.comb += [sink.valid.eq(source.valid & awake), source.ready.eq(sink.ready & awake)]
+        if beside:
+            pairs = (self.unit.expert, outer.payload.expert), (inner.payload, outer.payload.beat)
+            m.d.comb += [a.eq(b) if flow == In else b.eq(a) for a, b in pairs]
+        else:
+            m.d.comb += sink.payload.eq(source.payload)
+
+
+def vectors(generator: Generator, count: int, lanes: int, beats: int) -> list[Packet]:
+    """Packets of random int8 elements and scales."""
+    return packets(
+        integers(generator, -128, 127, (count, beats * lanes)), lanes, integers(generator, 0, 31, (count, 1))
+    )
+
+
+def experts(generator: Generator, kind: str, count: int, num_experts: int) -> list[int]:
+    """A sequence of experts: random, or for long one and the same, then each in turn ("corners")."""
+    if kind == "corners":
+        return [num_experts - 1] * (count // 2) + [k % num_experts for k in range(count - count // 2)]
+    return integers(generator, 0, num_experts - 1, (count,)).tolist()
+
+
+def jobs_of(generator: Generator, chosen: list[int]) -> list[dict[str, int]]:
+    weights = integers(generator, 0, 65536, (len(chosen),)).tolist()
+    return [{"expert": e, "weight": w} for e, w in zip(chosen, weights, strict=True)]
+
+
+def _fork(count: int) -> Case:
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        sent = vectors(generator, 12, 2, 1 if kind == "corners" else 3)
+        return Stimulus({"i": sent}, {f"o_{k}": sent for k in range(count)})
+
+    return Case(f"fork_{count}", lambda: Flat(Fork(beat(8, 2), count)), stimulus, 0)
+
+
+def _head_split(lanes: int, head_beats: int, heads: int) -> Case:
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        sent = vectors(generator, 6, 3 * lanes, heads * head_beats)
+        flat = [part["data"] for packet in sent for part in packet]
+        banks = []
+        for bank in range(3):
+            parts = [{"data": row[bank * lanes : (bank + 1) * lanes]} for row in flat]
+            found = [parts[k : k + head_beats] for k in range(0, len(parts), head_beats)]
+            banks.append([[*head[:-1], head[-1] | {"last": 1}] for head in found])
+        return Stimulus({"i": sent}, {f"o_{bank}": found for bank, found in enumerate(banks)})
+
+    return Case(f"head_split_{lanes}x{head_beats}", lambda: Flat(HeadSplit(8, lanes, head_beats)), stimulus, 0)
+
+
+def _jobs(num_experts: int, readers: int, depth: int) -> Case:
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        sent = [[task] for task in jobs_of(generator, experts(generator, kind, 40, num_experts))]
+        return Stimulus({"i": sent}, {f"o_{k}": sent for k in range(readers)})
+
+    return Case(f"jobs_{num_experts}x{readers}", lambda: Flat(Jobs(num_experts, readers, depth)), stimulus, 3)
+
+
+def _dispatch(num_experts: int, top_k: int, lanes: int, beats: int) -> Case:
+    choice = data.StructLayout(
+        {
+            "experts": data.ArrayLayout(job(num_experts).members["expert"], top_k),
+            "weights": data.ArrayLayout(job(num_experts).members["weight"], top_k),
+        }
+    )
+
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        count = 10
+        sent = vectors(generator, count, lanes, beats)
+        tasks = jobs_of(generator, experts(generator, kind, count * top_k, num_experts))
+        turns = [tasks[k : k + top_k] for k in range(0, len(tasks), top_k)]
+        choices = [[{"experts": [t["expert"] for t in turn], "weights": [t["weight"] for t in turn]}] for turn in turns]
+        given: list[Packet] = []
+        for packet, turn in zip(sent, turns, strict=True):
+            given += [[{"expert": t["expert"], "beat": part} for part in packet] for t in turn]
+        outputs: dict[str, Any] = {"o": given, "jobs": [[task] for task in tasks]}
+        return Stimulus({"i": sent, "choice": choices}, outputs, cycles=count * top_k * (beats + 1))
+
+    return Case(
+        f"dispatch_{num_experts}_{top_k}_{lanes}x{beats}",
+        lambda: Dispatch(num_experts, top_k, lanes, beats, choice),
+        stimulus,
+        0,
+    )
+
+
+def _route(num_experts: int) -> Case:
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        chosen, sent = experts(generator, kind, 20, num_experts), vectors(generator, 20, 2, 3)
+        into = [[{"expert": e, "beat": part} for part in p] for e, p in zip(chosen, sent, strict=True)]
+        parts = {f"o_{e}": [p for c, p in zip(chosen, sent, strict=True) if c == e] for e in range(num_experts)}
+        return Stimulus({"i": into}, parts)
+
+    return Case(f"route_{num_experts}", lambda: Flat(Route(beat(8, 2), num_experts), "i"), stimulus, 0)
+
+
+def _collect(num_experts: int, beats: int) -> Case:
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        chosen, sent = experts(generator, kind, 20, num_experts), vectors(generator, 20, 2, beats)
+        inputs = {f"i_{e}": [p for c, p in zip(chosen, sent, strict=True) if c == e] for e in range(num_experts)}
+        inputs["jobs"] = [[task] for task in jobs_of(generator, chosen)]
+        given = [[{"expert": e, "beat": part} for part in p] for e, p in zip(chosen, sent, strict=True)]
+        return Stimulus(inputs, {"o": given})
+
+    return Case(f"collect_{num_experts}x{beats}", lambda: Flat(Collect(beat(8, 2), num_experts), "o"), stimulus, 0)
+
+
+CASES = [
+    *(_fork(1), _fork(2), _fork(5)),
+    *(_head_split(2, 3, 2), _head_split(1, 1, 3)),
+    *(_jobs(5, 4, 8), _jobs(1, 1, 4)),
+    *(_dispatch(5, 2, 2, 3), _dispatch(3, 3, 4, 1), _dispatch(8, 1, 1, 4), _dispatch(1, 1, 2, 2)),
+    *(_route(5), _route(1)),
+    *(_collect(5, 3), _collect(4, 1), _collect(1, 2)),
+]
