@@ -7,6 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
+from gen.gating import gated
 from gen.geometry import Geometry
 from gen.hardwired import Rom
 from gen.layer import rescaled_array
@@ -89,10 +90,10 @@ class Chip(wiring.Component):
             self.embedding.scale.eq(scales.data),
         ]
         engines = [self._engine(m, number) for number in range(g.config.num_hidden_layers)]
-        m.submodules.final_norm = norm = RMSNorm(g.units.norm, lanes)
-        m.submodules.final_quantize = quantize = Quantize(QUANTIZE, lanes, 2 * beats)
+        norm = gated(m, "final_norm", RMSNorm(g.units.norm, lanes))
+        quantize = gated(m, "final_quantize", Quantize(QUANTIZE, lanes, 2 * beats))
         head, rescale = rescaled_array(m, g, "head", 1, vocabulary)
-        m.submodules.argmax = argmax = Argmax(g.units.argmax, vocabulary, lanes)
+        argmax = gated(m, "argmax", Argmax(g.units.argmax, vocabulary, lanes))
         chain(m, self.embedding, *engines, norm, quantize, head)
         chain(m, rescale, argmax.i)
         for name, unit in (("embedding", self.embedding), ("final_norm", quantize), ("logits", rescale)):

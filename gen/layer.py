@@ -4,6 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.gating import gated
 from gen.geometry import Geometry
 from gen.hardwired import HardwiredArray, Rom
 from gen.stream import beat, chain, probe
@@ -32,8 +33,9 @@ def rescaled_array(m: Module, geometry: Geometry, name: str, banks: int, rows: i
     array = HardwiredArray(geometry.module(name), lanes, banks, geometry.acc_width[name])
     rescale = Rescale(RESCALE, geometry.acc_width[name], banks * lanes, beats)
     rom = Rom(geometry.module(name) + "_scales", beats, rescale.rows.shape())
-    for part, unit in (("array", array), ("rescale", rescale), ("scales", rom)):
-        m.submodules[f"{name}_{part}"] = unit
+    m.submodules[f"{name}_array"] = array
+    m.submodules[f"{name}_scales"] = rom
+    gated(m, f"{name}_rescale", rescale)
     m.d.comb += [rom.index.eq(rescale.index), rescale.rows.eq(rom.data)]
     chain(m, array, rescale)
     return array, rescale
@@ -58,14 +60,15 @@ class AttentionHalf(wiring.Component):
         units, lanes, hidden, head = g.units, g.lanes, g.beats(g.hidden), g.beats(g.head_dim)
         m.submodules.fork = fork = Fork(self.i.payload.shape(), 2)
         m.submodules.residual = residual = Residual(FIXED, lanes, g.max_positions * hidden)
-        m.submodules.input_norm = norm = RMSNorm(units.norm, lanes)
-        m.submodules.input_quantize = quantize = Quantize(QUANTIZE, lanes, 2 * hidden)
+        norm = gated(m, "input_norm", RMSNorm(units.norm, lanes))
+        quantize = gated(m, "input_quantize", Quantize(QUANTIZE, lanes, 2 * hidden))
         qkv, rescale = rescaled_array(m, g, "qkv", 3, g.hidden)
         m.submodules.heads = heads = HeadSplit(FIXED.width, lanes, head)
-        m.submodules.attention = attention = Attention(units.attention, g.heads, lanes, g.max_positions)
-        m.submodules.output_quantize = output_quantize = Quantize(QUANTIZE, lanes, 2 * hidden)
+        attention = Attention(units.attention, g.heads, lanes, g.max_positions)
+        gated(m, "attention", attention, ("q", "k", "v"), g.heads)
+        output_quantize = gated(m, "output_quantize", Quantize(QUANTIZE, lanes, 2 * hidden))
         o, o_rescale = rescaled_array(m, g, "o", 1, g.hidden)
-        m.submodules.v_quantize = v_quantize = Quantize(QUANTIZE, lanes, 2 * head)
+        v_quantize = gated(m, "v_quantize", Quantize(QUANTIZE, lanes, 2 * head))
 
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         wiring.connect(m, fork.o[0], residual.x)
@@ -90,12 +93,11 @@ class AttentionHalf(wiring.Component):
     def _rotated(self, m: Module, name: str) -> tuple[RMSNorm, Rope, Quantize]:
         """Head norm, gain and rotation, int8: the chain that q and k each have."""
         g = self.geometry
-        norm = RMSNorm(g.units.head_norm, g.lanes)
-        rope = Rope(g.units.rope, g.lanes, g.heads, g.max_positions)
+        norm = gated(m, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes))
+        rope = gated(m, f"{name}_rope", Rope(g.units.rope, g.lanes, g.heads, g.max_positions))
+        quantize = gated(m, f"{name}_quantize", Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.head_dim)))
         rom = Rom(g.module(f"{name}_gain"), g.beats(g.head_dim), rope.gains.shape())
-        quantize = Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.head_dim))
-        for part, unit in (("norm", norm), ("rope", rope), ("gain", rom), ("quantize", quantize)):
-            m.submodules[f"{name}_{part}"] = unit
+        m.submodules[f"{name}_gain"] = rom
         m.d.comb += [rom.index.eq(rope.index), rope.gains.eq(rom.data), rope.positions.eq(self.positions)]
         probe(m, name, quantize.o, quantize.o.payload.data)
         return norm, rope, quantize
@@ -119,11 +121,11 @@ class ExpertHalf(wiring.Component):
         lanes, hidden = g.lanes, g.beats(g.hidden)
         m.submodules.fork = fork = Fork(self.i.payload.shape(), 2)
         m.submodules.residual = residual = Residual(FIXED, lanes, TOKENS_IN_EXPERTS * hidden)
-        m.submodules.post_norm = norm = RMSNorm(g.units.norm, lanes)
-        m.submodules.post_quantize = quantize = Quantize(QUANTIZE, lanes, 2 * hidden)
+        norm = gated(m, "post_norm", RMSNorm(g.units.norm, lanes))
+        quantize = gated(m, "post_quantize", Quantize(QUANTIZE, lanes, 2 * hidden))
         m.submodules.packet_fork = packets = Fork(beat(8, lanes), 2)
         router_array, router_rescale = rescaled_array(m, g, "router", 1, g.num_experts)
-        m.submodules.router = router = Router(g.units.router, lanes)
+        router = gated(m, "router", Router(g.units.router, lanes))
         m.submodules.expert_bias = bias = Rom(g.module("expert_bias"), g.num_experts, router.bias.shape())
         m.d.comb += [bias.index.eq(router.index), router.bias.eq(bias.data)]
         choice = router.o.payload.shape()
@@ -186,8 +188,9 @@ class ExpertHalf(wiring.Component):
         collect = Collect(beat(width, banks * lanes), g.num_experts)
         rescale = Rescale(RESCALE, width, banks * lanes, beats)
         rom = Rom(g.module(f"experts.{kind}") + "_scales", g.num_experts * beats, rescale.rows.shape())
-        for part, unit in (("collect", collect), ("rescale", rescale), ("scales", rom)):
-            m.submodules[f"{kind}_{part}"] = unit
+        m.submodules[f"{kind}_collect"] = collect
+        m.submodules[f"{kind}_scales"] = rom
+        gated(m, f"{kind}_rescale", rescale)
         self._arrays(m, kind, banks, route, collect)
         wiring.connect(m, jobs, collect.jobs)
         m.d.comb += [rom.index.eq(collect.expert * beats + rescale.index), rescale.rows.eq(rom.data)]
@@ -204,8 +207,8 @@ class ExpertHalf(wiring.Component):
             dispatch.o.ready.eq(route.i.ready),
         ]
         rescale = self._rescaled(m, "gate_up", 2, g.intermediate, jobs, route)
-        m.submodules.swiglu = swiglu = SwiGLU(g.units.swiglu, g.lanes)
-        m.submodules.middle_quantize = quantize = Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.intermediate))
+        swiglu = gated(m, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
+        quantize = gated(m, "middle_quantize", Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.intermediate)))
         chain(m, rescale, swiglu, quantize)
         probe(m, "gate_up", rescale.o, rescale.o.payload.data)
         return quantize
@@ -224,7 +227,8 @@ class ExpertHalf(wiring.Component):
 
     def _combine(self, m: Module, down: Rescale, jobs) -> Combine:
         g = self.geometry
-        m.submodules.combine = combine = Combine(COMBINE, g.lanes, g.beats(g.hidden), g.top_k)
+        combine = Combine(COMBINE, g.lanes, g.beats(g.hidden), g.top_k)
+        gated(m, "combine", combine, packets=g.top_k)
         m.d.comb += [
             combine.i.valid.eq(down.o.valid & jobs.valid),
             combine.i.payload.beat.eq(down.o.payload),

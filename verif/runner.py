@@ -15,6 +15,8 @@ __all__ = ["build_and_test", "run_tests", "verilate"]
 
 # the wheel's makefile lacks the flag for precompiled headers and the thread library
 MAKE_FLAGS = ["-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", "-MAKEFLAGS", "CFG_LDLIBS_THREADS=-pthread"]
+# code that runs once a simulation (settling, initial values) is half of the text: it is not worth optimising
+MAKE_FLAGS += ["-MAKEFLAGS", "OPT_FAST=-O1", "-MAKEFLAGS", "OPT_SLOW=-O0"]
 
 
 MAIN = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
@@ -32,7 +34,7 @@ def verilate(sources: Sequence[Path], top: str, folder: Path, arguments: Sequenc
         *(str(binary), "--cc", "--exe", "--build", "-j", str(os.cpu_count()), "--vpi", "--timescale", "1ns/1ps"),
         *("-Mdir", str(folder), "--top-module", top, "--prefix", "Vtop", "-o", top),
         *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
-        *("-Wno-fatal", "-Werror-MODDUP", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O1", *MAKE_FLAGS, *arguments),
+        *("-Wno-fatal", "-Werror-MODDUP", "-Wno-lint", "-Wno-style", *MAKE_FLAGS, *arguments),
         str(main),
         str(visible),
         *(str(source.resolve()) for source in sources),

@@ -1,5 +1,7 @@
 """The sampler on chip: sequence memory, block schedule, commits."""
 
+from types import SimpleNamespace
+
 from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -9,6 +11,7 @@ from gen.registers import ErrorCode
 __all__ = ["Sampler", "commit_record"]
 
 NO_POSITION = 0xFFFF
+PARAMETERS = ("prompt_length", "gen_length", "block_length", "steps", "spread_limit")
 
 
 def commit_record() -> data.StructLayout:
@@ -31,7 +34,8 @@ class Sampler(wiring.Component):
     Attributes
     ----------
     prompt: stream of {`token`, `last`}, in; accepted while idle, `last` ends a prompt and the next one replaces it.
-    start, prompt_length, gen_length, block_length, steps, spread_limit: from the registers, in; `start` one cycle.
+    start, prompt_length, gen_length, block_length, steps, spread_limit: from the registers, in; `start` one cycle, the
+        others need to hold in that cycle alone.
     busy, done, error, code, cycles, forwards: to the registers, out.
     positions: length of the sequence, out; constant while busy.
     tokens: stream of token ids to the embedding, one pass of `positions` a step, out.
@@ -87,7 +91,8 @@ class Sampler(wiring.Component):
         return m
 
     def _memories(self, m: Module) -> None:
-        """Token, result token and spread of every position; which positions are masked."""
+        """The run's parameters; token, result token and spread of every position; which positions are masked."""
+        self.held = SimpleNamespace(**{name: Signal.like(getattr(self, name), name=name) for name in PARAMETERS})
         depth, result = self.max_positions, self.result.payload.shape()
         m.submodules.sequence = sequence = memory.Memory(shape=self.token_shape, depth=depth, init=[])
         m.submodules.results = results = memory.Memory(shape=result, depth=depth, init=[])
@@ -98,7 +103,7 @@ class Sampler(wiring.Component):
         self.block_steps, self.step = Signal(16), Signal(16)
         self.base, self.remainder, self.quota = Signal(16), Signal(16), Signal(16)
         self.by_threshold = Signal()
-        m.d.comb += self.by_threshold.eq(self.spread_limit != 0)
+        m.d.comb += self.by_threshold.eq(self.held.spread_limit != 0)
 
     def _prompt(self, m: Module) -> None:
         """Prompt tokens into the sequence memory while idle."""
@@ -146,6 +151,7 @@ class Sampler(wiring.Component):
                 self.code.eq(ErrorCode.NONE),
                 self.cycles.eq(0),
                 self.forwards.eq(0),
+                *(getattr(self.held, name).eq(getattr(self, name)) for name in PARAMETERS),
             ]
             m.next = "CHECK"
 
@@ -153,26 +159,26 @@ class Sampler(wiring.Component):
         """num_blocks = gen / block, block_steps = steps / num_blocks, (base, remainder) = block / block_steps."""
         left, blocks, count = Signal(16), Signal(16), Signal(16)
         total = Signal(17)
-        m.d.comb += total.eq(self.prompt_length + self.gen_length)
-        zero = (self.prompt_length == 0) | (self.gen_length == 0) | (self.block_length == 0)
+        m.d.comb += total.eq(self.held.prompt_length + self.held.gen_length)
+        zero = (self.held.prompt_length == 0) | (self.held.gen_length == 0) | (self.held.block_length == 0)
         with m.State("CHECK"):
-            m.d.sync += [left.eq(self.gen_length), blocks.eq(0), self.positions.eq(total), self.masked.eq(0)]
+            m.d.sync += [left.eq(self.held.gen_length), blocks.eq(0), self.positions.eq(total), self.masked.eq(0)]
             m.next = "BLOCKS"
             with m.If(zero | (total > self.max_positions)):
                 self._fail(m, ErrorCode.LENGTH)
-            with m.Elif((self.received != self.prompt_length) | ~self.prompt_done):
+            with m.Elif((self.received != self.held.prompt_length) | ~self.prompt_done):
                 self._fail(m, ErrorCode.PROMPT)
             with m.Elif(self.bad_token):
                 self._fail(m, ErrorCode.TOKEN)
         with m.State("BLOCKS"):
-            with m.If(left >= self.block_length):
-                m.d.sync += [left.eq(left - self.block_length), blocks.eq(blocks + 1)]
+            with m.If(left >= self.held.block_length):
+                m.d.sync += [left.eq(left - self.held.block_length), blocks.eq(blocks + 1)]
             with m.Elif(left != 0):
                 self._fail(m, ErrorCode.BLOCK)
             with m.Elif(self.by_threshold):
                 m.next = "FILL"
             with m.Else():
-                m.d.sync += [left.eq(self.steps), count.eq(0)]
+                m.d.sync += [left.eq(self.held.steps), count.eq(0)]
                 m.next = "STEPS"
         with m.State("STEPS"):
             with m.If(left >= blocks):
@@ -180,7 +186,7 @@ class Sampler(wiring.Component):
             with m.Elif((left != 0) | (count == 0)):
                 self._fail(m, ErrorCode.STEPS)
             with m.Else():
-                m.d.sync += [self.block_steps.eq(count), left.eq(self.block_length), self.base.eq(0)]
+                m.d.sync += [self.block_steps.eq(count), left.eq(self.held.block_length), self.base.eq(0)]
                 m.next = "QUOTA"
         with m.State("QUOTA"):
             with m.If(left >= self.block_steps):
@@ -193,19 +199,19 @@ class Sampler(wiring.Component):
         """Masks behind the prompt; the first block."""
         at, started = Signal(range(self.max_positions + 1)), Signal()
         with m.State("FILL"):
-            where = Mux(started, at, self.prompt_length)
+            where = Mux(started, at, self.held.prompt_length)
             m.d.comb += [
                 self.token_write.addr.eq(where),
                 self.token_write.data.eq(self.mask_token_id),
                 self.token_write.en.eq(1),
             ]
-            m.d.sync += [at.eq(where + 1), started.eq(1), self.masked.bit_select(where, 1).eq(1)]
+            m.d.sync += [at.eq(where + 1), started.eq(1), self.masked.eq(self.masked | (1 << where[: len(at)]))]
             with m.If(where + 1 == self.positions):
                 m.d.sync += [
                     started.eq(0),
                     self.step.eq(0),
-                    self.block_start.eq(self.prompt_length),
-                    self.block_end.eq(self.prompt_length + self.block_length),
+                    self.block_start.eq(self.held.prompt_length),
+                    self.block_end.eq(self.held.prompt_length + self.held.block_length),
                 ]
                 m.next = "PASS"
 
@@ -255,7 +261,7 @@ class Sampler(wiring.Component):
             with m.If(at + 1 == self.block_end):
                 m.next = "CHOOSE"
         with m.State("CHOOSE"):
-            passes = (self.taken == 0) | (best.spread < self.spread_limit)
+            passes = (self.taken == 0) | (best.spread < self.held.spread_limit)
             m.d.comb += go.eq(found & Mux(self.by_threshold, passes, self.quota != 0))
             m.next = "STEP_END"
             with m.If(go):
@@ -274,8 +280,8 @@ class Sampler(wiring.Component):
                     self.record.position.eq(best_at),
                     self.record.spread.eq(Mux(best.spread > top, top, best.spread)),
                     self.record_valid.eq(1),
-                    self.taken.bit_select(best_at, 1).eq(1),
-                    self.masked.bit_select(best_at, 1).eq(best.token == self.mask_token_id),
+                    self.taken.eq(self.taken | (1 << best_at)),
+                    self.masked.eq(Mux(best.token == self.mask_token_id, self.masked, self.masked & ~(1 << best_at))),
                     self.quota.eq(self.quota - 1),
                 ]
                 m.next = "SELECT"
@@ -309,7 +315,7 @@ class Sampler(wiring.Component):
             m.d.sync += [
                 self.step.eq(0),
                 self.block_start.eq(self.block_end),
-                self.block_end.eq(self.block_end + self.block_length),
+                self.block_end.eq(self.block_end + self.held.block_length),
             ]
             m.next = "PASS"
             with m.If(self.block_end == self.positions):
