@@ -49,6 +49,9 @@ def verify_static(path: Path, as_json: bool) -> bool:
         "weights recovered": recovery.matching,
         "scales, gains, biases": recovery.constants,
         "scales, gains, biases recovered": recovery.matching_constants,
+        "tables": recovery.tables,
+        "table entries": recovery.entries,
+        "table entries recovered": recovery.matching_entries,
         "first difference": recovery.first or "none",
     }
     print_rows(f"{path}: integers read back", rows)

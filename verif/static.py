@@ -1,17 +1,19 @@
 """Every integer of the checkpoint read back out of a build's Verilog text, and compared."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from gen.build import Build
+from gen.build import CHIP, Build
 from gen.constants import SCALE_BITS, embedding_width
 from gen.geometry import wired_module
 from gen.matrices import EMBEDDING
+from golden.checkpoint import expected_tensors
 from golden.chip import RESCALE, Units
 from golden.integers import IntegerMatrix
 from golden.units.rope import Rope
@@ -19,11 +21,26 @@ from golden.units.router import Router
 from verif.extract.arrays import read_array
 from verif.extract.errors import ExtractionError
 from verif.extract.rom import read_rom
+from verif.tables import chip_tables, initial_values
 
-__all__ = ["Recovery", "recover"]
+__all__ = ["Reader", "Reading", "Recovery", "recover"]
 
-Part = tuple[str, str, np.ndarray, np.ndarray]
-"""File, what it holds (`weights` or `constants`), the integers expected and those read, of one shape or not."""
+
+@dataclass(frozen=True)
+class Reading:
+    """How one file is read.
+
+    Attributes
+    ----------
+    file: in the build folder.
+    what: it holds: `weights`, `constants`, a `table`, or `state` (memories that must start as zeros).
+    expected: gives the integers that should be there; read: the file's text to those that are, raises ExtractionError.
+    """
+
+    file: str
+    what: str
+    expected: Callable[[], np.ndarray] = field(repr=False)
+    read: Callable[[bytes], np.ndarray] = field(repr=False)
 
 
 @dataclass
@@ -34,6 +51,7 @@ class Recovery:
     ----------
     weights, matching: weights of arrays and embedding in the checkpoint, and of them those recovered as they are.
     constants, matching_constants: the same of row scales, gains and biases.
+    tables, entries, matching_entries: interpolation and angle tables, their integers, and of them those that match.
     files: Verilog files read; first: the first difference in words, or None.
     """
 
@@ -41,25 +59,32 @@ class Recovery:
     matching: int = 0
     constants: int = 0
     matching_constants: int = 0
+    tables: int = 0
+    entries: int = 0
+    matching_entries: int = 0
     files: int = 0
     first: str | None = None
 
     @property
     def complete(self) -> bool:
-        return self.first is None and (self.weights, self.constants) == (self.matching, self.matching_constants)
+        total = (self.weights, self.constants, self.entries)
+        return self.first is None and total == (self.matching, self.matching_constants, self.matching_entries)
 
-    def add(self, part: Part) -> None:
-        """Count one part."""
-        file, what, expected, got = part
+    def add(self, reading: Reading, got: np.ndarray) -> None:
+        """Count one file."""
+        expected = reading.expected()
         same = expected == got if expected.shape == got.shape else np.zeros(expected.shape, dtype=bool)
         self.files += 1
-        if what == "weights":
+        if reading.what == "weights":
             self.weights, self.matching = self.weights + expected.size, self.matching + int(same.sum())
-        else:
+        elif reading.what == "constants":
             self.constants += expected.size
             self.matching_constants += int(same.sum())
-        if self.first is None and not same.all():
-            self.first = f"{file}: {difference(expected, got, same)}"
+        elif reading.what == "table":
+            self.tables, self.entries = self.tables + 1, self.entries + expected.size
+            self.matching_entries += int(same.sum())
+        if self.first is None and (expected.shape != got.shape or not same.all()):
+            self.first = f"{reading.file}: {difference(expected, got, same)}"
 
 
 def difference(expected: np.ndarray, got: np.ndarray, same: np.ndarray) -> str:
@@ -87,94 +112,134 @@ def expected_pairs(matrices: list[IntegerMatrix]) -> np.ndarray:
 
 
 class Reader:
-    """Reads the files of one build, each against the checkpoint inside it."""
+    """Says how every file of one build is read, and what the checkpoint inside it and the specifications expect."""
 
     def __init__(self, build: Build) -> None:
         self.build, self.checkpoint = build, build.checkpoint()
-        self.lanes = build.hardware.lanes
+        self.lanes, self.shapes = build.hardware.lanes, expected_tensors(self.checkpoint.config)
         prefab = [name for name in build.files if name.startswith("rtl/prefab/")]
         self.prefab = {Path(name).name: build.file(name).read_text() for name in prefab}
-
-    def rom(self, name: str, width: int, signed: bool) -> tuple[str, np.ndarray]:
-        """File of the constant module `name` and its words, int64 [beats, lanes]."""
-        file = f"rtl/constants/{name}.v"
-        try:
-            return file, read_rom(self.build.file(file).read_text(), width, signed)
-        except ExtractionError as error:
-            raise ExtractionError(f"{file}: {error}") from error
 
     def integers(self, names: list[str]) -> list[IntegerMatrix]:
         return [self.checkpoint.matrix(name).integers() for name in names]
 
-    def scales(self, name: str, groups: list[list[str]]) -> Part:
-        """Row scales behind arrays of `groups`; a word holds the lanes of every bank of one array."""
-        file, words = self.rom(name, SCALE_BITS, signed=False)
-        expected = [expected_pairs(self.integers(banks)) for banks in groups]
-        beats = words.reshape(len(groups), -1, len(groups[0]), self.lanes).swapaxes(1, 2)
-        rows = expected[0].shape[1] // len(groups[0])
-        got = [scale_pairs(unpadded(bank, rows)) for group in beats for bank in group]
-        return file, "constants", np.concatenate(expected, axis=1), np.concatenate(got, axis=1)
+    def rom(
+        self,
+        name: str,
+        width: int,
+        signed: bool,
+        expected: Callable[[], np.ndarray],
+        arranged: Callable[[np.ndarray], np.ndarray],
+        what: str = "constants",
+    ) -> Reading:
+        """The constant module `name`; `arranged` brings its words, int64 [beats, lanes], to the shape of `expected`."""
+        read = partial(read_words, width=width, signed=signed, arranged=arranged)
+        return Reading(f"rtl/constants/{name}.v", what, expected, read)
 
-    def layer(self, number: int) -> Iterator[Part]:
+    def scales(self, name: str, groups: list[list[str]]) -> Reading:
+        """Row scales behind arrays of `groups`; a word holds the lanes of every bank of one array."""
+
+        def expected() -> np.ndarray:
+            return np.concatenate([expected_pairs(self.integers(banks)) for banks in groups], axis=1)
+
+        def arranged(words: np.ndarray) -> np.ndarray:
+            beats = words.reshape(len(groups), -1, len(groups[0]), self.lanes).swapaxes(1, 2)
+            pairs = [scale_pairs(unpadded(bank, rows)) for group in beats for bank in group]
+            return np.concatenate(pairs, axis=1)
+
+        rows = self.shapes[groups[0][0]][0]
+        return self.rom(name, SCALE_BITS, False, expected, arranged)
+
+    def layer(self, number: int) -> Iterator[Reading]:
         """Gains, biases and the experts' row scales of a layer."""
         config, units = self.checkpoint.config, Units.of(self.checkpoint.config)
         base, prefix = f"model.layers.{number}.", f"layer_{number}"
         for n in "qk":
             gains = units.rope.gains(self.checkpoint.vector(f"{base}self_attn.{n}_norm.weight")).numpy()
-            file, words = self.rom(wired_module(prefix, f"{n}_gain"), Rope.gain_width, signed=True)
-            yield file, "constants", gains, unpadded(words, gains.size)
+            arranged = partial(unpadded, count=gains.size)
+            yield self.rom(wired_module(prefix, f"{n}_gain"), Rope.gain_width, True, partial(np.array, gains), arranged)
         bias = self.checkpoint.expert_bias(number)
         biases = units.router.biases(torch.zeros(config.num_experts) if bias is None else bias).numpy()
-        file, words = self.rom(wired_module(prefix, "expert_bias"), Router.bias_width, signed=True)
-        yield file, "constants", biases, words.reshape(-1)
+        name = wired_module(prefix, "expert_bias")
+        yield self.rom(name, Router.bias_width, True, partial(np.array, biases), np.ravel)
         for kind, names in (("gate_up", ("gate", "up")), ("down", ("down",))):
             experts = [[f"{base}mlp.experts.{e}.{n}_proj.weight" for n in names] for e in range(config.num_experts)]
             yield self.scales(wired_module(prefix, f"experts.{kind}") + "_scales", experts)
 
-    def embedding(self) -> Iterator[Part]:
+    def embedding(self) -> Iterator[Reading]:
         matrix = self.checkpoint.matrix(EMBEDDING).integers()
-        expected = matrix.weights.numpy().astype(np.int64)
-        file, words = self.rom(wired_module("chip", "embedding"), embedding_width(matrix), signed=True)
-        rows = words.reshape(len(expected), -1) if words.size % len(expected) == 0 else words
-        padding = rows[:, expected.shape[1] :]
-        yield file, "weights", expected, rows if padding.any() else rows[:, : expected.shape[1]]
-        file, words = self.rom(wired_module("chip", "embedding_scales"), SCALE_BITS, signed=False)
-        yield file, "constants", expected_pairs([matrix]), scale_pairs(words.reshape(-1))
+        vocabulary, hidden = matrix.weights.shape
 
-    def array(self, facts: dict[str, Any]) -> Iterator[Part]:
+        def rows(words: np.ndarray) -> np.ndarray:
+            whole = words.reshape(vocabulary, -1) if words.size % vocabulary == 0 else words
+            return whole if whole[:, hidden:].any() else whole[:, :hidden]
+
+        name, width = wired_module("chip", "embedding"), embedding_width(matrix)
+        yield self.rom(name, width, True, lambda: matrix.weights.numpy().astype(np.int64), rows, "weights")
+        yield self.rom(
+            name + "_scales",
+            SCALE_BITS,
+            False,
+            lambda: expected_pairs([matrix]),
+            lambda words: scale_pairs(words.reshape(-1)),
+        )
+
+    def array(self, facts: dict[str, Any]) -> Iterator[Reading]:
         """Weights of an array unit, and its row scales where it has a ROM of its own."""
-        expected = np.stack([matrix.weights.numpy() for matrix in self.integers(facts["matrices"])]).astype(np.int64)
-        file = f"rtl/arrays/{facts['module']}.v"
-        try:
-            got = read_array(self.build.file(file).read_bytes(), self.prefab)
-        except ExtractionError as error:
-            raise ExtractionError(f"{file}: {error}") from error
-        yield file, "weights", expected, got.astype(np.int64)
+
+        def expected() -> np.ndarray:
+            return np.stack([matrix.weights.numpy() for matrix in self.integers(facts["matrices"])]).astype(np.int64)
+
+        def read(text: bytes) -> np.ndarray:
+            return read_array(text, self.prefab).astype(np.int64)
+
+        yield Reading(f"rtl/arrays/{facts['module']}.v", "weights", expected, read)
         if facts["kind"] not in ("gate_up", "down"):
             yield self.scales(facts["module"] + "_scales", [facts["matrices"]])
 
-    def parts(self) -> Iterator[Part]:
-        """Everything, a part at a time."""
+    def tables(self) -> Iterator[Reading]:
+        """Every table of every unit, and all other memories, which must start as zeros."""
+        tables = list(chip_tables(self.checkpoint.config, self.build.hardware, CHIP))
+        files = {f"rtl/units/{table.module}.v": table for table in tables}
+        for file, table in files.items():
+            yield Reading(file, "table", lambda t=table: t.expected, lambda text, t=table: t.read(text.decode()))
+        for file in self.build.files:
+            if file.startswith("rtl/units/") and file not in files:
+                yield Reading(file, "state", lambda: np.zeros(0, np.int64), lambda text: initial_values(text.decode()))
+
+    def readings(self) -> Iterator[Reading]:
+        """Every file that holds integers, once."""
         for facts in self.build.arrays:
             yield from self.array(facts)
         for number in range(self.checkpoint.config.num_hidden_layers):
             yield from self.layer(number)
         yield from self.embedding()
+        yield from self.tables()
+
+
+def read_words(text: bytes, width: int, signed: bool, arranged: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Integers of a ROM; raises ExtractionError."""
+    words = read_rom(text.decode(), width, signed)
+    try:
+        return arranged(words)
+    except ValueError as error:
+        raise ExtractionError(f"its {len(words)} words do not fit to the rows that they stand for") from error
 
 
 def recover(build: Build, progress: Callable[[int, int], None] = lambda done, total: None) -> Recovery:
-    """Read all weights, row scales, gains and biases out of the Verilog of `build` and compare with its checkpoint.
+    """Read every weight, row scale, gain, bias and table out of the Verilog of `build` and compare.
 
     Text that is not what the generator writes ends the reading: it becomes `Recovery.first`, and what follows counts as
     not recovered. `progress` is called with the weights read and their total. Raises `UserError` where a file is not as
     the manifest says.
     """
     recovery, total = Recovery(), build.manifest["weights_hardwired"]
-    try:
-        for part in Reader(build).parts():
-            recovery.add(part)
-            progress(recovery.weights, total)
-    except ExtractionError as error:
-        recovery.first = recovery.first or str(error)
+    for reading in Reader(build).readings():
+        try:
+            recovery.add(reading, reading.read(build.file(reading.file).read_bytes()))
+        except ExtractionError as error:
+            recovery.first = recovery.first or f"{reading.file}: {error}"
+            break
+        progress(recovery.weights, total)
     recovery.weights = total
     return recovery
