@@ -33,18 +33,16 @@ class Channels(wiring.Component):
     def __init__(self, unit: AxiLiteRegisters) -> None:
         self.unit = unit
         members: dict[str, Any] = {f"read_{r.name.lower()}": In(r.width) for r in READABLE}
-        members |= {
-            name: In(stream.Signature(shape)) for name, shape in (("aw", ADDRESS), ("w", DATA), ("ar", ADDRESS))
-        }
+        inward, outward = {"aw": ADDRESS, "w": DATA, "ar": ADDRESS}, {"b": WRITTEN, "r": READ}
+        members |= {name: In(stream.Signature(shape)) for name, shape in inward.items()}
         members |= {name: Out(stream.Signature(shape)) for name, shape in outward.items()}
         super().__init__(members)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.unit = unit = self.unit
-        m.d.comb += [
-            getattr(unit, name).eq(getattr(self, name)) for name in (f"read_{r.name.lower()}" for r in READABLE)
-        ]
+        names = [f"read_{r.name.lower()}" for r in READABLE]
+        m.d.comb += [getattr(unit, name).eq(getattr(self, name)) for name in names]
         writes, reads = Signal(TURN), Signal(TURN)
         for channel, turn in ((self.aw, reads), (self.ar, writes)):
             prefix = "aw" if channel is self.aw else "ar"
