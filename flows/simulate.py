@@ -38,7 +38,7 @@ def spread_limit(params: SamplerParams) -> int:
     """Value of the register SPREAD_LIMIT."""
     from golden.chip import IntegerModel
 
-    return 0 if params.threshold is None else IntegerModel.spread_limit(params.threshold)
+    return 0 if params.threshold is None else min(IntegerModel.spread_limit(params.threshold), (1 << 32) - 1)
 
 
 @dataclass

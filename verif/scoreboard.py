@@ -7,10 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gen.units.sampler import commit_record
 from golden.chip import IntegerModel
 from golden.sampler import Prediction, SamplerParams, Step, denoise
 
 __all__ = ["Divergence", "Reference", "Scoreboard", "reference_steps"]
+
+SPREAD_TOP = (1 << commit_record()["spread"].width) - 1
+"""Where the spread of a commit record saturates."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,8 @@ class Scoreboard:
         positions = reference.committed[0].nonzero().flatten().tolist()
         got = {position: (token, spread) for position, token, spread in commits}
         for position in sorted({*positions, *got}):
-            expected = (int(reference.prediction.tokens[0, position]), int(reference.prediction.spread[0, position]))
+            spread = min(int(reference.prediction.spread[0, position]), SPREAD_TOP)
+            expected = (int(reference.prediction.tokens[0, position]), spread)
             if position not in positions:
                 expected = (-1, -1)
             for index, (name, e) in enumerate(zip(("token", "spread"), expected, strict=True)):
