@@ -146,13 +146,13 @@ def read_prompt(
     path: Path, text: str | None, tokens: str | None, config: ModelConfig, tokenizer: Tokenizer | None
 ) -> list[int]:
     """Token ids of the prompt, given in one of two forms."""
-    if (text is None) == (tokens is None):
-        raise UserError("the prompt is missing or given twice; give either --prompt or --prompt-tokens")
-    if text is None:
+    if text is not None and tokens is None:
+        if not text:
+            raise UserError("--prompt: is empty; give at least one character")
+        return encode_prompt(path, tokenizer, text)
+    if tokens is not None and text is None:
         return parse_tokens("--prompt-tokens", tokens, config)
-    if not text:
-        raise UserError("--prompt: is empty; give at least one character")
-    return encode_prompt(path, tokenizer, text)
+    raise UserError("the prompt is missing or given twice; give either --prompt or --prompt-tokens")
 
 
 def sample(

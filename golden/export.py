@@ -25,7 +25,7 @@ def export_checkpoint(model: LLaDAMoE, tokenizer: Tokenizer, folder: Path, shard
     for name, tensor in tensors.items():
         parts[done * shards // total][name] = tensor
         done += tensor.nbytes
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, part in enumerate(parts, 1):
         file = f"model-{number:05d}-of-{shards:05d}.safetensors"
         write_atomically(folder / file, save(part, {"format": "pt"}))
