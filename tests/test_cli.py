@@ -11,7 +11,7 @@ from golden.errors import UserError
 from golden.quantize import quantize_checkpoint
 from tests.checkpoints import tiny_config, write_random_checkpoint
 
-CONFIG = tiny_config(num_hidden_layers=1, num_experts=3, expert_intermediate_size=36)
+CONFIG = tiny_config(hidden_size=32, num_hidden_layers=1, num_experts=3, expert_intermediate_size=32)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def builds(quantized, tmp_path_factory):
 def test_generate_reports_every_kind_of_array(run, quantized, builds):
     code, out, _ = run("generate", quantized / "0", "-o", builds / "0", "--max-positions", 16, "--json")
     figures = json.loads(out)
-    h, m, experts, vocabulary = 40, 36, 3, 23
+    h, m, experts, vocabulary = 32, 32, 3, 23
     weights = {"qkv": 3 * h * h, "o": h * h, "router": experts * h, "gate_up": 2 * experts * m * h}
     weights |= {"down": experts * m * h, "head": vocabulary * h}
     assert code == 0
@@ -70,7 +70,7 @@ def test_verify_static_recovers_every_weight(run, builds):
     code, out, _ = run("verify", builds / "0", "--static", "--json")
     figures = json.loads(out)
     assert code == 0
-    assert figures["matching"] == figures["weights"] == 40 * (4 * 40 + 3 + 3 * 3 * 36 + 2 * 23)
+    assert figures["matching"] == figures["weights"] == 32 * (4 * 32 + 3 + 3 * 3 * 32 + 2 * 23)
     assert figures["matching_constants"] == figures["constants"] > 0
 
 
