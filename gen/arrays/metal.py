@@ -153,8 +153,9 @@ def _tokens(inputs: int) -> np.ndarray:
 def _slot_text(tokens: np.ndarray, slots: np.ndarray) -> np.ndarray:
     """slots [rows, slots] of token numbers to text uint8 [rows, bytes]: a new line every few slots, no comma last."""
     rows, count = slots.shape
-    width = tokens.shape[1]
-    columns = np.arange(count * width) + np.arange(count * width) // (SLOTS_A_LINE * width) + 1
-    text = np.full((rows, columns[-1] + 1), ord("\n"), dtype=np.uint8)
-    text[:, columns] = tokens[slots].reshape(rows, -1)
-    return text[:, :-1]
+    width, text_lines = tokens.shape[1], -(-count // SLOTS_A_LINE)
+    padded = np.zeros((rows, text_lines * SLOTS_A_LINE), dtype=slots.dtype)
+    padded[:, :count] = slots
+    text = np.full((rows, text_lines, 1 + SLOTS_A_LINE * width), ord("\n"), dtype=np.uint8)
+    text[:, :, 1:] = tokens[padded].reshape(rows, text_lines, -1)
+    return text.reshape(rows, -1)[:, : text_lines + count * width - 1]

@@ -24,12 +24,24 @@ def assign(weights: np.ndarray, regions: Regions, slices: int) -> np.ndarray:
 
 def overflowing_rows(weights: np.ndarray, regions: Regions, slices: int) -> np.ndarray:
     """Row numbers of ``weights`` that need spill in ``regions``; all others fit as they are."""
-    rows, inputs = weights.shape
-    parts = regions.parts(np.abs(weights)).reshape(-1, rows, inputs // slices, slices)
-    full = np.zeros(rows, dtype=bool)
-    for region, lines in enumerate(regions.lines):
-        full |= ((parts == region).sum(axis=(0, 2)) > lines).any(axis=1)
-    return np.flatnonzero(full)
+    need = np.zeros((len(weights) * slices, len(regions.lines) + 1), dtype=np.int64)
+    for part in regions.parts(np.abs(weights)):
+        need += _histogram(_by_slice(part, slices), len(regions.lines))
+    full = (need[:, 1:] > np.array(regions.lines)).any(axis=1)
+    return np.flatnonzero(full.reshape(len(weights), slices).any(axis=1))
+
+
+def _by_slice(values: np.ndarray, slices: int) -> np.ndarray:
+    """[rows, inputs] to [rows * slices, inputs / slices]."""
+    rows, inputs = values.shape
+    return values.reshape(rows, inputs // slices, slices).transpose(0, 2, 1).reshape(rows * slices, inputs // slices)
+
+
+def _histogram(part: np.ndarray, regions: int) -> np.ndarray:
+    """How often each of -1, 0, ... regions - 1 occurs in every line of ``part``: int64 [lines, 1 + regions]."""
+    groups, bins = len(part), regions + 1
+    numbers = np.arange(groups)[:, None] * bins + part + 1
+    return np.bincount(numbers.ravel(), minlength=groups * bins).reshape(groups, bins)
 
 
 def fitting_regions(matrices: tuple[np.ndarray, ...], slices: int, format: str) -> Regions:
@@ -53,31 +65,34 @@ class _Assignment:
     def __init__(self, weights: np.ndarray, regions: Regions, slices: int) -> None:
         self.regions, self.slices = regions, slices
         rows, inputs = weights.shape
-        self.first = np.concatenate([[0], np.cumsum(regions.lines)])
-        self.slots = np.zeros((rows, int(self.first[-1]) * slices), dtype=np.int32)
-        self.fill = np.zeros((rows, slices, len(regions.lines)), dtype=np.int32)
-        tokens = np.where(weights < 0, inputs + 1, 1) + np.arange(inputs, dtype=np.int32)
-        self.tokens = tokens.reshape(rows, inputs // slices, slices)
         self.inputs = inputs
-        excess = [np.zeros((4, 0), dtype=np.int64)]
-        for part in regions.parts(np.abs(weights)):
-            for region in range(len(regions.lines)):
-                excess.append(self._place(part.reshape(self.tokens.shape), region))
-        self.failed = self._spill(np.concatenate(excess, axis=1))
+        self.lines = np.array(regions.lines)
+        self.first = np.cumsum(self.lines) - self.lines
+        self.slots = np.zeros((rows, int(self.lines.sum()) * slices), dtype=np.int32)
+        self.fill = np.zeros((rows, slices, len(self.lines)), dtype=np.int32)
+        tokens = np.where(weights < 0, inputs + 1, 1) + np.arange(inputs, dtype=np.int32)
+        self.tokens = _by_slice(tokens, slices)
+        excess = [self._place(_by_slice(part, slices)) for part in regions.parts(np.abs(weights))]
+        self.failed = self._spill(np.concatenate([np.zeros((4, 0), dtype=np.int64), *excess], axis=1))
 
-    def _place(self, part: np.ndarray, region: int) -> np.ndarray:
-        """Fill ``region`` with the inputs whose ``part`` it is; those too many come back as wires (see `_spill`)."""
-        wanted = part == region
-        if not wanted.any():
-            return np.zeros((4, 0), dtype=np.int64)
-        rank = np.cumsum(wanted, axis=1, dtype=np.int32) - 1 + self.fill[:, None, :, region]
-        row, item, slice_ = np.nonzero(wanted)
-        line, token = rank[row, item, slice_], self.tokens[row, item, slice_]
-        self.fill[:, :, region] = np.minimum(self.fill[:, :, region] + wanted.sum(axis=1), self.regions.lines[region])
-        fits = line < self.regions.lines[region]
-        self._put(region, row[fits], slice_[fits], line[fits], token[fits])
-        row, slice_, token = row[~fits], slice_[~fits], token[~fits]
-        return np.stack([np.full(len(row), region), row, slice_, token])
+    def _place(self, part: np.ndarray) -> np.ndarray:
+        """Wire every input to the region in ``part`` (-1: to none), int8 [rows * slices, inputs / slices], in order of
+        inputs; those that find it full come back as wires (see `_spill`)."""
+        groups, regions = len(part), len(self.lines)
+        fill = self.fill.reshape(groups, regions)
+        order = np.argsort(part, axis=1, kind="stable")
+        group, region = np.arange(groups)[:, None], np.take_along_axis(part, order, axis=1)
+        counts = _histogram(part, regions)
+        start = np.cumsum(counts, axis=1) - counts
+        start[:, 1:] -= fill
+        line = np.arange(part.shape[1]) - np.take_along_axis(start, region.astype(np.int64) + 1, axis=1)
+        fits = (region >= 0) & (line < self.lines[region])
+        place = group // self.slices * self.slots.shape[1] + (self.first[region] + line) * self.slices
+        token = np.take_along_axis(self.tokens, order, axis=1)
+        self.slots.reshape(-1)[(place + group % self.slices)[fits]] = token[fits]
+        fill[:] = np.minimum(fill + counts[:, 1:], self.lines)
+        late, item = np.nonzero((region >= 0) & ~fits)
+        return np.stack([region[late, item], late // self.slices, late % self.slices, token[late, item]])
 
     def _put(self, region: int, row: np.ndarray, slice_: np.ndarray, line: np.ndarray, token: np.ndarray) -> None:
         self.slots[row, (self.first[region] + line) * self.slices + slice_] = token
