@@ -5,7 +5,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,10 +66,10 @@ class Run:
 class SimulatedChip:
     """A build folder's Verilog under Verilator, built once (`build` seconds it took, 0 if it was there).
 
-    The executable lives in BUILD/simulation and is made again when the manifest changes.
+    The executable lives in BUILD/simulation and is made again when the manifest changes; `arguments` are Verilator's.
     """
 
-    def __init__(self, build: Build) -> None:
+    def __init__(self, build: Build, arguments: Sequence[str] = ()) -> None:
         self.build, self.folder = build, build.path / "simulation"
         config, hardware = build.checkpoint().config, build.hardware
         self.config, self.probes = config, probes(config, hardware.lanes)
@@ -82,7 +82,7 @@ class SimulatedChip:
             self.folder.mkdir(exist_ok=True)
             write_file(self.folder / f"{BENCH}.v", bench)
             begin = time.perf_counter()
-            verilate([*build.verilog(), self.folder / f"{BENCH}.v"], BENCH, self.folder / "verilator", [])
+            verilate([*build.verilog(), self.folder / f"{BENCH}.v"], BENCH, self.folder / "verilator", arguments)
             self.build_seconds = time.perf_counter() - begin
             write_file(marker, stamp.encode())
 

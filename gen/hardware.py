@@ -39,11 +39,12 @@ class HardwareConfig:
     def __post_init__(self) -> None:
         if self.style not in ("metal", "cell"):
             raise UserError(f"hardware config, style: {self.style!r} is not one of metal, cell")
-        for name, value in [("lanes", self.lanes), ("max_positions", self.max_positions), *self.slices.items()]:
-            if not isinstance(value, int) or value < 1:
-                raise UserError(f"hardware config, {name}: {value!r} must be an integer of at least 1")
-        if set(self.slices) != set(ARRAY_KINDS):
+        if not isinstance(self.slices, dict) or set(self.slices) != set(ARRAY_KINDS):
             raise UserError(f"hardware config, slices: give exactly {', '.join(ARRAY_KINDS)}")
+        slices = ((f"slices.{kind}", count) for kind, count in self.slices.items())
+        for name, value in [("lanes", self.lanes), ("max_positions", self.max_positions), *slices]:
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise UserError(f"hardware config, {name}: {value!r} must be an integer of at least 1")
         if self.max_positions > 65535:
             raise UserError(f"hardware config, max_positions: {self.max_positions} exceeds 65535")
 

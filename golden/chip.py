@@ -222,5 +222,5 @@ class IntegerModel:
 
     @staticmethod
     def spread_limit(threshold: float) -> int:
-        """What a spread must stay below for a probability above `threshold` (register SPREAD_LIMIT of the chip)."""
-        return math.ceil(65536 / threshold)
+        """What a spread must stay below for a probability above `threshold`: register SPREAD_LIMIT, of 32 bits."""
+        return min(math.ceil(65536 / threshold), (1 << 32) - 1)

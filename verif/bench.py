@@ -125,7 +125,8 @@ def packets(x: Tensor, lanes: int, scale: Tensor | int = 0, **fields: Any) -> li
 def _instance(case: Case, component: Component, text: str) -> tuple[list[str], str]:
     """Port declarations and the instance of one case of Verilog `text`; every name starts with the case's."""
     declared, connected = [], []
-    existing = re.search(rf"^module {case.name}\((.*?)\);", text, re.MULTILINE | re.DOTALL)[1].split(", ")
+    header = re.search(rf"^module {case.name}\((.*?)\);", text, re.MULTILINE | re.DOTALL)[1]
+    existing = re.findall(r"\w+", header)
 
     def add(direction: str, name: str, width: int) -> None:
         declared.append(f"{direction} [{max(1, width) - 1}:0] {case.name}__{name}")

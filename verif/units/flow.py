@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Flow, In
 from torch import Generator
@@ -40,8 +40,6 @@ class Flat(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.unit = self.unit
-        self.awake = Signal()
-        m.d.sync += self.awake.eq(1)
         for name, member in self.unit.signature.members.items():
             inner = getattr(self.unit, name)
             if name == self.beside:
@@ -54,10 +52,8 @@ class Flat(wiring.Component):
         return m
 
     def _link(self, m: Module, outer, inner, flow: Flow, beside: bool = False) -> None:
-        """Connect one stream; inputs wait for a register, since every bench has a clock and a reset."""
         source, sink = (outer, inner) if flow == In else (inner, outer)
-        awake = self.awake if flow == In else 1
-        m.d.comb += [sink.valid.eq(source.valid & awake), source.ready.eq(sink.ready & awake)]
+        m.d.comb += [sink.valid.eq(source.valid), source.ready.eq(sink.ready)]
         if beside:
             pairs = (self.unit.expert, outer.payload.expert), (inner.payload, outer.payload.beat)
             m.d.comb += [a.eq(b) if flow == In else b.eq(a) for a, b in pairs]
