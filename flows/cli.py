@@ -159,19 +159,21 @@ def verify(
     against: Annotated[Path | None, typer.Option(help="Another build: which files differ, how many wires.")] = None,
     sim: Annotated[bool, typer.Option("--sim", help="Simulate chip and units against the integer model.")] = False,
     units: Annotated[bool, typer.Option(help="With --sim: the bench of every unit as well.")] = True,
+    faults: Annotated[int | None, typer.Option(min=1, help="Plant so many faults of each kind; all are found?")] = None,
     as_json: Json = False,
 ) -> None:
     """Prove that a build is what its checkpoint says. Exit code 1 on any difference.
 
     Example: hardloom verify build/demo/chip --static
     """
-    from flows.verify import verify_against, verify_simulation, verify_static
+    from flows.verify import verify_against, verify_faults, verify_simulation, verify_static
 
-    if not (static or sim or against):
-        raise UserError("nothing to verify; give one of --static, --sim and --against BUILD2")
+    if not (static or sim or against or faults):
+        raise UserError("nothing to verify; give one of --static, --sim, --against BUILD2 and --faults N")
     passed = [verify_static(build, as_json)] if static else []
     passed += [verify_against(build, against, as_json)] if against else []
     passed += [verify_simulation(build, units, as_json)] if sim else []
+    passed += [verify_faults(build, faults, as_json)] if faults else []
     if not all(passed):
         raise typer.Exit(1)
 

@@ -22,9 +22,10 @@ from golden.chip import IntegerModel
 from golden.sampler import SamplerParams
 from verif import bench
 from verif.difference import difference
+from verif.faults import plant
 from verif.static import recover
 
-__all__ = ["verify_against", "verify_simulation", "verify_static"]
+__all__ = ["verify_against", "verify_faults", "verify_simulation", "verify_static"]
 
 
 def print_rows(title: str, rows: dict[str, Any]) -> None:
@@ -78,6 +79,19 @@ def verify_against(path: Path, other: Path, as_json: bool) -> bool:
     for name in result.prefab_different:
         print(f"differs: {name}")
     return result.same_prefab
+
+
+def verify_faults(path: Path, count: int, as_json: bool) -> bool:
+    """Plant `count` random faults of each kind, each alone and in a copy; whether the checks find all of them."""
+    with progress_bar("planting faults", "kinds") as progress:
+        campaigns = plant(Build(path), count, path / "simulation" / "faults", progress=progress)
+    if as_json:
+        print(json.dumps([asdict(campaign) for campaign in campaigns], indent=1))
+    else:
+        print_rows(f"{path}: planted faults found", {c.kind: f"{c.found:,} of {c.planted:,}" for c in campaigns})
+        for what in (what for campaign in campaigns for what in campaign.missed):
+            print(f"not found: {what}")
+    return all(campaign.found == campaign.planted for campaign in campaigns)
 
 
 @dataclass

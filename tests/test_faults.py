@@ -1,0 +1,188 @@
+"""No planted fault goes unseen: moved wires, flipped bits, broken ties; and every table is read back."""
+
+import contextlib
+import io
+import json
+import random
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+
+from flows.verify import verify_faults
+from gen.arrays import emit, plan_array
+from gen.build import (
+    CHIP,
+    MANIFEST,
+    Build,
+    array_part,
+    copy_quantized,
+    embedding_weights,
+    geometries,
+    layer_part,
+    split_modules,
+    write_file,
+)
+from gen.constants import emit_embedding
+from gen.hardware import HardwareConfig
+from gen.matrices import EMBEDDING, array_units
+from gen.units.rope import Rope
+from gen.units.table import TableLookup
+from gen.verilog import to_verilog
+from golden.chip import Units
+from golden.quantize import quantize_checkpoint
+from golden.quantized import QuantizedCheckpoint
+from golden.units.table import Table
+from tests.checkpoints import tiny_config, write_random_checkpoint
+from tests.matrices import noise
+from verif.extract.arrays import read_array
+from verif.extract.errors import ExtractionError
+from verif.extract.tables import read_memories
+from verif.faults import KINDS
+from verif.faults.wires import change_wire
+from verif.static import recover
+from verif.tables import ANGLES, chip_tables, initial_values
+
+COUNT = 210
+CONFIG = tiny_config(num_hidden_layers=1, expert_intermediate_size=36)
+HARDWARE = HardwareConfig(lanes=2, max_positions=12)
+
+
+class Lookups(wiring.Component):
+    """Several tables in one component."""
+
+    def __init__(self, tables: dict[str, Table]) -> None:
+        self.lookups = {name: TableLookup(table) for name, table in tables.items()}
+        ports = {f"{n}_{port}": m for n, u in self.lookups.items() for port, m in u.signature.members.items()}
+        super().__init__(ports)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        for name, unit in self.lookups.items():
+            m.submodules[name] = unit
+            m.d.comb += [unit.x.eq(getattr(self, f"{name}_x")), getattr(self, f"{name}_y").eq(unit.y)]
+        return m
+
+
+@cache
+def table_texts() -> dict[str, str]:
+    """Emitted tables by file, under the names that they have in a chip, without the rest of the chip."""
+    units = Units.of(CONFIG)
+    tables = {
+        "exp2": units.attention.exp2.table,
+        "invert": units.router.reciprocal.table,
+        "norm_rsqrt": units.norm.rsqrt.table,
+        "head_rsqrt": units.head_norm.rsqrt.table,
+        "sigmoid": units.swiglu.sigmoid.table,
+    }
+    texts = {Path(file).stem: text for file, text in split_modules(to_verilog(Lookups(tables), "t")).items()}
+    rope = split_modules(to_verilog(Rope(units.rope, HARDWARE.lanes, 2, HARDWARE.max_positions), "rope"))
+    by_points = {(table.base, table.delta): texts[f"t_{name}"] for name, table in tables.items()}
+    files = {}
+    for table in chip_tables(CONFIG, HARDWARE, CHIP):
+        points = tuple(map(tuple, table.expected.T.tolist()))
+        text = rope["rtl/units/rope.v"] if table.memory == ANGLES else by_points[points]
+        files[f"rtl/units/{table.module}.v"] = text
+    return files
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory) -> Build:
+    """Arrays, constants and tables of a small chip: all that the static check reads."""
+    folder = tmp_path_factory.mktemp("faults")
+    write_random_checkpoint(folder / "ckpt", CONFIG, seed=3)
+    quantize_checkpoint(folder / "ckpt", folder / "q", "mxfp4")
+    checkpoint, out = QuantizedCheckpoint(folder / "q"), folder / "chip"
+    out.mkdir()
+    files, arrays = dict(table_texts()), []
+    for unit in array_units(CONFIG):
+        texts, facts = array_part(checkpoint, HARDWARE, unit)
+        files |= texts
+        arrays.append({"module": unit.module, **facts})
+    around, (layer,) = geometries(checkpoint, HARDWARE, arrays)
+    files |= layer_part(checkpoint, layer, 0)
+    constants = emit_embedding(around, checkpoint.matrix(EMBEDDING).integers())
+    files |= {f"rtl/constants/{name}.v": text for name, text in constants.items()}
+    hashes = {n: write_file(out / n, t if isinstance(t, bytes) else t.encode()) for n, t in files.items()}
+    manifest = {
+        "hardware": HARDWARE.to_json_dict(),
+        "arrays": arrays,
+        "weights_hardwired": sum(a["weights"] for a in arrays) + embedding_weights(checkpoint),
+        "files": hashes | copy_quantized(checkpoint, out),
+    }
+    write_file(out / MANIFEST, json.dumps(manifest).encode())
+    return Build(out)
+
+
+@pytest.fixture(scope="module")
+def campaigns(build) -> dict[str, dict]:
+    """What `hardloom verify --faults` reports, by kind."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        verify_faults(build.path, COUNT, as_json=True)
+    return {campaign["kind"]: campaign for campaign in json.loads(printed.getvalue())}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_planted_fault_is_found(campaigns, kind):
+    assert campaigns[kind] == {"kind": kind, "planted": COUNT, "found": COUNT, "missed": []}
+
+
+def test_every_table_is_read_back(build):
+    recovery = recover(build)
+    assert recovery.complete, recovery.first
+    sizes = {"exp2": 128, "reciprocal": 128, "rsqrt": 256, "sigmoid": 256, "angles": 12 * 20}
+    counts = {"exp2": 2 + 2, "reciprocal": 2, "rsqrt": 5, "sigmoid": 2, "angles": 2}
+    assert recovery.tables == sum(counts.values())
+    assert recovery.matching_entries == recovery.entries == sum(sizes[n] * counts[n] for n in sizes)
+
+
+def test_any_flipped_bit_of_a_table_is_found():
+    table = next(chip_tables(CONFIG, HARDWARE, CHIP))
+    text = table_texts()[f"rtl/units/{table.module}.v"]
+    words = [(m.start(1), m[1]) for m in re.finditer(r"entries\[\d+\] = 28'h(\w{7});", text)]
+    assert len(words) == 64
+    for start, digits in words:
+        for bit in range(28):
+            flipped = f"{int(digits, 16) ^ 1 << bit:07x}"
+            assert not np.array_equal(table.read(text[:start] + flipped + text[start + 7 :]), table.expected)
+
+
+def test_a_table_that_is_missing_short_or_out_of_order_is_an_error():
+    table = next(chip_tables(CONFIG, HARDWARE, CHIP))
+    text = table_texts()[f"rtl/units/{table.module}.v"]
+    line = re.search(r"    entries\[7\] = .*\n", text)[0]
+    changes = [text.replace(line, ""), text.replace(line, line * 2), text.replace("entries[7]", "entries[8]", 1)]
+    changes += [text.replace("entries[7] = 28'h", "entries[7] = 27'h"), text.replace("entries", "others")]
+    for changed in changes:
+        assert changed != text
+        with pytest.raises(ExtractionError):
+            table.read(changed)
+    with pytest.raises(ExtractionError, match="bits"):
+        replace(table, widths=(40,)).read(text)
+
+
+def test_a_memory_that_should_start_empty_and_does_not_is_seen():
+    words = "".join(f"    \\sequence [{i}] = 4'h0;\n" for i in (0, 1))
+    text = f"  reg [3:0] \\sequence  [1:0];\n  initial begin\n{words}  end\n"
+    assert list(read_memories(text)["\\sequence"].words) == [0, 0]
+    assert initial_values(text).size == 0
+    assert initial_values(text.replace("[1] = 4'h0", "[1] = 4'h8")).size == 1
+
+
+def test_any_changed_shift_add_is_found():
+    plan = plan_array("a", [noise("mxfp4", 6, 32)], 4, 1, "cell", "mxfp4")
+    prefab, connections = emit(plan)
+    rng, expected = random.Random(4), np.stack(plan.matrices)
+
+    def cells(name: str):
+        raise AssertionError("an array of shift-adds has no neuron cells")
+
+    for _ in range(COUNT):
+        changed, what = change_wire(connections["a.v"], cells, rng)
+        with contextlib.suppress(ExtractionError):
+            assert not np.array_equal(read_array(changed, prefab), expected), what

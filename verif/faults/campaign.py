@@ -1,0 +1,105 @@
+"""Plants faults of every kind in a build and counts those that its checks find."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from gen.build import Build
+from golden.errors import UserError
+from verif.extract.errors import ExtractionError
+from verif.extract.neuron import NeuronCell, read_neuron
+from verif.faults.bits import flip_rom_bit, flip_table_bit
+from verif.faults.ties import plant_ties
+from verif.faults.wires import change_wire
+from verif.static import Reader, Reading
+
+__all__ = ["KINDS", "Campaign", "plant"]
+
+Change = Callable[[bytes, random.Random], tuple[bytes, str]]
+KINDS = ("wires", "ROM bits", "table bits", "tie rules")
+
+
+@dataclass
+class Campaign:
+    """Faults of one kind: how many were planted and found; `missed`: the others in words."""
+
+    kind: str
+    planted: int = 0
+    found: int = 0
+    missed: list[str] = field(default_factory=list)
+
+    def add(self, found: bool, what: str) -> None:
+        self.planted += 1
+        self.found += found
+        if not found:
+            self.missed.append(what)
+
+
+def plant(
+    build: Build,
+    count: int,
+    folder: Path,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Campaign]:
+    """`count` random faults of each kind in turn (`KINDS`), each alone, in copies in memory; the build stays as it is.
+
+    Wires and bits are looked for by reading the changed text as `verify --static` does; hashes of the manifest, which
+    would betray any change, are not asked. Ties are looked for by simulation in `folder`. Raises `UserError` where the
+    build does not pass without a fault.
+    """
+    reader, rng = Reader(build), random.Random(seed)
+
+    @cache
+    def cell(name: str) -> NeuronCell:
+        return read_neuron(reader.prefab[f"{name}.v"])
+
+    readings = list(reader.readings())
+    tables = [r for r in readings if r.what == "table"]
+    roms = [r for r in readings if r.file.startswith("rtl/constants/")]
+    arrays = [r for r in readings if r.file.startswith("rtl/arrays/")]
+    static = ((arrays, partial(_wire, cell)), (roms, flip_rom_bit), (tables, flip_table_bit))
+    campaigns = []
+    for number, (places, change) in enumerate(static):
+        progress(number, len(KINDS))
+        campaigns.append(_plant_static(KINDS[number], build, places, change, count, rng))
+    progress(len(static), len(KINDS))
+    campaigns.append(Campaign(KINDS[-1]))
+    for found, what in plant_ties(reader.checkpoint.config, build.hardware, count, folder, seed):
+        campaigns[-1].add(found, what)
+    progress(len(KINDS), len(KINDS))
+    return campaigns
+
+
+def _wire(cell: Callable[[str], NeuronCell], text: bytes, rng: random.Random) -> tuple[bytes, str]:
+    return change_wire(text, cell, rng)
+
+
+def _plant_static(
+    kind: str, build: Build, readings: Sequence[Reading], change: Change, count: int, rng: random.Random
+) -> Campaign:
+    """`count` faults over the files of `readings`; only the changed file is read again."""
+    campaign = Campaign(kind)
+    chosen = Counter(rng.choices(range(len(readings)), k=count))
+    for number, faults in sorted(chosen.items()):
+        reading = readings[number]
+        text, expected = build.file(reading.file).read_bytes(), reading.expected()
+        if _differs(reading, text, expected):
+            raise UserError(f"{build.path / reading.file}: is wrong without a fault; see `hardloom verify --static`")
+        for _ in range(faults):
+            changed, what = change(text, rng)
+            campaign.add(_differs(reading, changed, expected), f"{reading.file}: {what}")
+    return campaign
+
+
+def _differs(reading: Reading, text: bytes, expected: np.ndarray) -> bool:
+    """Whether the static check says that `text` is not as it should be."""
+    try:
+        return not np.array_equal(reading.read(text), expected)
+    except ExtractionError:
+        return True

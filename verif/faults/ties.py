@@ -1,0 +1,289 @@
+"""Tie rules: the comparisons that decide ties in the emitted units, each broken, against the golden units.
+
+Where equal values meet, the argmax takes the lowest token, the router the lowest expert and the sampler the lowest
+position; a probability equal to the threshold does not pass it. Each of these is a strict comparison in the Verilog: of
+two lanes, of a beat with those before it, of a candidate with a place among the best, of two positions, of a position
+with the limit. A planted fault makes one of them take equality too. Comparisons of values whose order nobody sees (the
+largest logit or score, the largest scale) decide no ties.
+"""
+
+import random
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+
+from gen.hardware import HardwareConfig
+from gen.units.argmax import Argmax, prediction
+from gen.units.router import Router
+from gen.units.sampler import Sampler
+from gen.verilog import to_verilog
+from golden.config import ModelConfig
+from golden.errors import UserError
+from golden.sampler import Prediction, SamplerParams, choose, denoise
+from golden.units.argmax import Argmax as ArgmaxSpec
+from golden.units.router import Router as RouterSpec
+from verif.bench import Stimulus, packets
+from verif.faults.tie_bench import Copy, outputs
+from verif.stimulus import WithRoms, integers
+from verif.units.sampler import Hosted, records
+
+__all__ = ["TieRule", "TieUnit", "plant_ties", "tie_units"]
+
+COMPARISON = re.compile(r"^  assign \S+ +=(?P<left> .*) (?P<operator>[<>]) (?P<right>.*);$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class TieRule:
+    """One comparison.
+
+    name: what it decides; match: whether a line's `COMPARISON` is it; stimulus: makes a random stimulus in which a tie
+    that this comparison decides changes the outcome.
+    """
+
+    name: str
+    match: Callable[[re.Match], bool] = field(repr=False)
+    stimulus: Callable[[Generator], Stimulus] = field(repr=False)
+
+    def broken(self, text: str) -> str:
+        """`text` with the comparison taking equality too."""
+        found = [m for m in COMPARISON.finditer(text) if self.match(m)]
+        if len(found) != 1:
+            raise UserError(f"tie rule {self.name}: {len(found)} comparisons of the emitted Verilog decide it, not 1")
+        end = found[0].end("operator")
+        return text[:end] + "=" + text[end:]
+
+
+@dataclass(frozen=True)
+class TieUnit:
+    """A unit that decides ties: `component` has streams alone; its Verilog modules start with `name`."""
+
+    name: str
+    component: object = field(repr=False)
+    rules: list[TieRule] = field(repr=False)
+
+
+def tie_units(config: ModelConfig, lanes: int) -> list[TieUnit]:
+    """The units of a chip that decide ties, with every comparison that can make a difference in its geometry."""
+    return [
+        _argmax(config.vocab_size, lanes),
+        _router(config.num_experts, config.num_experts_per_tok, lanes),
+        _sampler(config.vocab_size, config.mask_token_id),
+    ]
+
+
+def _draw(generator: Generator, values: list[int]) -> int:
+    return values[int(integers(generator, 0, len(values) - 1, ()))]
+
+
+def _tree(lanes: int) -> list[tuple[list[int], list[int]]]:
+    """Lanes on the left and on the right of each comparison of `gen.units.softmax.largest`, in the order made."""
+    nodes, comparisons = [[lane] for lane in range(lanes)], []
+    while len(nodes) > 1:
+        pairs = list(zip(nodes[::2], nodes[1::2], strict=False))
+        comparisons += pairs
+        nodes = [a + b for a, b in pairs] + nodes[2 * len(pairs) :]
+    return comparisons
+
+
+def _argmax(vocab_size: int, lanes: int) -> TieUnit:
+    spec = ArgmaxSpec()
+    beats, word = -(-vocab_size // lanes), spec.numerator.word
+
+    def tied(generator: Generator, tokens: tuple[int, int]) -> Stimulus:
+        logits = integers(generator, -4 << word.frac, 4 << word.frac, (1, vocab_size))
+        logits[0, list(tokens)] = (4 << word.frac) + 1
+        padded = torch.nn.functional.pad(logits, (0, beats * lanes - vocab_size))
+        token, spread = (int(part) for part in spec.compute(logits))
+        return Stimulus({"i": packets(padded, lanes)}, {"o": [[{"token": token, "spread": spread}]]})
+
+    def in_a_beat(left: list[int], right: list[int]) -> Callable[[Generator], Stimulus]:
+        def stimulus(generator: Generator) -> Stimulus:
+            pairs = [(a, b) for a in left for b in right if b < vocab_size]
+            a, b = pairs[_draw(generator, list(range(len(pairs))))]
+            start = lanes * _draw(generator, list(range((vocab_size - 1 - b) // lanes + 1)))
+            return tied(generator, (start + a, start + b))
+
+        return stimulus
+
+    def across_beats(generator: Generator) -> Stimulus:
+        first = _draw(generator, list(range((beats - 1) * lanes)))
+        return tied(generator, (first, _draw(generator, list(range((first // lanes + 1) * lanes, vocab_size)))))
+
+    rules = []
+    for number, (left, right) in enumerate(_tree(lanes)):
+        if right[0] < vocab_size:
+            rule = f"argmax, lanes {left} before {right}"
+            rules.append(TieRule(rule, lambda m, n=number: _later_number(m) == n, in_a_beat(left, right)))
+    if beats > 1:
+        rules.append(TieRule("argmax, a beat before those after it", _is_better, across_beats))
+    return TieUnit("tie_argmax", Argmax(spec, vocab_size, lanes), rules)
+
+
+def _later_number(match: re.Match) -> int | None:
+    """Which of its module's signals `later`, in the order made, a comparison drives."""
+    names = re.findall(r"^  wire \\?(later(?:\$(\d+))?) *;$", _module(match), re.MULTILINE)
+    order = [name for name, _ in sorted(names, key=lambda name: int(name[1] or -1))]
+    driven = re.match(r"  assign \\?(\S+)", match[0])[1]
+    inside = "_delay(" in _module(match).split("\n", 1)[0]
+    return order.index(driven) if inside and driven in order else None
+
+
+def _is_better(match: re.Match) -> bool:
+    return (
+        "_delay(" in _module(match).split("\n", 1)[0]
+        and not re.match(r"  assign \\?later", match[0])
+        and match["operator"] == ">"
+    )
+
+
+def _module(match: re.Match) -> str:
+    """Text of the module around a match."""
+    start = match.string.rfind("\nmodule ", 0, match.start()) + 1
+    return match.string[start : match.string.index("endmodule", match.end())]
+
+
+def _router(num_experts: int, top_k: int, lanes: int) -> TieUnit:
+    spec = RouterSpec(num_experts, top_k)
+    biases = torch.tensor([0, 0, 3000, -700])[integers(Generator().manual_seed(1), 0, 3, (num_experts,))]
+    unit = WithRoms(Router(spec, lanes), {"bias": ("index", biases.tolist())})
+    padding = -num_experts % lanes
+
+    def stimulus_of(place: int) -> Callable[[Generator], Stimulus]:
+        def stimulus(generator: Generator) -> Stimulus:
+            logits = _tied_logits(generator, spec, biases, place)
+            experts, weights = (part[0].tolist() for part in spec.compute(logits, biases))
+            padded = torch.nn.functional.pad(logits, (0, padding))
+            return Stimulus({"i": packets(padded, lanes)}, {"o": [[{"experts": experts, "weights": weights}]]})
+
+        return stimulus
+
+    rules = [
+        TieRule(f"router, place {j} kept against an equal", lambda m, j=j: _is_place(m, j), stimulus_of(j))
+        for j in range(min(top_k, num_experts - 1))
+    ]
+    return TieUnit("tie_router", unit, rules)
+
+
+def _is_place(match: re.Match, place: int) -> bool:
+    return match["operator"] == ">" and re.search(rf"\bplace_{place} ?\[", match["right"]) is not None
+
+
+def _tied_logits(generator: Generator, spec: RouterSpec, biases: Tensor, place: int) -> Tensor:
+    """int64 [1, num_experts]: the second of exactly two equal keys comes when the first is at `place`."""
+    levels = max(4, spec.num_experts)
+    while True:
+        step = 3 * (1 << spec.numerator.word.frac) // levels
+        logits = integers(generator, 0, levels - 1, (256, spec.num_experts)) * step
+        keys = spec.probabilities(logits) + biases
+        ordered, order = torch.sort(keys, dim=-1, descending=True, stable=True)
+        fits = ordered[:, place] == ordered[:, place + 1]
+        fits &= (ordered == ordered[:, [place]]).sum(-1) == 2
+        fits &= (order[:, :place] < order[:, [place + 1]]).all(-1)
+        if fits.any():
+            return logits[fits][:1]
+
+
+@dataclass
+class _Engine:
+    """Random predictions, never the mask token; spreads of the first step are `first`, int64 [1, positions]."""
+
+    generator: Generator
+    vocab_size: int
+    mask_token_id: int
+    limit: int
+    first: Tensor
+    predictions: list[Prediction] = field(default_factory=list)
+
+    def spread_limit(self, threshold: float) -> int:
+        return self.limit
+
+    def predict(self, tokens: Tensor) -> Prediction:
+        drawn = integers(self.generator, 0, self.vocab_size - 2, tokens.shape)
+        spread = integers(self.generator, 1, 1 << 18, tokens.shape) if self.predictions else self.first
+        self.predictions.append(Prediction(drawn + (drawn >= self.mask_token_id), spread))
+        return self.predictions[-1]
+
+
+def _sampler(vocab_size: int, mask_token_id: int) -> TieUnit:
+    length, limit = 8, 1 << 17
+    sampler = Sampler(vocab_size, mask_token_id, length + 1, prediction(vocab_size)["spread"].width)
+    candidates = torch.arange(length + 1)[None] > 0
+
+    def run(generator: Generator, params: SamplerParams, first: Tensor) -> tuple[_Engine, Stimulus]:
+        engine = _Engine(generator, vocab_size, mask_token_id, limit, first)
+        steps = list(denoise(engine, torch.zeros((1, 1), dtype=torch.int64), params, mask_token_id))
+        request = {"fresh": 1, "prompt_length": 1, "gen_length": length, "block_length": length}
+        request |= {"steps": params.steps, "spread_limit": limit if params.threshold else 0}
+        results = [
+            [{"token": t, "spread": s} for t, s in zip(p.tokens[0].tolist(), p.spread[0].tolist(), strict=True)]
+            for p in engine.predictions
+        ]
+        prompt = [[{"token": 0, "last": 1, "end": 1}]]
+        inputs = {"prompt": prompt, "request": [[request]], "result": results}
+        return engine, Stimulus(inputs, {"commits": [records(step) for step in steps]})
+
+    def position_tie(generator: Generator) -> Stimulus:
+        """The committed positions are others where the highest of equals comes first."""
+        while True:
+            params = SamplerParams(length, length, _draw(generator, [2, 3, 4, 5, 6, 8]))
+            engine, stimulus = run(generator, params, integers(generator, 70000, 70003, (1, length + 1)))
+            p = engine.predictions[0]
+            flipped = Prediction(p.tokens.flip(-1), p.spread.flip(-1))
+            usual = choose(engine, p, candidates, params, 0, mask_token_id)
+            other = choose(engine, flipped, candidates.flip(-1), params, 0, mask_token_id).flip(-1)
+            if not torch.equal(usual, other):
+                return stimulus
+
+    def limit_tie(generator: Generator) -> Stimulus:
+        """A position is exactly at the limit, and another one below it."""
+        params = SamplerParams(length, length, 1, threshold=0.5)
+        first = integers(generator, limit + 1, limit + 4, (1, length + 1))
+        at, below = (1 + torch.randperm(length, generator=generator)[:2]).tolist()
+        first[0, at], first[0, below] = limit, limit - 1
+        return run(generator, params, first)[1]
+
+    rules = [
+        TieRule("sampler, the lowest of equal positions", lambda m: _is_best(m, "right"), position_tie),
+        TieRule("sampler, at the threshold", lambda m: _is_best(m, "left"), limit_tie),
+    ]
+    return TieUnit("tie_sampler", Hosted(sampler), rules)
+
+
+def _is_best(match: re.Match, side: str) -> bool:
+    return match["operator"] == "<" and match[side].strip().startswith("best[")
+
+
+def plant_ties(
+    config: ModelConfig, hardware: HardwareConfig, count: int, folder: Path, seed: int
+) -> Iterator[tuple[bool, str]]:
+    """`count` random faults, a broken comparison and a stimulus each, over all comparisons evenly: (found, what).
+
+    Units of the chip's geometry are emitted, with one comparison broken or none, and simulated side by side; a fault is
+    found when a beat of its stimulus differs from what the golden unit says. Raises `UserError` where an unbroken unit
+    differs.
+    """
+    units = tie_units(config, hardware.lanes)
+    generator, rng = Generator().manual_seed(seed), random.Random(seed)
+    pairs = [(unit, rule) for unit in units for rule in unit.rules]
+    rng.shuffle(pairs)
+    planted = [pairs[k % len(pairs)] for k in range(count)]
+    stimuli = {unit.name: [(r, r.stimulus(generator)) for u, r in planted if u is unit] for unit in units}
+    copies = []
+    for unit in units:
+        text = to_verilog(unit.component, unit.name)
+        played = [stimulus for _, stimulus in stimuli[unit.name]]
+        copies.append(Copy(unit.name, unit.name, text, unit.component, played))
+        for number, rule in enumerate(unit.rules):
+            name = f"{unit.name}_broken_{number}"
+            copies.append(Copy(name, unit.name, rule.broken(text), unit.component, played))
+    right = outputs(copies, folder)
+    for unit in units:
+        for number, (rule, _) in enumerate(stimuli[unit.name]):
+            if not right[unit.name][number]:
+                raise UserError(f"{unit.name}: differs from its golden unit without a fault; see `make test`")
+            broken = f"{unit.name}_broken_{unit.rules.index(rule)}"
+            yield not right[broken][number], f"{rule.name}, stimulus {number}"

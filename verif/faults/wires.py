@@ -1,0 +1,94 @@
+"""One wire of an array's connection file changed at random."""
+
+import random
+import re
+from collections.abc import Callable
+
+from verif.extract.neuron import NeuronCell
+
+__all__ = ["change_wire"]
+
+NEURON = re.compile(rb"\n    (\w+) neuron_\d+_\d+ \((?:[^,]*,){5} (?P<chain>[^,]*), \w+,(?P<slots>[^)]*)\);")
+TERM = re.compile(rb" (?P<sign>[+-]) (?:\((?P<shifted>x\d+) <<< (?P<shift>\d+)\)|(?P<plain>x\d+))")
+SHELL = re.compile(rb" shell \((?P<pins>[^)]*)\);")
+NONE = b"1'b0"
+
+
+def change_wire(text: bytes, cells: Callable[[str], NeuronCell], rng: random.Random) -> tuple[bytes, str]:
+    """`text` with one wire changed so that it computes something else, and what was done in words.
+
+    A wire between two slots of one region and one slice is left where it is: there it counts the same. `cells` gives a
+    neuron cell by module name.
+    """
+    inputs = 1 + max(int(number) for number in re.findall(rb"\b[px](\d+)\b", SHELL.search(text)["pins"]))
+    if rng.random() < 0.05:
+        return _swap_pins(text, rng)
+    neuron = _random_match(NEURON, text, rng)
+    if neuron is None:
+        return _change_term(text, inputs, rng)
+    if rng.random() < 0.05:
+        return _splice(text, neuron, "chain", b"a_0_0" if neuron["chain"] != b"a_0_0" else b"a_0_1"), "chain moved"
+    slots, cell = [slot.strip() for slot in neuron["slots"].split(b",")], cells(neuron[1].decode())
+    changed, done = _change_slots(slots, cell, inputs, rng)
+    return _splice(text, neuron, "slots", b", ".join(changed)), f"{neuron[0].split()[1].decode()}: {done}"
+
+
+def _random_match(pattern: re.Pattern, text: bytes, rng: random.Random) -> re.Match | None:
+    """A match of `pattern` behind a random place, or the first one."""
+    return pattern.search(text, rng.randrange(len(text))) or pattern.search(text)
+
+
+def _splice(text: bytes, match: re.Match, group: str, new: bytes) -> bytes:
+    return text[: match.start(group)] + new + text[match.end(group) :]
+
+
+def _swap_pins(text: bytes, rng: random.Random) -> tuple[bytes, str]:
+    """Two of the inputs' wires swapped where they leave the shell."""
+    shell = SHELL.search(text)
+    pins = [pin.strip() for pin in shell["pins"].split(b",")]
+    a, b = rng.sample([i for i, pin in enumerate(pins) if re.fullmatch(rb"[pnx]\d+", pin)], 2)
+    pins[a], pins[b] = pins[b], pins[a]
+    return _splice(text, shell, "pins", b", ".join(pins)), f"shell: {pins[a].decode()} and {pins[b].decode()} swapped"
+
+
+def _change_slots(slots: list[bytes], cell: NeuronCell, inputs: int, rng: random.Random) -> tuple[list[bytes], str]:
+    """The slots of one neuron, one of its wires changed."""
+    slices = cell.lines.tolist().count(0)
+    place = [(value, slot % slices) for slot, value in enumerate(cell.values.tolist())]
+    wired = [i for i, slot in enumerate(slots) if slot != NONE]
+    empty = [i for i, slot in enumerate(slots) if slot == NONE]
+    kind = rng.choice(["move", "swap", "polarity", "rewire", "drop", "add"]) if wired else "add"
+    at, new = rng.choice(wired or empty), list(slots)
+    others = [i for i in (empty if kind == "move" else wired) if place[i] != place[at] and slots[i] != slots[at]]
+    if kind in ("move", "swap") and others:
+        other = rng.choice(others)
+        new[at], new[other] = slots[other], slots[at]
+        return new, f"{slots[at].decode()} of slot {at} and {slots[other].decode()} of slot {other} swapped"
+    if kind == "add" and empty:
+        at = rng.choice(empty)
+        new[at] = b"%c%d" % (rng.choice(b"pn"), rng.randrange(inputs))
+    elif kind == "drop":
+        new[at] = NONE
+    elif kind == "rewire" and inputs > 1:
+        number = (int(slots[at][1:]) + rng.randrange(1, inputs)) % inputs
+        new[at] = slots[at][:1] + str(number).encode()
+    else:
+        new[at] = (b"n" if slots[at][:1] == b"p" else b"p") + slots[at][1:]
+    return new, f"slot {at} holds {new[at].decode()} instead of {slots[at].decode()}"
+
+
+def _change_term(text: bytes, inputs: int, rng: random.Random) -> tuple[bytes, str]:
+    """One summand of a row of shift-adds changed (the `cell` style)."""
+    term = _random_match(TERM, text, rng)
+    source = term["shifted"] or term["plain"]
+    kind = rng.choice(["sign", "drop", "shift", "rewire"])
+    sign, shift = term["sign"], int(term["shift"] or 0)
+    if kind == "sign":
+        sign = b"-" if sign == b"+" else b"+"
+    elif kind == "shift":
+        shift += 1
+    elif kind == "rewire" and inputs > 1:
+        source = b"x%d" % ((int(source[1:]) + rng.randrange(1, inputs)) % inputs)
+    new = b" %s %s" % (sign, b"(%s <<< %d)" % (source, shift) if shift else source)
+    new = b"" if new == term[0] else new
+    return text[: term.start()] + new + text[term.end() :], f"{term[0].decode()} became {new.decode() or 'nothing'}"
