@@ -8,7 +8,7 @@ from golden.integers import IntegerMatrix
 
 
 def noise(format: str, rows: int, inputs: int, seed: int = 0, uneven: bool = True) -> IntegerMatrix:
-    """Normal noise in ``format``; ``uneven``: with blocks of unlike size, so that mxfp4 rows hold far-shifted integers."""
+    """Normal noise in ``format``; ``uneven``: its blocks are of unlike size, so that mxfp4 rows hold big integers."""
     rng = np.random.default_rng(seed)
     sizes = np.repeat(2.0 ** rng.integers(-1, 2, (rows, -(-inputs // 32))), 32, axis=1)[:, :inputs]
     values = rng.standard_normal((rows, inputs)) * (sizes if uneven else 1.0)
