@@ -267,7 +267,9 @@ class Sampler(wiring.Component):
             with m.If(go):
                 m.next = "COMMIT"
         with m.State("COMMIT"):
-            top = (1 << len(self.record.spread)) - 1
+            width = len(self.record.spread)
+            fits = len(best.spread) <= width
+            spread = best.spread if fits else Mux(best.spread >> width, (1 << width) - 1, best.spread)
             m.d.comb += [
                 self.record_go.eq(1),
                 self.token_write.addr.eq(best_at),
@@ -278,7 +280,7 @@ class Sampler(wiring.Component):
                 m.d.sync += [
                     self.record.token.eq(best.token),
                     self.record.position.eq(best_at),
-                    self.record.spread.eq(Mux(best.spread > top, top, best.spread)),
+                    self.record.spread.eq(spread),
                     self.record_valid.eq(1),
                     self.taken.eq(self.taken | (1 << best_at)),
                     self.masked.eq(Mux(best.token == self.mask_token_id, self.masked, self.masked & ~(1 << best_at))),
