@@ -59,18 +59,12 @@ def _entries(words: np.ndarray, start: int, step: int, width: int, index_width: 
     count, lanes = block.shape
     bits = ((block[:, :, None] >> np.arange(width)) & 1).reshape(count, lanes * width)
     index = ((np.arange(start, start + count)[:, None] >> np.arange(index_width)) & 1).astype(np.int64)
-    parts = [
-        f"        {index_width}'h".encode(),
-        _hex(index),
-        f": data = {lanes * width}'h".encode(),
-        _hex(bits),
-        b";\n",
-    ]
-    columns = [
-        np.broadcast_to(np.frombuffer(part, dtype=np.uint8), (count, len(part))) if isinstance(part, bytes) else part
-        for part in parts
-    ]
-    return np.concatenate(columns, axis=1).tobytes()
+
+    def same(text: str) -> np.ndarray:
+        return np.broadcast_to(np.frombuffer(text.encode(), dtype=np.uint8), (count, len(text)))
+
+    address, word = same(f"        {index_width}'h"), same(f": data = {lanes * width}'h")
+    return np.concatenate([address, _hex(index), word, _hex(bits), same(";\n")], axis=1).tobytes()
 
 
 def _hex(bits: np.ndarray) -> np.ndarray:

@@ -73,7 +73,7 @@ def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str) -> Meta
 
 def prefab(plan: "ArrayPlan") -> Iterator[tuple[str, str, dict[str, object]]]:
     """Module, template and template names of everything that the weights do not touch."""
-    cell: MetalGeometry = plan.geometry
+    cell = _geometry(plan)
     shell = ports.shell_names(plan) | {"name": _shell(plan), "slices": plan.slices}
     yield _shell(plan), "array_shell_metal", shell
     neuron = {
@@ -103,7 +103,7 @@ def _region_names(regions: Regions) -> dict[str, object]:
 
 def connections(plan: "ArrayPlan") -> bytes:
     """Text of the array module: shell, neuron cells, and one wire a slot."""
-    geometry: MetalGeometry = plan.geometry
+    geometry = _geometry(plan)
     lines = [f"p{i}, n{i}" for i in range(plan.inputs)]
     head = (
         ports.module_head(plan, f"metal, {geometry.regions.name}, input i in slice i % {plan.slices}")
@@ -120,13 +120,18 @@ def connections(plan: "ArrayPlan") -> bytes:
     return head.encode() + body + ports.module_tail(plan).encode()
 
 
+def _geometry(plan: "ArrayPlan") -> MetalGeometry:
+    assert isinstance(plan.geometry, MetalGeometry), f"{plan.name} is no metal array"
+    return plan.geometry
+
+
 def _shell(plan: "ArrayPlan") -> str:
     return f"array_shell_metal_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{plan.slices}"
 
 
 def _neurons(plan: "ArrayPlan", bank: int) -> Iterator[bytes]:
     """Neuron instances of one bank, a few rows at a time."""
-    geometry: MetalGeometry = plan.geometry
+    geometry = _geometry(plan)
     tokens = _tokens(plan.inputs)
     step = max(1, WEIGHTS_AT_ONCE // plan.inputs)
     for start in range(0, plan.rows, step):
