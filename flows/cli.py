@@ -236,6 +236,22 @@ def chip(
     chip(build, prompts, as_json)
 
 
+@bench.command()
+def synth(
+    build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")] = Path(
+        "build/demo/chip"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Gates, registers and memory bits of every unit after Yosys' generic synthesis.
+
+    Example: hardloom bench synth build/demo/chip
+    """
+    from flows.bench_synth import synth
+
+    synth(build, as_json)
+
+
 def app() -> None:
     """Run the command line. A user's mistake is one sentence on standard error and exit code 1."""
     try:
