@@ -100,7 +100,7 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Decides everything random.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Updates; for a quick try, fewer than the default.")] = None,
 ) -> None:
-    """Train the demonstration model from scratch, quantization-aware, and write its checkpoint.
+    """Train the demonstration model from scratch, quantization-aware: about 20 minutes of one core.
 
     Example: hardloom train -o build/trained
     """

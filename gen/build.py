@@ -235,9 +235,7 @@ def geometries(
     for facts in arrays:
         widths.setdefault(facts["prefix"], {})[facts["name"]] = facts["acc_width"]
     prefixes = [f"layer_{n}" for n in range(checkpoint.config.num_hidden_layers)]
-    around, *layers = (
-        Geometry(checkpoint.config, hardware, prefix, widths[prefix]) for prefix in ("chip", *prefixes)
-    )
+    around, *layers = (Geometry(checkpoint.config, hardware, prefix, widths[prefix]) for prefix in ("chip", *prefixes))
     return around, layers
 
 

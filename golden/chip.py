@@ -4,6 +4,7 @@ import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import torch
@@ -223,4 +224,4 @@ class IntegerModel:
     @staticmethod
     def spread_limit(threshold: float) -> int:
         """What a spread must stay below for a probability above `threshold`: register SPREAD_LIMIT, of 32 bits."""
-        return min(math.ceil(65536 / threshold), (1 << 32) - 1)
+        return min(math.ceil(65536 / Fraction(threshold)), (1 << 32) - 1)

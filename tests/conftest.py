@@ -1,5 +1,64 @@
-"""One thread for PyTorch: on tensors as small as those of the tests, more of them only wait for each other."""
+"""What tests share: one tiny chip for every one that needs a whole chip (generating and compiling it takes long), and
+one thread for PyTorch (on tensors as small as those of the tests, more of them only wait for each other)."""
 
+from pathlib import Path
+
+import pytest
 import torch
 
+from flows.simulate import SimulatedChip
+from gen.build import Build, generate
+from gen.hardware import HardwareConfig
+from golden.chip import IntegerModel
+from golden.config import ModelConfig
+from golden.quantize import quantize_checkpoint
+from golden.quantized import QuantizedCheckpoint
+from tests.checkpoints import tiny_config, write_random_checkpoint
+from verif.bench import QUICK_BUILD
+
 torch.set_num_threads(1)
+
+MAX_POSITIONS = 32
+
+
+@pytest.fixture(scope="session")
+def tiny_model_config() -> ModelConfig:
+    """Two layers, three experts, a vocabulary that is no multiple of the lanes."""
+    return tiny_config(
+        hidden_size=16, expert_intermediate_size=16, num_experts=3, vocab_size=19, mask_token_id=17, eos_token_id=18
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_quantized(tiny_model_config: ModelConfig, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two random quantized checkpoints of one geometry."""
+    folder = tmp_path_factory.mktemp("tiny")
+    for seed in (0, 1):
+        write_random_checkpoint(folder / f"ckpt{seed}", tiny_model_config, seed=seed)
+        quantize_checkpoint(folder / f"ckpt{seed}", folder / str(seed), "mxfp4")
+    return [folder / "0", folder / "1"]
+
+
+@pytest.fixture(scope="session")
+def tiny_hardware(tiny_model_config: ModelConfig) -> HardwareConfig:
+    fields = HardwareConfig.default(tiny_model_config).to_json_dict()
+    return HardwareConfig.from_json_dict(fields | {"max_positions": MAX_POSITIONS})
+
+
+@pytest.fixture(scope="session")
+def tiny_build(
+    tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path_factory: pytest.TempPathFactory
+) -> Build:
+    """The chip of the first checkpoint."""
+    return generate(QuantizedCheckpoint(tiny_quantized[0]), tmp_path_factory.mktemp("chip") / "chip", tiny_hardware)
+
+
+@pytest.fixture(scope="session")
+def tiny_chip(tiny_build: Build) -> SimulatedChip:
+    """It, under Verilator."""
+    return SimulatedChip(tiny_build, QUICK_BUILD)
+
+
+@pytest.fixture(scope="session")
+def tiny_integer_model(tiny_quantized: list[Path]) -> IntegerModel:
+    return IntegerModel(QuantizedCheckpoint(tiny_quantized[0]))

@@ -1,10 +1,13 @@
 """The sampler: schedule, ties, thresholds and blocks, on engines that predict what a test wants."""
 
+from fractions import Fraction
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from golden.chip import IntegerModel
 from golden.errors import UserError
 from golden.sampler import FloatEngine, Prediction, SamplerParams, denoise
 
@@ -146,9 +149,7 @@ class Hashing:
         mixed = (tokens + 31 * tokens.roll(1, -1) + 17 * torch.arange(tokens.shape[1]) + self.seed) % 97
         return Prediction(mixed, 65536 + (mixed * 13 % 5) * 30000)
 
-    @staticmethod
-    def spread_limit(threshold):
-        return 65536 / threshold
+    spread_limit = staticmethod(IntegerModel.spread_limit)
 
 
 @st.composite
@@ -192,7 +193,7 @@ def test_commits_agree_with_the_rules_applied_one_position_at_a_time(params, see
                 base, extra = divmod(params.block_length, params.block_steps)
                 ranked = ranked[: base + (step < extra)]
             else:
-                ranked = [p for p in masked if 65536 / spread[p] > params.threshold] or ranked[:1]
+                ranked = [p for p in masked if Fraction(65536, spread[p]) > params.threshold] or ranked[:1]
             for p in ranked:
                 sequence[p] = tokens[p]
             expected.append(sorted(ranked))

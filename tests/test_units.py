@@ -16,7 +16,9 @@ from verif import bench
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where all benches were built and run."""
     folder = tmp_path_factory.mktemp("bench")
-    bench.run([], folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTEST_CURRENT_TEST")  # or else cocotb leaves pytest at the first failure, unnamed
+        bench.run([], folder)
     return folder
 
 

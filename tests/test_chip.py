@@ -1,0 +1,196 @@
+"""A whole chip under Verilator, driven through AXI: bit for bit the integer model, whatever the host does."""
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import cocotb
+import pytest
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles
+from cocotbext.axi import AxiResp
+
+from flows.compare import compare_runs
+from flows.simulate import Run, SimulatedChip
+from gen.registers import IDENTIFICATION, ErrorCode
+from golden.chip import IntegerModel
+from golden.sampler import SamplerParams
+from verif.chip import Host
+from verif.runner import run_tests
+from verif.scoreboard import reference_steps
+from verif.taps import BENCH
+
+PARAMETERS = ("gen_length", "block_length", "steps", "spread_limit")
+GOOD = Run([3, 9, 12, 5, 7], SamplerParams(6, 3, 4))
+"""Blocks of three in two steps: two tokens, then one."""
+OTHER = Run([2, 11, 6], SamplerParams(4, 2, 2, threshold=0.2))
+
+
+def coin(seed: int) -> Iterator[bool]:
+    """Pauses: now rare, now nearly always."""
+    rng = random.Random(seed)
+    while True:
+        weight = rng.choice((0.1, 0.5, 0.95))
+        yield from (rng.random() < weight for _ in range(rng.randrange(1, 40)))
+
+
+async def start(host: Host, run: dict) -> None:
+    """START; of a run without a prompt, with the prompt that the chip holds and registers as they are given."""
+    if run.get("prompt") is not None:
+        await host.start(run)
+        return
+    for name in ("prompt_length", *PARAMETERS):
+        await host.write(name.upper(), run[name])
+    await host.write("CONTROL", 1)
+
+
+async def disturb(host: Host, run: dict) -> None:
+    """What the host does to a run under way."""
+    if "reset" in run:
+        await ClockCycles(host.dut.clk, run["reset"])
+        await host.reset()
+        while not host.sink.empty():
+            host.sink.recv_nowait()
+    if run.get("again"):
+        await host.write("CONTROL", 1)
+    if run.get("rewrite"):
+        for name in ("PROMPT_LENGTH", *(name.upper() for name in PARAMETERS)):
+            await host.write(name, 0xA5A5)
+
+
+async def facts(host: Host) -> dict:
+    """Constant registers, and the answer where there is none."""
+    names = ("ID", "MAX_POSITIONS", "VOCAB_SIZE", "MASK_TOKEN", "CONTROL")
+    nowhere = await host.registers.read(0x40, 4)
+    return {name: await host.read(name) for name in names} | {"nowhere": nowhere.resp == AxiResp.SLVERR}
+
+
+@cocotb.test()
+async def play_script(dut) -> None:
+    """Every run of HARDLOOM_SCRIPT on one chip; a JSON line for each, behind one of `facts`."""
+    script = json.loads(Path(os.environ["HARDLOOM_SCRIPT"]).read_text())
+    cocotb.start_soon(Clock(dut.clk, 2, "step").start())
+    host = Host(dut)
+    await host.reset()
+    results = [await facts(host)]
+    for run in script:
+        for stream in (host.source, host.sink):
+            stream.set_pause_generator(coin(run["pause"]) if "pause" in run else None)
+            stream.pause = False
+        await start(host, run)
+        await disturb(host, run)
+        commits = [] if "reset" in run else [step async for step in host.steps()]
+        results.append({"commits": commits, **await host.result()})
+    Path(os.environ["HARDLOOM_RESULTS"]).write_text(json.dumps(results))
+
+
+def play(chip: SimulatedChip, script: list[dict], folder: Path) -> list[dict]:
+    """Runs the script; its results."""
+    names = {"HARDLOOM_SCRIPT": str(folder / "script.json"), "HARDLOOM_RESULTS": str(folder / "results.json")}
+    (folder / "script.json").write_text(json.dumps(script))
+    build = (chip.folder / "verilator").resolve()
+    assert run_tests(BENCH, "tests.test_chip", folder, names, build=build, log=folder / "log") == 0
+    return json.loads((folder / "results.json").read_text())
+
+
+def expected(model: IntegerModel, run: Run) -> list[list[list[int]]]:
+    """Commits [position, token, spread] of every golden step, by position."""
+    steps = [reference.step for reference in reference_steps(model, run.prompt, run.params, probed=False)]
+    return [
+        [
+            [p, int(s.prediction.tokens[0, p]), int(s.prediction.spread[0, p])]
+            for p in s.committed[0].nonzero().flatten().tolist()
+        ]
+        for s in steps
+    ]
+
+
+def by_position(result: dict) -> list[list[list[int]]]:
+    return [sorted(step) for step in result["commits"]]
+
+
+def test_every_step_and_every_probe_point_is_the_integer_model_s(
+    tiny_chip: SimulatedChip, tiny_integer_model: IntegerModel, tmp_path: Path
+) -> None:
+    runs = [
+        GOOD,
+        OTHER,
+        Run([1], SamplerParams(1, 1, 1)),
+        Run([18, 17, 0, 17], SamplerParams(4, 4, 6)),
+        Run([5, 5, 5, 5, 5, 5, 5], SamplerParams(8, 8, 3)),
+        Run([14] * 26, SamplerParams(6, 6, 1)),
+        Run([4, 8], SamplerParams(6, 3, 1, threshold=1.0)),
+        Run([7, 16, 2], SamplerParams(5, 5, 1, threshold=0.02)),
+    ]
+    result = compare_runs(tiny_chip, tiny_integer_model, runs, tmp_path / "taps")
+    board = result.scoreboard
+    assert board.first is None, str(board.first)
+    assert board.mismatches == 0
+    assert result.tokens == result.expected
+    assert result.steps > 20 and board.compared > 100_000
+    assert [run.forwards for run in runs] == [len(run.steps) for run in runs]
+
+
+def refused() -> list[tuple[ErrorCode, dict]]:
+    """Requests that make no sense, a refusal for each of its reasons."""
+    kept = GOOD.request()
+    held = kept | {"prompt": None, "prompt_length": len(GOOD.prompt)}
+    return [
+        (ErrorCode.LENGTH, kept | {"gen_length": 0}),
+        (ErrorCode.LENGTH, kept | {"block_length": 0}),
+        (ErrorCode.LENGTH, kept | {"prompt": []}),
+        (ErrorCode.LENGTH, kept | {"gen_length": 28, "block_length": 28, "steps": 1}),
+        (ErrorCode.LENGTH, kept | {"prompt": [1] * 40}),
+        (ErrorCode.BLOCK, kept | {"gen_length": 7}),
+        (ErrorCode.STEPS, kept | {"steps": 0}),
+        (ErrorCode.STEPS, kept | {"steps": 3}),
+        (ErrorCode.TOKEN, kept | {"prompt": [3, 19, 12]}),
+        (ErrorCode.TOKEN, kept | {"prompt": [3, 3 + (1 << 24), 12]}),
+        (ErrorCode.PROMPT, held),
+        (ErrorCode.BUSY, kept | {"again": True}),
+    ]
+
+
+def test_a_refused_request_leaves_the_chip_usable(
+    tiny_chip: SimulatedChip, tiny_integer_model: IntegerModel, tmp_path: Path
+) -> None:
+    cases, good = refused(), Run([9, 2], SamplerParams(2, 2, 1))
+    facts, *results = play(tiny_chip, [run for _, request in cases for run in (request, good.request())], tmp_path)
+    hardware, config = tiny_chip.build.hardware, tiny_chip.config
+    assert facts == {
+        "ID": IDENTIFICATION,
+        "MAX_POSITIONS": hardware.max_positions,
+        "VOCAB_SIZE": config.vocab_size,
+        "MASK_TOKEN": config.mask_token_id,
+        "CONTROL": 0,
+        "nowhere": True,
+    }
+    wanted, not_refused = expected(tiny_integer_model, good), expected(tiny_integer_model, GOOD)
+    for (code, request), result, after in zip(cases, results[::2], results[1::2], strict=True):
+        goes_on = not_refused if code == ErrorCode.BUSY else []
+        assert (result["error"], by_position(result)) == (code, goes_on), request
+        assert result["forwards"] == len(goes_on)
+        assert (after["error"], by_position(after), after["forwards"]) == (0, wanted, len(wanted)), request
+
+
+def test_pauses_resets_and_registers_written_meanwhile_change_nothing(
+    tiny_chip: SimulatedChip, tiny_integer_model: IntegerModel, tmp_path: Path
+) -> None:
+    held = GOOD.request() | {"prompt": None, "prompt_length": len(GOOD.prompt)}
+    script = [(GOOD, {"pause": 1}), (OTHER, {"pause": 2}), (GOOD, {"rewrite": True})]
+    for cycles in (1, 40, 700, 2500, 4000):
+        script += [(None, {"reset": cycles}), (OTHER, {})]
+    script += [(GOOD, {}), (GOOD, held)]
+    requests = [(run or GOOD).request() | change for run, change in script]
+    _, *results = play(tiny_chip, requests, tmp_path)
+    wanted = {id(run): expected(tiny_integer_model, run) for run in (GOOD, OTHER)}
+    for (run, change), result in zip(script, results, strict=True):
+        if run is not None:
+            assert (result["error"], by_position(result)) == (0, wanted[id(run)]), change
+
+
+@pytest.mark.parametrize("threshold", [1e-9, 1e-3])
+def test_a_threshold_that_everything_passes_fits_its_register(threshold: float) -> None:
+    assert 0 < Run([1], SamplerParams(1, 1, 1, threshold)).request()["spread_limit"] < 1 << 32

