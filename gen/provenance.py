@@ -9,11 +9,16 @@ __all__ = ["digest", "header"]
 
 
 def digest(*arrays: np.ndarray) -> str:
-    """SHA-256 over the little-endian int64 values of ``arrays``, in order, as 64 hex digits."""
+    """SHA-256 over the values of ``arrays``, in order, little-endian two's complement, as 64 hex digits.
+
+    All values take as many bytes as the largest of them needs: 1, 2, 4 or 8.
+    """
+    least, most = (int(np.min([f(a) for a in arrays if a.size], initial=0)) for f in (np.min, lambda a: -np.max(a)))
+    width = next(width for width in (1, 2, 4, 8) if max(-least - 1, -most) < 1 << (8 * width - 1))
     sha = hashlib.sha256()
     for array in arrays:
         for block in np.array_split(array, max(1, array.size >> 20)):
-            sha.update(np.ascontiguousarray(block, dtype="<i8").tobytes())
+            sha.update(np.ascontiguousarray(block, dtype=f"<i{width}").data)
     return sha.hexdigest()
 
 

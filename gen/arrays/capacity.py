@@ -71,16 +71,15 @@ class Regions:
             ways.append(tuple((index[a], index[b], m) for a, b, m in pairs if a in index and b in index))
         return tuple(ways)
 
-    def parts(self, magnitudes: np.ndarray) -> np.ndarray:
-        """Regions whose values sum to each magnitude: int8 [parts, *magnitudes.shape], -1 for none.
+    def part_table(self, largest: int) -> np.ndarray:
+        """Regions whose values sum to each magnitude up to ``largest``: int8 [parts, 1 + largest], -1 for none.
 
-        Raises CapacityError for a magnitude of more than ``bits`` bits.
+        Raises CapacityError for a ``largest`` of more than ``bits`` bits.
         """
-        largest = int(magnitudes.max(initial=0))
         if largest >> self.bits:
             raise CapacityError(f"a weight needs more than {self.bits} bits")
         table = _part_table(self.bits)[:, : largest + 1]
-        return table[(table >= 0).any(axis=1)][:, magnitudes]
+        return np.ascontiguousarray(table[(table >= 0).any(axis=1)])
 
 
 def classes(inputs: int, slices: int, format: str, bits: int) -> Iterator[Regions]:

@@ -52,8 +52,8 @@ def prefab(plan: "ArrayPlan") -> Iterator[tuple[str, str, dict[str, object]]]:
     yield "hardloom_clock_gate", "hardloom_clock_gate", {}
 
 
-def connections(plan: "ArrayPlan") -> bytes:
-    """Text of the array module: shell, and for every row the sum of its constant multiples."""
+def connections(plan: "ArrayPlan") -> Iterator[bytes]:
+    """Text of the array module, a row at a time: shell, and for every row the sum of its constant multiples."""
     inputs = [f"x{i}" for i in range(plan.inputs)]
     head = (
         ports.module_head(plan, "cell")
@@ -66,8 +66,10 @@ def connections(plan: "ArrayPlan") -> bytes:
         + f"    {_shell(plan)} shell (\n        {ports.STREAM}, core_clk, take,\n"
         + ports.wrapped("        ", inputs, ");\n")
     )
-    body = "".join(text for bank, matrix in enumerate(plan.matrices) for text in _rows(plan, bank, matrix))
-    return (head + body + ports.module_tail(plan)).encode()
+    yield head.encode()
+    for bank, matrix in enumerate(plan.matrices):
+        yield from (text.encode() for text in _rows(plan, bank, matrix))
+    yield ports.module_tail(plan).encode()
 
 
 def _shell(plan: "ArrayPlan") -> str:

@@ -1,13 +1,15 @@
 """From a plan to Verilog-2005 files: prefabricated text (templates) apart from connections (vectorised text)."""
 
-from functools import cache
+import json
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import jinja2
 
 from gen.arrays.plan import STYLES, ArrayPlan
 
-__all__ = ["Emission", "emit"]
+__all__ = ["Emission", "emit", "emit_connections", "emit_prefab"]
 
 
 class Emission(NamedTuple):
@@ -28,11 +30,25 @@ def _templates() -> jinja2.Environment:
     )
 
 
+@lru_cache(maxsize=64)
+def _rendered(template: str, names: str) -> str:
+    """A template with its names, a JSON object: many arrays share their prefabricated text."""
+    return _templates().get_template(template + ".v.j2").render(json.loads(names))
+
+
+def emit_prefab(plan: ArrayPlan) -> dict[str, str]:
+    """Files that do not depend on the weights: names to texts."""
+    return {
+        f"{module}.v": _rendered(template, json.dumps(names))
+        for module, template, names in STYLES[plan.style].prefab(plan)
+    }
+
+
+def emit_connections(plan: ArrayPlan) -> Iterator[bytes]:
+    """The file `<name>.v` that holds the weights, piece by piece: memory for a few rows at a time."""
+    return STYLES[plan.style].connections(plan)
+
+
 def emit(plan: ArrayPlan) -> Emission:
     """All files of an array unit: one module a file, named after it."""
-    style = STYLES[plan.style]
-    prefab = {
-        f"{module}.v": _templates().get_template(template + ".v.j2").render(names)
-        for module, template, names in style.prefab(plan)
-    }
-    return Emission(prefab, {f"{plan.name}.v": style.connections(plan)})
+    return Emission(emit_prefab(plan), {f"{plan.name}.v": b"".join(emit_connections(plan))})

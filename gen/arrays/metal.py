@@ -5,9 +5,11 @@ Prefabricated neuron cells count lines; the weights are which input's wire enter
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 
 from gen.arrays import ports
 from gen.arrays.capacity import Regions
@@ -20,7 +22,10 @@ __all__ = ["MetalGeometry", "connections", "geometry", "prefab"]
 
 PLANES = 8  # bits of an activation, one a step and slice
 SLOTS_A_LINE = 16
-WEIGHTS_AT_ONCE = 1 << 21  # bounds the memory of one pass over rows
+NEW_LINE = ord("\n")
+WORD = 8  # bytes of the text of a slot, at most
+END = b");\n"
+WEIGHTS_AT_ONCE = 1 << 17  # a pass over rows stays in the cache
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,8 @@ def _region_names(regions: Regions) -> dict[str, object]:
     return {"regions": named, "groups": groups}
 
 
-def connections(plan: "ArrayPlan") -> bytes:
-    """Text of the array module: shell, neuron cells, and one wire a slot."""
+def connections(plan: "ArrayPlan") -> Iterator[bytes]:
+    """Text of the array module, a few rows at a time: shell, neuron cells, and one wire a slot."""
     geometry = _geometry(plan)
     lines = [f"p{i}, n{i}" for i in range(plan.inputs)]
     head = (
@@ -116,8 +121,10 @@ def connections(plan: "ArrayPlan") -> bytes:
         + f"    {_shell(plan)} shell (\n        {ports.STREAM}, core_clk, drain, shift, negate,\n"
         + ports.wrapped("        ", lines, ");\n")
     )
-    body = b"".join(text for bank in range(plan.banks) for text in _neurons(plan, bank))
-    return head.encode() + body + ports.module_tail(plan).encode()
+    yield head.encode()
+    for bank in range(plan.banks):
+        yield from _neurons(plan, bank)
+    yield ports.module_tail(plan).encode()
 
 
 def _geometry(plan: "ArrayPlan") -> MetalGeometry:
@@ -132,35 +139,56 @@ def _shell(plan: "ArrayPlan") -> str:
 def _neurons(plan: "ArrayPlan", bank: int) -> Iterator[bytes]:
     """Neuron instances of one bank, a few rows at a time."""
     geometry = _geometry(plan)
-    tokens = _tokens(plan.inputs)
+    tokens, width = _tokens(plan.inputs)
     step = max(1, WEIGHTS_AT_ONCE // plan.inputs)
+    held = np.empty((step, geometry.slots), dtype=np.int32)
     for start in range(0, plan.rows, step):
-        slots = assign(plan.matrices[bank][start : start + step], geometry.regions, plan.slices)
-        text = _slot_text(tokens, slots)
-        for j, row in enumerate(text, start):
-            acc, chain = ports.accumulator(bank, j), ports.chain(plan, bank, j)
-            yield (
-                f"    {geometry.neuron} neuron_{bank}_{j} "
-                f"(core_clk, rst, drain, shift, negate, {chain}, {acc},".encode()
-                + row.tobytes()
-                + b");\n"
-            )
+        slots = assign(plan.matrices[bank][start : start + step], geometry.regions, plan.slices, held)
+        heads = [_instance(plan, geometry, bank, j) for j in range(start, start + len(slots))]
+        yield _instances(heads, tokens, width, slots)
 
 
-def _tokens(inputs: int) -> np.ndarray:
-    """What a slot may hold, as fixed-width text uint8 [1 + 2 * inputs, width]: no wire, p of each input, n of each."""
+def _instance(plan: "ArrayPlan", geometry: MetalGeometry, bank: int, row: int) -> bytes:
+    """A neuron instance up to its slots."""
+    pins = f"core_clk, rst, drain, shift, negate, {ports.chain(plan, bank, row)}, {ports.accumulator(bank, row)},"
+    return f"    {geometry.neuron} neuron_{bank}_{row} ({pins}".encode()
+
+
+@lru_cache(maxsize=8)
+def _tokens(inputs: int) -> tuple[np.ndarray, int]:
+    """What a slot may hold: no wire, p of each input, n of each, with a comma; and the width of all these texts.
+
+    Every text is a word, uint64 [1 + 2 * inputs], its first character lowest; so inputs are below a million.
+    """
     width = max(4, 1 + len(str(inputs - 1)))
     names = ["1'b0", *(f"p{i}" for i in range(inputs)), *(f"n{i}" for i in range(inputs))]
-    text = "".join(f"{name:>{width}}," for name in names)
-    return np.frombuffer(text.encode(), dtype=np.uint8).reshape(len(names), width + 1)
+    text = "".join(f"{name:>{width}}," + " " * (WORD - width - 1) for name in names)
+    return np.frombuffer(text.encode(), dtype="<u8"), width + 1
 
 
-def _slot_text(tokens: np.ndarray, slots: np.ndarray) -> np.ndarray:
-    """slots [rows, slots] of token numbers to text uint8 [rows, bytes]: a new line every few slots, no comma last."""
-    rows, count = slots.shape
-    width, text_lines = tokens.shape[1], -(-count // SLOTS_A_LINE)
-    padded = np.zeros((rows, text_lines * SLOTS_A_LINE), dtype=slots.dtype)
-    padded[:, :count] = slots
-    text = np.full((rows, text_lines, 1 + SLOTS_A_LINE * width), ord("\n"), dtype=np.uint8)
-    text[:, :, 1:] = tokens[padded].reshape(rows, text_lines, -1)
-    return text.reshape(rows, -1)[:, : text_lines + count * width - 1]
+def _instances(heads: list[bytes], tokens: np.ndarray, width: int, slots: np.ndarray) -> bytes:
+    """Text of neuron instances from their ``heads`` and slots [rows, slots]: a new line every few slots."""
+    size = -(-slots.shape[1] // SLOTS_A_LINE) + slots.shape[1] * width - 1  # the last comma gives way to the end
+    lengths = np.array([len(head) for head in heads])
+    starts = np.cumsum(lengths + size + len(END)) - size - len(END)
+    text = np.empty(starts[-1] + size + WORD, dtype=np.uint8)
+    _write_slots(tokens, width, slots, starts, text)
+    for head, start in zip(heads, starts.tolist(), strict=True):
+        text[start - len(head) : start] = np.frombuffer(head, dtype=np.uint8)
+        text[start + size : start + size + len(END)] = np.frombuffer(END, dtype=np.uint8)
+    return text[: starts[-1] + size + len(END)].tobytes()
+
+
+@njit(cache=True, nogil=True)
+def _write_slots(tokens, width, slots, starts, text):
+    """Write every row of ``slots`` from its place in ``starts`` on, whole words, so that the last one may go over."""
+    for row in range(len(slots)):
+        at = np.uint64(starts[row])
+        for slot in range(slots.shape[1]):
+            if slot % SLOTS_A_LINE == 0:
+                text[at] = NEW_LINE
+                at += np.uint64(1)
+            word = tokens[np.uint32(slots[row, slot])]
+            for place in range(WORD):  # becomes one store
+                text[at + np.uint64(place)] = (word >> np.uint64(8 * place)) & np.uint64(0xFF)
+            at += np.uint64(width)
