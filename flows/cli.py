@@ -54,6 +54,24 @@ def info(
     info(ckpt, config_only, scan, as_json)
 
 
+@commands.command("make-checkpoint")
+def make_checkpoint(
+    out: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
+    like: Annotated[str, typer.Option(help="A published architecture, such as llada-moe-7b.")] = "llada-moe-7b",
+    layers: Annotated[int | None, typer.Option(min=1, help="Layers, all by default.")] = None,
+    experts: Annotated[int | None, typer.Option(min=1, help="Experts a layer, all by default.")] = None,
+    vocabulary: Annotated[int | None, typer.Option(min=2, help="Tokens, all by default.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every weight.")] = 0,
+) -> None:
+    """Write a checkpoint of published shape with random weights, to try everything at real size.
+
+    Example: hardloom make-checkpoint --like llada-moe-7b --layers 1 -o build/7b-1layer
+    """
+    from flows.make_checkpoint import make_checkpoint
+
+    make_checkpoint(like, out, layers, experts, vocabulary, seed)
+
+
 @commands.command()
 def quantize(
     ckpt: Annotated[Path, typer.Argument(help="Folder of a Hugging Face checkpoint.")],

@@ -9,6 +9,7 @@ from torch import Size, Tensor
 
 from golden.config import ModelConfig, read_json_object
 from golden.errors import UserError
+from golden.parallel import ordered_map
 from golden.safetensors_stream import SafetensorsReader
 
 __all__ = ["Checkpoint", "check_tensor_set", "expected_tensors", "folded_gain", "has_weights", "matrix_names"]
@@ -16,6 +17,8 @@ __all__ = ["Checkpoint", "check_tensor_set", "expected_tensors", "folded_gain", 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 WEIGHT_DTYPES = ("BF16", "F32", "F16")
+PIECE = 1 << 21
+"""Elements read at once."""
 
 
 def expected_tensors(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -95,21 +98,28 @@ class Checkpoint:
         """The names of all tensors, in the order of `expected_tensors`."""
         return list(expected_tensors(self.config))
 
-    def tensor(self, name: str) -> Tensor:
-        """The tensor `name` in its stored dtype (bfloat16, float16 or float32), mapped from the file.
+    def tensor(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """The tensor `name`, or its rows from `start` to `stop`, in its stored dtype, mapped from the file.
 
-        Raises `UserError` naming file and tensor where an element is NaN or infinite.
+        The dtype is bfloat16, float16 or float32. Raises `UserError` naming file and tensor where an element is NaN or
+        infinite.
         """
         reader, stored = self._readers[name]
-        tensor = reader.tensor(stored)
+        tensor = reader.tensor(stored, start, stop)
         if not all(math.isfinite(extreme) for extreme in tensor.aminmax()):  # NaN spreads to both
             raise UserError(f"{reader.path}: tensor {stored} holds NaN or infinity; give a sound checkpoint")
         return tensor
 
+    def pieces(self, name: str) -> Iterator[tuple[int, int]]:
+        """Row ranges (start, stop) of tensor `name`, of at most `PIECE` elements where a row has fewer."""
+        shape = self.shape(name)
+        step = max(1, PIECE // math.prod(shape[1:]))
+        yield from ((start, min(start + step, shape[0])) for start in range(0, shape[0], step))
+
     def scan(self) -> Iterator[int]:
-        """Read and check every tensor, yielding the number of elements of each; raises as `tensor` does."""
-        for name in self.names():
-            yield self.tensor(name).numel()
+        """Read and check every tensor on all cores, yielding numbers of elements read; raises as `tensor` does."""
+        parts = ((name, start, stop) for name in self.names() for start, stop in self.pieces(name))
+        yield from ordered_map(lambda part: self.tensor(*part).numel(), parts)
 
     def dtypes(self) -> list[str]:
         """The dtypes that occur among the stored tensors, as safetensors spells them ("BF16")."""

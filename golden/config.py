@@ -88,12 +88,13 @@ class ModelConfig:
         """Read the file `path` (a `config.json`). Raises `UserError` naming the file, the field and the remedy."""
         raw = read_json_object(Path(path))
         try:
-            return cls._from_dict(raw)
+            return cls.from_dict(raw)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 
     @classmethod
-    def _from_dict(cls, raw: dict[str, Any]) -> "ModelConfig":
+    def from_dict(cls, raw: dict[str, Any]) -> "ModelConfig":
+        """From the fields of a `config.json`. Raises `UserError` naming the field and the remedy."""
         check_model_type(raw.get("model_type"))
         if "num_experts" not in raw:
             raise UserError("num_experts is missing, so this is a dense LLaDA; give a LLaDA-MoE checkpoint")

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from golden.checkpoint import Checkpoint, folded_gain, matrix_names
 from golden.errors import UserError
-from golden.formats import format_rules, pack_codes
+from golden.formats import Format, format_rules, pack_codes
+from golden.parallel import ordered_map
 from golden.quantized import (
     CONFIG,
     QUANTIZATION,
@@ -27,8 +29,11 @@ from golden.safetensors_stream import SafetensorsWriter
 
 __all__ = ["Statistics", "quantize_checkpoint"]
 
-SLICE = 1 << 21
-"""Elements quantized at once."""
+SLICE = 1 << 19
+"""Elements quantized at once: they and what is made of them stay in the cache."""
+
+Piece = tuple[str, int, int]
+"""A matrix and a range of its rows."""
 
 
 class Statistics:
@@ -68,7 +73,7 @@ def quantize_checkpoint(
     progress: Callable[[int, int], None] | None = None,
     statistics: dict[str, Statistics] | None = None,
 ) -> dict[str, Any]:
-    """Fold the norm gains of `ckpt` into its matrices (in float32), quantize these, and write the folder `out`.
+    """Fold the norm gains of `ckpt` into its matrices (in float32), quantize these on all cores, and write `out`.
 
     The layout is that of `golden.quantized`. The same input gives the same bytes; an interrupted run leaves no file
     that looks whole. `progress` is called with the weights done and their total; `statistics`, where given, receives
@@ -87,17 +92,15 @@ def quantize_checkpoint(
     with SafetensorsWriter(out / TENSORS, tensors, {"format": format}) as writer:
         for name in vector_names(source.config):
             writer.write(name, source.tensor(name).float())
-        for name in names:
-            statistics[name] = Statistics()
-            for w in folded_slices(source, name):
-                codes, scales = rules.quantize(w)
-                writer.write(name + ".codes", pack_codes(codes))
-                writer.write(name + ".scales", scales)
-                saturated = w.abs() > rules.largest * rules.scale_values(scales, w.shape[1])
-                statistics[name].add(w, rules.dequantize(codes, scales), saturated)
-                done += w.numel()
-                if progress:
-                    progress(done, total)
+        statistics.update((name, Statistics()) for name in names)
+        pieces = (piece for name in names for piece in row_ranges(source, name))
+        for name, codes, scales, found in ordered_map(partial(quantize_piece, source, rules), pieces):
+            writer.write(name + ".codes", codes)
+            writer.write(name + ".scales", scales)
+            statistics[name].merge(found)
+            done += found.elements
+            if progress:
+                progress(done, total)
     matrices = {name: {"shape": list(source.shape(name)), **statistics[name].report()} for name in names}
     report = {"format": format, "tool_version": version("hardloom"), "matrices": matrices}
     write_atomically(out / CONFIG, to_json(source.config.to_json_dict()))
@@ -120,17 +123,34 @@ def prepare_output(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-def folded_slices(source: Checkpoint, name: str) -> Iterator[Tensor]:
-    """Matrix `name` as float32 slices of rows, with the norm gain that belongs there multiplied into its columns."""
-    matrix, gain_name = source.tensor(name), folded_gain(source.config, name)
-    gain = source.tensor(gain_name).float() if gain_name else None
-    for rows in matrix.split(max(1, SLICE // matrix.shape[1])):
-        w = rows.float() if gain is None else rows.float() * gain
-        if gain is not None and not bool(torch.isfinite(w).all()):
-            raise UserError(
-                f"{source.path}: {name} times the gain {gain_name} exceeds float32; give a checkpoint of smaller ones"
-            )
-        yield w
+def row_ranges(source: Checkpoint, name: str) -> Iterator[Piece]:
+    """Matrix `name` in ranges of rows."""
+    rows, cols = source.shape(name)
+    step = max(1, SLICE // cols)
+    yield from ((name, start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def quantize_piece(source: Checkpoint, rules: Format, piece: Piece) -> tuple[str, Tensor, Tensor, Statistics]:
+    """Name, packed codes, scales and statistics of some rows of a matrix."""
+    w = folded(source, *piece)
+    codes, scales = rules.quantize(w)
+    statistics = Statistics()
+    saturated = w.abs() > rules.largest * rules.scale_values(scales, w.shape[1])
+    statistics.add(w, rules.dequantize(codes, scales), saturated)
+    return piece[0], pack_codes(codes), scales, statistics
+
+
+def folded(source: Checkpoint, name: str, start: int, stop: int) -> Tensor:
+    """Rows of matrix `name` as float32, with the norm gain that belongs there multiplied into their columns."""
+    w, gain_name = source.tensor(name, start, stop).float(), folded_gain(source.config, name)
+    if gain_name is None:
+        return w
+    w = w * source.tensor(gain_name).float()
+    if not all(math.isfinite(extreme) for extreme in w.aminmax()):
+        raise UserError(
+            f"{source.path}: {name} times the gain {gain_name} exceeds float32; give a checkpoint of smaller ones"
+        )
+    return w
 
 
 def to_json(contents: dict[str, Any]) -> bytes:

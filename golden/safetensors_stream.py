@@ -67,19 +67,26 @@ class SafetensorsReader:
         if size < end:
             raise UserError(f"{path}: truncated, {size} bytes where the header announces {end}; {DAMAGED}")
 
-    def tensor(self, name: str) -> torch.Tensor:
-        """The tensor `name`, mapped from the file; its memory goes with it. Writing to it leaves the file alone."""
+    def tensor(self, name: str, start: int = 0, stop: int | None = None) -> torch.Tensor:
+        """The tensor `name`, or its rows from `start` to `stop`, mapped from the file; its memory goes with it.
+
+        Writing to it leaves the file alone.
+        """
         entry = self.entries[name]
-        dtype, count = DTYPES[entry.dtype], math.prod(entry.shape)
-        if count == 0:
-            return torch.empty(entry.shape, dtype=dtype)
-        start = entry.begin - entry.begin % mmap.ALLOCATIONGRANULARITY
+        dtype, shape, begin = DTYPES[entry.dtype], entry.shape, entry.begin
+        if start or stop is not None:
+            begin += start * math.prod(shape[1:]) * dtype.itemsize
+            shape = (len(range(shape[0])[start:stop]), *shape[1:])
+        size = math.prod(shape) * dtype.itemsize
+        if size == 0:
+            return torch.empty(shape, dtype=dtype)
+        page = begin - begin % mmap.ALLOCATIONGRANULARITY
         with self.path.open("rb") as file:
-            pages = mmap.mmap(file.fileno(), entry.end - start, access=mmap.ACCESS_COPY, offset=start)
-        raw = torch.frombuffer(pages, dtype=torch.uint8, offset=entry.begin - start, count=entry.end - entry.begin)
-        if entry.begin % dtype.itemsize:
+            pages = mmap.mmap(file.fileno(), begin + size - page, access=mmap.ACCESS_COPY, offset=page)
+        raw = torch.frombuffer(pages, dtype=torch.uint8, offset=begin - page, count=size)
+        if begin % dtype.itemsize:
             raw = raw.clone()
-        return raw.view(dtype).view(entry.shape)
+        return raw.view(dtype).view(shape)
 
 
 def read_header(path: Path, length: bytes, file: Any) -> tuple[dict[str, Any], int]:

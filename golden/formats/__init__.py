@@ -13,7 +13,16 @@ from golden.formats.mxfp4 import MXFP4
 from golden.formats.rowwise import RowFormat, largest_over_7, mean_magnitude
 from golden.integers import IntegerMatrix
 
-__all__ = ["FORMATS", "QuantizedMatrix", "fake_quantize", "format_rules", "pack_codes", "quantize", "unpack_codes"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "QuantizedMatrix",
+    "fake_quantize",
+    "format_rules",
+    "pack_codes",
+    "quantize",
+    "unpack_codes",
+]
 
 FORMATS: dict[str, Format] = {
     rules.name: rules
