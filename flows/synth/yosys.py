@@ -1,0 +1,245 @@
+"""Yosys and ABC in a process of their own: Verilog to counted gates, or to the cells of a library.
+
+The way from Verilog to gates, here and nowhere else: arithmetic becomes full adders (the library's own, if it has any),
+the design is flattened when it is gates already (each module is worked on once, however often it is instantiated), and
+ABC sees what lies between registers and adders.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flows.synth.liberty import Library
+from flows.synth.techmap import RIPPLE, techmap_verilog
+from golden.errors import UserError
+
+__all__ = ["Synthesis", "SynthesisError", "synthesize"]
+
+TO_FULL_ADDERS = (
+    *("proc", "opt_expr", "opt_clean", "opt -full", "wreduce", "alumacc", "share", "opt", "memory -nomap", "opt_clean"),
+    *("memory_map -rom-only", "opt -fast -full", "opt -undriven -fine", "maccmap"),
+)
+"""Every module by itself."""
+
+AREA = "strash; &get -n; &nf; &put; topo; stime -p"
+"""ABC's commands where no clock is given: area first, in linear time."""
+
+TIMED = "strash; dch -f; map -B 0.9 -D {ps}; topo; buffer -c; topo; upsize -D {ps}; dnsize -D {ps}; stime -p"
+"""ABC's commands with a clock period in picoseconds."""
+
+RUN_YOSYS = """
+import json, resource, sys, time
+job = json.load(sys.stdin)
+resource.setrlimit(resource.RLIMIT_AS, (job["memory"], job["memory"]))
+from pyosys import libyosys
+design = libyosys.Design()
+for command in job["commands"]:
+    libyosys.Pass.call(design, command)
+usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+with open(job["usage"], "w") as file:
+    seconds = sum(u.ru_utime + u.ru_stime for u in usage)
+    json.dump({"cpu_seconds": seconds, "peak_kib": max(u.ru_maxrss for u in usage)}, file)
+"""
+
+MEMORY = re.compile(r"\\$mem(_v2)?$")
+
+
+class SynthesisError(RuntimeError):
+    """A module was not synthesized: it took too long or too much memory, or Yosys refused it. One sentence."""
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What one module came to, the modules in it included, but for black boxes.
+
+    Attributes
+    ----------
+    top: module; library: name, or None for generic gates.
+    cells: library cells (or Yosys' generic gates) by kind.
+    area: of the cells, in the library's unit; ge: in NAND2s (area and ge are 0 without a library).
+    flip_flops: bits of them; memory_bits: of written memories, which are not in the area.
+    instances: black boxes by module.
+    abc_delay_ns: ABC's longest path between registers, adders and ports, None without a library.
+    cpu_seconds, peak_mib: of Yosys and ABC.
+    """
+
+    top: str
+    library: str | None
+    cells: dict[str, int]
+    area: float
+    ge: float
+    flip_flops: int
+    memory_bits: int
+    instances: dict[str, int] = field(default_factory=dict)
+    abc_delay_ns: float | None = None
+    cpu_seconds: float = 0.0
+    peak_mib: float = 0.0
+
+    def to_json_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def synthesize(
+    sources: Sequence[Path],
+    top: str,
+    library: Library | None,
+    *,
+    black_boxes: Sequence[Path] = (),
+    clock_ns: float | None = None,
+    netlist: Path | None = None,
+    timeout_s: float = 900.0,
+    memory_gib: float = 16.0,
+) -> Synthesis:
+    """Synthesize module `top` of the Verilog `sources`, flattened; without a `library`, to Yosys' generic gates.
+
+    black_boxes: Verilog files whose modules stay instances. netlist: Verilog of the result to write. Written memories
+    stay memories; memories that are only read become gates.
+
+    Raises SynthesisError where the module fails, UserError where the library lacks a kind of cell.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder)
+        commands = _commands(sources, top, library, black_boxes, clock_ns, where)
+        if netlist is not None:
+            commands.append(f"write_verilog -noattr -noexpr {where / 'netlist.v'}")
+        usage = _run(commands, where, top, timeout_s, memory_gib)
+        if netlist is not None:
+            netlist.parent.mkdir(parents=True, exist_ok=True)
+            partial = netlist.with_name(netlist.name + ".part")
+            partial.write_text((where / "netlist.v").read_text().split("*/", 1)[-1].lstrip())
+            os.replace(partial, netlist)
+        return _result(where, top, library, usage)
+
+
+def _commands(
+    sources: Sequence[Path],
+    top: str,
+    library: Library | None,
+    black_boxes: Sequence[Path],
+    clock_ns: float | None,
+    folder: Path,
+) -> list[str]:
+    """Yosys commands that leave `stat.json`, `memories.json` and `abc.log` in `folder`."""
+    boxed = [f"read_verilog -lib {' '.join(map(_path, black_boxes))}"] if black_boxes else []
+    commands = [*boxed, f"read_verilog {' '.join(map(_path, sources))}", f"hierarchy -check -top {top}"]
+    commands += TO_FULL_ADDERS
+    if library is None:
+        commands += ["techmap", "opt -fast", "opt_clean -purge", *_flatten(), "abc", "opt_clean -purge"]
+    else:
+        commands += _mapping(library, clock_ns, folder)
+    log = folder / "abc.log"
+    commands = [f"tee -q {'-o ' + str(log) + ' ' if c.startswith('abc -') else ''}{c}" for c in commands]
+    return [
+        *commands,
+        f"tee -q -o {folder / 'stat.json'} stat -json",
+        "tee -q select -set memories t:$mem t:$mem_v2",
+        f"tee -q write_json -selected {folder / 'memories.json'}",
+    ]
+
+
+def _path(path: Path) -> str:
+    return f'"{path.resolve()}"'
+
+
+def _flatten() -> list[str]:
+    return ["flatten -noscopeinfo", "opt_clean -purge", "opt -fast -purge"]
+
+
+def _mapping(library: Library, clock_ns: float | None, folder: Path) -> list[str]:
+    """From modules of `$fa` and word-level logic to cells."""
+    files = {"ripple.v": RIPPLE, "cells.v": techmap_verilog(library), "abc.script": _script(clock_ns)}
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    liberty = " ".join(f"-liberty {path}" for path in library.write(folder / "liberty"))
+    ripple = [f"techmap -map {folder / 'ripple.v'}"] if library.adder(3) else []
+    keep_adders = " */t:$fa %n" if library.adder(3) else ""
+    return [
+        *ripple,
+        f"techmap{keep_adders}",
+        *("opt -fast", "opt_clean -purge"),
+        *([f"techmap -map {folder / 'cells.v'} */t:hardloom_clock_gate"] if library.clock_gate else []),
+        *_flatten(),
+        *(f"techmap -map {folder / 'cells.v'}", "opt -fast -purge", "techmap */t:$fa %n", "opt -fast -purge"),
+        f"dfflibmap {liberty}",
+        "opt -fast -purge",
+        f"abc {liberty} -script {folder / 'abc.script'}",
+        "opt_clean -purge",
+    ]
+
+
+def _script(clock_ns: float | None) -> str:
+    script = AREA if clock_ns is None else TIMED.format(ps=round(1000 * clock_ns))
+    return script.replace("; ", "\n") + "\n"
+
+
+def _run(commands: list[str], folder: Path, top: str, timeout_s: float, memory_gib: float) -> dict[str, float]:
+    """CPU time and peak memory of the commands in a process of their own."""
+    job = {"commands": commands, "memory": int(memory_gib * 2**30), "usage": str(folder / "usage.json")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN_YOSYS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        _, errors = process.communicate(json.dumps(job), timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise SynthesisError(f"{top}: took more than {timeout_s:g} s") from None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode:
+        if "bad_alloc" in errors or "MemoryError" in errors:
+            raise SynthesisError(f"{top}: took more than {memory_gib:g} GiB")
+        reason = [line for line in errors.splitlines() if line.startswith("ERROR")] or errors.splitlines()[-1:]
+        raise SynthesisError(f"{top}: {reason[-1] if reason else 'Yosys ended without a word'}")
+    return json.loads((folder / "usage.json").read_text())
+
+
+def _result(folder: Path, top: str, library: Library | None, usage: dict[str, float]) -> Synthesis:
+    module = json.loads((folder / "stat.json").read_text())["modules"][f"\\{top}"]
+    kinds: dict[str, int] = module["num_cells_by_type"]
+    memories = json.loads((folder / "memories.json").read_text())["modules"].get(top, {"cells": {}})["cells"].values()
+    bits = sum(
+        int(m["parameters"]["WIDTH"], 2) * int(m["parameters"]["SIZE"], 2) for m in memories if MEMORY.match(m["type"])
+    )
+    kinds = {kind: count for kind, count in sorted(kinds.items()) if not MEMORY.match(kind)}
+    delay = (
+        re.findall(r"Delay = *([\d.]+) ps", (folder / "abc.log").read_text()) if (folder / "abc.log").exists() else []
+    )
+    common = {
+        "top": top,
+        "memory_bits": bits,
+        "cpu_seconds": round(usage["cpu_seconds"], 2),
+        "peak_mib": round(usage["peak_kib"] / 1024, 1),
+    }
+    if library is None:
+        cells = {kind: count for kind, count in kinds.items() if kind.startswith("$_")}
+        flip_flops = sum(count for kind, count in cells.items() if "DFF" in kind)
+        rest = {kind: count for kind, count in kinds.items() if not kind.startswith("$")}
+        return Synthesis(library=None, cells=cells, area=0.0, ge=0.0, flip_flops=flip_flops, instances=rest, **common)
+    if missing := sorted(kind for kind in kinds if kind.startswith("$")):
+        raise UserError(f"library {library.name}: {top} needs {', '.join(missing)}, for which it has no cell")
+    cells = {kind: count for kind, count in kinds.items() if kind in library.cells}
+    area = sum(library.cells[kind].area * count for kind, count in cells.items())
+    return Synthesis(
+        library=library.name,
+        cells=cells,
+        area=round(area, 6),
+        ge=round(area / library.nand2.area, 3),
+        flip_flops=sum(count for kind, count in cells.items() if library.cells[kind].kind == "flip-flop"),
+        instances={kind: count for kind, count in kinds.items() if kind not in library.cells},
+        abc_delay_ns=float(delay[-1]) / 1000 if delay else None,
+        **common,
+    )
