@@ -220,25 +220,18 @@ class Library:
             and all(pin.function for pin in cell.outputs)
         ]  # fmt: skip
 
-    def adder(self, inputs: int) -> "Adder | None":
-        """The smallest full (3 inputs) or half adder (2), or None."""
-        carry = sum(1 << k for k in range(1 << inputs) if k.bit_count() >= 2)
-        total = sum(1 << k for k in range(1 << inputs) if k.bit_count() & 1)
-        mask = (1 << (1 << inputs)) - 1
-        roles = {carry: "carry", carry ^ mask: "carry_n", total: "sum", total ^ mask: "sum_n"}
+    @cached_property
+    def full_adder(self) -> Adder | None:
+        """The smallest full adder, or None."""
+        carry, total = 0b11101000, 0b10010110
+        roles = {carry: "carry", carry ^ 0xFF: "carry_n", total: "sum", total ^ 0xFF: "sum_n"}
         found = []
-        for cell in self._gates(inputs, 2):
-            names = {roles.get(table): pin for pin, table in cell.truth([pin.name for pin in cell.inputs]).items()}
-            if (
-                None not in names
-                and any(n.startswith("carry") for n in names)
-                and any(n.startswith("sum") for n in names)
-            ):
-                found.append((cell.area, cell.name, names))
-        if not found:
-            return None
-        _, name, names = min(found, key=lambda item: item[:2])
-        return Adder(name, tuple(pin.name for pin in self.cells[name].inputs), names)
+        for cell in self._gates(3, 2):
+            inputs = tuple(pin.name for pin in cell.inputs)
+            pins = {roles.get(table, ""): pin for pin, table in cell.truth(inputs).items()}
+            if {role.removesuffix("_n") for role in pins} == {"carry", "sum"}:
+                found.append((cell.area, cell.name, Adder(cell.name, inputs, pins)))
+        return min(found, key=lambda item: item[:2])[-1] if found else None
 
     @cached_property
     def clock_gate(self) -> "ClockGate | None":

@@ -1,8 +1,8 @@
 """Verilog by which Yosys maps to cells that neither `dfflibmap` nor ABC knows: adders, latches, clock gates."""
 
-from flows.synth.liberty import Adder, Library
+from flows.synth.liberty import Library
 
-__all__ = ["RIPPLE", "techmap_verilog"]
+__all__ = ["CONSTANT", "ONE_BIT", "RIPPLE", "full_adder_verilog", "techmap_verilog"]
 
 RIPPLE = r"""
 (* techmap_celltype = "$alu" *)
@@ -32,41 +32,41 @@ endmodule
 """
 """Adders whose carry ripples through full adders: the smallest there are."""
 
-FULL_ADDER = r"""
+ONE_BIT = r"""
 (* techmap_celltype = "$fa" *)
-module map_fa (A, B, C, X, Y);
+module map_fa_bits (A, B, C, X, Y);
   parameter WIDTH = 1;
-  parameter [WIDTH-1:0] _TECHMAP_CONSTMSK_A_ = 0;
-  parameter [WIDTH-1:0] _TECHMAP_CONSTMSK_B_ = 0;
-  parameter [WIDTH-1:0] _TECHMAP_CONSTMSK_C_ = 0;
-  parameter [WIDTH-1:0] _TECHMAP_CONSTVAL_A_ = 0;
-  parameter [WIDTH-1:0] _TECHMAP_CONSTVAL_B_ = 0;
-  parameter [WIDTH-1:0] _TECHMAP_CONSTVAL_C_ = 0;
-  localparam [WIDTH-1:0] ZERO_A = _TECHMAP_CONSTMSK_A_ & ~_TECHMAP_CONSTVAL_A_;
-  localparam [WIDTH-1:0] ZERO_B = _TECHMAP_CONSTMSK_B_ & ~_TECHMAP_CONSTVAL_B_;
-  localparam [WIDTH-1:0] ZERO_C = _TECHMAP_CONSTMSK_C_ & ~_TECHMAP_CONSTVAL_C_;
-  localparam [WIDTH-1:0] KNOWN = _TECHMAP_CONSTMSK_A_ | _TECHMAP_CONSTMSK_B_ | _TECHMAP_CONSTMSK_C_;
-  localparam [WIDTH-1:0] TWO = (_TECHMAP_CONSTMSK_A_ & _TECHMAP_CONSTMSK_B_)
-    | (_TECHMAP_CONSTMSK_A_ & _TECHMAP_CONSTMSK_C_) | (_TECHMAP_CONSTMSK_B_ & _TECHMAP_CONSTMSK_C_);
   input [WIDTH-1:0] A, B, C;
   output [WIDTH-1:0] X, Y;
+  wire _TECHMAP_FAIL_ = WIDTH == 1;
   genvar i;
   generate
     for (i = 0; i < WIDTH; i = i + 1) begin : bits
-      wire a = A[i], b = B[i], c = C[i], x, y;
-      assign X[i] = x, Y[i] = y;
-      if (!KNOWN[i]) begin
-FULL
-      end else if (HALVES && !TWO[i] && (ZERO_A[i] | ZERO_B[i] | ZERO_C[i])) begin
-        wire d = ZERO_A[i] ? c : a;
-        wire e = ZERO_B[i] ? c : b;
-HALF
-      end else begin
-        assign y = a ^ b ^ c;
-        assign x = (a & b) | (a & c) | (b & c);
-      end
+      \$fa #(.WIDTH(1)) u (.A(A[i]), .B(B[i]), .C(C[i]), .X(X[i]), .Y(Y[i]));
     end
   endgenerate
+endmodule
+"""
+"""Full adders of several bits to those of one."""
+
+CONSTANT = r"""
+(* techmap_celltype = "$fa" *)
+module map_fa_constant (input A, B, C, output X, Y);
+  parameter WIDTH = 1;
+  parameter _TECHMAP_CONSTMSK_A_ = 0;
+  parameter _TECHMAP_CONSTMSK_B_ = 0;
+  parameter _TECHMAP_CONSTMSK_C_ = 0;
+  wire _TECHMAP_FAIL_ = !(_TECHMAP_CONSTMSK_A_ | _TECHMAP_CONSTMSK_B_ | _TECHMAP_CONSTMSK_C_);
+  assign X = (A & B) | (A & C) | (B & C), Y = A ^ B ^ C;
+endmodule
+"""
+"""Full adders with an input that does not change to gates, which shrink to half adders, inverters and wires."""
+
+FULL_ADDER = """
+(* techmap_celltype = "$fa" *)
+module map_full_adder (input A, B, C, output X, Y);
+  parameter WIDTH = 1;
+{body}
 endmodule
 """
 
@@ -85,25 +85,25 @@ endmodule
 """
 
 
-def _adder(adder: Adder, inputs: str) -> str:
-    """Instance of an adder with the wires `inputs`, and its outputs x (carry) and y (sum) the right way up."""
-    pins = [f".{pin}({wire})" for pin, wire in zip(adder.inputs, inputs, strict=True)]
+def full_adder_verilog(library: Library) -> str:
+    """Maps `$fa` to the library's full adder, and is empty where there is none."""
+    adder = library.full_adder
+    if adder is None:
+        return ""
+    pins = [f".{pin}({wire})" for pin, wire in zip(adder.inputs, "ABC", strict=True)]
     lines = []
     for role, pin in sorted(adder.outputs.items()):
-        wire = "x" if role.startswith("carry") else "y"
+        wire = "X" if role.startswith("carry") else "Y"
         if role.endswith("_n"):
-            lines.append(f"        wire {wire}_n; assign {wire} = ~{wire}_n;")
+            lines.append(f"  wire {wire}_n; assign {wire} = ~{wire}_n;")
             wire += "_n"
         pins.append(f".{pin}({wire})")
-    return "\n".join([*lines, f"        {adder.cell} u ({', '.join(pins)});"])
+    return FULL_ADDER.format(body="\n".join([*lines, f"  {adder.cell} u ({', '.join(pins)});"]))
 
 
 def techmap_verilog(library: Library) -> str:
-    """Maps `$fa`, latches and `hardloom_clock_gate` to cells of the library, as far as it has them."""
-    full, half, parts = library.adder(3), library.adder(2), []
-    if full:
-        text = FULL_ADDER.replace("HALVES", str(int(half is not None))).replace("FULL", _adder(full, "abc"))
-        parts.append(text.replace("HALF\n", _adder(half, "de") + "\n" if half else ""))
+    """Maps latches and `hardloom_clock_gate` to cells of the library, as far as it has them."""
+    parts = []
     for polarity in "PN":
         if (latch := library.latch) is not None:
             enable = "E" if (polarity == "N") == latch.inverted else "~E"

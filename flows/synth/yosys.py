@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.synth.liberty import Library
-from flows.synth.techmap import RIPPLE, techmap_verilog
+from flows.synth.techmap import CONSTANT, ONE_BIT, RIPPLE, full_adder_verilog, techmap_verilog
 from golden.errors import UserError
 
 __all__ = ["Synthesis", "SynthesisError", "synthesize"]
@@ -34,6 +34,9 @@ AREA = "strash; &get -n; &nf; &put; topo; stime -p"
 
 TIMED = "strash; dch -f; map -B 0.9 -D {ps}; topo; buffer -c; topo; upsize -D {ps}; dnsize -D {ps}; stime -p"
 """ABC's commands with a clock period in picoseconds."""
+
+ADDER_LEVELS = 3
+"""Times that constants are followed through full adders."""
 
 RUN_YOSYS = """
 import json, resource, sys, time
@@ -155,24 +158,34 @@ def _flatten() -> list[str]:
 
 def _mapping(library: Library, clock_ns: float | None, folder: Path) -> list[str]:
     """From modules of `$fa` and word-level logic to cells."""
-    files = {"ripple.v": RIPPLE, "cells.v": techmap_verilog(library), "abc.script": _script(clock_ns)}
+    files = {
+        "ripple.v": RIPPLE + ONE_BIT,
+        "constant.v": CONSTANT,
+        "adder.v": full_adder_verilog(library),
+        "cells.v": techmap_verilog(library),
+        "abc.script": _script(clock_ns),
+    }
     for name, text in files.items():
         (folder / name).write_text(text)
     liberty = " ".join(f"-liberty {path}" for path in library.write(folder / "liberty"))
-    ripple = [f"techmap -map {folder / 'ripple.v'}"] if library.adder(3) else []
-    keep_adders = " */t:$fa %n" if library.adder(3) else ""
     return [
-        *ripple,
-        f"techmap{keep_adders}",
-        *("opt -fast", "opt_clean -purge"),
+        *(f"techmap -map {folder / 'ripple.v'}", "techmap */t:$fa %n", "opt -fast", "opt_clean -purge"),
         *([f"techmap -map {folder / 'cells.v'} */t:hardloom_clock_gate"] if library.clock_gate else []),
         *_flatten(),
-        *(f"techmap -map {folder / 'cells.v'}", "opt -fast -purge", "techmap */t:$fa %n", "opt -fast -purge"),
-        f"dfflibmap {liberty}",
-        "opt -fast -purge",
+        *(f"techmap -map {folder / 'constant.v'} */t:$fa", "simplemap", "opt_expr", "opt_clean -purge") * ADDER_LEVELS,
+        *(_full_adders(folder) if library.full_adder else []),
+        *(f"techmap -map {folder / 'cells.v'}", "techmap", "opt -fast -purge"),
+        *(f"dfflibmap {liberty}", "opt -fast -purge"),
         f"abc {liberty} -script {folder / 'abc.script'}",
         "opt_clean -purge",
     ]
+
+
+def _full_adders(folder: Path) -> list[str]:
+    """To the library's full adder where both outputs are used; half of one is smaller as gates."""
+    used = [f"select -set {name} @read %ci1:+$fa[{name}] */t:$fa %i" for name in "XY"]
+    read = "select -set read */t:* %ci1 */o:* %u */w:* %i"
+    return ["splitnets", read, *used, f"techmap -map {folder / 'adder.v'} @X @Y %i"]
 
 
 def _script(clock_ns: float | None) -> str:
