@@ -11,23 +11,14 @@ from rich.table import Table
 from flows.bench import DEMO_PARAMS
 from flows.compare import Comparison, simulate_runs
 from flows.simulate import Run, SimulatedChip
-from gen.build import Build, write_file
+from gen.build import Build
 from golden.config import ModelConfig
 from golden.errors import UserError
 
-__all__ = ["bound_per_forward", "chip", "chip_figures", "timed_chip"]
+__all__ = ["bound_per_forward", "chip", "chip_figures"]
 
 PROMPT = 6
 """Tokens of a prompt; with the 16 generated ones, 22 positions, as an addition of the demonstration has."""
-
-
-def timed_chip(build: Build) -> tuple[SimulatedChip, float]:
-    """The simulated chip, and the seconds that Verilator and g++ took for it, now or when it was built."""
-    chip = SimulatedChip(build)
-    record = chip.folder / "build_seconds"
-    if chip.build_seconds:
-        write_file(record, f"{chip.build_seconds:.1f}\n".encode())
-    return chip, float(record.read_text()) if record.is_file() else 0.0
 
 
 def bound_per_forward(config: ModelConfig, positions: int) -> int:
@@ -55,12 +46,12 @@ def chip_figures(path: Path, prompts: int) -> dict[str, Any]:
         raise UserError(
             f"{path}: max_positions {build.hardware.max_positions} is below {positions}; generate it larger"
         )
-    chip, build_seconds = timed_chip(build)
+    chip = SimulatedChip(build)
     result = measure(chip, prompts)
     bound = bound_per_forward(chip.config, positions)
     return {
         "build": str(path),
-        "verilator_build_s": build_seconds,
+        "verilator_build_s": chip.build_seconds,
         "prompts": prompts,
         "positions": positions,
         "simulated_cycles_per_s": round(result.cycles_per_s),

@@ -13,7 +13,6 @@ from rich.text import Text
 from tokenizers import Tokenizer
 
 from flows.bench import DEMO_PARAMS, demo_tokenizer, mixed_problems
-from flows.bench_chip import timed_chip
 from flows.compare import Comparison, compare_runs
 from flows.plots import plot_denoising
 from flows.progress import progress_bar
@@ -38,8 +37,8 @@ WIRING_ARRAY = wired_module("layer_0", "expert.0.down")
 """The array whose wiring the demonstration draws."""
 
 
-def make_chip(ckpt: Path, out: Path, say: Callable[[str], None]) -> tuple[SimulatedChip, float]:
-    """Quantize, generate and build with Verilator, or take what is there and still fits; the chip, seconds to build."""
+def make_chip(ckpt: Path, out: Path, say: Callable[[str], None]) -> SimulatedChip:
+    """Quantize, generate and build with Verilator, or take what is there and still fits."""
     say(f"quantizing {ckpt} to mxfp4")
     quantize_checkpoint(ckpt, out / "quantized", "mxfp4")
     checkpoint = QuantizedCheckpoint(out / "quantized")
@@ -48,9 +47,9 @@ def make_chip(ckpt: Path, out: Path, say: Callable[[str], None]) -> tuple[Simula
         build = generate(checkpoint, out / "chip", HardwareConfig.default(checkpoint.config), progress)
     say(f"{build.manifest['weights_hardwired']:,} weights hardwired in {len(build.files)} files: {out / 'chip'}")
     say("building the simulation with Verilator and g++; takes minutes where it is not there yet")
-    chip, seconds = timed_chip(build)
-    say(f"built in {seconds:.0f} s")
-    return chip, seconds
+    chip = SimulatedChip(build)
+    say(f"built in {chip.build_seconds:.0f} s")
+    return chip
 
 
 def recover_weights(build: Build, say: Callable[[str], None]) -> int:
@@ -125,7 +124,7 @@ def demo(ckpt: Path, out: Path, count: int, as_json: bool) -> bool:
     console = Console(stderr=as_json, highlight=False)
     config, tokenizer = ModelConfig.from_json(ckpt / "config.json"), demo_tokenizer(ckpt)
     problems = mixed_problems(count)
-    chip, build_seconds = make_chip(ckpt, out, console.print)
+    chip = make_chip(ckpt, out, console.print)
     recovered = recover_weights(chip.build, console.print)
     runs = [Run(tokenizer.encode(problem.prompt).ids, DEMO_PARAMS) for problem in problems]
     console.print(f"{count} prompts on the simulated chip; every token, confidence and probe point is compared")
@@ -137,7 +136,7 @@ def demo(ckpt: Path, out: Path, count: int, as_json: bool) -> bool:
     golden = answers_of(comparison, comparison.expected, config, tokenizer)
     console.print(answer_table(problems, rtl, golden, runs))
     result = {
-        **figures(comparison, build_seconds),
+        **figures(comparison, chip.build_seconds),
         "exact_match_rtl": share(rtl, problems),
         "exact_match_golden": share(golden, problems),
         "exact_match_float": float_share(ckpt, problems, config, tokenizer),

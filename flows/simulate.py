@@ -21,6 +21,7 @@ from golden.errors import UserError
 from golden.quantize import quantize_checkpoint
 from golden.quantized import QuantizedCheckpoint
 from golden.sampler import Prediction, SamplerParams, Step
+from verif.fast_forward import fast_forward_main
 from verif.runner import run_tests, verilate
 from verif.taps import BENCH, bench_verilog
 
@@ -38,7 +39,7 @@ def spread_limit(params: SamplerParams) -> int:
     """Value of the register SPREAD_LIMIT."""
     from golden.chip import IntegerModel
 
-    return 0 if params.threshold is None else min(IntegerModel.spread_limit(params.threshold), (1 << 32) - 1)
+    return 0 if params.threshold is None else IntegerModel.spread_limit(params.threshold)
 
 
 @dataclass
@@ -64,9 +65,10 @@ class Run:
 
 
 class SimulatedChip:
-    """A build folder's Verilog under Verilator, built once (`build` seconds it took, 0 if it was there).
+    """A build folder's Verilog under Verilator, built once.
 
     The executable lives in BUILD/simulation and is made again when the manifest changes; `arguments` are Verilator's.
+    `build_seconds` is what Verilator and g++ took when it was made.
     """
 
     def __init__(self, build: Build, arguments: Sequence[str] = ()) -> None:
@@ -74,17 +76,21 @@ class SimulatedChip:
         config, hardware = build.checkpoint().config, build.hardware
         self.config, self.probes = config, probes(config, hardware.lanes)
         bench = bench_verilog(self.probes).encode()
-        stamp = hashlib.sha256(sha256(build.path / "manifest.json").encode() + bench).hexdigest()
+        main = fast_forward_main().encode()
+        stamp = hashlib.sha256(sha256(build.path / "manifest.json").encode() + bench + main).hexdigest()
         marker = self.folder / "stamp"
-        self.build_seconds = 0.0
+        seconds = self.folder / "build_seconds"
         if not marker.is_file() or marker.read_text() != stamp:
             marker.unlink(missing_ok=True)
             self.folder.mkdir(exist_ok=True)
             write_file(self.folder / f"{BENCH}.v", bench)
+            write_file(self.folder / "main.cpp", main)
             begin = time.perf_counter()
-            verilate([*build.verilog(), self.folder / f"{BENCH}.v"], BENCH, self.folder / "verilator", arguments)
-            self.build_seconds = time.perf_counter() - begin
+            sources = [*build.verilog(), self.folder / f"{BENCH}.v"]
+            verilate(sources, BENCH, self.folder / "verilator", arguments, self.folder / "main.cpp")
+            write_file(seconds, f"{time.perf_counter() - begin:.1f}\n".encode())
             write_file(marker, stamp.encode())
+        self.build_seconds = float(seconds.read_text())
 
     def simulate(self, runs: list[Run], taps: Path | None = None) -> Iterator[tuple[Run, int | None]]:
         """Run prompts one after the other; yields (run, step) as each step ends and (run, None) as a run ends.

@@ -76,7 +76,7 @@ class Chip(wiring.Component):
         g = self.geometry
         beats, lanes = g.beats(g.hidden), g.lanes
         vocabulary = g.config.vocab_size
-        m.submodules.embedding = self.embedding = Embedding(self.embedding_width, vocabulary, lanes, beats)
+        self.embedding = gated(m, "embedding", Embedding(self.embedding_width, vocabulary, lanes, beats))
         m.submodules.embedding_rows = rows = Rom(
             g.module("embedding"), vocabulary * beats, self.embedding.weights.shape()
         )

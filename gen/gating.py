@@ -27,7 +27,7 @@ def gated(m: Module, name: str, unit: wiring.Component, inputs: tuple[str, ...] 
     the first of them until all that entered has left at `o`: every `packets` packets in give one out. A unit whose
     registers only move on by these handshakes, as all stream units here, does not notice.
     """
-    domain = ClockDomain(f"{name}_clock", local=True)
+    domain = ClockDomain(f"{name}_{type(unit).__name__}", local=True)  # gates nest: names within names differ
     m.domains += domain
     inside = Signal(COUNT_WIDTH, name=f"{name}_inside")
     entered, left = _packet(getattr(unit, inputs[0])), _packet(unit.o)

@@ -11,7 +11,7 @@ __all__ = ["ARRAY_KINDS", "HardwareConfig"]
 ARRAY_KINDS = ("qkv", "o", "router", "gate_up", "down", "head")
 """Kinds of hardwired array; `gate_up` and `down` exist once an expert."""
 
-DEFAULT_SLICES = {"qkv": 1, "o": 4, "router": 4, "gate_up": 4, "down": 4, "head": 4}
+DEFAULT_SLICES = {"qkv": 1, "o": 2, "router": 2, "gate_up": 2, "down": 2, "head": 2}
 
 
 def array_inputs(config: ModelConfig, kind: str) -> int:
@@ -50,9 +50,9 @@ class HardwareConfig:
 
     @classmethod
     def default(cls, config: ModelConfig) -> "HardwareConfig":
-        """As many lanes as fit, up to 4; slices that divide the inputs."""
+        """As many lanes as fit, up to 8; slices that divide the inputs."""
         slices = {kind: gcd(count, array_inputs(config, kind)) for kind, count in DEFAULT_SLICES.items()}
-        return cls(lanes=gcd(4, config.head_dim // 2, config.expert_intermediate_size), slices=slices)
+        return cls(lanes=gcd(8, config.head_dim // 2, config.expert_intermediate_size), slices=slices)
 
     @classmethod
     def from_json_dict(cls, values: dict) -> "HardwareConfig":

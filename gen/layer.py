@@ -240,7 +240,7 @@ class ExpertHalf(wiring.Component):
 
 
 class LayerEngine(wiring.Component):
-    """One layer: attention half, expert half.
+    """One layer: attention half, expert half, each on a clock that stops while it holds no token.
 
     Attributes
     ----------
@@ -255,8 +255,8 @@ class LayerEngine(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.attention = attention = AttentionHalf(self.geometry)
-        m.submodules.experts = experts = ExpertHalf(self.geometry)
+        attention = gated(m, "attention", AttentionHalf(self.geometry))
+        experts = gated(m, "experts", ExpertHalf(self.geometry))
         m.d.comb += attention.positions.eq(self.positions)
         chain(m, wiring.flipped(self.i), attention, experts, wiring.flipped(self.o))
         return m

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from verif.runner import MAIN, verilate
+from verif.runner import adapted_main, verilate
 
 __all__ = ["WINDOW", "verilate_traced", "window"]
 
@@ -92,17 +92,14 @@ def window(file: Path, first: int, last: int) -> dict[str, str]:
 
 def traced_main() -> str:
     """cocotb's main program, changed to write the window only."""
-    text = MAIN.read_text()
-    for old, new in (
-        ("static vluint64_t main_time", READ_WINDOW + "\nstatic vluint64_t main_time"),
-        ("bool traceOn = false;", "bool traceOn = !window.file.empty();"),
-        ("tfp->open(traceFile);", "tfp->open(window.file.c_str());"),
-        ("tfp->dump(main_time);", "if (main_time >= window.first && main_time < window.last) tfp->dump(main_time);"),
-    ):
-        if text.count(old) != 1:
-            raise RuntimeError(f"cocotb's verilator.cpp has no single {old!r}; adapt verif/waveform.py to its version")
-        text = text.replace(old, new)
-    return text
+    return adapted_main(
+        {
+            "static vluint64_t main_time": READ_WINDOW + "\nstatic vluint64_t main_time",
+            "bool traceOn = false;": "bool traceOn = !window.file.empty();",
+            "tfp->open(traceFile);": "tfp->open(window.file.c_str());",
+            "tfp->dump(main_time);": "if (main_time >= window.first && main_time < window.last) tfp->dump(main_time);",
+        }
+    )
 
 
 def verilate_traced(sources: Sequence[Path], top: str, folder: Path, quiet: Sequence[str] = ()) -> None:
