@@ -197,6 +197,40 @@ def verify(
 
 
 @commands.command()
+def estimate(
+    ckpt: Annotated[Path | None, typer.Argument(help="Folder of a checkpoint; its config.json is enough.")] = None,
+    like: Annotated[str | None, typer.Option(help="A published architecture by name, like llada-moe-7b.")] = None,
+    node: Annotated[str, typer.Option(help="5nm, 7nm, 28nm or 130nm.")] = "5nm",
+    design: Annotated[str | None, typer.Option(help="hardloom, or hnlpu: the design of that paper.")] = None,
+    arrays: Annotated[str | None, typer.Option(help="With design hnlpu: hnlpu's arrays, or hardloom's.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="whole, cached, block or autoregressive.")] = None,
+    tokens_per_second: Annotated[float | None, typer.Option(help="Throughput to design for.")] = None,
+    prompt_length: Annotated[int | None, typer.Option(help="Tokens of a prompt.")] = None,
+    gen_length: Annotated[int | None, typer.Option(help="Tokens generated.")] = None,
+    tokens_per_forward: Annotated[float | None, typer.Option(help="Tokens that a forward pass commits.")] = None,
+    expert_imbalance: Annotated[float | None, typer.Option(help="Load of the busiest expert over the mean.")] = None,
+    tornado: Annotated[Path | None, typer.Option(help="File of a sensitivity plot; PNG and SVG are written.")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Table of published systems beside ours.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What a whole chip would be: area, dies, tokens a second and a joule, masks, cost, carbon; docs/estimate.md.
+
+    Example: hardloom estimate --like llada-moe-7b --node 5nm --tornado build/tornado.png
+    """
+    from flows.estimate.figures import HNLPU_TOKENS_PER_S, Request
+    from flows.estimate.report import report, report_comparison
+
+    if compare:
+        report_comparison(node, as_json)
+        return
+    target = HNLPU_TOKENS_PER_S if tokens_per_second is None else tokens_per_second
+    request = Request(
+        node, design, arrays, sampler, target, prompt_length, gen_length, tokens_per_forward, expert_imbalance
+    )
+    report(like, ckpt, request, tornado, as_json)
+
+
+@commands.command()
 def demo(
     ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint from `hardloom train`.")] = Path(
         "checkpoints/demo"

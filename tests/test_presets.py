@@ -21,5 +21,5 @@ def test_llada_moe_has_as_many_parameters_as_the_published_checkpoint():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match="gpt-5.*llada-moe-7b, llada2.0-mini, llada2.0-flash, gpt-oss-120b"):
+    with pytest.raises(UserError, match=r"gpt-5.*llada-moe-7b, llada2.0-mini, llada2.0-flash, gpt-oss-120b"):
         preset_path("gpt-5")

@@ -1,0 +1,213 @@
+"""The whole-chip estimate: its arithmetic, its sources, and the published chip that it must reproduce."""
+
+import json
+from math import isclose
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from flows.cli import commands
+from flows.estimate.arrays import line, options
+from flows.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
+from flows.estimate.compare import comparison, reproduction
+from flows.estimate.cost import dies_per_wafer, murphy_yield
+from flows.estimate.figures import Estimate, Request, error_bar, estimate, moved, read_model, value_of
+from flows.estimate.shape import ModelShape
+from flows.estimate.tornado import bars, plot_tornado
+from golden.checkpoint import expected_tensors
+from golden.config import ModelConfig
+from golden.errors import UserError
+from golden.presets import PRESETS, preset_path, read_preset
+
+KEYS = {
+    "model", "node", "area_mm2", "area_um2_per_parameter", "dies", "tokens_per_s", "tokens_per_joule", "power_w",
+    "nre_usd_low", "nre_usd_high", "mask_cost_reduction", "assumptions",
+}  # fmt: skip
+
+
+def run(model: str, **request) -> Estimate:
+    return estimate(*read_model(model, None), Request(**request))
+
+
+@pytest.mark.parametrize(
+    "name, parameters",
+    [
+        ("llada-moe-7b", 7_356_880_896),
+        ("gpt-oss-120b", 116_829_156_672),  # the model card says 116.83 B
+        ("llada2.0-mini", 16_255_643_392),  # "16B"
+        ("llada2.0-flash", 102_889_705_216),  # "100B"
+    ],
+)
+def test_parameters_of_the_published_models(name, parameters):
+    assert ModelShape.from_config(name, read_preset(name)).parameters == parameters
+
+
+def test_the_arrays_of_the_shape_are_the_matrices_of_the_checkpoint():
+    shape = ModelShape.from_config("x", read_preset("llada-moe-7b"))
+    tensors = expected_tensors(ModelConfig.from_json(preset_path("llada-moe-7b")))
+    matrices = sum(s[0] * s[1] for name, s in tensors.items() if len(s) == 2 and "embed_tokens" not in name)
+    assert shape.hardwired == matrices
+
+
+def test_hnlpu_is_reproduced_from_its_own_parameters():
+    errors = {row["figure"]: row["error"] for row in reproduction()}
+    assert {"tokens_per_s", "tokens_per_joule", "area_mm2", "mask_cost_reduction", "nre_usd_low"} <= errors.keys()
+    assert max(abs(error) for error in errors.values()) < 0.03
+
+
+def test_the_reproduction_is_computed_not_typed_in():
+    base = run("gpt-oss-120b")
+    assert moved(base, "link_gbyte_per_s", 64).chip.tokens_per_s < 0.51 * base.chip.tokens_per_s
+    assert moved(base, "chips", 8).chip.power == base.chip.power / 2
+    assert moved(base, "per_chip_mask_share", 0.0).costs.mask_cost_reduction > 2 * base.costs.mask_cost_reduction
+    assert moved(base, "sram_bitcell_um2", 0.025).chip.area > base.chip.area
+
+
+@pytest.mark.parametrize("model", PRESETS)
+@pytest.mark.parametrize("node", NODES)
+def test_every_model_at_every_node(model, node):
+    figures = run(model, node=node, design="hardloom").to_json_dict()
+    assert figures.keys() >= KEYS
+    assert isclose(sum(figures["area_by_part_mm2"].values()), figures["area_mm2"])
+    assert isclose(figures["tokens_per_s"] / figures["power_w"], figures["tokens_per_joule"])
+    assert isclose(figures["area_mm2"] * 1e6 / figures["parameters"], figures["area_um2_per_parameter"])
+    assert figures["area_mm2"] <= figures["dies"] * 858
+    assert 0 < figures["nre_usd_low"] < figures["nre_usd_high"]
+    assert sum(choice["weights"] for choice in figures["array_choices"]) == figures["hardwired_weights"]
+    json.dumps(figures, allow_nan=False)
+
+
+@pytest.mark.parametrize("model", PRESETS)
+def test_finer_nodes_are_smaller_and_save_energy(model):
+    found = [run(model, node=node, design="hardloom", tokens_per_s=1000) for node in NODES]
+    areas = [e.area_um2_per_parameter for e in found]
+    assert areas == sorted(areas)
+    energy = [e.chip.power / e.chip.tokens_per_s for e in found[:-1]]
+    assert energy == sorted(energy)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(10, 4e5), st.floats(1.0, 3.0))
+def test_more_throughput_never_takes_less_area(tokens_per_s, factor):
+    slow, fast = (run("llada-moe-7b", tokens_per_s=t) for t in (tokens_per_s, tokens_per_s * factor))
+    assert fast.chip.tokens_per_s >= slow.chip.tokens_per_s * (1 - 1e-9)
+    arrays = [sum(v for k, v in e.chip.area_mm2.items() if "arrays" in k) for e in (slow, fast)]
+    assert arrays[1] >= arrays[0] * (1 - 1e-9)
+    assert slow.chip.tokens_per_s >= tokens_per_s * (1 - 1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 500), st.integers(1, 500), st.floats(1.0, 10.0))
+def test_positions_of_a_token(prompt, gen, tokens_per_forward):
+    whole = run("llada-moe-7b", prompt_length=prompt, gen_length=gen, tokens_per_forward=tokens_per_forward)
+    assert isclose(whole.workload.positions_per_token, (prompt + gen) / tokens_per_forward)
+    block = run("llada2.0-mini", prompt_length=prompt, gen_length=gen, tokens_per_forward=tokens_per_forward)
+    assert isclose(block.workload.positions_per_token, 32 / tokens_per_forward + 1)
+    assert isclose(whole.chip.tokens_per_s * whole.workload.positions_per_token, whole.chip.positions_per_s)
+
+
+@pytest.mark.parametrize(
+    "name, direction",
+    [("tokens_per_forward", 1), ("clock_ghz", 1), ("busy_share", 1), ("expert_imbalance", -1), ("gen_length", -1)],
+)
+def test_throughput_follows_its_assumptions(name, direction):
+    base = run("llada-moe-7b")
+    low, high = (moved(base, name, base.assumptions[name] * f).chip.tokens_per_s for f in (0.5, 2.0))
+    assert (high - low) * direction > 0
+
+
+def test_the_yield_and_the_wafer_of_the_paper():
+    assert round(dies_per_wafer(827.08)) == 62
+    assert round(murphy_yield(827.08, 0.11), 2) == 0.43
+
+
+def test_measured_arrays_lie_on_their_line():
+    for style, data in read_data("arrays").items():
+        a, b = line(style)
+        for point in data["points"]:
+            x = 1 / point["slices"] if style == "metal" else point["lanes"]
+            assert isclose(a + b * x, point["gates"], rel_tol=0.1)
+    assert all(option.gates > 0 for option in options())
+
+
+def test_every_number_has_a_range_a_unit_and_a_source():
+    tables = [read_data("common"), read_data("hnlpu"), *read_data("nodes").values(), *read_data("workloads").values()]
+    for table in tables:
+        for entry in parse(table).values():
+            assert entry.kind in KINDS and entry.unit and len(entry.source) > 10, entry.name
+    nodes = read_data("nodes")
+    assert tuple(nodes) == NODES and all(nodes[node].keys() == nodes["5nm"].keys() for node in NODES)
+
+
+def test_the_list_of_assumptions_is_what_was_used():
+    listed = {entry["name"] for entry in run("llada-moe-7b").to_json_dict()["assumptions"]}
+    assert {"gate_um2", "busy_share", "expert_imbalance", "pue", "metal_gates_scale"} <= listed
+    assert "communication_share" not in listed
+
+
+def test_what_the_user_gives_is_marked_so():
+    listed = {e["name"]: e for e in run("llada-moe-7b", gen_length=64).to_json_dict()["assumptions"]}
+    assert (listed["gen_length"]["kind"], listed["gen_length"]["value"]) == ("given", 64)
+
+
+def test_an_error_bar_holds_the_value():
+    base = run("llada-moe-7b")
+    low, high = error_bar(base, "area_um2_per_parameter")
+    assert low < base.area_um2_per_parameter < high
+
+
+def test_the_tornado_is_sorted_and_repeatable(tmp_path):
+    base = run("llada-moe-7b")
+    swings = [bar.swing for bar in bars(base, "tokens_per_joule")]
+    assert len(swings) == 10 and swings == sorted(swings, reverse=True)
+    assert value_of(base, "tokens_per_joule") == base.tokens_per_joule
+    first = [path.read_bytes() for path in plot_tornado(base, tmp_path / "a.png")]
+    assert [path.read_bytes() for path in plot_tornado(base, tmp_path / "b.svg")] == first
+
+
+def test_the_table_marks_every_cell():
+    rows = comparison()
+    assert {row.name for row in rows} >= {"HNLPU", "Taalas HC1", "ROMA", "TOM", "hardloom", "8 x H800, dInfer"}
+    for row in rows:
+        assert row.figures.keys() == row.marks.keys()
+        assert set(row.marks.values()) <= {"published", "derived", "reproduced", "ours"}
+
+
+@pytest.mark.parametrize(
+    "request_, sentence",
+    [
+        ({"node": "3nm"}, "--node 3nm"),
+        ({"design": "gpu"}, "--design gpu"),
+        ({"sampler": "greedy"}, "--sampler greedy"),
+        ({"design": "hnlpu"}, "--design hnlpu: .* gpt-oss-120b"),
+        ({"arrays": "hnlpu"}, "--arrays hnlpu"),
+        ({"tokens_per_s": -1.0}, "--tokens-per-s -1.0"),
+        ({"gen_length": 0}, "--gen-length 0"),
+    ],
+)
+def test_mistakes_are_one_sentence(request_, sentence):
+    with pytest.raises(UserError, match=sentence):
+        run("llada-moe-7b", **request_)
+
+
+def test_a_config_without_experts_names_the_field():
+    raw = {k: v for k, v in read_preset("llada-moe-7b").items() if k != "num_experts"}
+    with pytest.raises(UserError, match="num_experts is None"):
+        ModelShape.from_config("dense", raw)
+
+
+def test_assumptions_know_their_ranges():
+    with pytest.raises(ValueError, match="wrong"):
+        parse({"wrong": {"value": 2, "low": 3, "high": 4, "unit": "", "kind": "assumed", "source": ""}})
+    assert Assumptions.of("5nm").range("pue") == (1.1, 1.58)
+
+
+def test_the_command_line():
+    result = CliRunner().invoke(commands, ["estimate", "--like", "gpt-oss-120b", "--json"])
+    assert result.exit_code == 0
+    figures = json.loads(result.stdout)
+    assert figures["model"] == "gpt-oss-120b" and len(figures["error_bars"]) == 4
+    assert CliRunner().invoke(commands, ["estimate", "--compare"]).exit_code == 0
+    assert CliRunner().invoke(commands, ["estimate", "checkpoints/demo"]).exit_code == 0
