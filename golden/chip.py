@@ -199,7 +199,8 @@ class IntegerModel:
     def forward(self, tokens: Tensor, probe: Probe = lambda name, value: None) -> Tensor:
         """Token ids int64 [batch, positions] to fixed-point logits int64 [batch, positions, vocabulary]."""
         tokens = tokens.to(self.device)
-        angles = tuple(a.to(self.device) for a in self.units.rope.angles(tokens.shape[1]))
+        cosine, sine = self.units.rope.angles(tokens.shape[1])
+        angles = cosine.to(self.device), sine.to(self.device)
         x = self.embedding(tokens)
         probe("embedding", x)
         for layer in self.layers:

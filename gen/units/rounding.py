@@ -39,7 +39,7 @@ class Round(Stage):
     def __init__(self, word: FixedPoint, i_shape: data.StructLayout, shift: int | tuple[int, int]) -> None:
         self.word, self.lanes = word, i_shape["data"].shape.length
         self.constant = isinstance(shift, int)
-        self.bounds = (shift, shift) if self.constant else shift
+        self.bounds = (shift, shift) if isinstance(shift, int) else shift
         super().__init__(i_shape, beat(word.width, self.lanes))
 
     def transform(self, m: Module, x, y) -> None:

@@ -152,11 +152,10 @@ class Host:
     def draw(self, low: int, high: int) -> int:
         return int(integers(self.generator, low, high, ()))
 
-    def run(self, prompt: list[int] | None, marked: bool = True, again: bool = False, **parameters: int) -> None:
+    def run(self, prompt: list[int] | None, marked: int = 1, again: int = 0, **parameters: int) -> None:
         """One request; `prompt` None keeps the one before, `marked` marks its last token."""
         if prompt is not None:
-            ends = [{"last": marked, "end": 1}]
-            marks = [{}] * (len(prompt) - 1) + ends
+            marks: list[dict[str, int]] = [{}] * (len(prompt) - 1) + [{"last": marked, "end": 1}]
             self.inputs["prompt"].append([{"token": t} | mark for t, mark in zip(prompt, marks, strict=True)])
             self.held, self.whole = (prompt if self.whole else self.held + prompt), marked
         request = {"fresh": prompt is not None, "again": again, "prompt_length": len(self.held)} | parameters
@@ -209,7 +208,7 @@ def records(step: Step) -> Packet:
     where = step.committed[0].nonzero().flatten().tolist()
     found = sorted((int(prediction.spread[0, p]), p, int(prediction.tokens[0, p])) for p in where)
     words = [{"token": t, "position": p, "spread": min(s, SPREAD_TOP)} for s, p, t in found]
-    packet = [{"record": word} for word in words or [{"token": 0, "position": NO_POSITION, "spread": 0}]]
+    packet: Packet = [{"record": word} for word in words or [{"token": 0, "position": NO_POSITION, "spread": 0}]]
     packet[-1]["last"] = 1
     return packet
 
@@ -244,9 +243,9 @@ def corner_runs(host: Host) -> None:
     for token in (s.vocab_size, s.vocab_size | 1 << 31, 1 << 24):
         host.run([0, token, 1], **kept)
     host.run([0] * (s.max_positions + 5), **kept, prompt_length=3)
-    host.run(bad, marked=False, **kept)
+    host.run(bad, marked=0, **kept)
     host.run([1], **kept)
-    host.run([1, 1], marked=False, **kept)
+    host.run([1, 1], marked=0, **kept)
     host.run([0], **kept)
     depth = s.max_positions
     host.run([1] * (depth - 1), gen_length=1, block_length=1, steps=1, spread_limit=0)
