@@ -276,7 +276,7 @@ def chip(
     build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")] = Path(
         "build/demo/chip"
     ),
-    prompts: Annotated[int, typer.Option(min=1, help="Random prompts to run.")] = 8,
+    prompts: Annotated[int, typer.Option(min=1, help="Random prompts to run.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Build time, simulated cycles a second, cycles a step and the bound of the busiest unit.
