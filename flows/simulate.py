@@ -99,6 +99,8 @@ class SimulatedChip:
         """
         results, request = self.folder / "results.jsonl", self.folder / "request.json"
         results.unlink(missing_ok=True)
+        for run in runs:
+            run.steps = []
         write_file(
             request, json.dumps({"runs": [r.request() for r in runs], "results": str(results.resolve())}).encode()
         )

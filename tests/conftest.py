@@ -23,10 +23,9 @@ MAX_POSITIONS = 32
 
 @pytest.fixture(scope="session")
 def tiny_model_config() -> ModelConfig:
-    """Two layers, three experts, a vocabulary that is no multiple of the lanes."""
-    return tiny_config(
-        hidden_size=16, expert_intermediate_size=16, num_experts=3, vocab_size=19, mask_token_id=17, eos_token_id=18
-    )
+    """Two layers, three experts with a bias in their choice, a vocabulary that is no multiple of the lanes."""
+    changes = {"hidden_size": 16, "expert_intermediate_size": 16, "num_experts": 3, "has_expert_bias": True}
+    return tiny_config(**changes, vocab_size=19, mask_token_id=17, eos_token_id=18)
 
 
 @pytest.fixture(scope="session")

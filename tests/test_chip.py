@@ -14,9 +14,16 @@ from cocotbext.axi import AxiResp
 
 from flows.compare import compare_runs
 from flows.simulate import Run, SimulatedChip
+from gen.build import generate
+from gen.hardware import HardwareConfig
 from gen.registers import IDENTIFICATION, ErrorCode
 from golden.chip import IntegerModel
+from golden.config import ModelConfig
+from golden.quantize import quantize_checkpoint
+from golden.quantized import QuantizedCheckpoint
 from golden.sampler import SamplerParams
+from tests.checkpoints import write_random_checkpoint
+from verif.bench import QUICK_BUILD
 from verif.chip import Host
 from verif.runner import run_tests
 from verif.scoreboard import reference_steps
@@ -131,6 +138,21 @@ def test_every_step_and_every_probe_point_is_the_integer_model_s(
     assert result.tokens == result.expected
     assert result.steps > 20 and board.compared > 100_000
     assert [run.forwards for run in runs] == [len(run.steps) for run in runs]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format, style", [("int4", "metal"), ("ternary", "metal"), ("mxfp4", "cell")])
+def test_every_format_and_style_is_the_integer_model(
+    format: str, style: str, tiny_model_config: ModelConfig, tiny_hardware: HardwareConfig, tmp_path: Path
+) -> None:
+    write_random_checkpoint(tmp_path / "ckpt", tiny_model_config, seed=5)
+    quantize_checkpoint(tmp_path / "ckpt", tmp_path / "quantized", format)
+    hardware = HardwareConfig.from_json_dict(tiny_hardware.to_json_dict() | {"style": style})
+    quantized = QuantizedCheckpoint(tmp_path / "quantized")
+    chip = SimulatedChip(generate(quantized, tmp_path / "chip", hardware), QUICK_BUILD)
+    result = compare_runs(chip, IntegerModel(quantized), [GOOD, OTHER], tmp_path / "taps")
+    assert result.scoreboard.mismatches == 0, str(result.scoreboard.first)
+    assert result.tokens == result.expected and result.scoreboard.compared > 20_000
 
 
 def refused() -> list[tuple[ErrorCode, dict]]:
