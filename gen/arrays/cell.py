@@ -39,8 +39,8 @@ class CellGeometry:
         return (_shell(plan), "hardloom_clock_gate")
 
 
-def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str) -> CellGeometry:
-    """Geometry with room for the magnitudes of ``matrices``; ``slices`` mean nothing here."""
+def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> CellGeometry:
+    """Geometry with room for the magnitudes of ``matrices``; ``slices`` and ``lanes`` mean nothing here."""
     largest = max(int(np.abs(matrix).max()) for matrix in matrices)
     return CellGeometry(matrices[0].shape[1], max(FORMAT_BITS[format], largest.bit_length()))
 

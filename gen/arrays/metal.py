@@ -71,7 +71,7 @@ class MetalGeometry:
         return (_shell(plan), self.neuron, "hardloom_serial_input", "hardloom_clock_gate")
 
 
-def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str) -> MetalGeometry:
+def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> MetalGeometry:
     """Geometry with the smallest capacity class that holds every row of ``matrices``."""
     return MetalGeometry(matrices[0].shape[1], slices, format, fitting_regions(matrices, slices, format))
 

@@ -6,14 +6,14 @@ from functools import cached_property
 
 import numpy as np
 
-from gen.arrays import cell, metal
+from gen.arrays import cell, metal, rom
 from gen.provenance import digest
 from golden.errors import UserError
 from golden.integers import IntegerMatrix
 
 __all__ = ["FORMATS", "STYLES", "ArrayPlan", "plan_array"]
 
-STYLES = {"metal": metal, "cell": cell}
+STYLES = {"metal": metal, "rom": rom, "cell": cell}
 """Embedding styles: modules with `geometry`, `cycles`, `prefab` and `connections` (see docs/arrays.md)."""
 
 FORMATS = ("mxfp4", "int4", "ternary")
@@ -40,7 +40,7 @@ class ArrayPlan:
     slices: int
     style: str
     format: str
-    geometry: "metal.MetalGeometry | cell.CellGeometry"
+    geometry: "metal.MetalGeometry | rom.RomGeometry | cell.CellGeometry"
 
     @property
     def banks(self) -> int:
@@ -108,5 +108,5 @@ def plan_array(
         raise UserError(f"array {name}: style {style!r} is unknown; choose one of {', '.join(STYLES)}")
     if format not in FORMATS:
         raise UserError(f"array {name}: format {format!r} is unknown; choose one of {', '.join(FORMATS)}")
-    geometry = STYLES[style].geometry(matrices, slices, format)
+    geometry = STYLES[style].geometry(matrices, slices, format, lanes)
     return ArrayPlan(name, matrices, lanes, slices, style, format, geometry)
