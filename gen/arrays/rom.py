@@ -119,8 +119,8 @@ def prefab(plan: "ArrayPlan") -> Iterator[tuple[str, str, dict[str, object]]]:
     yield "hardloom_clock_gate", "hardloom_clock_gate", {}
 
 
-def connections(plan: "ArrayPlan") -> bytes:
-    """Text of the array module: shell, units, and the address lines of every node."""
+def connections(plan: "ArrayPlan") -> Iterator[bytes]:
+    """Text of the array module, some units at a time: shell, units, and the address lines of every node."""
     rom = _geometry(plan)
     lines = [f"a{i}" for i in range(rom.slices)]
     odds = [f"x{odd}" for odd in rom.odds]
@@ -137,10 +137,11 @@ def connections(plan: "ArrayPlan") -> bytes:
         + f"    {_shell(plan)} shell (\n        {ports.STREAM}, core_clk, drain, xs, {', '.join(odds)},\n"
         + ports.wrapped("        ", lines, ");\n")
     )
-    body = b"".join(text for bank in range(plan.banks) for text in _macs(plan, bank))
+    yield head.encode()
+    for bank in range(plan.banks):
+        yield from _macs(plan, bank)
     lanes = [f"m_{bank}_{lane}" for bank in range(plan.banks) for lane in range(plan.lanes)]
-    tail = ports.wrapped("    assign out_data = {", lanes[::-1], "};\n") + "endmodule\n"
-    return head.encode() + body + tail.encode()
+    yield (ports.wrapped("    assign out_data = {", lanes[::-1], "};\n") + "endmodule\n").encode()
 
 
 def columns_of(matrix: np.ndarray, rom: RomGeometry, lanes: int) -> np.ndarray:
