@@ -49,6 +49,9 @@ def plans() -> list[ArrayPlan]:
         planned("fewer_rows_than_lanes", "mxfp4", 3, 32, lanes=8, slices=8),
         planned("one_beat", "int4", 2, 8, lanes=8),
         planned("multipliers", "mxfp4", 9, 32, banks=2, style="cell"),
+        planned("addressed", "int4", 40, 48, banks=2, lanes=8, slices=48, style="rom"),
+        planned("addressed_two_at_once", "ternary", 33, 64, lanes=8, slices=32, style="rom"),
+        planned("addressed_one_by_one", "int4", 3, 24, lanes=3, slices=24, style="rom"),
         extreme,
     ]
 
@@ -91,8 +94,10 @@ def test_checkpoints_of_one_geometry_differ_in_connections_only():
         assert first.connections != second.connections
 
 
-def test_text_is_the_same_when_made_again():
-    assert emit(planned("a", "mxfp4", 8, 64)) == emit(planned("a", "mxfp4", 8, 64))
+@pytest.mark.parametrize("style", ["metal", "rom", "cell"])
+def test_text_is_the_same_when_made_again(style):
+    how = {"style": style, "slices": 64}
+    assert emit(planned("a", "mxfp4", 8, 64, **how)) == emit(planned("a", "mxfp4", 8, 64, **how))
 
 
 def test_every_file_holds_the_module_of_its_name_and_no_date():
@@ -107,6 +112,19 @@ def test_plan_states_what_was_hardwired():
     assert (plan.weights, plan.cycles_per_packet) == (10 * 64 * 3, 8 * 2 + 1 + 3)
     assert planned("a", "mxfp4", 10, 64, lanes=1).cycles_per_packet == 64
     assert set(emit(plan).prefab) == {f"{module}.v" for module in plan.prefab_modules}
+    assert planned("a", "mxfp4", 10, 64, lanes=4, slices=64, style="rom").cycles_per_packet == 64 + 3
+    assert planned("a", "mxfp4", 10, 64, lanes=4, slices=32, style="rom").cycles_per_packet == 32 + 3
+
+
+def test_rom_sums_are_as_wide_as_the_largest_possible_and_no_wider():
+    weights = np.array([[3, -3, 3, 3], [0, 0, 1, 0]])
+    plan = plan_array("a", [exactly(weights)], 1, 4, "rom", "int4")
+    assert plan.acc_width == (127 * 12).bit_length() + 1
+
+
+def test_rom_refuses_more_magnitudes_than_its_nodes_are_made_for():
+    with pytest.raises(UserError, match="65 different magnitudes, at most 64; choose style metal"):
+        plan_array("a", [exactly(np.arange(1, 66)[None])], 1, 65, "rom", "int4")
 
 
 def sums(slots: np.ndarray, regions: Regions, slices: int, inputs: int) -> np.ndarray:
@@ -161,7 +179,8 @@ def test_the_last_class_holds_anything():
     [
         ({"lanes": 5}, "lanes 5 does not divide its 32 inputs"),
         ({"slices": 3}, "slices 3 does not divide its 32 inputs"),
-        ({"style": "rom"}, "style 'rom' is unknown"),
+        ({"style": "sram"}, "style 'sram' is unknown"),
+        ({"style": "rom"}, "style rom: 32 inputs a cycle (inputs / slices) do not divide 4 lanes"),
         ({"format": "fp8"}, "format 'fp8' is unknown"),
     ],
 )

@@ -42,6 +42,57 @@ def test_multipliers_are_read_too():
     assert np.array_equal(read_array(connections["a.v"], prefab), np.stack(plan.matrices))
 
 
+ROMS = {
+    "pairs": ("mxfp4", 40, 64, 2, 64, "rom"),
+    "padded ranks": ("int4", 10, 48, 1, 48, "rom"),
+    "two inputs a cycle": ("ternary", 9, 32, 1, 16, "rom"),
+}
+
+
+@pytest.mark.parametrize("shape", ROMS.values(), ids=ROMS.keys())
+def test_address_lines_are_read_too(shape):
+    plan = plan_of(*shape)
+    prefab, connections = emit(plan)
+    assert np.array_equal(read_array(connections["a.v"], prefab), np.stack(plan.matrices))
+
+
+def test_a_single_column_is_read_too():
+    plan = plan_array("a", [noise("int4", 5, 24)], 3, 24, "rom", "int4")
+    prefab, connections = emit(plan)
+    assert np.array_equal(read_array(connections["a.v"], prefab), np.stack(plan.matrices))
+
+
+@pytest.mark.parametrize("shape", ROMS.values(), ids=ROMS.keys())
+def test_any_moved_doubled_or_missing_address_line_is_found(shape):
+    plan, rng = plan_of(*shape), random.Random(4)
+    prefab, connections = emit(plan)
+    text = connections["a.v"]
+    lines = list(re.finditer(rb"a\d+(?=[|,)])", text[text.index(b" mac_0_0 ") :]))
+    start = text.index(b" mac_0_0 ")
+    for _ in range(200):
+        line, other = (rng.choice(lines) for _ in range(2))
+        new = rng.choice([other[0], b"1'b0"])
+        changed = text[: start + line.start()] + new + text[start + line.end() :]
+        if changed != text:
+            assert seen(changed, prefab, np.stack(plan.matrices))
+
+
+def test_a_changed_unit_of_the_rom_is_found():
+    plan = plan_of(*ROMS["two inputs a cycle"])
+    prefab, connections = emit(plan)
+    name = f"{plan.geometry.mac}.v"
+    changes = (("<< 0", "<< 1"), ("drain ? chain : acc", "drain ? acc : chain"), ("n0_1 | ", ""), (" - {", " + {"))
+    for old, new in (
+        *changes,
+        ("^ (w0_m1)", "^ (w0_p1)"),
+        ("s1_0 =", "s1_1 ="),
+        ("assign acc = r1", "assign acc = r0"),
+    ):
+        assert old in prefab[name]
+        changed = prefab | {name: prefab[name].replace(old, new, 1)}
+        assert seen(connections["a.v"], changed, np.stack(plan.matrices))
+
+
 def seen(text: bytes, prefab: dict[str, str], expected: np.ndarray) -> bool:
     """Whether a reader's verdict on ``text`` is anything but "all weights as expected"."""
     try:
@@ -75,15 +126,16 @@ def test_any_moved_wire_is_found(name):
         assert seen(text, prefab, np.stack(plan.matrices))
 
 
-@pytest.mark.parametrize("style", ["metal", "cell"])
+@pytest.mark.parametrize("style", ["metal", "rom", "cell"])
 def test_any_changed_character_of_a_connection_file_is_found(style):
-    plan, rng = plan_of("mxfp4", 6, 32, style=style), random.Random(2)
+    format, slices = ("ternary", 32) if style == "rom" else ("mxfp4", 1)
+    plan, rng = plan_of(format, 6, 32, style=style, slices=slices), random.Random(2)
     prefab, connections = emit(plan)
     text = connections["a.v"]
     code = [i for i in range(text.index(b"module"), len(text)) if not text[i : i + 1].isspace()]
     comments = [range(*m.span()) for m in re.finditer(rb"//[^\n]*|/\*.*?\*/", text)]
     for place in rng.sample([i for i in code if not any(i in comment for comment in comments)], 300):
-        other = rng.choice(b"0123456789pnxas,;()'b+-<[]{}")
+        other = rng.choice(b"0123456789pnxas,;()'b+-<[]{}|")
         if other != text[place]:
             assert seen(text[:place] + bytes([other]) + text[place + 1 :], prefab, np.stack(plan.matrices))
 

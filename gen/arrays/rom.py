@@ -85,11 +85,15 @@ def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: 
     rows, inputs = matrices[0].shape
     wide = inputs // slices
     if lanes % wide:
-        raise UserError(f"style rom: {wide} inputs a cycle (inputs / slices) do not divide {lanes} lanes; take {inputs} slices")
+        raise UserError(
+            f"style rom: {wide} inputs a cycle (inputs / slices) do not divide {lanes} lanes; take {inputs} slices"
+        )
     magnitudes = np.unique(np.concatenate([np.unique(np.abs(matrix)) for matrix in matrices]))
     magnitudes = tuple(int(m) for m in magnitudes if m) or (1,)
     if len(magnitudes) > MAX_MAGNITUDES:
-        raise UserError(f"style rom: {len(magnitudes)} different magnitudes, at most {MAX_MAGNITUDES}; choose style metal")
+        raise UserError(
+            f"style rom: {len(magnitudes)} different magnitudes, at most {MAX_MAGNITUDES}; choose style metal"
+        )
     fold = gcd(FOLD, lanes // wide, slices)
     while fold > max(1, rows // lanes):
         fold //= 2

@@ -12,6 +12,7 @@ import numpy as np
 
 from verif.extract.errors import ExtractionError
 from verif.extract.neuron import NeuronCell, read_neuron
+from verif.extract.rom_array import read_rom_array
 
 __all__ = ["ArrayPorts", "read_array"]
 
@@ -54,7 +55,10 @@ def read_array(text: bytes | str, prefab: Mapping[str, str]) -> np.ndarray:
     """
     data = text.encode() if isinstance(text, str) else text
     start = data.find(b");\n", data.find(b" shell (")) + 3
-    ports = _read_head(data[:start].decode())
+    head = data[:start].decode()
+    if (match := HEAD.fullmatch(head)) and match["shell"].startswith("array_shell_rom_"):
+        return read_rom_array(match, data, start, prefab)
+    ports = _read_head(head)
     read = _metal_rows if ports.style == "metal" else _cell_rows
     weights, end = read(data, start, ports, prefab)
     lanes = [_wire(ports, b, k) for b in range(ports.banks) for k in range(ports.lanes)]
