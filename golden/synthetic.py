@@ -74,9 +74,7 @@ def make_checkpoint(
     return config
 
 
-def reduced(
-    fields: dict[str, Any], layers: int | None, experts: int | None, vocabulary: int | None
-) -> dict[str, Any]:
+def reduced(fields: dict[str, Any], layers: int | None, experts: int | None, vocabulary: int | None) -> dict[str, Any]:
     """The fields of a `config.json`, made smaller."""
     if layers is not None:
         fields |= {"num_hidden_layers": layers, "moe_layer_freq": [1] * layers}

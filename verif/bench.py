@@ -170,14 +170,17 @@ def cases(names: Iterable[str] = ()) -> list[Case]:
     return [c for name in (list(names) or units()) for c in importlib.import_module(f"verif.units.{name}").CASES]
 
 
-def run(names: Iterable[str], folder: Path) -> int:
-    """Builds and runs the benches of the named units (all by default) in `folder`; the number of failed tests."""
+def run(names: Iterable[str], folder: Path, log: Path | None = None) -> int:
+    """Builds and runs the benches of the named units (all by default) in `folder`; the number of failed tests.
+
+    log: a file for what the simulator prints.
+    """
     names = list(names)
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "bench.v"
     source.write_text(bench_verilog(cases(names)))
     environment = {"HARDLOOM_BENCH": " ".join(names)}
-    return build_and_test([source], "bench", "verif.stream_tests", folder, environment, QUICK_BUILD)
+    return build_and_test([source], "bench", "verif.stream_tests", folder, environment, QUICK_BUILD, log)
 
 
 def main() -> int:

@@ -65,13 +65,14 @@ def build_and_test(
     folder: Path,
     environment: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
+    log: Path | None = None,
 ) -> int:
     """Verilate `sources` in `folder`, run the cocotb tests of `test_module`; the number of tests that failed.
 
-    JUnit results are left in `folder`/results.xml.
+    JUnit results are left in `folder`/results.xml. log: as in `run_tests`.
     """
     verilate(sources, top, folder.resolve() / "verilator", arguments)
-    return run_tests(top, test_module, folder, environment)
+    return run_tests(top, test_module, folder, environment, log=log)
 
 
 def run_tests(
