@@ -1,5 +1,6 @@
 """The command `hardloom`. Each command imports what it needs when it runs, so that `--help` is quick."""
 
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -249,6 +250,40 @@ def demo(
         raise typer.Exit(1)
 
 
+@commands.command()
+def synth(
+    build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")],
+    unit: Annotated[str | None, typer.Option(help="A module with everything in it; default: the whole chip.")] = None,
+    tile: Annotated[
+        str | None, typer.Option(help="An array: its prefabricated cells counted, and flattened as the check.")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--all", help="The whole chip, by unit.")] = False,
+    liberty: Annotated[
+        list[Path] | None, typer.Option(help="Liberty file, gzip too; repeat for a library in several files.")
+    ] = None,
+    generic: Annotated[bool, typer.Option("--generic", help="Yosys' own gates, without a library.")] = False,
+    clock_ns: Annotated[
+        float | None, typer.Option(min=0.001, help="Clock period to size for; default: area first.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Yosys processes at once; default: one a core.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that one module may take.")] = 900,
+    memory: Annotated[float, typer.Option(min=0.5, help="GiB that one module may take.")] = 8,
+    html: Annotated[Path | None, typer.Option(help="Page to write as well.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Gates, area, flip-flops and the longest path, by unit, after Yosys and ABC. Exit code 1 if a module fails.
+
+    Example: hardloom synth build/demo/chip --tile wired_layer_0_o --liberty nangate45_typ.lib.gz
+    """
+    from flows.synth.command import synth
+
+    if whole and (unit or tile):
+        raise UserError("--all: goes not together with --unit and --tile; give one of them")
+    limits = {"clock_ns": clock_ns, "jobs": jobs or os.cpu_count() or 1, "timeout_s": timeout, "memory_gib": memory}
+    if not synth(build, unit, tile, generic, liberty or [], html, as_json, **limits):
+        raise typer.Exit(1)
+
+
 bench = typer.Typer(no_args_is_help=True, help="Measure the figures of docs/benchmarks.md.")
 commands.add_typer(bench, name="bench")
 
@@ -286,22 +321,6 @@ def chip(
     from flows.bench_chip import chip
 
     chip(build, prompts, as_json)
-
-
-@bench.command()
-def synth(
-    build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")] = Path(
-        "build/demo/chip"
-    ),
-    as_json: Json = False,
-) -> None:
-    """Gates, registers and memory bits of every unit after Yosys' generic synthesis.
-
-    Example: hardloom bench synth build/demo/chip
-    """
-    from flows.bench_synth import synth
-
-    synth(build, as_json)
 
 
 def app() -> None:

@@ -6,7 +6,7 @@ its weights come from the file that environment variable ``HARDLOOM_ARRAYS`` nam
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cocotb
@@ -28,12 +28,24 @@ PORTS = (
 )  # fmt: skip
 
 
-def bench_arrays(plans: Sequence[ArrayPlan], folder: Path, packets: int = 40, seed: int = 1) -> int:
-    """Emit ``plans`` into ``folder``, build one simulation of all and run it; the number of failed tests."""
+def bench_arrays(
+    plans: Sequence[ArrayPlan],
+    folder: Path,
+    packets: int = 40,
+    seed: int = 1,
+    mapped: Callable[[dict[str, list[Path]]], Path] | None = None,
+) -> int:
+    """Emit ``plans`` into ``folder``, build one simulation of all and run it; the number of failed tests.
+
+    mapped: makes one file of gates of the files of every unit, to be simulated instead.
+    """
     sources: dict[str, bytes] = {}
+    files: dict[str, list[Path]] = {}
     for plan in plans:
         emission = emit(plan)
-        sources |= {name: text.encode() for name, text in emission.prefab.items()} | emission.connections
+        emitted = {name: text.encode() for name, text in emission.prefab.items()} | emission.connections
+        files[plan.name] = [folder / name for name in sorted(emitted)]
+        sources |= emitted
     sources["arrays_top.v"] = _top(plans).encode()
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in sources.items():
@@ -43,9 +55,10 @@ def bench_arrays(plans: Sequence[ArrayPlan], folder: Path, packets: int = 40, se
     facts = {f"{plan.name}/facts": np.array([plan.lanes, plan.acc_width, plan.cycles_per_packet]) for plan in plans}
     np.savez(description, **weights, **facts)
     environment = {DESCRIPTION: str(description), PACKETS: str(packets), "COCOTB_RANDOM_SEED": str(seed)}
-    return build_and_test(
-        [folder / name for name in sorted(sources)], "arrays_top", "verif.arrays", folder, environment
-    )
+    simulated = [folder / name for name in sorted(sources)]
+    if mapped is not None:
+        simulated = [folder / "arrays_top.v", mapped(files)]
+    return build_and_test(simulated, "arrays_top", "verif.arrays", folder, environment)
 
 
 def stimulus(inputs: int, count: int, rng: random.Random) -> list[list[int]]:

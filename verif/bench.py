@@ -27,7 +27,19 @@ import verif.units
 from gen.verilog import to_verilog
 from verif.runner import build_and_test
 
-__all__ = ["Case", "Port", "Stimulus", "bench_verilog", "cases", "pack", "packets", "ports", "run", "unpack"]
+__all__ = [
+    "Case",
+    "Port",
+    "Stimulus",
+    "bench_parts",
+    "bench_verilog",
+    "cases",
+    "pack",
+    "packets",
+    "ports",
+    "run",
+    "unpack",
+]
 
 QUICK_BUILD = ("-CFLAGS", "-O0")
 """Verilator arguments: g++ takes most of a bench's time, the simulation next to none."""
@@ -147,17 +159,25 @@ def _instance(case: Case, component: Component, text: str) -> tuple[list[str], s
     return declared, f"  {case.name} dut_{case.name} (\n    " + ",\n    ".join(connected) + "\n  );\n"
 
 
-def bench_verilog(chosen: Iterable[Case]) -> str:
-    """All cases side by side in module `bench`, each with its own clock and reset: an idle one costs nothing."""
-    texts, declared, instances = [], [], []
+def bench_parts(chosen: Iterable[Case]) -> tuple[dict[str, str], str]:
+    """Verilog of every case by name, and of module `bench`, which has them side by side.
+
+    Each has its own clock and reset: an idle one costs nothing.
+    """
+    texts, declared, instances = {}, [], []
     for case in chosen:
         component = case.component()
-        texts.append(to_verilog(component, case.name))
-        ports_of_case, instance = _instance(case, component, texts[-1])
+        texts[case.name] = to_verilog(component, case.name)
+        ports_of_case, instance = _instance(case, component, texts[case.name])
         declared += ports_of_case
         instances.append(instance)
-    top = "module bench(\n  " + ",\n  ".join(declared) + "\n);\n" + "".join(instances) + "endmodule\n"
-    return "\n".join([*texts, top])
+    return texts, "module bench(\n  " + ",\n  ".join(declared) + "\n);\n" + "".join(instances) + "endmodule\n"
+
+
+def bench_verilog(chosen: Iterable[Case]) -> str:
+    """All of `bench_parts` in one text."""
+    texts, top = bench_parts(chosen)
+    return "\n".join([*texts.values(), top])
 
 
 def units() -> list[str]:
@@ -170,15 +190,22 @@ def cases(names: Iterable[str] = ()) -> list[Case]:
     return [c for name in (list(names) or units()) for c in importlib.import_module(f"verif.units.{name}").CASES]
 
 
-def run(names: Iterable[str], folder: Path, log: Path | None = None) -> int:
+def run(
+    names: Iterable[str],
+    folder: Path,
+    log: Path | None = None,
+    mapped: Callable[[dict[str, str]], str] | None = None,
+) -> int:
     """Builds and runs the benches of the named units (all by default) in `folder`; the number of failed tests.
 
-    log: a file for what the simulator prints.
+    log: a file for what the simulator prints; mapped: makes gates of the cases' Verilog by name, to be simulated
+    instead.
     """
     names = list(names)
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "bench.v"
-    source.write_text(bench_verilog(cases(names)))
+    texts, top = bench_parts(cases(names))
+    source.write_text("\n".join([*texts.values(), top]) if mapped is None else mapped(texts) + top)
     environment = {"HARDLOOM_BENCH": " ".join(names)}
     return build_and_test([source], "bench", "verif.stream_tests", folder, environment, QUICK_BUILD, log)
 

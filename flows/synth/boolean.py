@@ -1,9 +1,14 @@
-"""Boolean functions as Liberty writes them, as truth tables."""
+"""Boolean functions as Liberty writes them, as truth tables and as Verilog."""
 
 import re
 from collections.abc import Sequence
 
-__all__ = ["truth_table"]
+__all__ = ["names", "truth_table", "verilog_expression"]
+
+
+def names(function: str) -> list[str]:
+    """Names in a Liberty `function`, constants included."""
+    return re.findall(r"[A-Za-z_]\w*|[01]", function)
 
 
 def truth_table(function: str, inputs: Sequence[str]) -> int:
@@ -12,16 +17,40 @@ def truth_table(function: str, inputs: Sequence[str]) -> int:
     mask = (1 << rows) - 1
     values = {name: sum(1 << k for k in range(rows) if k >> i & 1) for i, name in enumerate(inputs)}
     values |= {"0": 0, "1": mask}
-    names = re.findall(r"[A-Za-z_]\w*|[01]", function)
-    if unknown := set(names) - set(values):
+    if unknown := set(names(function)) - set(values):
         raise ValueError(f"'{function}' names {', '.join(sorted(unknown))}")
     return _Expression(function, values, mask).value
 
 
-class _Expression:
-    """Recursive descent: or < and < xor < not, with Liberty's postfix ' and products by juxtaposition."""
+def verilog_expression(function: str) -> str:
+    """A Liberty `function` of one-bit nets in Verilog, with every precedence written out."""
+    values = {name: Term(name) for name in names(function)} | {"0": Term("1'b0"), "1": Term("1'b1")}
+    return _Expression(function, values, Term("1'b1")).value.text
 
-    def __init__(self, text: str, values: dict[str, int], mask: int) -> None:
+
+class Term:
+    """A Verilog expression; operators make larger ones."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __and__(self, other: "Term") -> "Term":
+        return Term(f"({self.text} & {other.text})")
+
+    def __or__(self, other: "Term") -> "Term":
+        return Term(f"({self.text} | {other.text})")
+
+    def __xor__(self, other: "Term") -> "Term":
+        return Term(f"({self.text} ^ {other.text})")
+
+
+class _Expression:
+    """Recursive descent: or < and < xor < not, with Liberty's postfix ' and products by juxtaposition.
+
+    values: of the names, and mask, which is true: integers or `Term`s.
+    """
+
+    def __init__(self, text: str, values: dict, mask) -> None:
         self.tokens = re.findall(r"[A-Za-z_]\w*|[01]|[()!'^&*|+]", text)
         self.place, self.values, self.mask = 0, values, mask
         self.value = self._sum()
@@ -33,29 +62,29 @@ class _Expression:
         self.place += 1
         return self.tokens[self.place - 1]
 
-    def _sum(self) -> int:
+    def _sum(self):
         value = self._product()
         while self._next() in ("|", "+"):
             self._take()
-            value |= self._product()
+            value = value | self._product()
         return value
 
-    def _product(self) -> int:
+    def _product(self):
         value = self._exclusive()
         while self._next() and self._next() not in "|+)":
             if self._next() in "&*":
                 self._take()
-            value &= self._exclusive()
+            value = value & self._exclusive()
         return value
 
-    def _exclusive(self) -> int:
+    def _exclusive(self):
         value = self._factor()
         while self._next() == "^":
             self._take()
-            value ^= self._factor()
+            value = value ^ self._factor()
         return value
 
-    def _factor(self) -> int:
+    def _factor(self):
         token = self._take()
         if token == "!":
             return self._factor() ^ self.mask
@@ -64,5 +93,5 @@ class _Expression:
             self._take()
         while self._next() == "'":
             self._take()
-            value ^= self.mask
+            value = value ^ self.mask
         return value

@@ -24,8 +24,8 @@ from golden.errors import UserError
 __all__ = ["Synthesis", "SynthesisError", "synthesize"]
 
 TO_FULL_ADDERS = (
-    *("proc", "opt_expr", "opt_clean", "opt -full", "wreduce", "alumacc", "share", "opt", "memory -nomap", "opt_clean"),
-    *("memory_map -rom-only", "opt -fast -full", "opt -undriven -fine", "maccmap"),
+    *("proc", "setattr -unset init w:*", "opt_expr", "opt_clean", "opt", "wreduce", "opt_clean", "alumacc", "share"),
+    *("opt -fast", "memory -nomap", "opt_clean", "memory_map -rom-only", "opt -undriven -fine", "maccmap"),
 )
 """Every module by itself."""
 
@@ -52,7 +52,7 @@ with open(job["usage"], "w") as file:
     json.dump({"cpu_seconds": seconds, "peak_kib": max(u.ru_maxrss for u in usage)}, file)
 """
 
-MEMORY = re.compile(r"\\$mem(_v2)?$")
+MEMORY = re.compile(r"\$mem(_v2)?$")
 
 
 class SynthesisError(RuntimeError):
@@ -130,7 +130,7 @@ def _commands(
     clock_ns: float | None,
     folder: Path,
 ) -> list[str]:
-    """Yosys commands that leave `stat.json`, `memories.json` and `abc.log` in `folder`."""
+    """Yosys commands that leave `stat.json`, `memories.json` and `yosys.log` in `folder`."""
     boxed = [f"read_verilog -lib {' '.join(map(_path, black_boxes))}"] if black_boxes else []
     commands = [*boxed, f"read_verilog {' '.join(map(_path, sources))}", f"hierarchy -check -top {top}"]
     commands += TO_FULL_ADDERS
@@ -138,8 +138,9 @@ def _commands(
         commands += ["techmap", "opt -fast", "opt_clean -purge", *_flatten(), "abc", "opt_clean -purge"]
     else:
         commands += _mapping(library, clock_ns, folder)
-    log = folder / "abc.log"
-    commands = [f"tee -q {'-o ' + str(log) + ' ' if c.startswith('abc -') else ''}{c}" for c in commands]
+    log = folder / "yosys.log"
+    logged = ("read_verilog", "hierarchy", "dfflibmap", "abc -")
+    commands = [f"tee -q {f'-a {log} ' if c.startswith(logged) else ''}{c}" for c in commands]
     return [
         *commands,
         f"tee -q -o {folder / 'stat.json'} stat -json",
@@ -153,7 +154,7 @@ def _path(path: Path) -> str:
 
 
 def _flatten() -> list[str]:
-    return ["flatten -noscopeinfo", "opt_clean -purge", "opt -fast -purge"]
+    return ["flatten -noscopeinfo", "opt_clean -purge", "opt_expr", "opt_merge", "opt_clean -purge"]
 
 
 def _mapping(library: Library, clock_ns: float | None, folder: Path) -> list[str]:
@@ -172,10 +173,11 @@ def _mapping(library: Library, clock_ns: float | None, folder: Path) -> list[str
         *(f"techmap -map {folder / 'ripple.v'}", "techmap */t:$fa %n", "opt -fast", "opt_clean -purge"),
         *([f"techmap -map {folder / 'cells.v'} */t:hardloom_clock_gate"] if library.clock_gate else []),
         *_flatten(),
-        *(f"techmap -map {folder / 'constant.v'} */t:$fa", "simplemap", "opt_expr", "opt_clean -purge") * ADDER_LEVELS,
+        *(f"techmap -map {folder / 'constant.v'} */t:$fa", "simplemap", "opt_expr") * ADDER_LEVELS,
+        "opt_clean -purge",
         *(_full_adders(folder) if library.full_adder else []),
-        *(f"techmap -map {folder / 'cells.v'}", "techmap", "opt -fast -purge"),
-        *(f"dfflibmap {liberty}", "opt -fast -purge"),
+        *(f"techmap -map {folder / 'cells.v'}", "techmap", "opt_expr", "opt_clean -purge"),
+        *(f"dfflibmap {liberty}", "opt_clean"),
         f"abc {liberty} -script {folder / 'abc.script'}",
         "opt_clean -purge",
     ]
@@ -199,13 +201,13 @@ def _run(commands: list[str], folder: Path, top: str, timeout_s: float, memory_g
     process = subprocess.Popen(
         [sys.executable, "-c", RUN_YOSYS],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
     try:
-        _, errors = process.communicate(json.dumps(job), timeout=timeout_s)
+        errors, _ = process.communicate(json.dumps(job), timeout=timeout_s)
     except subprocess.TimeoutExpired:
         raise SynthesisError(f"{top}: took more than {timeout_s:g} s") from None
     finally:
@@ -215,8 +217,10 @@ def _run(commands: list[str], folder: Path, top: str, timeout_s: float, memory_g
     if process.returncode:
         if "bad_alloc" in errors or "MemoryError" in errors:
             raise SynthesisError(f"{top}: took more than {memory_gib:g} GiB")
-        reason = [line for line in errors.splitlines() if line.startswith("ERROR")] or errors.splitlines()[-1:]
-        raise SynthesisError(f"{top}: {reason[-1] if reason else 'Yosys ended without a word'}")
+        log = folder / "yosys.log"
+        lines = [*errors.splitlines(), *(log.read_text().splitlines() if log.exists() else [])]
+        reason = [line for line in lines if "ERROR" in line]
+        raise SynthesisError(f"{top}: {reason[-1] if reason else f'Yosys ended with code {process.returncode}'}")
     return json.loads((folder / "usage.json").read_text())
 
 
@@ -228,9 +232,7 @@ def _result(folder: Path, top: str, library: Library | None, usage: dict[str, fl
         int(m["parameters"]["WIDTH"], 2) * int(m["parameters"]["SIZE"], 2) for m in memories if MEMORY.match(m["type"])
     )
     kinds = {kind: count for kind, count in sorted(kinds.items()) if not MEMORY.match(kind)}
-    delay = (
-        re.findall(r"Delay = *([\d.]+) ps", (folder / "abc.log").read_text()) if (folder / "abc.log").exists() else []
-    )
+    delay = re.findall(r"Delay = *([\d.]+) ps", (folder / "yosys.log").read_text())
     common = {
         "top": top,
         "memory_bits": bits,

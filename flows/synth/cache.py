@@ -1,0 +1,42 @@
+"""Results of synthesis by the hash of everything that they depend on."""
+
+import hashlib
+import json
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from flows.synth.yosys import Synthesis
+from gen.build import write_file
+
+__all__ = ["Cache", "flow_digest"]
+
+
+@cache
+def flow_digest() -> str:
+    """Hash of the code that decides what synthesis comes to, and of the version of Yosys."""
+    digest = hashlib.sha256(version("pyosys").encode())
+    for name in ("yosys.py", "techmap.py", "liberty.py", "cells.py"):
+        digest.update((Path(__file__).parent / name).read_bytes())
+    return digest.hexdigest()
+
+
+class Cache:
+    """One JSON file a result, named by its key."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def key(self, *parts: str) -> str:
+        return hashlib.sha256("\n".join((flow_digest(), *parts)).encode()).hexdigest()
+
+    def get(self, key: str) -> Synthesis | None:
+        """The result stored under `key`; None where there is none, or it is damaged."""
+        try:
+            return Synthesis(**json.loads((self.folder / f"{key}.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def put(self, key: str, result: Synthesis) -> None:
+        text = json.dumps(result.to_json_dict(), indent=1, sort_keys=True)
+        write_file(self.folder / f"{key}.json", text.encode() + b"\n")

@@ -1,0 +1,130 @@
+"""`hardloom synth`: what a build, a unit or an array comes to in gates."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flows.progress import progress_bar
+from flows.synth.cache import Cache
+from flows.synth.hierarchy import Hierarchy, Options, synthesize_hierarchy, synthesize_tile
+from flows.synth.liberty import read_library
+from flows.synth.modules import Modules
+from flows.synth.report import by_unit, print_report, write_html
+from flows.synth.timing import Timing, open_sta
+from flows.synth.yosys import Synthesis, SynthesisError
+from gen.build import Build, sha256
+from golden.errors import UserError
+
+__all__ = ["synth", "synth_figures"]
+
+FOLDER = "synthesis"
+"""In the build: results by content hash, netlists."""
+
+
+def hierarchy_figures(modules: Modules, hierarchy: Hierarchy, options: Options) -> dict[str, Any]:
+    """Figures of a hierarchy: by unit, in sum, by kind of cell."""
+    weights = sum(modules.arrays[name]["weights"] for name in modules.below(hierarchy.top) if name in modules.arrays)
+    units = by_unit(hierarchy)
+    arrays = {"cells": 0.0, "ge": 0.0}
+    for name in modules.below(hierarchy.top):
+        if name in modules.arrays:
+            arrays = {key: value + hierarchy.total(name)[key] for key, value in arrays.items()}
+    results = hierarchy.modules.values()
+    delays = {r.top: r.abc_delay_ns for r in results if r.abc_delay_ns}
+    slowest = max(delays, key=delays.__getitem__, default="")
+    library = options.library
+    figures: dict[str, Any] = {
+        "build": str(modules.build.path),
+        "manifest_sha256": sha256(modules.build.path / "manifest.json"),
+        "top": hierarchy.top,
+        "library": library.name if library else None,
+        "nand2_area": library.nand2.area if library else None,
+        "clock_ns": options.clock_ns,
+        "modules": len(results),
+        "units": {name: dict(unit) for name, unit in units.items()},
+        "total": {key: 0 for key in ("cells", "flip_flops", "memory_bits", "ge", "area")}
+        | dict(hierarchy.total(hierarchy.top)),
+        "cells": dict(hierarchy.cells(hierarchy.top).most_common()),
+        "weights": weights,
+        "failed": hierarchy.failed,
+        "timing": Timing("ABC, within a module, up to adders", delays[slowest], end=slowest).to_json_dict()
+        if slowest
+        else None,
+        "cpu_seconds": round(sum(r.cpu_seconds for r in results), 1),
+        "peak_mib": max((r.peak_mib for r in results), default=0.0),
+    }
+    if weights:
+        figures |= {f"{key}_per_weight": round(value / weights, 3) for key, value in arrays.items()}
+    return figures
+
+
+def synth_figures(
+    path: Path, unit: str | None, tile: str | None, options: Options, netlist: Path | None = None
+) -> dict[str, Any]:
+    """Figures of the build `path`: of one `unit`, of one array `tile` (flattened too), or of the whole chip."""
+    modules = Modules(Build(path))
+    cache = Cache(path / FOLDER / "cache")
+    top = modules.top
+    if unit is not None:
+        top = modules.named(unit, "--unit")
+    elif tile is not None:
+        top = modules.named(tile, "--tile", sorted(modules.arrays))
+    with progress_bar(f"synthesizing {top}", "modules") as progress:
+        hierarchy = synthesize_hierarchy(modules, top, options, cache, progress)
+    figures = hierarchy_figures(modules, hierarchy, options)
+    if tile is not None:
+        add_flat(figures, modules, top, options, cache)
+    return figures
+
+
+def add_flat(figures: dict[str, Any], modules: Modules, top: str, options: Options, cache: Cache) -> None:
+    """The flattened tile beside the sum of its prefabricated cells, and its longest path."""
+    netlist = cache.folder.parent / f"{top}.v"
+    try:
+        flat = synthesize_tile(modules, top, options, cache, netlist)
+    except SynthesisError as error:
+        figures["failed"][f"{top} flattened"] = str(error)
+        return
+    key = "ge" if options.library else "cells"
+    value = flat.ge if options.library else sum(flat.cells.values())
+    figures["flat"] = flat.to_json_dict() | {"difference": round(value / figures["total"][key] - 1, 4)}
+    figures["cpu_seconds"] = round(figures["cpu_seconds"] + flat.cpu_seconds, 1)
+    figures["peak_mib"] = max(figures["peak_mib"], flat.peak_mib)
+    if options.library:
+        figures["timing"] = flat_timing(netlist, top, options, flat)
+
+
+def flat_timing(netlist: Path, top: str, options: Options, flat: Synthesis) -> dict[str, Any] | None:
+    """OpenSTA's longest path, or else ABC's."""
+    assert options.library is not None
+    timing = open_sta(netlist, top, options.library, options.clock_ns or 1.0)
+    if timing is None and flat.abc_delay_ns:
+        timing = Timing("ABC, up to adders", flat.abc_delay_ns)
+    return timing.to_json_dict() if timing else None
+
+
+def synth(
+    path: Path,
+    unit: str | None,
+    tile: str | None,
+    generic: bool,
+    liberty: Sequence[Path],
+    html: Path | None,
+    as_json: bool,
+    **limits: Any,
+) -> bool:
+    """Print what `synth_figures` finds; whether every module was synthesized."""
+    if generic and liberty:
+        raise UserError("--generic: takes no library; leave out --liberty")
+    if unit is not None and tile is not None:
+        raise UserError("--tile: goes not together with --unit; give one of them")
+    options = Options(None if generic else read_library(liberty), **limits)
+    figures = synth_figures(path, unit, tile, options)
+    if html is not None:
+        write_html(figures, html)
+    if as_json:
+        print(json.dumps(figures, indent=1))
+    else:
+        print_report(figures)
+    return not figures["failed"]

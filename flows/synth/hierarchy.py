@@ -1,0 +1,162 @@
+"""Synthesis of a hierarchy: every module once, by itself, however often it is instantiated, and the sums of all.
+
+Homogeneity pays here: an array of style `metal` is a few prefabricated cells many times over, so the cells are
+synthesized and the array is counted. Modules whose text differs in the number of their layer only are synthesized once.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from flows.synth.cache import Cache
+from flows.synth.liberty import Library
+from flows.synth.modules import Modules
+from flows.synth.yosys import Synthesis, SynthesisError, synthesize
+
+__all__ = ["Hierarchy", "Options", "synthesize_hierarchy", "synthesize_tile"]
+
+LAYER = re.compile(r"layer_\d+(?![0-9])")
+
+
+@dataclass(frozen=True)
+class Options:
+    """library: None for generic gates; clock_ns: None for area alone; jobs: processes at once; the rest: of each."""
+
+    library: Library | None
+    clock_ns: float | None = None
+    jobs: int = os.cpu_count() or 1
+    timeout_s: float = 900.0
+    memory_gib: float = 8.0
+
+    def key(self) -> str:
+        return f"{self.library.sha256 if self.library else 'generic'} {self.clock_ns}"
+
+
+@dataclass
+class Hierarchy:
+    """What each module below `top` came to, its instances apart; `failed`: modules without a result, and why."""
+
+    top: str
+    modules: dict[str, Synthesis]
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def total(self, module: str) -> Counter[str]:
+        """Sums of a module with everything in it: `cells`, `flip_flops`, `memory_bits`, `ge`, `area`."""
+        own = self.modules.get(module)
+        if own is None:
+            return Counter()
+        sums = Counter(own_figures(own))
+        for name, count in own.instances.items():
+            sums.update({key: count * value for key, value in self.total(name).items()})
+        return sums
+
+    def cells(self, module: str) -> Counter[str]:
+        """Cells by kind of a module with everything in it."""
+        own = self.modules.get(module)
+        if own is None:
+            return Counter()
+        sums = Counter(own.cells)
+        for name, count in own.instances.items():
+            sums.update({kind: count * number for kind, number in self.cells(name).items()})
+        return sums
+
+
+def own_figures(result: Synthesis) -> dict[str, float]:
+    """Figures of one module without its instances."""
+    return {
+        "cells": sum(result.cells.values()),
+        "flip_flops": result.flip_flops,
+        "memory_bits": result.memory_bits,
+        "ge": result.ge,
+        "area": result.area,
+    }
+
+
+def synthesize_hierarchy(
+    modules: Modules,
+    top: str,
+    options: Options,
+    cache: Cache,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Hierarchy:
+    """Every module of `top`; one that fails does not stop the others."""
+    groups: dict[str, list[str]] = {}
+    hierarchy = Hierarchy(top, {})
+    for module in modules.below(top):
+        if modules.is_wiring(module):
+            hierarchy.modules[module] = wiring(modules, module, options.library)
+        else:
+            groups.setdefault(LAYER.sub("layer_N", modules.text(module)), []).append(module)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        work: dict[Future[Synthesis], list[str]] = {
+            pool.submit(synthesize_module, modules, group[0], options, cache): group for group in groups.values()
+        }
+        for number, future in enumerate(as_completed(work)):
+            group = work[future]
+            try:
+                hierarchy.modules |= {module: renamed(future.result(), module) for module in group}
+            except SynthesisError as error:
+                hierarchy.failed |= {module: str(error) for module in group}
+            progress(number + 1, len(work))
+    return hierarchy
+
+
+def wiring(modules: Modules, module: str, library: Library | None) -> Synthesis:
+    """A module without gates of its own."""
+    instances = dict(sorted(modules.instances(module).items()))
+    return Synthesis(module, library.name if library else None, {}, 0.0, 0.0, 0, 0, instances)
+
+
+def synthesize_module(modules: Modules, module: str, options: Options, cache: Cache) -> Synthesis:
+    """One module, those that it instantiates being black boxes."""
+    parts = sorted(modules.instances(module))
+    key = cache.key("module", options.key(), *(modules.digest(name) for name in (module, *parts)))
+    if (found := cache.get(key)) is None:
+        found = synthesize(
+            [modules.path(module)],
+            module,
+            options.library,
+            black_boxes=[modules.path(name) for name in parts],
+            clock_ns=options.clock_ns,
+            timeout_s=options.timeout_s,
+            memory_gib=options.memory_gib,
+        )
+        cache.put(key, found)
+    return found
+
+
+def renamed(result: Synthesis, module: str) -> Synthesis:
+    """The same module of another layer."""
+    layer = LAYER.search(module)
+    if layer is None or result.top == module:
+        return result
+    return replace(result, top=module, instances={LAYER.sub(layer[0], n): c for n, c in result.instances.items()})
+
+
+def synthesize_tile(modules: Modules, module: str, options: Options, cache: Cache, netlist: Path) -> Synthesis:
+    """`module` with everything in it, flattened: every neuron is simplified by the wires that it lacks.
+
+    The mapped Verilog is left in `netlist`. Raises SynthesisError.
+    """
+    parts = modules.below(module)
+    key = cache.key("flat", options.key(), *(modules.digest(name) for name in parts))
+    mark = netlist.with_suffix(".key")
+    found = cache.get(key)
+    if found is None or not netlist.exists() or not mark.exists() or mark.read_text() != key:
+        mark.unlink(missing_ok=True)
+        found = synthesize(
+            [modules.path(name) for name in parts],
+            module,
+            options.library,
+            clock_ns=options.clock_ns,
+            netlist=netlist,
+            timeout_s=options.timeout_s,
+            memory_gib=options.memory_gib,
+        )
+        cache.put(key, found)
+        mark.write_text(key)
+    return found

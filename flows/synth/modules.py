@@ -1,0 +1,79 @@
+"""The modules of a build: their files, what they instantiate, and which of them hold no gate of their own."""
+
+import difflib
+import re
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+
+from gen.build import Build
+from golden.errors import UserError
+
+__all__ = ["Modules"]
+
+INSTANCE = re.compile(r"^ *(\w+) +(?:#\(.*\) *)?[\w$\\]+ *\(", re.MULTILINE)
+WIRES_ONLY = re.compile(r"^ *assign \w+ = \{[\w\s,']*\};", re.MULTILINE)
+LOGIC = re.compile(r"^ *(?:assign|always|initial)\b", re.MULTILINE)
+
+
+class Modules:
+    """Every Verilog module of a build folder: one file each, checked against the manifest as it is used.
+
+    Raises UserError where the build is none, or a file has changed.
+    """
+
+    def __init__(self, build: Build) -> None:
+        self.build = build
+        self.files = {Path(name).stem: name for name in build.files if name.endswith(".v")}
+        self._instances: dict[str, Counter[str]] = {}
+
+    @property
+    def top(self) -> str:
+        return self.build.manifest["top"]
+
+    def path(self, module: str) -> Path:
+        return self.build.path / self.files[module]
+
+    def digest(self, module: str) -> str:
+        """SHA-256 of the module's file, as the manifest has it."""
+        return self.build.files[self.files[module]]
+
+    def text(self, module: str) -> str:
+        return self.build.file(self.files[module]).read_text()
+
+    @cached_property
+    def arrays(self) -> dict[str, dict]:
+        """Facts of every array unit by module."""
+        return {array["module"]: array for array in self.build.arrays}
+
+    def instances(self, module: str) -> Counter[str]:
+        """Modules that `module` instantiates, and how often."""
+        if module not in self._instances:
+            found = INSTANCE.findall(self.text(module))
+            self._instances[module] = Counter(name for name in found if name in self.files and name != module)
+        return self._instances[module]
+
+    def below(self, module: str) -> list[str]:
+        """`module` and everything in it, each once, instantiated ones first."""
+        order: dict[str, None] = {}
+
+        def visit(name: str) -> None:
+            for part in sorted(self.instances(name)):
+                if part not in order:
+                    visit(part)
+            order[name] = None
+
+        visit(module)
+        return list(order)
+
+    def is_wiring(self, module: str) -> bool:
+        """Whether the module is instances and wires only, so that its instances are all there is to count."""
+        return module in self.arrays and not LOGIC.search(WIRES_ONLY.sub("", self.text(module)))
+
+    def named(self, name: str, option: str, choices: list[str] | None = None) -> str:
+        """The module that `option` names. Raises UserError with the nearest names where there is none."""
+        choices = sorted(self.files) if choices is None else choices
+        if name in choices:
+            return name
+        near = difflib.get_close_matches(name, choices, n=3, cutoff=0.3) or choices[:3]
+        raise UserError(f"{option}: {self.build.path} has no {name!r}; nearest are {', '.join(near)}")
