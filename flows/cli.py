@@ -100,17 +100,28 @@ def generate(
     slices: Annotated[
         str | None, typer.Option(help="Cycles a bit plane by kind of array, like gate_up=8,down=4.")
     ] = None,
+    layers: Annotated[str | None, typer.Option(help="Arrays of these layers alone, like 0-3,7; no chip.")] = None,
+    experts: Annotated[str | None, typer.Option(help="Of the experts' arrays those of these experts alone.")] = None,
+    matrices: Annotated[
+        str | None, typer.Option(help="Arrays of these kinds alone: qkv, o, router, gate_up, down, head.")
+    ] = None,
+    compress: Annotated[str | None, typer.Option(help="zstd: arrays as .v.zst; with chosen parts only.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the Verilog of the whole chip, its weights in the wiring.
+    """Write the Verilog of the whole chip, its weights in the wiring; or of chosen arrays alone.
 
     Example: hardloom generate build/demo/quantized -o build/demo/chip
     """
-    from flows.generate import generate, parse_slices
+    from flows.generate import generate, parse_numbers, parse_slices
+    from gen.matrices import Selection
 
     chosen = None if slices is None else parse_slices(slices)
     options = {"lanes": lanes, "max_positions": max_positions, "style": style, "slices": chosen}
-    generate(quantized, out, hardware, options, as_json)
+    kinds = None if matrices is None else tuple(matrices.split(","))
+    selection = Selection(parse_numbers("layers", layers), parse_numbers("experts", experts), kinds)
+    if compress not in (None, "zstd"):
+        raise UserError(f"--compress: {compress!r} is unknown; the only way is zstd")
+    generate(quantized, out, hardware, options, selection, compress is not None, as_json)
 
 
 @commands.command()
@@ -321,6 +332,23 @@ def chip(
     from flows.bench_chip import chip
 
     chip(build, prompts, as_json)
+
+
+@bench.command()
+def layer(
+    experts: Annotated[int, typer.Option(min=1, max=64, help="Experts of the layer.")] = 64,
+    growth: Annotated[bool, typer.Option("--growth", help="Layers of 1, 4, 16 and 64 experts too.")] = False,
+    compress: Annotated[bool, typer.Option("--compress", help="Verilog as .v.zst, a fifth of the disk.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where to work; emptied again.")] = Path("build/bench-layer"),
+    as_json: Json = False,
+) -> None:
+    """One layer of LLaDA-MoE-7B from checkpoint to Verilog to proof: seconds, memory, bytes.
+
+    Example: hardloom bench layer --experts 4
+    """
+    from flows.bench_layer import layer
+
+    layer(experts, growth, compress, folder, as_json)
 
 
 def app() -> None:

@@ -8,14 +8,15 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.progress import progress_bar
-from gen.build import Build
+from gen.build import Build, generate_parts
 from gen.build import generate as generate_build
 from gen.hardware import ARRAY_KINDS, HardwareConfig
+from gen.matrices import Selection
 from golden.config import ModelConfig, read_json_object
 from golden.errors import UserError
 from golden.quantized import QuantizedCheckpoint
 
-__all__ = ["build_figures", "generate", "hardware_config", "parse_slices", "print_figures"]
+__all__ = ["build_figures", "generate", "hardware_config", "parse_numbers", "parse_slices", "print_figures"]
 
 
 def parse_slices(text: str) -> dict[str, int]:
@@ -27,6 +28,19 @@ def parse_slices(text: str) -> dict[str, int]:
             raise UserError(f"--slices: {part!r} is not KIND=NUMBER with KIND one of {', '.join(ARRAY_KINDS)}")
         slices[kind] = int(count)
     return slices
+
+
+def parse_numbers(option: str, text: str | None) -> tuple[int, ...] | None:
+    """`0-3,7` to numbers in order; `UserError` for anything else. None stays None."""
+    if text is None:
+        return None
+    numbers: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first)):
+            raise UserError(f"--{option}: {part!r} is neither a number nor a range; write it like 0-3,7")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(numbers))
 
 
 def hardware_config(config: ModelConfig, file: Path | None, **options: Any) -> HardwareConfig:
@@ -75,23 +89,37 @@ def print_figures(figures: dict[str, Any], title: str) -> None:
         slices = str(figures["hardware"]["slices"][kind])
         table.add_row(kind, f"{row['arrays']:,}", f"{row['weights']:,}", slices, f"{row['cycles_per_packet']:,}")
     embedding = figures["weights_hardwired"] - sum(row["weights"] for row in figures["arrays"].values())
-    table.add_row("embedding (ROM)", "1", f"{embedding:,}", "", "")
+    if figures["top"]:
+        table.add_row("embedding (ROM)", "1", f"{embedding:,}", "", "")
     console = Console(highlight=False)
     console.print(table)
     console.print(
         f"{figures['weights_hardwired']:,} weights hardwired; {figures['files']:,} files, {figures['bytes']:,} bytes; "
-        f"top module {figures['top']}"
+        + (f"top module {figures['top']}" if figures["top"] else "chosen arrays, no chip around them")
     )
 
 
-def generate(path: Path, out: Path, hardware_file: Path | None, options: dict[str, Any], as_json: bool) -> None:
-    """Write the build folder `out` of the quantized checkpoint `path` and print what it holds."""
+def generate(
+    path: Path,
+    out: Path,
+    hardware_file: Path | None,
+    options: dict[str, Any],
+    selection: Selection,
+    compress: bool,
+    as_json: bool,
+) -> None:
+    """Write the build folder `out` of the quantized checkpoint `path`, or of parts of it; print what it holds."""
     if not QuantizedCheckpoint.is_quantized(path) and (path / "config.json").is_file():
         raise UserError(f"{path}: is not quantized; run `hardloom quantize {path} -o FOLDER` and give FOLDER")
     checkpoint = QuantizedCheckpoint(path)
     hardware = hardware_config(checkpoint.config, hardware_file, **options)
+    if compress and selection == Selection():
+        raise UserError("--compress: simulators read plain text; choose parts with --layers, --experts or --matrices")
     with progress_bar(f"generating {out}", "weights") as progress:
-        build = generate_build(checkpoint, out, hardware, progress)
+        if selection == Selection():
+            build = generate_build(checkpoint, out, hardware, progress)
+        else:
+            build = generate_parts(checkpoint, out, hardware, selection, compress, progress)
     figures = build_figures(build)
     if as_json:
         print(json.dumps(figures, indent=1))

@@ -72,6 +72,7 @@ class SimulatedChip:
     """
 
     def __init__(self, build: Build, arguments: Sequence[str] = ()) -> None:
+        build.require_chip()
         self.build, self.folder = build, build.path / "simulation"
         config, hardware = build.checkpoint().config, build.hardware
         self.config, self.probes = config, probes(config, hardware.lanes)

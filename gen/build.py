@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
@@ -12,81 +11,37 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gen.arrays import emit, plan_array
+from gen.array_parts import array_parts
 from gen.chip import Chip
 from gen.constants import embedding_width, emit_embedding, emit_layer_constants, emit_scales
+from gen.files import COMPRESSED, JOURNAL, Journal, read_pieces, sha256, write_file
 from gen.geometry import Geometry
 from gen.hardware import HardwareConfig
 from gen.layer import LayerEngine
-from gen.matrices import EMBEDDING, ArrayUnit, array_units
+from gen.matrices import EMBEDDING, Selection, array_units, selected_units
 from gen.verilog import to_verilog
-from golden.checkpoint import expected_tensors
 from golden.errors import UserError
+from golden.parallel import ordered_map
 from golden.quantized import CONFIG, QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
 
-__all__ = ["CHIP", "FILE_LIST", "JOURNAL", "MANIFEST", "QUANTIZED", "Build", "generate"]
+__all__ = [
+    "CHIP",
+    "FILE_LIST",
+    "JOURNAL",
+    "MANIFEST",
+    "QUANTIZED",
+    "Build",
+    "generate",
+    "generate_parts",
+    "sha256",
+    "write_file",
+]
 
-MANIFEST, JOURNAL, FILE_LIST, QUANTIZED = "manifest.json", "journal.jsonl", "chip.f", "quantized"
+MANIFEST, FILE_LIST, QUANTIZED = "manifest.json", "chip.f", "quantized"
 CHIP = "hardloom_chip"
 """Top module."""
 
 Progress = Callable[[int, int], None]
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_file(path: Path, contents: bytes) -> str:
-    """Write atomically, making parent folders; the SHA-256 of the contents."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(contents)
-    os.replace(partial, path)
-    return hashlib.sha256(contents).hexdigest()
-
-
-class Journal:
-    """What of a build is done: one JSON line a finished part, after its files are in place.
-
-    Lines of another input (another `key`), or whose files changed, count as not done.
-    """
-
-    def __init__(self, folder: Path, key: str) -> None:
-        self.folder, self.path, self.parts = folder, folder / JOURNAL, {}
-        if self.path.exists():
-            for line in self.path.read_text().splitlines():
-                try:
-                    entry = json.loads(line)
-                except json.JSONDecodeError:
-                    continue
-                if entry["key"] == key:
-                    self.parts[entry["part"]] = entry
-        self.key = key
-
-    def done(self, part: str) -> dict[str, Any] | None:
-        """The entry of a finished part whose files are all as they were written."""
-        entry = self.parts.get(part)
-        if entry is None or any(
-            not (self.folder / f).is_file() or sha256(self.folder / f) != h for f, h in entry["files"].items()
-        ):
-            return None
-        return entry
-
-    def write(self, part: str, files: dict[str, str | bytes], facts: dict[str, Any]) -> dict[str, Any]:
-        """Write a part's files, then its line."""
-        hashes = {
-            f: write_file(self.folder / f, text if isinstance(text, bytes) else text.encode())
-            for f, text in sorted(files.items())
-        }
-        entry = {"key": self.key, "part": part, "files": hashes, "facts": facts}
-        with self.path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.parts[part] = entry
-        return entry
 
 
 def prepare_folder(out: Path) -> None:
@@ -98,45 +53,12 @@ def prepare_folder(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-def array_part(checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, unit: ArrayUnit) -> tuple[dict, dict]:
-    """Files and facts of one array unit."""
-    banks = [checkpoint.matrix(name).integers() for name in unit.matrices]
-    plan = plan_array(
-        unit.module,
-        banks,
-        lanes=hardware.lanes,
-        slices=hardware.slices[unit.kind],
-        style=hardware.style,
-        format=checkpoint.format,
-    )
-    prefab, connections = emit(plan)
-    files = {f"rtl/prefab/{name}": text for name, text in prefab.items()}
-    files |= {f"rtl/arrays/{name}": text for name, text in connections.items()}
-    if unit.kind not in ("gate_up", "down"):
-        name = unit.module + "_scales"
-        files[f"rtl/constants/{name}.v"] = emit_scales(name, [banks], hardware.lanes)
-    facts = {
-        "name": unit.name,
-        "prefix": unit.prefix,
-        "kind": unit.kind,
-        "matrices": list(unit.matrices),
-        "rows": banks[0].weights.shape[0],
-        "inputs": banks[0].weights.shape[1],
-        "weights": plan.weights,
-        "acc_width": plan.acc_width,
-        "cycles_per_packet": plan.cycles_per_packet,
-        "slices": hardware.slices[unit.kind],
-        "style": hardware.style,
-    }
-    return files, facts
-
-
 def layer_part(checkpoint: QuantizedCheckpoint, geometry: Geometry, layer: int) -> dict[str, str]:
     """Constants of one layer: gains, biases, the experts' row scales."""
     texts = emit_layer_constants(geometry, checkpoint, layer)
     for kind, names in (("gate_up", ("gate", "up")), ("down", ("down",))):
         groups = [
-            [checkpoint.matrix(f"model.layers.{layer}.mlp.experts.{e}.{n}_proj.weight").integers() for n in names]
+            [checkpoint.integers(f"model.layers.{layer}.mlp.experts.{e}.{n}_proj.weight") for n in names]
             for e in range(geometry.num_experts)
         ]
         name = geometry.module(f"experts.{kind}") + "_scales"
@@ -175,9 +97,26 @@ class Build:
             raise UserError(f"{path}: differs from {MANIFEST}; run `hardloom generate` again")
         return path
 
+    def read(self, name: str) -> bytes:
+        """Text of file `name`, checked; it may be there compressed."""
+        name = name if name in self.files else name + COMPRESSED
+        path = self.path / name
+        if path.is_file():
+            text, digest = read_pieces(path)
+            if digest == self.files.get(name):
+                return text
+        raise UserError(f"{path}: differs from {MANIFEST}; run `hardloom generate` again")
+
     def verilog(self) -> list[Path]:
-        """Every Verilog file, checked, in the order of the file list."""
+        """Every Verilog file, checked, in the order of the file list; `UserError` where some are compressed."""
+        if any(name.endswith(COMPRESSED) for name in self.files):
+            raise UserError(f"{self.path}: its Verilog is compressed; generate it without --compress")
         return [self.file(name) for name in sorted(self.files) if name.endswith(".v")]
+
+    def require_chip(self) -> None:
+        """Raise `UserError` where the build holds chosen arrays alone."""
+        if self.manifest["top"] is None:
+            raise UserError(f"{self.path}: holds chosen arrays and no chip; generate without --layers and the like")
 
     def checkpoint(self) -> QuantizedCheckpoint:
         for name in (CONFIG, QUANTIZATION, TENSORS):
@@ -205,26 +144,36 @@ def generator_digest() -> str:
     return digest.hexdigest()
 
 
-def build_key(checkpoint: QuantizedCheckpoint, hardware: HardwareConfig) -> str:
-    """Hash of everything the build depends on."""
-    inputs = [version("hardloom"), generator_digest(), json.dumps(hardware.to_json_dict(), sort_keys=True)]
-    inputs += [sha256(checkpoint.path / name) for name in (CONFIG, QUANTIZATION, TENSORS)]
+def build_key(quantized: dict[str, str], *choices: Any) -> str:
+    """Hash of everything the build depends on: hashes of the quantized files, and what was asked for, as JSON."""
+    inputs = [version("hardloom"), generator_digest(), *(json.dumps(choice, sort_keys=True) for choice in choices)]
+    inputs += [quantized[name] for name in (CONFIG, QUANTIZATION, TENSORS)]
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
 
 
-def copy_quantized(checkpoint: QuantizedCheckpoint, out: Path) -> dict[str, str]:
-    """The quantized checkpoint into the build folder; file names to hashes."""
-    hashes = {}
+def quantized_hashes(checkpoint: QuantizedCheckpoint) -> dict[str, str]:
+    """The quantized checkpoint's files, by name."""
+    names = (CONFIG, QUANTIZATION, TENSORS, TOKENIZER)
+    return {name: sha256(checkpoint.path / name) for name in names if (checkpoint.path / name).is_file()}
+
+
+def copy_quantized(checkpoint: QuantizedCheckpoint, out: Path, hashes: dict[str, str]) -> dict[str, str]:
+    """The quantized checkpoint into the build folder, as links where the file system has them; names to `hashes`.
+
+    A link is safe: every command that writes such a file puts a new one in its place.
+    """
     (out / QUANTIZED).mkdir(exist_ok=True)
-    for name in (CONFIG, QUANTIZATION, TENSORS, TOKENIZER):
+    for name in hashes:
         source, target = checkpoint.path / name, out / QUANTIZED / name
-        if not source.is_file():
-            continue
         partial = target.with_name(name + ".part")
-        shutil.copyfile(source, partial)
+        partial.unlink(missing_ok=True)
+        try:
+            os.link(source, partial)
+        except OSError:
+            shutil.copyfile(source, partial)
         os.replace(partial, target)
-        hashes[f"{QUANTIZED}/{name}"] = sha256(target)
-    return hashes
+        partial.unlink(missing_ok=True)  # two names of one file already
+    return {f"{QUANTIZED}/{name}": digest for name, digest in hashes.items()}
 
 
 def geometries(
@@ -253,62 +202,92 @@ def layer_texts(layers: list[Geometry]) -> Iterator[tuple[str, dict[str, str]]]:
 def generate(
     checkpoint: QuantizedCheckpoint, out: Path, hardware: HardwareConfig, progress: Progress = lambda done, total: None
 ) -> Build:
-    """Write the build folder of design: manifest, `rtl/`, `chip.f`, `quantized/`.
+    """Write the build folder of a whole chip: manifest, `rtl/`, `chip.f`, `quantized/`.
 
     Same input, same bytes. Parts that an earlier, interrupted run finished are kept; every file appears whole.
-    `progress` is called with the weights done and their total. Peak memory: one array unit.
+    `progress` is called with the weights done and their total. Memory: the arrays under way, as small integers.
     """
-    hardware.check(checkpoint.config)
-    prepare_folder(out)
-    key = build_key(checkpoint, hardware)
-    if (out / MANIFEST).exists() and json.loads((out / MANIFEST).read_text()).get("key") == key:
-        with_all = Build(out)
-        if all((out / n).is_file() and sha256(out / n) == h for n, h in with_all.files.items()):
-            return with_all
-    (out / MANIFEST).unlink(missing_ok=True)
+    hashes = quantized_hashes(checkpoint)
+    key = build_key(hashes, hardware.to_json_dict())
+    if build := started(checkpoint, out, hardware, key):
+        return build
     journal = Journal(out, key)
-    entries = list(array_parts(journal, checkpoint, hardware, progress))
+    units = list(array_units(checkpoint.config))
+    entries = list(array_parts(journal, checkpoint, hardware, units, False, progress))
     arrays = [{"module": e["part"], **e["facts"]} for e in entries]
     entries += other_parts(journal, checkpoint, *geometries(checkpoint, hardware, arrays))
+    weights = sum(a["weights"] for a in arrays) + embedding_weights(checkpoint)
+    facts = {"top": CHIP, "arrays": arrays, "weights_hardwired": weights}
+    return finished(journal, checkpoint, hardware, hashes, entries, facts)
+
+
+def generate_parts(
+    checkpoint: QuantizedCheckpoint,
+    out: Path,
+    hardware: HardwareConfig,
+    selection: Selection,
+    compress: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Build:
+    """Write a build folder of chosen arrays alone, with their row scales but for those of experts; else as `generate`.
+
+    `compress`: connection files as Zstandard frames.
+    """
+    units, hashes = selected_units(checkpoint.config, selection), quantized_hashes(checkpoint)
+    key = build_key(hashes, hardware.to_json_dict(), [unit.module for unit in units], compress)
+    if build := started(checkpoint, out, hardware, key):
+        return build
+    journal = Journal(out, key)
+    entries = list(array_parts(journal, checkpoint, hardware, units, compress, progress))
+    arrays = [{"module": e["part"], **e["facts"]} for e in entries]
+    facts = {"top": None, "arrays": arrays, "weights_hardwired": sum(a["weights"] for a in arrays)}
+    return finished(journal, checkpoint, hardware, hashes, entries, facts)
+
+
+def started(checkpoint: QuantizedCheckpoint, out: Path, hardware: HardwareConfig, key: str) -> Build | None:
+    """Check what is asked for and make the folder; the build where it is there already, with this `key`."""
+    hardware.check(checkpoint.config)
+    prepare_folder(out)
+    if (out / MANIFEST).exists() and json.loads((out / MANIFEST).read_text()).get("key") == key:
+        with_all = Build(out)
+        present = ordered_map(lambda f: (out / f[0]).is_file() and sha256(out / f[0]) == f[1], with_all.files.items())
+        if all(present):
+            return with_all
+    (out / MANIFEST).unlink(missing_ok=True)
+    return None
+
+
+def finished(
+    journal: Journal,
+    checkpoint: QuantizedCheckpoint,
+    hardware: HardwareConfig,
+    hashes: dict[str, str],
+    entries: list[dict[str, Any]],
+    facts: dict[str, Any],
+) -> Build:
+    """Complete the folder: what no entry names goes, the checkpoint, the file list and the manifest come."""
+    out = journal.folder
     files = {name: digest for e in entries for name, digest in e["files"].items()}
     remove_strangers(out, files)
-    files |= copy_quantized(checkpoint, out)
-    listing = "".join(f"{name}\n" for name in sorted(files) if name.endswith(".v"))
+    files |= copy_quantized(checkpoint, out, hashes)
+    listing = "".join(f"{name}\n" for name in sorted(files) if name.endswith((".v", COMPRESSED)))
     files[FILE_LIST] = write_file(out / FILE_LIST, listing.encode())
     manifest = {
         "tool_version": version("hardloom"),
-        "key": key,
-        "top": CHIP,
+        "key": journal.key,
         "model": checkpoint.config.to_json_dict(),
         "quantization": checkpoint.format,
         "hardware": hardware.to_json_dict(),
-        "arrays": arrays,
-        "weights_hardwired": sum(a["weights"] for a in arrays) + embedding_weights(checkpoint),
+        **facts,
         "files": dict(sorted(files.items())),
     }
     write_file(out / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
-    (out / JOURNAL).unlink()
+    journal.path.unlink()
     return Build(out)
 
 
 def embedding_weights(checkpoint: QuantizedCheckpoint) -> int:
     return checkpoint.config.vocab_size * checkpoint.config.hidden_size
-
-
-def array_parts(
-    journal: Journal, checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, progress: Progress
-) -> Iterator[dict[str, Any]]:
-    """Journal entries of all array units, in order, made where they are missing."""
-    units, shapes = list(array_units(checkpoint.config)), expected_tensors(checkpoint.config)
-    total = sum(math.prod(shapes[name]) for unit in units for name in unit.matrices)
-    done = 0
-    for unit in units:
-        entry = journal.done(unit.module)
-        if entry is None:
-            entry = journal.write(unit.module, *array_part(checkpoint, hardware, unit))
-        done += entry["facts"]["weights"]
-        progress(done, total)
-        yield entry
 
 
 def other_parts(

@@ -21,7 +21,8 @@ class IntegerMatrix:
 
     Attributes
     ----------
-    weights: int32 [rows, cols], small signed integers (mxfp4: at most 5 + `max_spread` bits; int4: 4; ternary: 2)
+    weights: int32 (or int16) [rows, cols], small signed integers (mxfp4: at most 5 + `max_spread` bits; int4: 4;
+        ternary: 2)
     mant: int32 [rows], in 128..255 (8 bits)
     exp: int32 [rows]
     max_spread: largest difference of block exponents within a row, in bits (0 for formats with one scale a row)

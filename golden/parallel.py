@@ -1,4 +1,4 @@
-"""All cores on a list of work, results in order, memory bounded: threads, since the heavy passes leave the interpreter."""
+"""All cores on a list of work, results in order, memory bounded; in threads (decisions/0021)."""
 
 import os
 from collections import deque

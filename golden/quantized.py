@@ -20,6 +20,8 @@ from golden.checkpoint import check_tensor_set, expected_tensors, folded_gain, m
 from golden.config import ModelConfig, read_json_object
 from golden.errors import UserError
 from golden.formats import FORMATS, QuantizedMatrix, format_rules, unpack_codes
+from golden.integers import IntegerMatrix
+from golden.parallel import ordered_map
 from golden.safetensors_stream import NAMES, SafetensorsReader
 
 __all__ = ["CONFIG", "QUANTIZATION", "TENSORS", "TOKENIZER", "QuantizedCheckpoint", "open_quantized", "stored_tensors"]
@@ -28,6 +30,10 @@ CONFIG = "config.json"
 QUANTIZATION = "quantization.json"
 TENSORS = "quantized.safetensors"
 TOKENIZER = "tokenizer.json"
+PIECE = 1 << 18
+"""Elements made into integers at once."""
+FEW_BITS = 12
+"""Magnitudes below 2^12 go into int16, so that a few of them can be added there too."""
 
 
 def stored_tensors(config: ModelConfig, format: str) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
@@ -90,16 +96,31 @@ class QuantizedCheckpoint:
         path = self.path / TOKENIZER
         return path if path.is_file() else None
 
-    def matrix(self, name: str) -> QuantizedMatrix:
-        """The matrix that stands for tensor `name` of the checkpoint, its norm gain folded in.
+    def matrix(self, name: str, start: int = 0, stop: int | None = None) -> QuantizedMatrix:
+        """The matrix that stands for tensor `name` of the checkpoint, its norm gain folded in; or some rows of it.
 
         Raises `UserError` naming file and tensor where a scale or code is invalid.
         """
-        packed, scales = self._reader.tensor(name + ".codes"), self._reader.tensor(name + ".scales")
-        matrix = QuantizedMatrix(self.format, unpack_codes(packed, self._shapes[name][1]), scales, name)
+        packed, scales = (self._reader.tensor(f"{name}.{what}", start, stop) for what in ("codes", "scales"))
+        called = name if stop is None else f"{name}[{start}:{stop}]"
+        matrix = QuantizedMatrix(self.format, unpack_codes(packed, self._shapes[name][1]), scales, called)
         if problem := format_rules(self.format).problem(matrix.codes, matrix.scales):
-            raise UserError(f"{self._reader.path}: matrix {name}: {problem}; quantize again")
+            raise UserError(f"{self._reader.path}: matrix {called}: {problem}; quantize again")
         return matrix
+
+    def integers(self, name: str) -> IntegerMatrix:
+        """`matrix(name).integers()`, made of a few rows at a time; weights are int16 where they have few bits."""
+        rows, cols = self._shapes[name]
+        step = max(1, PIECE // cols)
+        parts, weights = [], torch.empty(rows, cols, dtype=torch.int16)
+        for start in range(0, rows, step):
+            part = self.matrix(name, start, min(start + step, rows)).integers()
+            if weights.dtype == torch.int16 and int(part.weights.abs().max()) >> FEW_BITS:
+                weights = weights.int()
+            weights[start : start + step] = part.weights
+            parts.append(dataclasses.replace(part, weights=torch.empty(0)))
+        mant, exp = (torch.cat([getattr(part, field) for part in parts]) for field in ("mant", "exp"))
+        return IntegerMatrix(weights, mant, exp, max(part.max_spread for part in parts))
 
     def vector(self, name: str) -> Tensor:
         """The float32 vector `name`; `UserError` where an element is NaN or infinite."""
@@ -113,11 +134,12 @@ class QuantizedCheckpoint:
         return self.vector(f"model.layers.{layer}.mlp.expert_bias") if self.config.has_expert_bias else None
 
     def scan(self) -> Iterator[int]:
-        """Read and check everything, yielding the number of elements of each tensor; raises as reading does."""
+        """Read and check everything on all cores, yielding numbers of elements read; raises as reading does."""
         for name in vector_names(self.config):
             yield self.vector(name).numel()
-        for name in matrix_names(self.config):
-            yield self.matrix(name).codes.numel()
+        step = {name: max(1, PIECE // self._shapes[name][1]) for name in matrix_names(self.config)}
+        parts = ((n, start, start + rows) for n, rows in step.items() for start in range(0, self._shapes[n][0], rows))
+        yield from ordered_map(lambda part: self.matrix(*part).codes.numel(), parts)
 
     def _check_header(self) -> None:
         path, wanted = self._reader.path, stored_tensors(self.config, self.format)

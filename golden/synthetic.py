@@ -1,8 +1,8 @@
 """Checkpoints of published shape with made-up weights, written in a stream: everything downstream at real size.
 
 Statistics follow what trained transformers show: a standard deviation of its own for every matrix (around
-1 / sqrt(inputs)), for every row and for every input column, a few outlier columns several times as large, and norm gains
-spread around one.
+1 / sqrt(inputs)), for every row and for every input column, a few outlier columns several times as large, and norm
+gains spread around one.
 """
 
 import json

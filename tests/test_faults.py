@@ -15,20 +15,21 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 
 from flows.verify import verify_faults
+from gen.array_parts import array_part
 from gen.arrays import emit, plan_array
 from gen.build import (
     CHIP,
     MANIFEST,
     Build,
-    array_part,
     copy_quantized,
     embedding_weights,
     geometries,
     layer_part,
+    quantized_hashes,
     split_modules,
-    write_file,
 )
 from gen.constants import emit_embedding
+from gen.files import Journal
 from gen.hardware import HardwareConfig
 from gen.matrices import EMBEDDING, array_units
 from gen.units.rope import Rope
@@ -99,7 +100,7 @@ def build(tmp_path_factory) -> Build:
     quantize_checkpoint(folder / "ckpt", folder / "q", "mxfp4")
     checkpoint, out = QuantizedCheckpoint(folder / "q"), folder / "chip"
     out.mkdir()
-    files, arrays = dict(table_texts()), []
+    files, arrays = {}, []
     for unit in array_units(CONFIG):
         texts, facts = array_part(checkpoint, HARDWARE, unit)
         files |= texts
@@ -108,14 +109,15 @@ def build(tmp_path_factory) -> Build:
     files |= layer_part(checkpoint, layer, 0)
     constants = emit_embedding(around, checkpoint.matrix(EMBEDDING).integers())
     files |= {f"rtl/constants/{name}.v": text for name, text in constants.items()}
-    hashes = {n: write_file(out / n, t if isinstance(t, bytes) else t.encode()) for n, t in files.items()}
+    hashes = Journal(out, "key").make("all", files | table_texts(), {})["files"]
     manifest = {
+        "top": CHIP,
         "hardware": HARDWARE.to_json_dict(),
         "arrays": arrays,
         "weights_hardwired": sum(a["weights"] for a in arrays) + embedding_weights(checkpoint),
-        "files": hashes | copy_quantized(checkpoint, out),
+        "files": hashes | copy_quantized(checkpoint, out, quantized_hashes(checkpoint)),
     }
-    write_file(out / MANIFEST, json.dumps(manifest).encode())
+    (out / MANIFEST).write_text(json.dumps(manifest))
     return Build(out)
 
 

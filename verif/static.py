@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gen.array_parts import WEIGHTS_HELD, connection_file
 from gen.build import CHIP, Build
 from gen.constants import SCALE_BITS, embedding_width
 from gen.geometry import wired_module
@@ -16,6 +17,7 @@ from gen.matrices import EMBEDDING
 from golden.checkpoint import expected_tensors
 from golden.chip import RESCALE, Units
 from golden.integers import IntegerMatrix
+from golden.parallel import ordered_map
 from golden.units.rope import Rope
 from golden.units.router import Router
 from verif.extract.arrays import read_array
@@ -23,7 +25,7 @@ from verif.extract.errors import ExtractionError
 from verif.extract.rom import read_rom
 from verif.tables import chip_tables, initial_values
 
-__all__ = ["Reader", "Reading", "Recovery", "recover"]
+__all__ = ["Comparison", "Reader", "Reading", "Recovery", "recover"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Reading:
     ----------
     file: in the build folder.
     what: it holds: `weights`, `constants`, a `table`, or `state` (memories that must start as zeros).
+    weights: how many, 0 where it holds something else.
     expected: gives the integers that should be there; read: the file's text to those that are, raises ExtractionError.
     """
 
@@ -41,6 +44,31 @@ class Reading:
     what: str
     expected: Callable[[], np.ndarray] = field(repr=False)
     read: Callable[[bytes], np.ndarray] = field(repr=False)
+    weights: int = 0
+
+    def compare(self, text: bytes) -> "Comparison":
+        """What `text` holds against what it should."""
+        try:
+            got = self.read(text)
+        except ExtractionError as error:
+            return Comparison(self, 0, 0, f"{self.file}: {error}", False)
+        expected = self.expected()
+        same = expected == got if expected.shape == got.shape else np.zeros(expected.shape, dtype=bool)
+        matching = int(np.count_nonzero(same))
+        sound = expected.shape == got.shape and matching == expected.size
+        first = None if sound else f"{self.file}: {difference(expected, got, same)}"
+        return Comparison(self, expected.size, matching, first)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Integers expected of a file, those that match, the first difference in words; legible: the text could be read."""
+
+    reading: Reading
+    expected: int
+    matching: int
+    first: str | None
+    legible: bool = True
 
 
 @dataclass
@@ -70,21 +98,18 @@ class Recovery:
         total = (self.weights, self.constants, self.entries)
         return self.first is None and total == (self.matching, self.matching_constants, self.matching_entries)
 
-    def add(self, reading: Reading, got: np.ndarray) -> None:
+    def add(self, found: Comparison) -> None:
         """Count one file."""
-        expected = reading.expected()
-        same = expected == got if expected.shape == got.shape else np.zeros(expected.shape, dtype=bool)
-        self.files += 1
-        if reading.what == "weights":
-            self.weights, self.matching = self.weights + expected.size, self.matching + int(same.sum())
-        elif reading.what == "constants":
-            self.constants += expected.size
-            self.matching_constants += int(same.sum())
-        elif reading.what == "table":
-            self.tables, self.entries = self.tables + 1, self.entries + expected.size
-            self.matching_entries += int(same.sum())
-        if self.first is None and (expected.shape != got.shape or not same.all()):
-            self.first = f"{reading.file}: {difference(expected, got, same)}"
+        self.files += found.legible
+        if found.reading.what == "weights":
+            self.weights, self.matching = self.weights + found.expected, self.matching + found.matching
+        elif found.reading.what == "constants":
+            self.constants += found.expected
+            self.matching_constants += found.matching
+        elif found.reading.what == "table":
+            self.tables, self.entries = self.tables + found.legible, self.entries + found.expected
+            self.matching_entries += found.matching
+        self.first = self.first or found.first
 
 
 def difference(expected: np.ndarray, got: np.ndarray, same: np.ndarray) -> str:
@@ -121,7 +146,7 @@ class Reader:
         self.prefab = {Path(name).name: build.file(name).read_text() for name in prefab}
 
     def integers(self, names: list[str]) -> list[IntegerMatrix]:
-        return [self.checkpoint.matrix(name).integers() for name in names]
+        return [self.checkpoint.integers(name) for name in names]
 
     def rom(
         self,
@@ -188,12 +213,12 @@ class Reader:
         """Weights of an array unit, and its row scales where it has a ROM of its own."""
 
         def expected() -> np.ndarray:
-            return np.stack([matrix.weights.numpy() for matrix in self.integers(facts["matrices"])]).astype(np.int64)
+            return np.stack([matrix.weights.numpy() for matrix in self.integers(facts["matrices"])])
 
         def read(text: bytes) -> np.ndarray:
-            return read_array(text, self.prefab).astype(np.int64)
+            return read_array(text, self.prefab)
 
-        yield Reading(f"rtl/arrays/{facts['module']}.v", "weights", expected, read)
+        yield Reading(connection_file(facts["module"]), "weights", expected, read, facts["weights"])
         if facts["kind"] not in ("gate_up", "down"):
             yield self.scales(facts["module"] + "_scales", [facts["matrices"]])
 
@@ -211,6 +236,8 @@ class Reader:
         """Every file that holds integers, once."""
         for facts in self.build.arrays:
             yield from self.array(facts)
+        if self.build.manifest["top"] is None:
+            return
         for number in range(self.checkpoint.config.num_hidden_layers):
             yield from self.layer(number)
         yield from self.embedding()
@@ -227,18 +254,18 @@ def read_words(text: bytes, width: int, signed: bool, arranged: Callable[[np.nda
 
 
 def recover(build: Build, progress: Callable[[int, int], None] = lambda done, total: None) -> Recovery:
-    """Read every weight, row scale, gain, bias and table out of the Verilog of `build` and compare.
+    """Read every weight, row scale, gain, bias and table out of the Verilog of `build` and compare, on all cores.
 
     Text that is not what the generator writes ends the reading: it becomes `Recovery.first`, and what follows counts as
     not recovered. `progress` is called with the weights read and their total. Raises `UserError` where a file is not as
     the manifest says.
     """
     recovery, total = Recovery(), build.manifest["weights_hardwired"]
-    for reading in Reader(build).readings():
-        try:
-            recovery.add(reading, reading.read(build.file(reading.file).read_bytes()))
-        except ExtractionError as error:
-            recovery.first = recovery.first or f"{reading.file}: {error}"
+    readings = Reader(build).readings()
+    compared = ordered_map(lambda r: r.compare(build.read(r.file)), readings, lambda r: r.weights, WEIGHTS_HELD)
+    for found in compared:
+        recovery.add(found)
+        if not found.legible:
             break
         progress(recovery.weights, total)
     recovery.weights = total

@@ -27,7 +27,7 @@ class ArrayPlan:
     Attributes
     ----------
     name: Verilog module.
-    matrices: int32 [rows, inputs], one a bank.
+    matrices: int32, or int16 for magnitudes below 4096, [rows, inputs], one a bank.
     lanes: elements of an input beat, and of each bank in an output beat.
     slices: parts that the inputs are fed in (input i in slice ``i % slices``).
     style: one of `STYLES`; format: one of `FORMATS`.
@@ -96,7 +96,7 @@ def plan_array(
 
     Raises UserError where the numbers do not go together.
     """
-    matrices = tuple(np.ascontiguousarray(bank.weights, dtype=np.int32) for bank in banks)
+    matrices = tuple(np.ascontiguousarray(bank.weights) for bank in banks)
     shapes = {matrix.shape for matrix in matrices}
     if len(shapes) != 1 or 0 in next(iter(shapes)):
         raise UserError(f"array {name}: its banks must be non-empty and of one shape, not {sorted(shapes)}")

@@ -5,7 +5,7 @@ error or a changed weight.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from verif.extract.errors import ExtractionError
 from verif.extract.neuron import NeuronCell, read_neuron
 from verif.extract.rom_array import read_rom_array
+from verif.extract.slots import FAULTS, read_slots
 
 __all__ = ["ArrayPorts", "read_array"]
 
@@ -24,13 +25,12 @@ HEAD = re.compile(
     r"(?P<pins>[^)]*)\);\n",
     re.DOTALL,
 )
-NEURON = re.compile(rb"    (\w+) neuron_(\d+)_(\d+) \(core_clk, rst, drain, shift, negate, ([^,]*), (\w+),([^)]*)\);\n")
+NEURON = re.compile(rb"    (\w+) neuron_(\d+)_(\d+) \(core_clk, rst, drain, shift, negate, ([^,]*), (\w+),")
 ROW = re.compile(
     rb"    always @\(posedge core_clk\)\n        if \(!take\) (\w+) <= ([^;]*);\n        else (\w+) <= ([^;]*);\n"
 )
 TERM = re.compile(rb" ([+-]) (?:x(\d+)|\(x(\d+) <<< (\d+)\))")
 STREAM = "clk, rst, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
-SLOTS_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -102,38 +102,35 @@ def _wire(ports: ArrayPorts, bank: int, row: int) -> str:
     return f"a_{bank}_{row}" if row < ports.rows else f"{ports.acc_width}'d0"
 
 
-def _in_order(data: bytes, pattern: re.Pattern, start: int, ports: ArrayPorts) -> Iterator[tuple[int, int, re.Match]]:
-    """Matches of ``pattern`` for every bank and row, one after the other without a gap."""
-    for bank in range(ports.banks):
-        for row in range(ports.rows):
-            match = pattern.match(data, start)
-            if match is None:
-                raise ExtractionError(f"{ports.name}: row {row} of bank {bank} is missing or malformed")
-            start = match.end()
-            yield bank, row, match
+def _match(pattern: re.Pattern, data: bytes, start: int, ports: ArrayPorts, bank: int, row: int) -> re.Match:
+    match = pattern.match(data, start)
+    if match is None:
+        raise ExtractionError(f"{ports.name}: row {row} of bank {bank} is missing or malformed")
+    return match
 
 
 def _metal_rows(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str, str]) -> tuple[np.ndarray, int]:
     """Weights, and where the neurons end."""
-    cell, end, bodies = None, start, []
+    code, cell, end = np.frombuffer(data, dtype=np.uint8), None, start
     weights = np.zeros((ports.banks * ports.rows, ports.inputs), dtype=np.int32)
-    done = 0
-    for bank, row, match in _in_order(data, NEURON, start, ports):
-        module, *numbers, chain, acc, slots = match.groups()
+    for number in range(len(weights)):
+        bank, row = divmod(number, ports.rows)
+        match = _match(NEURON, data, end, ports, bank, row)
+        module, *numbers, chain, acc = match.groups()
         want = (bank, row, _wire(ports, bank, row + ports.lanes), _wire(ports, bank, row))
         if (*map(int, numbers), chain.decode(), acc.decode()) != want:
             raise ExtractionError(f"{ports.name}: row {row} of bank {bank} is chained wrongly")
         if cell is None:
             cell = _cell(module.decode(), ports, prefab)
+            slices = int(np.bincount(cell.lines).max())
+            slice_of = np.arange(ports.inputs, dtype=np.int32) % slices
         if module.decode() != cell.name:
             raise ExtractionError(f"{ports.name}: its rows use different neuron cells")
-        bodies.append(slots)
-        end = match.end()
-        if len(bodies) * len(cell.values) > SLOTS_AT_ONCE:
-            _add_rows(weights[done : done + len(bodies)], bodies, cell, ports)
-            done, bodies = done + len(bodies), []
-    if bodies:
-        _add_rows(weights[done:], bodies, cell, ports)
+        end, fault = read_slots(code, match.end(), cell.values, slice_of, slices, weights[number])
+        if fault or data[end : end + 2] != b";\n":
+            what = FAULTS[fault].format(ports.inputs) if fault else "its end is malformed"
+            raise ExtractionError(f"{ports.name}: row {row} of bank {bank}: {what}")
+        end += 2
     return weights.reshape(ports.banks, ports.rows, ports.inputs), end
 
 
@@ -146,51 +143,13 @@ def _cell(module: str, ports: ArrayPorts, prefab: Mapping[str, str]) -> NeuronCe
     return cell
 
 
-def _add_rows(weights: np.ndarray, bodies: list[bytes], cell: NeuronCell, ports: ArrayPorts) -> None:
-    """Weights [rows, inputs] from the slot texts of as many neurons."""
-    slots = len(cell.values)
-    if any(body.count(b",") != slots - 1 for body in bodies):
-        raise ExtractionError(f"{ports.name}: a neuron does not have {slots} slots")
-    sign, index = _wires(b",".join(bodies), ports)
-    sign, index = sign.reshape(-1, slots), index.reshape(-1, slots)
-    row, slot = np.nonzero(sign)
-    wired = index[row, slot]
-    slices = int(np.bincount(cell.lines).max())
-    if (wired % slices != slot % slices).any():
-        raise ExtractionError(f"{ports.name}: a wire is in a slot of another slice, where it would meet others")
-    flat = np.bincount(row * ports.inputs + wired, weights=sign[row, slot] * cell.values[slot], minlength=weights.size)
-    weights[:] = np.rint(flat).astype(np.int64).reshape(weights.shape)
-
-
-def _wires(text: bytes, ports: ArrayPorts) -> tuple[np.ndarray, np.ndarray]:
-    """Comma-separated slots to signs (p 1, n -1, none 0) and input numbers."""
-    code = np.frombuffer(text.translate(None, b" \n") + b",", dtype=np.uint8)
-    ends = np.flatnonzero(code == ord(","))
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    length, first = ends - starts, code[starts]
-    sign = (first == ord("p")).astype(np.int8) - (first == ord("n"))
-    tie = np.frombuffer(b"1'b0", dtype=np.uint8)
-    ties = starts[sign == 0]
-    sound = (length[sign == 0] == 4).all() and (code[ties[:, None] + np.arange(4)] == tie).all()
-    index = np.zeros(len(starts), dtype=np.int64)
-    wired = sign != 0
-    for place in range(1, int(length.max(initial=1))):
-        here = np.flatnonzero(wired & (length > place))
-        digit = code[starts[here] + place] - np.int64(ord("0"))
-        sound &= bool(((digit >= 0) & (digit <= 9)).all())
-        sound &= place > 1 or bool(((digit > 0) | (length[here] == 2)).all())
-        index[here] = index[here] * 10 + digit
-    if not sound or (length[wired] < 2).any() or (index >= ports.inputs).any():
-        raise ExtractionError(f"{ports.name}: a slot holds neither a wire of its {ports.inputs} inputs nor 1'b0")
-    return sign, index
-
-
 def _cell_rows(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str, str]) -> tuple[np.ndarray, int]:
     """Weights, and where the rows of shift-adds end."""
     weights = np.zeros((ports.banks, ports.rows, ports.inputs), dtype=np.int32)
     end = start
     zero = f"{ports.acc_width}'sd0".encode()
-    for bank, row, match in _in_order(data, ROW, start, ports):
+    for bank, row in np.ndindex(ports.banks, ports.rows):
+        match = _match(ROW, data, end, ports, bank, row)
         acc, chain, again, total = match.groups()
         want = _wire(ports, bank, row).encode()
         if (acc, again, chain.decode()) != (want, want, _wire(ports, bank, row + ports.lanes)):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -28,6 +29,7 @@ class NeuronCell:
     lines: np.ndarray
 
 
+@lru_cache(maxsize=16)
 def read_neuron(text: str) -> NeuronCell:
     """The neuron cell in ``text``. Raises ExtractionError when it does anything else than a neuron cell should."""
     code = " ".join(re.sub(r"//[^\n]*|/\*.*?\*/", " ", text).split())

@@ -53,6 +53,7 @@ def plant(
     would betray any change, are not asked. Ties are looked for by simulation in `folder`. Raises `UserError` where the
     build does not pass without a fault.
     """
+    build.require_chip()
     reader, rng = Reader(build), random.Random(seed)
 
     @cache
@@ -88,7 +89,7 @@ def _plant_static(
     chosen = Counter(rng.choices(range(len(readings)), k=count))
     for number, faults in sorted(chosen.items()):
         reading = readings[number]
-        text, expected = build.file(reading.file).read_bytes(), reading.expected()
+        text, expected = build.read(reading.file), reading.expected()
         if _differs(reading, text, expected):
             raise UserError(f"{build.path / reading.file}: is wrong without a fault; see `hardloom verify --static`")
         for _ in range(faults):
