@@ -67,9 +67,7 @@ def command(*arguments: object) -> Stage:
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         if process.returncode:
-            raise UserError(
-                f"hardloom {arguments[0]} failed with code {process.returncode}; see its message above"
-            )
+            raise UserError(f"hardloom {arguments[0]} failed with code {process.returncode}; see its message above")
         seconds = time.perf_counter() - begin
         return Stage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output.read())
 

@@ -49,17 +49,12 @@ def read_slots(code, start, values, slice_of, slices, weights):
         if length == np.uint64(4) and (word & HALF) == TIE:
             slice_ = slice_ + 1 if slice_ + 1 < slices else 0
             continue
-        number = _number(word >> np.uint64(8), length)
-        if number >= np.uint64(len(sums)):
+        number, letter = _number(word >> np.uint64(8), length), word & BYTE
+        if number >= np.uint64(len(sums)) or (letter != POSITIVE and letter != NEGATIVE):
             return at, NO_WIRE
         if slice_of[number] != slice_:
             return at, WRONG_SLICE
-        if word & BYTE == POSITIVE:
-            sums[number] += values[slot]
-        elif word & BYTE == NEGATIVE:
-            sums[number] -= values[slot]
-        else:
-            return at, NO_WIRE
+        sums[number] += values[slot] if letter == POSITIVE else -values[slot]
         slice_ = slice_ + 1 if slice_ + 1 < slices else 0
     for i in range(len(sums)):
         weights[i] = sums[i]

@@ -1,0 +1,143 @@
+"""Chosen parts of a model as a build: the chip's own bytes, compressed or not, resumable, read back."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gen.build import JOURNAL, MANIFEST, Build, generate_parts
+from gen.files import read_pieces, sha256, write_pieces
+from gen.hardware import HardwareConfig
+from gen.matrices import Selection, array_units, selected_units
+from golden.config import ModelConfig
+from golden.errors import UserError
+from golden.quantized import QuantizedCheckpoint
+from tests.conftest import MAX_POSITIONS
+from verif.static import recover
+
+
+def arrays(folder: Path) -> dict[str, bytes]:
+    """Texts of connection files by module."""
+    return {path.name.split(".")[0]: read_pieces(path)[0] for path in (folder / "rtl" / "arrays").iterdir()}
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_parts_are_the_bytes_of_the_chip(
+    tiny_quantized: list[Path], tiny_build: Build, tiny_hardware: HardwareConfig, tmp_path: Path, compress: bool
+) -> None:
+    selection = Selection(layers=(1,), experts=(0, 2), matrices=("qkv", "gate_up"))
+    checkpoint = QuantizedCheckpoint(tiny_quantized[0])
+    build = generate_parts(checkpoint, tmp_path / "parts", tiny_hardware, selection, compress)
+    chip, parts = arrays(tiny_build.path), arrays(build.path)
+    assert sorted(parts) == [
+        "wired_layer_1_expert_0_gate_up",
+        "wired_layer_1_expert_2_gate_up",
+        "wired_layer_1_qkv",
+    ]
+    assert all(text == chip[module] for module, text in parts.items())
+    recovery = recover(build)
+    assert recovery.complete and recovery.weights == recovery.matching == sum(a["weights"] for a in build.arrays)
+    assert recovery.constants == 2 * 3 * 16  # mantissa and exponent of every row of q, k and v
+    with pytest.raises(UserError, match="no chip"):
+        build.require_chip()
+    if compress:
+        with pytest.raises(UserError, match="--compress"):
+            build.verilog()
+
+
+def test_a_moved_wire_is_found_in_a_compressed_file(
+    tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path: Path
+) -> None:
+    checkpoint, selection = QuantizedCheckpoint(tiny_quantized[0]), Selection(matrices=("head",))
+    build = generate_parts(checkpoint, tmp_path / "parts", tiny_hardware, selection, compress=True)
+    path = build.path / "rtl" / "arrays" / "wired_chip_head.v.zst"
+    text = read_pieces(path)[0]
+    place = text.index(b"p1,", text.index(b" neuron_0_3 "))
+    write_pieces(path, [text[:place] + b"n1," + text[place + 3 :]])
+    with pytest.raises(UserError, match=r"wired_chip_head\.v\.zst"):
+        recover(build)
+    manifest = json.loads((build.path / MANIFEST).read_text())
+    manifest["files"]["rtl/arrays/wired_chip_head.v.zst"] = sha256(path)
+    (build.path / MANIFEST).write_text(json.dumps(manifest))
+    recovery = recover(Build(build.path))
+    assert recovery.matching == recovery.weights - 1
+    assert "wired_chip_head.v: at [0, 3, 1]" in recovery.first
+
+
+def test_killed_parts_go_on_and_come_to_the_same_bytes(
+    tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path: Path
+) -> None:
+    whole = generate_parts(
+        QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "whole", tiny_hardware, Selection(layers=(0, 1)), True
+    )
+    out = tmp_path / "parts"
+    program = "from flows.cli import app; app()"
+    options = ["-o", str(out), "--max-positions", str(MAX_POSITIONS), "--layers", "0-1", "--compress", "zstd"]
+    run = [sys.executable, "-c", program, "generate", str(tiny_quantized[0]), *options]
+    journal = out / JOURNAL
+    process = subprocess.Popen(run, start_new_session=True, stdout=subprocess.DEVNULL)
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 4:
+        assert process.poll() is None, "it ended by itself"
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (out / MANIFEST).exists()
+    first = json.loads(journal.read_text().splitlines()[0])
+    kept = next(out / name for name in first["files"] if "/arrays/" in name)
+    before = kept.stat().st_mtime_ns
+    (out / "rtl" / "arrays" / "wired_half.v.zst.140.part").write_bytes(b"half")
+    subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+    assert kept.stat().st_mtime_ns == before
+    texts = [{p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in (whole.path, out)]
+    assert texts[0] == texts[1]
+
+
+def test_another_choice_in_the_same_folder_leaves_nothing_of_the_first(
+    tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path: Path
+) -> None:
+    checkpoint, out = QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "parts"
+    for kind in ("o", "down"):
+        build = generate_parts(checkpoint, out, tiny_hardware, Selection(layers=(0,), matrices=(kind,)))
+        assert all(kind in module for module in arrays(out))
+        assert {a["kind"] for a in build.arrays} == {kind}
+
+
+def test_the_checkpoint_in_a_build_outlives_its_source(
+    tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_quantized[0], tmp_path / "q")
+    build = generate_parts(
+        QuantizedCheckpoint(tmp_path / "q"), tmp_path / "parts", tiny_hardware, Selection(matrices=("router",))
+    )
+    shutil.rmtree(tmp_path / "q")
+    assert recover(build).complete
+
+
+def test_what_is_chosen(tiny_model_config: ModelConfig) -> None:
+    units = list(array_units(tiny_model_config))
+    assert selected_units(tiny_model_config, Selection()) == units
+    chosen = selected_units(tiny_model_config, Selection(layers=(0,), experts=(1,)))
+    assert [unit.name for unit in chosen] == ["qkv", "o", "router", "expert.1.gate_up", "expert.1.down"]
+
+
+@pytest.mark.parametrize(
+    ("selection", "sentence"),
+    [
+        (Selection(layers=(2,)), "--layers: 2 does not exist, the model has 0 to 1"),
+        (Selection(experts=(3,)), "--experts: 3 does not exist"),
+        (Selection(matrices=("gate",)), "--matrices: 'gate' is not one of qkv"),
+        (Selection(layers=(0,), matrices=("head",)), "choose no array"),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_one_sentence(
+    tiny_model_config: ModelConfig, selection: Selection, sentence: str
+) -> None:
+    with pytest.raises(UserError) as refused:
+        selected_units(tiny_model_config, selection)
+    assert sentence in str(refused.value)
