@@ -243,6 +243,39 @@ def estimate(
 
 
 @commands.command()
+def explore(
+    ckpt: Annotated[Path | None, typer.Argument(help="Folder of a checkpoint; its config.json is enough.")] = None,
+    like: Annotated[str | None, typer.Option(help="A published architecture by name, like llada-moe-7b.")] = None,
+    tokens_per_second: Annotated[float, typer.Option(help="Throughput to reach.")] = 1000.0,
+    node: Annotated[str, typer.Option(help="5nm, 7nm, 28nm or 130nm.")] = "5nm",
+    objective: Annotated[str, typer.Option(help="What to minimise: area or energy.")] = "area",
+    out: Annotated[Path | None, typer.Option("-o", "--output", help="Hardware file for `hardloom generate`.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG of the Pareto front to write.")] = None,
+    front: Annotated[Path | None, typer.Option(help="JSON of the Pareto front to write.")] = None,
+    fit: Annotated[Path | None, typer.Option(help="Cost model from `hardloom bench tiles`.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="whole, cached, block or autoregressive.")] = None,
+    prompt_length: Annotated[int | None, typer.Option(help="Tokens of a prompt.")] = None,
+    gen_length: Annotated[int | None, typer.Option(help="Tokens generated.")] = None,
+    tokens_per_forward: Annotated[float | None, typer.Option(help="Tokens that a forward pass commits.")] = None,
+    expert_imbalance: Annotated[float | None, typer.Option(help="Load of the busiest expert over the mean.")] = None,
+    keys_per_cycle: Annotated[int, typer.Option(help="Keys that attention takes a cycle; emitted units take 1.")] = 1,
+    head_tiles: Annotated[int, typer.Option(help="Parts of the head that drain side by side; emitted are 1.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Choose slices by kind of array, and lanes, for a throughput at the least area or energy; docs/explore.md.
+
+    Example: hardloom explore --like llada-moe-7b --tokens-per-second 2000 --node 5nm -o build/hardware.json
+    """
+    from flows.estimate.figures import Request
+    from flows.explore.report import Outputs, Units, explore
+
+    lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
+    request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths)
+    units = Units(keys_per_cycle, head_tiles)
+    explore(like, ckpt, request, objective, Outputs(out, plot, front), fit, units, as_json)
+
+
+@commands.command()
 def demo(
     ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint from `hardloom train`.")] = Path(
         "checkpoints/demo"
@@ -349,6 +382,21 @@ def layer(
     from flows.bench_layer import layer
 
     layer(experts, growth, compress, folder, as_json)
+
+
+@bench.command()
+def tiles(
+    out: Annotated[Path, typer.Option("-o", "--output", help="File of the fitted cost model to write.")],
+    liberty: Annotated[list[Path] | None, typer.Option(help="Cell library; several of a process one by one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Synthesize array tiles, fit the cost model of `hardloom explore` to some and check it on others.
+
+    Example: hardloom bench tiles -o build/fit.json
+    """
+    from flows.explore.bench import tiles
+
+    tiles(out, liberty or [], as_json)
 
 
 def app() -> None:

@@ -103,21 +103,26 @@ def storage_bits(shape: ModelShape, work: Workload, a: Assumptions) -> dict[str,
     return {"keys_values": shape.layers * key_values, "queues": shape.layers * queue}
 
 
-def areas(shape: ModelShape, choices: tuple[Choice, ...], macs: int, bits: float, a: Assumptions) -> dict[str, float]:
-    """mm2 by part, without what lies between dies."""
+PARTS = {
+    "attention arrays": ("qkv", "o"),
+    "expert arrays": ("gate_up", "down", "shared_gate_up", "shared_down", "dense_gate_up", "dense_down"),
+    "router and head arrays": ("router", "head"),
+}
+"""Kinds of matrix by part of the chip."""
+
+
+def areas(
+    shape: ModelShape, array_gates: dict[str, float], macs: float, bits: float, lanes: int, a: Assumptions
+) -> dict[str, float]:
+    """mm2 by part, without what lies between dies.
+
+    array_gates: of all arrays of each kind; macs: multipliers a layer; bits: of SRAM.
+    """
     gate_mm2 = a["gate_um2"] / a["utilisation"] * 1e-6
-    parts = {
-        "attention arrays": ("qkv", "o"),
-        "expert arrays": ("gate_up", "down", "shared_gate_up", "shared_down", "dense_gate_up", "dense_down"),
-        "router and head arrays": ("router", "head"),
-    }
-    found = {
-        part: gate_mm2 * sum(c.kind.weights * gates(c.option, a) for c in choices if c.kind.kind in kinds)
-        for part, kinds in parts.items()
-    }
+    found = {part: gate_mm2 * sum(array_gates.get(kind, 0.0) for kind in kinds) for part, kinds in PARTS.items()}
     found["embedding"] = gate_mm2 * shape.embedding_weights * a["embedding_gates_per_weight"]
     found["attention"] = gate_mm2 * macs * shape.layers * a["mac_gates"]
-    found["other units"] = gate_mm2 * LANES * shape.layers * a["unit_gates_per_lane"]
+    found["other units"] = gate_mm2 * lanes * shape.layers * a["unit_gates_per_lane"]
     found["buffers"] = bits * a["sram_bitcell_um2"] / a["sram_efficiency"] * 1e-6
     share = a["floorplan_overhead"]
     found["overhead"] = sum(found.values()) * share / (1 - share)
@@ -184,7 +189,8 @@ def design_chip(
     cycles = max(choice.cycles_per_position for choice in choices)
     macs = attention_macs(shape, work, cycles)
     positions_per_s = clock * a["busy_share"] / cycles
-    area = areas(shape, choices, macs, sum(storage_bits(shape, work, a).values()), a)
+    array_gates = {choice.kind.kind: choice.kind.weights * gates(choice.option, a) for choice in choices}
+    area = areas(shape, array_gates, macs, sum(storage_bits(shape, work, a).values()), LANES, a)
     dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
     area["interconnect"] = links * node_link_mm2(a)
     power = powers(shape, work, choices, positions_per_s, area, links, a)

@@ -16,7 +16,20 @@ from golden.config import read_json_object
 from golden.errors import UserError
 from golden.presets import read_preset
 
-__all__ = ["ARRAYS", "DESIGNS", "HNLPU_TOKENS_PER_S", "Estimate", "Request", "estimate", "moved", "read_model"]
+__all__ = [
+    "ARRAYS",
+    "DESIGNS",
+    "HNLPU_TOKENS_PER_S",
+    "Estimate",
+    "Request",
+    "completed",
+    "error_bar",
+    "estimate",
+    "moved",
+    "prepared",
+    "read_model",
+    "value_of",
+]
 
 DESIGNS = ("hardloom", "hnlpu")
 ARRAYS = ("hardloom", "hnlpu")
@@ -141,11 +154,16 @@ def estimate(name: str, raw: dict[str, Any], request: Request) -> Estimate:
         raise UserError("--arrays hnlpu: the paper's arrays go with its design; add --design hnlpu")
     if request.design == "hnlpu" and request.node != "5nm":
         raise UserError(f"--node {request.node}: the paper's design is at 5nm only; add --design hardloom")
+    return figures(shape, request, prepared(request, shape))
+
+
+def prepared(request: Request, shape: ModelShape) -> Assumptions:
+    """The assumptions that a completed request needs, with what the user gave."""
     tables = workload_tables(str(request.sampler), shape.hidden)
     a = Assumptions.of(request.node, tables, hnlpu=request.design == "hnlpu")
     a.entries |= array_assumptions()
     given = ("prompt_length", "gen_length", "tokens_per_forward", "expert_imbalance")
-    return figures(shape, request, a.given(**{name: getattr(request, name) for name in given}))
+    return a.given(**{name: getattr(request, name) for name in given})
 
 
 def figures(shape: ModelShape, request: Request, a: Assumptions, like: Chip | None = None) -> Estimate:

@@ -125,7 +125,10 @@ class ModelShape:
     def kinds(self) -> Iterator[MatrixKind]:
         """Every hardwired array, the embedding apart."""
         hidden, layers = self.hidden, self.layers
-        yield MatrixKind("qkv", self.query_width + 2 * self.key_value_width, hidden, 1, 1, layers)
+        rows, banks = self.query_width, 3  # three equal matrices drain side by side, unlike ones one after the other
+        if self.key_value_heads != self.heads:
+            rows, banks = self.query_width + 2 * self.key_value_width, 1
+        yield MatrixKind("qkv", rows, hidden, banks, 1, layers)
         yield MatrixKind("o", hidden, self.query_width, 1, 1, layers)
         yield MatrixKind("router", self.experts, hidden, 1, 1, self.expert_layers)
         share = self.experts_per_token / self.experts

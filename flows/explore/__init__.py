@@ -1,0 +1,1 @@
+"""`hardloom explore`: slices and lanes that reach a throughput with the least area or energy (docs/explore.md)."""
