@@ -88,9 +88,9 @@ def test_verify_against_counts_the_wires_that_change(run, builds):
 def test_options_go_before_the_hardware_file_and_the_file_before_the_defaults(tmp_path):
     file = tmp_path / "hardware.json"
     file.write_text('{"lanes": 2, "max_positions": 20, "slices": {"o": 8}}')
-    hardware = hardware_config(CONFIG, file, max_positions=24, slices=parse_slices("gate_up=2,down=1"))
+    hardware = hardware_config(CONFIG, file, max_positions=24, slices=parse_slices("gate_up=4,down=1"))
     assert (hardware.lanes, hardware.max_positions) == (2, 24)
-    assert hardware.slices == {"qkv": 1, "o": 8, "router": 4, "gate_up": 2, "down": 1, "head": 4}
+    assert hardware.slices == {"qkv": 1, "o": 8, "router": 2, "gate_up": 4, "down": 1, "head": 2}
 
 
 @pytest.mark.parametrize(
