@@ -221,6 +221,7 @@ def estimate(
     gen_length: Annotated[int | None, typer.Option(help="Tokens generated.")] = None,
     tokens_per_forward: Annotated[float | None, typer.Option(help="Tokens that a forward pass commits.")] = None,
     expert_imbalance: Annotated[float | None, typer.Option(help="Load of the busiest expert over the mean.")] = None,
+    styles: Annotated[str | None, typer.Option(help="Array styles to choose from, like metal,rom.")] = None,
     tornado: Annotated[Path | None, typer.Option(help="File of a sensitivity plot; PNG and SVG are written.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Table of published systems beside ours.")] = False,
     as_json: Json = False,
@@ -229,6 +230,7 @@ def estimate(
 
     Example: hardloom estimate --like llada-moe-7b --node 5nm --tornado build/tornado.png
     """
+    from flows.estimate.arrays import STYLES
     from flows.estimate.figures import HNLPU_TOKENS_PER_S, Request
     from flows.estimate.report import report, report_comparison
 
@@ -236,9 +238,9 @@ def estimate(
         report_comparison(node, as_json)
         return
     target = HNLPU_TOKENS_PER_S if tokens_per_second is None else tokens_per_second
-    request = Request(
-        node, design, arrays, sampler, target, prompt_length, gen_length, tokens_per_forward, expert_imbalance
-    )
+    lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
+    chosen = STYLES if styles is None else tuple(styles.split(","))
+    request = Request(node, design, arrays, sampler, target, *lengths, chosen)
     report(like, ckpt, request, tornado, as_json)
 
 

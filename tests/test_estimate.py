@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from flows.cli import commands
-from flows.estimate.arrays import line, options
+from flows.estimate.arrays import options
 from flows.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
 from flows.estimate.compare import comparison, reproduction
 from flows.estimate.cost import dies_per_wafer, murphy_yield
@@ -123,13 +123,12 @@ def test_the_yield_and_the_wafer_of_the_paper():
     assert round(murphy_yield(827.08, 0.11), 2) == 0.43
 
 
-def test_measured_arrays_lie_on_their_line():
+def test_the_law_of_a_style_goes_through_its_measured_points():
     for style, data in read_data("arrays").items():
-        a, b = line(style)
+        made = {option.effort: option for option in options([style])}
         for point in data["points"]:
-            x = 1 / point["slices"] if style == "metal" else point["lanes"]
-            assert isclose(a + b * x, point["gates"], rel_tol=0.1)
-    assert all(option.gates > 0 for option in options())
+            assert isclose(made[point["effort"]].gates(point["inputs"]), point["gates"], rel_tol=0.12), (style, point)
+    assert all(option.gates(n) > 0 for option in options() for n in (512, 1024, 2048, 4096) if option.fits(n))
 
 
 def test_every_number_has_a_range_a_unit_and_a_source():
@@ -143,8 +142,14 @@ def test_every_number_has_a_range_a_unit_and_a_source():
 
 def test_the_list_of_assumptions_is_what_was_used():
     listed = {entry["name"] for entry in run("llada-moe-7b").to_json_dict()["assumptions"]}
-    assert {"gate_um2", "busy_share", "expert_imbalance", "pue", "metal_gates_scale"} <= listed
+    assert {"gate_um2", "busy_share", "expert_imbalance", "pue", "rom_gates_scale"} <= listed
     assert "communication_share" not in listed
+
+
+def test_only_metal_arrays_share_masks_between_dies():
+    shared, own = (run("llada2.0-flash", styles=styles) for styles in (("metal",), ("rom", "packed")))
+    assert shared.costs.per_chip_masks_usd < 0.1 * shared.costs.shared_masks_usd
+    assert own.costs.shared_masks_usd == 0 and own.costs.mask_cost_reduction < shared.costs.mask_cost_reduction
 
 
 def test_what_the_user_gives_is_marked_so():
@@ -185,6 +190,7 @@ def test_the_table_marks_every_cell():
         ({"arrays": "hnlpu"}, "--arrays hnlpu"),
         ({"tokens_per_s": -1.0}, "--tokens-per-s -1.0"),
         ({"gen_length": 0}, "--gen-length 0"),
+        ({"styles": ("memory",)}, "--styles memory"),
     ],
 )
 def test_mistakes_are_one_sentence(request_, sentence):

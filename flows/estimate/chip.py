@@ -68,21 +68,21 @@ def choose(kinds: Iterable[MatrixKind], budget: float, a: Assumptions, styles: I
     for kind in kinds:
         found = [
             Choice(kind, option, option.cycles(kind, LANES, TILE_ROWS) * busy(kind, a))
-            for option in options()
-            if option.style in styles
+            for option in options(styles)
+            if option.fits(kind.inputs)
         ]
         quick = [choice for choice in found if choice.cycles_per_position <= budget]
         made.append(
-            min(quick, key=lambda c: gates(c.option, a))
+            min(quick, key=lambda c: gates(c, a))
             if quick
-            else min(found, key=lambda c: (c.cycles_per_position, gates(c.option, a)))
+            else min(found, key=lambda c: (c.cycles_per_position, gates(c, a)))
         )
     return tuple(made)
 
 
-def gates(option: ArrayOption, a: Assumptions) -> float:
+def gates(choice: Choice, a: Assumptions) -> float:
     """Gates a weight."""
-    return option.gates * a[f"{option.style}_gates_scale"]
+    return choice.option.gates(choice.kind.inputs) * a[f"{choice.option.style}_gates_scale"]
 
 
 def attention_macs(shape: ModelShape, work: Workload, cycles: float) -> int:
@@ -189,7 +189,7 @@ def design_chip(
     cycles = max(choice.cycles_per_position for choice in choices)
     macs = attention_macs(shape, work, cycles)
     positions_per_s = clock * a["busy_share"] / cycles
-    array_gates = {choice.kind.kind: choice.kind.weights * gates(choice.option, a) for choice in choices}
+    array_gates = {choice.kind.kind: choice.kind.weights * gates(choice, a) for choice in choices}
     area = areas(shape, array_gates, macs, sum(storage_bits(shape, work, a).values()), LANES, a)
     dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
     area["interconnect"] = links * node_link_mm2(a)

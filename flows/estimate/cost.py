@@ -52,6 +52,12 @@ def mask_usd(dies: int, set_usd: float, share: float) -> float:
     return set_usd * (1 - share + share * dies)
 
 
+def differing_share(chip: Chip, a: Assumptions) -> float:
+    """Share of a mask set's price that differs between dies: all of it where an array is more than metal."""
+    share = a["per_chip_mask_share"]
+    return share if all(choice.option.metal_only for choice in chip.choices) else 1.0
+
+
 def naive_mask_sets(shape: ModelShape, a: Assumptions) -> float:
     """Mask sets of naive hardwiring: HNLPU's area a parameter, times what a constant multiplier a weight adds."""
     area = shape.parameters * HNLPU_UM2_PER_PARAMETER * a["gate_um2"] / GATE_UM2_5NM * 1e-6
@@ -72,13 +78,13 @@ def die_usd(chip: Chip, a: Assumptions) -> float:
 
 
 def nre(chip: Chip, a: Assumptions, end: int) -> float:
-    masks = mask_usd(chip.dies, a.range("mask_set_usd")[end], a["per_chip_mask_share"])
+    masks = mask_usd(chip.dies, a.range("mask_set_usd")[end], differing_share(chip, a))
     return masks + a.range("design_usd")[end] * a["design_cost_scale"] + recurring(chip, a, end)
 
 
 def costs(chip: Chip, shape: ModelShape, a: Assumptions) -> Costs:
     """All of it, for a chip."""
-    share, set_usd = a["per_chip_mask_share"], a["mask_set_usd"]
+    share, set_usd = differing_share(chip, a), a["mask_set_usd"]
     die = chip.area / chip.dies
     system = recurring(chip, a, None)
     once = mask_usd(chip.dies, set_usd, share) + a["design_usd"] * a["design_cost_scale"]

@@ -5,7 +5,7 @@ from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any
 
-from flows.estimate.arrays import array_assumptions
+from flows.estimate.arrays import STYLES, array_assumptions
 from flows.estimate.assumptions import Assumptions
 from flows.estimate.chip import Chip, design_chip
 from flows.estimate.cost import Costs, costs
@@ -53,7 +53,7 @@ class Request:
     gen_length: int | None = None
     tokens_per_forward: float | None = None
     expert_imbalance: float | None = None
-    styles: tuple[str, ...] = ("metal", "rom")
+    styles: tuple[str, ...] = STYLES
 
     def __post_init__(self) -> None:
         for option, value, known in (
@@ -121,8 +121,9 @@ class Estimate:
                     "kind": choice.kind.kind,
                     "weights": choice.kind.weights,
                     "style": choice.option.style,
-                    "slices" if choice.option.style == "metal" else "lanes": choice.option.effort,
-                    "gates_per_weight": choice.option.gates,
+                    choice.option.effort_name: choice.option.effort,
+                    "metal_only": choice.option.metal_only,
+                    "gates_per_weight": choice.option.gates(choice.kind.inputs),
                     "cycles_per_position": choice.cycles_per_position,
                 }
                 for choice in chip.choices
@@ -170,7 +171,7 @@ def figures(shape: ModelShape, request: Request, a: Assumptions, like: Chip | No
     """All figures of a completed request; with the arrays of `like` where one is given."""
     work = Workload.of(str(request.sampler), a)
     if request.design == "hnlpu":
-        chip = hnlpu_chip(shape, a, request.arrays == "hardloom", like)
+        chip = hnlpu_chip(shape, a, request.styles if request.arrays == "hardloom" else (), like)
     else:
         chip = design_chip(shape, work, a, request.tokens_per_s, request.styles, like)
     return Estimate(shape, request, work, chip, costs(chip, shape, a), a)

@@ -24,10 +24,11 @@ def exchanged_elements(shape: ModelShape) -> float:
     return heads + mix + softmax + output + shape.hidden
 
 
-def hnlpu_chip(shape: ModelShape, a: Assumptions, our_arrays: bool, like: Chip | None) -> Chip:
+def hnlpu_chip(shape: ModelShape, a: Assumptions, styles: tuple[str, ...], like: Chip | None) -> Chip:
     """Sixteen chips; a token leaves when the links have carried it through every layer.
 
-    our_arrays: replace the published arrays by ours, the smallest that keep up with the links, or those of `like`.
+    styles: of arrays to put in place of the published ones, the smallest that keep up with the links, or those of
+    `like`; none to leave the published ones.
     """
     if shape.name != MODEL:
         raise UserError(f"--design hnlpu: the paper's design is of {MODEL}; give --like {MODEL}, or --design hardloom")
@@ -38,9 +39,9 @@ def hnlpu_chip(shape: ModelShape, a: Assumptions, our_arrays: bool, like: Chip |
     chips = int(a["chips"])
     arrays_mm2: float = published_arrays(shape, a)
     choices: tuple[Choice, ...] = ()
-    if our_arrays:
+    if styles:
         budget = cycles * a["busy_share"]
-        choices = choose(shape.kinds(), budget, a, ("metal", "rom")) if like is None else kept(like.choices, a)
+        choices = choose(shape.kinds(), budget, a, styles) if like is None else kept(like.choices, a)
         arrays_mm2 = own_arrays(choices, a)
     area = {
         "arrays": arrays_mm2,
@@ -60,5 +61,5 @@ def published_arrays(shape: ModelShape, a: Assumptions) -> float:
 
 def own_arrays(choices: tuple[Choice, ...], a: Assumptions) -> float:
     """mm2 of our arrays."""
-    placed = sum(choice.kind.weights * gates(choice.option, a) for choice in choices)
+    placed = sum(choice.kind.weights * gates(choice, a) for choice in choices)
     return placed * a["gate_um2"] / a["utilisation"] * 1e-6

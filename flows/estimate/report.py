@@ -46,7 +46,9 @@ def print_estimate(found: Estimate, ranges: dict[str, tuple[float, float]]) -> N
         for column in ("weights", "gates a weight", "cycles a position"):
             arrays.add_column(column, justify="right")
         for choice in values["array_choices"]:
-            effort = f"{choice['slices']} slices" if "slices" in choice else f"{choice['lanes']} lanes"
+            effort = (
+                f"{choice['slices']} slices" if "slices" in choice else f"{choice['inputs_per_cycle']} inputs a cycle"
+            )
             figures = (
                 f"{choice['weights']:,}",
                 f"{choice['gates_per_weight']:.2f}",
