@@ -301,9 +301,8 @@ def other_parts(
     files = {f"rtl/constants/{name}.v": text for name, text in emit_embedding(around, embedding).items()}
     yield journal.done("chip.embedding") or journal.write("chip.embedding", files, {})
     missing = [geometry for geometry in layers if journal.done(geometry.prefix) is None]
-    for prefix, texts in layer_texts(missing):
-        journal.write(prefix, texts, {})
-    yield from (journal.done(geometry.prefix) for geometry in layers)
+    made = {prefix: journal.write(prefix, texts, {}) for prefix, texts in layer_texts(missing)}
+    yield from (made.get(geometry.prefix) or journal.parts[geometry.prefix] for geometry in layers)
     if (entry := journal.done(CHIP)) is None:
         entry = journal.write(CHIP, split_modules(to_verilog(Chip(around, embedding_width(embedding)), CHIP)), {})
     yield entry

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ class Journal:
             return None
         return entry
 
-    def make(self, part: str, files: dict[str, Contents], facts: dict[str, Any]) -> dict[str, Any]:
+    def make(self, part: str, files: Mapping[str, Contents], facts: dict[str, Any]) -> dict[str, Any]:
         """Write a part's files; its entry, to be given to `add`."""
         hashes = {}
         for name, text in sorted(files.items()):
@@ -108,6 +108,6 @@ class Journal:
             self.parts[entry["part"]] = entry
         return entry
 
-    def write(self, part: str, files: dict[str, Contents], facts: dict[str, Any]) -> dict[str, Any]:
+    def write(self, part: str, files: Mapping[str, Contents], facts: dict[str, Any]) -> dict[str, Any]:
         """Write a part's files, then its line."""
         return self.add(self.make(part, files, facts))

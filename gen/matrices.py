@@ -90,8 +90,8 @@ def selected_units(config: ModelConfig, selection: Selection) -> list[ArrayUnit]
     ):
         if chosen is not None and (unknown := [n for n in chosen if not 0 <= n < count]):
             raise UserError(f"--{what}: {unknown[0]} does not exist, the model has 0 to {count - 1}")
-    if unknown := sorted(set(selection.matrices or ()) - set(ARRAY_KINDS)):
-        raise UserError(f"--matrices: {unknown[0]!r} is not one of {', '.join(ARRAY_KINDS)}")
+    if strange := sorted(set(selection.matrices or ()) - set(ARRAY_KINDS)):
+        raise UserError(f"--matrices: {strange[0]!r} is not one of {', '.join(ARRAY_KINDS)}")
     if not (units := [unit for unit in array_units(config) if selection.holds(unit)]):
         raise UserError("--layers, --experts and --matrices choose no array together; leave one of them out")
     return units

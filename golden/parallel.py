@@ -10,7 +10,8 @@ import torch
 
 __all__ = ["cores", "ordered_map"]
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 AHEAD = 2
 """Items under way for every core."""
 

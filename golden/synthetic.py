@@ -115,7 +115,7 @@ def random_rows(seed: int, piece: Piece) -> tuple[str, Tensor]:
     inputs = shape[1]
     columns = whole.lognormal(0, 0.1, inputs) * whole.lognormal(0, 0.2) / math.sqrt(inputs)
     columns[whole.random(inputs) < OUTLIERS] *= OUTLIER_SIZE
-    values = rows.standard_normal((stop - start, inputs), dtype=np.float32)
-    values *= columns.astype(np.float32)
-    values *= rows.lognormal(0, 0.1, (stop - start, 1)).astype(np.float32)
-    return name, torch.from_numpy(values).bfloat16()
+    weights = rows.standard_normal((stop - start, inputs), dtype=np.float32)
+    weights *= columns.astype(np.float32)
+    weights *= rows.lognormal(0, 0.1, (stop - start, 1)).astype(np.float32)
+    return name, torch.from_numpy(weights).bfloat16()
