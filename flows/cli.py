@@ -190,6 +190,13 @@ def verify(
     sim: Annotated[bool, typer.Option("--sim", help="Simulate chip and units against the integer model.")] = False,
     units: Annotated[bool, typer.Option(help="With --sim: the bench of every unit as well.")] = True,
     faults: Annotated[int | None, typer.Option(min=1, help="Plant so many faults of each kind; all are found?")] = None,
+    gates: Annotated[
+        bool, typer.Option("--gate-level", help="Simulate the mapped netlists of an array of every kind.")
+    ] = False,
+    unit: Annotated[
+        list[str] | None, typer.Option(help="With --gate-level: a unit's bench as well; repeat it.")
+    ] = None,
+    liberty: Annotated[list[Path] | None, typer.Option(help="With --gate-level: Liberty file; repeat it.")] = None,
     as_json: Json = False,
 ) -> None:
     """Prove that a build is what its checkpoint says. Exit code 1 on any difference.
@@ -198,12 +205,16 @@ def verify(
     """
     from flows.verify import verify_against, verify_faults, verify_simulation, verify_static
 
-    if not (static or sim or against or faults):
-        raise UserError("nothing to verify; give one of --static, --sim, --against BUILD2 and --faults N")
+    if not (static or sim or against or faults or gates):
+        raise UserError("nothing to verify; give one of --static, --sim, --gate-level, --against BUILD2 and --faults N")
     passed = [verify_static(build, as_json)] if static else []
     passed += [verify_against(build, against, as_json)] if against else []
     passed += [verify_simulation(build, units, as_json)] if sim else []
     passed += [verify_faults(build, faults, as_json)] if faults else []
+    if gates:
+        from flows.synth.gate_level import verify_gates
+
+        passed.append(verify_gates(build, unit or [], liberty or [], as_json))
     if not all(passed):
         raise typer.Exit(1)
 
@@ -314,6 +325,10 @@ def synth(
     jobs: Annotated[int | None, typer.Option(min=1, help="Yosys processes at once; default: one a core.")] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that one module may take.")] = 900,
     memory: Annotated[float, typer.Option(min=0.5, help="GiB that one module may take.")] = 8,
+    power: Annotated[
+        bool, typer.Option("--power", help="With --tile: energy of a vector, from a gate-level simulation.")
+    ] = False,
+    fpga: Annotated[str | None, typer.Option(help="With --tile: place and route it instead, on ecp5 or ice40.")] = None,
     html: Annotated[Path | None, typer.Option(help="Page to write as well.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -326,7 +341,7 @@ def synth(
     if whole and (unit or tile):
         raise UserError("--all: goes not together with --unit and --tile; give one of them")
     limits = {"clock_ns": clock_ns, "jobs": jobs or os.cpu_count() or 1, "timeout_s": timeout, "memory_gib": memory}
-    if not synth(build, unit, tile, generic, liberty or [], html, as_json, **limits):
+    if not synth(build, unit, tile, generic, liberty or [], html, as_json, power, fpga, **limits):
         raise typer.Exit(1)
 
 

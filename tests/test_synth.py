@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,18 @@ from hypothesis import strategies as st
 
 from flows.synth.boolean import truth_table
 from flows.synth.cells import default_liberty
-from flows.synth.command import synth_figures
+from flows.synth.command import synth, synth_figures
+from flows.synth.gate_level import mapped_arrays, mapped_units
 from flows.synth.hierarchy import Options
 from flows.synth.liberty import read_library
+from flows.synth.models import cell_models
+from flows.synth.power import weigh
+from flows.synth.report import write_html
+from flows.synth.saif import toggles
 from flows.synth.yosys import SynthesisError, synthesize
+from gen.arrays import plan_array
 from golden.errors import UserError
+from tests.matrices import noise
 
 NAMES = ("A", "B", "C", "D")
 OPERATORS = [("&", "&"), ("*", "&"), (" ", "&"), ("|", "|"), ("+", "|"), ("^", "^")]
@@ -155,3 +163,86 @@ def test_a_module_that_fails_does_not_stop_the_others(tiny_build, library):
 def test_an_unknown_unit_is_named_with_the_nearest_ones(tiny_build, library, unit, tile, words):
     with pytest.raises(UserError, match=words):
         synth_figures(tiny_build.path, unit, tile, Options(library))
+
+
+def test_gates_of_an_array_give_every_sum(tmp_path, library, monkeypatch):
+    """The bench of arrays on the mapped netlist: full adders, clock gates, flip-flops with enable."""
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    plan = plan_array("a", [noise("mxfp4", 3, 16)], 4, 2, "metal", "mxfp4")
+    assert mapped_arrays([plan], tmp_path, Options(library), packets=10) == 0
+    assert "FA_X1" in (tmp_path / "netlists" / "arrays.v").read_text()
+
+
+@pytest.mark.slow
+def test_gates_of_a_unit_are_its_specification(tmp_path, library, monkeypatch):
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    assert mapped_units(["combine"], tmp_path, Options(library)) == 0
+
+
+@pytest.mark.slow
+def test_a_broken_gate_is_noticed(tmp_path, library, monkeypatch):
+    """One full adder's carry taken for its sum."""
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    wrong = cell_models(library, ["FA_X1"]).replace("assign S = ((A ^ B) ^ CI)", "assign S = ((A & B) | CI)")
+    monkeypatch.setattr("flows.synth.gate_level.cell_models", lambda library, used: wrong + others(library, used))
+    plan = plan_array("a", [noise("mxfp4", 3, 16)], 4, 2, "metal", "mxfp4")
+    assert mapped_arrays([plan], tmp_path, Options(library), packets=10) > 0
+
+
+def others(library, used):
+    return cell_models(library, [name for name in used if name != "FA_X1"])
+
+
+def test_models_are_what_the_library_says(library):
+    text = cell_models(library, ["AOI21_X1", "DFFE_X1", "DFFR_X1", "CLKGATE_X1"])
+    assert "assign Y = (((A & B) | C) ^ 1'b1);" in text
+    assert "always @(posedge CK) IQ <= ((D & E) | (IQ & (E ^ 1'b1)));" in text
+    assert "always @(posedge CK or negedge RN) if ((RN ^ 1'b1)) IQ <= 1'b0; else IQ <= D;" in text
+    assert "assign GCK = CK & open;" in text
+
+
+SAIF = """(SAIFILE (SAIFVERSION "2.0") (DURATION 100) (INSTANCE top (NET (clk (T0 50) (T1 50) (TX 0) (TC 20)))
+  (INSTANCE a_unit (NET (n1 (T0 10) (T1 90) (TX 0) (TC 4)) (y\\\\[3\\\\] (T0 99) (T1 1) (TX 0) (TC 1)))
+    (INSTANCE cell (NET (n1 (T0 1) (T1 99) (TX 0) (TC 77)))))))"""
+
+
+def test_toggles_are_those_of_the_nets_right_in_the_instance():
+    assert toggles(SAIF, "a_unit") == {"n1": 4, "y[3]": 1}
+    with pytest.raises(ValueError, match="no instance b"):
+        toggles(SAIF, "b")
+
+
+def test_energy_is_half_c_v_squared_a_toggle_and_what_the_cell_takes_itself(library):
+    module = {
+        "netnames": {"a": {"bits": [2]}, "y": {"bits": [3]}, "z": {"bits": [4]}},
+        "cells": {
+            "i": {"type": "INV_X1", "connections": {"A": [2], "Y": [3]}},
+            "j": {"type": "INV_X2", "connections": {"A": [3], "Y": [4]}},
+        },
+    }
+    plan = plan_array("a", [noise("mxfp4", 2, 4)], 4, 1, "metal", "mxfp4")
+    power = weigh(module, Counter({"a": 10, "y": 6}), library, plan, vectors=2)
+    half = 0.8**2 / 2 * 1e-3  # pJ a fF
+    assert power.switching_pj == pytest.approx((10 * 0.6 + 6 * 1.2) * half / 2, abs=1e-4)
+    assert power.internal_pj == pytest.approx(6 * 0.15 * half / 2, abs=1e-4)
+    assert power.leakage_uw == pytest.approx(0.15 * 3 * 1e-3, abs=1e-4)
+    assert power.weight_fj == pytest.approx(1000 * power.gemv_pj / 8, rel=0.1)
+
+
+def test_what_goes_not_together_is_refused_in_one_sentence(tiny_build):
+    nothing = {"unit": None, "tile": None, "generic": False, "liberty": [], "html": None, "as_json": True}
+    for chosen, words in (
+        ({"power": True}, "--power: goes with --tile"),
+        ({"generic": True, "liberty": [Path("x.lib")]}, "--generic: takes no library"),
+        ({"unit": "layer_0", "tile": "wired_layer_0_o"}, "--tile: goes not together with --unit"),
+        ({"tile": "wired_layer_0_o", "fpga": "virtex"}, "'virtex' is unknown; choose one of ecp5, ice40"),
+    ):
+        with pytest.raises(UserError, match=words):
+            synth(tiny_build.path, **(nothing | chosen))
+
+
+def test_the_page_holds_every_unit_and_nothing_from_elsewhere(figures, tmp_path):
+    write_html(figures, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert all(name in page for name in figures["units"])
+    assert not re.search(r"(src|href)=|url\(|@import", page)

@@ -17,15 +17,37 @@ from cocotb.triggers import RisingEdge, with_timeout
 from gen.arrays import ArrayPlan, emit
 from verif.runner import build_and_test
 
-__all__ = ["bench_arrays", "stimulus"]
+__all__ = ["PACKETS", "TOP", "bench_arrays", "connected_units", "stimulus", "together", "write_bench"]
 
 DESCRIPTION = "HARDLOOM_ARRAYS"
 PACKETS = "HARDLOOM_PACKETS"
+TOP = "arrays_top.v"
 PORTS = (
     ("in_valid", "input", 1), ("in_ready", "output", 1), ("in_data", "input", None), ("in_scale", "input", 5),
     ("in_last", "input", 1), ("out_valid", "output", 1), ("out_ready", "input", 1), ("out_data", "output", None),
     ("out_scale", "output", 5), ("out_last", "output", 1),
 )  # fmt: skip
+
+
+def write_bench(
+    plans: Sequence[ArrayPlan], folder: Path, packets: int, seed: int
+) -> tuple[dict[str, list[Path]], dict]:
+    """Files of every unit by its name, `arrays_top.v` and the description of all in ``folder``; the files of the units,
+    and the environment of the bench."""
+    files: dict[str, list[Path]] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for plan in plans:
+        emission = emit(plan)
+        emitted = {name: text.encode() for name, text in emission.prefab.items()} | emission.connections
+        for name, text in emitted.items():
+            (folder / name).write_bytes(text)
+        files[plan.name] = [folder / name for name in sorted(emitted)]
+    (folder / TOP).write_text(_top(plans))
+    description = folder / "arrays.npz"
+    weights = {plan.name: np.stack(plan.matrices) for plan in plans}
+    facts = {f"{plan.name}/facts": np.array([plan.lanes, plan.acc_width, plan.cycles_per_packet]) for plan in plans}
+    np.savez(description, **weights, **facts)
+    return files, {DESCRIPTION: str(description), PACKETS: str(packets), "COCOTB_RANDOM_SEED": str(seed)}
 
 
 def bench_arrays(
@@ -39,26 +61,9 @@ def bench_arrays(
 
     mapped: makes one file of gates of the files of every unit, to be simulated instead.
     """
-    sources: dict[str, bytes] = {}
-    files: dict[str, list[Path]] = {}
-    for plan in plans:
-        emission = emit(plan)
-        emitted = {name: text.encode() for name, text in emission.prefab.items()} | emission.connections
-        files[plan.name] = [folder / name for name in sorted(emitted)]
-        sources |= emitted
-    sources["arrays_top.v"] = _top(plans).encode()
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in sources.items():
-        (folder / name).write_bytes(text)
-    description = folder / "arrays.npz"
-    weights = {plan.name: np.stack(plan.matrices) for plan in plans}
-    facts = {f"{plan.name}/facts": np.array([plan.lanes, plan.acc_width, plan.cycles_per_packet]) for plan in plans}
-    np.savez(description, **weights, **facts)
-    environment = {DESCRIPTION: str(description), PACKETS: str(packets), "COCOTB_RANDOM_SEED": str(seed)}
-    simulated = [folder / name for name in sorted(sources)]
-    if mapped is not None:
-        simulated = [folder / "arrays_top.v", mapped(files)]
-    return build_and_test(simulated, "arrays_top", "verif.arrays", folder, environment)
+    files, environment = write_bench(plans, folder, packets, seed)
+    units = sorted({path for paths in files.values() for path in paths}) if mapped is None else [mapped(files)]
+    return build_and_test([folder / TOP, *units], "arrays_top", "verif.arrays", folder, environment)
 
 
 def stimulus(inputs: int, count: int, rng: random.Random) -> list[list[int]]:
@@ -178,7 +183,8 @@ class Unit:
         return (ends[-1] - ends[1]) / (count - 2)
 
 
-async def _units(dut) -> list[Unit]:
+async def connected_units(dut) -> list[Unit]:
+    """The units of the bench, clocked and reset."""
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
     store = np.load(os.environ[DESCRIPTION])
     units = [Unit(dut, name, store[name], store[f"{name}/facts"]) for name in store.files if "/" not in name]
@@ -187,29 +193,30 @@ async def _units(dut) -> list[Unit]:
     return units
 
 
-async def _together(tasks) -> None:
+async def together(tasks) -> None:
+    """Wait for all; none may take longer than any bench does."""
     for task in [cocotb.start_soon(task) for task in tasks]:
         await with_timeout(task, 50, "ms")
 
 
 @cocotb.test()
 async def sums_are_exact_under_any_backpressure(dut):
-    units = await _units(dut)
+    units = await connected_units(dut)
     packets = int(os.environ[PACKETS])
     for valid, ready in ((2.0, 2.0), (0.5, 2.0), (2.0, 0.3), (0.6, 0.6)):
-        await _together(unit.exchange(packets, valid, ready) for unit in units)
+        await together(unit.exchange(packets, valid, ready) for unit in units)
 
 
 @cocotb.test()
 async def reset_at_any_time_leaves_a_clean_array(dut):
-    units = await _units(dut)
+    units = await connected_units(dut)
     for _ in range(4):
-        await _together(unit.interrupted(unit.rng.randrange(1, 4 * unit.cycles)) for unit in units)
-        await _together(unit.exchange(5, 0.8, 0.8) for unit in units)
+        await together(unit.interrupted(unit.rng.randrange(1, 4 * unit.cycles)) for unit in units)
+        await together(unit.exchange(5, 0.8, 0.8) for unit in units)
 
 
 @cocotb.test()
 async def packets_follow_without_bubbles(dut):
-    for unit in await _units(dut):
+    for unit in await connected_units(dut):
         period = await unit.period()
         assert period == unit.cycles, f"{unit.name}: {period} cycles a packet, planned {unit.cycles}"

@@ -7,9 +7,12 @@ from typing import Any
 
 from flows.progress import progress_bar
 from flows.synth.cache import Cache
+from flows.synth.fpga import PUBLISHED_LUTS_A_WEIGHT, place_and_route
+from flows.synth.gate_level import build_plan
 from flows.synth.hierarchy import Hierarchy, Options, synthesize_hierarchy, synthesize_tile
 from flows.synth.liberty import read_library
 from flows.synth.modules import Modules
+from flows.synth.power import array_power
 from flows.synth.report import by_unit, print_report, write_html
 from flows.synth.timing import Timing, open_sta
 from flows.synth.yosys import Synthesis, SynthesisError
@@ -104,6 +107,25 @@ def flat_timing(netlist: Path, top: str, options: Options, flat: Synthesis) -> d
     return timing.to_json_dict() if timing else None
 
 
+def print_fpga(path: Path, tile: str, family: str, as_json: bool, timeout_s: float) -> None:
+    """Place and route an array and print what it came to. Raises SynthesisError as UserError, there being no other."""
+    modules = Modules(Build(path))
+    top = modules.named(tile, "--tile", sorted(modules.arrays))
+    sources = [modules.path(name) for name in modules.below(top)]
+    try:
+        result = place_and_route(sources, top, modules.arrays[top]["weights"], family, timeout_s)
+    except SynthesisError as error:
+        raise UserError(f"{error}; give a smaller array or another --fpga") from error
+    if as_json:
+        print(json.dumps(result.to_json_dict(), indent=1))
+        return
+    print(
+        f"{top} on {family}: {result.luts:,} LUT4, {result.carries:,} carry cells, {result.flip_flops:,} flip-flops,\n"
+        f"{result.luts_per_weight:g} LUT a weight ({result.weights:,} weights), {result.fmax_mhz:g} MHz;\n"
+        f"published: {PUBLISHED_LUTS_A_WEIGHT} LUT a weight (ITA, arXiv 2511.22889, fully parallel)"
+    )
+
+
 def synth(
     path: Path,
     unit: str | None,
@@ -112,15 +134,26 @@ def synth(
     liberty: Sequence[Path],
     html: Path | None,
     as_json: bool,
+    power: bool = False,
+    fpga: str | None = None,
     **limits: Any,
 ) -> bool:
-    """Print what `synth_figures` finds; whether every module was synthesized."""
+    """Print what `synth_figures` finds, or how a tile does on an FPGA; whether every module was synthesized."""
     if generic and liberty:
         raise UserError("--generic: takes no library; leave out --liberty")
     if unit is not None and tile is not None:
         raise UserError("--tile: goes not together with --unit; give one of them")
+    if (power or fpga) and (tile is None or generic):
+        raise UserError(f"--{'power' if power else 'fpga'}: goes with --tile, and without --generic; name an array")
+    if fpga and tile:
+        print_fpga(path, tile, fpga, as_json, limits.get("timeout_s", 900.0))
+        return True
     options = Options(None if generic else read_library(liberty), **limits)
     figures = synth_figures(path, unit, tile, options)
+    if power and tile and options.library:
+        facts = Modules(Build(path)).arrays[tile]
+        folder = path / FOLDER / "power" / tile
+        figures["power"] = array_power(build_plan(Build(path), facts), options.library, folder).to_json_dict()
     if html is not None:
         write_html(figures, html)
     if as_json:

@@ -21,7 +21,7 @@ from flows.synth.liberty import Library
 from flows.synth.techmap import CONSTANT, ONE_BIT, RIPPLE, full_adder_verilog, techmap_verilog
 from golden.errors import UserError
 
-__all__ = ["Synthesis", "SynthesisError", "synthesize"]
+__all__ = ["Synthesis", "SynthesisError", "run_yosys", "synthesize"]
 
 TO_FULL_ADDERS = (
     *("proc", "setattr -unset init w:*", "opt_expr", "opt_clean", "opt", "wreduce", "opt_clean", "alumacc", "share"),
@@ -98,12 +98,14 @@ def synthesize(
     black_boxes: Sequence[Path] = (),
     clock_ns: float | None = None,
     netlist: Path | None = None,
+    connections: Path | None = None,
     timeout_s: float = 900.0,
     memory_gib: float = 16.0,
 ) -> Synthesis:
     """Synthesize module `top` of the Verilog `sources`, flattened; without a `library`, to Yosys' generic gates.
 
-    black_boxes: Verilog files whose modules stay instances. netlist: Verilog of the result to write. Written memories
+    black_boxes: Verilog files whose modules stay instances. netlist, connections: Verilog of the
+    result to write, and what `write_json` makes of it. Written memories
     stay memories; memories that are only read become gates.
 
     Raises SynthesisError where the module fails, UserError where the library lacks a kind of cell.
@@ -111,14 +113,17 @@ def synthesize(
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         commands = _commands(sources, top, library, black_boxes, clock_ns, where)
-        if netlist is not None:
-            commands.append(f"write_verilog -noattr -noexpr {where / 'netlist.v'}")
-        usage = _run(commands, where, top, timeout_s, memory_gib)
-        if netlist is not None:
-            netlist.parent.mkdir(parents=True, exist_ok=True)
-            partial = netlist.with_name(netlist.name + ".part")
-            partial.write_text((where / "netlist.v").read_text().split("*/", 1)[-1].lstrip())
-            os.replace(partial, netlist)
+        outputs = {"write_verilog -noattr -noexpr": netlist, "write_json": connections}
+        if netlist is not None or connections is not None:
+            commands += ["splitnets", "rename -hide w:*", "rename -enumerate -pattern n% w:*", "opt_clean -purge"]
+        commands += [f"{how} {where / path.name}" for how, path in outputs.items() if path is not None]
+        usage = run_yosys(commands, where, top, timeout_s, memory_gib)
+        for path in (netlist, connections):
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial = path.with_name(path.name + ".part")
+                partial.write_text((where / path.name).read_text())
+                os.replace(partial, path)
         return _result(where, top, library, usage)
 
 
@@ -195,8 +200,13 @@ def _script(clock_ns: float | None) -> str:
     return script.replace("; ", "\n") + "\n"
 
 
-def _run(commands: list[str], folder: Path, top: str, timeout_s: float, memory_gib: float) -> dict[str, float]:
-    """CPU time and peak memory of the commands in a process of their own."""
+def run_yosys(
+    commands: list[str], folder: Path, top: str, timeout_s: float, memory_gib: float = 16.0
+) -> dict[str, float]:
+    """CPU time and peak memory of the commands in a process of their own; what they say in `folder`/yosys.log helps.
+
+    Raises SynthesisError that names `top`.
+    """
     job = {"commands": commands, "memory": int(memory_gib * 2**30), "usage": str(folder / "usage.json")}
     process = subprocess.Popen(
         [sys.executable, "-c", RUN_YOSYS],
