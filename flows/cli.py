@@ -367,6 +367,27 @@ def accuracy(
     accuracy(ckpt, prompts, device, as_json)
 
 
+@bench.command("arrays")
+def bench_arrays(
+    sizes: Annotated[str, typer.Option(help="Neurons x inputs, separated by commas.")] = (
+        "16x64,64x256,128x1024,128x2048"
+    ),
+    styles: Annotated[str, typer.Option(help="Styles, separated by commas; all by default.")] = "",
+    liberty: Annotated[
+        list[Path] | None, typer.Option(help="Cell library; several files that belong together. Default: embedded.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture to write, as PNG and SVG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Area, cycles and time of hardwired arrays in every style, of da4ml's and of plain Verilog.
+
+    Example: hardloom bench arrays --sizes 16x64,128x2048 --liberty nangate45.lib
+    """
+    from flows.bench_arrays import arrays
+
+    arrays(sizes, styles, liberty or [], as_json, plot)
+
+
 @bench.command()
 def chip(
     build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")] = Path(

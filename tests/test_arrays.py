@@ -49,6 +49,7 @@ def plans() -> list[ArrayPlan]:
         planned("fewer_rows_than_lanes", "mxfp4", 3, 32, lanes=8, slices=8),
         planned("one_beat", "int4", 2, 8, lanes=8),
         planned("multipliers", "mxfp4", 9, 32, banks=2, style="cell"),
+        planned("packed_cells", "mxfp4", 9, 64, lanes=8, slices=2, style="packed"),
         planned("addressed", "int4", 40, 48, banks=2, lanes=8, slices=48, style="rom"),
         planned("addressed_two_at_once", "ternary", 33, 64, lanes=8, slices=32, style="rom"),
         planned("addressed_one_by_one", "int4", 3, 24, lanes=3, slices=24, style="rom"),
@@ -94,7 +95,7 @@ def test_checkpoints_of_one_geometry_differ_in_connections_only():
         assert first.connections != second.connections
 
 
-@pytest.mark.parametrize("style", ["metal", "rom", "cell"])
+@pytest.mark.parametrize("style", ["metal", "packed", "rom", "cell"])
 def test_text_is_the_same_when_made_again(style):
     how = {"style": style, "slices": 64}
     assert emit(planned("a", "mxfp4", 8, 64, **how)) == emit(planned("a", "mxfp4", 8, 64, **how))
@@ -114,6 +115,14 @@ def test_plan_states_what_was_hardwired():
     assert set(emit(plan).prefab) == {f"{module}.v" for module in plan.prefab_modules}
     assert planned("a", "mxfp4", 10, 64, lanes=4, slices=64, style="rom").cycles_per_packet == 64 + 3
     assert planned("a", "mxfp4", 10, 64, lanes=4, slices=32, style="rom").cycles_per_packet == 32 + 3
+
+
+@pytest.mark.parametrize(("format", "slices"), [("mxfp4", 1), ("mxfp4", 4), ("int4", 2), ("ternary", 1)])
+def test_packed_cells_hold_the_same_weights_in_no_more_slots(format, slices):
+    metal, packed = (planned("a", format, 16, 64, slices=slices, style=style) for style in ("metal", "packed"))
+    assert packed.geometry.slots <= metal.geometry.slots
+    held = assign(packed.matrices[0], packed.geometry.regions, slices)
+    assert np.array_equal(sums(held, packed.geometry.regions, slices, 64), packed.matrices[0])
 
 
 def test_rom_sums_are_as_wide_as_the_largest_possible_and_no_wider():

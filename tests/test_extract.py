@@ -25,6 +25,7 @@ PLANS = {
     "sliced": plan_of("mxfp4", 5, 64, slices=4),
     "two parts": plan_of("int4", 7, 48, slices=2),
     "ternary": plan_of("ternary", 3, 32),
+    "packed": plan_of("mxfp4", 5, 64, slices=4, style="packed"),
     "spilled": plan_array("a", [exactly(np.full((2, 16), -11))], 4, 2, "metal", "mxfp4"),
 }
 

@@ -29,8 +29,8 @@ TO_FULL_ADDERS = (
 )
 """Every module by itself."""
 
-AREA = "strash; &get -n; &nf; &put; topo; stime -p"
-"""ABC's commands where no clock is given: area first, in linear time."""
+AREA = "strash; balance; &get -n; &nf; &put; topo; stime -p"
+"""ABC's commands where no clock is given: area first, in linear time; balanced, or trees of ORs map badly."""
 
 TIMED = "strash; dch -f; map -B 0.9 -D {ps}; topo; buffer -c; topo; upsize -D {ps}; dnsize -D {ps}; stime -p"
 """ABC's commands with a clock period in picoseconds."""

@@ -6,14 +6,14 @@ from functools import cached_property
 
 import numpy as np
 
-from gen.arrays import cell, metal, rom
+from gen.arrays import cell, metal, packed, rom
 from gen.provenance import digest
 from golden.errors import UserError
 from golden.integers import IntegerMatrix
 
 __all__ = ["FORMATS", "STYLES", "ArrayPlan", "plan_array"]
 
-STYLES = {"metal": metal, "rom": rom, "cell": cell}
+STYLES = {"metal": metal, "packed": packed, "rom": rom, "cell": cell}
 """Embedding styles: modules with `geometry`, `cycles`, `prefab` and `connections` (see docs/arrays.md)."""
 
 FORMATS = ("mxfp4", "int4", "ternary")

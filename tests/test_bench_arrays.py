@@ -1,0 +1,61 @@
+"""`hardloom bench arrays`: figures of every style from one synthesis, on the embedded library."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from flows.bench_arrays import normal_matrix, parse_sizes
+from flows.cli import commands
+from flows.plot_arrays import plot_arrays
+from golden.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict]:
+    command = ["bench", "arrays", "--sizes", "8x32", "--styles", "packed,rom,cell,plain", "--json"]
+    result = CliRunner().invoke(commands, command)
+    assert result.exit_code == 0
+    return json.loads(result.output)
+
+
+def test_every_style_has_a_row_with_all_figures(rows):
+    assert {row["style"] for row in rows} == {"packed", "rom", "cell", "plain"}
+    for row in rows:
+        assert row["library"] == "hardloom" and row["um2_per_weight"] is None
+        assert row["ge_per_weight"] >= row["core_ge_per_weight"] > 0
+        assert row["ge_cycles"] == pytest.approx(row["ge_per_weight"] * row["cycles"], abs=0.1 * row["cycles"])
+        assert row["verilog_bytes_per_weight"] > 0 and row["critical_path_ns"] > 0
+
+
+def test_cycles_are_those_of_the_style(rows):
+    cycles = {row["style"]: row["cycles"] for row in rows}
+    assert cycles == {"packed": 8, "rom": 32, "cell": 1, "plain": 1}
+
+
+def test_the_serial_style_is_smaller_than_the_parallel_ones(rows):
+    area = {row["style"]: row["core_ge_per_weight"] for row in rows}
+    assert area["rom"] < area["packed"] < area["plain"]
+
+
+def test_the_picture_is_the_same_twice(rows, tmp_path):
+    for name in ("a", "b"):
+        plot_arrays(rows, tmp_path / f"{name}.png")
+    for suffix in ("png", "svg"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+
+
+def test_matrices_are_the_same_every_time():
+    assert np.array_equal(normal_matrix(4, 64).weights, normal_matrix(4, 64).weights)
+
+
+@pytest.mark.parametrize("text", ["16", "16x", "0x32", "16x33", "a,b"])
+def test_sizes_that_are_none_are_refused(text):
+    with pytest.raises(UserError, match="is not NEURONSxINPUTS"):
+        parse_sizes(text)
+
+
+def test_an_unknown_style_is_refused():
+    result = CliRunner().invoke(commands, ["bench", "arrays", "--styles", "sram"])
+    assert result.exit_code != 0
