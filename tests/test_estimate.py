@@ -118,6 +118,14 @@ def test_throughput_follows_its_assumptions(name, direction):
     assert (high - low) * direction > 0
 
 
+def test_the_headline_that_the_documentation_states():
+    found = run("llada-moe-7b")
+    assert found.chip.dies == 1 and found.chip.tokens_per_s >= 249_960
+    assert found.area_um2_per_parameter < 0.5 * 13232e6 / 116_829_156_672
+    text = (preset_path("llada-moe-7b").parents[2] / "docs" / "estimate.md").read_text()
+    assert f"1 of {found.chip.area:,.0f} mm2" in text and f"{found.tokens_per_joule:.0f} |" in text
+
+
 def test_the_yield_and_the_wafer_of_the_paper():
     assert round(dies_per_wafer(827.08)) == 62
     assert round(murphy_yield(827.08, 0.11), 2) == 0.43

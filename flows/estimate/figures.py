@@ -136,9 +136,9 @@ def read_model(like: str | None, checkpoint: Path | None) -> tuple[str, dict[str
     """Name and `config.json` fields of the preset `like` or of the folder `checkpoint`; exactly one is given."""
     if (like is None) == (checkpoint is None):
         raise UserError("nothing to estimate, or too much; give either the folder of a checkpoint or --like NAME")
-    if like is not None:
-        return like, read_preset(like)
-    return str(checkpoint), read_json_object(checkpoint / "config.json")
+    if checkpoint is not None:
+        return str(checkpoint), read_json_object(checkpoint / "config.json")
+    return str(like), read_preset(str(like))
 
 
 def completed(request: Request, name: str, raw: dict[str, Any]) -> Request:
