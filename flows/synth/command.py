@@ -48,7 +48,7 @@ def hierarchy_figures(modules: Modules, hierarchy: Hierarchy, options: Options) 
         "units": {name: dict(unit) for name, unit in units.items()},
         "total": {key: 0 for key in ("cells", "flip_flops", "memory_bits", "ge", "area")}
         | dict(hierarchy.total(hierarchy.top)),
-        "cells": dict(hierarchy.cells(hierarchy.top).most_common()),
+        "cells": dict(sorted(hierarchy.cells(hierarchy.top).items(), key=lambda item: (-item[1], item[0]))),
         "weights": weights,
         "failed": hierarchy.failed,
         "timing": Timing("ABC, within a module, up to adders", delays[slowest], end=slowest).to_json_dict()

@@ -102,6 +102,7 @@ def synthesize_hierarchy(
             except SynthesisError as error:
                 hierarchy.failed |= {module: str(error) for module in group}
             progress(number + 1, len(work))
+    hierarchy.modules = dict(sorted(hierarchy.modules.items()))
     return hierarchy
 
 
