@@ -189,6 +189,9 @@ def verify(
     against: Annotated[Path | None, typer.Option(help="Another build: which files differ, how many wires.")] = None,
     sim: Annotated[bool, typer.Option("--sim", help="Simulate chip and units against the integer model.")] = False,
     units: Annotated[bool, typer.Option(help="With --sim: the bench of every unit as well.")] = True,
+    tiles: Annotated[
+        int | None, typer.Option(min=1, help="With --sim, instead of the chip: so many tiles of arrays, and an expert.")
+    ] = None,
     faults: Annotated[int | None, typer.Option(min=1, help="Plant so many faults of each kind; all are found?")] = None,
     gates: Annotated[
         bool, typer.Option("--gate-level", help="Simulate the mapped netlists of an array of every kind.")
@@ -209,7 +212,12 @@ def verify(
         raise UserError("nothing to verify; give one of --static, --sim, --gate-level, --against BUILD2 and --faults N")
     passed = [verify_static(build, as_json)] if static else []
     passed += [verify_against(build, against, as_json)] if against else []
-    passed += [verify_simulation(build, units, as_json)] if sim else []
+    if sim and tiles:
+        from flows.verify_tiles import verify_tiles
+
+        passed += [verify_tiles(build, tiles, as_json)]
+    elif sim:
+        passed += [verify_simulation(build, units, as_json)]
     passed += [verify_faults(build, faults, as_json)] if faults else []
     if gates:
         from flows.synth.gate_level import verify_gates

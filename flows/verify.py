@@ -209,7 +209,7 @@ def outcome_table(outcomes: list[Outcome]) -> Table:
         table.add_column(header, justify="right" if header == "seconds" else "left")
     units = [outcome for outcome in outcomes if outcome.group == "units"]
     for outcome in outcomes:
-        if outcome.group == "chip" or outcome.failure is not None:
+        if outcome.group != "units" or outcome.failure is not None:
             result = "[green]passed[/]" if outcome.failure is None else "[bold red]FAILED[/]"
             what = outcome.failure or outcome.detail
             table.add_row(f"{outcome.group}: {outcome.name}", result, f"{outcome.seconds:.1f}", what)

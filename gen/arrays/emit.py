@@ -9,7 +9,7 @@ import jinja2
 
 from gen.arrays.plan import STYLES, ArrayPlan
 
-__all__ = ["Emission", "emit", "emit_connections", "emit_prefab"]
+__all__ = ["Emission", "emit", "emit_connections", "emit_prefab", "render"]
 
 
 class Emission(NamedTuple):
@@ -30,6 +30,11 @@ def _templates() -> jinja2.Environment:
     )
 
 
+def render(template: str, names: dict[str, object]) -> str:
+    """Text of the template `template`.v.j2; ``names`` hold what JSON holds. Kept: arrays share much of it."""
+    return _rendered(template, json.dumps(names))
+
+
 @lru_cache(maxsize=64)
 def _rendered(template: str, names: str) -> str:
     """A template with its names, a JSON object: many arrays share their prefabricated text."""
@@ -38,10 +43,7 @@ def _rendered(template: str, names: str) -> str:
 
 def emit_prefab(plan: ArrayPlan) -> dict[str, str]:
     """Files that do not depend on the weights: names to texts."""
-    return {
-        f"{module}.v": _rendered(template, json.dumps(names))
-        for module, template, names in STYLES[plan.style].prefab(plan)
-    }
+    return {f"{module}.v": render(template, names) for module, template, names in STYLES[plan.style].prefab(plan)}
 
 
 def emit_connections(plan: ArrayPlan) -> Iterator[bytes]:

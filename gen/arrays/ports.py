@@ -8,22 +8,38 @@ from gen.provenance import header
 if TYPE_CHECKING:
     from gen.arrays.plan import ArrayPlan
 
-__all__ = ["STREAM", "accumulator", "accumulators", "chain", "module_head", "module_tail", "shell_names", "wrapped"]
+__all__ = [
+    "STREAM",
+    "accumulator",
+    "accumulators",
+    "chain",
+    "module_head",
+    "module_tail",
+    "shell_names",
+    "stream_names",
+    "wrapped",
+]
 
 STREAM = "clk, rst, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
 """Ports that an array passes to its shell, in order."""
 
 
-def shell_names(plan: "ArrayPlan") -> dict[str, object]:
+def stream_names(inputs: int, rows: int, lanes: int) -> dict[str, object]:
     """Template names of the load buffer and the drain counter."""
+    beats_in, beats_out = inputs // lanes, -(-rows // lanes)
     return {
-        "inputs": plan.inputs,
-        "lanes": plan.lanes,
-        "beats_in": plan.beats_in,
-        "beats_out": plan.beats_out,
-        "fill_bits": max(1, (plan.beats_in - 1).bit_length()),
-        "beat_bits": max(1, (plan.beats_out - 1).bit_length()),
+        "inputs": inputs,
+        "lanes": lanes,
+        "beats_in": beats_in,
+        "beats_out": beats_out,
+        "fill_bits": max(1, (beats_in - 1).bit_length()),
+        "beat_bits": max(1, (beats_out - 1).bit_length()),
     }
+
+
+def shell_names(plan: "ArrayPlan") -> dict[str, object]:
+    """`stream_names` of a plan."""
+    return stream_names(plan.inputs, plan.rows, plan.lanes)
 
 
 def module_head(plan: "ArrayPlan", what: str) -> str:

@@ -1,0 +1,55 @@
+"""Tiles of a build's arrays and a whole expert, simulated; and what ties them to the text of the build."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gen.build import Build, generate_parts
+from gen.files import sha256
+from gen.hardware import HardwareConfig
+from gen.matrices import Selection
+from golden.quantized import QuantizedCheckpoint
+from verif.expert import bench_expert, experts_of
+from verif.extract.errors import ExtractionError
+from verif.tiles import bench_tiles, choose_tiles, plan_tile
+
+
+@pytest.fixture(scope="module")
+def parts(tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    selection = Selection(layers=(1,), experts=(2,), matrices=("gate_up", "down"))
+    folder = tmp_path_factory.mktemp("tiles") / "parts"
+    return generate_parts(QuantizedCheckpoint(tiny_quantized[0]), folder, tiny_hardware, selection)
+
+
+def test_a_tile_of_the_build_computes_its_rows(parts: Build, tmp_path: Path) -> None:
+    (tile,) = choose_tiles(parts, 1, rows=5)
+    assert bench_tiles(parts, [tile], tmp_path, packets=9) == 0
+
+
+def test_an_expert_is_the_integer_models(parts: Build, tmp_path: Path) -> None:
+    assert experts_of(parts) == [("layer_1", 2)]
+    assert bench_expert(parts, "layer_1", 2, tmp_path) == 0
+
+
+def test_tiles_differ_and_are_chosen_again_by_their_seed(parts: Build) -> None:
+    tiles = choose_tiles(parts, 6, rows=4)
+    assert tiles == choose_tiles(parts, 6, rows=4) != choose_tiles(parts, 6, rows=4, seed=1)
+    assert {tile.facts["kind"] for tile in tiles} == {"gate_up", "down"}
+    assert all(tile.start + tile.rows <= tile.facts["rows"] for tile in tiles)
+
+
+def test_a_tile_whose_wires_were_moved_is_refused(parts: Build) -> None:
+    tile = replace(choose_tiles(parts, 1)[0], bank=0, start=2, rows=3)
+    assert plan_tile(parts, tile, "tile").rows == 3
+    path = parts.path / "rtl" / "arrays" / f"{tile.facts['module']}.v"
+    text, name = path.read_bytes(), path.relative_to(parts.path).as_posix()
+    place = text.index(b"p3,", text.index(b" neuron_0_3 "))
+    try:
+        path.write_bytes(text[:place] + b"n3," + text[place + 3 :])
+        parts.files[name] = sha256(path)
+        with pytest.raises(ExtractionError, match="neuron 3 of the build"):
+            plan_tile(parts, tile, "tile")
+    finally:
+        path.write_bytes(text)
+        parts.files[name] = sha256(path)
