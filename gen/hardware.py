@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field, fields
 from math import gcd
 
+from gen.arrays.styles import STYLES
 from golden.config import ModelConfig
 from golden.errors import UserError
 
@@ -27,7 +28,7 @@ class HardwareConfig:
     ----------
     lanes: elements a beat of every stream; divides head_dim / 2 and the expert's intermediate size.
     max_positions: prompt and generation together, at most; depth of sequence, KV and residual memories.
-    style: embedding style of the arrays, `metal` or `cell`.
+    style: embedding style of the arrays, one of `gen.arrays.styles.STYLES`.
     slices: cycles a bit plane of each kind of array (`ARRAY_KINDS`): `8 * slices` cycles a vector in `metal`.
     """
 
@@ -37,8 +38,8 @@ class HardwareConfig:
     slices: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_SLICES))
 
     def __post_init__(self) -> None:
-        if self.style not in ("metal", "cell"):
-            raise UserError(f"hardware config, style: {self.style!r} is not one of metal, cell")
+        if not isinstance(self.style, str) or self.style not in STYLES:
+            raise UserError(f"hardware config, style: {self.style!r} is not one of {', '.join(STYLES)}")
         if not isinstance(self.slices, dict) or set(self.slices) != set(ARRAY_KINDS):
             raise UserError(f"hardware config, slices: give exactly {', '.join(ARRAY_KINDS)}")
         slices = ((f"slices.{kind}", count) for kind, count in self.slices.items())

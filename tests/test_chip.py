@@ -15,7 +15,7 @@ from cocotbext.axi import AxiResp
 from flows.compare import compare_runs
 from flows.simulate import Run, SimulatedChip
 from gen.build import generate
-from gen.hardware import HardwareConfig
+from gen.hardware import ARRAY_KINDS, HardwareConfig
 from gen.registers import IDENTIFICATION, ErrorCode
 from golden.chip import IntegerModel
 from golden.config import ModelConfig
@@ -141,13 +141,17 @@ def test_every_step_and_every_probe_point_is_the_integer_model_s(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format, style", [("int4", "metal"), ("ternary", "metal"), ("mxfp4", "cell")])
+@pytest.mark.parametrize(
+    "format, style, slices",
+    [("int4", "metal", 2), ("ternary", "metal", 2), ("mxfp4", "packed", 4), ("mxfp4", "rom", 16), ("mxfp4", "cell", 1)],
+)
 def test_every_format_and_style_is_the_integer_model(
-    format: str, style: str, tiny_model_config: ModelConfig, tiny_hardware: HardwareConfig, tmp_path: Path
+    format: str, style: str, slices: int, tiny_model_config: ModelConfig, tiny_hardware: HardwareConfig, tmp_path: Path
 ) -> None:
     write_random_checkpoint(tmp_path / "ckpt", tiny_model_config, seed=5)
     quantize_checkpoint(tmp_path / "ckpt", tmp_path / "quantized", format)
-    hardware = HardwareConfig.from_json_dict(tiny_hardware.to_json_dict() | {"style": style})
+    changes = {"style": style, "slices": dict.fromkeys(ARRAY_KINDS, slices)}
+    hardware = HardwareConfig.from_json_dict(tiny_hardware.to_json_dict() | changes)
     quantized = QuantizedCheckpoint(tmp_path / "quantized")
     chip = SimulatedChip(generate(quantized, tmp_path / "chip", hardware), QUICK_BUILD)
     result = compare_runs(chip, IntegerModel(quantized), [GOOD, OTHER], tmp_path / "taps")

@@ -148,7 +148,7 @@ def test_the_text_names_no_folder_and_no_time(tiny_build: Build) -> None:
         ({"max_positions": 0}, "max_positions"),
         ({"max_positions": 65536}, "max_positions"),
         ({"max_positions": None}, "max_positions"),
-        ({"style": "rom"}, "style"),
+        ({"style": "ram"}, "style"),
         ({"style": ["metal"]}, "style"),
         ({"slices": {"o": 3}}, "slices.o"),
         ({"slices": {"down": 32}}, "slices.down"),

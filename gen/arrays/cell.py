@@ -5,14 +5,11 @@ The baseline that `metal` is compared with: same ports, same stream contract.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gen.arrays import ports
-
-if TYPE_CHECKING:
-    from gen.arrays.plan import ArrayPlan
+from gen.arrays.plan import ArrayPlan
 
 __all__ = ["CellGeometry", "connections", "geometry", "prefab"]
 
@@ -35,7 +32,7 @@ class CellGeometry:
         """Cycles between the last beat of one packet and the first of the next."""
         return 0
 
-    def prefab_modules(self, plan: "ArrayPlan") -> tuple[str, ...]:
+    def prefab_modules(self, plan: ArrayPlan) -> tuple[str, ...]:
         return (_shell(plan), "hardloom_clock_gate")
 
 
@@ -45,14 +42,14 @@ def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: 
     return CellGeometry(matrices[0].shape[1], max(FORMAT_BITS[format], largest.bit_length()))
 
 
-def prefab(plan: "ArrayPlan") -> Iterator[tuple[str, str, dict[str, object]]]:
+def prefab(plan: ArrayPlan) -> Iterator[tuple[str, str, dict[str, object]]]:
     """Module, template and template names of everything that the weights do not touch."""
     names = ports.shell_names(plan) | {"name": _shell(plan), "acc_width": plan.acc_width}
     yield _shell(plan), "array_shell_cell", names
     yield "hardloom_clock_gate", "hardloom_clock_gate", {}
 
 
-def connections(plan: "ArrayPlan") -> Iterator[bytes]:
+def connections(plan: ArrayPlan) -> Iterator[bytes]:
     """Text of the array module, a row at a time: shell, and for every row the sum of its constant multiples."""
     inputs = [f"x{i}" for i in range(plan.inputs)]
     head = (
@@ -72,11 +69,11 @@ def connections(plan: "ArrayPlan") -> Iterator[bytes]:
     yield ports.module_tail(plan).encode()
 
 
-def _shell(plan: "ArrayPlan") -> str:
+def _shell(plan: ArrayPlan) -> str:
     return f"array_shell_cell_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_a{plan.acc_width}"
 
 
-def _rows(plan: "ArrayPlan", bank: int, matrix: np.ndarray) -> Iterator[str]:
+def _rows(plan: ArrayPlan, bank: int, matrix: np.ndarray) -> Iterator[str]:
     """One clocked accumulator a row, with its shift-adds."""
     values, number = np.unique(matrix, return_inverse=True)
     terms = np.array([[_term(int(value), i) for i in range(plan.inputs)] for value in values], dtype=object)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import jinja2
 
-from gen.arrays.plan import STYLES, ArrayPlan
+from gen.arrays.plan import ArrayPlan
+from gen.arrays.styles import STYLES
 
 __all__ = ["Emission", "emit", "emit_connections", "emit_prefab", "render"]
 

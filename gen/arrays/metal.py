@@ -6,17 +6,14 @@ Prefabricated neuron cells count lines; the weights are which input's wire enter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
 from gen.arrays import ports
 from gen.arrays.capacity import Regions
+from gen.arrays.plan import ArrayPlan
 from gen.arrays.slots import assign, fitting_regions
-
-if TYPE_CHECKING:
-    from gen.arrays.plan import ArrayPlan
 
 __all__ = ["MetalGeometry", "connections", "geometry", "prefab"]
 
@@ -67,7 +64,7 @@ class MetalGeometry:
     def neuron(self) -> str:
         return f"neuron_{self.format}_i{self.inputs}_t{self.slices}_{self.regions.name}"
 
-    def prefab_modules(self, plan: "ArrayPlan") -> tuple[str, ...]:
+    def prefab_modules(self, plan: ArrayPlan) -> tuple[str, ...]:
         return (_shell(plan), self.neuron, "hardloom_serial_input", "hardloom_clock_gate")
 
 
@@ -76,7 +73,7 @@ def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: 
     return MetalGeometry(matrices[0].shape[1], slices, format, fitting_regions(matrices, slices, format))
 
 
-def prefab(plan: "ArrayPlan") -> Iterator[tuple[str, str, dict[str, object]]]:
+def prefab(plan: ArrayPlan) -> Iterator[tuple[str, str, dict[str, object]]]:
     """Module, template and template names of everything that the weights do not touch."""
     cell = _geometry(plan)
     shell = ports.shell_names(plan) | {"name": _shell(plan), "slices": plan.slices}
@@ -106,7 +103,7 @@ def _region_names(regions: Regions) -> dict[str, object]:
     return {"regions": named, "groups": groups}
 
 
-def connections(plan: "ArrayPlan") -> Iterator[bytes]:
+def connections(plan: ArrayPlan) -> Iterator[bytes]:
     """Text of the array module, a few rows at a time: shell, neuron cells, and one wire a slot."""
     geometry = _geometry(plan)
     lines = [f"p{i}, n{i}" for i in range(plan.inputs)]
@@ -127,16 +124,16 @@ def connections(plan: "ArrayPlan") -> Iterator[bytes]:
     yield ports.module_tail(plan).encode()
 
 
-def _geometry(plan: "ArrayPlan") -> MetalGeometry:
+def _geometry(plan: ArrayPlan) -> MetalGeometry:
     assert isinstance(plan.geometry, MetalGeometry), f"{plan.name} is no metal array"
     return plan.geometry
 
 
-def _shell(plan: "ArrayPlan") -> str:
+def _shell(plan: ArrayPlan) -> str:
     return f"array_shell_metal_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{plan.slices}"
 
 
-def _neurons(plan: "ArrayPlan", bank: int) -> Iterator[bytes]:
+def _neurons(plan: ArrayPlan, bank: int) -> Iterator[bytes]:
     """Neuron instances of one bank, a few rows at a time."""
     geometry = _geometry(plan)
     tokens, width = _tokens(plan.inputs)
@@ -148,7 +145,7 @@ def _neurons(plan: "ArrayPlan", bank: int) -> Iterator[bytes]:
         yield _instances(heads, tokens, width, slots)
 
 
-def _instance(plan: "ArrayPlan", geometry: MetalGeometry, bank: int, row: int) -> bytes:
+def _instance(plan: ArrayPlan, geometry: MetalGeometry, bank: int, row: int) -> bytes:
     """A neuron instance up to its slots."""
     pins = f"core_clk, rst, drain, shift, negate, {ports.chain(plan, bank, row)}, {ports.accumulator(bank, row)},"
     return f"    {geometry.neuron} neuron_{bank}_{row} ({pins}".encode()

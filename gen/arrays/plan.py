@@ -1,23 +1,30 @@
 """What one array unit is: its geometry, its embedding style, its integers. Emission and extraction start from here."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
-from gen.arrays import cell, metal, packed, rom
 from gen.provenance import digest
-from golden.errors import UserError
-from golden.integers import IntegerMatrix
 
-__all__ = ["FORMATS", "STYLES", "ArrayPlan", "plan_array"]
+__all__ = ["ArrayPlan", "Geometry"]
 
-STYLES = {"metal": metal, "packed": packed, "rom": rom, "cell": cell}
-"""Embedding styles: modules with `geometry`, `cycles`, `prefab` and `connections` (see docs/arrays.md)."""
 
-FORMATS = ("mxfp4", "int4", "ternary")
-PLANES = 8  # bits of an activation
+class Geometry(Protocol):
+    """What every style's geometry says of an array.
+
+    acc_width: bits of a result; compute_cycles: cycles between the last beat of one packet and the first of the next.
+    """
+
+    @property
+    def acc_width(self) -> int: ...
+
+    @property
+    def compute_cycles(self) -> int: ...
+
+    def prefab_modules(self, plan: "ArrayPlan") -> tuple[str, ...]:
+        """Names of the modules that do not depend on the weights, in the order of instantiation depth."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class ArrayPlan:
     matrices: int32, or int16 for magnitudes below 4096, [rows, inputs], one a bank.
     lanes: elements of an input beat, and of each bank in an output beat.
     slices: parts that the inputs are fed in (input i in slice ``i % slices``).
-    style: one of `STYLES`; format: one of `FORMATS`.
+    style, format: an embedding style and a weight format of `gen.arrays.styles`.
     geometry: what the style derives from the above without looking at single weights, but for a capacity class.
     """
 
@@ -40,7 +47,7 @@ class ArrayPlan:
     slices: int
     style: str
     format: str
-    geometry: "metal.MetalGeometry | rom.RomGeometry | cell.CellGeometry"
+    geometry: Geometry
 
     @property
     def banks(self) -> int:
@@ -87,26 +94,3 @@ class ArrayPlan:
     def sha256(self) -> str:
         """Over the integer weights of all banks, in order."""
         return digest(*self.matrices)
-
-
-def plan_array(
-    name: str, banks: Sequence[IntegerMatrix], lanes: int, slices: int, style: str, format: str
-) -> ArrayPlan:
-    """Plan the array unit ``name`` of matrices ``banks`` that share one input vector.
-
-    Raises UserError where the numbers do not go together.
-    """
-    matrices = tuple(np.ascontiguousarray(bank.weights) for bank in banks)
-    shapes = {matrix.shape for matrix in matrices}
-    if len(shapes) != 1 or 0 in next(iter(shapes)):
-        raise UserError(f"array {name}: its banks must be non-empty and of one shape, not {sorted(shapes)}")
-    inputs = matrices[0].shape[1]
-    for what, value in (("lanes", lanes), ("slices", slices)):
-        if value < 1 or inputs % value:
-            raise UserError(f"array {name}: {what} {value} does not divide its {inputs} inputs; choose a divisor")
-    if style not in STYLES:
-        raise UserError(f"array {name}: style {style!r} is unknown; choose one of {', '.join(STYLES)}")
-    if format not in FORMATS:
-        raise UserError(f"array {name}: format {format!r} is unknown; choose one of {', '.join(FORMATS)}")
-    geometry = STYLES[style].geometry(matrices, slices, format, lanes)
-    return ArrayPlan(name, matrices, lanes, slices, style, format, geometry)

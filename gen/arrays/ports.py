@@ -1,12 +1,9 @@
 """Text that the connection files of every style share: ports, result wires, the drain chain."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from gen.arrays.plan import ArrayPlan
 from gen.provenance import header
-
-if TYPE_CHECKING:
-    from gen.arrays.plan import ArrayPlan
 
 __all__ = [
     "STREAM",
@@ -37,12 +34,12 @@ def stream_names(inputs: int, rows: int, lanes: int) -> dict[str, object]:
     }
 
 
-def shell_names(plan: "ArrayPlan") -> dict[str, object]:
+def shell_names(plan: ArrayPlan) -> dict[str, object]:
     """`stream_names` of a plan."""
     return stream_names(plan.inputs, plan.rows, plan.lanes)
 
 
-def module_head(plan: "ArrayPlan", what: str) -> str:
+def module_head(plan: ArrayPlan, what: str) -> str:
     """Provenance and ports."""
     shape = f"{plan.banks} x {plan.rows} rows x {plan.inputs} inputs, {plan.format}, {plan.lanes} lanes"
     return (
@@ -63,19 +60,19 @@ def accumulator(bank: int, row: int) -> str:
     return f"a_{bank}_{row}"
 
 
-def accumulators(plan: "ArrayPlan", kind: str = "wire") -> str:
+def accumulators(plan: ArrayPlan, kind: str = "wire") -> str:
     """Declarations of all accumulators."""
     names = [accumulator(bank, row) for bank in range(plan.banks) for row in range(plan.rows)]
     return wrapped(f"    {kind} [{plan.acc_width - 1}:0] ", names, ";\n")
 
 
-def chain(plan: "ArrayPlan", bank: int, row: int) -> str:
+def chain(plan: ArrayPlan, bank: int, row: int) -> str:
     """What neuron ``row`` takes while results drain: the neuron ``lanes`` further, or zero behind the last."""
     behind = row + plan.lanes
     return accumulator(bank, behind) if behind < plan.rows else f"{plan.acc_width}'d0"
 
 
-def module_tail(plan: "ArrayPlan") -> str:
+def module_tail(plan: ArrayPlan) -> str:
     """The first ``lanes`` neurons of every bank as output, and the end of the module."""
     lanes = [
         accumulator(bank, lane) if lane < plan.rows else f"{plan.acc_width}'d0"

@@ -11,15 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import gcd, isqrt
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gen.arrays import ports
+from gen.arrays.plan import ArrayPlan
 from golden.errors import UserError
-
-if TYPE_CHECKING:
-    from gen.arrays.plan import ArrayPlan
 
 __all__ = ["RomGeometry", "columns_of", "connections", "geometry", "prefab"]
 
@@ -76,7 +73,7 @@ class RomGeometry:
         """Address lines are the products of that many and ``slices / address_columns`` one-hot lines."""
         return next(c for c in range(isqrt(self.slices), 0, -1) if self.slices % c == 0)
 
-    def prefab_modules(self, plan: "ArrayPlan") -> tuple[str, ...]:
+    def prefab_modules(self, plan: ArrayPlan) -> tuple[str, ...]:
         return (_shell(plan), self.mac, "hardloom_clock_gate")
 
 
@@ -102,7 +99,7 @@ def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: 
     return RomGeometry(slices, fold, wide * fold, magnitudes, width)
 
 
-def prefab(plan: "ArrayPlan") -> Iterator[tuple[str, str, dict[str, object]]]:
+def prefab(plan: ArrayPlan) -> Iterator[tuple[str, str, dict[str, object]]]:
     """Module, template and template names of what single weights do not touch."""
     rom = _geometry(plan)
     columns = rom.address_columns
@@ -123,7 +120,7 @@ def prefab(plan: "ArrayPlan") -> Iterator[tuple[str, str, dict[str, object]]]:
     yield "hardloom_clock_gate", "hardloom_clock_gate", {}
 
 
-def connections(plan: "ArrayPlan") -> Iterator[bytes]:
+def connections(plan: ArrayPlan) -> Iterator[bytes]:
     """Text of the array module, some units at a time: shell, units, and the address lines of every node."""
     rom = _geometry(plan)
     lines = [f"a{i}" for i in range(rom.slices)]
@@ -162,17 +159,17 @@ def columns_of(matrix: np.ndarray, rom: RomGeometry, lanes: int) -> np.ndarray:
     return padded.reshape(shape).transpose(0, 2, 4, 3, 1).reshape(ranks * lanes, rom.columns, rom.slices)
 
 
-def _geometry(plan: "ArrayPlan") -> RomGeometry:
+def _geometry(plan: ArrayPlan) -> RomGeometry:
     assert isinstance(plan.geometry, RomGeometry), f"{plan.name} is no rom array"
     return plan.geometry
 
 
-def _ranks(plan: "ArrayPlan") -> int:
+def _ranks(plan: ArrayPlan) -> int:
     """Units of a lane."""
     return -(-plan.rows // (plan.lanes * _geometry(plan).fold))
 
 
-def _shell(plan: "ArrayPlan") -> str:
+def _shell(plan: ArrayPlan) -> str:
     rom = _geometry(plan)
     odds = "_".join(str(odd) for odd in rom.odds)
     return f"array_shell_rom_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{rom.slices}_f{rom.fold}_x{odds}"
@@ -183,7 +180,7 @@ def _odds(rom: RomGeometry) -> list[tuple[int, int]]:
     return [(odd, (127 * odd).bit_length()) for odd in rom.odds]
 
 
-def _units(plan: "ArrayPlan") -> list[str]:
+def _units(plan: ArrayPlan) -> list[str]:
     """Result wires of all units."""
     return [f"m_{bank}_{unit}" for bank in range(plan.banks) for unit in range(_ranks(plan) * plan.lanes)]
 
@@ -238,7 +235,7 @@ def _nodes(rom: RomGeometry) -> np.ndarray:
     return np.stack([(single if size == 1 else np.ones_like(single)) & (number > 0) for size in rom.pairs])
 
 
-def _macs(plan: "ArrayPlan", bank: int) -> Iterator[bytes]:
+def _macs(plan: ArrayPlan, bank: int) -> Iterator[bytes]:
     """Instances of the units of one bank, some at a time."""
     rom = _geometry(plan)
     columns = columns_of(plan.matrices[bank], rom, plan.lanes)
