@@ -102,10 +102,9 @@ class QuantizedCheckpoint:
         Raises `UserError` naming file and tensor where a scale or code is invalid.
         """
         packed, scales = (self._reader.tensor(f"{name}.{what}", start, stop) for what in ("codes", "scales"))
-        called = name if stop is None else f"{name}[{start}:{stop}]"
-        matrix = QuantizedMatrix(self.format, unpack_codes(packed, self._shapes[name][1]), scales, called)
+        matrix = QuantizedMatrix(self.format, unpack_codes(packed, self._shapes[name][1]), scales, name)
         if problem := format_rules(self.format).problem(matrix.codes, matrix.scales):
-            raise UserError(f"{self._reader.path}: matrix {called}: {problem}; quantize again")
+            raise UserError(f"{self._reader.path}: matrix {name}: {problem}; quantize again")
         return matrix
 
     def integers(self, name: str) -> IntegerMatrix:

@@ -47,7 +47,7 @@ def write_bench(
     weights = {plan.name: np.stack(plan.matrices) for plan in plans}
     facts = {f"{plan.name}/facts": np.array([plan.lanes, plan.acc_width, plan.cycles_per_packet]) for plan in plans}
     np.savez(description, **weights, **facts)
-    return files, {DESCRIPTION: str(description), PACKETS: str(packets), "COCOTB_RANDOM_SEED": str(seed)}
+    return files, {DESCRIPTION: str(description.resolve()), PACKETS: str(packets), "COCOTB_RANDOM_SEED": str(seed)}
 
 
 def bench_arrays(
