@@ -17,8 +17,12 @@ module map_alu (A, B, CI, BI, X, Y, CO);
   input CI, BI;
   output [Y_WIDTH-1:0] X, Y, CO;
   wire [Y_WIDTH-1:0] AA, BX, BB;
-  \$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_a (.A(A), .Y(AA));
-  \$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_b (.A(B), .Y(BX));
+  generate  // a constant 0 comes without bits
+    if (A_WIDTH == 0) assign AA = 0;
+    else \$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_a (.A(A), .Y(AA));
+    if (B_WIDTH == 0) assign BX = 0;
+    else \$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_b (.A(B), .Y(BX));
+  endgenerate
   assign BB = BX ^ {Y_WIDTH{BI}};
   assign X = AA ^ BB;
   genvar i;
