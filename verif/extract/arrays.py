@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from verif.extract.errors import ExtractionError
-from verif.extract.neuron import NeuronCell, read_neuron
+from verif.extract.neuron import read_neuron
+from verif.extract.prefab import one_line, read_prefab
 from verif.extract.rom_array import read_rom_array
 from verif.extract.slots import FAULTS, read_slots
 
@@ -88,11 +89,8 @@ def _read_head(text: str) -> ArrayPorts:
         local, kind = f"wire core_clk, take; wire signed [{acc_width - 1}:0] {wires};", "reg"
         pins = f"{STREAM}, core_clk, take, {wires}"
     sums = ", ".join(f"a_{b}_{j}" for b in range(ports.banks) for j in range(rows))
-    body = re.sub(r"//[^\n]*|/\*.*?\*/", " ", head["body"])
-    if (
-        " ".join(body.split()) != f"{local} {kind} [{acc_width - 1}:0] {sums};"
-        or " ".join(head["pins"].split()) != pins
-    ):
+    body = f"{local} {kind} [{acc_width - 1}:0] {sums};"
+    if one_line(head["body"]) != body or " ".join(head["pins"].split()) != pins:
         raise ExtractionError(f"{ports.name}: its declarations or the pins of its shell are malformed")
     return ports
 
@@ -121,7 +119,7 @@ def _metal_rows(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str,
         if (*map(int, numbers), chain.decode(), acc.decode()) != want:
             raise ExtractionError(f"{ports.name}: row {row} of bank {bank} is chained wrongly")
         if cell is None:
-            cell = _cell(module.decode(), ports, prefab)
+            cell = read_prefab(ports.name, "neuron cell", module.decode(), prefab, read_neuron)
             slices = int(np.bincount(cell.lines).max())
             slice_of = np.arange(ports.inputs, dtype=np.int32) % slices
         if module.decode() != cell.name:
@@ -132,15 +130,6 @@ def _metal_rows(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str,
             raise ExtractionError(f"{ports.name}: row {row} of bank {bank}: {what}")
         end += 2
     return weights.reshape(ports.banks, ports.rows, ports.inputs), end
-
-
-def _cell(module: str, ports: ArrayPorts, prefab: Mapping[str, str]) -> NeuronCell:
-    if f"{module}.v" not in prefab:
-        raise ExtractionError(f"{ports.name}: its neuron cell {module} is not among the prefabricated files")
-    cell = read_neuron(prefab[f"{module}.v"])
-    if cell.name != module:
-        raise ExtractionError(f"{module}.v holds {cell.name}")
-    return cell
 
 
 def _cell_rows(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str, str]) -> tuple[np.ndarray, int]:

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from verif.extract.errors import ExtractionError
+from verif.extract.prefab import one_line
 
 __all__ = ["NeuronCell", "read_neuron"]
 
@@ -32,7 +33,7 @@ class NeuronCell:
 @lru_cache(maxsize=16)
 def read_neuron(text: str) -> NeuronCell:
     """The neuron cell in ``text``. Raises ExtractionError when it does anything else than a neuron cell should."""
-    code = " ".join(re.sub(r"//[^\n]*|/\*.*?\*/", " ", text).split())
+    code = one_line(text)
     cell = CELL.fullmatch(code)
     if cell is None:
         raise ExtractionError(f"not a neuron cell: {code[:60]}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from verif.extract.errors import ExtractionError
+from verif.extract.prefab import one_line, read_prefab
 from verif.extract.rom_unit import RomUnit, read_rom_unit
 
 __all__ = ["read_rom_array"]
@@ -28,7 +29,7 @@ def read_rom_array(head: re.Match, data: bytes, start: int, prefab: Mapping[str,
     if shell is None or not matches:
         raise ExtractionError(f"{name}: its shell or its first unit is malformed")
     inputs, rows, lanes, slices, fold = (int(number) for number in shell.groups()[:5])
-    unit = _unit(name, matches[0][1].decode(), prefab)
+    unit = read_prefab(name, "unit", matches[0][1].decode(), prefab, read_rom_unit)
     width = _width(name, unit, prefab)
     ranks = -(-rows // (lanes * unit.fold))
     banks = (int(head["out"]) + 1) // (lanes * width)
@@ -53,15 +54,6 @@ def read_rom_array(head: re.Match, data: bytes, start: int, prefab: Mapping[str,
     return _rows(name, weights.reshape(banks, ranks, lanes, columns, slices), unit.fold, rows)
 
 
-def _unit(name: str, module: str, prefab: Mapping[str, str]) -> RomUnit:
-    if f"{module}.v" not in prefab:
-        raise ExtractionError(f"{name}: its unit {module} is not among the prefabricated files")
-    unit = read_rom_unit(prefab[f"{module}.v"])
-    if unit.name != module:
-        raise ExtractionError(f"{module}.v holds {unit.name}")
-    return unit
-
-
 def _width(name: str, unit: RomUnit, prefab: Mapping[str, str]) -> int:
     """Bits of an accumulator."""
     return int(re.search(r"\[(\d+):0\] chain", prefab[f"{unit.name}.v"])[1]) + 1
@@ -76,8 +68,7 @@ def _check_head(head: re.Match, unit: RomUnit, slices: int, shape: tuple[int, in
     local += " ".join(f"wire [{bits - 1}:0] {odd};" for odd, bits in odds)
     local += f" wire {lines}; wire [{width - 1}:0] {', '.join(wires)};"
     pins = f"{STREAM}, core_clk, drain, xs, {', '.join(odd for odd, _ in odds)}, {lines}"
-    body = " ".join(re.sub(r"//[^\n]*|/\*.*?\*/", " ", head["body"]).split())
-    sound = body == local and " ".join(head["pins"].split()) == pins
+    sound = one_line(head["body"]) == local and " ".join(head["pins"].split()) == pins
     if not sound or (int(head["out"]) + 1, int(head["in"]) + 1) != (banks * lanes * width, 8 * lanes):
         raise ExtractionError(f"{head['name']}: its declarations, ports or the pins of its shell are malformed")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verif.extract.errors import ExtractionError
+from verif.extract.prefab import one_line
 
 __all__ = ["RomUnit", "read_rom_unit"]
 
@@ -34,7 +35,7 @@ class RomUnit:
 
 def read_rom_unit(text: str) -> RomUnit:
     """The unit in ``text``. Raises ExtractionError when it does anything else than such a unit should."""
-    code = " ".join(re.sub(r"//[^\n]*|/\*.*?\*/", " ", text).split())
+    code = one_line(text)
     head = HEAD.fullmatch(code)
     if head is None:
         raise ExtractionError(f"not a unit of the rom style: {code[:60]}")

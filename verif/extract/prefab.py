@@ -1,0 +1,35 @@
+"""What the readers of prefabricated modules share: finding one by its name, and its text on one line."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+from verif.extract.errors import ExtractionError
+
+__all__ = ["one_line", "read_prefab"]
+
+
+class Named(Protocol):
+    name: str
+
+
+Cell = TypeVar("Cell", bound=Named)
+
+
+def one_line(text: str) -> str:
+    """``text`` without comments, each run of blanks and line ends one blank."""
+    return " ".join(re.sub(r"//[^\n]*|/\*.*?\*/", " ", text).split())
+
+
+def read_prefab(array: str, what: str, module: str, prefab: Mapping[str, str], read: Callable[[str], Cell]) -> Cell:
+    """The prefabricated module that ``array`` instantiates as its ``what``, by ``read``.
+
+    prefab: texts of prefabricated files by name. Raises ExtractionError where none is the module's, or where it holds
+    another module.
+    """
+    if f"{module}.v" not in prefab:
+        raise ExtractionError(f"{array}: its {what} {module} is not among the prefabricated files")
+    cell = read(prefab[f"{module}.v"])
+    if cell.name != module:
+        raise ExtractionError(f"{module}.v holds {cell.name}")
+    return cell
