@@ -1,16 +1,30 @@
-"""Random small checkpoints in Hugging Face form, for tests."""
+"""Random small checkpoints in Hugging Face form, for tests, and ways to break them."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from golden.checkpoint import expected_tensors
+from golden.checkpoint import Checkpoint, expected_tensors
 from golden.config import ModelConfig
-from golden.safetensors_stream import SafetensorsWriter
+from golden.errors import UserError
+from golden.safetensors_stream import SafetensorsReader, SafetensorsWriter
 
-__all__ = ["published_config", "random_tensor", "tiny_config", "write_random_checkpoint"]
+__all__ = [
+    "edit_index",
+    "edit_json",
+    "edit_shard",
+    "holder",
+    "published_config",
+    "random_tensor",
+    "refusal",
+    "shards",
+    "tiny_config",
+    "write_random_checkpoint",
+]
 
 
 def tiny_config(**changes: Any) -> ModelConfig:
@@ -97,3 +111,40 @@ def write_random_checkpoint(
         index = {"metadata": {}, "weight_map": dict(sorted(weight_map.items()))}
         (path / "model.safetensors.index.json").write_text(json.dumps(index, indent=1))
     return path
+
+
+def edit_json(path: Path, **changes: object) -> None:
+    """Set fields; `...` removes one."""
+    contents = json.loads(path.read_text())
+    contents.update(changes)
+    path.write_text(json.dumps({key: value for key, value in contents.items() if value is not ...}))
+
+
+def shards(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.safetensors"))
+
+
+def holder(folder: Path, name: str) -> Path:
+    return next(shard for shard in shards(folder) if name in SafetensorsReader(shard).entries)
+
+
+def edit_shard(path: Path, changes: dict[str, torch.Tensor | None]) -> None:
+    """Rewrite a shard by the safetensors library with tensors replaced, added or (None) removed."""
+    tensors = {name: tensor.clone() for name, tensor in load_file(path).items()} | changes
+    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, path)
+
+
+def edit_index(folder: Path, **changes: str | None) -> None:
+    path = folder / "model.safetensors.index.json"
+    weight_map = json.loads(path.read_text())["weight_map"] | changes
+    edit_json(path, weight_map={name: shard for name, shard in weight_map.items() if shard is not None})
+
+
+def refusal(folder: Path) -> str:
+    """The one sentence with which the folder is refused."""
+    with pytest.raises(UserError) as caught:
+        Checkpoint(folder)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(folder) in message
+    return message
