@@ -16,18 +16,39 @@ from golden.config import ModelConfig, read_json_object
 from golden.errors import UserError
 from golden.quantized import QuantizedCheckpoint
 
-__all__ = ["build_figures", "generate", "hardware_config", "parse_numbers", "parse_slices", "print_figures"]
+__all__ = [
+    "build_figures",
+    "generate",
+    "hardware_config",
+    "parse_numbers",
+    "parse_slices",
+    "parse_style",
+    "print_figures",
+]
+
+
+def parse_kinds(option: str, text: str) -> dict[str, str]:
+    """`gate_up=8,down=4` to a dictionary; `UserError` for anything else."""
+    values = {}
+    for part in text.split(","):
+        kind, _, value = part.partition("=")
+        if kind not in ARRAY_KINDS or not value:
+            raise UserError(f"--{option}: {part!r} is not KIND=VALUE with KIND one of {', '.join(ARRAY_KINDS)}")
+        values[kind] = value
+    return values
+
+
+def parse_style(text: str) -> str | dict[str, str]:
+    """A style for all kinds, as it is, or `down=rom,o=metal` to a dictionary."""
+    return parse_kinds("style", text) if "=" in text else text
 
 
 def parse_slices(text: str) -> dict[str, int]:
-    """`gate_up=8,down=4` to a dictionary; `UserError` for anything else."""
-    slices = {}
-    for part in text.split(","):
-        kind, _, count = part.partition("=")
-        if kind not in ARRAY_KINDS or not count.isdecimal():
-            raise UserError(f"--slices: {part!r} is not KIND=NUMBER with KIND one of {', '.join(ARRAY_KINDS)}")
-        slices[kind] = int(count)
-    return slices
+    """`gate_up=8,down=4` to numbers; `UserError` for anything else."""
+    slices = parse_kinds("slices", text)
+    if strange := [count for count in slices.values() if not count.isdecimal()]:
+        raise UserError(f"--slices: {strange[0]!r} is no number; write it like gate_up=8,down=4")
+    return {kind: int(count) for kind, count in slices.items()}
 
 
 def parse_numbers(option: str, text: str | None) -> tuple[int, ...] | None:
@@ -46,18 +67,27 @@ def parse_numbers(option: str, text: str | None) -> tuple[int, ...] | None:
 def hardware_config(config: ModelConfig, file: Path | None, **options: Any) -> HardwareConfig:
     """The default hardware for a model, changed by the fields of a JSON `file`, then by `options` that are not None.
 
-    `slices` may name some kinds of array only. Raises `UserError` for unknown fields and values that make no sense.
+    `slices` and `style` may name some kinds of array only, and `style` be a word for all of them. Raises `UserError`
+    for unknown fields and values that make no sense.
     """
     if file is not None and not file.is_file():
         raise UserError(f"--hardware: {file} is no file; see docs/chip.md for what it holds")
     fields = HardwareConfig.default(config).to_json_dict()
     given = [{} if file is None else read_json_object(file), {k: v for k, v in options.items() if v is not None}]
     for values in given:
-        slices = values.get("slices", {})
-        if not isinstance(slices, dict):
-            raise UserError(f'{file}: slices is no object; write it like {{"gate_up": 8}}')
-        fields |= values | {"slices": fields["slices"] | slices}
+        kinds = {name: by_kind(fields[name], values.get(name, {}), name, file) for name in ("style", "slices")}
+        fields |= values | kinds
     return HardwareConfig.from_json_dict(fields)
+
+
+def by_kind(held: dict[str, Any], given: Any, name: str, file: Path | None) -> dict[str, Any]:
+    """What kinds of array `held`, changed by what is `given` for some of them, or as a style for all."""
+    if name == "style" and isinstance(given, str):
+        return dict.fromkeys(held, given)
+    if not isinstance(given, dict):
+        example = {"style": '"rom"', "slices": "8"}[name]
+        raise UserError(f'{file}: {name} is no object; write it like {{"gate_up": {example}}}')
+    return held | given
 
 
 def build_figures(build: Build) -> dict[str, Any]:
@@ -83,14 +113,14 @@ def build_figures(build: Build) -> dict[str, Any]:
 def print_figures(figures: dict[str, Any], title: str) -> None:
     """Arrays by kind as a table, totals below."""
     table = Table(title=title)
-    for header in ("arrays of kind", "arrays", "weights", "slices", "cycles a packet"):
-        table.add_column(header, justify="left" if header == "arrays of kind" else "right", no_wrap=True)
+    for header in ("arrays of kind", "arrays", "weights", "style", "slices", "cycles a packet"):
+        table.add_column(header, justify="left" if header in ("arrays of kind", "style") else "right", no_wrap=True)
     for kind, row in figures["arrays"].items():
-        slices = str(figures["hardware"]["slices"][kind])
-        table.add_row(kind, f"{row['arrays']:,}", f"{row['weights']:,}", slices, f"{row['cycles_per_packet']:,}")
+        how = (figures["hardware"]["style"][kind], str(figures["hardware"]["slices"][kind]))
+        table.add_row(kind, f"{row['arrays']:,}", f"{row['weights']:,}", *how, f"{row['cycles_per_packet']:,}")
     embedding = figures["weights_hardwired"] - sum(row["weights"] for row in figures["arrays"].values())
     if figures["top"]:
-        table.add_row("embedding (ROM)", "1", f"{embedding:,}", "", "")
+        table.add_row("embedding (ROM)", "1", f"{embedding:,}", "", "", "")
     console = Console(highlight=False)
     console.print(table)
     console.print(

@@ -36,7 +36,7 @@ def array_part(
         banks,
         lanes=hardware.lanes,
         slices=hardware.slices[unit.kind],
-        style=hardware.style,
+        style=hardware.style[unit.kind],
         format=checkpoint.format,
     )
     files: dict[str, Contents] = {f"rtl/prefab/{name}": text for name, text in emit_prefab(plan).items()}
@@ -55,7 +55,7 @@ def array_part(
         "acc_width": plan.acc_width,
         "cycles_per_packet": plan.cycles_per_packet,
         "slices": hardware.slices[unit.kind],
-        "style": hardware.style,
+        "style": hardware.style[unit.kind],
     }
     return files, facts
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field, fields
 from math import gcd
 
-from gen.arrays.styles import STYLES
+from gen.arrays.styles import STYLES, check_beat
 from golden.config import ModelConfig
 from golden.errors import UserError
 
@@ -28,20 +28,26 @@ class HardwareConfig:
     ----------
     lanes: elements a beat of every stream; divides head_dim / 2 and the expert's intermediate size.
     max_positions: prompt and generation together, at most; depth of sequence, KV and residual memories.
-    style: embedding style of the arrays, one of `gen.arrays.styles.STYLES`.
-    slices: cycles a bit plane of each kind of array (`ARRAY_KINDS`): `8 * slices` cycles a vector in `metal`.
+    style: embedding style, one of `gen.arrays.styles.STYLES`, of each kind of array (`ARRAY_KINDS`); a word is for all.
+    slices: parts that the inputs of each kind of array are fed in.
     """
 
     lanes: int = 4
     max_positions: int = 64
-    style: str = "metal"
+    style: dict[str, str] = field(default_factory=lambda: dict.fromkeys(ARRAY_KINDS, "metal"))
     slices: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_SLICES))
 
     def __post_init__(self) -> None:
-        if not isinstance(self.style, str) or self.style not in STYLES:
-            raise UserError(f"hardware config, style: {self.style!r} is not one of {', '.join(STYLES)}")
-        if not isinstance(self.slices, dict) or set(self.slices) != set(ARRAY_KINDS):
-            raise UserError(f"hardware config, slices: give exactly {', '.join(ARRAY_KINDS)}")
+        if isinstance(self.style, str):
+            object.__setattr__(self, "style", dict.fromkeys(ARRAY_KINDS, self.style))
+        for name in ("style", "slices"):
+            values = getattr(self, name)
+            if not isinstance(values, dict) or set(values) != set(ARRAY_KINDS):
+                raise UserError(f"hardware config, {name}: give exactly {', '.join(ARRAY_KINDS)}")
+            object.__setattr__(self, name, {kind: values[kind] for kind in ARRAY_KINDS})
+        for kind, style in self.style.items():
+            if not isinstance(style, str) or style not in STYLES:
+                raise UserError(f"hardware config, style.{kind}: {style!r} is not one of {', '.join(STYLES)}")
         slices = ((f"slices.{kind}", count) for kind, count in self.slices.items())
         for name, value in [("lanes", self.lanes), ("max_positions", self.max_positions), *slices]:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -77,3 +83,7 @@ class HardwareConfig:
             inputs = array_inputs(config, kind)
             if inputs % self.slices[kind]:
                 raise UserError(f"hardware config, slices.{kind}: {self.slices[kind]} does not divide {inputs} inputs")
+            try:
+                check_beat(self.style[kind], inputs, self.slices[kind], self.lanes)
+            except UserError as error:
+                raise UserError(f"hardware config, slices.{kind}: {error}") from None

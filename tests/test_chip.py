@@ -27,6 +27,7 @@ from verif.bench import QUICK_BUILD
 from verif.chip import Host
 from verif.runner import run_tests
 from verif.scoreboard import reference_steps
+from verif.static import recover
 from verif.taps import BENCH
 
 PARAMETERS = ("gen_length", "block_length", "steps", "spread_limit")
@@ -140,20 +141,39 @@ def test_every_step_and_every_probe_point_is_the_integer_model_s(
     assert [run.forwards for run in runs] == [len(run.steps) for run in runs]
 
 
+MIXED = {"qkv": "packed", "o": "metal", "router": "cell", "gate_up": "rom", "down": "rom", "head": "rom"}
+MIXED_SLICES = {"qkv": 4, "o": 2, "router": 1, "gate_up": 16, "down": 8, "head": 16}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "format, style, slices",
-    [("int4", "metal", 2), ("ternary", "metal", 2), ("mxfp4", "packed", 4), ("mxfp4", "rom", 16), ("mxfp4", "cell", 1)],
+    [
+        ("int4", "metal", 2),
+        ("ternary", "metal", 2),
+        ("mxfp4", "packed", 4),
+        ("mxfp4", "rom", 16),
+        ("mxfp4", "cell", 1),
+        ("mxfp4", MIXED, MIXED_SLICES),
+    ],
 )
 def test_every_format_and_style_is_the_integer_model(
-    format: str, style: str, slices: int, tiny_model_config: ModelConfig, tiny_hardware: HardwareConfig, tmp_path: Path
+    format: str,
+    style: str | dict[str, str],
+    slices: int | dict[str, int],
+    tiny_model_config: ModelConfig,
+    tiny_hardware: HardwareConfig,
+    tmp_path: Path,
 ) -> None:
     write_random_checkpoint(tmp_path / "ckpt", tiny_model_config, seed=5)
     quantize_checkpoint(tmp_path / "ckpt", tmp_path / "quantized", format)
-    changes = {"style": style, "slices": dict.fromkeys(ARRAY_KINDS, slices)}
+    changes = {"style": style, "slices": dict.fromkeys(ARRAY_KINDS, slices) if isinstance(slices, int) else slices}
     hardware = HardwareConfig.from_json_dict(tiny_hardware.to_json_dict() | changes)
     quantized = QuantizedCheckpoint(tmp_path / "quantized")
-    chip = SimulatedChip(generate(quantized, tmp_path / "chip", hardware), QUICK_BUILD)
+    build = generate(quantized, tmp_path / "chip", hardware)
+    assert {facts["kind"]: facts["style"] for facts in build.arrays} == hardware.style
+    assert recover(build).complete
+    chip = SimulatedChip(build, QUICK_BUILD)
     result = compare_runs(chip, IntegerModel(quantized), [GOOD, OTHER], tmp_path / "taps")
     assert result.scoreboard.mismatches == 0, str(result.scoreboard.first)
     assert result.tokens == result.expected and result.scoreboard.compared > 20_000

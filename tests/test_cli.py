@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from flows.cli import app
-from flows.generate import hardware_config, parse_slices
+from flows.generate import hardware_config, parse_slices, parse_style
+from gen.hardware import ARRAY_KINDS, HardwareConfig
 from golden.errors import UserError
 from golden.quantize import quantize_checkpoint
 from tests.checkpoints import tiny_config, write_random_checkpoint
@@ -93,9 +94,25 @@ def test_options_go_before_the_hardware_file_and_the_file_before_the_defaults(tm
     assert hardware.slices == {"qkv": 1, "o": 8, "router": 2, "gate_up": 4, "down": 1, "head": 2}
 
 
+def test_a_style_is_for_all_kinds_of_array_or_by_kind(tmp_path):
+    file = tmp_path / "hardware.json"
+    file.write_text('{"style": "packed"}')
+    assert set(hardware_config(CONFIG, file).style.values()) == {"packed"}
+    mixed = hardware_config(CONFIG, file, style=parse_style("qkv=rom,head=cell"))
+    assert mixed.style == dict.fromkeys(ARRAY_KINDS, "packed") | {"qkv": "rom", "head": "cell"}
+    assert HardwareConfig.from_json_dict(mixed.to_json_dict()) == mixed
+    assert set(hardware_config(CONFIG, file, style=parse_style("metal")).style.values()) == {"metal"}
+
+
 @pytest.mark.parametrize(
     "text, sentence",
-    [('{"lane": 2}', "'lane'"), ('{"lanes": "two"}', "lanes"), ('{"slices": 4}', "slices"), ("[]", "object")],
+    [
+        ('{"lane": 2}', "'lane'"),
+        ('{"lanes": "two"}', "lanes"),
+        ('{"slices": 4}', "slices"),
+        ('{"style": 4}', "style"),
+        ("[]", "object"),
+    ],
 )
 def test_a_hardware_file_that_makes_no_sense_is_refused(tmp_path, text, sentence):
     file = tmp_path / "hardware.json"
@@ -110,6 +127,12 @@ def test_slices_that_make_no_sense_are_refused(text):
         parse_slices(text)
 
 
+@pytest.mark.parametrize("text", ["gate=rom", "gate_up=", "=rom"])
+def test_styles_that_make_no_sense_are_refused(text):
+    with pytest.raises(UserError, match="--style"):
+        parse_style(text)
+
+
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
@@ -117,7 +140,7 @@ def test_slices_that_make_no_sense_are_refused(text):
         (("generate", "{q}/none", "-o", "{tmp}/b"), "no quantized folder"),
         (("generate", "{q}/0", "-o", "{tmp}/b", "--hardware", "{tmp}/none.json"), "--hardware"),
         (("generate", "{q}/0", "-o", "{tmp}/b", "--lanes", "7"), "lanes"),
-        (("generate", "{q}/0", "-o", "{tmp}/b", "--style", "rom"), "style"),
+        (("generate", "{q}/0", "-o", "{tmp}/b", "--style", "rom"), "slices.qkv: style rom: 32 inputs a cycle"),
         (("generate", "{q}/0", "-o", "{q}"), "no build folder"),
         (("verify", "{q}/0"), "--static"),
         (("verify", "{q}/0", "--static"), "hardloom generate"),

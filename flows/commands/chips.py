@@ -21,9 +21,11 @@ def generate(
     hardware: Annotated[Path | None, typer.Option(help="JSON file of hardware fields; see docs/chip.md.")] = None,
     lanes: Annotated[int | None, typer.Option(help="Elements a beat of every stream.")] = None,
     max_positions: Annotated[int | None, typer.Option(help="Prompt and generation together, at most.")] = None,
-    style: Annotated[str | None, typer.Option(help="Embedding style of the arrays: metal or cell.")] = None,
+    style: Annotated[
+        str | None, typer.Option(help="Embedding style: metal, packed, rom or cell; or by kind, like o=metal,down=rom.")
+    ] = None,
     slices: Annotated[
-        str | None, typer.Option(help="Cycles a bit plane by kind of array, like gate_up=8,down=4.")
+        str | None, typer.Option(help="Parts that the inputs are fed in, by kind of array, like gate_up=8,down=4.")
     ] = None,
     layers: Annotated[str | None, typer.Option(help="Arrays of these layers alone, like 0-3,7; no chip.")] = None,
     experts: Annotated[str | None, typer.Option(help="Of the experts' arrays those of these experts alone.")] = None,
@@ -37,11 +39,12 @@ def generate(
 
     Example: hardloom generate build/demo/quantized -o build/demo/chip
     """
-    from flows.generate import generate, parse_numbers, parse_slices
+    from flows.generate import generate, parse_numbers, parse_slices, parse_style
     from gen.matrices import Selection
 
     chosen = None if slices is None else parse_slices(slices)
-    options = {"lanes": lanes, "max_positions": max_positions, "style": style, "slices": chosen}
+    styles = None if style is None else parse_style(style)
+    options = {"lanes": lanes, "max_positions": max_positions, "style": styles, "slices": chosen}
     kinds = None if matrices is None else tuple(matrices.split(","))
     selection = Selection(parse_numbers("layers", layers), parse_numbers("experts", experts), kinds)
     if compress not in (None, "zstd"):

@@ -166,4 +166,9 @@ def pareto(points: list[Point], objective: str) -> list[Point]:
 def hardware_json(point: Point, max_positions: int) -> dict[str, Any]:
     """The fields of `gen.hardware.HardwareConfig`."""
     slices = {kind: point.slices[kind] for kind in ARRAY_KINDS}
-    return {"lanes": point.lanes, "max_positions": max_positions, "style": "metal", "slices": slices}
+    return {
+        "lanes": point.lanes,
+        "max_positions": max_positions,
+        "style": dict.fromkeys(ARRAY_KINDS, "metal"),
+        "slices": slices,
+    }

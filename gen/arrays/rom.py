@@ -81,10 +81,6 @@ def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: 
     """Geometry of ``matrices``, int32 [rows, inputs] each. Raises UserError where they do not go into this style."""
     rows, inputs = matrices[0].shape
     wide = inputs // slices
-    if lanes % wide:
-        raise UserError(
-            f"style rom: {wide} inputs a cycle (inputs / slices) do not divide {lanes} lanes; take {inputs} slices"
-        )
     magnitudes = np.unique(np.concatenate([np.unique(np.abs(matrix)) for matrix in matrices]))
     magnitudes = tuple(int(m) for m in magnitudes if m) or (1,)
     if len(magnitudes) > MAX_MAGNITUDES:

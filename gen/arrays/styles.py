@@ -9,12 +9,24 @@ from gen.arrays.plan import ArrayPlan
 from golden.errors import UserError
 from golden.integers import IntegerMatrix
 
-__all__ = ["FORMATS", "STYLES", "plan_array"]
+__all__ = ["ADDRESSED", "FORMATS", "STYLES", "check_beat", "plan_array"]
 
 STYLES = {"metal": metal, "packed": packed, "rom": rom, "cell": cell}
 """Modules with `geometry`, `prefab` and `connections` (see docs/arrays.md)."""
 
+ADDRESSED = ("rom",)
+"""Styles with an address a slice, which take `inputs / slices` inputs a cycle."""
+
 FORMATS = ("mxfp4", "int4", "ternary")
+
+
+def check_beat(style: str, inputs: int, slices: int, lanes: int) -> None:
+    """Raises UserError where a beat holds no whole number of a cycle's inputs; ``slices`` divides ``inputs``."""
+    wide = inputs // slices
+    if style in ADDRESSED and lanes % wide:
+        raise UserError(
+            f"style {style}: {wide} inputs a cycle (inputs / slices) do not divide {lanes} lanes; take {inputs} slices"
+        )
 
 
 def plan_array(
@@ -36,5 +48,9 @@ def plan_array(
         raise UserError(f"array {name}: style {style!r} is unknown; choose one of {', '.join(STYLES)}")
     if format not in FORMATS:
         raise UserError(f"array {name}: format {format!r} is unknown; choose one of {', '.join(FORMATS)}")
-    geometry = STYLES[style].geometry(matrices, slices, format, lanes)
+    try:
+        check_beat(style, inputs, slices, lanes)
+        geometry = STYLES[style].geometry(matrices, slices, format, lanes)
+    except UserError as error:
+        raise UserError(f"array {name}: {error}") from None
     return ArrayPlan(name, matrices, lanes, slices, style, format, geometry)
