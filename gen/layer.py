@@ -1,13 +1,13 @@
 """The layer engine: one transformer layer from residual stream to residual stream."""
 
 from amaranth.hdl import Module
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.gating import gated
 from gen.geometry import Geometry
 from gen.hardwired import HardwiredArray, Rom
-from gen.stream import beat, chain, probe
+from gen.stream import beat, chain, probe, queued
 from gen.units.attention import Attention
 from gen.units.combine import Combine
 from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route
@@ -137,7 +137,7 @@ class ExpertHalf(wiring.Component):
         chain(m, fork.o[1], norm, quantize, packets)
         wiring.connect(m, packets.o[0], router_array.i)
         chain(m, router_rescale, router, dispatch.choice)
-        self._queue(m, packets.o[1], dispatch.i, 4 * hidden)
+        wiring.connect(m, queued(m, "waiting", packets.o[1], 4 * hidden), dispatch.i)  # for their routing
         wiring.connect(m, dispatch.jobs, jobs.i)
 
         middle = self._gate_up(m, dispatch, jobs.o[0])
@@ -155,19 +155,6 @@ class ExpertHalf(wiring.Component):
         probe(m, "router_experts", router.o, router.o.payload.experts)
         probe(m, "router_weights", router.o, router.o.payload.weights)
         return m
-
-    def _queue(self, m: Module, source, sink, depth: int) -> None:
-        """Packets wait here for their routing."""
-        shape = source.payload.shape()
-        m.submodules.waiting = queue = fifo.SyncFIFOBuffered(width=shape.size, depth=depth)
-        m.d.comb += [
-            queue.w_data.eq(source.payload),
-            queue.w_en.eq(source.valid),
-            source.ready.eq(queue.w_rdy),
-            sink.payload.eq(queue.r_data),
-            sink.valid.eq(queue.r_rdy),
-            queue.r_en.eq(sink.ready),
-        ]
 
     def _arrays(self, m: Module, kind: str, banks: int, route: Route, collect: Collect) -> None:
         """The experts' arrays of one kind between a demultiplexer and a collector."""

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Shape, ShapeLike, Signal, Value, signed, unsign
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain", "probe"]
+__all__ = ["SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain", "probe", "queued"]
 
 SCALE_WIDTH = 5
 
@@ -115,6 +115,16 @@ def chain(m: Module, *parts) -> None:
     """Connect streams in order: each part is a component with `i` and `o`, or a bare stream at either end."""
     for source, sink in itertools.pairwise(parts):
         wiring.connect(m, getattr(source, "o", source), getattr(sink, "i", sink))
+
+
+def queued(m: Module, name: str, source, depth: int):
+    """The stream of `source` behind a queue of `depth` items, submodule `name`."""
+    shape = source.payload.shape()
+    m.submodules[name] = queue = fifo.SyncFIFOBuffered(width=shape.size, depth=depth)
+    m.d.comb += [queue.w_data.eq(source.payload), queue.w_en.eq(source.valid), source.ready.eq(queue.w_rdy)]
+    items = stream.Signature(shape).create()
+    items.payload, items.valid, items.ready = shape(queue.r_data), queue.r_rdy, queue.r_en
+    return items
 
 
 def probe(m: Module, name: str, source, value) -> None:

@@ -1,10 +1,10 @@
 """Streams that part and meet: fork, bank split, expert dispatch and collection."""
 
 from amaranth.hdl import Array, Module, Mux, ShapeLike, Signal, unsigned
-from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream import beat
+from gen.stream import beat, queued
 
 __all__ = ["Collect", "Dispatch", "Fork", "HeadSplit", "Jobs", "Route", "job"]
 
@@ -84,16 +84,7 @@ class Jobs(wiring.Component):
         m.submodules.fork = fork = Fork(shape, self.readers)
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         for k, (source, sink) in enumerate(zip(fork.o, self.o, strict=True)):
-            queue = fifo.SyncFIFOBuffered(width=shape.size, depth=self.depth)
-            m.submodules[f"queue_{k}"] = queue
-            m.d.comb += [
-                queue.w_data.eq(source.payload),
-                queue.w_en.eq(source.valid),
-                source.ready.eq(queue.w_rdy),
-                sink.payload.eq(queue.r_data),
-                sink.valid.eq(queue.r_rdy),
-                queue.r_en.eq(sink.ready),
-            ]
+            wiring.connect(m, queued(m, f"queue_{k}", source, self.depth), wiring.flipped(sink))
         return m
 
 

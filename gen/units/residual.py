@@ -1,11 +1,11 @@
 """Residual add."""
 
 from amaranth.hdl import Module
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.arith import saturate
-from gen.stream import Stage, beat, chain
+from gen.stream import Stage, beat, chain, queued
 from golden.units.fixed import FixedPoint
 
 __all__ = ["Residual"]
@@ -51,19 +51,15 @@ class Residual(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        width = self.x.payload.shape().size
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=width, depth=max(FULL_RATE, self.depth))
+        x = queued(m, "queue", self.x, max(FULL_RATE, self.depth))
         m.submodules.add = add = _Add(self.word, self.lanes)
-        both = self.i.valid & queue.r_rdy
+        both = self.i.valid & x.valid
         m.d.comb += [
-            queue.w_data.eq(self.x.payload),
-            queue.w_en.eq(self.x.valid),
-            self.x.ready.eq(queue.w_rdy),
-            add.i.payload.x.eq(queue.r_data),
+            add.i.payload.x.eq(x.payload),
             add.i.payload.branch.eq(self.i.payload),
             add.i.valid.eq(both),
             self.i.ready.eq(both & add.i.ready),
-            queue.r_en.eq(both & add.i.ready),
+            x.ready.eq(both & add.i.ready),
         ]
         chain(m, add, wiring.flipped(self.o))
         return m
