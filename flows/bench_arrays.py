@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -107,14 +108,14 @@ def _jobs(neurons: int, inputs: int) -> Iterator[tuple[str, Callable[[IntegerMat
     """Styles, and what measures them at a size."""
     slices = [t for t in SLICES if inputs // t >= 16]
     for t in slices:
-        yield "metal", lambda matrix, library, t=t: _homogeneous(matrix, library, "metal", t)
+        yield "metal", partial(_homogeneous, style="metal", slices=t)
     for t in slices:
-        yield "packed", lambda matrix, library, t=t: _homogeneous(matrix, library, "packed", t)
+        yield "packed", partial(_homogeneous, style="packed", slices=t)
     for t in slices:
-        yield "packed flat", lambda matrix, library, t=t: _flat(matrix, library, "packed", t, "packed flat", 8)
-    yield "rom", lambda matrix, library: _flat(matrix, library, "rom", inputs, "rom", SAMPLE)
+        yield "packed flat", partial(_flat, style="packed", slices=t, name="packed flat", sample=8)
+    yield "rom", partial(_flat, style="rom", slices=inputs, name="rom", sample=SAMPLE)
     if inputs <= PEER_INPUTS:
-        yield "cell", lambda matrix, library: _flat(matrix, library, "cell", 1, "cell", 8)
+        yield "cell", partial(_flat, style="cell", slices=1, name="cell", sample=8)
         yield "da4ml", _da4ml
         yield "plain", _plain
 
@@ -227,10 +228,11 @@ def _combinational(style: str, matrix: IntegerMatrix, library: Library, sources:
     core = synthesize(sources, top, library, timeout_s=1800)
     ge = core.ge / weights.size
     size = sum(path.stat().st_size for path in sources)
+    rows, columns = weights.shape
     return Figures(
-        style, *weights.shape, 1, weights.shape[1], 1, 1, round(ge, 3), round(ge, 3), _um2(ge, library), round(ge, 1),
+        style, rows, columns, 1, columns, 1, 1, round(ge, 3), round(ge, 3), _um2(ge, library), round(ge, 1),
         round(ge / _lupanov(weights), 2), library.name, core.abc_delay_ns, round(seconds, 3),
-        round(size / weights.size, 2), weights.shape[0], core.cpu_seconds,
+        round(size / weights.size, 2), rows, core.cpu_seconds,
     )  # fmt: skip
 
 

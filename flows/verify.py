@@ -219,6 +219,16 @@ def outcome_table(outcomes: list[Outcome]) -> Table:
     return table
 
 
+def report_outcomes(path: Path, outcomes: list[Outcome], as_json: bool) -> bool:
+    """Print `outcomes`, write them to `path`/verify.xml; whether all passed."""
+    write_file(path / "verify.xml", junit(outcomes))
+    if as_json:
+        print(json.dumps([asdict(outcome) for outcome in outcomes], indent=1))
+    else:
+        Console(highlight=False).print(outcome_table(outcomes))
+    return all(outcome.failure is None for outcome in outcomes)
+
+
 def verify_simulation(path: Path, units: bool, as_json: bool) -> bool:
     """The chip on random prompts and, with `units`, the bench of every unit; whether everything passed.
 
@@ -233,9 +243,4 @@ def verify_simulation(path: Path, units: bool, as_json: bool) -> bool:
         outcomes = chip_outcomes(chip, progress)
     if units:
         outcomes += unit_outcomes(path / "simulation" / "units")
-    write_file(path / "verify.xml", junit(outcomes))
-    if as_json:
-        print(json.dumps([asdict(outcome) for outcome in outcomes], indent=1))
-    else:
-        Console(highlight=False).print(outcome_table(outcomes))
-    return all(outcome.failure is None for outcome in outcomes)
+    return report_outcomes(path, outcomes, as_json)

@@ -1,17 +1,13 @@
 """`hardloom verify --sim --tiles`: real-shape tiles in the wiring view, and a whole expert in the table view."""
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
 from flows.progress import progress_bar
-from flows.verify import Outcome, junit, outcome_table
-from gen.build import Build, write_file
+from flows.verify import Outcome, report_outcomes
+from gen.build import Build
 from verif.expert import bench_expert, experts_of
 from verif.extract.errors import ExtractionError
 from verif.tiles import bench_tiles, choose_tiles
@@ -38,12 +34,7 @@ def verify_tiles(path: Path, count: int, as_json: bool) -> bool:
             name = f"{prefix}, expert {expert}, whole"
             work = folder / "expert"
             outcomes.append(outcome("expert", name, partial(bench_expert, build, prefix, expert, work)))
-    write_file(path / "verify.xml", junit(outcomes))
-    if as_json:
-        print(json.dumps([asdict(outcome) for outcome in outcomes], indent=1))
-    else:
-        Console(highlight=False).print(outcome_table(outcomes))
-    return all(outcome.failure is None for outcome in outcomes)
+    return report_outcomes(path, outcomes, as_json)
 
 
 def outcome(group: str, name: str, run: Callable[[], int]) -> Outcome:

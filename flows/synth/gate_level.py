@@ -1,7 +1,7 @@
 """Gate-level simulation: the mapped netlists of units and arrays through the same benches as their Verilog."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from verif.arrays import bench_arrays
 __all__ = ["build_plan", "mapped_arrays", "mapped_units", "verify_gates"]
 
 
-def netlists(sources: dict[str, Sequence[Path]], options: Options, folder: Path) -> str:
+def netlists(sources: Mapping[str, Sequence[Path]], options: Options, folder: Path) -> str:
     """Mapped Verilog of modules, each from its source files and flattened, with models of the cells that they use."""
     library = options.library
     assert library is not None

@@ -314,7 +314,8 @@ def read_library(files: Sequence[Path] = ()) -> Library:
     Raises UserError where a file is no Liberty library, or the whole lacks what every synthesis needs.
     """
     texts = [_text(path) for path in files] or [default_liberty()]
-    heads, cells = [], {}
+    heads: list[Group] = []
+    cells: dict[str, Cell] = {}
     for number, text in enumerate(texts):
         try:
             heads.append(parse_liberty(text))

@@ -16,6 +16,7 @@ from flows.synth.models import cell_models
 from flows.synth.saif import toggles
 from flows.synth.yosys import synthesize
 from gen.arrays import ArrayPlan
+from golden.errors import UserError
 from verif.arrays import PACKETS, TOP, write_bench
 from verif.runner import run_tests, verilate
 
@@ -95,34 +96,42 @@ def weigh(module: dict[str, Any], counts: Counter[str], library: Library, plan: 
                 clock += net + moved * energy
             else:
                 switching, internal = switching + net, internal + moved * energy
-    pj = [1e12 * joules / vectors for joules in (switching, internal, clock)]
+    to_pj = 1e12 / vectors
+    total = to_pj * (switching + internal + clock)
     return Power(
         vectors,
         plan.cycles_per_packet,
-        *(round(value, 4) for value in pj),
-        gemv_pj=round(sum(pj), 4),
-        weight_fj=round(1000 * sum(pj) / plan.weights, 4),
+        switching_pj=round(to_pj * switching, 4),
+        internal_pj=round(to_pj * internal, 4),
+        clock_pj=round(to_pj * clock, 4),
+        gemv_pj=round(total, 4),
+        weight_fj=round(1000 * total / plan.weights, 4),
         leakage_uw=round(leakage * units.leakage_watts * 1e6, 4),
         volts=units.volts,
     )
 
 
 class Units:
-    """A library's units in SI: volts of the supply, farads, joules of an energy table, watts of leakage."""
+    """A library's units in SI: volts of the supply, farads, joules of an energy table, watts of leakage.
+
+    Raises UserError where it states one that is none.
+    """
 
     def __init__(self, library: Library) -> None:
-        head = library.head
-        number, letter = head.attributes.get("capacitive_load_unit", ["1", "pf"])[:2]
-        self.farads = float(number) * METRIC[letter.lower().removesuffix("f")]
-        volt_unit = self._scaled(head.text("voltage_unit", "1V"), "v")
-        self.volts = head.number("nom_voltage", 1.0) * volt_unit
+        self.library = library
+        volt_unit = self._scaled("voltage_unit", "1V")
+        self.farads = self._scaled("capacitive_load_unit", "1pF")
+        self.volts = library.head.number("nom_voltage", 1.0) * volt_unit
         self.joules = self.farads * volt_unit**2
-        self.leakage_watts = self._scaled(head.text("leakage_power_unit", "1nW"), "w")
+        self.leakage_watts = self._scaled("leakage_power_unit", "1nW")
 
-    @staticmethod
-    def _scaled(text: str, unit: str) -> float:
-        number, prefix = re.fullmatch(rf"([\d.]+)\s*([a-z]?){unit}", text.lower()).groups()
-        return float(number) * METRIC[prefix]
+    def _scaled(self, name: str, default: str) -> float:
+        """The unit `name`, such as 1pF, in SI."""
+        text = self.library.head.text(name, default)
+        match = re.fullmatch(rf"([\d.]+)\s*([fpnum]?){default[-1]}", text, re.IGNORECASE)
+        if match is None:
+            raise UserError(f"library {self.library.name}: its {name} is {text!r}, which is no unit like {default}")
+        return float(match[1]) * METRIC[match[2].lower()]
 
 
 def mean_energy(pin: Group) -> float:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ CONNECTIONS = "(connections between units)"
 
 def by_unit(hierarchy: Hierarchy) -> dict[str, Counter[str]]:
     """Sums by unit, the largest first: what is instantiated in the top, layers and experts taken together."""
-    top, units = hierarchy.top, {}
+    top = hierarchy.top
+    units: dict[str, Counter[str]] = {}
 
-    def add(name: str, values: dict[str, float], count: int) -> None:
+    def add(name: str, values: Mapping[str, float], count: int) -> None:
         unit = units.setdefault(name, Counter({"instances": 0} | dict.fromkeys(COLUMNS, 0)))
         unit.update({key: count * value for key, value in values.items()} | {"instances": count})
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -243,28 +243,30 @@ def _result(folder: Path, top: str, library: Library | None, usage: dict[str, fl
     )
     kinds = {kind: count for kind, count in sorted(kinds.items()) if not MEMORY.match(kind)}
     delay = re.findall(r"Delay = *([\d.]+) ps", (folder / "yosys.log").read_text())
-    common = {
-        "top": top,
-        "memory_bits": bits,
-        "cpu_seconds": round(usage["cpu_seconds"], 2),
-        "peak_mib": round(usage["peak_kib"] / 1024, 1),
-    }
+    result = Synthesis(
+        top,
+        library=None if library is None else library.name,
+        cells={kind: count for kind, count in kinds.items() if kind.startswith("$_")},
+        area=0.0,
+        ge=0.0,
+        flip_flops=sum(count for kind, count in kinds.items() if kind.startswith("$_") and "DFF" in kind),
+        memory_bits=bits,
+        instances={kind: count for kind, count in kinds.items() if not kind.startswith("$")},
+        cpu_seconds=round(usage["cpu_seconds"], 2),
+        peak_mib=round(usage["peak_kib"] / 1024, 1),
+    )
     if library is None:
-        cells = {kind: count for kind, count in kinds.items() if kind.startswith("$_")}
-        flip_flops = sum(count for kind, count in cells.items() if "DFF" in kind)
-        rest = {kind: count for kind, count in kinds.items() if not kind.startswith("$")}
-        return Synthesis(library=None, cells=cells, area=0.0, ge=0.0, flip_flops=flip_flops, instances=rest, **common)
+        return result
     if missing := sorted(kind for kind in kinds if kind.startswith("$")):
         raise UserError(f"library {library.name}: {top} needs {', '.join(missing)}, for which it has no cell")
     cells = {kind: count for kind, count in kinds.items() if kind in library.cells}
     area = sum(library.cells[kind].area * count for kind, count in cells.items())
-    return Synthesis(
-        library=library.name,
+    return replace(
+        result,
         cells=cells,
         area=round(area, 6),
         ge=round(area / library.nand2.area, 3),
         flip_flops=sum(count for kind, count in cells.items() if library.cells[kind].kind == "flip-flop"),
         instances={kind: count for kind, count in kinds.items() if kind not in library.cells},
         abc_delay_ns=float(delay[-1]) / 1000 if delay else None,
-        **common,
     )
