@@ -9,26 +9,23 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
+from flows.array_synthesis import FORMAT, Parts, normal_matrix, synthesize_cell, synthesize_flat
 from flows.progress import progress_bar
 from flows.synth.liberty import Library, read_library
-from flows.synth.yosys import Synthesis, SynthesisError, synthesize
-from gen.arrays import ArrayPlan, emit, plan_array
+from flows.synth.yosys import SynthesisError, synthesize
 from golden.errors import UserError
-from golden.formats import quantize
 from golden.integers import IntegerMatrix
 
 __all__ = ["Figures", "arrays", "measure", "parse_sizes"]
 
-FORMAT = "mxfp4"
 PEER_INPUTS = 256  # the largest that peers solve in minutes
 LANES = 8
 SLICES = (1, 4, 16, 64)
@@ -82,12 +79,6 @@ def parse_sizes(text: str) -> list[tuple[int, int]]:
     return [(size[0], size[1]) for size in sizes]
 
 
-def normal_matrix(neurons: int, inputs: int) -> IntegerMatrix:
-    """Normal weights of deviation 1, quantized; the same every time."""
-    values = np.random.default_rng(0).standard_normal((neurons, inputs))
-    return quantize(torch.from_numpy(values).float(), FORMAT).integers()
-
-
 def measure(
     sizes: list[tuple[int, int]], styles: list[str], library: Library, progress: Callable[[int, int], None]
 ) -> list[Figures]:
@@ -107,10 +98,9 @@ def measure(
 def _jobs(neurons: int, inputs: int) -> Iterator[tuple[str, Callable[[IntegerMatrix, Library], Figures]]]:
     """Styles, and what measures them at a size."""
     slices = [t for t in SLICES if inputs // t >= 16]
-    for t in slices:
-        yield "metal", partial(_homogeneous, style="metal", slices=t)
-    for t in slices:
-        yield "packed", partial(_homogeneous, style="packed", slices=t)
+    for style in ("metal", "packed"):
+        for t in slices:
+            yield style, partial(_homogeneous, style=style, slices=t)
     for t in slices:
         yield "packed flat", partial(_flat, style="packed", slices=t, name="packed flat", sample=8)
     yield "rom", partial(_flat, style="rom", slices=inputs, name="rom", sample=SAMPLE)
@@ -120,71 +110,18 @@ def _jobs(neurons: int, inputs: int) -> Iterator[tuple[str, Callable[[IntegerMat
         yield "plain", _plain
 
 
-def _planned(matrix: IntegerMatrix, style: str, slices: int, rows: int | None = None) -> ArrayPlan:
-    part = replace(matrix, weights=matrix.weights[:rows], mant=matrix.mant[:rows], exp=matrix.exp[:rows])
-    return plan_array("bench", [part], LANES, slices, style, FORMAT)
-
-
-@dataclass(frozen=True)
-class _Written:
-    """plan; files by module; seconds: of planning and emission; size: bytes of the connections."""
-
-    plan: ArrayPlan
-    files: dict[str, Path]
-    seconds: float
-    size: int
-
-
-def _write(matrix: IntegerMatrix, style: str, slices: int, folder: Path, rows: int | None = None) -> _Written:
-    """Plan and emit an array into ``folder``, made first."""
-    folder.mkdir()
-    start = time.process_time()
-    plan = _planned(matrix, style, slices, rows)
-    prefab, connections = emit(plan)
-    seconds = time.process_time() - start
-    files = {}
-    for name, text in [*((n, t.encode()) for n, t in prefab.items()), *connections.items()]:
-        files[name.removesuffix(".v")] = folder / name
-        (folder / name).write_bytes(text)
-    return _Written(plan, files, seconds, sum(map(len, connections.values())))
-
-
-def _shell(written: _Written, library: Library) -> Synthesis:
-    """The shell with everything that is prefabricated for all arrays."""
-    shell = written.files[written.plan.prefab_modules[0]]
-    common = [path for module, path in written.files.items() if module.startswith("hardloom_")]
-    return synthesize([shell, *common], shell.stem, library)
-
-
 def _homogeneous(matrix: IntegerMatrix, library: Library, style: str, slices: int) -> Figures:
-    """Prefabricated cells, every slot there: one counts for all."""
-    with tempfile.TemporaryDirectory() as folder:
-        written = _write(matrix, style, slices, Path(folder) / "whole")
-        cell = written.files[written.plan.prefab_modules[1]]
-        core, shell = synthesize([cell], cell.stem, library), _shell(written, library)
-    return _figures(written, style, library, core, 1, shell)
+    return _figures(synthesize_cell(matrix, library, style, slices, LANES), style, library)
 
 
 def _flat(matrix: IntegerMatrix, library: Library, style: str, slices: int, name: str, sample: int) -> Figures:
-    """The neurons of the first ``sample`` rows flattened together, constants and unused slots optimised away."""
-    with tempfile.TemporaryDirectory() as folder:
-        written = _write(matrix, style, slices, Path(folder) / "whole")
-        shell = _shell(written, library)
-        sample = min(sample, written.plan.rows)
-        some = _write(matrix, style, slices, Path(folder) / "part", sample)
-        boxes = [path for module, path in some.files.items() if module.startswith(("array_shell", "hardloom_"))]
-        sources = [path for path in some.files.values() if path not in boxes]
-        core = synthesize(sources, some.plan.name, library, black_boxes=boxes)
-    return _figures(written, name, library, core, sample, shell)
+    return _figures(synthesize_flat(matrix, library, style, slices, LANES, sample), name, library)
 
 
-def _figures(
-    written: _Written, style: str, library: Library, core: Synthesis, sampled: int, shell: Synthesis
-) -> Figures:
-    """core: of ``sampled`` neurons; shell: of the whole array."""
-    plan, times = written.plan, written.plan.rows / sampled
+def _figures(parts: Parts, style: str, library: Library) -> Figures:
+    plan, core_ge = parts.plan, parts.core_ge
     weights = plan.weights
-    ge = (core.ge * times + shell.ge) / weights
+    ge = (core_ge + parts.shell.ge) / weights
     cycles = max(1, plan.geometry.compute_cycles - (plan.style in ("metal", "packed")))
     return Figures(
         style=style,
@@ -195,16 +132,16 @@ def _figures(
         cycles=cycles,
         packet_cycles=plan.cycles_per_packet,
         ge_per_weight=round(ge, 3),
-        core_ge_per_weight=round(core.ge * times / weights, 3),
+        core_ge_per_weight=round(core_ge / weights, 3),
         um2_per_weight=_um2(ge, library),
         ge_cycles=round(ge * cycles, 1),
         bound=round(ge / _lupanov(plan.matrices[0]), 2),
         library=library.name,
-        critical_path_ns=core.abc_delay_ns,
-        generate_s=round(written.seconds, 3),
-        verilog_bytes_per_weight=round(written.size / weights, 2),
-        sampled=sampled,
-        synthesis_cpu_s=round(core.cpu_seconds + shell.cpu_seconds, 1),
+        critical_path_ns=parts.core.abc_delay_ns,
+        generate_s=round(parts.seconds, 3),
+        verilog_bytes_per_weight=round(parts.size / weights, 2),
+        sampled=parts.sampled,
+        synthesis_cpu_s=round(parts.core.cpu_seconds + parts.shell.cpu_seconds, 1),
     )
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from flows.bench_arrays import normal_matrix, parse_sizes
+from flows.array_synthesis import normal_matrix
+from flows.bench_arrays import parse_sizes
 from flows.cli import commands
 from flows.plot_arrays import plot_arrays
 from golden.errors import UserError
