@@ -179,7 +179,7 @@ def refusal_outcome(chip: SimulatedChip, model: IntegerModel, good: Run) -> Outc
 
 def unit_outcomes(folder: Path) -> list[Outcome]:
     """The bench of every unit, by test."""
-    bench.run([], folder, folder / "simulation.log")
+    bench.run([], folder)
     outcomes = []
     for test in ElementTree.parse(folder / "results.xml").getroot().iter("testcase"):
         failures = [*test.iter("failure"), *test.iter("error")]

@@ -14,7 +14,7 @@ from golden.config import ModelConfig
 from golden.quantize import quantize_checkpoint
 from golden.quantized import QuantizedCheckpoint
 from tests.checkpoints import tiny_config, write_random_checkpoint
-from verif.bench import QUICK_BUILD
+from verif.runner import QUICK_BUILD
 
 torch.set_num_threads(1)
 

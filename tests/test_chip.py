@@ -23,9 +23,8 @@ from golden.quantize import quantize_checkpoint
 from golden.quantized import QuantizedCheckpoint
 from golden.sampler import SamplerParams
 from tests.checkpoints import write_random_checkpoint
-from verif.bench import QUICK_BUILD
 from verif.chip import Host
-from verif.runner import run_tests
+from verif.runner import QUICK_BUILD, run_tests
 from verif.scoreboard import reference_steps
 from verif.static import recover
 from verif.taps import BENCH

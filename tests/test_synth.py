@@ -165,12 +165,24 @@ def test_an_unknown_unit_is_named_with_the_nearest_ones(tiny_build, library, uni
         synth_figures(tiny_build.path, unit, tile, Options(library))
 
 
-def test_gates_of_an_array_give_every_sum(tmp_path, library, monkeypatch):
+SLICES = {"metal": 2, "packed": 2, "rom": 16, "cell": 1}
+
+
+@pytest.mark.parametrize(
+    ("styles", "flat"),
+    [
+        (["metal"], False),
+        pytest.param(list(SLICES), False, marks=pytest.mark.slow),
+        pytest.param(list(SLICES), True, marks=pytest.mark.slow),
+    ],
+)
+def test_gates_of_an_array_give_every_sum(tmp_path, library, monkeypatch, styles, flat):
     """The bench of arrays on the mapped netlist: full adders, clock gates, flip-flops with enable."""
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
-    plan = plan_array("a", [noise("mxfp4", 3, 16)], 4, 2, "metal", "mxfp4")
-    assert mapped_arrays([plan], tmp_path, Options(library), packets=10) == 0
-    assert "FA_X1" in (tmp_path / "netlists" / "arrays.v").read_text()
+    plans = [plan_array(f"a_{style}", [noise("mxfp4", 3, 16)], 4, SLICES[style], style, "mxfp4") for style in styles]
+    assert mapped_arrays(plans, tmp_path, Options(library), packets=10, flat=flat) == 0
+    text = (tmp_path / "netlists" / "arrays.v").read_text()
+    assert "FA_X1" in text and ("neuron_0_2" in text) is not flat
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, with_timeout
 
 from gen.arrays import ArrayPlan, emit
-from verif.runner import build_and_test
+from verif.runner import QUICK_BUILD, build_and_test
 
 __all__ = ["PACKETS", "TOP", "bench_arrays", "connected_units", "stimulus", "together", "write_bench"]
 
@@ -55,15 +55,21 @@ def bench_arrays(
     folder: Path,
     packets: int = 40,
     seed: int = 1,
-    mapped: Callable[[dict[str, list[Path]]], Path] | None = None,
+    mapped: Callable[[dict[str, list[Path]]], tuple[Path, list[str]]] | None = None,
 ) -> int:
     """Emit ``plans`` into ``folder``, build one simulation of all and run it; the number of failed tests.
 
-    mapped: makes one file of gates of the files of every unit, to be simulated instead.
+    mapped: makes one file of gates of the files of every unit, to be simulated instead, and names the modules in it
+    that are better compiled once for all of their instances.
     """
     files, environment = write_bench(plans, folder, packets, seed)
-    units = sorted({path for paths in files.values() for path in paths}) if mapped is None else [mapped(files)]
-    return build_and_test([folder / TOP, *units], "arrays_top", "verif.arrays", folder, environment)
+    if mapped is None:
+        units, how, blocks = sorted({path for paths in files.values() for path in paths}), (), []
+    else:
+        gates, blocks = mapped(files)
+        units, how = [gates], QUICK_BUILD
+    sources = [folder / TOP, *units]
+    return build_and_test(sources, "arrays_top", "verif.arrays", folder, environment, how, blocks=blocks)
 
 
 def stimulus(inputs: int, count: int, rng: random.Random) -> list[list[int]]:

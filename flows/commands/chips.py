@@ -67,7 +67,7 @@ def verify(
         bool, typer.Option("--gate-level", help="Simulate the mapped netlists of an array of every kind.")
     ] = False,
     unit: Annotated[
-        list[str] | None, typer.Option(help="With --gate-level: a unit's bench as well; repeat it.")
+        list[str] | None, typer.Option(help="With --gate-level: a unit's bench instead of the arrays'; repeat it.")
     ] = None,
     liberty: Annotated[list[Path] | None, typer.Option(help="With --gate-level: Liberty file; repeat it.")] = None,
     as_json: Json = False,
@@ -80,6 +80,10 @@ def verify(
 
     if not (static or sim or against or faults or gates):
         raise UserError("nothing to verify; give one of --static, --sim, --gate-level, --against BUILD2 and --faults N")
+    if (unit or liberty) and not gates:
+        raise UserError(f"--{'unit' if unit else 'liberty'}: goes with --gate-level; add it or leave this out")
+    if tiles and not sim:
+        raise UserError("--tiles: goes with --sim; add it")
     passed = [verify_static(build, as_json)] if static else []
     passed += [verify_against(build, against, as_json)] if against else []
     if sim and tiles:

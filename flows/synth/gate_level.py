@@ -1,15 +1,17 @@
 """Gate-level simulation: the mapped netlists of units and arrays through the same benches as their Verilog."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flows.synth.hierarchy import Options
 from flows.synth.liberty import read_library
 from flows.synth.models import cell_models
-from flows.synth.yosys import synthesize
+from flows.synth.modules import instances_in, is_wiring
+from flows.synth.yosys import SynthesisError, synthesize
 from gen.arrays import ArrayPlan, plan_array
 from gen.build import Build
 from golden.errors import UserError
@@ -19,23 +21,61 @@ from verif.arrays import bench_arrays
 __all__ = ["build_plan", "mapped_arrays", "mapped_units", "verify_gates"]
 
 
-def netlists(sources: Mapping[str, Sequence[Path]], options: Options, folder: Path) -> str:
-    """Mapped Verilog of modules, each from its source files and flattened, with models of the cells that they use."""
+@dataclass(frozen=True)
+class Part:
+    """A module to synthesize: its sources, flattened together, but for the modules of `boxes`, which stay instances."""
+
+    module: str
+    sources: Sequence[Path]
+    boxes: Sequence[Path] = ()
+
+
+def netlists(parts: Iterable[Part], options: Options, folder: Path) -> str:
+    """Mapped Verilog of every part, with models of the cells that they use. Raises SynthesisError."""
     library = options.library
     assert library is not None
+    folder.mkdir(parents=True, exist_ok=True)
 
-    def one(item: tuple[str, Sequence[Path]]) -> tuple[Path, Iterable[str]]:
-        module, files = item
-        netlist = folder / f"{module}.v"
+    def one(part: Part) -> tuple[Path, Iterable[str]]:
+        netlist = folder / f"{part.module}.v"
         result = synthesize(
-            files, module, library, clock_ns=options.clock_ns, netlist=netlist, timeout_s=options.timeout_s
+            part.sources,
+            part.module,
+            library,
+            black_boxes=part.boxes,
+            clock_ns=options.clock_ns,
+            netlist=netlist,
+            timeout_s=options.timeout_s,
+            memory_gib=options.memory_gib,
         )
         return netlist, result.cells
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        done = list(pool.map(one, sources.items()))
+        done = list(pool.map(one, parts))
     used = {kind for _, cells in done for kind in cells}
     return "\n".join([*(path.read_text() for path, _ in done), cell_models(library, used)])
+
+
+def by_module(files: Iterable[Path], options: Options, folder: Path) -> tuple[str, list[str]]:
+    """Mapped Verilog of modules, one a file, each by itself; and those that another one instantiates several times.
+
+    What has no gates is the text that it was.
+    """
+    paths = {path.stem: path for path in files}
+    texts = {module: path.read_text() for module, path in paths.items()}
+    inside = {
+        module: {name: count for name, count in instances_in(text).items() if name in paths and name != module}
+        for module, text in texts.items()
+    }
+    wiring = [module for module, text in texts.items() if inside[module] and is_wiring(text)]
+    parts = [
+        Part(module, [paths[module]], [paths[name] for name in inside[module]])
+        for module in texts
+        if module not in wiring
+    ]
+    mapped = netlists(parts, options, folder)
+    often = {name for counts in inside.values() for name, count in counts.items() if count > 1}
+    return "\n".join([mapped, *(texts[module] for module in wiring)]), sorted(often)
 
 
 def mapped_units(names: Iterable[str], folder: Path, options: Options) -> int:
@@ -49,19 +89,30 @@ def mapped_units(names: Iterable[str], folder: Path, options: Options) -> int:
         work.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             (work / f"{name}.rtl.v").write_text(text)
-        return netlists({name: [work / f"{name}.rtl.v"] for name in texts}, options, work)
+        return netlists([Part(name, [work / f"{name}.rtl.v"]) for name in texts], options, work)
 
     return bench.run(names, folder, mapped=mapped)
 
 
-def mapped_arrays(plans: Sequence[ArrayPlan], folder: Path, options: Options, packets: int = 20) -> int:
-    """The bench of array units on their netlists; the number of failed tests. Raises SynthesisError."""
+def mapped_arrays(
+    plans: Sequence[ArrayPlan], folder: Path, options: Options, packets: int = 20, flat: bool = False
+) -> int:
+    """The bench of array units on their netlists; the number of failed tests.
 
-    def mapped(files: dict[str, list[Path]]) -> Path:
+    Prefabricated cells are mapped once each and wired as the emitted text says; `flat`: every array is flattened, its
+    cells simplified by the slots that they leave empty. Raises SynthesisError.
+    """
+
+    def mapped(files: dict[str, list[Path]]) -> tuple[Path, list[str]]:
         gates = folder / "netlists" / "arrays.v"
-        gates.parent.mkdir(parents=True, exist_ok=True)
-        gates.write_text(netlists(files, options, gates.parent))
-        return gates
+        if flat:
+            text = netlists([Part(module, sources) for module, sources in files.items()], options, gates.parent)
+            blocks: list[str] = []
+        else:
+            unique = {path.name: path for sources in files.values() for path in sources}
+            text, blocks = by_module(unique.values(), options, gates.parent)
+        gates.write_text(text)
+        return gates, blocks
 
     return bench_arrays(plans, folder, packets, mapped=mapped)
 
@@ -83,20 +134,30 @@ def array_of_each_kind(build: Build) -> list[dict[str, Any]]:
 
 
 def verify_gates(path: Path, units: Sequence[str], liberty: Sequence[Path], as_json: bool) -> bool:
-    """Synthesize and simulate an array of every kind and the named units; whether every test passed."""
+    """Synthesize and simulate the named units; without any, an array of every kind, and the smallest of them flattened.
+
+    Whether every test passed. Raises UserError for a unit that has no bench, or a module that is not synthesized.
+    """
     build = Build(path)
     known = bench.units()
     for unit in units:
         if unit not in known:
             raise UserError(f"--unit: there is no bench of {unit!r}; choose from {', '.join(known)}")
     options, folder = Options(read_library(liberty)), path / "simulation" / "gates"
-    plans = [build_plan(build, facts) for facts in array_of_each_kind(build)]
-    failed = {"arrays": mapped_arrays(plans, folder / "arrays", options)}
-    failed |= {unit: mapped_units([unit], folder / unit, options) for unit in units}
+    failed = {}
+    try:
+        for unit in units:
+            failed[f"unit {unit}"] = mapped_units([unit], folder / unit, options)
+        if not units:
+            plans = [build_plan(build, facts) for facts in array_of_each_kind(build)]
+            smallest = min(plans, key=lambda plan: plan.weights)
+            failed[", ".join(plan.name for plan in plans)] = mapped_arrays(plans, folder / "arrays", options)
+            failed[f"{smallest.name}, flattened"] = mapped_arrays([smallest], folder / "flat", options, flat=True)
+    except SynthesisError as error:
+        raise UserError(f"{error}; `hardloom synth --unit` tells more") from error
     if as_json:
-        print(json.dumps({"arrays": [plan.name for plan in plans], "failed_tests": failed}, indent=1))
+        print(json.dumps({"failed_tests": failed}, indent=1))
     else:
         for name, count in failed.items():
-            said = ", ".join(plan.name for plan in plans) if name == "arrays" else f"unit {name}"
-            print(f"gates of {said}: {'bit-exact' if not count else f'{count} tests failed'}")
+            print(f"gates of {name}: {'bit-exact' if not count else f'{count} tests failed'}")
     return not any(failed.values())

@@ -9,11 +9,22 @@ from pathlib import Path
 from gen.build import Build
 from golden.errors import UserError
 
-__all__ = ["Modules"]
+__all__ = ["Modules", "instances_in", "is_wiring"]
 
 INSTANCE = re.compile(r"^ *(\w+) +(?:#\(.*\) *)?[\w$\\]+ *\(", re.MULTILINE)
+COMMENT = re.compile(r"//[^\n]*")
 WIRES_ONLY = re.compile(r"^ *assign \w+ = \{[\w\s,']*\};", re.MULTILINE)
-LOGIC = re.compile(r"^ *(?:assign|always|initial)\b", re.MULTILINE)
+LOGIC = re.compile(r"^ *(?:assign|always|initial)\b|[|&^~?]", re.MULTILINE)
+
+
+def instances_in(text: str) -> Counter[str]:
+    """What the Verilog `text` of one module seems to instantiate, and how often; names that are no modules among it."""
+    return Counter(INSTANCE.findall(text))
+
+
+def is_wiring(text: str) -> bool:
+    """Whether the Verilog `text` of an array is instances and wires only, without a gate of its own."""
+    return not LOGIC.search(WIRES_ONLY.sub("", COMMENT.sub("", text)))
 
 
 class Modules:
@@ -49,8 +60,10 @@ class Modules:
     def instances(self, module: str) -> Counter[str]:
         """Modules that `module` instantiates, and how often."""
         if module not in self._instances:
-            found = INSTANCE.findall(self.text(module))
-            self._instances[module] = Counter(name for name in found if name in self.files and name != module)
+            found = instances_in(self.text(module))
+            self._instances[module] = Counter(
+                {name: n for name, n in found.items() if name in self.files and name != module}
+            )
         return self._instances[module]
 
     def below(self, module: str) -> list[str]:
@@ -68,7 +81,7 @@ class Modules:
 
     def is_wiring(self, module: str) -> bool:
         """Whether the module is instances and wires only, so that its instances are all there is to count."""
-        return module in self.arrays and not LOGIC.search(WIRES_ONLY.sub("", self.text(module)))
+        return module in self.arrays and is_wiring(self.text(module))
 
     def named(self, name: str, option: str, choices: list[str] | None = None) -> str:
         """The module that `option` names. Raises UserError with the nearest names where there is none."""

@@ -65,9 +65,8 @@ def array_power(plan: ArrayPlan, library: Library, folder: Path, vectors: int = 
         run = environment | {PACKETS: str(packets)}
         trace = folder / f"activity{packets}.saif"
         plus = ["--trace", "--trace-file", str(trace.resolve())]
-        log = folder / "simulation.log"
-        if run_tests("arrays_top", "verif.activity", folder, run, plusargs=plus, log=log):
-            raise RuntimeError(f"{plan.name}: the netlist does not give the sums, see {log}")
+        if run_tests("arrays_top", "verif.activity", folder, run, plusargs=plus):
+            raise RuntimeError(f"{plan.name}: the netlist does not give the sums, see {folder / 'simulation.log'}")
         counts.append(Counter(toggles(trace.read_text(), f"{plan.name}_unit")))
     counts[1].subtract(counts[0])
     module = json.loads(connections.read_text())["modules"][plan.name]

