@@ -69,6 +69,26 @@ def chip(
 
 
 @commands.command()
+def equivalence(
+    styles: Annotated[str, typer.Option(help="Styles, separated by commas; all by default.")] = "",
+    formats: Annotated[str, typer.Option(help="Weight formats, separated by commas; all by default.")] = "",
+    rows: Annotated[int, typer.Option(min=1, help="Neurons of each array.")] = 4,
+    inputs: Annotated[int, typer.Option(min=2, help="Inputs of each array; beyond eight it takes long.")] = 8,
+    lanes: Annotated[int, typer.Option(min=1, help="Elements a beat.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Yosys proves small arrays of every style equal to W @ x, for all inputs. Exit code 1 where it does not.
+
+    Example: hardloom bench equivalence --styles metal,rom --formats mxfp4
+    """
+    from flows.equivalence import equivalence
+
+    chosen = [tuple(filter(None, text.split(","))) for text in (styles, formats)]
+    if not equivalence(chosen[0], chosen[1], rows, inputs, lanes, as_json):
+        raise typer.Exit(1)
+
+
+@commands.command()
 def layer(
     experts: Annotated[int, typer.Option(min=1, max=64, help="Experts of the layer.")] = 64,
     growth: Annotated[bool, typer.Option("--growth", help="Layers of 1, 4, 16 and 64 experts too.")] = False,

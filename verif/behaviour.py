@@ -1,0 +1,122 @@
+"""What an array must do, as plain Verilog for a proof: `y = W @ x`, and a driver that sends packets to the array.
+
+Nothing here knows how an array is built, but for the order in which a style adds: a proof that two orders of many
+additions agree is hard for a solver, so the partial sums stand in the array's own order. Every order is W @ x.
+"""
+
+from collections.abc import Iterator
+
+from gen.arrays import ArrayPlan
+
+__all__ = ["behaviour_verilog", "driver_verilog", "miter_verilog"]
+
+BIT_SERIAL = ("metal", "packed")
+"""Styles that take all inputs bit by bit; the others take them one after the other."""
+
+STREAM = ("in_valid", "in_ready", "in_data", "in_scale", "in_last", "out_valid", "out_data", "out_scale", "out_last")
+
+
+def behaviour_verilog(plan: ArrayPlan) -> str:
+    """Module `behaviour`: `y` [banks * rows * acc_width] of `x` [8 * inputs], `legal` when no input is -128."""
+    inputs, width = plan.inputs, plan.acc_width
+    rows = [(bank, row) for bank in range(plan.banks) for row in range(plan.rows)]
+    lines = [f"module behaviour (input [{8 * inputs - 1}:0] x, output [{len(rows) * width - 1}:0] y, output legal);"]
+    for number, (bank, row) in enumerate(rows):
+        lines.append(f"    // bank {bank}, row {row}")
+        weights = plan.matrices[bank][row].tolist()
+        terms = planes(plan, weights, number) if plan.style in BIT_SERIAL else products(plan, weights)
+        total = f"{width}'sd0"
+        for i, weight in enumerate(weights):
+            lines.append(f"    wire [7:0] z{number}_{i} = {'-' if weight < 0 else ''}x[{8 * i + 7}:{8 * i}];")
+        for step, term in enumerate(terms):
+            lines.append(f"    wire signed [{width - 1}:0] sum{number}_{step} = {total}{term};")
+            total = f"sum{number}_{step}"
+        lines.append(f"    assign y[{(number + 1) * width - 1}:{number * width}] = {total};")
+    illegal = " | ".join(f"x[{8 * i + 7}:{8 * i}] == 8'h80" for i in range(inputs))
+    return "\n".join([*lines, f"    assign legal = !({illegal});", "endmodule\n"])
+
+
+def products(plan: ArrayPlan, weights: list[int]) -> Iterator[str]:
+    """Weight times input, an input at a time."""
+    for i, weight in enumerate(weights):
+        if weight:
+            yield f" {'-' if weight < 0 else '+'} {plan.acc_width}'sd{abs(weight)} * $signed(x[{8 * i + 7}:{8 * i}])"
+
+
+def planes(plan: ArrayPlan, weights: list[int], number: int) -> Iterator[str]:
+    """Magnitude times a bit of the input or of its negative: a bit plane and a slice at a time, the sign bit minus."""
+    for plane in range(8):
+        for slice_ in range(plan.slices):
+            some = [(i, abs(w) << plane) for i, w in enumerate(weights) if w and i % plan.slices == slice_]
+            words = [f"(z{number}_{i}[{plane}] ? {plan.acc_width}'sd{w} : {plan.acc_width}'sd0)" for i, w in some]
+            if words:
+                yield f" {'-' if plane == 7 else '+'} ({' + '.join(words)})"
+
+
+def driver_verilog(plan: ArrayPlan) -> str:
+    """Module `driver`: the array, two packets `before` and `x` sent to it without a pause, results always taken.
+
+    At the end `y` [beats_out * banks * lanes * acc_width] holds the beats of the second; `done`: these were all that
+    came, each with its packet's scale and the mark of the last where it belongs.
+    """
+    vector, beat, result = 8 * plan.inputs, 8 * plan.lanes, plan.banks * plan.lanes * plan.acc_width
+    whole, beats_in, beats_out = result * plan.beats_out, plan.beats_in, plan.beats_out
+    pins = ", ".join(f".{port}({port})" for port in STREAM)
+    taken = f"{{out_data, y[{whole - 1}:{result}]}}" if beats_out > 1 else "out_data"
+    return f"""module driver (
+    input clk, input rst, input [{vector - 1}:0] before, input [{vector - 1}:0] x,
+    output reg [{whole - 1}:0] y, output done
+);
+    wire in_ready, out_valid, out_last;
+    wire [{result - 1}:0] out_data;
+    wire [4:0] out_scale;
+    reg [15:0] sent, got;
+    reg sound;
+    wire in_valid = !rst & (sent < {2 * beats_in});
+    wire [{beat - 1}:0] in_data = {{x, before}} >> (sent * {beat});
+    wire [4:0] in_scale = sent < {beats_in} ? 5'd21 : 5'd10;
+    wire in_last = sent == {beats_in - 1} | sent == {2 * beats_in - 1};
+    {plan.name} array (.clk(clk), .rst(rst), .out_ready(1'b1), {pins});
+    always @(posedge clk)
+        if (rst) begin
+            sent <= 16'd0;
+            got <= 16'd0;
+            sound <= 1'b1;
+        end else begin
+            if (in_valid & in_ready) sent <= sent + 16'd1;
+            if (out_valid) begin
+                got <= got + 16'd1;
+                y <= {taken};
+                sound <= sound & out_scale == (got < {beats_out} ? 5'd21 : 5'd10)
+                    & out_last == (got == {beats_out - 1} | got == {2 * beats_out - 1});
+            end
+        end
+    assign done = sound & got == {2 * beats_out};
+endmodule
+"""
+
+
+def miter_verilog(plan: ArrayPlan, registers: int) -> str:
+    """Module `miter`: the driver, unrolled into a function of its inputs and `registers` bits, against the behaviour.
+
+    `same` [banks * rows] says which results agree, `legal` that no input is -128.
+    """
+    vector, width, rows = 8 * plan.inputs, plan.acc_width, plan.banks * plan.rows
+    whole = plan.banks * plan.lanes * plan.beats_out * width
+    lines = [
+        f"module miter (input [{vector - 1}:0] before, input [{vector - 1}:0] x, input [{registers - 1}:0] registers,",
+        f"    output [{rows - 1}:0] same, output done, output legal);",
+        f"    wire [{whole - 1}:0] got;",
+        f"    wire [{rows * width - 1}:0] want;",
+        "    wire legal_before, legal_x;",
+        "    unrolled array (.before(before), .x(x), .registers(registers), .y(got), .done(done));",
+        "    behaviour other (.x(before), .y(), .legal(legal_before));",
+        "    behaviour behaviour (.x(x), .y(want), .legal(legal_x));",
+        "    assign legal = legal_before & legal_x;",
+    ]
+    for number in range(rows):
+        bank, row = divmod(number, plan.rows)
+        place = (row // plan.lanes * plan.banks + bank) * plan.lanes + row % plan.lanes
+        pair = (f"{name}[{at * width} +: {width}]" for name, at in (("got", place), ("want", number)))
+        lines.append(f"    assign same[{number}] = {' == '.join(pair)};")
+    return "\n".join([*lines, "endmodule\n"])
