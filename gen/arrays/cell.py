@@ -59,14 +59,14 @@ def connections(plan: ArrayPlan) -> Iterator[bytes]:
         + "    /* verilator lint_off UNUSEDSIGNAL */\n"
         + ports.wrapped(f"    wire signed [{plan.acc_width - 1}:0] ", inputs, ";\n")
         + "    /* verilator lint_on UNUSEDSIGNAL */\n"
-        + ports.accumulators(plan, "reg")
+        + ports.accumulators(plan, plan.rows, "reg")
         + f"    {_shell(plan)} shell (\n        {ports.STREAM}, core_clk, take,\n"
         + ports.wrapped("        ", inputs, ");\n")
     )
     yield head.encode()
     for bank, matrix in enumerate(plan.matrices):
         yield from (text.encode() for text in _rows(plan, bank, matrix))
-    yield ports.module_tail(plan).encode()
+    yield ports.module_tail(plan, plan.rows).encode()
 
 
 def _shell(plan: ArrayPlan) -> str:
@@ -81,7 +81,7 @@ def _rows(plan: ArrayPlan, bank: int, matrix: np.ndarray) -> Iterator[str]:
     for row, words in enumerate(picked):
         acc = ports.accumulator(bank, row)
         yield (
-            f"    always @(posedge core_clk)\n        if (!take) {acc} <= {ports.chain(plan, bank, row)};\n"
+            f"    always @(posedge core_clk)\n        if (!take) {acc} <= {ports.chain(plan, bank, row, plan.rows)};\n"
             f"        else {acc} <= {plan.acc_width}'sd0{''.join(words)};\n"
         )
 

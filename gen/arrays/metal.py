@@ -1,6 +1,7 @@
 """Embedding style `metal`: bit-serial Metal-Embedding.
 
-Prefabricated neuron cells count lines; the weights are which input's wire enters which slot of which line.
+Prefabricated neuron cells count lines; the weights are which input's wire enters which slot of which line. A cell serves
+the neurons of a ring, which take turns: a step adds one slice of the inputs for one of them.
 """
 
 from collections.abc import Iterator
@@ -13,16 +14,17 @@ from numba import njit
 from gen.arrays import ports
 from gen.arrays.capacity import Regions
 from gen.arrays.plan import ArrayPlan
+from gen.arrays.rings import fold_of, rings
 from gen.arrays.slots import assign, fitting_regions
 
-__all__ = ["MetalGeometry", "connections", "geometry", "prefab"]
+__all__ = ["MetalGeometry", "connections", "geometry", "of_regions", "prefab"]
 
 PLANES = 8  # bits of an activation, one a step and slice
 SLOTS_A_LINE = 16
 NEW_LINE = ord("\n")
 WORD = 8  # bytes of the text of a slot, at most
 END = b");\n"
-WEIGHTS_AT_ONCE = 1 << 17  # a pass over rows stays in the cache
+WEIGHTS_AT_ONCE = 1 << 17  # a pass over cells stays in the cache
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,17 @@ class MetalGeometry:
     Attributes
     ----------
     inputs, slices, format: as in the plan.
+    fold: neurons of a cell; a turn of each and ``slices / fold`` parts of the inputs make the steps of a bit plane.
     regions: value and line capacity of every region of the neuron cell, at one capacity class.
+    most: what the wires of one neuron may add up to in one bit plane.
     """
 
     inputs: int
     slices: int
+    fold: int
     format: str
     regions: Regions
+    most: int
 
     @property
     def slots(self) -> int:
@@ -46,10 +52,14 @@ class MetalGeometry:
         return sum(self.regions.lines) * self.slices
 
     @property
+    def feeds(self) -> int:
+        """Pairs of wires that the shell sends: every input once a turn."""
+        return self.inputs * self.fold
+
+    @property
     def sum_width(self) -> int:
         """Bits of the adder: the sum of a plane and what is left of those before it stays below twice the largest."""
-        largest = self.slices * sum(v * n for v, n in zip(self.regions.values, self.regions.lines, strict=True))
-        return (2 * largest - 1).bit_length()
+        return (2 * self.most - 1).bit_length()
 
     @property
     def acc_width(self) -> int:
@@ -62,7 +72,8 @@ class MetalGeometry:
 
     @property
     def neuron(self) -> str:
-        return f"neuron_{self.format}_i{self.inputs}_t{self.slices}_{self.regions.name}"
+        shape = f"i{self.inputs}_t{self.slices}_f{self.fold}"
+        return f"neuron_{self.format}_{shape}_{self.regions.name}_w{self.acc_width}"
 
     def prefab_modules(self, plan: ArrayPlan) -> tuple[str, ...]:
         return (_shell(plan), self.neuron, "hardloom_serial_input", "hardloom_clock_gate")
@@ -70,17 +81,27 @@ class MetalGeometry:
 
 def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> MetalGeometry:
     """Geometry with the smallest capacity class that holds every row of ``matrices``."""
-    return MetalGeometry(matrices[0].shape[1], slices, format, fitting_regions(matrices, slices, format))
+    rows, inputs = matrices[0].shape
+    fold = fold_of(rows, inputs, lanes, slices)
+    return of_regions(inputs, slices, fold, format, fitting_regions(matrices, slices, fold, lanes, format))
+
+
+def of_regions(inputs: int, slices: int, fold: int, format: str, regions: Regions) -> MetalGeometry:
+    """Geometry whose neurons may use every line of ``regions`` in every one of their steps."""
+    full = sum(value * lines for value, lines in zip(regions.values, regions.lines, strict=True))
+    return MetalGeometry(inputs, slices, fold, format, regions, slices // fold * full)
 
 
 def prefab(plan: ArrayPlan) -> Iterator[tuple[str, str, dict[str, object]]]:
     """Module, template and template names of everything that the weights do not touch."""
     cell = _geometry(plan)
-    shell = ports.shell_names(plan) | {"name": _shell(plan), "slices": plan.slices}
+    parts = cell.slices // cell.fold
+    shell = ports.shell_names(plan) | {"name": _shell(plan), "slices": cell.slices, "fold": cell.fold, "parts": parts}
     yield _shell(plan), "array_shell_metal", shell
     neuron = {
         "name": cell.neuron,
         "slices": cell.slices,
+        "fold": cell.fold,
         "slots": cell.slots,
         "lines": sum(cell.regions.lines),
         "acc_width": cell.acc_width,
@@ -104,24 +125,26 @@ def _region_names(regions: Regions) -> dict[str, object]:
 
 
 def connections(plan: ArrayPlan) -> Iterator[bytes]:
-    """Text of the array module, a few rows at a time: shell, neuron cells, and one wire a slot."""
+    """Text of the array module, a few cells at a time: shell, neuron cells, and one wire a slot."""
     geometry = _geometry(plan)
-    lines = [f"p{i}, n{i}" for i in range(plan.inputs)]
+    cells = rings(plan.rows, plan.lanes, geometry.fold)
+    feeds = [f"p{v}, n{v}" for v in range(geometry.feeds)]
     head = (
-        ports.module_head(plan, f"metal, {geometry.regions.name}, input i in slice i % {plan.slices}")
-        + "    wire core_clk, drain, shift, negate;\n"
-        + "    // An input that no neuron weighs positively (negatively) leaves its p (n) unused.\n"
+        ports.module_head(plan, f"metal, {geometry.regions.name}, {geometry.fold} neurons a cell")
+        + "    wire core_clk, clear, drain, shift, negate;\n"
+        + f"    // p{geometry.fold}*i+f: input i while it is the turn of neuron f of every cell; n: the same of its negative.\n"
+        + "    // What no neuron weighs positively (negatively) leaves its p (n) unused.\n"
         + "    /* verilator lint_off UNUSEDSIGNAL */\n"
-        + ports.wrapped("    wire ", lines, ";\n")
+        + ports.wrapped("    wire ", feeds, ";\n")
         + "    /* verilator lint_on UNUSEDSIGNAL */\n"
-        + ports.accumulators(plan)
-        + f"    {_shell(plan)} shell (\n        {ports.STREAM}, core_clk, drain, shift, negate,\n"
-        + ports.wrapped("        ", lines, ");\n")
+        + ports.accumulators(plan, len(cells))
+        + f"    {_shell(plan)} shell (\n        {ports.STREAM}, core_clk, clear, drain, shift, negate,\n"
+        + ports.wrapped("        ", feeds, ");\n")
     )
     yield head.encode()
     for bank in range(plan.banks):
-        yield from _neurons(plan, bank)
-    yield ports.module_tail(plan).encode()
+        yield from _cells(plan, bank, cells)
+    yield ports.module_tail(plan, len(cells)).encode()
 
 
 def _geometry(plan: ArrayPlan) -> MetalGeometry:
@@ -130,41 +153,41 @@ def _geometry(plan: ArrayPlan) -> MetalGeometry:
 
 
 def _shell(plan: ArrayPlan) -> str:
-    return f"array_shell_metal_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{plan.slices}"
+    return f"array_shell_metal_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{plan.slices}_f{_geometry(plan).fold}"
 
 
-def _neurons(plan: ArrayPlan, bank: int) -> Iterator[bytes]:
-    """Neuron instances of one bank, a few rows at a time."""
+def _cells(plan: ArrayPlan, bank: int, cells: np.ndarray) -> Iterator[bytes]:
+    """Instances of the neuron cells of one bank, a few at a time. cells: int32 [cells, fold], rows."""
     geometry = _geometry(plan)
-    tokens, width = _tokens(plan.inputs)
-    step = max(1, WEIGHTS_AT_ONCE // plan.inputs)
+    tokens, width = _tokens(geometry.feeds)
+    step = max(1, WEIGHTS_AT_ONCE // geometry.feeds)
     held = np.empty((step, geometry.slots), dtype=np.int32)
-    for start in range(0, plan.rows, step):
-        slots = assign(plan.matrices[bank][start : start + step], geometry.regions, plan.slices, held)
-        heads = [_instance(plan, geometry, bank, j) for j in range(start, start + len(slots))]
+    for start in range(0, len(cells), step):
+        slots = assign(plan.matrices[bank], cells[start : start + step], geometry.regions, plan.slices, held)
+        heads = [_instance(plan, geometry, bank, u, len(cells)) for u in range(start, start + len(slots))]
         yield _instances(heads, tokens, width, slots)
 
 
-def _instance(plan: ArrayPlan, geometry: MetalGeometry, bank: int, row: int) -> bytes:
-    """A neuron instance up to its slots."""
-    pins = f"core_clk, rst, drain, shift, negate, {ports.chain(plan, bank, row)}, {ports.accumulator(bank, row)},"
-    return f"    {geometry.neuron} neuron_{bank}_{row} ({pins}".encode()
+def _instance(plan: ArrayPlan, geometry: MetalGeometry, bank: int, cell: int, cells: int) -> bytes:
+    """A neuron cell up to its slots."""
+    wires = f"{ports.chain(plan, bank, cell, cells)}, {ports.accumulator(bank, cell)}"
+    return f"    {geometry.neuron} neuron_{bank}_{cell} (core_clk, clear, drain, shift, negate, {wires},".encode()
 
 
 @lru_cache(maxsize=8)
-def _tokens(inputs: int) -> tuple[np.ndarray, int]:
-    """What a slot may hold: no wire, p of each input, n of each, with a comma; and the width of all these texts.
+def _tokens(feeds: int) -> tuple[np.ndarray, int]:
+    """What a slot may hold: no wire, p of each feed, n of each, with a comma; and the width of all these texts.
 
-    Every text is a word, uint64 [1 + 2 * inputs], its first character lowest; so inputs are below a million.
+    Every text is a word, uint64 [1 + 2 * feeds], its first character lowest; so feeds are a million at most.
     """
-    width = max(4, 1 + len(str(inputs - 1)))
-    names = ["1'b0", *(f"p{i}" for i in range(inputs)), *(f"n{i}" for i in range(inputs))]
+    width = max(4, 1 + len(str(feeds - 1)))
+    names = ["1'b0", *(f"p{v}" for v in range(feeds)), *(f"n{v}" for v in range(feeds))]
     text = "".join(f"{name:>{width}}," + " " * (WORD - width - 1) for name in names)
     return np.frombuffer(text.encode(), dtype="<u8"), width + 1
 
 
 def _instances(heads: list[bytes], tokens: np.ndarray, width: int, slots: np.ndarray) -> bytes:
-    """Text of neuron instances from their ``heads`` and slots [rows, slots]: a new line every few slots."""
+    """Text of neuron cells from their ``heads`` and slots [cells, slots]: a new line every few slots."""
     size = -(-slots.shape[1] // SLOTS_A_LINE) + slots.shape[1] * width - 1  # the last comma gives way to the end
     lengths = np.array([len(head) for head in heads])
     starts = np.cumsum(lengths + size + len(END)) - size - len(END)
@@ -178,7 +201,7 @@ def _instances(heads: list[bytes], tokens: np.ndarray, width: int, slots: np.nda
 
 @njit(cache=True, nogil=True)
 def _write_slots(tokens, width, slots, starts, text):
-    """Write every row of ``slots`` from its place in ``starts`` on, whole words, so that the last one may go over."""
+    """Write every cell's ``slots`` from its place in ``starts`` on, whole words, so that the last one may go over."""
     for row in range(len(slots)):
         at = np.uint64(starts[row])
         for slot in range(slots.shape[1]):

@@ -55,27 +55,27 @@ def module_head(plan: ArrayPlan, what: str) -> str:
     )
 
 
-def accumulator(bank: int, row: int) -> str:
-    """Wire of a neuron's accumulator."""
-    return f"a_{bank}_{row}"
+def accumulator(bank: int, cell: int) -> str:
+    """Result wire of a cell: the accumulator of the neuron that drains next."""
+    return f"a_{bank}_{cell}"
 
 
-def accumulators(plan: ArrayPlan, kind: str = "wire") -> str:
-    """Declarations of all accumulators."""
-    names = [accumulator(bank, row) for bank in range(plan.banks) for row in range(plan.rows)]
+def accumulators(plan: ArrayPlan, cells: int, kind: str = "wire") -> str:
+    """Declarations of the results of ``cells`` cells a bank."""
+    names = [accumulator(bank, cell) for bank in range(plan.banks) for cell in range(cells)]
     return wrapped(f"    {kind} [{plan.acc_width - 1}:0] ", names, ";\n")
 
 
-def chain(plan: ArrayPlan, bank: int, row: int) -> str:
-    """What neuron ``row`` takes while results drain: the neuron ``lanes`` further, or zero behind the last."""
-    behind = row + plan.lanes
-    return accumulator(bank, behind) if behind < plan.rows else f"{plan.acc_width}'d0"
+def chain(plan: ArrayPlan, bank: int, cell: int, cells: int) -> str:
+    """What a cell takes while results drain: the cell ``lanes`` further, or zero behind the last."""
+    behind = cell + plan.lanes
+    return accumulator(bank, behind) if behind < cells else f"{plan.acc_width}'d0"
 
 
-def module_tail(plan: ArrayPlan) -> str:
-    """The first ``lanes`` neurons of every bank as output, and the end of the module."""
+def module_tail(plan: ArrayPlan, cells: int) -> str:
+    """The first ``lanes`` cells of every bank as output, and the end of the module."""
     lanes = [
-        accumulator(bank, lane) if lane < plan.rows else f"{plan.acc_width}'d0"
+        accumulator(bank, lane) if lane < cells else f"{plan.acc_width}'d0"
         for bank in range(plan.banks)
         for lane in range(plan.lanes)
     ]

@@ -1,4 +1,4 @@
-"""Which wire enters which slot: weights to slots of neuron cells, exactly, with spill; compiled, one pass a row."""
+"""Which wire enters which slot: weights to slots of neuron cells, exactly, with spill; compiled, one pass a cell."""
 
 from functools import lru_cache
 
@@ -6,45 +6,56 @@ import numpy as np
 from numba import njit
 
 from gen.arrays.capacity import CapacityError, Regions, classes
+from gen.arrays.rings import rings
 
-__all__ = ["assign", "fitting_regions"]
+__all__ = ["assign", "fits", "fitting_regions"]
 
 SPILL_ROUNDS = 8
-ROWS_AT_ONCE = 1 << 17  # weights assigned at once, so that their slots stay in the cache
+WEIGHTS_AT_ONCE = 1 << 17  # so that their slots stay in the cache
 
 
-def assign(weights: np.ndarray, regions: Regions, slices: int, out: np.ndarray | None = None) -> np.ndarray:
-    """Slots of neuron cells, int32 [rows, slots]: 0 no wire, 1 + i wire p of input i, 1 + inputs + i its wire n.
+def assign(
+    weights: np.ndarray, cells: np.ndarray, regions: Regions, slices: int, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Slots of neuron cells, int32 [cells, slots]: 0 no wire, 1 + v wire p of feed v, 1 + feeds + v its wire n.
 
-    weights: int16 or int32 [rows, inputs]. Slot ``line * slices + i % slices`` holds wires of input i only. The wires
-    of an input sum to its weight: usually one, in the region of its magnitude; where that is full, two in others.
-    ``out``: where to put them, with at least as many rows. Raises CapacityError when a row does not fit.
+    weights: int16 or int32 [rows, inputs]. cells: int32 [cells, fold], the rows of every cell as `rings` gives them.
+    Feed v is input v // fold while it is the turn of neuron v % fold. Slot ``line * slices + s`` holds wires of feeds
+    with v % slices = s only. The wires of an input sum to its weight: usually one, in the region of its magnitude;
+    where that is full, two in others. ``out``: where to put them, with at least as many cells. Raises CapacityError
+    when a cell's rows do not fit.
     """
     lines = np.array(regions.lines, dtype=np.int32)
-    slots = np.empty((len(weights), int(lines.sum()) * slices), dtype=np.int32) if out is None else out[: len(weights)]
+    slots = np.empty((len(cells), int(lines.sum()) * slices), dtype=np.int32) if out is None else out[: len(cells)]
     largest = max(int(weights.max(initial=0)), -int(weights.min(initial=0)))
     parts, ways = regions.part_table(largest), _way_table(regions)
-    failed = _assign_rows(weights, parts, lines, ways, slices, slots)
+    failed = _assign_cells(weights, cells, parts, lines, ways, slices, slots)
     if failed >= 0:
-        raise CapacityError(f"row {failed} does not fit into {regions.name}")
+        raise CapacityError(f"cell {failed} does not fit into {regions.name}")
     return slots
 
 
-def fitting_regions(matrices: tuple[np.ndarray, ...], slices: int, format: str) -> Regions:
-    """The smallest class whose regions hold every row of ``matrices``, int16 or int32 [rows, inputs] each."""
+def fitting_regions(matrices: tuple[np.ndarray, ...], slices: int, fold: int, lanes: int, format: str) -> Regions:
+    """The smallest class whose regions hold all rows of ``matrices``, int16 or int32 [rows, inputs] each."""
     largest = max(max(int(matrix.max()), -int(matrix.min())) for matrix in matrices)
-    inputs = matrices[0].shape[1]
-    step = max(1, ROWS_AT_ONCE // inputs)
-    for regions in classes(inputs, slices, format, largest.bit_length()):
-        slots = np.empty((step, sum(regions.lines) * slices), dtype=np.int32)
-        try:
-            for matrix in matrices:
-                for start in range(0, len(matrix), step):
-                    assign(matrix[start : start + step], regions, slices, slots)
-        except CapacityError:
-            continue
-        return regions
+    rows, inputs = matrices[0].shape
+    cells = rings(rows, lanes, fold)
+    for regions in classes(inputs, slices // fold, format, largest.bit_length()):
+        if all(fits(matrix, cells, regions, slices) for matrix in matrices):
+            return regions
     raise AssertionError("the last class holds anything")
+
+
+def fits(matrix: np.ndarray, cells: np.ndarray, regions: Regions, slices: int) -> bool:
+    """Whether the rows of all ``cells`` go into ``regions``; slots are thrown away, some cells at a time."""
+    step = max(1, WEIGHTS_AT_ONCE // (matrix.shape[1] * cells.shape[1]))
+    slots = np.empty((step, sum(regions.lines) * slices), dtype=np.int32)
+    try:
+        for start in range(0, len(cells), step):
+            assign(matrix, cells[start : start + step], regions, slices, slots)
+    except CapacityError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=8)
@@ -59,54 +70,56 @@ def _way_table(regions: Regions) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _assign_rows(weights, parts, lines, ways, slices, slots):
-    """Fill ``slots`` (int32 [rows, slots]); the first row that does not fit, or -1.
+def _assign_cells(weights, cells, parts, lines, ways, slices, slots):
+    """Fill ``slots`` (int32 [cells, slots]); the first cell that does not fit, or -1.
 
-    Wires go to their regions in order of parts, then of inputs; those that find theirs full spill.
+    Wires go to their regions in order of parts, then of inputs, then of turns; those that find theirs full spill.
     parts: int8 [parts, magnitudes], the regions that sum to each magnitude, -1 for none; lines: int32 [regions].
     """
-    rows, inputs = weights.shape
-    regions = len(lines)
+    inputs, fold = weights.shape[1], cells.shape[1]
+    feeds = inputs * fold
     first = np.cumsum(lines) - lines
-    fill = np.empty((slices, regions), dtype=np.int32)
-    late = np.empty((3, len(parts) * inputs), dtype=np.int32)
+    fill = np.empty((slices, len(lines)), dtype=np.int32)
+    late = np.empty((3, len(parts) * feeds), dtype=np.int32)
     later = np.empty_like(late)
-    for row in range(rows):
+    for cell in range(len(cells)):
         fill[:] = 0
-        slots[row] = 0
+        slots[cell] = 0
         count = 0
         for part in range(len(parts)):
             more = False
             slice_ = 0
             for i in range(inputs):
-                weight = np.int64(weights[row, i])
-                token = 1 + i
-                if weight < 0:
-                    weight = -weight
-                    token += inputs
-                region = parts[part, weight]
-                if region >= 0:
-                    more = more or (part + 1 < len(parts) and parts[part + 1, weight] >= 0)
-                    line = fill[slice_, region]
-                    if line < lines[region]:
-                        slots[row, (first[region] + line) * slices + slice_] = token
-                        fill[slice_, region] = line + 1
-                    else:
-                        late[0, count], late[1, count], late[2, count] = region, slice_, token
-                        count += 1
-                slice_ += 1
-                if slice_ == slices:
-                    slice_ = 0
+                for turn in range(fold):
+                    row = cells[cell, turn]
+                    weight = np.int64(weights[row, i]) if row >= 0 else np.int64(0)
+                    token = 1 + i * fold + turn
+                    if weight < 0:
+                        weight = -weight
+                        token += feeds
+                    region = parts[part, weight]
+                    if region >= 0:
+                        more = more or (part + 1 < len(parts) and parts[part + 1, weight] >= 0)
+                        line = fill[slice_, region]
+                        if line < lines[region]:
+                            slots[cell, (first[region] + line) * slices + slice_] = token
+                            fill[slice_, region] = line + 1
+                        else:
+                            late[0, count], late[1, count], late[2, count] = region, slice_, token
+                            count += 1
+                    slice_ += 1
+                    if slice_ == slices:
+                        slice_ = 0
             if not more:
                 break
-        if count and not _spill(slots[row], late, later, count, fill, lines, first, ways, slices, inputs):
-            return row
+        if count and not _spill(slots[cell], late, later, count, fill, lines, first, ways, slices, feeds):
+            return cell
     return -1
 
 
 @njit(cache=True, nogil=True)
-def _spill(slots, late, later, count, fill, lines, first, ways, slices, inputs):
-    """Put ``count`` wires of one row that found their region full into others of the same sum; whether that went.
+def _spill(slots, late, later, count, fill, lines, first, ways, slices, feeds):
+    """Put ``count`` wires of one cell that found their region full into others of the same sum; whether that went.
 
     late: int32 [3, n], each a region, slice and token; later: room for as many. In a round every wire becomes two where
     both fit, or one that fits and one for the next round. Every step takes the wires in order.
@@ -135,7 +148,7 @@ def _spill(slots, late, later, count, fill, lines, first, ways, slices, inputs):
                     if late[0, wire] != region:
                         continue
                     s, token = late[1, wire], late[2, wire]
-                    other = token if minus == 0 else token - inputs if token > inputs else token + inputs
+                    other = token if minus == 0 else token - feeds if token > feeds else token + feeds
                     put_a, put_b = part != 1, part != 0
                     both = 2 if part < 0 and a == b else 1
                     if (put_a and fill[s, a] + both > lines[a]) or (put_b and fill[s, b] + both > lines[b]):

@@ -12,22 +12,29 @@ from verif.extract.prefab import one_line
 __all__ = ["NeuronCell", "read_neuron"]
 
 CELL = re.compile(
-    r"module (?P<name>\w+) \( input wire clk, input wire rst, input wire drain, input wire shift, input wire negate, "
-    r"input wire \[(?P<top>\d+):0\] chain, output reg \[(?P=top):0\] acc, (?P<ports>[^)]*) \); "
-    r"always @\(posedge clk\) if \(rst\) acc <= (?P<width>\d+)'d0; else if \(drain\) acc <= chain; else acc <= \{ "
+    r"module (?P<name>\w+) \( input wire clk, input wire clear, input wire drain, input wire shift, input wire negate, "
+    r"input wire \[(?P<top>\d+):0\] chain, output wire \[(?P=top):0\] acc, (?P<ports>[^)]*) \); "
+    r"reg \[(?P=top):0\] (?P<ring>r0(?:, r\d+)*); assign acc = (?P<oldest>r\d+); "
+    r"always @\(posedge clk\) begin if \(clear\) r0 <= (?P<width>\d+)'d0; else if \(drain\) r0 <= chain; else r0 <= \{ "
     r"\(shift \? \{1'b0, acc\[(?P=top):8\]\} : acc\[(?P=top):7\]\) \+ \((?P<sum>.*) "
-    r"\^ \{(?P<high>\d+)\{negate\}\}\) \+ negate, shift \? acc\[7:1\] : acc\[6:0\] \}; endmodule"
+    r"\^ \{(?P<high>\d+)\{negate\}\}\) \+ negate, shift \? acc\[7:1\] : acc\[6:0\] \};(?P<moves>[^()]*) end endmodule"
 )
 TOKEN = re.compile(r"\s*(\d+'d\d+|s\d+|[()+|*])")
 
 
 @dataclass(frozen=True)
 class NeuronCell:
-    """name: module; values: int64 [slots], a wire's weight by slot; lines: int64 [slots], its line."""
+    """name: module; values: int64 [slots], a wire's weight by slot; lines: int64 [slots], its line.
+
+    fold: neurons of its ring; slices: slots of a line; most: what one neuron's wires may add up to in a bit plane.
+    """
 
     name: str
     values: np.ndarray
     lines: np.ndarray
+    fold: int
+    slices: int
+    most: int
 
 
 @lru_cache(maxsize=16)
@@ -43,17 +50,20 @@ def read_neuron(text: str) -> NeuronCell:
         raise ExtractionError(f"{cell['name']}: its ports are not s0 to s{slots - 1}")
     if int(cell["high"]) != width - 7:
         raise ExtractionError(f"{cell['name']}: it negates {cell['high']} bits of {width - 7}")
+    fold = cell["ring"].count("r")
+    ring = (", ".join(f"r{f}" for f in range(fold)), f"r{fold - 1}")
+    if (cell["ring"], cell["oldest"]) != ring or cell["moves"] != "".join(f" r{f} <= r{f - 1};" for f in range(1, fold)):
+        raise ExtractionError(f"{cell['name']}: its ring does not move from r0 to r{fold - 1}")
     terms = _Sum(cell["sum"]).terms()
     if [slot for _, line in terms for slot in line] != list(range(slots)):
         raise ExtractionError(f"{cell['name']}: its slots are not counted once each, in order")
-    if len({len(line) for _, line in terms}) != 1:
-        raise ExtractionError(f"{cell['name']}: its lines do not have one slot a slice")
+    slices = len(terms[0][1])
+    if any(len(line) != slices for _, line in terms) or slices % fold:
+        raise ExtractionError(f"{cell['name']}: its lines do not have the same slots for every neuron of {fold}")
     values, lines = np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int64)
     for number, (value, line) in enumerate(terms):
         values[line], lines[line] = value, number
-    if (2 * int(sum(value for value, _ in terms)) - 1).bit_length() > width - 7:
-        raise ExtractionError(f"{cell['name']}: its sums do not fit into {width} bits")
-    return NeuronCell(cell["name"], values, lines)
+    return NeuronCell(cell["name"], values, lines, fold, slices, 1 << (width - 8))
 
 
 class _Sum:

@@ -6,11 +6,12 @@ from numba import njit
 __all__ = ["FAULTS", "read_slots"]
 
 FAULTS = {
-    1: "it has too many or too few slots, or one that holds neither a wire of its {} inputs nor 1'b0",
+    1: "it has too many or too few slots, or one that holds neither a wire of its {} feeds nor 1'b0",
     2: "a wire is in a slot of another slice, where it would meet others",
     3: "the wires of an input sum to more than 32 bits",
+    4: "the wires of a neuron add up to more than its accumulator holds",
 }
-SOUND, NO_WIRE, WRONG_SLICE, WRONG_SUM = range(4)
+SOUND, NO_WIRE, WRONG_SLICE, WRONG_SUM, TOO_MUCH = range(5)
 
 WORD = 8
 BLANK, LINE_END, COMMA, CLOSE, POSITIVE, NEGATIVE, ZERO = (np.uint64(ord(character)) for character in " \n,)pn0")
@@ -21,16 +22,18 @@ PLACE = np.uint64(0x0001020304050607)  # 1 << 8 k times this has k in its highes
 
 
 @njit(cache=True, nogil=True)
-def read_slots(code, start, values, slice_of, slices, weights):
+def read_slots(code, start, values, slice_of, slices, most, weights):
     """Where slots from ``start`` on in text ``code`` (uint8) end, behind their bracket, and a key of `FAULTS` or 0.
 
-    A slot is 1'b0, or p or n and the number of an input of at most six digits without leading zeros; blanks and line
+    A slot is 1'b0, or p or n and the number of a feed of at most six digits without leading zeros; blanks and line
     ends may stand before it, a comma or, at the end, a bracket right behind it.
 
-    values: int64 [slots], what a wire adds there. slice_of: int32 [inputs], the slice of each; slots take the
-    ``slices`` in turn. weights: int32 [inputs], to be filled.
+    values: int64 [slots], what a wire adds there. slice_of: int32 [feeds], the slice of each; slots take the ``slices``
+    in turn, and so do the neurons: slice s is of neuron s % fold. most: what all wires of a neuron may add up to, signs
+    left out. weights: int32 [inputs, fold], to be filled: feed by feed.
     """
-    sums = np.zeros(len(weights), dtype=np.int64)
+    inputs, fold = weights.shape
+    sums, total = np.zeros(inputs * fold, dtype=np.int64), np.zeros(slices, dtype=np.int64)
     at, last, slice_ = np.uint64(start), np.uint64(len(code) - WORD), 0
     for slot in range(len(values)):
         while at < last and (code[at] == BLANK or code[at] == LINE_END):
@@ -55,11 +58,16 @@ def read_slots(code, start, values, slice_of, slices, weights):
         if slice_of[number] != slice_:
             return at, WRONG_SLICE
         sums[number] += values[slot] if letter == POSITIVE else -values[slot]
+        total[slice_] += values[slot]
         slice_ = slice_ + 1 if slice_ + 1 < slices else 0
-    for i in range(len(sums)):
-        weights[i] = sums[i]
-        if weights[i] != sums[i]:
-            return at, WRONG_SUM
+    for turn in range(fold):
+        if total[turn::fold].sum() > most:
+            return at, TOO_MUCH
+    for i in range(inputs):
+        for turn in range(fold):
+            weights[i, turn] = sums[i * fold + turn]
+            if weights[i, turn] != sums[i * fold + turn]:
+                return at, WRONG_SUM
     return at, SOUND
 
 
