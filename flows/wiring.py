@@ -49,11 +49,23 @@ def read_wiring(build: Build, module: str) -> Wiring:
     if facts is None or facts["style"] != "metal":
         raise UserError(f"{build.path}: has no array {module} of style metal; see its manifest.json for the arrays")
     instances = INSTANCE.findall(build.file(f"rtl/arrays/{module}.v").read_text())
-    values = read_neuron(build.file(f"rtl/prefab/{instances[0][0]}.v").read_text()).values
-    slots = [[wire_number(name.strip()) for name in pins.split(",")[-len(values) :]] for *_, pins in instances]
+    cell = read_neuron(build.file(f"rtl/prefab/{instances[0][0]}.v").read_text())
+    feeds = [[wire_number(name.strip()) for name in pins.split(",")[-len(cell.values) :]] for *_, pins in instances]
+    slots = by_turn(np.array(feeds), cell.fold)
+    lanes, place = build.hardware.lanes, np.array([(int(bank), int(number)) for _, bank, number, _ in instances])
+    rank, lane = np.divmod(place[:, 1:], lanes)
+    rows = lane + lanes * (cell.fold * rank + np.arange(cell.fold))
+    order = np.argsort((place[:, :1] * rows.size + rows).ravel())
+    order = order[rows.ravel()[order] < facts["rows"]]
+    values = cell.values[:: cell.fold]
     starts = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
     regions = [(first, end - first, int(values[first])) for first, end in pairwise(starts)]
-    return Wiring(facts["inputs"], np.array(slots), regions)
+    return Wiring(facts["inputs"], (np.sign(slots) * (1 + (np.abs(slots) - 1) // cell.fold))[order], regions)
+
+
+def by_turn(slots: np.ndarray, fold: int) -> np.ndarray:
+    """Slots of cells, [cells, slots], to those that count in each neuron's turns: [cells * fold, slots / fold]."""
+    return slots.reshape(len(slots), -1, fold).transpose(0, 2, 1).reshape(len(slots) * fold, -1)
 
 
 def draw_wires(axes: Axes, wiring: Wiring, neuron: int) -> None:

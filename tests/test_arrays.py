@@ -13,10 +13,13 @@ from pyosys import libyosys
 
 from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.capacity import CapacityError, Regions, classes
+from gen.arrays.rings import fold_of, rings
 from gen.arrays.slots import assign
 from golden.errors import UserError
 from tests.matrices import exactly, noise
 from verif.arrays import bench_arrays
+
+WIDTHS = st.integers(1, 20)
 
 
 def planned(name: str, format: str, rows: int, inputs: int, banks: int = 1, **how) -> ArrayPlan:
@@ -46,6 +49,9 @@ def plans() -> list[ArrayPlan]:
         planned("shifted", "mxfp4", 8, 64, banks=3, lanes=8),
         planned("odd_shape", "int4", 10, 48, lanes=2, slices=2),
         planned("sliced", "ternary", 7, 64, slices=4),
+        planned("turns", "mxfp4", 22, 48, banks=2, lanes=4, slices=6),
+        planned("turns_and_parts", "int4", 16, 32, lanes=8, slices=8),
+        planned("packed_turns", "mxfp4", 32, 64, lanes=8, slices=4, style="packed"),
         planned("fewer_rows_than_lanes", "mxfp4", 3, 32, lanes=8, slices=8),
         planned("one_beat", "int4", 2, 8, lanes=8),
         planned("multipliers", "mxfp4", 9, 32, banks=2, style="cell"),
@@ -121,8 +127,9 @@ def test_plan_states_what_was_hardwired():
 def test_packed_cells_hold_the_same_weights_in_no_more_slots(format, slices):
     metal, packed = (planned("a", format, 16, 64, slices=slices, style=style) for style in ("metal", "packed"))
     assert packed.geometry.slots <= metal.geometry.slots
-    held = assign(packed.matrices[0], packed.geometry.regions, slices)
-    assert np.array_equal(sums(held, packed.geometry.regions, slices, 64), packed.matrices[0])
+    cells = rings(16, 4, packed.geometry.fold)
+    held = assign(packed.matrices[0], cells, packed.geometry.regions, slices)
+    assert np.array_equal(sums(held, cells, packed.geometry.regions, slices, 64), packed.matrices[0])
 
 
 def test_rom_sums_are_as_wide_as_the_largest_possible_and_no_wider():
@@ -136,46 +143,66 @@ def test_rom_refuses_more_magnitudes_than_its_nodes_are_made_for():
         plan_array("a", [exactly(np.arange(1, 66)[None])], 1, 65, "rom", "int4")
 
 
-def sums(slots: np.ndarray, regions: Regions, slices: int, inputs: int) -> np.ndarray:
+def sums(slots: np.ndarray, cells: np.ndarray, regions: Regions, slices: int, inputs: int) -> np.ndarray:
     """Weights that ``slots`` stand for, by definition: each wire adds its region's value times its sign."""
-    values = np.repeat(np.array(regions.values), np.array(regions.lines) * slices)
-    weights = np.zeros((len(slots), inputs), dtype=np.int64)
-    for row, slot in np.argwhere(slots):
-        token = slots[row, slot] - 1
-        assert token % inputs % slices == slot % slices
-        weights[row, token % inputs] += values[slot] * (1 if token < inputs else -1)
+    values, fold = np.repeat(np.array(regions.values), np.array(regions.lines) * slices), cells.shape[1]
+    weights, feeds = np.zeros((1 + cells.max(), inputs), dtype=np.int64), inputs * fold
+    for cell, slot in np.argwhere(slots):
+        token = slots[cell, slot] - 1
+        assert token % feeds % slices == slot % slices
+        i, turn = divmod(token % feeds, fold)
+        assert cells[cell, turn] >= 0
+        weights[cells[cell, turn], i] += values[slot] * (1 if token < feeds else -1)
     return weights
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_wires_sum_to_the_weights_also_when_regions_are_full(data):
-    slices, bits = data.draw(st.sampled_from([1, 2, 4])), data.draw(st.integers(1, 20))
-    inputs = slices * data.draw(st.integers(1, 10))
+    parts, fold, bits = (data.draw(strategy) for strategy in (st.sampled_from([1, 2, 4]), st.integers(1, 3), WIDTHS))
+    inputs, slices = parts * data.draw(st.integers(1, 10)), parts * fold
     top = (1 << bits) - 1
     weight = st.one_of(st.integers(-top, top), st.sampled_from([0, 1, -2, 3, 6]).map(lambda w: min(max(w, -top), top)))
-    weights = np.array(data.draw(st.lists(st.lists(weight, min_size=inputs, max_size=inputs), min_size=1, max_size=3)))
-    lines = data.draw(st.lists(st.integers(1, inputs // slices), min_size=2 * bits - 1, max_size=2 * bits - 1))
-    regions = Regions(bits, tuple(lines), 0)
+    weights = np.array(data.draw(st.lists(st.lists(weight, min_size=inputs, max_size=inputs), min_size=1, max_size=5)))
+    lines = data.draw(st.lists(st.integers(1, inputs // parts), min_size=2 * bits - 1, max_size=2 * bits - 1))
+    regions, cells = Regions(bits, tuple(lines), 0), rings(len(weights), data.draw(st.integers(1, 3)), fold)
     try:
-        slots = assign(weights.astype(np.int32), regions, slices)
+        slots = assign(weights.astype(np.int32), cells, regions, slices)
     except CapacityError:
         return
-    assert np.array_equal(sums(slots, regions, slices, inputs), weights)
+    assert np.array_equal(sums(slots, cells, regions, slices, inputs), weights)
 
 
 def test_full_regions_spill_instead_of_failing():
     regions = Regions(3, (9, 6, 2, 1, 1), 0)  # 1, 2, 4, 3, 6
     weights = np.array([[4, 4, 4, 4, 6, 6, 3, 0]], dtype=np.int32)
-    assert np.array_equal(sums(assign(weights, regions, 1), regions, 1, 8), weights)
+    cells = rings(1, 1, 1)
+    assert np.array_equal(sums(assign(weights, cells, regions, 1), cells, regions, 1, 8), weights)
 
 
 def test_what_no_class_was_made_for_takes_the_next():
     for weights in (extremes(64), np.full((2, 64), 7 << 14), np.full((1, 64), -5)):
         plan = plan_array("a", [exactly(weights)], 8, 1, "metal", "mxfp4")
         assert plan.geometry.regions.level > 0
-        slots = assign(plan.matrices[0], plan.geometry.regions, 1)
-        assert np.array_equal(sums(slots, plan.geometry.regions, 1, 64), weights)
+        cells = rings(len(weights), 8, 1)
+        slots = assign(plan.matrices[0], cells, plan.geometry.regions, 1)
+        assert np.array_equal(sums(slots, cells, plan.geometry.regions, 1, 64), weights)
+
+
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 16))
+def test_rings_drain_every_row_once_in_order_of_beats(rows, lanes, slices):
+    fold = fold_of(rows, 32, lanes, slices)
+    cells = rings(rows, lanes, fold)
+    assert slices % fold == 0
+    assert sorted(cells[cells >= 0].tolist()) == list(range(rows))
+    drained = [cells[lane::lanes].ravel() for lane in range(lanes)]  # one ring behind the other
+    for lane, order in enumerate(drained):
+        assert order[order >= 0].tolist() == list(range(lane, rows, lanes))
+        assert len(order) in (0, -(-rows // lanes))
+
+
+def test_a_ring_takes_no_more_turns_than_feeds_have_numbers():
+    assert fold_of(1 << 16, 2048, 8, 1024) * 2048 <= 10**6
 
 
 def test_the_last_class_holds_anything():

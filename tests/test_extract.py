@@ -26,6 +26,8 @@ PLANS = {
     "two parts": plan_of("int4", 7, 48, slices=2),
     "ternary": plan_of("ternary", 3, 32),
     "packed": plan_of("mxfp4", 5, 64, slices=4, style="packed"),
+    "turns": plan_of("mxfp4", 22, 48, banks=2, slices=6),
+    "packed turns": plan_of("int4", 16, 32, slices=8, style="packed"),
     "spilled": plan_array("a", [exactly(np.full((2, 16), -11))], 4, 2, "metal", "mxfp4"),
 }
 
@@ -117,7 +119,7 @@ def moved_wire(text: bytes, plan: ArrayPlan, rng: random.Random) -> bytes:
     return text[: neuron.start(1)] + b",".join(slots) + text[neuron.end(1) :]
 
 
-@pytest.mark.parametrize("name", ["shifted", "sliced", "two parts"])
+@pytest.mark.parametrize("name", ["shifted", "sliced", "two parts", "turns", "packed turns"])
 def test_any_moved_wire_is_found(name):
     plan, rng = PLANS[name], random.Random(1)
     prefab, connections = emit(plan)

@@ -20,7 +20,7 @@ from golden.presets import read_preset
 from golden.quantize import quantize_checkpoint
 from golden.quantized import QuantizedCheckpoint
 from golden.synthetic import make_checkpoint, reduced, sharded
-from verif.extract.slots import NO_WIRE, SOUND, WRONG_SLICE, WRONG_SUM, read_slots
+from verif.extract.slots import NO_WIRE, SOUND, TOO_MUCH, WRONG_SLICE, WRONG_SUM, read_slots
 
 SMALL = {"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 2,
          "head_dim": 32, "expert_intermediate_size": 96, "num_experts": 3, "num_experts_per_tok": 2, "vocab_size": 50,
@@ -154,9 +154,9 @@ def test_slots_are_read_as_they_are_defined(slots: list[str], slices: int, betwe
     inputs, count = 12, max(1, len(slots) + extra)
     values = np.arange(1, count + 1) * 5
     text = (between + ("," + between).join(slots) + ");\nendmodule and what follows\n").encode()
-    weights = np.zeros(inputs, dtype=np.int32)
+    weights = np.zeros((inputs, 1), dtype=np.int32)
     slice_of = np.arange(inputs, dtype=np.int32) % slices
-    end, fault = read_slots(np.frombuffer(text, dtype=np.uint8), 0, values, slice_of, slices, weights)
+    end, fault = read_slots(np.frombuffer(text, dtype=np.uint8), 0, values, slice_of, slices, values.sum(), weights)
     expected = np.zeros(inputs, dtype=np.int64)
     names = [slot.lstrip(" ") for slot in slots]
     for number, name in enumerate(names[:count]):
@@ -171,12 +171,24 @@ def test_slots_are_read_as_they_are_defined(slots: list[str], slices: int, betwe
         if wire:
             expected[int(digits)] += values[number] * (1 if name[0] == "p" else -1)
     assert fault == SOUND
-    assert np.array_equal(weights, expected)
+    assert np.array_equal(weights[:, 0], expected)
     assert text[end:].startswith(b";\nendmodule")
 
 
-def test_a_sum_that_would_wrap_is_a_fault() -> None:
-    text = np.frombuffer(b"p0,p0);\nendmodule", dtype=np.uint8)
-    weights, slices = np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.int32)
-    assert read_slots(text, 0, np.array([1 << 31, 1 << 31]), slices, 1, weights)[1] == WRONG_SUM
-    assert read_slots(text, 0, np.array([1 << 30, 1 << 29]), slices, 1, weights)[1] == SOUND
+def test_sums_that_would_wrap_or_exceed_the_accumulator_are_faults() -> None:
+    text = np.frombuffer(b"p0,n1);\nendmodule", dtype=np.uint8)
+    weights, slices = np.zeros((2, 1), dtype=np.int32), np.zeros(2, dtype=np.int32)
+    for values, most, fault in (
+        ([1 << 31, 1], 1 << 40, WRONG_SUM),
+        ([1 << 30, 1], 1 << 40, SOUND),
+        ([3, 4], 7, SOUND),
+        ([3, 4], 6, TOO_MUCH),
+    ):
+        assert read_slots(text, 0, np.array(values), slices, 1, most, weights)[1] == fault
+
+
+def test_every_neuron_of_a_ring_has_an_accumulator_of_its_own() -> None:
+    text = np.frombuffer(b"p0,p1);\nendmodule", dtype=np.uint8)
+    weights, slices = np.zeros((1, 2), dtype=np.int32), np.arange(2, dtype=np.int32)
+    assert read_slots(text, 0, np.array([5, 5]), slices, 2, 5, weights)[1] == SOUND
+    assert weights.tolist() == [[5, 5]]

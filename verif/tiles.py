@@ -1,6 +1,6 @@
 """Tiles of a build's arrays, at their real width, in the wiring view under Verilator.
 
-A tile is some neighbouring neurons of one bank with all their inputs. Its neurons are those of the build: the slots in
+A tile is some neighbouring neuron cells of one bank with all their inputs. They are those of the build: the slots in
 the text of the tile must be the very text of the build's file, or it is an error.
 """
 
@@ -9,10 +9,13 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from gen.array_parts import connection_file
 from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.capacity import classes
-from gen.arrays.metal import MetalGeometry
+from gen.arrays.metal import of_regions
+from gen.arrays.rings import fold_of, rings
 from gen.build import Build
 from golden.errors import UserError
 from golden.integers import IntegerMatrix
@@ -22,21 +25,24 @@ from verif.extract.errors import ExtractionError
 __all__ = ["Tile", "bench_tiles", "choose_tiles", "plan_tile"]
 
 ROWS = 32
-NEURON = rb"    (?P<cell>neuron_\w+_c(?P<level>\d+)b(?P<bits>\d+)) neuron_%d_%d \((?:[^,]*,){7}(?P<slots>[^)]*)\);\n"
+NEURON = (
+    rb"    (?P<cell>neuron_\w+_c(?P<level>\d+)b(?P<bits>\d+)_w\d+) neuron_%d_%d \((?:[^,]*,){7}(?P<slots>[^)]*)\);\n"
+)
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Rows of one bank of an array: facts as in the manifest, number of the bank, first row, rows."""
+    """Neuron cells of one bank of an array: facts as in the manifest, number of the bank, first cell, and rows of
+    each cell, int [cells, fold]."""
 
     facts: dict
     bank: int
     start: int
-    rows: int
+    cells: np.ndarray
 
     def __str__(self) -> str:
-        rows = f"rows {self.start} to {self.start + self.rows - 1}"
-        return f"{self.facts['module']}, bank {self.bank}, {rows}, {self.facts['inputs']} inputs"
+        cells = f"cells {self.start} to {self.start + len(self.cells) - 1} of {self.cells.shape[1]} neurons"
+        return f"{self.facts['module']}, bank {self.bank}, {cells}, {self.facts['inputs']} inputs"
 
 
 def choose_tiles(build: Build, count: int, rows: int = ROWS, seed: int = 0) -> list[Tile]:
@@ -47,36 +53,42 @@ def choose_tiles(build: Build, count: int, rows: int = ROWS, seed: int = 0) -> l
         raise UserError(f"{build.path}: has no array of style metal; tiles are taken of those")
     chosen = rng.sample(arrays, min(count, len(arrays)))
     chosen += rng.choices(arrays, k=count - len(chosen))
-    tiles = []
-    for facts in chosen:
-        size = min(rows, facts["rows"])
-        bank, start = rng.randrange(len(facts["matrices"])), rng.randrange(facts["rows"] - size + 1)
-        tiles.append(Tile(facts, bank, start, size))
-    return tiles
+    return [_choose_tile(build, facts, rows, rng) for facts in chosen]
+
+
+def _choose_tile(build: Build, facts: dict, rows: int, rng: random.Random) -> Tile:
+    """Cells of a random place that have all their neurons, as many as hold `rows` rows, or one."""
+    lanes, inputs = build.hardware.lanes, facts["inputs"]
+    cells = rings(facts["rows"], lanes, fold_of(facts["rows"], inputs, lanes, facts["slices"]))
+    whole = max(1, int((cells[:, -1] >= 0).sum()))
+    fitting = [n for n in range(1, whole + 1) if inputs % n == 0 and n * cells.shape[1] <= rows]
+    size = max(fitting, default=1)
+    start = rng.randrange(whole - size + 1)
+    return Tile(facts, rng.randrange(len(facts["matrices"])), start, cells[start : start + size])
 
 
 def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
-    """The tile as an array of its own, of the build's neuron cells.
+    """The tile as an array of its own, of the build's neuron cells, a lane each.
 
     Raises ExtractionError where its text would not be that of the build, slot by slot.
     """
     facts, checkpoint = tile.facts, build.checkpoint()
     text = build.read(connection_file(facts["module"]))
-    rows = range(tile.start, tile.start + tile.rows)
-    found = [re.search(NEURON % (tile.bank, row), text) for row in rows]
+    found = [re.search(NEURON % (tile.bank, tile.start + u), text) for u in range(len(tile.cells))]
     if None in found:
-        raise ExtractionError(f"{tile}: a neuron is missing or malformed")
-    whole = checkpoint.integers(facts["matrices"][tile.bank])
-    part = IntegerMatrix(*(getattr(whole, field)[rows.start : rows.stop] for field in ("weights", "mant", "exp")))
-    plan = plan_array(name, [part], build.hardware.lanes, facts["slices"], "metal", checkpoint.format)
+        raise ExtractionError(f"{tile}: a neuron cell is missing or malformed")
+    whole, rows = checkpoint.integers(facts["matrices"][tile.bank]), tile.cells.T.ravel()
+    part = IntegerMatrix(*(getattr(whole, field)[rows[rows >= 0]] for field in ("weights", "mant", "exp")))
+    plan = plan_array(name, [part], len(tile.cells), facts["slices"], "metal", checkpoint.format)
     level, bits = int(found[0]["level"]), int(found[0]["bits"])
-    regions = next(r for r in classes(plan.inputs, plan.slices, plan.format, bits) if r.level == level)
-    plan = replace(plan, geometry=MetalGeometry(plan.inputs, plan.slices, plan.format, regions))
+    fold = tile.cells.shape[1]
+    regions = next(r for r in classes(plan.inputs, plan.slices // fold, plan.format, bits) if r.level == level)
+    plan = replace(plan, geometry=of_regions(plan.inputs, plan.slices, fold, plan.format, regions))
     made = emit(plan).connections[f"{name}.v"]
-    for row, built in enumerate(found):
-        own = re.search(NEURON % (0, row), made)
+    for u, built in enumerate(found):
+        own = re.search(NEURON % (0, u), made)
         if own is None or (own["cell"], own["slots"]) != (built["cell"], built["slots"]):
-            raise ExtractionError(f"{tile}: neuron {rows[row]} of the build is not wired as its weights are")
+            raise ExtractionError(f"{tile}: cell {tile.start + u} of the build is not wired as its weights are")
     return plan
 
 

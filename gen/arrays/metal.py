@@ -1,7 +1,7 @@
 """Embedding style `metal`: bit-serial Metal-Embedding.
 
-Prefabricated neuron cells count lines; the weights are which input's wire enters which slot of which line. A cell serves
-the neurons of a ring, which take turns: a step adds one slice of the inputs for one of them.
+Prefabricated neuron cells count lines; the weights are which input's wire enters which slot of which line. A cell
+serves the neurons of a ring, which take turns: a step adds one part of the inputs for one of them.
 """
 
 from collections.abc import Iterator
@@ -132,7 +132,7 @@ def connections(plan: ArrayPlan) -> Iterator[bytes]:
     head = (
         ports.module_head(plan, f"metal, {geometry.regions.name}, {geometry.fold} neurons a cell")
         + "    wire core_clk, clear, drain, shift, negate;\n"
-        + f"    // p{geometry.fold}*i+f: input i while it is the turn of neuron f of every cell; n: the same of its negative.\n"
+        + f"    // p{geometry.fold}*i+f: input i while it is the turn of neuron f of every cell; n: of its negative.\n"
         + "    // What no neuron weighs positively (negatively) leaves its p (n) unused.\n"
         + "    /* verilator lint_off UNUSEDSIGNAL */\n"
         + ports.wrapped("    wire ", feeds, ";\n")

@@ -51,8 +51,8 @@ def read_neuron(text: str) -> NeuronCell:
     if int(cell["high"]) != width - 7:
         raise ExtractionError(f"{cell['name']}: it negates {cell['high']} bits of {width - 7}")
     fold = cell["ring"].count("r")
-    ring = (", ".join(f"r{f}" for f in range(fold)), f"r{fold - 1}")
-    if (cell["ring"], cell["oldest"]) != ring or cell["moves"] != "".join(f" r{f} <= r{f - 1};" for f in range(1, fold)):
+    ring, moves = (f"r{f}" for f in range(fold)), (f" r{f} <= r{f - 1};" for f in range(1, fold))
+    if (cell["ring"], cell["oldest"], cell["moves"]) != (", ".join(ring), f"r{fold - 1}", "".join(moves)):
         raise ExtractionError(f"{cell['name']}: its ring does not move from r0 to r{fold - 1}")
     terms = _Sum(cell["sum"]).terms()
     if [slot for _, line in terms for slot in line] != list(range(slots)):

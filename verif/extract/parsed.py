@@ -1,5 +1,6 @@
 """The slow reader: the same weights through pyverilog's parser, as an independent opinion on small arrays."""
 
+import re
 import tempfile
 from collections.abc import Mapping
 from functools import cache
@@ -19,16 +20,18 @@ def parse_array(text: bytes | str, prefab: Mapping[str, str]) -> np.ndarray:
     instances = [i for item in module.items if isinstance(item, ast.InstanceList) for i in item.instances]
     neurons = [i for i in instances if i.name.startswith("neuron_")]
     shell = next(i for i in instances if i.name == "shell")
-    inputs = sum(_name(pin.argname).startswith("p") for pin in shell.portlist)
+    inputs, rows, lanes, fold = (int(re.search(rf"_{letter}(\d+)", shell.module)[1]) for letter in "irlf")
     values = _slot_values(_module(prefab[f"{neurons[0].module}.v"]))
-    places = [tuple(int(number) for number in neuron.name.split("_")[1:]) for neuron in neurons]
-    weights = np.zeros((*(1 + max(numbers) for numbers in zip(*places, strict=True)), inputs), dtype=np.int32)
-    for (bank, row), neuron in zip(places, neurons, strict=True):
+    banks = 1 + max(int(neuron.name.split("_")[1]) for neuron in neurons)
+    weights = np.zeros((banks, rows + lanes * fold, inputs), dtype=np.int32)
+    for neuron in neurons:
+        bank, (rank, lane) = int(neuron.name.split("_")[1]), divmod(int(neuron.name.split("_")[2]), lanes)
         for pin, value in zip(neuron.portlist[7:], values, strict=True):
             name = _name(pin.argname)
             if name != "1'b0":
-                weights[bank, row, int(name[1:])] += {"p": value, "n": -value}[name[0]]
-    return weights
+                i, turn = divmod(int(name[1:]), fold)
+                weights[bank, lane + lanes * (fold * rank + turn), i] += {"p": value, "n": -value}[name[0]]
+    return weights[:, :rows]
 
 
 @cache
@@ -50,7 +53,7 @@ def _slot_values(cell: ast.ModuleDef) -> list[int]:
     """What each slot adds: the neuron's sum evaluated at one slot set, as the rest of the cell sees it."""
     slots = [p.first.name for p in cell.portlist.ports if p.first.name[0] == "s" and p.first.name[1:].isdigit()]
     always = next(item for item in cell.items if isinstance(item, ast.Always))
-    block = always.statement.statements[0] if isinstance(always.statement, ast.Block) else always.statement
+    block = always.statement.statements[0]
     high = block.false_statement.false_statement.right.var.list[
         0
     ]  # {high part, low part}: (left + (sum ^ ..)) + negate

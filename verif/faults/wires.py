@@ -20,16 +20,16 @@ def change_wire(text: bytes, cells: Callable[[str], NeuronCell], rng: random.Ran
     A wire between two slots of one region and one slice is left where it is: there it counts the same. `cells` gives a
     neuron cell by module name.
     """
-    inputs = 1 + max(int(number) for number in re.findall(rb"\b[px](\d+)\b", SHELL.search(text)["pins"]))
+    feeds = 1 + max(int(number) for number in re.findall(rb"\b[px](\d+)\b", SHELL.search(text)["pins"]))
     if rng.random() < 0.05:
         return _swap_pins(text, rng)
     neuron = _random_match(NEURON, text, rng)
     if neuron is None:
-        return _change_term(text, inputs, rng)
+        return _change_term(text, feeds, rng)
     if rng.random() < 0.05:
         return _splice(text, neuron, "chain", b"a_0_0" if neuron["chain"] != b"a_0_0" else b"a_0_1"), "chain moved"
     slots, cell = [slot.strip() for slot in neuron["slots"].split(b",")], cells(neuron[1].decode())
-    changed, done = _change_slots(slots, cell, inputs, rng)
+    changed, done = _change_slots(slots, cell, feeds, rng)
     return _splice(text, neuron, "slots", b", ".join(changed)), f"{neuron[0].split()[1].decode()}: {done}"
 
 
@@ -51,10 +51,9 @@ def _swap_pins(text: bytes, rng: random.Random) -> tuple[bytes, str]:
     return _splice(text, shell, "pins", b", ".join(pins)), f"shell: {pins[a].decode()} and {pins[b].decode()} swapped"
 
 
-def _change_slots(slots: list[bytes], cell: NeuronCell, inputs: int, rng: random.Random) -> tuple[list[bytes], str]:
+def _change_slots(slots: list[bytes], cell: NeuronCell, feeds: int, rng: random.Random) -> tuple[list[bytes], str]:
     """The slots of one neuron, one of its wires changed."""
-    slices = cell.lines.tolist().count(0)
-    place = [(value, slot % slices) for slot, value in enumerate(cell.values.tolist())]
+    place = [(value, slot % cell.slices) for slot, value in enumerate(cell.values.tolist())]
     wired = [i for i, slot in enumerate(slots) if slot != NONE]
     empty = [i for i, slot in enumerate(slots) if slot == NONE]
     kind = rng.choice(["move", "swap", "polarity", "rewire", "drop", "add"]) if wired else "add"
@@ -66,11 +65,11 @@ def _change_slots(slots: list[bytes], cell: NeuronCell, inputs: int, rng: random
         return new, f"{slots[at].decode()} of slot {at} and {slots[other].decode()} of slot {other} swapped"
     if kind == "add" and empty:
         at = rng.choice(empty)
-        new[at] = b"%c%d" % (rng.choice(b"pn"), rng.randrange(inputs))
+        new[at] = b"%c%d" % (rng.choice(b"pn"), rng.randrange(feeds))
     elif kind == "drop":
         new[at] = NONE
-    elif kind == "rewire" and inputs > 1:
-        number = (int(slots[at][1:]) + rng.randrange(1, inputs)) % inputs
+    elif kind == "rewire" and feeds > 1:
+        number = (int(slots[at][1:]) + rng.randrange(1, feeds)) % feeds
         new[at] = slots[at][:1] + str(number).encode()
     else:
         new[at] = (b"n" if slots[at][:1] == b"p" else b"p") + slots[at][1:]
