@@ -12,6 +12,7 @@ import torch
 from flows.synth.liberty import Library
 from flows.synth.yosys import Synthesis, synthesize
 from gen.arrays import ArrayPlan, emit, plan_array
+from gen.arrays.rings import rings
 from golden.formats import quantize
 from golden.integers import IntegerMatrix
 
@@ -44,62 +45,62 @@ def normal_matrix(neurons: int, inputs: int) -> IntegerMatrix:
     return quantize(torch.from_numpy(values).float(), FORMAT).integers()
 
 
-def plan_matrix(matrix: IntegerMatrix, style: str, slices: int, lanes: int, rows: int | None = None) -> ArrayPlan:
-    """Plan of a matrix, or of its first rows, as a bank by itself."""
-    part = replace(matrix, weights=matrix.weights[:rows], mant=matrix.mant[:rows], exp=matrix.exp[:rows])
-    return plan_array("bench", [part], lanes, slices, style, FORMAT)
+def plan_matrix(matrix: IntegerMatrix, style: str, slices: int, lanes: int) -> ArrayPlan:
+    """Plan of a matrix as an array unit by itself."""
+    return plan_array("bench", [matrix], lanes, slices, style, FORMAT)
 
 
-@dataclass(frozen=True)
-class Written:
-    """plan; files by module; seconds: of planning and emission; size: bytes of the connections."""
-
-    plan: ArrayPlan
-    files: dict[str, Path]
-    seconds: float
-    size: int
+def sample_plan(plan: ArrayPlan, neurons: int) -> ArrayPlan:
+    """The first cells of ``plan`` as an array of their own, a lane each: about ``neurons``, at least one cell."""
+    fold = getattr(plan.geometry, "fold", 1)
+    cells = rings(plan.rows, plan.lanes, fold)
+    rows = cells[: max(1, neurons // fold)].T
+    return replace(plan, matrices=(plan.matrices[0][rows[rows >= 0]],), lanes=rows.shape[1])
 
 
-def write(matrix: IntegerMatrix, style: str, slices: int, lanes: int, folder: Path, rows: int | None = None) -> Written:
-    """Plan and emit an array into ``folder``, made first."""
+def write(plan: ArrayPlan, folder: Path) -> dict[str, Path]:
+    """Emit an array into ``folder``, made first: files by module, the array's own last."""
     folder.mkdir()
-    start = time.process_time()
-    plan = plan_matrix(matrix, style, slices, lanes, rows)
     prefab, connections = emit(plan)
-    seconds = time.process_time() - start
     files = {}
     for name, text in [*((n, t.encode()) for n, t in prefab.items()), *connections.items()]:
         files[name.removesuffix(".v")] = folder / name
         (folder / name).write_bytes(text)
-    return Written(plan, files, seconds, sum(map(len, connections.values())))
+    return files
 
 
-def synthesize_shell(written: Written, library: Library) -> Synthesis:
+def synthesize_shell(plan: ArrayPlan, files: dict[str, Path], library: Library) -> Synthesis:
     """The shell with everything that is prefabricated for all arrays."""
-    shell = written.files[written.plan.prefab_modules[0]]
-    common = [path for module, path in written.files.items() if module.startswith("hardloom_")]
+    shell = files[plan.prefab_modules[0]]
+    common = [path for module, path in files.items() if module.startswith("hardloom_")]
     return synthesize([shell, *common], shell.stem, library)
 
 
 def synthesize_cell(matrix: IntegerMatrix, library: Library, style: str, slices: int, lanes: int) -> Parts:
     """Prefabricated cells, every slot there: one counts for all."""
     with tempfile.TemporaryDirectory() as folder:
-        written = write(matrix, style, slices, lanes, Path(folder) / "whole")
-        cell = written.files[written.plan.prefab_modules[1]]
-        core, shell = synthesize([cell], cell.stem, library), synthesize_shell(written, library)
-    return Parts(written.plan, core, 1, shell, written.seconds, written.size)
+        start = time.process_time()
+        plan = plan_matrix(matrix, style, slices, lanes)
+        files = write(plan, Path(folder) / "whole")
+        seconds = time.process_time() - start
+        cell = files[plan.prefab_modules[1]]
+        core, shell = synthesize([cell], cell.stem, library), synthesize_shell(plan, files, library)
+        return Parts(plan, core, plan.geometry.fold, shell, seconds, files[plan.name].stat().st_size)
 
 
 def synthesize_flat(
     matrix: IntegerMatrix, library: Library, style: str, slices: int, lanes: int, sample: int | None = None
 ) -> Parts:
-    """The neurons of the first ``sample`` rows (all) flattened together, constants and unused slots optimised away."""
+    """The cells of about ``sample`` neurons (all) flattened together, constants and unused slots optimised away."""
     with tempfile.TemporaryDirectory() as folder:
-        written = write(matrix, style, slices, lanes, Path(folder) / "whole")
-        shell = synthesize_shell(written, library)
-        sample = min(sample or written.plan.rows, written.plan.rows)
-        some = write(matrix, style, slices, lanes, Path(folder) / "part", sample)
-        boxes = [path for module, path in some.files.items() if module.startswith(("array_shell", "hardloom_"))]
-        sources = [path for path in some.files.values() if path not in boxes]
-        core = synthesize(sources, some.plan.name, library, black_boxes=boxes)
-    return Parts(written.plan, core, sample, shell, written.seconds, written.size)
+        start = time.process_time()
+        plan = plan_matrix(matrix, style, slices, lanes)
+        files = write(plan, Path(folder) / "whole")
+        seconds = time.process_time() - start
+        shell = synthesize_shell(plan, files, library)
+        some = plan if sample is None or sample >= plan.rows else sample_plan(plan, sample)
+        cut = write(some, Path(folder) / "part")
+        boxes = [path for module, path in cut.items() if module.startswith(("array_shell", "hardloom_"))]
+        sources = [path for path in cut.values() if path not in boxes]
+        core = synthesize(sources, some.name, library, black_boxes=boxes)
+        return Parts(plan, core, some.rows, shell, seconds, files[plan.name].stat().st_size)

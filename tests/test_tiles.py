@@ -1,7 +1,6 @@
 """Tiles of a build's arrays and a whole expert, simulated; and what ties them to the text of the build."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,19 +36,19 @@ def test_tiles_differ_and_are_chosen_again_by_their_seed(parts: Build) -> None:
     tiles = choose_tiles(parts, 6, rows=4)
     assert tiles == choose_tiles(parts, 6, rows=4) != choose_tiles(parts, 6, rows=4, seed=1)
     assert {tile.facts["kind"] for tile in tiles} == {"gate_up", "down"}
-    assert all(tile.start + tile.rows <= tile.facts["rows"] for tile in tiles)
+    assert all(0 <= row < tile.facts["rows"] for tile in tiles for cell in tile.cells for row in cell)
 
 
 def test_a_tile_whose_wires_were_moved_is_refused(parts: Build) -> None:
-    tile = replace(choose_tiles(parts, 1)[0], bank=0, start=2, rows=3)
-    assert plan_tile(parts, tile, "tile").rows == 3
+    (tile,) = choose_tiles(parts, 1, rows=4)
+    assert plan_tile(parts, tile, "tile").rows == 4
     path = parts.path / "rtl" / "arrays" / f"{tile.facts['module']}.v"
     text, name = path.read_bytes(), path.relative_to(parts.path).as_posix()
-    place = re.compile(rb"\bp\d").search(text, text.index(b" neuron_0_3 ")).start()
+    place = re.compile(rb"\bp\d").search(text, text.index(b" neuron_%d_%d " % (tile.bank, tile.start + 1))).start()
     try:
         path.write_bytes(text[:place] + b"n" + text[place + 1 :])
         parts.files[name] = sha256(path)
-        with pytest.raises(ExtractionError, match="neuron 3 of the build"):
+        with pytest.raises(ExtractionError, match=f"cell {tile.start + 1} of the build"):
             plan_tile(parts, tile, "tile")
     finally:
         path.write_bytes(text)

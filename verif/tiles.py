@@ -33,15 +33,15 @@ NEURON = (
 @dataclass(frozen=True)
 class Tile:
     """Neuron cells of one bank of an array: facts as in the manifest, number of the bank, first cell, and rows of
-    each cell, int [cells, fold]."""
+    each cell."""
 
     facts: dict
     bank: int
     start: int
-    cells: np.ndarray
+    cells: tuple[tuple[int, ...], ...]
 
     def __str__(self) -> str:
-        cells = f"cells {self.start} to {self.start + len(self.cells) - 1} of {self.cells.shape[1]} neurons"
+        cells = f"cells {self.start} to {self.start + len(self.cells) - 1} of {len(self.cells[0])} neurons"
         return f"{self.facts['module']}, bank {self.bank}, {cells}, {self.facts['inputs']} inputs"
 
 
@@ -64,7 +64,8 @@ def _choose_tile(build: Build, facts: dict, rows: int, rng: random.Random) -> Ti
     fitting = [n for n in range(1, whole + 1) if inputs % n == 0 and n * cells.shape[1] <= rows]
     size = max(fitting, default=1)
     start = rng.randrange(whole - size + 1)
-    return Tile(facts, rng.randrange(len(facts["matrices"])), start, cells[start : start + size])
+    chosen = tuple(map(tuple, cells[start : start + size].tolist()))
+    return Tile(facts, rng.randrange(len(facts["matrices"])), start, chosen)
 
 
 def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
@@ -77,11 +78,11 @@ def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
     found = [re.search(NEURON % (tile.bank, tile.start + u), text) for u in range(len(tile.cells))]
     if None in found:
         raise ExtractionError(f"{tile}: a neuron cell is missing or malformed")
-    whole, rows = checkpoint.integers(facts["matrices"][tile.bank]), tile.cells.T.ravel()
+    whole, rows = checkpoint.integers(facts["matrices"][tile.bank]), np.array(tile.cells).T.ravel()
     part = IntegerMatrix(*(getattr(whole, field)[rows[rows >= 0]] for field in ("weights", "mant", "exp")))
     plan = plan_array(name, [part], len(tile.cells), facts["slices"], "metal", checkpoint.format)
     level, bits = int(found[0]["level"]), int(found[0]["bits"])
-    fold = tile.cells.shape[1]
+    fold = len(tile.cells[0])
     regions = next(r for r in classes(plan.inputs, plan.slices // fold, plan.format, bits) if r.level == level)
     plan = replace(plan, geometry=of_regions(plan.inputs, plan.slices, fold, plan.format, regions))
     made = emit(plan).connections[f"{name}.v"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gen.arrays.capacity import classes
-from gen.arrays.metal import MetalGeometry
+from gen.arrays.metal import MetalGeometry, of_regions
 from golden.errors import UserError
 
 __all__ = ["DEFAULT_FIT", "CostModel", "cell_geometry", "fit_tiles"]
@@ -23,7 +23,7 @@ SHELL = ("inputs", "slices", "lanes", "constant")
 @cache
 def cell_geometry(inputs: int, slices: int, format: str) -> MetalGeometry:
     """The prefabricated neuron cell of capacity class 0."""
-    return MetalGeometry(inputs, slices, format, next(classes(inputs, slices, format, 0)))
+    return of_regions(inputs, slices, 1, format, next(classes(inputs, slices, format, 0)))
 
 
 def neuron_features(inputs: int, slices: int, format: str) -> list[float]:
