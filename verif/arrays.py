@@ -192,6 +192,7 @@ class Unit:
 async def connected_units(dut) -> list[Unit]:
     """The units of the bench, clocked and reset."""
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+    await RisingEdge(dut.clk)  # the clock's first edge comes before any clock gate can have seen a reset
     store = np.load(os.environ[DESCRIPTION])
     units = [Unit(dut, name, store[name], store[f"{name}/facts"]) for name in store.files if "/" not in name]
     for unit in units:
