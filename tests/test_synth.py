@@ -17,9 +17,10 @@ from flows.synth.gate_level import mapped_arrays, mapped_units
 from flows.synth.hierarchy import Options
 from flows.synth.liberty import read_library
 from flows.synth.models import cell_models
-from flows.synth.power import weigh
-from flows.synth.report import write_html
+from flows.synth.power import Power, Units, weigh
+from flows.synth.report import remarks, write_html
 from flows.synth.saif import toggles
+from flows.synth.timing import Timing
 from flows.synth.yosys import SynthesisError, synthesize
 from gen.arrays import plan_array
 from golden.errors import UserError
@@ -233,11 +234,13 @@ def test_energy_is_half_c_v_squared_a_toggle_and_what_the_cell_takes_itself(libr
         },
     }
     plan = plan_array("a", [noise("mxfp4", 2, 4)], 4, 1, "metal", "mxfp4")
-    power = weigh(module, Counter({"a": 10, "y": 6}), library, plan, vectors=2)
+    neurons, shell = (weigh(module, Counter(n), library, Units(library)) for n in ({"a": 10, "y": 6}, {}))
+    power = Power.of(plan, 2, Units(library).volts, neurons, shell)
     half = 0.8**2 / 2 * 1e-3  # pJ a fF
     assert power.switching_pj == pytest.approx((10 * 0.6 + 6 * 1.2) * half / 2, abs=1e-4)
     assert power.internal_pj == pytest.approx(6 * 0.15 * half / 2, abs=1e-4)
-    assert power.leakage_uw == pytest.approx(0.15 * 3 * 1e-3, abs=1e-4)
+    assert power.leakage_uw == pytest.approx(2 * 0.15 * 3 * 1e-3, abs=1e-4)
+    assert power.neurons_pj == power.gemv_pj
     assert power.weight_fj == pytest.approx(1000 * power.gemv_pj / 8, rel=0.1)
 
 
@@ -248,9 +251,22 @@ def test_what_goes_not_together_is_refused_in_one_sentence(tiny_build):
         ({"generic": True, "liberty": [Path("x.lib")]}, "--generic: takes no library"),
         ({"unit": "layer_0", "tile": "wired_layer_0_o"}, "--tile: goes not together with --unit"),
         ({"tile": "wired_layer_0_o", "fpga": "virtex"}, "'virtex' is unknown; choose one of ecp5, ice40"),
+        ({"tile": "wired_layer_0_o", "fpga": "ecp5", "clock_ns": 2.0}, "--fpga: .*; leave out --clock-ns"),
     ):
         with pytest.raises(UserError, match=words):
             synth(tiny_build.path, **(nothing | chosen))
+
+
+@pytest.mark.parametrize(
+    ("clock", "slack", "words"),
+    [(None, None, "no clock given"), (2.0, 0.5, "meets the clock of 2 ns, slack \\+0.500 ns"),
+     (1.25, -0.25, "MISSES the clock of 1.25 ns, slack -0.250 ns"), (1.5, 0.0, "meets the clock of 1.5 ns")],
+)  # fmt: skip
+def test_a_clock_is_met_or_missed_and_the_report_says_by_how_much(figures, clock, slack, words):
+    timing = Timing("OpenSTA", 1.5, clock_ns=clock).to_json_dict()
+    assert timing["slack_ns"] == slack and timing["met"] == (None if slack is None else slack >= 0)
+    (said,) = [remark for remark in remarks(figures | {"timing": timing}) if "longest path" in remark]
+    assert re.search(words, said)
 
 
 def test_the_page_holds_every_unit_and_nothing_from_elsewhere(figures, tmp_path):

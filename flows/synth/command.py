@@ -51,7 +51,9 @@ def hierarchy_figures(modules: Modules, hierarchy: Hierarchy, options: Options) 
         "cells": dict(sorted(hierarchy.cells(hierarchy.top).items(), key=lambda item: (-item[1], item[0]))),
         "weights": weights,
         "failed": hierarchy.failed,
-        "timing": Timing("ABC, within a module, up to adders", delays[slowest], end=slowest).to_json_dict()
+        "timing": Timing(
+            "ABC, within a module, up to adders", delays[slowest], end=slowest, clock_ns=options.clock_ns
+        ).to_json_dict()
         if slowest
         else None,
         "cpu_seconds": round(sum(r.cpu_seconds for r in results), 1),
@@ -101,9 +103,9 @@ def add_flat(figures: dict[str, Any], modules: Modules, top: str, options: Optio
 def flat_timing(netlist: Path, top: str, options: Options, flat: Synthesis) -> dict[str, Any] | None:
     """OpenSTA's longest path, or else ABC's."""
     assert options.library is not None
-    timing = open_sta(netlist, top, options.library, options.clock_ns or 1.0)
+    timing = open_sta(netlist, top, options.library, options.clock_ns)
     if timing is None and flat.abc_delay_ns:
-        timing = Timing("ABC, up to adders", flat.abc_delay_ns)
+        timing = Timing("ABC, up to adders", flat.abc_delay_ns, clock_ns=options.clock_ns)
     return timing.to_json_dict() if timing else None
 
 
@@ -145,6 +147,10 @@ def synth(
         raise UserError("--tile: goes not together with --unit; give one of them")
     if (power or fpga) and (tile is None or generic):
         raise UserError(f"--{'power' if power else 'fpga'}: goes with --tile, and without --generic; name an array")
+    useless = {"--liberty": liberty, "--clock-ns": limits.get("clock_ns"), "--power": power, "--html": html}
+    if fpga and any(useless.values()):
+        names = " and ".join(name for name, given in useless.items() if given)
+        raise UserError(f"--fpga: has its own cells and report; leave out {names}")
     if fpga and tile:
         print_fpga(path, tile, fpga, as_json, limits.get("timeout_s", 900.0))
         return True
@@ -153,7 +159,10 @@ def synth(
     if power and tile and options.library:
         facts = Modules(Build(path)).arrays[tile]
         folder = path / FOLDER / "power" / tile
-        figures["power"] = array_power(build_plan(Build(path), facts), options.library, folder).to_json_dict()
+        try:
+            figures["power"] = array_power(build_plan(Build(path), facts), options, folder).to_json_dict()
+        except SynthesisError as error:
+            figures["failed"][f"power of {tile}"] = str(error)
     if html is not None:
         write_html(figures, html)
     if as_json:

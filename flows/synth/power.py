@@ -7,20 +7,21 @@ simulation having no delays. So the figure is what the cells take, and a lower b
 import json
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from flows.synth.hierarchy import Options
 from flows.synth.liberty import Cell, Group, Library
 from flows.synth.models import cell_models
 from flows.synth.saif import toggles
-from flows.synth.yosys import synthesize
+from flows.synth.yosys import SynthesisError, synthesize
 from gen.arrays import ArrayPlan
 from golden.errors import UserError
 from verif.arrays import PACKETS, TOP, write_bench
-from verif.runner import run_tests, verilate
+from verif.runner import QUICK_BUILD, run_tests, verilate
 
-__all__ = ["Power", "array_power"]
+__all__ = ["Energy", "Power", "array_power"]
 
 PACKETS_COUNTED = 16
 NUMBER = re.compile(r"-?[\d.]+(?:[eE][-+]?\d+)?")
@@ -28,11 +29,26 @@ METRIC = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 
 
 @dataclass(frozen=True)
+class Energy:
+    """Of one module in one run. In J: switching, of nets, half C V^2 a toggle, C being the pins on the net; internal,
+    inside cells, a toggle of an output; clock, of clock pins, net and inside. leakage: in W."""
+
+    switching: float
+    internal: float
+    clock: float
+    leakage: float
+
+    @property
+    def total(self) -> float:
+        return self.switching + self.internal + self.clock
+
+
+@dataclass(frozen=True)
 class Power:
     """Of one array. Energies in pJ for one vector (GEMV), leakage in uW.
 
-    switching: of nets, half C V^2 a toggle, C being the pins on the net; internal: inside cells, a toggle of an output;
-    clock: of clock pins, net and inside. weight_fj: all three for one weight.
+    switching, internal, clock: as in `Energy`. neurons: what is not the shell, in pJ and, for one weight, in fJ;
+    weight_fj: shell and neurons for one weight.
     """
 
     vectors: int
@@ -42,49 +58,96 @@ class Power:
     clock_pj: float
     gemv_pj: float
     weight_fj: float
+    neurons_pj: float
+    neurons_weight_fj: float
     leakage_uw: float
     volts: float
+
+    @classmethod
+    def of(cls, plan: ArrayPlan, vectors: int, volts: float, neurons: Energy, shell: Energy) -> "Power":
+        """From the energies of `vectors` vectors."""
+        to_pj = 1e12 / vectors
+        both = Energy(*(getattr(neurons, f.name) + getattr(shell, f.name) for f in fields(Energy)))
+        return cls(
+            vectors,
+            plan.cycles_per_packet,
+            switching_pj=round(to_pj * both.switching, 4),
+            internal_pj=round(to_pj * both.internal, 4),
+            clock_pj=round(to_pj * both.clock, 4),
+            gemv_pj=round(to_pj * both.total, 4),
+            weight_fj=round(1000 * to_pj * both.total / plan.weights, 4),
+            neurons_pj=round(to_pj * neurons.total, 4),
+            neurons_weight_fj=round(1000 * to_pj * neurons.total / plan.weights, 4),
+            leakage_uw=round(1e6 * both.leakage, 4),
+            volts=volts,
+        )
 
     def to_json_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def array_power(plan: ArrayPlan, library: Library, folder: Path, vectors: int = PACKETS_COUNTED) -> Power:
+def array_power(plan: ArrayPlan, options: Options, folder: Path, vectors: int = PACKETS_COUNTED) -> Power:
     """Synthesize, simulate one vector and `vectors` more, and weigh the toggles of those more.
 
-    Raises SynthesisError; RuntimeError where the netlist does not give the sums.
+    The neurons are flattened together, the shell by itself. Raises SynthesisError, also where the netlist does not give
+    the sums.
     """
+    library = options.library
+    assert library is not None
     files, environment = write_bench([plan], folder, 1, seed=1)
-    netlist, connections = folder / "gates.v", folder / "gates.json"
-    result = synthesize(files[plan.name], plan.name, library, netlist=netlist, connections=connections)
-    (folder / "cells.v").write_text(cell_models(library, result.cells))
-    arguments = ("-CFLAGS", "-O0", "--trace-saif", "--trace-underscore")
-    verilate([folder / TOP, netlist, folder / "cells.v"], "arrays_top", folder / "verilator", arguments)
-    counts = []
-    for packets in (1, 1 + vectors):
-        run = environment | {PACKETS: str(packets)}
-        trace = folder / f"activity{packets}.saif"
-        plus = ["--trace", "--trace-file", str(trace.resolve())]
-        if run_tests("arrays_top", "verif.activity", folder, run, plusargs=plus):
-            raise RuntimeError(f"{plan.name}: the netlist does not give the sums, see {folder / 'simulation.log'}")
-        counts.append(Counter(toggles(trace.read_text(), f"{plan.name}_unit")))
-    counts[1].subtract(counts[0])
-    module = json.loads(connections.read_text())["modules"][plan.name]
-    return weigh(module, counts[1], library, plan, vectors)
-
-
-def weigh(module: dict[str, Any], counts: Counter[str], library: Library, plan: ArrayPlan, vectors: int) -> Power:
-    """Energies of a `write_json` module whose nets toggled `counts` times."""
+    shell = plan.prefab_modules[0]
+    common = [path for path in files[plan.name] if path.stem == shell or path.stem.startswith("hardloom_")]
+    neurons = [path for path in files[plan.name] if path not in common]
+    used: set[str] = set()
+    for module, sources, boxes in ((plan.name, neurons, common), (shell, common, [])):
+        result = synthesize(
+            sources,
+            module,
+            library,
+            black_boxes=boxes,
+            clock_ns=options.clock_ns,
+            netlist=folder / f"gates_{module}.v",
+            connections=folder / f"gates_{module}.json",
+            timeout_s=options.timeout_s,
+            memory_gib=options.memory_gib,
+        )
+        used |= result.cells.keys()
+    (folder / "cells.v").write_text(cell_models(library, used))
+    sources = [folder / TOP, folder / "cells.v", *(folder / f"gates_{module}.v" for module in (plan.name, shell))]
+    arguments = (*QUICK_BUILD, "--trace-saif", "--trace-underscore")
+    verilate(sources, "arrays_top", folder / "verilator", arguments)
+    traces = [traced(plan, folder, environment | {PACKETS: str(packets)}) for packets in (1, 1 + vectors)]
     units = Units(library)
+    energies = []
+    for module, instance in ((plan.name, f"{plan.name}_unit"), (shell, "shell")):
+        before, counts = (Counter(toggles(trace, instance)) for trace in traces)
+        counts.subtract(before)
+        connections = json.loads((folder / f"gates_{module}.json").read_text())["modules"]
+        energies.append(weigh(connections[module], counts, library, units))
+    return Power.of(plan, vectors, units.volts, *energies)
+
+
+def traced(plan: ArrayPlan, folder: Path, environment: dict[str, str]) -> str:
+    """SAIF text of one run."""
+    trace = folder / f"activity{environment[PACKETS]}.saif"
+    plus = ["--trace", "--trace-file", str(trace.resolve())]
+    if run_tests("arrays_top", "verif.activity", folder, environment, plusargs=plus):
+        raise SynthesisError(f"{plan.name}: the netlist does not give the sums, see {folder / 'simulation.log'}")
+    return trace.read_text()
+
+
+def weigh(module: dict[str, Any], counts: Counter[str], library: Library, units: "Units") -> Energy:
+    """Energies of the cells in a `write_json` module whose nets toggled `counts` times; not of other modules in it."""
     by_bit = {
         bit: counts[name if len(net["bits"]) == 1 else f"{name}[{k}]"]
         for name, net in module["netnames"].items()
         for k, bit in enumerate(net["bits"])
         if not isinstance(bit, str)
     }
-    pins = {name: pin_energies(library.cells[name], units) for name in {c["type"] for c in module["cells"].values()}}
+    cells = [instance for instance in module["cells"].values() if instance["type"] in library.cells]
+    pins = {name: pin_energies(library.cells[name], units) for name in {cell["type"] for cell in cells}}
     switching = internal = clock = leakage = 0.0
-    for instance in module["cells"].values():
+    for instance in cells:
         cell = library.cells[instance["type"]]
         leakage += cell.leakage
         for pin, (bit, *_) in instance["connections"].items():
@@ -95,19 +158,7 @@ def weigh(module: dict[str, Any], counts: Counter[str], library: Library, plan: 
                 clock += net + moved * energy
             else:
                 switching, internal = switching + net, internal + moved * energy
-    to_pj = 1e12 / vectors
-    total = to_pj * (switching + internal + clock)
-    return Power(
-        vectors,
-        plan.cycles_per_packet,
-        switching_pj=round(to_pj * switching, 4),
-        internal_pj=round(to_pj * internal, 4),
-        clock_pj=round(to_pj * clock, 4),
-        gemv_pj=round(total, 4),
-        weight_fj=round(1000 * total / plan.weights, 4),
-        leakage_uw=round(leakage * units.leakage_watts * 1e6, 4),
-        volts=units.volts,
-    )
+    return Energy(switching, internal, clock, leakage * units.leakage_watts)
 
 
 class Units:

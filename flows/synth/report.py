@@ -82,15 +82,24 @@ def remarks(figures: dict[str, Any]) -> list[str]:
         )
     if timing := figures.get("timing"):
         where = f" from {timing['start']} to {timing['end']}" if timing["start"] else ""
-        said.append(f"longest path {timing['longest_ns']:.3f} ns{where} ({timing['tool']})")
+        said.append(f"longest path {timing['longest_ns']:.3f} ns{where} ({timing['tool']}){judged(timing)}")
     if power := figures.get("power"):
         said.append(
-            f"{power['gemv_pj']:.4g} pJ a vector, {power['weight_fj']:.4g} fJ a weight at {power['volts']:g} V (nets "
+            f"{power['gemv_pj']:.4g} pJ a vector, {power['weight_fj']:.4g} fJ a weight "
+            f"({power['neurons_weight_fj']:.4g} without the shell, which all rows share) at {power['volts']:g} V (nets "
             f"{power['switching_pj']:.4g}, inside cells {power['internal_pj']:.4g}, clock {power['clock_pj']:.4g} pJ); "
             f"leakage {power['leakage_uw']:.4g} uW; without wires, clock tree and glitches"
         )
     said.append(f"{figures['cpu_seconds']:,.0f} s of CPU, at most {figures['peak_mib']:,.0f} MiB a process")
     return said
+
+
+def judged(timing: dict[str, Any]) -> str:
+    """Whether the clock that was asked for is met."""
+    if timing["met"] is None:
+        return "; no clock given, so nothing is sized for one"
+    verdict = "meets" if timing["met"] else "MISSES"
+    return f": {verdict} the clock of {timing['clock_ns']:g} ns, slack {timing['slack_ns']:+.3f} ns"
 
 
 def print_report(figures: dict[str, Any]) -> None:

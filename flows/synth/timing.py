@@ -26,19 +26,25 @@ TIMEOUT_S = 600
 
 @dataclass(frozen=True)
 class Timing:
-    """longest_ns: the shortest period that meets every setup time; start, end: of that path; tool: whose figure."""
+    """longest_ns: the shortest period that meets every setup time; start, end: of that path; tool: whose figure.
+
+    clock_ns: the period asked for, if any.
+    """
 
     tool: str
     longest_ns: float
     start: str = ""
     end: str = ""
+    clock_ns: float | None = None
 
     def to_json_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """With `slack_ns`, negative where the clock is missed, and `met`; both None without a clock."""
+        slack = None if self.clock_ns is None else round(self.clock_ns - self.longest_ns, 5)
+        return asdict(self) | {"slack_ns": slack, "met": None if slack is None else slack >= 0}
 
 
-def open_sta(netlist: Path, top: str, library: Library, clock_ns: float = 1.0) -> Timing | None:
-    """Longest path of module `top`, clocked by `clk`; None where `sta` is missing or finds no path.
+def open_sta(netlist: Path, top: str, library: Library, clock_ns: float | None = None) -> Timing | None:
+    """Longest path of module `top`, clocked by `clk`; None where `sta` is missing, finds no path or takes too long.
 
     Wires have no delay; inputs arrive and outputs are due at the clock edge.
     """
@@ -48,15 +54,19 @@ def open_sta(netlist: Path, top: str, library: Library, clock_ns: float = 1.0) -
     with tempfile.TemporaryDirectory() as folder:
         libraries = "\n".join(f"read_liberty {path}" for path in library.write(Path(folder)))
         unit = {"1ns": 1.0, "1ps": 0.001, "10ps": 0.01, "100ps": 0.1}[library.head.text("time_unit", "1ns")]
+        period = 1.0 if clock_ns is None else clock_ns
         script = Path(folder) / "timing.tcl"
-        names = {"libraries": libraries, "netlist": netlist.resolve(), "top": top, "period": clock_ns / unit}
+        names = {"libraries": libraries, "netlist": netlist.resolve(), "top": top, "period": period / unit}
         script.write_text(SCRIPT.format(**names))
-        done = subprocess.run(
-            [command, "-no_splash", "-exit", str(script)], capture_output=True, text=True, timeout=TIMEOUT_S
-        )
+        try:
+            done = subprocess.run(
+                [command, "-no_splash", "-exit", str(script)], capture_output=True, text=True, timeout=TIMEOUT_S
+            )
+        except subprocess.TimeoutExpired:
+            return None
     slack = re.search(r"^ +(-?[\d.]+) +slack \((?:MET|VIOLATED)\)", done.stdout, re.MULTILINE)
     ends = [re.search(rf"^{name}: (\S+)", done.stdout, re.MULTILINE) for name in ("Startpoint", "Endpoint")]
     if slack is None:
         return None
     start, end = (found[1] if found else "" for found in ends)
-    return Timing("OpenSTA", round(clock_ns - float(slack[1]) * unit, 5), start, end)
+    return Timing("OpenSTA", round(period - float(slack[1]) * unit, 5), start, end, clock_ns)
