@@ -83,9 +83,17 @@ def synthesize_cell(matrix: IntegerMatrix, library: Library, style: str, slices:
         plan = plan_matrix(matrix, style, slices, lanes)
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
-        cell = files[plan.prefab_modules[1]]
-        core, shell = synthesize([cell], cell.stem, library), synthesize_shell(plan, files, library)
+        core, shell = mean_cell(plan, files, library), synthesize_shell(plan, files, library)
         return Parts(plan, core, plan.geometry.fold, shell, seconds, files[plan.name].stat().st_size)
+
+
+def mean_cell(plan: ArrayPlan, files: dict[str, Path], library: Library) -> Synthesis:
+    """The usual neuron cell, with the gates that a cell has on average of the array's kinds."""
+    geometry, cells = plan.geometry, rings(plan.rows, plan.lanes, plan.geometry.fold)
+    cores = [synthesize([files[name]], name, library) for name in map(geometry.neuron_of, geometry.kinds)]
+    kinds = np.concatenate([geometry.kind_of_cells(matrix, cells) for matrix in plan.matrices])
+    gates, seconds = (np.array([getattr(core, name) for core in cores]) for name in ("ge", "cpu_seconds"))
+    return replace(cores[0], ge=float(gates[kinds].mean()), cpu_seconds=float(seconds.sum()))
 
 
 def synthesize_flat(

@@ -23,3 +23,10 @@ def exactly(weights: np.ndarray) -> IntegerMatrix:
         torch.full((rows,), 128, dtype=torch.int32),
         torch.zeros(rows, dtype=torch.int32),
     )
+
+
+def one_large_row(rows: int, inputs: int, factor: int = 8) -> IntegerMatrix:
+    """Even mxfp4 noise, row 7 multiplied by ``factor``, as one small block in it would do."""
+    weights = noise("mxfp4", rows, inputs, uneven=False).weights.numpy().copy()
+    weights[7] *= factor
+    return exactly(weights)

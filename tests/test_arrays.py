@@ -16,7 +16,7 @@ from gen.arrays.capacity import CapacityError, Regions, classes
 from gen.arrays.rings import fold_of, rings
 from gen.arrays.slots import assign
 from golden.errors import UserError
-from tests.matrices import exactly, noise
+from tests.matrices import exactly, noise, one_large_row
 from verif.arrays import bench_arrays
 
 WIDTHS = st.integers(1, 20)
@@ -51,6 +51,7 @@ def plans() -> list[ArrayPlan]:
         planned("sliced", "ternary", 7, 64, slices=4),
         planned("turns", "mxfp4", 22, 48, banks=2, lanes=4, slices=6),
         planned("turns_and_parts", "int4", 16, 32, lanes=8, slices=8),
+        plan_array("two_kinds_of_cell", [one_large_row(48, 32)], 4, 2, "packed", "mxfp4"),
         planned("packed_turns", "mxfp4", 32, 64, lanes=8, slices=4, style="packed"),
         planned("fewer_rows_than_lanes", "mxfp4", 3, 32, lanes=8, slices=8),
         planned("one_beat", "int4", 2, 8, lanes=8),
@@ -130,6 +131,15 @@ def test_packed_cells_hold_the_same_weights_in_no_more_slots(format, slices):
     cells = rings(16, 4, packed.geometry.fold)
     held = assign(packed.matrices[0], cells, packed.geometry.regions, slices)
     assert np.array_equal(sums(held, cells, packed.geometry.regions, slices, 64), packed.matrices[0])
+
+
+def test_a_large_row_does_not_widen_the_cells_of_the_others():
+    plain = plan_array("a", [one_large_row(48, 64, factor=1)], 4, 1, "packed", "mxfp4")
+    plan = plan_array("a", [one_large_row(48, 64)], 4, 1, "packed", "mxfp4")
+    kinds = plan.geometry.kind_of_cells(plan.matrices[0], rings(48, 4, 1))
+    assert kinds[7] == 1
+    assert kinds.sum() <= 4
+    assert plan.geometry.slots <= 1.1 * plain.geometry.slots
 
 
 def test_rom_sums_are_as_wide_as_the_largest_possible_and_no_wider():

@@ -8,7 +8,7 @@ import pytest
 
 from gen.arrays import ArrayPlan, emit, plan_array
 from gen.rom import emit_rom, rom_index_width
-from tests.matrices import exactly, noise
+from tests.matrices import exactly, noise, one_large_row
 from verif.extract.arrays import read_array
 from verif.extract.errors import ExtractionError
 from verif.extract.neuron import read_neuron
@@ -27,6 +27,7 @@ PLANS = {
     "ternary": plan_of("ternary", 3, 32),
     "packed": plan_of("mxfp4", 5, 64, slices=4, style="packed"),
     "turns": plan_of("mxfp4", 22, 48, banks=2, slices=6),
+    "two kinds": plan_array("a", [one_large_row(24, 32)], 4, 2, "packed", "mxfp4"),
     "packed turns": plan_of("int4", 16, 32, slices=8, style="packed"),
     "spilled": plan_array("a", [exactly(np.full((2, 16), -11))], 4, 2, "metal", "mxfp4"),
 }
@@ -119,7 +120,7 @@ def moved_wire(text: bytes, plan: ArrayPlan, rng: random.Random) -> bytes:
     return text[: neuron.start(1)] + b",".join(slots) + text[neuron.end(1) :]
 
 
-@pytest.mark.parametrize("name", ["shifted", "sliced", "two parts", "turns", "packed turns"])
+@pytest.mark.parametrize("name", ["shifted", "sliced", "two parts", "turns", "packed turns", "two kinds"])
 def test_any_moved_wire_is_found(name):
     plan, rng = PLANS[name], random.Random(1)
     prefab, connections = emit(plan)

@@ -7,6 +7,7 @@ serves the neurons of a ring, which take turns: a step adds one part of the inpu
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
@@ -15,7 +16,7 @@ from gen.arrays import ports
 from gen.arrays.capacity import Regions
 from gen.arrays.plan import ArrayPlan
 from gen.arrays.rings import fold_of, rings
-from gen.arrays.slots import assign, fitting_regions
+from gen.arrays.slots import assign, fitting_regions, misfits
 
 __all__ = ["MetalGeometry", "connections", "geometry", "of_regions", "prefab"]
 
@@ -37,6 +38,7 @@ class MetalGeometry:
     fold: neurons of a cell; a turn of each and ``slices / fold`` parts of the inputs make the steps of a bit plane.
     regions: value and line capacity of every region of the neuron cell, at one capacity class.
     most: what the wires of one neuron may add up to in one bit plane.
+    wide: regions of a second neuron cell, for those that do not fit into the first; None where all do.
     """
 
     inputs: int
@@ -45,10 +47,16 @@ class MetalGeometry:
     format: str
     regions: Regions
     most: int
+    wide: Regions | None = None
+
+    @property
+    def kinds(self) -> tuple[Regions, ...]:
+        """Regions of all neuron cells, the usual one first."""
+        return (self.regions,) if self.wide is None else (self.regions, self.wide)
 
     @property
     def slots(self) -> int:
-        """Slots of one neuron cell."""
+        """Slots of one usual neuron cell."""
         return sum(self.regions.lines) * self.slices
 
     @property
@@ -72,11 +80,23 @@ class MetalGeometry:
 
     @property
     def neuron(self) -> str:
+        """Module of the usual neuron cell."""
+        return self.neuron_of(self.regions)
+
+    def neuron_of(self, regions: Regions) -> str:
         shape = f"i{self.inputs}_t{self.slices}_f{self.fold}"
-        return f"neuron_{self.format}_{shape}_{self.regions.name}_w{self.acc_width}"
+        return f"neuron_{self.format}_{shape}_{regions.name}_w{self.acc_width}"
+
+    def kind_of_cells(self, matrix: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Which of `kinds` every cell of a bank needs: uint8 [cells]."""
+        kinds = np.zeros(len(cells), dtype=np.uint8)
+        if self.wide is not None:
+            kinds[list(misfits(matrix, cells, self.regions, self.slices))] = 1
+        return kinds
 
     def prefab_modules(self, plan: ArrayPlan) -> tuple[str, ...]:
-        return (_shell(plan), self.neuron, "hardloom_serial_input", "hardloom_clock_gate")
+        neurons = (self.neuron_of(regions) for regions in self.kinds)
+        return (_shell(plan), *neurons, "hardloom_serial_input", "hardloom_clock_gate")
 
 
 def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> MetalGeometry:
@@ -98,16 +118,17 @@ def prefab(plan: ArrayPlan) -> Iterator[tuple[str, str, dict[str, object]]]:
     parts = cell.slices // cell.fold
     shell = ports.shell_names(plan) | {"name": _shell(plan), "slices": cell.slices, "fold": cell.fold, "parts": parts}
     yield _shell(plan), "array_shell_metal", shell
-    neuron = {
-        "name": cell.neuron,
-        "slices": cell.slices,
-        "fold": cell.fold,
-        "slots": cell.slots,
-        "lines": sum(cell.regions.lines),
-        "acc_width": cell.acc_width,
-        **_region_names(cell.regions),
-    }
-    yield cell.neuron, "neuron_metal", neuron
+    for regions in cell.kinds:
+        neuron = {
+            "name": cell.neuron_of(regions),
+            "slices": cell.slices,
+            "fold": cell.fold,
+            "slots": sum(regions.lines) * cell.slices,
+            "lines": sum(regions.lines),
+            "acc_width": cell.acc_width,
+            **_region_names(regions),
+        }
+        yield cell.neuron_of(regions), "neuron_metal", neuron
     yield "hardloom_serial_input", "hardloom_serial_input", {}
     yield "hardloom_clock_gate", "hardloom_clock_gate", {}
 
@@ -160,18 +181,31 @@ def _cells(plan: ArrayPlan, bank: int, cells: np.ndarray) -> Iterator[bytes]:
     """Instances of the neuron cells of one bank, a few at a time. cells: int32 [cells, fold], rows."""
     geometry = _geometry(plan)
     tokens, width = _tokens(geometry.feeds)
-    step = max(1, WEIGHTS_AT_ONCE // geometry.feeds)
-    held = np.empty((step, geometry.slots), dtype=np.int32)
-    for start in range(0, len(cells), step):
-        slots = assign(plan.matrices[bank], cells[start : start + step], geometry.regions, plan.slices, held)
-        heads = [_instance(plan, geometry, bank, u, len(cells)) for u in range(start, start + len(slots))]
+    held = [np.empty((_step(geometry), sum(r.lines) * geometry.slices), dtype=np.int32) for r in geometry.kinds]
+    for start, stop, kind in _runs(geometry.kind_of_cells(plan.matrices[bank], cells), _step(geometry)):
+        regions = geometry.kinds[kind]
+        slots = assign(plan.matrices[bank], cells[start:stop], regions, plan.slices, held[kind])
+        heads = [_instance(plan, geometry.neuron_of(regions), bank, u, len(cells)) for u in range(start, stop)]
         yield _instances(heads, tokens, width, slots)
 
 
-def _instance(plan: ArrayPlan, geometry: MetalGeometry, bank: int, cell: int, cells: int) -> bytes:
+def _step(geometry: MetalGeometry) -> int:
+    """Cells to be written at once."""
+    return max(1, WEIGHTS_AT_ONCE // geometry.feeds)
+
+
+def _runs(kinds: np.ndarray, step: int) -> Iterator[tuple[int, int, int]]:
+    """Start, stop and kind of neighbours of one kind, ``step`` of them at most."""
+    edges = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]
+    for first, last in pairwise(edges):
+        for start in range(first, last, step):
+            yield start, min(start + step, last), int(kinds[first])
+
+
+def _instance(plan: ArrayPlan, module: str, bank: int, cell: int, cells: int) -> bytes:
     """A neuron cell up to its slots."""
     wires = f"{ports.chain(plan, bank, cell, cells)}, {ports.accumulator(bank, cell)}"
-    return f"    {geometry.neuron} neuron_{bank}_{cell} (core_clk, clear, drain, shift, negate, {wires},".encode()
+    return f"    {module} neuron_{bank}_{cell} (core_clk, clear, drain, shift, negate, {wires},".encode()
 
 
 @lru_cache(maxsize=8)

@@ -5,18 +5,22 @@ differ in wires only.
 """
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from gen.arrays.capacity import Regions
-from gen.arrays.metal import MetalGeometry, connections, of_regions, prefab
+from gen.arrays.metal import MetalGeometry, connections, prefab
 from gen.arrays.rings import fold_of, rings
-from gen.arrays.slots import assign, fits, fitting_regions
+from gen.arrays.slots import assign, misfits
 
 __all__ = ["PackedRegions", "connections", "geometry", "prefab"]
 
 DEVIATIONS = (1.6, 1.4, 1.2, 1.0, 0.8, 0.6, 0.4, 0.2, 0.0)  # that common regions hold above their mean
-COMMON = 0.06  # share of the inputs from which on a region's overflow may spill; rarer ones hold their largest count
+COMMON = 0.06  # share of the inputs from which on a region's overflow may spill; rarer ones hold nearly all counts
+NEARLY = 0.96  # share of the cells
+MOST_WIDE = 0.1  # share of the cells that may be of the second kind
 
 
 class PackedRegions(Regions):
@@ -28,34 +32,43 @@ class PackedRegions(Regions):
 
 
 def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> MetalGeometry:
-    """Metal geometry with the fewest lines of a few trials into which all rows of ``matrices`` still fit."""
+    """Metal geometry with the fewest lines of a few trials.
+
+    The few cells that do not fit into the usual one (a row with one block of small weights has larger integers all
+    over) are of a second kind, wide enough for each of them.
+    """
     rows, inputs = matrices[0].shape
-    fold = fold_of(rows, inputs, lanes, slices)
-    cells = rings(rows, lanes, fold)
-    regions = _fewest_lines(matrices, cells, slices)
-    if regions is None:
-        return of_regions(inputs, slices, fold, format, fitting_regions(matrices, slices, fold, lanes, format))
-    most = max(_most(matrix, cells, regions, slices) for matrix in matrices)
-    return MetalGeometry(inputs, slices, fold, format, regions, most)
-
-
-def _fewest_lines(matrices: tuple[np.ndarray, ...], cells: np.ndarray, slices: int) -> Regions | None:
-    """Regions of the trial with the fewest lines; None where not even the first one holds all rows."""
+    cells = rings(rows, lanes, fold_of(rows, inputs, lanes, slices))
     counts, bits = _counts(matrices, cells, slices)
-    mean, deviation, largest = counts.mean(axis=0), counts.std(axis=0), counts.max(axis=0)
-    common = mean >= COMMON * matrices[0].shape[1] * cells.shape[1] / slices
-    best = None
-    for deviations in DEVIATIONS:
-        wanted = np.where(common, np.ceil(mean + deviations * deviation), largest)
-        regions = PackedRegions(bits, tuple(max(1, int(n)) for n in np.minimum(wanted, largest)), 0)
-        if not all(fits(matrix, cells, regions, slices) for matrix in matrices):
+    best, least = (_regions(bits, counts.max(axis=(0, 1))), None), np.inf
+    for usual in _trials(counts, bits, inputs * cells.shape[1] / slices):
+        over = [b * len(cells) + cell for b, m in enumerate(matrices) for cell in misfits(m, cells, usual, slices)]
+        if len(over) > MOST_WIDE * len(counts):
             break
-        best = regions
-    return best
+        wide = _regions(bits, counts[over].max(axis=(0, 1))) if over else None
+        lines = sum(usual.lines) * (len(counts) - len(over)) + (sum(wide.lines) * len(over) if wide else 0)
+        if lines <= least:
+            best, least = (usual, wide), lines
+    made = MetalGeometry(inputs, slices, cells.shape[1], format, best[0], 1, best[1])
+    return replace(made, most=max(_most(matrix, cells, made) for matrix in matrices))
+
+
+def _trials(counts: np.ndarray, bits: int, feeds_a_step: float) -> Iterator[Regions]:
+    """Regions of ever fewer lines. counts: int64 [cells, slices, regions]."""
+    mean, deviation = counts.mean(axis=(0, 1)), counts.std(axis=(0, 1))
+    nearly = np.quantile(counts.max(axis=1), NEARLY, axis=0, method="higher")
+    for deviations in DEVIATIONS:
+        wanted = np.where(mean >= COMMON * feeds_a_step, np.ceil(mean + deviations * deviation), nearly)
+        yield _regions(bits, np.minimum(wanted, counts.max(axis=(0, 1))))
+
+
+def _regions(bits: int, lines: np.ndarray) -> PackedRegions:
+    return PackedRegions(bits, tuple(max(1, int(n)) for n in lines), 0)
 
 
 def _counts(matrices: tuple[np.ndarray, ...], cells: np.ndarray, slices: int) -> tuple[np.ndarray, int]:
-    """Wires that every step of every cell has for every region, int64 [cells * slices, regions], and magnitude bits."""
+    """Wires that every step of every cell has for every region, int64 [banks * cells, slices, regions], and magnitude
+    bits."""
     largest = max(int(np.abs(matrix).max()) for matrix in matrices)
     bits = max(2, largest.bit_length())
     empty = Regions(bits, (1,) * (2 * bits - 1), 0)
@@ -67,15 +80,16 @@ def _counts(matrices: tuple[np.ndarray, ...], cells: np.ndarray, slices: int) ->
             parts = table[:, held].reshape(-1, held.size // slices, slices)
             found = [(parts == region).sum(axis=(0, 1)) for region in range(len(empty.lines))]
             counts.append(np.stack(found, axis=-1))
-    return np.concatenate(counts), bits
+    return np.stack(counts), bits
 
 
-def _most(matrix: np.ndarray, cells: np.ndarray, regions: Regions, slices: int) -> int:
+def _most(matrix: np.ndarray, cells: np.ndarray, geometry: MetalGeometry) -> int:
     """The largest sum of what the wires of one neuron add."""
-    values = np.repeat(np.array(regions.values), np.array(regions.lines) * slices)
-    fold, feeds, most = cells.shape[1], matrix.shape[1] * cells.shape[1], 1
-    for cell in cells:
-        slots = assign(matrix, cell[None], regions, slices)[0]
+    feeds, fold, most = geometry.feeds, geometry.fold, 1
+    for cell, kind in zip(cells, geometry.kind_of_cells(matrix, cells), strict=True):
+        regions = geometry.kinds[kind]
+        values = np.repeat(np.array(regions.values), np.array(regions.lines) * geometry.slices)
+        slots = assign(matrix, cell[None], regions, geometry.slices)[0]
         turn = np.where(slots > 0, (slots - 1) % feeds % fold, fold)
         most = max(most, int(np.bincount(turn, weights=values, minlength=fold + 1)[:fold].max()))
     return most

@@ -1,5 +1,6 @@
 """Which wire enters which slot: weights to slots of neuron cells, exactly, with spill; compiled, one pass a cell."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -8,7 +9,7 @@ from numba import njit
 from gen.arrays.capacity import CapacityError, Regions, classes
 from gen.arrays.rings import rings
 
-__all__ = ["assign", "fits", "fitting_regions"]
+__all__ = ["assign", "fitting_regions", "misfits"]
 
 SPILL_ROUNDS = 8
 WEIGHTS_AT_ONCE = 1 << 17  # so that their slots stay in the cache
@@ -25,11 +26,8 @@ def assign(
     where that is full, two in others. ``out``: where to put them, with at least as many cells. Raises CapacityError
     when a cell's rows do not fit.
     """
-    lines = np.array(regions.lines, dtype=np.int32)
-    slots = np.empty((len(cells), int(lines.sum()) * slices), dtype=np.int32) if out is None else out[: len(cells)]
-    largest = max(int(weights.max(initial=0)), -int(weights.min(initial=0)))
-    parts, ways = regions.part_table(largest), _way_table(regions)
-    failed = _assign_cells(weights, cells, parts, lines, ways, slices, slots)
+    slots = np.empty((len(cells), sum(regions.lines) * slices), dtype=np.int32) if out is None else out[: len(cells)]
+    failed = _assign(weights, cells, regions, slices, slots)
     if failed >= 0:
         raise CapacityError(f"cell {failed} does not fit into {regions.name}")
     return slots
@@ -41,21 +39,29 @@ def fitting_regions(matrices: tuple[np.ndarray, ...], slices: int, fold: int, la
     rows, inputs = matrices[0].shape
     cells = rings(rows, lanes, fold)
     for regions in classes(inputs, slices // fold, format, largest.bit_length()):
-        if all(fits(matrix, cells, regions, slices) for matrix in matrices):
+        if all(next(misfits(matrix, cells, regions, slices), None) is None for matrix in matrices):
             return regions
     raise AssertionError("the last class holds anything")
 
 
-def fits(matrix: np.ndarray, cells: np.ndarray, regions: Regions, slices: int) -> bool:
-    """Whether the rows of all ``cells`` go into ``regions``; slots are thrown away, some cells at a time."""
+def misfits(matrix: np.ndarray, cells: np.ndarray, regions: Regions, slices: int) -> Iterator[int]:
+    """Those of ``cells`` whose rows do not go into ``regions``; slots are thrown away, some cells at a time."""
     step = max(1, WEIGHTS_AT_ONCE // (matrix.shape[1] * cells.shape[1]))
     slots = np.empty((step, sum(regions.lines) * slices), dtype=np.int32)
-    try:
-        for start in range(0, len(cells), step):
-            assign(matrix, cells[start : start + step], regions, slices, slots)
-    except CapacityError:
-        return False
-    return True
+    start = 0
+    while start < len(cells):
+        some = cells[start : start + step]
+        failed = _assign(matrix, some, regions, slices, slots[: len(some)])
+        if failed >= 0:
+            yield start + failed
+        start += failed + 1 if failed >= 0 else step
+
+
+def _assign(weights: np.ndarray, cells: np.ndarray, regions: Regions, slices: int, slots: np.ndarray) -> int:
+    """Fill ``slots``; the first cell that does not fit, or -1."""
+    lines = np.array(regions.lines, dtype=np.int32)
+    largest = max(int(weights.max(initial=0)), -int(weights.min(initial=0)))
+    return _assign_cells(weights, cells, regions.part_table(largest), lines, _way_table(regions), slices, slots)
 
 
 @lru_cache(maxsize=8)

@@ -125,7 +125,7 @@ def _match(pattern: re.Pattern, data: bytes, start: int, ports: ArrayPorts, bank
 
 def _metal_cells(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str, str]) -> tuple[np.ndarray, int]:
     """Weights, and where the neuron cells end."""
-    code, cell, end = np.frombuffer(data, dtype=np.uint8), None, start
+    code, cells, end = np.frombuffer(data, dtype=np.uint8), {}, start
     weights = np.zeros((ports.banks, ports.rows, ports.inputs), dtype=np.int32)
     slice_of = np.arange(ports.inputs * ports.fold, dtype=np.int32) % ports.slices
     ring = np.zeros((ports.inputs, ports.fold), dtype=np.int32)
@@ -135,9 +135,9 @@ def _metal_cells(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str
         want = (bank, place, _wire(ports, bank, place + ports.lanes), _wire(ports, bank, place))
         if (*map(int, numbers), chain.decode(), acc.decode()) != want:
             raise ExtractionError(f"{ports.name}: cell {place} of bank {bank} is chained wrongly")
-        cell = cell or _neuron_cell(ports, module.decode(), prefab)
-        if module.decode() != cell.name:
-            raise ExtractionError(f"{ports.name}: it has different neuron cells")
+        if module not in cells:
+            cells[module] = _neuron_cell(ports, module.decode(), prefab)
+        cell = cells[module]
         end, fault = read_slots(code, match.end(), cell.values, slice_of, ports.slices, cell.most, ring)
         if fault or data[end : end + 2] != b";\n":
             what = FAULTS[fault].format(len(slice_of)) if fault else "its end is malformed"
@@ -153,9 +153,9 @@ def _metal_cells(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str
 
 
 def _neuron_cell(ports: ArrayPorts, module: str, prefab: Mapping[str, str]) -> NeuronCell:
-    """The neuron cell of an array, of whose turns and steps it must be."""
+    """A neuron cell of an array, of whose turns, steps and width it must be."""
     cell = read_prefab(ports.name, "neuron cell", module, prefab, read_neuron)
-    if (cell.slices, cell.fold) != (ports.slices, ports.fold):
+    if (cell.slices, cell.fold, cell.acc_width) != (ports.slices, ports.fold, ports.acc_width):
         raise ExtractionError(f"{ports.name}: its neuron cell {module} does not fit its shell")
     return cell
 

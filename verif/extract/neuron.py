@@ -26,7 +26,7 @@ TOKEN = re.compile(r"\s*(\d+'d\d+|s\d+|[()+|*])")
 class NeuronCell:
     """name: module; values: int64 [slots], a wire's weight by slot; lines: int64 [slots], its line.
 
-    fold: neurons of its ring; slices: slots of a line; most: what one neuron's wires may add up to in a bit plane.
+    fold: neurons of its ring; slices: slots of a line; acc_width: bits of a result.
     """
 
     name: str
@@ -34,7 +34,12 @@ class NeuronCell:
     lines: np.ndarray
     fold: int
     slices: int
-    most: int
+    acc_width: int
+
+    @property
+    def most(self) -> int:
+        """What a neuron's wires may add up to in a bit plane: twice that is 2^(acc_width - 7) at most."""
+        return 1 << (self.acc_width - 8)
 
 
 @lru_cache(maxsize=16)
@@ -63,7 +68,7 @@ def read_neuron(text: str) -> NeuronCell:
     values, lines = np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int64)
     for number, (value, line) in enumerate(terms):
         values[line], lines[line] = value, number
-    return NeuronCell(cell["name"], values, lines, fold, slices, 1 << (width - 8))
+    return NeuronCell(cell["name"], values, lines, fold, slices, width)
 
 
 class _Sum:

@@ -21,12 +21,12 @@ def parse_array(text: bytes | str, prefab: Mapping[str, str]) -> np.ndarray:
     neurons = [i for i in instances if i.name.startswith("neuron_")]
     shell = next(i for i in instances if i.name == "shell")
     inputs, rows, lanes, fold = (int(re.search(rf"_{letter}(\d+)", shell.module)[1]) for letter in "irlf")
-    values = _slot_values(_module(prefab[f"{neurons[0].module}.v"]))
+    values = {name: _slot_values(_module(prefab[f"{name}.v"])) for name in {neuron.module for neuron in neurons}}
     banks = 1 + max(int(neuron.name.split("_")[1]) for neuron in neurons)
     weights = np.zeros((banks, rows + lanes * fold, inputs), dtype=np.int32)
     for neuron in neurons:
         bank, (rank, lane) = int(neuron.name.split("_")[1]), divmod(int(neuron.name.split("_")[2]), lanes)
-        for pin, value in zip(neuron.portlist[7:], values, strict=True):
+        for pin, value in zip(neuron.portlist[7:], values[neuron.module], strict=True):
             name = _name(pin.argname)
             if name != "1'b0":
                 i, turn = divmod(int(name[1:]), fold)
