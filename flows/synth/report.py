@@ -56,7 +56,7 @@ def unit_name(module: str, top: str) -> str:
 
 
 def figure(value: float) -> str:
-    return f"{value:,.0f}" if isinstance(value, int) or value >= 100 else f"{value:,.2f}"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.2f}"
 
 
 def rows(figures: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -82,6 +82,7 @@ def remarks(figures: dict[str, Any]) -> list[str]:
         )
     if timing := figures.get("timing"):
         where = f" from {timing['start']} to {timing['end']}" if timing["start"] else ""
+        where = f" in {timing['end']}" if timing["end"] and not where else where
         said.append(f"longest path {timing['longest_ns']:.3f} ns{where} ({timing['tool']}){judged(timing)}")
     if power := figures.get("power"):
         said.append(
