@@ -63,7 +63,7 @@ class Proof:
 def small_plan(style: str, format: str, rows: int, inputs: int, lanes: int) -> ArrayPlan:
     """An array of normal weights in which slices and, where the style has them, addresses are more than one."""
     values = np.random.default_rng(0).standard_normal((rows, inputs))
-    slices = {"metal": 2, "packed": 2, "cell": 1}.get(style, inputs)
+    slices = {"metal": 4, "packed": 4, "cell": 1}.get(style, inputs)
     return plan_array(
         "array", [quantize(torch.from_numpy(values).float(), format).integers()], lanes, slices, style, format
     )

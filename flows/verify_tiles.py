@@ -1,6 +1,7 @@
 """`hardloom verify --sim --tiles`: real-shape tiles in the wiring view, and a whole expert in the table view."""
 
 import time
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -8,18 +9,24 @@ from pathlib import Path
 from flows.progress import progress_bar
 from flows.verify import Outcome, report_outcomes
 from gen.build import Build
+from golden.errors import UserError
+from verif.arrays import CLOCK_NS
 from verif.expert import bench_expert, experts_of
 from verif.extract.errors import ExtractionError
-from verif.tiles import bench_tiles, choose_tiles
+from verif.runner import SIMULATORS
+from verif.tiles import bench_tile, choose_tiles
 
 __all__ = ["verify_tiles"]
 
 
-def verify_tiles(path: Path, count: int, as_json: bool) -> bool:
+def verify_tiles(path: Path, count: int, simulator: str, as_json: bool) -> bool:
     """Simulate `count` random tiles, then the first expert there is; whether everything passed.
 
-    Writes JUnit XML to `path`/verify.xml.
+    simulator: of the tiles, one of `verif.runner.SIMULATORS`; the expert, behind which stand units from elsewhere, is
+    Verilator's. Writes JUnit XML to `path`/verify.xml.
     """
+    if simulator not in SIMULATORS:
+        raise UserError(f"--simulator: {simulator!r} is unknown; choose of {', '.join(SIMULATORS)}")
     build, folder = Build(path), path / "simulation" / "tiles"
     outcomes = []
     experts = experts_of(build)[:1]
@@ -28,21 +35,29 @@ def verify_tiles(path: Path, count: int, as_json: bool) -> bool:
         for number, tile in enumerate(choose_tiles(build, count)):
             progress(number, total)
             work = folder / f"tile_{number}"
-            outcomes.append(outcome("tile", str(tile), partial(bench_tiles, build, [tile], work)))
+            run = partial(bench_tile, build, tile, work, simulator=simulator)
+            outcomes.append(outcome(f"tile, {simulator}", str(tile), work, run))
         for prefix, expert in experts:
             progress(count, total)
             name = f"{prefix}, expert {expert}, whole"
             work = folder / "expert"
-            outcomes.append(outcome("expert", name, partial(bench_expert, build, prefix, expert, work)))
+            outcomes.append(outcome("expert", name, work, partial(bench_expert, build, prefix, expert, work)))
     return report_outcomes(path, outcomes, as_json)
 
 
-def outcome(group: str, name: str, run: Callable[[], int]) -> Outcome:
-    """Time one simulation, its build included."""
-    begin = time.perf_counter()
+def outcome(group: str, name: str, folder: Path, run: Callable[[], int]) -> Outcome:
+    """Time one simulation in `folder`, its build included."""
+    begin, detail = time.perf_counter(), ""
     try:
         failed = run()
         failure = f"{failed} tests of its bench failed" if failed else None
+        detail = f"{cycles(folder):,} cycles"
     except ExtractionError as error:
         failure = str(error)
-    return Outcome(group, name, time.perf_counter() - begin, "", failure)
+    return Outcome(group, name, time.perf_counter() - begin, detail, failure)
+
+
+def cycles(folder: Path) -> int:
+    """Clock cycles that the tests of a bench took."""
+    tests = ElementTree.parse(folder / "results.xml").getroot().iter("testcase")
+    return round(sum(float(test.get("sim_time_ns", 0)) for test in tests) / CLOCK_NS)

@@ -1,18 +1,22 @@
 """Tiles of a build's arrays and a whole expert, simulated; and what ties them to the text of the build."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from flows.verify_tiles import verify_tiles
 from gen.build import Build, generate_parts
 from gen.files import sha256
 from gen.hardware import HardwareConfig
 from gen.matrices import Selection
+from golden.errors import UserError
 from golden.quantized import QuantizedCheckpoint
+from tests.icarus import needs_icarus
 from verif.expert import bench_expert, experts_of
 from verif.extract.errors import ExtractionError
-from verif.tiles import bench_tiles, choose_tiles, plan_tile
+from verif.tiles import bench_tile, choose_tiles, plan_tile
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +28,24 @@ def parts(tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path_fa
 
 def test_a_tile_of_the_build_computes_its_rows(parts: Build, tmp_path: Path) -> None:
     (tile,) = choose_tiles(parts, 1, rows=5)
-    assert bench_tiles(parts, [tile], tmp_path, packets=9) == 0
+    assert bench_tile(parts, tile, tmp_path, packets=9) == 0
+
+
+@needs_icarus
+def test_a_tile_computes_its_rows_in_icarus(parts: Build, tmp_path: Path) -> None:
+    (tile,) = choose_tiles(parts, 1, rows=5)
+    assert bench_tile(parts, tile, tmp_path, packets=5, simulator="icarus") == 0
+    assert (tmp_path / "icarus" / "build.log").read_text() == ""
+
+
+def test_without_icarus_one_sentence_says_what_to_install(
+    parts: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(UserError, match="apt-get install iverilog"):
+        verify_tiles(parts.path, 1, "icarus", False)
+    with pytest.raises(UserError, match="'vcs' is unknown; choose of verilator, icarus"):
+        verify_tiles(parts.path, 1, "vcs", False)
 
 
 def test_an_expert_is_the_integer_models(parts: Build, tmp_path: Path) -> None:

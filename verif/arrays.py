@@ -17,11 +17,12 @@ from cocotb.triggers import RisingEdge, with_timeout
 from gen.arrays import ArrayPlan, emit
 from verif.runner import QUICK_BUILD, build_and_test
 
-__all__ = ["PACKETS", "TOP", "bench_arrays", "connected_units", "stimulus", "together", "write_bench"]
+__all__ = ["CLOCK_NS", "PACKETS", "TOP", "bench_arrays", "connected_units", "stimulus", "together", "write_bench"]
 
 DESCRIPTION = "HARDLOOM_ARRAYS"
 PACKETS = "HARDLOOM_PACKETS"
 TOP = "arrays_top.v"
+CLOCK_NS = 10
 PORTS = (
     ("in_valid", "input", 1), ("in_ready", "output", 1), ("in_data", "input", None), ("in_scale", "input", 5),
     ("in_last", "input", 1), ("out_valid", "output", 1), ("out_ready", "input", 1), ("out_data", "output", None),
@@ -56,20 +57,22 @@ def bench_arrays(
     packets: int = 40,
     seed: int = 1,
     mapped: Callable[[dict[str, list[Path]]], tuple[Path, list[str]]] | None = None,
+    arguments: Sequence[str] = (),
+    simulator: str = "verilator",
 ) -> int:
     """Emit ``plans`` into ``folder``, build one simulation of all and run it; the number of failed tests.
 
     mapped: makes one file of gates of the files of every unit, to be simulated instead, and names the modules in it
-    that are better compiled once for all of their instances.
+    that are better compiled once for all of their instances. arguments: for Verilator, where nothing is mapped.
     """
     files, environment = write_bench(plans, folder, packets, seed)
     if mapped is None:
-        units, how, blocks = sorted({path for paths in files.values() for path in paths}), (), []
+        units, how, blocks = sorted({path for paths in files.values() for path in paths}), arguments, []
     else:
         gates, blocks = mapped(files)
         units, how = [gates], QUICK_BUILD
     sources = [folder / TOP, *units]
-    return build_and_test(sources, "arrays_top", "verif.arrays", folder, environment, how, blocks=blocks)
+    return build_and_test(sources, "arrays_top", "verif.arrays", folder, environment, how, blocks, simulator)
 
 
 def stimulus(inputs: int, count: int, rng: random.Random) -> list[list[int]]:
@@ -191,7 +194,7 @@ class Unit:
 
 async def connected_units(dut) -> list[Unit]:
     """The units of the bench, clocked and reset."""
-    cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+    cocotb.start_soon(Clock(dut.clk, CLOCK_NS, "ns").start())
     await RisingEdge(dut.clk)  # the clock's first edge comes before any clock gate can have seen a reset
     store = np.load(os.environ[DESCRIPTION])
     units = [Unit(dut, name, store[name], store[f"{name}/facts"]) for name in store.files if "/" not in name]

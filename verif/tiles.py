@@ -1,4 +1,4 @@
-"""Tiles of a build's arrays, at their real width, in the wiring view under Verilator.
+"""Tiles of a build's arrays, at their real width, in the wiring view under Verilator or Icarus.
 
 A tile is some neighbouring neuron cells of one bank with all their inputs. They are those of the build: the slots in
 the text of the tile must be the very text of the build's file, or it is an error.
@@ -7,6 +7,7 @@ the text of the tile must be the very text of the build's file, or it is an erro
 import random
 import re
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from golden.errors import UserError
 from golden.integers import IntegerMatrix
 from verif.arrays import bench_arrays
 from verif.extract.errors import ExtractionError
+from verif.runner import QUICK_BUILD
 
-__all__ = ["Tile", "bench_tiles", "choose_tiles", "plan_tile"]
+__all__ = ["Tile", "bench_tile", "choose_tiles", "plan_tile"]
 
 ROWS = 32
 NEURON = (
@@ -46,13 +48,18 @@ class Tile:
 
 
 def choose_tiles(build: Build, count: int, rows: int = ROWS, seed: int = 0) -> list[Tile]:
-    """`count` random tiles of the arrays of style metal, an array at most once where there are enough of them."""
+    """`count` random tiles of the arrays of style metal, of the widest and of each other width in turn; an array at most
+    once where there are enough of them."""
     rng = random.Random(seed)
     arrays = [facts for facts in build.arrays if facts["style"] == "metal"]
     if not arrays:
         raise UserError(f"{build.path}: has no array of style metal; tiles are taken of those")
-    chosen = rng.sample(arrays, min(count, len(arrays)))
-    chosen += rng.choices(arrays, k=count - len(chosen))
+    widths = sorted({facts["inputs"] for facts in arrays}, reverse=True)
+    groups = [[facts for facts in arrays if facts["inputs"] == width] for width in widths]
+    for group in groups:
+        rng.shuffle(group)
+    in_turn = [facts for some in zip_longest(*groups) for facts in some if facts is not None]
+    chosen = [in_turn[number % len(in_turn)] for number in range(count)]
     return [_choose_tile(build, facts, rows, rng) for facts in chosen]
 
 
@@ -93,9 +100,7 @@ def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
     return plan
 
 
-def bench_tiles(build: Build, tiles: list[Tile], folder: Path, packets: int = 12) -> int:
-    """Simulate `tiles`, one after the other, each in a folder of its own; the number of tests that failed."""
-    failed = 0
-    for number, tile in enumerate(tiles):
-        failed += bench_arrays([plan_tile(build, tile, f"tile_{number}")], folder / f"tile_{number}", packets)
-    return failed
+def bench_tile(build: Build, tile: Tile, folder: Path, packets: int = 12, simulator: str = "verilator") -> int:
+    """Simulate `tile` in `folder`; the number of tests that failed."""
+    plan = plan_tile(build, tile, "tile")
+    return bench_arrays([plan], folder, packets, arguments=QUICK_BUILD, simulator=simulator)

@@ -62,6 +62,9 @@ def verify(
     tiles: Annotated[
         int | None, typer.Option(min=1, help="With --sim, instead of the chip: so many tiles of arrays, and an expert.")
     ] = None,
+    simulator: Annotated[
+        str, typer.Option(help="With --tiles: verilator, or icarus, which must be installed.")
+    ] = "verilator",
     faults: Annotated[int | None, typer.Option(min=1, help="Plant so many faults of each kind; all are found?")] = None,
     gates: Annotated[
         bool, typer.Option("--gate-level", help="Simulate the mapped netlists of an array of every kind.")
@@ -84,12 +87,14 @@ def verify(
         raise UserError(f"--{'unit' if unit else 'liberty'}: goes with --gate-level; add it or leave this out")
     if tiles and not sim:
         raise UserError("--tiles: goes with --sim; add it")
+    if simulator != "verilator" and not tiles:
+        raise UserError("--simulator: goes with --sim --tiles; add them")
     passed = [verify_static(build, as_json)] if static else []
     passed += [verify_against(build, against, as_json)] if against else []
     if sim and tiles:
         from flows.verify_tiles import verify_tiles
 
-        passed += [verify_tiles(build, tiles, as_json)]
+        passed += [verify_tiles(build, tiles, simulator, as_json)]
     elif sim:
         passed += [verify_simulation(build, units, as_json)]
     passed += [verify_faults(build, faults, as_json)] if faults else []
