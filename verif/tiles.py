@@ -48,7 +48,7 @@ class Tile:
 
 
 def choose_tiles(build: Build, count: int, rows: int = ROWS, seed: int = 0) -> list[Tile]:
-    """`count` random tiles of the arrays of style metal, of the widest and of each other width in turn; an array at most
+    """`count` random tiles of the arrays of style metal, of the widest and each other width in turn; an array at most
     once where there are enough of them."""
     rng = random.Random(seed)
     arrays = [facts for facts in build.arrays if facts["style"] == "metal"]
