@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,18 +14,22 @@ from flows.synth.liberty import Library
 from flows.synth.yosys import Synthesis, synthesize
 from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.rings import rings
+from gen.arrays.styles import ADDRESSED
 from golden.formats import quantize
 from golden.integers import IntegerMatrix
 
 __all__ = ["FORMAT", "Parts", "normal_matrix", "plan_matrix", "synthesize_cell", "synthesize_flat"]
 
 FORMAT = "mxfp4"
+BEHIND_SHELL = "shared_subsets"
+APART = ("array_shell", "hardloom_", BEHIND_SHELL)  # modules of which all neurons together have one or some
 
 
 @dataclass(frozen=True)
 class Parts:
     """plan: of the whole array; core: `sampled` neurons; shell: of the whole array, with what is prefabricated for all
-    arrays; seconds: of planning and emission; size: bytes of the connections."""
+    arrays; shared_ge: gates of what neurons share behind the shell; seconds: of planning and emission; size: bytes of
+    the connections; cpu_seconds: of all synthesis."""
 
     plan: ArrayPlan
     core: Synthesis
@@ -32,6 +37,8 @@ class Parts:
     shell: Synthesis
     seconds: float
     size: int
+    shared_ge: float
+    cpu_seconds: float
 
     @cached_property
     def core_ge(self) -> float:
@@ -84,7 +91,7 @@ def synthesize_cell(matrix: IntegerMatrix, library: Library, style: str, slices:
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
         core, shell = mean_cell(plan, files, library), synthesize_shell(plan, files, library)
-        return Parts(plan, core, plan.geometry.fold, shell, seconds, files[plan.name].stat().st_size)
+        return _parts(plan, core, plan.geometry.fold, shell, seconds, files[plan.name].stat().st_size)
 
 
 def mean_cell(plan: ArrayPlan, files: dict[str, Path], library: Library) -> Synthesis:
@@ -99,16 +106,39 @@ def mean_cell(plan: ArrayPlan, files: dict[str, Path], library: Library) -> Synt
 def synthesize_flat(
     matrix: IntegerMatrix, library: Library, style: str, slices: int, lanes: int, sample: int | None = None
 ) -> Parts:
-    """The cells of about ``sample`` neurons (all) flattened together, constants and unused slots optimised away."""
+    """The cells of about ``sample`` neurons (all) flattened together, constants and unused slots optimised away.
+
+    What they share behind the shell is synthesized by itself and counted as often as the array has it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
         plan = plan_matrix(matrix, style, slices, lanes)
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
         shell = synthesize_shell(plan, files, library)
-        some = plan if sample is None or sample >= plan.rows else sample_plan(plan, sample)
+        least = lanes * plan.geometry.fold if style in ADDRESSED else 1  # a beat of theirs is a cycle's inputs or more
+        some = plan if sample is None or max(sample, least) >= plan.rows else sample_plan(plan, max(sample, least))
         cut = write(some, Path(folder) / "part")
-        boxes = [path for module, path in cut.items() if module.startswith(("array_shell", "hardloom_"))]
+        boxes = [path for module, path in cut.items() if module.startswith(APART)]
         sources = [path for path in cut.values() if path not in boxes]
         core = synthesize(sources, some.name, library, black_boxes=boxes)
-        return Parts(plan, core, some.rows, shell, seconds, files[plan.name].stat().st_size)
+        shared = [
+            (synthesize([path], path.stem, library), core.instances[path.stem])
+            for path in boxes
+            if path.stem.startswith(BEHIND_SHELL)
+        ]
+        return _parts(plan, core, some.rows, shell, seconds, files[plan.name].stat().st_size, shared)
+
+
+def _parts(
+    plan: ArrayPlan,
+    core: Synthesis,
+    sampled: int,
+    shell: Synthesis,
+    seconds: float,
+    size: int,
+    shared: Sequence[tuple[Synthesis, int]] = (),
+) -> Parts:
+    ge = sum(part.ge * count for part, count in shared)
+    cpu_seconds = core.cpu_seconds + shell.cpu_seconds + sum(part.cpu_seconds for part, _ in shared)
+    return Parts(plan, core, sampled, shell, seconds, size, ge, cpu_seconds)

@@ -21,6 +21,7 @@ from flows.array_synthesis import FORMAT, Parts, normal_matrix, synthesize_cell,
 from flows.progress import progress_bar
 from flows.synth.liberty import Library, read_library
 from flows.synth.yosys import SynthesisError, synthesize
+from gen.arrays.styles import ADDRESSED
 from golden.errors import UserError
 from golden.integers import IntegerMatrix
 
@@ -41,8 +42,8 @@ class Figures:
     style: an embedding style, `da4ml` or `plain`; `metal` and `packed` count every prefabricated slot, used or
         not, `packed flat` what is left when unused slots are optimised away.
     cycles: a product takes, results not drained; packet_cycles: from one packet to the next.
-    ge_per_weight: everything, shell included; core_ge_per_weight: neurons alone. um2_per_weight: None where the
-        library's unit is not um2.
+    ge_per_weight: everything, shell included; core_ge_per_weight: neurons alone; shared_ge_per_weight: what they share
+        behind the shell. um2_per_weight: None where the library's unit is not um2.
     sampled: neurons synthesized. critical_path_ns: ABC's in the neurons, between registers, full adders and
         ports, nothing buffered.
     bound: ge_per_weight over bits / log2(bits), the gates that Lupanov's bound asks for random bits.
@@ -57,6 +58,7 @@ class Figures:
     packet_cycles: int
     ge_per_weight: float
     core_ge_per_weight: float
+    shared_ge_per_weight: float
     um2_per_weight: float | None
     ge_cycles: float
     bound: float
@@ -103,7 +105,8 @@ def _jobs(neurons: int, inputs: int) -> Iterator[tuple[str, Callable[[IntegerMat
             yield style, partial(_homogeneous, style=style, slices=t)
     for t in slices:
         yield "packed flat", partial(_flat, style="packed", slices=t, name="packed flat", sample=8)
-    yield "rom", partial(_flat, style="rom", slices=inputs, name="rom", sample=SAMPLE)
+    for style in ADDRESSED:
+        yield style, partial(_flat, style=style, slices=inputs, name=style, sample=SAMPLE)
     if inputs <= PEER_INPUTS:
         yield "cell", partial(_flat, style="cell", slices=1, name="cell", sample=8)
         yield "da4ml", _da4ml
@@ -121,7 +124,7 @@ def _flat(matrix: IntegerMatrix, library: Library, style: str, slices: int, name
 def _figures(parts: Parts, style: str, library: Library) -> Figures:
     plan, core_ge = parts.plan, parts.core_ge
     weights = plan.weights
-    ge = (core_ge + parts.shell.ge) / weights
+    ge = (core_ge + parts.shared_ge + parts.shell.ge) / weights
     cycles = max(1, plan.geometry.compute_cycles - (plan.style in ("metal", "packed")))
     return Figures(
         style=style,
@@ -133,6 +136,7 @@ def _figures(parts: Parts, style: str, library: Library) -> Figures:
         packet_cycles=plan.cycles_per_packet,
         ge_per_weight=round(ge, 3),
         core_ge_per_weight=round(core_ge / weights, 3),
+        shared_ge_per_weight=round(parts.shared_ge / weights, 3),
         um2_per_weight=_um2(ge, library),
         ge_cycles=round(ge * cycles, 1),
         bound=round(ge / _lupanov(plan.matrices[0]), 2),
@@ -141,7 +145,7 @@ def _figures(parts: Parts, style: str, library: Library) -> Figures:
         generate_s=round(parts.seconds, 3),
         verilog_bytes_per_weight=round(parts.size / weights, 2),
         sampled=parts.sampled,
-        synthesis_cpu_s=round(parts.core.cpu_seconds + parts.shell.cpu_seconds, 1),
+        synthesis_cpu_s=round(parts.cpu_seconds, 1),
     )
 
 
@@ -167,7 +171,7 @@ def _combinational(style: str, matrix: IntegerMatrix, library: Library, sources:
     size = sum(path.stat().st_size for path in sources)
     rows, columns = weights.shape
     return Figures(
-        style, rows, columns, 1, columns, 1, 1, round(ge, 3), round(ge, 3), _um2(ge, library), round(ge, 1),
+        style, rows, columns, 1, columns, 1, 1, round(ge, 3), round(ge, 3), 0.0, _um2(ge, library), round(ge, 1),
         round(ge / _lupanov(weights), 2), library.name, core.abc_delay_ns, round(seconds, 3),
         round(size / weights.size, 2), rows, core.cpu_seconds,
     )  # fmt: skip

@@ -13,8 +13,10 @@ from pyosys import libyosys
 
 from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.capacity import CapacityError, Regions, classes
+from gen.arrays.multiplier import digits
 from gen.arrays.rings import fold_of, rings
 from gen.arrays.slots import assign
+from gen.arrays.styles import ADDRESSED
 from golden.errors import UserError
 from tests.matrices import exactly, noise, one_large_row
 from verif.arrays import bench_arrays
@@ -60,6 +62,11 @@ def plans() -> list[ArrayPlan]:
         planned("addressed", "int4", 40, 48, banks=2, lanes=8, slices=48, style="rom"),
         planned("addressed_two_at_once", "ternary", 33, 64, lanes=8, slices=32, style="rom"),
         planned("addressed_one_by_one", "int4", 3, 24, lanes=3, slices=24, style="rom"),
+        planned("shared_blocks", "mxfp4", 70, 64, lanes=8, slices=64, style="shared"),
+        planned("shared_banks", "int4", 40, 48, banks=2, lanes=8, slices=48, style="shared"),
+        planned("shared_two_at_once", "ternary", 33, 64, banks=3, lanes=8, slices=32, style="shared"),
+        planned("shared_one_by_one", "mxfp4", 3, 24, lanes=3, slices=24, style="shared"),
+        plan_array("shared_extreme", [exactly(extremes(32) * 2)], 4, 32, "shared", "mxfp4"),
         extreme,
     ]
 
@@ -102,7 +109,7 @@ def test_checkpoints_of_one_geometry_differ_in_connections_only():
         assert first.connections != second.connections
 
 
-@pytest.mark.parametrize("style", ["metal", "packed", "rom", "cell"])
+@pytest.mark.parametrize("style", ["metal", "packed", "rom", "shared", "cell"])
 def test_text_is_the_same_when_made_again(style):
     how = {"style": style, "slices": 64}
     assert emit(planned("a", "mxfp4", 8, 64, **how)) == emit(planned("a", "mxfp4", 8, 64, **how))
@@ -120,8 +127,9 @@ def test_plan_states_what_was_hardwired():
     assert (plan.weights, plan.cycles_per_packet) == (10 * 64 * 3, 8 * 2 + 1 + 3)
     assert planned("a", "mxfp4", 10, 64, lanes=1).cycles_per_packet == 64
     assert set(emit(plan).prefab) == {f"{module}.v" for module in plan.prefab_modules}
-    assert planned("a", "mxfp4", 10, 64, lanes=4, slices=64, style="rom").cycles_per_packet == 64 + 3
-    assert planned("a", "mxfp4", 10, 64, lanes=4, slices=32, style="rom").cycles_per_packet == 32 + 3
+    for style in ADDRESSED:
+        assert planned("a", "mxfp4", 10, 64, lanes=4, slices=64, style=style).cycles_per_packet == 64 + 3
+        assert planned("a", "mxfp4", 10, 64, lanes=4, slices=32, style=style).cycles_per_packet == 32 + 3
 
 
 @pytest.mark.parametrize(("format", "slices"), [("mxfp4", 1), ("mxfp4", 4), ("int4", 2), ("ternary", 1)])
@@ -146,15 +154,45 @@ def test_a_large_row_does_not_widen_the_cells_of_the_others():
     assert plan.geometry.slots <= 1.1 * plain.geometry.slots
 
 
-def test_rom_sums_are_as_wide_as_the_largest_possible_and_no_wider():
+@pytest.mark.parametrize("style", ADDRESSED)
+def test_serial_sums_are_as_wide_as_the_largest_possible_and_no_wider(style):
     weights = np.array([[3, -3, 3, 3], [0, 0, 1, 0]])
-    plan = plan_array("a", [exactly(weights)], 1, 4, "rom", "int4")
+    plan = plan_array("a", [exactly(weights)], 1, 4, style, "int4")
     assert plan.acc_width == (127 * 12).bit_length() + 1
 
 
-def test_rom_refuses_more_magnitudes_than_its_nodes_are_made_for():
-    with pytest.raises(UserError, match="65 different magnitudes, at most 64; choose style metal"):
-        plan_array("a", [exactly(np.arange(1, 66)[None])], 1, 65, "rom", "int4")
+@pytest.mark.parametrize("style", ADDRESSED)
+def test_serial_units_refuse_more_magnitudes_than_they_are_made_for(style):
+    with pytest.raises(UserError, match=f"style {style}: 65 different magnitudes, at most 64; choose style metal"):
+        plan_array("a", [exactly(np.arange(1, 66)[None])], 1, 65, style, "int4")
+
+
+def test_blocks_of_mxfp4_give_their_exponent_to_the_whole_unit():
+    shared, rom = (planned("a", "mxfp4", 64, 64, slices=64, style=style).geometry for style in ("shared", "rom"))
+    assert shared.magnitudes == (1, 2, 3, 4, 6, 8, 12) and set(shared.magnitudes) < set(rom.magnitudes)
+    assert shared.shifts == (0, 1, 2, 3) and shared.planes == shared.columns * 4 + 2
+
+
+@pytest.mark.parametrize(("format", "bits"), [("int4", 4), ("ternary", 2)])
+def test_formats_without_blocks_have_planes_of_their_codes_alone(format, bits):
+    shared = planned("a", format, 64, 64, slices=64, style="shared").geometry
+    assert shared.shifts == (0,) and shared.planes == shared.columns * bits
+
+
+def test_weights_whose_blocks_have_no_exponent_in_common_are_coded_one_by_one():
+    weights = np.tile([1, 16, -5, 3], (4, 8))
+    shared = plan_array("a", [exactly(weights)], 4, 32, "shared", "mxfp4").geometry
+    assert shared.shifts == (0,) and shared.magnitudes == (1, 3, 5, 16)
+
+
+def test_more_neurons_share_larger_subsets():
+    sizes = [planned("a", "int4", rows, 64, slices=64, style="shared").geometry.group for rows in (4, 64, 512)]
+    assert sizes == sorted(set(sizes))
+
+
+@pytest.mark.parametrize("magnitudes", [(1,), (1, 2, 3, 4, 6, 8, 12), tuple(range(1, 8)), (5, 40, 96, 1000)])
+def test_digits_are_the_magnitudes(magnitudes):
+    assert {m: factor << shift for m, (factor, shift) in digits(magnitudes).items()} == {m: m for m in magnitudes}
 
 
 def sums(slots: np.ndarray, cells: np.ndarray, regions: Regions, slices: int, inputs: int) -> np.ndarray:

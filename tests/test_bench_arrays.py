@@ -15,14 +15,14 @@ from golden.errors import UserError
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict]:
-    command = ["bench", "arrays", "--sizes", "8x32", "--styles", "packed,rom,cell,plain", "--json"]
+    command = ["bench", "arrays", "--sizes", "8x32", "--styles", "packed,rom,shared,cell,plain", "--json"]
     result = CliRunner().invoke(commands, command)
     assert result.exit_code == 0
     return json.loads(result.output)
 
 
 def test_every_style_has_a_row_with_all_figures(rows):
-    assert {row["style"] for row in rows} == {"packed", "rom", "cell", "plain"}
+    assert {row["style"] for row in rows} == {"packed", "rom", "shared", "cell", "plain"}
     for row in rows:
         assert row["library"] == "hardloom" and row["um2_per_weight"] is None
         assert row["ge_per_weight"] >= row["core_ge_per_weight"] > 0
@@ -32,7 +32,7 @@ def test_every_style_has_a_row_with_all_figures(rows):
 
 def test_cycles_are_those_of_the_style(rows):
     cycles = {row["style"]: row["cycles"] for row in rows}
-    assert cycles == {"packed": 8, "rom": 32, "cell": 1, "plain": 1}
+    assert cycles == {"packed": 8, "rom": 32, "shared": 32, "cell": 1, "plain": 1}
 
 
 def test_the_serial_style_is_smaller_than_the_parallel_ones(rows):

@@ -140,7 +140,7 @@ def test_every_step_and_every_probe_point_is_the_integer_model_s(
     assert [run.forwards for run in runs] == [len(run.steps) for run in runs]
 
 
-MIXED = {"qkv": "packed", "o": "metal", "router": "cell", "gate_up": "rom", "down": "rom", "head": "rom"}
+MIXED = {"qkv": "packed", "o": "metal", "router": "cell", "gate_up": "shared", "down": "rom", "head": "shared"}
 MIXED_SLICES = {"qkv": 4, "o": 2, "router": 1, "gate_up": 16, "down": 8, "head": 16}
 
 
@@ -152,6 +152,7 @@ MIXED_SLICES = {"qkv": 4, "o": 2, "router": 1, "gate_up": 16, "down": 8, "head":
         ("ternary", "metal", 2),
         ("mxfp4", "packed", 4),
         ("mxfp4", "rom", 16),
+        ("mxfp4", "shared", 16),
         ("mxfp4", "cell", 1),
         ("mxfp4", MIXED, MIXED_SLICES),
     ],

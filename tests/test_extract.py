@@ -2,11 +2,13 @@
 
 import random
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from gen.arrays import ArrayPlan, emit, plan_array
+from gen.arrays.styles import ADDRESSED
 from gen.rom import emit_rom, rom_index_width
 from tests.matrices import exactly, noise, one_large_row
 from verif.extract.arrays import read_array
@@ -46,11 +48,12 @@ def test_multipliers_are_read_too():
     assert np.array_equal(read_array(connections["a.v"], prefab), np.stack(plan.matrices))
 
 
-ROMS = {
-    "pairs": ("mxfp4", 40, 64, 2, 64, "rom"),
-    "padded ranks": ("int4", 10, 48, 1, 48, "rom"),
-    "two inputs a cycle": ("ternary", 9, 32, 1, 16, "rom"),
+SHAPES = {
+    "banks": ("mxfp4", 40, 64, 2, 64),
+    "padded ranks": ("int4", 10, 48, 1, 48),
+    "two inputs a cycle": ("ternary", 9, 32, 1, 16),
 }
+ROMS = {f"{style}, {name}": (*shape, style) for style in ADDRESSED for name, shape in SHAPES.items()}
 
 
 @pytest.mark.parametrize("shape", ROMS.values(), ids=ROMS.keys())
@@ -60,13 +63,14 @@ def test_address_lines_are_read_too(shape):
     assert np.array_equal(read_array(connections["a.v"], prefab), np.stack(plan.matrices))
 
 
-def test_a_single_column_is_read_too():
-    plan = plan_array("a", [noise("int4", 5, 24)], 3, 24, "rom", "int4")
+@pytest.mark.parametrize("style", ADDRESSED)
+def test_a_single_column_is_read_too(style):
+    plan = plan_array("a", [noise("int4", 5, 24)], 3, 24, style, "int4")
     prefab, connections = emit(plan)
     assert np.array_equal(read_array(connections["a.v"], prefab), np.stack(plan.matrices))
 
 
-@pytest.mark.parametrize("shape", ROMS.values(), ids=ROMS.keys())
+@pytest.mark.parametrize("shape", [shape for shape in ROMS.values() if shape[-1] == "rom"], ids=SHAPES.keys())
 def test_any_moved_doubled_or_missing_address_line_is_found(shape):
     plan, rng = plan_of(*shape), random.Random(4)
     prefab, connections = emit(plan)
@@ -82,19 +86,42 @@ def test_any_moved_doubled_or_missing_address_line_is_found(shape):
 
 
 def test_a_changed_unit_of_the_rom_is_found():
-    plan = plan_of(*ROMS["two inputs a cycle"])
+    plan = plan_of(*ROMS["rom, banks"])
+    changes = [("n0_1 | ", ""), ("^ (w0_m1 |", "^ (w0_p1 |"), ("~(s0_", "(s0_"), ("f1_3 = w1_p3", "f1_3 = w1_p2")]
+    assert changes_are_seen(plan, f"{plan.geometry.mac}.v", [*RING, *changes])
+
+
+def test_a_changed_unit_of_shared_lines_is_found():
+    plan = plan_of(*ROMS["shared, banks"])
+    changes = [
+        ("~z0_0", "z0_0"),
+        ("^ (b0_3)", "^ (b1_3)"),
+        ("= ze_0", "= ~ze_0"),
+        ("{e2}", "{e3}"),
+        ("z0_1", "z0_9"),
+    ]
+    assert changes_are_seen(plan, f"{plan.geometry.mac}.v", [*RING, *changes])
+
+
+def test_changed_subsets_of_address_lines_are_found():
+    plan = plan_of(*ROMS["shared, banks"])
+    changes = [("a[0]", "a[1]"), ("~({", "({"), ("low1 |", "low1 &"), ("low1}", "low0}"), ("= 1'd0", "= 1'd1")]
+    for name in plan.geometry.readers:
+        assert changes_are_seen(plan, f"{name}.v", changes)
+
+
+RING = (
+    *(("<< 0", "<< 1"), ("drain ? chain : acc", "drain ? acc : chain"), ("total = sum - ", "total = sum + ")),
+    *(("s1_0 =", "s1_1 ="), ("r1 <= r0", "r1 <= r1"), ("~minus0", "minus0"), ("x3[8:0]", "x3[9:1]")),
+)
+
+
+def changes_are_seen(plan: ArrayPlan, name: str, changes: Sequence[tuple[str, str]]) -> bool:
+    """Whether a reader sees each of ``changes`` (old and new text) in the prefabricated file ``name``."""
     prefab, connections = emit(plan)
-    name = f"{plan.geometry.mac}.v"
-    changes = (("<< 0", "<< 1"), ("drain ? chain : acc", "drain ? acc : chain"), ("n0_1 | ", ""), (" - {", " + {"))
-    for old, new in (
-        *changes,
-        ("^ (w0_m1)", "^ (w0_p1)"),
-        ("s1_0 =", "s1_1 ="),
-        ("assign acc = r1", "assign acc = r0"),
-    ):
-        assert old in prefab[name]
-        changed = prefab | {name: prefab[name].replace(old, new, 1)}
-        assert seen(connections["a.v"], changed, np.stack(plan.matrices))
+    assert [old for old, _ in changes if old not in prefab[name]] == []
+    texts = [prefab[name].replace(old, new, 1) for old, new in changes]
+    return all(seen(connections["a.v"], prefab | {name: text}, np.stack(plan.matrices)) for text in texts)
 
 
 def seen(text: bytes, prefab: dict[str, str], expected: np.ndarray) -> bool:
@@ -130,16 +157,16 @@ def test_any_moved_wire_is_found(name):
         assert seen(text, prefab, np.stack(plan.matrices))
 
 
-@pytest.mark.parametrize("style", ["metal", "rom", "cell"])
+@pytest.mark.parametrize("style", ["metal", "rom", "shared", "cell"])
 def test_any_changed_character_of_a_connection_file_is_found(style):
-    format, slices = ("ternary", 32) if style == "rom" else ("mxfp4", 1)
+    format, slices = ("ternary", 32) if style in ADDRESSED else ("mxfp4", 1)
     plan, rng = plan_of(format, 6, 32, style=style, slices=slices), random.Random(2)
     prefab, connections = emit(plan)
     text = connections["a.v"]
     code = [i for i in range(text.index(b"module"), len(text)) if not text[i : i + 1].isspace()]
     comments = [range(*m.span()) for m in re.finditer(rb"//[^\n]*|/\*.*?\*/", text)]
     for place in rng.sample([i for i in code if not any(i in comment for comment in comments)], 300):
-        other = rng.choice(b"0123456789pnxas,;()'b+-<[]{}|")
+        other = rng.choice(b"0123456789pnxasg,;()'b+-<[]{}|&")
         if other != text[place]:
             assert seen(text[:place] + bytes([other]) + text[place + 1 :], prefab, np.stack(plan.matrices))
 

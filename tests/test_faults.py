@@ -43,6 +43,8 @@ from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.matrices import noise
 from verif.extract.arrays import read_array
 from verif.extract.errors import ExtractionError
+from verif.extract.mac import read_mac
+from verif.extract.neuron import read_neuron
 from verif.extract.tables import read_memories
 from verif.faults import KINDS
 from verif.faults.wires import change_wire
@@ -185,6 +187,18 @@ def test_any_changed_shift_add_is_found():
         raise AssertionError("an array of shift-adds has no neuron cells")
 
     for _ in range(COUNT):
-        changed, what = change_wire(connections["a.v"], cells, rng)
+        changed, what = change_wire(connections["a.v"], cells, cells, rng)
+        with contextlib.suppress(ExtractionError):
+            assert not np.array_equal(read_array(changed, prefab), expected), what
+
+
+@pytest.mark.parametrize("style", ["rom", "shared"])
+@pytest.mark.parametrize("format", ["mxfp4", "int4", "ternary"])
+def test_any_changed_unit_of_a_serial_array_is_found(style, format):
+    plan = plan_array("a", [noise(format, 22, 64, seed) for seed in (1, 2)], 4, 64, style, format)
+    prefab, connections = emit(plan)
+    rng, expected = random.Random(5), np.stack(plan.matrices)
+    for _ in range(COUNT):
+        changed, what = change_wire(connections["a.v"], read_neuron, lambda name: read_mac(prefab[f"{name}.v"]), rng)
         with contextlib.suppress(ExtractionError):
             assert not np.array_equal(read_array(changed, prefab), expected), what

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gen.arrays import cell, metal, packed, rom
+from gen.arrays import cell, metal, packed, rom, shared
 from gen.arrays.plan import ArrayPlan
 from golden.errors import UserError
 from golden.integers import IntegerMatrix
 
 __all__ = ["ADDRESSED", "FORMATS", "STYLES", "check_beat", "plan_array"]
 
-STYLES = {"metal": metal, "packed": packed, "rom": rom, "cell": cell}
+STYLES = {"metal": metal, "packed": packed, "rom": rom, "shared": shared, "cell": cell}
 """Modules with `geometry`, `prefab` and `connections` (see docs/arrays.md)."""
 
-ADDRESSED = ("rom",)
+ADDRESSED = ("rom", "shared")
 """Styles with an address a slice, which take `inputs / slices` inputs a cycle."""
 
 FORMATS = ("mxfp4", "int4", "ternary")

@@ -13,7 +13,7 @@ import numpy as np
 from verif.extract.errors import ExtractionError
 from verif.extract.neuron import NeuronCell, read_neuron
 from verif.extract.prefab import one_line, read_prefab
-from verif.extract.rom_array import read_rom_array
+from verif.extract.serial_array import read_serial_array
 from verif.extract.slots import FAULTS, read_slots
 
 __all__ = ["ArrayPorts", "read_array"]
@@ -68,8 +68,8 @@ def read_array(text: bytes | str, prefab: Mapping[str, str]) -> np.ndarray:
     data = text.encode() if isinstance(text, str) else text
     start = data.find(b");\n", data.find(b" shell (")) + 3
     head = data[:start].decode()
-    if (match := HEAD.fullmatch(head)) and match["shell"].startswith("array_shell_rom_"):
-        return read_rom_array(match, data, start, prefab)
+    if (match := HEAD.fullmatch(head)) and match["shell"].startswith("array_shell_serial_"):
+        return read_serial_array(match, data, start, prefab)
     ports = _read_head(head)
     read = _metal_cells if ports.style == "metal" else _cell_rows
     weights, end = read(data, start, ports, prefab)

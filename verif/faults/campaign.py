@@ -12,6 +12,7 @@ import numpy as np
 from gen.build import Build
 from golden.errors import UserError
 from verif.extract.errors import ExtractionError
+from verif.extract.mac import MacUnit, read_mac
 from verif.extract.neuron import NeuronCell, read_neuron
 from verif.faults.bits import flip_rom_bit, flip_table_bit
 from verif.faults.ties import plant_ties
@@ -64,7 +65,12 @@ def plant(
     tables = [r for r in readings if r.what == "table"]
     roms = [r for r in readings if r.file.startswith("rtl/constants/")]
     arrays = [r for r in readings if r.file.startswith("rtl/arrays/")]
-    static = ((arrays, partial(_wire, cell)), (roms, flip_rom_bit), (tables, flip_table_bit))
+
+    @cache
+    def unit(name: str) -> MacUnit:
+        return read_mac(reader.prefab[f"{name}.v"])
+
+    static = ((arrays, partial(_wire, cell, unit)), (roms, flip_rom_bit), (tables, flip_table_bit))
     campaigns = []
     for number, (places, change) in enumerate(static):
         progress(number, len(KINDS))
@@ -77,8 +83,10 @@ def plant(
     return campaigns
 
 
-def _wire(cell: Callable[[str], NeuronCell], text: bytes, rng: random.Random) -> tuple[bytes, str]:
-    return change_wire(text, cell, rng)
+def _wire(
+    cell: Callable[[str], NeuronCell], unit: Callable[[str], MacUnit], text: bytes, rng: random.Random
+) -> tuple[bytes, str]:
+    return change_wire(text, cell, unit, rng)
 
 
 def _plant_static(

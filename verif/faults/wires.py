@@ -4,7 +4,9 @@ import random
 import re
 from collections.abc import Callable
 
+from verif.extract.mac import MacUnit
 from verif.extract.neuron import NeuronCell
+from verif.faults.units import change_unit
 
 __all__ = ["change_wire"]
 
@@ -14,12 +16,16 @@ SHELL = re.compile(rb" shell \((?P<pins>[^)]*)\);")
 NONE = b"1'b0"
 
 
-def change_wire(text: bytes, cells: Callable[[str], NeuronCell], rng: random.Random) -> tuple[bytes, str]:
+def change_wire(
+    text: bytes, cells: Callable[[str], NeuronCell], units: Callable[[str], MacUnit], rng: random.Random
+) -> tuple[bytes, str]:
     """`text` with one wire changed so that it computes something else, and what was done in words.
 
     A wire between two slots of one region and one slice is left where it is: there it counts the same. `cells` gives a
-    neuron cell by module name.
+    neuron cell by module name, `units` a unit of a serial style.
     """
+    if b" array_shell_serial_" in text:
+        return change_unit(text, units, rng)
     feeds = 1 + max(int(number) for number in re.findall(rb"\b[px](\d+)\b", SHELL.search(text)["pins"]))
     if rng.random() < 0.05:
         return _swap_pins(text, rng)
