@@ -15,7 +15,6 @@ from gen.arrays.serial import Names, SerialGeometry, array_text, magnitudes_of, 
 
 __all__ = ["RomGeometry", "connections", "geometry", "prefab"]
 
-FOLD = 4  # neurons that share a multiply-accumulate unit, where rows and lanes allow
 TERMS_A_LINE = 16
 WEIGHTS_AT_ONCE = 1 << 21  # bounds the memory of one pass over units
 
@@ -42,7 +41,7 @@ class RomGeometry(SerialGeometry):
 def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> RomGeometry:
     """Geometry of ``matrices``, int32 [rows, inputs] each. Raises UserError where they do not go into this style."""
     rows, inputs = matrices[0].shape
-    fold = serial_fold(FOLD, rows, inputs, slices, lanes)
+    fold = serial_fold(rows, inputs, slices, lanes)
     columns = fold * inputs // slices
     counts = [np.bincount(np.abs(matrix).ravel()) for matrix in matrices]
     seen = np.zeros(max(map(len, counts)), dtype=bool)

@@ -29,6 +29,7 @@ __all__ = [
     "width_of",
 ]
 
+FOLD = 8  # neurons that share a multiply-accumulate unit, where rows and lanes allow
 MAX_MAGNITUDES = 64
 
 Names = dict[str, object]
@@ -93,9 +94,9 @@ class SerialGeometry:
         return (_shell(plan), self.mac, *self.readers, "hardloom_clock_gate")
 
 
-def serial_fold(most: int, rows: int, inputs: int, slices: int, lanes: int) -> int:
-    """Neurons of a unit: ``most``, or fewer where rows and lanes ask for it."""
-    fold = gcd(most, lanes * slices // inputs, slices)
+def serial_fold(rows: int, inputs: int, slices: int, lanes: int) -> int:
+    """Neurons of a unit: fewer than `FOLD` where rows and lanes ask for it."""
+    fold = gcd(FOLD, lanes * slices // inputs, slices)
     while fold > max(1, rows // lanes):
         fold //= 2
     return fold

@@ -29,7 +29,6 @@ from gen.arrays.serial import (
 
 __all__ = ["SharedGeometry", "connections", "geometry", "prefab"]
 
-FOLD = 8  # neurons that share a multiply-accumulate unit, where rows and lanes allow
 BLOCK = 32  # inputs that may have an exponent in common
 LARGEST = 12  # of a block's magnitudes over 2^exponent: those of e2m1, in halves
 MOST = 12  # addresses of a group
@@ -101,7 +100,7 @@ class _Survey(NamedTuple):
 def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> SharedGeometry:
     """Geometry of ``matrices``, int32 [rows, inputs] each. Raises UserError where they do not go into this style."""
     rows, inputs = matrices[0].shape
-    fold = serial_fold(FOLD, rows, inputs, slices, lanes)
+    fold = serial_fold(rows, inputs, slices, lanes)
     columns = fold * inputs // slices
     surveys = [_Survey(*_survey(matrix, BLOCK, LARGEST)) for matrix in matrices]
     codes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [(_places([survey.plain for survey in surveys]), (0,))]
