@@ -59,7 +59,7 @@ def plan_matrix(matrix: IntegerMatrix, style: str, slices: int, lanes: int) -> A
 
 def sample_plan(plan: ArrayPlan, neurons: int) -> ArrayPlan:
     """The first cells of ``plan`` as an array of their own, a lane each: about ``neurons``, at least one cell."""
-    fold = getattr(plan.geometry, "fold", 1)
+    fold = plan.geometry.fold
     cells = rings(plan.rows, plan.lanes, fold)
     rows = cells[: max(1, neurons // fold)].T
     return replace(plan, matrices=(plan.matrices[0][rows[rows >= 0]],), lanes=rows.shape[1])

@@ -32,6 +32,11 @@ class CellGeometry:
         """Cycles between the last beat of one packet and the first of the next."""
         return 0
 
+    @property
+    def fold(self) -> int:
+        """Neurons that take turns at one adder."""
+        return 1
+
     def prefab_modules(self, plan: ArrayPlan) -> tuple[str, ...]:
         return (_shell(plan), "hardloom_clock_gate")
 

@@ -14,7 +14,8 @@ __all__ = ["ArrayPlan", "Geometry"]
 class Geometry(Protocol):
     """What every style's geometry says of an array.
 
-    acc_width: bits of a result; compute_cycles: cycles between the last beat of one packet and the first of the next.
+    acc_width: bits of a result; compute_cycles: cycles between the last beat of one packet and the first of the next;
+    fold: neurons that take turns at one adder.
     """
 
     @property
@@ -22,6 +23,9 @@ class Geometry(Protocol):
 
     @property
     def compute_cycles(self) -> int: ...
+
+    @property
+    def fold(self) -> int: ...
 
     def prefab_modules(self, plan: "ArrayPlan") -> tuple[str, ...]:
         """Names of the modules that do not depend on the weights, in the order of instantiation depth."""
