@@ -13,16 +13,19 @@ import torch
 from flows.synth.liberty import Library
 from flows.synth.yosys import Synthesis, synthesize
 from gen.arrays import ArrayPlan, emit, plan_array
+from gen.arrays.metal import MetalGeometry
 from gen.arrays.rings import rings
 from gen.arrays.styles import ADDRESSED
 from golden.formats import quantize
 from golden.integers import IntegerMatrix
 
-__all__ = ["FORMAT", "Parts", "normal_matrix", "plan_matrix", "synthesize_cell", "synthesize_flat"]
+__all__ = ["FORMAT", "SHELL", "Parts", "normal_matrix", "plan_matrix", "synthesize_cell", "synthesize_flat"]
 
 FORMAT = "mxfp4"
 BEHIND_SHELL = "shared_subsets"
-APART = ("array_shell", "hardloom_", BEHIND_SHELL)  # modules of which all neurons together have one or some
+SHELL = ("array_shell", "hardloom_")
+"""How the names of a shell's modules start."""
+APART = (*SHELL, BEHIND_SHELL)  # modules of which all neurons together have one or some
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ def synthesize_cell(matrix: IntegerMatrix, library: Library, style: str, slices:
 def mean_cell(plan: ArrayPlan, files: dict[str, Path], library: Library) -> Synthesis:
     """The usual neuron cell, with the gates that a cell has on average of the array's kinds."""
     geometry, cells = plan.geometry, rings(plan.rows, plan.lanes, plan.geometry.fold)
+    assert isinstance(geometry, MetalGeometry)
     cores = [synthesize([files[name]], name, library) for name in map(geometry.neuron_of, geometry.kinds)]
     kinds = np.concatenate([geometry.kind_of_cells(matrix, cells) for matrix in plan.matrices])
     gates, seconds = (np.array([getattr(core, name) for core in cores]) for name in ("ge", "cpu_seconds"))
@@ -104,11 +108,18 @@ def mean_cell(plan: ArrayPlan, files: dict[str, Path], library: Library) -> Synt
 
 
 def synthesize_flat(
-    matrix: IntegerMatrix, library: Library, style: str, slices: int, lanes: int, sample: int | None = None
+    matrix: IntegerMatrix,
+    library: Library,
+    style: str,
+    slices: int,
+    lanes: int,
+    sample: int | None = None,
+    apart: tuple[str, ...] = APART,
 ) -> Parts:
     """The cells of about ``sample`` neurons (all) flattened together, constants and unused slots optimised away.
 
-    What they share behind the shell is synthesized by itself and counted as often as the array has it.
+    What they share behind the shell is synthesized by itself and counted as often as the array has it, if its modules'
+    names start like one of ``apart``.
     """
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
@@ -119,7 +130,7 @@ def synthesize_flat(
         least = lanes * plan.geometry.fold if style in ADDRESSED else 1  # a beat of theirs is a cycle's inputs or more
         some = plan if sample is None or max(sample, least) >= plan.rows else sample_plan(plan, max(sample, least))
         cut = write(some, Path(folder) / "part")
-        boxes = [path for module, path in cut.items() if module.startswith(APART)]
+        boxes = [path for module, path in cut.items() if module.startswith(apart)]
         sources = [path for path in cut.values() if path not in boxes]
         core = synthesize(sources, some.name, library, black_boxes=boxes)
         shared = [

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from flows.cli import commands
-from flows.estimate.arrays import options
+from flows.cost_model.model import ArrayShape, CostModel
+from flows.cost_model.quantities import COUNTED
+from flows.estimate.arrays import STYLES
 from flows.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
 from flows.estimate.compare import comparison, reproduction
 from flows.estimate.cost import dies_per_wafer, murphy_yield
@@ -131,12 +133,28 @@ def test_the_yield_and_the_wafer_of_the_paper():
     assert round(murphy_yield(827.08, 0.11), 2) == 0.43
 
 
-def test_the_law_of_a_style_goes_through_its_measured_points():
-    for style, data in read_data("arrays").items():
-        made = {option.effort: option for option in options([style])}
-        for point in data["points"]:
-            assert isclose(made[point["effort"]].gates(point["inputs"]), point["gates"], rel_tol=0.12), (style, point)
-    assert all(option.gates(n) > 0 for option in options() for n in (512, 1024, 2048, 4096) if option.fits(n))
+def test_gates_are_those_of_the_cost_model():
+    found = run("llada-moe-7b").to_json_dict()
+    kinds = ModelShape.from_config("x", read_preset("llada-moe-7b")).kinds()
+    for choice, kind in zip(found["array_choices"], kinds, strict=True):
+        tile = ArrayShape(choice["style"], min(kind.rows, 1024), kind.inputs, choice["slices"], 64, kind.banks)
+        cost = CostModel.read().cost(tile)
+        gates = cost.neurons_ge * kind.rows / tile.rows + cost.shared_ge
+        assert isclose(choice["gates_per_weight"], gates / kind.weights_each)
+
+
+def test_the_energy_of_arrays_is_toggles_and_clocks():
+    base = run("llada-moe-7b")
+    toggles = moved(base, "gate_toggle_fj", 2 * base.assumptions["gate_toggle_fj"])
+    both = moved(toggles, "flip_flop_fj", 2 * base.assumptions["flip_flop_fj"])
+    watts = [found.chip.power_w["arrays"] for found in (base, toggles, both)]
+    assert watts[0] < watts[1] < watts[2] and isclose(watts[2], 2 * watts[0])
+    idle = moved(base, "gate_activity", 0.0).chip.power_w["arrays"]
+    assert 0 < idle < watts[0]
+
+
+def test_the_styles_are_those_of_the_cost_model():
+    assert set(STYLES) == set(CostModel.read().styles) == set(COUNTED)
 
 
 def test_every_number_has_a_range_a_unit_and_a_source():

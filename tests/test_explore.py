@@ -1,4 +1,4 @@
-"""Exploration: the cost model's error on tiles it has not seen, and a search that finds what it claims."""
+"""Exploration: a search that finds what it claims, and a choice that the generator takes."""
 
 import json
 from dataclasses import replace
@@ -11,53 +11,25 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from flows.cli import commands
+from flows.estimate.arrays import ArrayOption, options
 from flows.estimate.figures import Request
-from flows.explore.fit import DEFAULT_FIT, CostModel, fit_tiles
+from flows.estimate.shape import MatrixKind
 from flows.explore.report import Units, search_space
 from flows.explore.search import Point, Space, hardware_json, measure, pareto
-from flows.explore.tiles import FIT, HELD_OUT, Tile, measure_tiles, plan_tile
+from gen.build import generate
 from gen.hardware import HardwareConfig
 from golden.config import ModelConfig
 from golden.errors import UserError
 from golden.presets import preset_path
-
-TILES = json.loads(DEFAULT_FIT.read_text())
-
+from golden.quantized import QuantizedCheckpoint
+from verif.static import recover
 
 PARALLEL = Units(keys_per_cycle=128, head_tiles=154)
 
 
+@cache
 def space(like: str = "llada-moe-7b", units: Units = PARALLEL, **request) -> Space:
     return search_space(like, None, Request("5nm", "hardloom", **request), None, units)
-
-
-def test_the_cost_model_is_within_ten_percent_on_tiles_it_was_not_fitted_to():
-    held_out = [tile for tile in TILES["tiles"] if tile["held_out"]]
-    assert len(held_out) >= 6 and max(abs(tile["error"]) for tile in held_out) <= 0.10
-    assert not {(t.inputs, t.slices, t.lanes) for t in FIT} & {(t.inputs, t.slices, t.lanes) for t in HELD_OUT}
-
-
-def test_the_fit_is_what_its_tiles_give():
-    raw = {"library": TILES["library"], "measured": TILES["tiles"]}
-    again = fit_tiles(raw)
-    assert (again["neuron"], again["shell"]) == (TILES["neuron"], TILES["shell"])
-    model = CostModel.read()
-    for tile in TILES["tiles"]:
-        predicted = model.array_ge(tile["rows"], tile["inputs"], tile["slices"], tile["lanes"], tile["format"])
-        assert round(predicted, 1) == tile["predicted_ge"]
-
-
-@pytest.mark.slow
-def test_a_tile_still_synthesizes_to_what_the_fit_says(monkeypatch):
-    monkeypatch.setattr("flows.explore.tiles.FIT", FIT[:2])
-    monkeypatch.setattr("flows.explore.tiles.HELD_OUT", ())
-    for found, tile in zip(measure_tiles()["measured"], TILES["tiles"], strict=False):
-        assert found["neuron_ge"] == pytest.approx(tile["neuron_ge"], rel=0.1)
-
-
-def test_a_tile_is_an_array_of_its_geometry():
-    plan = plan_tile(Tile(64, 4, 8))
-    assert (plan.inputs, plan.slices, plan.lanes, plan.style) == (64, 4, 8, "metal")
 
 
 @cache
@@ -87,17 +59,42 @@ def test_the_front_rises(objective):
         assert slower.tokens_per_s < faster.tokens_per_s and measure(slower, objective) < measure(faster, objective)
 
 
-def test_experts_take_more_slices_than_what_serves_every_token():
+def test_experts_are_slower_and_denser_than_what_serves_every_token():
     best = space().best(100_000, "area")
-    assert best.slices["gate_up"] > best.slices["qkv"]
-    cycles = best.cycles
-    assert max(cycles.values()) == cycles[best.bottleneck]
+    kinds = {kind.kind: kind for kind in best_kinds()}
+    dense = {name: best.gates[name] / kinds[name].weights for name in kinds}
+    assert max(dense["gate_up"], dense["down"]) < min(dense["qkv"], dense["o"], dense["head"])
+    assert max(best.cycles.values()) == best.cycles[best.bottleneck]
+
+
+def best_kinds() -> list[MatrixKind]:
+    return list(space().shape.kinds())
+
+
+def test_a_kind_takes_the_style_that_suits_it():
+    front = pareto(all_points("area"), "area")
+    assert any(len({option.style for option in point.options.values()}) > 1 for point in front)
+    metal = space(styles=("metal",)).best(100_000, "area")
+    assert {option.style for option in metal.options.values()} == {"metal"}
+    assert metal.area > space().best(100_000, "area").area
+
+
+@pytest.mark.parametrize("objective", ["area", "energy"])
+@pytest.mark.parametrize("lanes", [8, 64])
+def test_no_option_is_left_out_that_beats_the_candidates(objective, lanes):
+    searched = space()
+    for kind in searched.shape.kinds():
+        kept = searched.candidates(kind, lanes)
+        for option in options(kind, lanes):
+            other = searched.candidate(kind, option, lanes)
+            quick = [c for c in kept if c.cycles <= other.cycles]
+            assert min(c.measure(objective) for c in quick) <= other.measure(objective)
 
 
 def test_even_experts_are_faster_than_uneven_ones():
     even, uneven = (space(expert_imbalance=x) for x in (1.0, 2.0))
-    kind = next(k for k in even.shape.kinds() if k.kind == "gate_up")
-    assert even.cycles(kind, 8, 8) * 2 == pytest.approx(uneven.cycles(kind, 8, 8))
+    kind, option = next(k for k in even.shape.kinds() if k.kind == "gate_up"), ArrayOption("packed", 8)
+    assert even.candidate(kind, option, 8).cycles * 2 == pytest.approx(uneven.candidate(kind, option, 8).cycles)
 
 
 def test_parts_make_the_whole():
@@ -108,7 +105,7 @@ def test_parts_make_the_whole():
 
 def test_an_impossible_target_names_the_nearest_point():
     with pytest.raises(
-        UserError, match=r"1e\+09: out of reach of llada-moe-7b; the nearest point has .* takes .* cycles"
+        UserError, match=r"1e\+09: out of reach of llada-moe-7b; the nearest point has .* takes .* cycles a position"
     ):
         space().best(1e9, "area")
 
@@ -150,12 +147,23 @@ def test_the_choice_for_the_demonstration_model_is_one_that_generate_takes():
     HardwareConfig.from_json_dict(hardware_json(best, 32)).check(config)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["area", "energy"])
+def test_the_choice_for_a_tiny_checkpoint_is_built_and_every_weight_read_back(tiny_quantized, tmp_path, objective):
+    found = search_space(None, tiny_quantized[0], Request(), None, Units())
+    hardware = HardwareConfig.from_json_dict(hardware_json(found.best(1000, objective), 24))
+    build = generate(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "chip", hardware)
+    assert {facts["kind"]: facts["style"] for facts in build.arrays} == hardware.style
+    assert recover(build).complete
+
+
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
         (["--like", "llada2.0-mini", "--tokens-per-second", "10", "-o", "x.json"], "cannot write this model"),
         (["--like", "llada-moe-7b", "--objective", "speed"], "--objective speed"),
         (["--like", "llada-moe-7b", "--head-tiles", "0"], "--head-tiles 0"),
+        (["--like", "llada-moe-7b", "--styles", "cell"], "knows nothing of style cell"),
         (["--like", "llada-moe-7b", "--fit", "nowhere.json"], "nowhere.json: the file does not exist"),
         (["--like", "llada-moe-7b", "--plot", "x.svg"], "--plot x.svg"),
     ],
@@ -165,16 +173,11 @@ def test_mistakes_are_one_sentence(arguments, sentence):
     assert isinstance(result.exception, UserError) and sentence in str(result.exception)
 
 
-def test_a_broken_fit_is_refused(tmp_path):
-    (tmp_path / "fit.json").write_text("[]")
-    with pytest.raises(UserError, match="is no fit"):
-        CostModel.read(tmp_path / "fit.json")
-
-
 def test_more_lanes_never_slow_an_array():
     searched = space()
     for kind in searched.shape.kinds():
-        cycles = [searched.cycles(kind, 4, lanes) for lanes in searched.lanes()]
+        option = ArrayOption("packed", 4)
+        cycles = [searched.candidate(kind, option, lanes).cycles for lanes in searched.lanes()]
         assert cycles == sorted(cycles, reverse=True)
     assert (
         replace(searched, keys_per_cycle=2).attention_cycles() * 2

@@ -115,6 +115,6 @@ def tiles(
 
     Example: hardloom bench tiles -o build/fit.json
     """
-    from flows.explore.bench import tiles
+    from flows.cost_model.bench import tiles
 
     tiles(out, liberty or [], as_json)

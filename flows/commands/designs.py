@@ -65,17 +65,20 @@ def explore(
     tokens_per_forward: Annotated[float | None, typer.Option(help="Tokens that a forward pass commits.")] = None,
     expert_imbalance: Annotated[float | None, typer.Option(help="Load of the busiest expert over the mean.")] = None,
     keys_per_cycle: Annotated[int, typer.Option(help="Keys that attention takes a cycle; emitted units take 1.")] = 1,
+    styles: Annotated[str | None, typer.Option(help="Array styles to choose from, like metal,rom.")] = None,
     head_tiles: Annotated[int, typer.Option(help="Parts of the head that drain side by side; emitted are 1.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Choose slices by kind of array, and lanes, for a throughput at the least area or energy; docs/explore.md.
+    """Choose style and slices by kind of array, and lanes, for a throughput at the least area or energy.
 
     Example: hardloom explore --like llada-moe-7b --tokens-per-second 2000 --node 5nm -o build/hardware.json
     """
+    from flows.estimate.arrays import STYLES
     from flows.estimate.figures import Request
     from flows.explore.report import Outputs, Units, explore
 
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
-    request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths)
+    chosen = STYLES if styles is None else tuple(styles.split(","))
+    request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, chosen)
     units = Units(keys_per_cycle, head_tiles)
     explore(like, ckpt, request, objective, Outputs(out, plot, front), fit, units, as_json)

@@ -1,95 +1,102 @@
-"""Hardwired arrays as options: gates a weight and cycles a packet, by style and effort, through measured points."""
+"""Hardwired arrays as options: style and slices for a kind of matrix, priced by the cost model."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from math import gcd
 
-import numpy as np
-
+from flows.cost_model.model import ArrayCost, ArrayShape, CostModel
 from flows.estimate.assumptions import Assumption, read_data
 from flows.estimate.shape import MatrixKind
+from gen.arrays.styles import ADDRESSED
 from golden.errors import UserError
 
-__all__ = ["STYLES", "ArrayOption", "array_assumptions", "options"]
+__all__ = [
+    "STYLES",
+    "ArrayOption",
+    "UnitCost",
+    "array_assumptions",
+    "default_model",
+    "metal_only",
+    "options",
+    "unit_cost",
+]
 
-PLANES = 8  # bits of an activation
-FEWEST_A_SLICE = 32  # inputs
-SLICES = (1, 2, 4, 8, 16, 32, 64)  # measured from the first to the last of them
-INPUTS_PER_CYCLE = (1, 2, 4, 8)
+FEWEST_A_SLICE = 8  # inputs, in the tiles that the cost model is fitted to
+MOST_SLICES = 256
+MOST_INPUTS_A_CYCLE = 8  # of an address-serial style, in those tiles
 STYLES = tuple(read_data("arrays"))
-"""Styles with measured points."""
+"""Styles that the cost model knows."""
 
 
 @dataclass(frozen=True)
 class ArrayOption:
-    """A style with its effort: slices, or of `rom` the inputs it takes a cycle.
-
-    law: a, b, c of gates a weight, a + b x + c / inputs, before the style's scale.
-    metal_only: two weight sets differ in metal layers only, so dies can share the other masks.
-    """
+    """A style with its slices."""
 
     style: str
-    effort: int
-    law: tuple[float, float, float]
-    metal_only: bool
-
-    @property
-    def effort_name(self) -> str:
-        return "inputs_per_cycle" if self.style == "rom" else "slices"
-
-    def gates(self, inputs: int) -> float:
-        """Gates a weight in arrays of so many inputs."""
-        a, b, c = self.law
-        return a + b * x_of(self.style, self.effort) + c / inputs
-
-    def fits(self, inputs: int) -> bool:
-        """Whether there are as many inputs a slice as in the arrays that were measured."""
-        return self.style == "rom" or inputs >= FEWEST_A_SLICE * self.effort
-
-    def cycles(self, kind: MatrixKind, lanes: int, tile_rows: int) -> float:
-        """Clock cycles from one packet to the next: loading, or computing and draining `tile_rows` rows."""
-        compute = kind.inputs / self.effort if self.style == "rom" else PLANES * self.effort + 1
-        return max(kind.inputs / lanes, compute + min(kind.rows, tile_rows) / lanes)
+    slices: int
 
 
-def x_of(style: str, effort: float) -> float:
-    """What gates are linear in: an array does 1 / slices of its work a cycle, a rom that of its inputs a cycle."""
-    return effort if style == "rom" else 1 / effort
+def metal_only(style: str) -> bool:
+    """Whether two weight sets in a style differ in metal layers only, so that dies can share the other masks."""
+    return read_data("arrays")[style]["metal_only"]
 
 
-@cache
-def law(style: str) -> tuple[float, float, float]:
-    """a, b, c of gates = a + b x + c / inputs: least squares of relative errors over a style's measured points."""
-    points = read_data("arrays")[style]["points"]
-    gates = np.array([point["gates"] for point in points])
-    x = np.array([x_of(style, point["effort"]) for point in points])
-    inputs = np.array([point["inputs"] for point in points])
-    features = np.stack([np.ones(len(x)), x, 1 / inputs], axis=1) / gates[:, None]
-    a, b, c = np.linalg.lstsq(features, np.ones(len(x)), rcond=None)[0]
-    return float(a), float(b), float(c)
+@dataclass(frozen=True)
+class UnitCost:
+    """Of one array unit: gates; packet_cycles from one packet to the next; array: of what drains side by side."""
+
+    gates: float
+    packet_cycles: float
+    tile: ArrayCost
+    tiles: float
 
 
-def options(styles: Iterable[str] = STYLES) -> Iterator[ArrayOption]:
-    """All options of some styles; `UserError` for a style without measured points."""
+def options(kind: MatrixKind, lanes: int, styles: Iterable[str] = STYLES) -> Iterator[ArrayOption]:
+    """Options for a kind of matrix, powers of two of slices or of inputs a cycle, within what the cost model knows.
+
+    Raises UserError for a style that it does not know.
+    """
     for style in styles:
         if style not in STYLES:
             raise UserError(
                 f"--styles {style}: no array of this style has been measured; choose from {', '.join(STYLES)}"
             )
-        metal_only = read_data("arrays")[style]["metal_only"]
-        for effort in INPUTS_PER_CYCLE if style == "rom" else SLICES:
-            yield ArrayOption(style, effort, law(style), metal_only)
+        if style in ADDRESSED:
+            wide = powers_of_two(gcd(lanes, kind.inputs, MOST_INPUTS_A_CYCLE))
+            yield from (ArrayOption(style, kind.inputs // count) for count in wide)
+        else:
+            most = min(MOST_SLICES, max(1, kind.inputs // FEWEST_A_SLICE))
+            yield from (ArrayOption(style, count) for count in powers_of_two(kind.inputs) if count <= most)
+
+
+def powers_of_two(number: int) -> list[int]:
+    """Those that divide a number."""
+    return [1 << k for k in range(number.bit_length()) if number % (1 << k) == 0]
+
+
+@cache
+def default_model() -> CostModel:
+    return CostModel.read()
+
+
+def unit_cost(model: CostModel, kind: MatrixKind, option: ArrayOption, lanes: int, tile_rows: int) -> UnitCost:
+    """What an array unit of a kind costs, of which `tile_rows` rows at most drain through one set of lanes."""
+    rows = min(kind.rows, tile_rows)
+    tile = model.cost(ArrayShape(option.style, rows, kind.inputs, option.slices, lanes, kind.banks))
+    tiles = kind.rows / rows
+    return UnitCost(tiles * tile.neurons_ge + tile.shared_ge, tile.packet_cycles, tile, tiles)
 
 
 def array_assumptions() -> dict[str, Assumption]:
-    """`metal_gates_scale` and so on: what the measured gates are multiplied by, with their ranges."""
+    """`metal_gates_scale` and so on: what the gates of the cost model are multiplied by, with their ranges."""
     return {
         f"{style}_gates_scale": Assumption(
             f"{style}_gates_scale",
             1.0,
             data["low"],
             data["high"],
-            "gates a weight over those measured",
+            "gates over those of the cost model",
             "measured",
             f"{data['origin']}. Range: {data['range_source']}",
         )

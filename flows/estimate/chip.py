@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil
+from functools import cache
+from math import ceil, gcd
 
-from flows.estimate.arrays import ArrayOption, options
+from flows.estimate.arrays import ArrayOption, UnitCost, default_model, options, unit_cost
 from flows.estimate.assumptions import Assumptions
+from flows.estimate.energy import packet_fj
 from flows.estimate.shape import MatrixKind, ModelShape
 from flows.estimate.workload import Workload
 
@@ -18,11 +20,17 @@ TILE_ROWS = 1024  # rows that drain through one set of lanes; a wider array is s
 
 @dataclass(frozen=True)
 class Choice:
-    """A kind of matrix, the array option it takes, and the cycles a position costs the busiest such array."""
+    """A kind of matrix, the array option it takes, what a unit costs, and the cycles a position costs the busiest."""
 
     kind: MatrixKind
     option: ArrayOption
+    cost: UnitCost
     cycles_per_position: float
+
+    @property
+    def gates_per_weight(self) -> float:
+        """By the cost model."""
+        return self.cost.gates / self.kind.weights_each
 
 
 @dataclass(frozen=True)
@@ -66,11 +74,8 @@ def choose(kinds: Iterable[MatrixKind], budget: float, a: Assumptions, styles: I
     """
     made = []
     for kind in kinds:
-        found = [
-            Choice(kind, option, option.cycles(kind, LANES, TILE_ROWS) * busy(kind, a))
-            for option in options(styles)
-            if option.fits(kind.inputs)
-        ]
+        share = busy(kind, a)
+        found = [Choice(kind, option, cost, cost.packet_cycles * share) for option, cost in priced(kind, tuple(styles))]
         quick = [choice for choice in found if choice.cycles_per_position <= budget]
         made.append(
             min(quick, key=lambda c: gates(c, a))
@@ -80,9 +85,21 @@ def choose(kinds: Iterable[MatrixKind], budget: float, a: Assumptions, styles: I
     return tuple(made)
 
 
+@cache
+def priced(kind: MatrixKind, styles: tuple[str, ...]) -> list[tuple[ArrayOption, UnitCost]]:
+    """All options for a kind of matrix, and what a unit of each costs."""
+    model, lanes = default_model(), gcd(LANES, kind.inputs)
+    return [(option, unit_cost(model, kind, option, lanes, TILE_ROWS)) for option in options(kind, lanes, styles)]
+
+
 def gates(choice: Choice, a: Assumptions) -> float:
-    """Gates a weight."""
-    return choice.option.gates(choice.kind.inputs) * a[f"{choice.option.style}_gates_scale"]
+    """Gates of all arrays of a kind."""
+    return choice.cost.gates * choice.kind.count * choice.kind.layers * a[f"{choice.option.style}_gates_scale"]
+
+
+def array_fj(choice: Choice, a: Assumptions) -> float:
+    """fJ of all arrays of a kind that one position meets."""
+    return packet_fj(choice.cost, a) * choice.kind.count * choice.kind.layers * choice.kind.share
 
 
 def attention_macs(shape: ModelShape, work: Workload, cycles: float) -> int:
@@ -162,7 +179,7 @@ def powers(
     macs = 2 * shape.query_width * work.length * shape.layers
     key_value_bytes = 2 * shape.key_value_width * work.length * shape.layers / 16  # one read serves 16 queries
     found = {
-        "arrays": scale * shape.active * a["array_fj_per_weight"],
+        "arrays": positions_per_s * 1e-15 * sum(array_fj(choice, a) for choice in choices),
         "attention": scale * macs * a["mac_fj"],
         "buffers": scale * (key_value_bytes + 8 * shape.hidden * shape.layers) * a["sram_fj_per_byte"],
         "interconnect": links * a["link_w"],
@@ -176,7 +193,7 @@ def powers(
 
 def kept(choices: Iterable[Choice], a: Assumptions) -> tuple[Choice, ...]:
     """The same options under other assumptions."""
-    return tuple(Choice(c.kind, c.option, c.option.cycles(c.kind, LANES, TILE_ROWS) * busy(c.kind, a)) for c in choices)
+    return tuple(Choice(c.kind, c.option, c.cost, c.cost.packet_cycles * busy(c.kind, a)) for c in choices)
 
 
 def design_chip(
@@ -189,7 +206,7 @@ def design_chip(
     cycles = max(choice.cycles_per_position for choice in choices)
     macs = attention_macs(shape, work, cycles)
     positions_per_s = clock * a["busy_share"] / cycles
-    array_gates = {choice.kind.kind: choice.kind.weights * gates(choice, a) for choice in choices}
+    array_gates = {choice.kind.kind: gates(choice, a) for choice in choices}
     area = areas(shape, array_gates, macs, sum(storage_bits(shape, work, a).values()), LANES, a)
     dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
     area["interconnect"] = links * node_link_mm2(a)

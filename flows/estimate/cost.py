@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import exp, pi, sqrt
 
+from flows.estimate.arrays import metal_only
 from flows.estimate.assumptions import Assumptions
 from flows.estimate.chip import GATE_UM2_5NM, Chip
 from flows.estimate.shape import ModelShape
@@ -55,7 +56,7 @@ def mask_usd(dies: int, set_usd: float, share: float) -> float:
 def differing_share(chip: Chip, a: Assumptions) -> float:
     """Share of a mask set's price that differs between dies: all of it where an array is more than metal."""
     share = a["per_chip_mask_share"]
-    return share if all(choice.option.metal_only for choice in chip.choices) else 1.0
+    return share if all(metal_only(choice.option.style) for choice in chip.choices) else 1.0
 
 
 def naive_mask_sets(shape: ModelShape, a: Assumptions) -> float:

@@ -5,7 +5,7 @@ from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any
 
-from flows.estimate.arrays import STYLES, array_assumptions
+from flows.estimate.arrays import STYLES, array_assumptions, metal_only
 from flows.estimate.assumptions import Assumptions
 from flows.estimate.chip import Chip, design_chip
 from flows.estimate.cost import Costs, costs
@@ -121,9 +121,10 @@ class Estimate:
                     "kind": choice.kind.kind,
                     "weights": choice.kind.weights,
                     "style": choice.option.style,
-                    choice.option.effort_name: choice.option.effort,
-                    "metal_only": choice.option.metal_only,
-                    "gates_per_weight": choice.option.gates(choice.kind.inputs),
+                    "slices": choice.option.slices,
+                    "inputs": choice.kind.inputs,
+                    "metal_only": metal_only(choice.option.style),
+                    "gates_per_weight": choice.gates_per_weight,
                     "cycles_per_position": choice.cycles_per_position,
                 }
                 for choice in chip.choices

@@ -61,5 +61,5 @@ def published_arrays(shape: ModelShape, a: Assumptions) -> float:
 
 def own_arrays(choices: tuple[Choice, ...], a: Assumptions) -> float:
     """mm2 of our arrays."""
-    placed = sum(choice.kind.weights * gates(choice, a) for choice in choices)
+    placed = sum(gates(choice, a) for choice in choices)
     return placed * a["gate_um2"] / a["utilisation"] * 1e-6

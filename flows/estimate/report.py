@@ -42,19 +42,13 @@ def print_estimate(found: Estimate, ranges: dict[str, tuple[float, float]]) -> N
         parts.add_row(name, *("" if v is None else f"{v:,.1f}" for v in (area, power)))
     console.print(parts)
     if values["array_choices"]:
-        arrays = Table("arrays", "style", "effort", title="arrays chosen")
-        for column in ("weights", "gates a weight", "cycles a position"):
+        arrays = Table("arrays", "style", title="arrays chosen")
+        for column in ("inputs", "slices", "weights", "gates a weight", "cycles a position"):
             arrays.add_column(column, justify="right")
         for choice in values["array_choices"]:
-            effort = (
-                f"{choice['slices']} slices" if "slices" in choice else f"{choice['inputs_per_cycle']} inputs a cycle"
-            )
-            figures = (
-                f"{choice['weights']:,}",
-                f"{choice['gates_per_weight']:.2f}",
-                f"{choice['cycles_per_position']:.1f}",
-            )
-            arrays.add_row(choice["kind"], choice["style"], effort, *figures)
+            counts = (f"{choice[name]:,}" for name in ("inputs", "slices", "weights"))
+            figures = (f"{choice['gates_per_weight']:.2f}", f"{choice['cycles_per_position']:.1f}")
+            arrays.add_row(choice["kind"], choice["style"], *counts, *figures)
         console.print(arrays)
     console.print(f"{len(values['assumptions'])} assumptions; --json lists them with sources, --tornado ranks them")
 

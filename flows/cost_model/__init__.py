@@ -1,0 +1,1 @@
+"""What an array costs: gates and energy from its plan, fitted to synthesized tiles (docs/explore.md)."""
