@@ -86,11 +86,14 @@ class Power:
         return asdict(self)
 
 
-def array_power(plan: ArrayPlan, options: Options, folder: Path, vectors: int = PACKETS_COUNTED) -> Power:
+def array_power(
+    plan: ArrayPlan, options: Options, folder: Path, vectors: int = PACKETS_COUNTED, with_shell: bool = True
+) -> Power:
     """Synthesize, simulate one vector and `vectors` more, and weigh the toggles of those more.
 
-    The neurons are flattened together, the shell by itself. Raises SynthesisError, also where the netlist does not give
-    the sums.
+    The neurons are flattened together, the shell by itself; without `with_shell` it stays as emitted and weighs
+    nothing, so that a few neurons of a wide array can be measured. Raises SynthesisError, also where the netlist does
+    not give the sums.
     """
     library = options.library
     assert library is not None
@@ -98,8 +101,11 @@ def array_power(plan: ArrayPlan, options: Options, folder: Path, vectors: int = 
     shell = plan.prefab_modules[0]
     common = [path for path in files[plan.name] if path.stem == shell or path.stem.startswith("hardloom_")]
     neurons = [path for path in files[plan.name] if path not in common]
+    parts = [(plan.name, neurons, common), (shell, common, [])]
+    if not with_shell:
+        del parts[1:]
     used: set[str] = set()
-    for module, sources, boxes in ((plan.name, neurons, common), (shell, common, [])):
+    for module, sources, boxes in parts:
         result = synthesize(
             sources,
             module,
@@ -113,18 +119,20 @@ def array_power(plan: ArrayPlan, options: Options, folder: Path, vectors: int = 
         )
         used |= result.cells.keys()
     (folder / "cells.v").write_text(cell_models(library, used))
-    sources = [folder / TOP, folder / "cells.v", *(folder / f"gates_{module}.v" for module in (plan.name, shell))]
+    sources = [folder / TOP, folder / "cells.v", *(folder / f"gates_{module}.v" for module, *_ in parts)]
+    sources += [] if with_shell else common
     arguments = (*QUICK_BUILD, "--trace-saif", "--trace-underscore")
     verilate(sources, "arrays_top", folder / "verilator", arguments)
     traces = [traced(plan, folder, environment | {PACKETS: str(packets)}) for packets in (1, 1 + vectors)]
     units = Units(library)
     energies = []
-    for module, instance in ((plan.name, f"{plan.name}_unit"), (shell, "shell")):
+    for module, instance in [(plan.name, f"{plan.name}_unit"), (shell, "shell")][: len(parts)]:
         before, counts = (Counter(toggles(trace, instance)) for trace in traces)
         counts.subtract(before)
         connections = json.loads((folder / f"gates_{module}.json").read_text())["modules"]
         energies.append(weigh(connections[module], counts, library, units))
-    return Power.of(plan, vectors, units.volts, *energies)
+    nothing = Energy(0.0, 0.0, 0.0, 0.0)
+    return Power.of(plan, vectors, units.volts, energies[0], energies[1] if with_shell else nothing)
 
 
 def traced(plan: ArrayPlan, folder: Path, environment: dict[str, str]) -> str:
