@@ -10,6 +10,7 @@ from flows.progress import progress_bar
 from flows.verify import Outcome, report_outcomes
 from gen.build import Build
 from golden.errors import UserError
+from verif import player
 from verif.arrays import CLOCK_NS
 from verif.expert import bench_expert, experts_of
 from verif.extract.errors import ExtractionError
@@ -36,28 +37,30 @@ def verify_tiles(path: Path, count: int, simulator: str, as_json: bool) -> bool:
             progress(number, total)
             work = folder / f"tile_{number}"
             run = partial(bench_tile, build, tile, work, simulator=simulator)
-            outcomes.append(outcome(f"tile, {simulator}", str(tile), work, run))
+            outcomes.append(outcome(f"tile, {simulator}", str(tile), work, CLOCK_NS, run))
         for prefix, expert in experts:
             progress(count, total)
             name = f"{prefix}, expert {expert}, whole"
             work = folder / "expert"
-            outcomes.append(outcome("expert", name, work, partial(bench_expert, build, prefix, expert, work)))
+            outcomes.append(
+                outcome("expert", name, work, player.CLOCK_NS, partial(bench_expert, build, prefix, expert, work))
+            )
     return report_outcomes(path, outcomes, as_json)
 
 
-def outcome(group: str, name: str, folder: Path, run: Callable[[], int]) -> Outcome:
-    """Time one simulation in `folder`, its build included."""
+def outcome(group: str, name: str, folder: Path, clock_ns: int, run: Callable[[], int]) -> Outcome:
+    """Time one simulation in `folder`, its build included, and count its cycles of `clock_ns`."""
     begin, detail = time.perf_counter(), ""
     try:
         failed = run()
         failure = f"{failed} tests of its bench failed" if failed else None
-        detail = f"{cycles(folder):,} cycles"
+        detail = f"{round(simulated_ns(folder) / clock_ns):,} cycles"
     except ExtractionError as error:
         failure = str(error)
     return Outcome(group, name, time.perf_counter() - begin, detail, failure)
 
 
-def cycles(folder: Path) -> int:
-    """Clock cycles that the tests of a bench took."""
-    tests = ElementTree.parse(folder / "results.xml").getroot().iter("testcase")
-    return round(sum(float(test.get("sim_time_ns", 0)) for test in tests) / CLOCK_NS)
+def simulated_ns(folder: Path) -> float:
+    """Nanoseconds that the tests of a bench simulated."""
+    found = ElementTree.parse(folder / "results.xml").getroot().iter("property")
+    return sum(float(each.get("value", 0)) for each in found if each.get("name") == "sim_time_duration")

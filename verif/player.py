@@ -10,7 +10,8 @@ from verif.bench import Case, Port, Stimulus, pack, ports, unpack
 
 __all__ = ["Mismatch", "Player", "always", "sometimes"]
 
-STEP = Timer(500, "ps")
+CLOCK_NS = 1
+STEP = Timer(500 * CLOCK_NS, "ps")
 IDLE_LIMIT = 20000
 """Cycles without any transfer after which a unit counts as stuck."""
 EXTRA = 50
