@@ -22,7 +22,8 @@ def generate(
     lanes: Annotated[int | None, typer.Option(help="Elements a beat of every stream.")] = None,
     max_positions: Annotated[int | None, typer.Option(help="Prompt and generation together, at most.")] = None,
     style: Annotated[
-        str | None, typer.Option(help="Embedding style: metal, packed, rom or cell; or by kind, like o=metal,down=rom.")
+        str | None,
+        typer.Option(help="Embedding style: metal, packed, rom, shared or cell; or by kind, like o=metal,down=rom."),
     ] = None,
     slices: Annotated[
         str | None, typer.Option(help="Parts that the inputs are fed in, by kind of array, like gate_up=8,down=4.")
