@@ -5,6 +5,7 @@ differ in wires only.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -40,7 +41,8 @@ def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: 
     rows, inputs = matrices[0].shape
     cells = rings(rows, lanes, fold_of(rows, inputs, lanes, slices))
     counts, bits = _counts(matrices, cells, slices)
-    best, least = (_regions(bits, counts.max(axis=(0, 1))), None), np.inf
+    best: tuple[PackedRegions, PackedRegions | None] = (_regions(bits, counts.max(axis=(0, 1))), None)
+    least = math.inf
     for usual in _trials(counts, bits, inputs * cells.shape[1] / slices):
         over = [b * len(cells) + cell for b, m in enumerate(matrices) for cell in misfits(m, cells, usual, slices)]
         if len(over) > MOST_WIDE * len(counts):
@@ -53,7 +55,7 @@ def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: 
     return replace(made, most=max(_most(matrix, cells, made) for matrix in matrices))
 
 
-def _trials(counts: np.ndarray, bits: int, feeds_a_step: float) -> Iterator[Regions]:
+def _trials(counts: np.ndarray, bits: int, feeds_a_step: float) -> Iterator[PackedRegions]:
     """Regions of ever fewer lines. counts: int64 [cells, slices, regions]."""
     mean, deviation = counts.mean(axis=(0, 1)), counts.std(axis=(0, 1))
     nearly = np.quantile(counts.max(axis=1), NEARLY, axis=0, method="higher")
