@@ -84,38 +84,41 @@ def _assign_cells(weights, cells, parts, lines, ways, slices, slots):
     """
     inputs, fold = weights.shape[1], cells.shape[1]
     feeds = inputs * fold
+    fed = np.empty(feeds, dtype=weights.dtype)
     first = np.cumsum(lines) - lines
     fill = np.empty((slices, len(lines)), dtype=np.int32)
     late = np.empty((3, len(parts) * feeds), dtype=np.int32)
     later = np.empty_like(late)
     for cell in range(len(cells)):
+        for turn in range(fold):
+            row = cells[cell, turn]
+            for i in range(inputs):
+                fed[i * fold + turn] = weights[row, i] if row >= 0 else 0
         fill[:] = 0
         slots[cell] = 0
         count = 0
         for part in range(len(parts)):
             more = False
             slice_ = 0
-            for i in range(inputs):
-                for turn in range(fold):
-                    row = cells[cell, turn]
-                    weight = np.int64(weights[row, i]) if row >= 0 else np.int64(0)
-                    token = 1 + i * fold + turn
-                    if weight < 0:
-                        weight = -weight
-                        token += feeds
-                    region = parts[part, weight]
-                    if region >= 0:
-                        more = more or (part + 1 < len(parts) and parts[part + 1, weight] >= 0)
-                        line = fill[slice_, region]
-                        if line < lines[region]:
-                            slots[cell, (first[region] + line) * slices + slice_] = token
-                            fill[slice_, region] = line + 1
-                        else:
-                            late[0, count], late[1, count], late[2, count] = region, slice_, token
-                            count += 1
-                    slice_ += 1
-                    if slice_ == slices:
-                        slice_ = 0
+            for feed in range(feeds):
+                weight = np.int64(fed[feed])
+                token = 1 + feed
+                if weight < 0:
+                    weight = -weight
+                    token += feeds
+                region = parts[part, weight]
+                if region >= 0:
+                    more = more or (part + 1 < len(parts) and parts[part + 1, weight] >= 0)
+                    line = fill[slice_, region]
+                    if line < lines[region]:
+                        slots[cell, (first[region] + line) * slices + slice_] = token
+                        fill[slice_, region] = line + 1
+                    else:
+                        late[0, count], late[1, count], late[2, count] = region, slice_, token
+                        count += 1
+                slice_ += 1
+                if slice_ == slices:
+                    slice_ = 0
             if not more:
                 break
         if count and not _spill(slots[cell], late, later, count, fill, lines, first, ways, slices, feeds):
