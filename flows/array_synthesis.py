@@ -16,8 +16,12 @@ from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.metal import MetalGeometry
 from gen.arrays.rings import rings
 from gen.arrays.styles import ADDRESSED
+from gen.matrices import array_units
+from golden.checkpoint import expected_tensors
+from golden.errors import UserError
 from golden.formats import quantize
 from golden.integers import IntegerMatrix
+from golden.quantized import QuantizedCheckpoint
 
 __all__ = ["FORMAT", "SHELL", "Parts", "normal_matrix", "plan_matrix", "synthesize_cell", "synthesize_flat"]
 
@@ -53,6 +57,25 @@ def normal_matrix(neurons: int, inputs: int) -> IntegerMatrix:
     """Normal weights of deviation 1, quantized; the same every time."""
     values = np.random.default_rng(0).standard_normal((neurons, inputs))
     return quantize(torch.from_numpy(values).float(), FORMAT).integers()
+
+
+def stored_matrix(checkpoint: QuantizedCheckpoint, neurons: int, inputs: int) -> IntegerMatrix:
+    """The first ``neurons`` rows of a checkpoint's hardwired matrices with ``inputs`` columns, one matrix after the
+    other. Raises UserError where there are fewer, or of another format."""
+    if checkpoint.format != FORMAT:
+        raise UserError(f"{checkpoint.path}: its format is {checkpoint.format}; quantize with --format {FORMAT}")
+    shapes = expected_tensors(checkpoint.config)
+    found: list[IntegerMatrix] = []
+    for name in (name for unit in array_units(checkpoint.config) for name in unit.matrices):
+        if shapes[name][1] == inputs and sum(len(part.weights) for part in found) < neurons:
+            found.append(checkpoint.integers(name))
+    rows = sum(len(part.weights) for part in found)
+    if rows < neurons:
+        raise UserError(f"{checkpoint.path}: has {rows} rows of {inputs} inputs, not {neurons}; choose other --sizes")
+    weights, mant, exp = (
+        torch.cat([getattr(part, field).int() for part in found])[:neurons] for field in ("weights", "mant", "exp")
+    )
+    return IntegerMatrix(weights, mant, exp, max(part.max_spread for part in found))
 
 
 def plan_matrix(matrix: IntegerMatrix, style: str, slices: int, lanes: int) -> ArrayPlan:

@@ -17,19 +17,21 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from flows.array_synthesis import FORMAT, Parts, normal_matrix, synthesize_cell, synthesize_flat
+from flows.array_synthesis import FORMAT, Parts, normal_matrix, stored_matrix, synthesize_cell, synthesize_flat
 from flows.progress import progress_bar
 from flows.synth.liberty import Library, read_library
 from flows.synth.yosys import SynthesisError, synthesize
 from gen.arrays.styles import ADDRESSED
 from golden.errors import UserError
 from golden.integers import IntegerMatrix
+from golden.quantized import QuantizedCheckpoint
 
 __all__ = ["Figures", "arrays", "measure", "parse_sizes"]
 
 PEER_INPUTS = 256  # the largest that peers solve in minutes
 LANES = 8
 SLICES = (1, 4, 16, 64)
+FLATTENED = 16  # slices from which on a cell of that many neurons is too large to be flattened
 SAMPLE = 32  # neurons of a shared-logic style that are synthesized for all
 
 
@@ -40,7 +42,7 @@ class Figures:
     Attributes
     ----------
     style: an embedding style, `da4ml` or `plain`; `metal` and `packed` count every prefabricated slot, used or
-        not, `packed flat` what is left when unused slots are optimised away.
+        not, `metal flat` and `packed flat` what is left when unused slots are optimised away.
     cycles: a product takes, results not drained; packet_cycles: from one packet to the next.
     ge_per_weight: everything, shell included; core_ge_per_weight: neurons alone; shared_ge_per_weight: what they share
         behind the shell. um2_per_weight: None where the library's unit is not um2.
@@ -82,13 +84,21 @@ def parse_sizes(text: str) -> list[tuple[int, int]]:
 
 
 def measure(
-    sizes: list[tuple[int, int]], styles: list[str], library: Library, progress: Callable[[int, int], None]
+    sizes: list[tuple[int, int]],
+    styles: list[str],
+    library: Library,
+    progress: Callable[[int, int], None],
+    weights: Callable[[int, int], IntegerMatrix] = normal_matrix,
 ) -> list[Figures]:
-    """Figures of ``styles`` (all, if none is named) at all sizes; a style that takes too long at a size has none."""
+    """Figures of ``styles`` (all, if none is named) at all sizes; a style that takes too long at a size has none.
+
+    weights: the matrix for so many neurons and inputs.
+    """
     jobs = [(size, job) for size in sizes for style, job in _jobs(*size) if not styles or style in styles]
+    matrices = {size: weights(*size) for size in sizes}
     found = []
     for done, ((neurons, inputs), job) in enumerate(jobs):
-        matrix = normal_matrix(neurons, inputs)
+        matrix = matrices[neurons, inputs]
         try:
             found.append(job(matrix, library))
         except SynthesisError as error:
@@ -103,8 +113,9 @@ def _jobs(neurons: int, inputs: int) -> Iterator[tuple[str, Callable[[IntegerMat
     for style in ("metal", "packed"):
         for t in slices:
             yield style, partial(_homogeneous, style=style, slices=t)
-    for t in slices:
-        yield "packed flat", partial(_flat, style="packed", slices=t, name="packed flat", sample=8)
+    for style in ("metal", "packed"):
+        for t in (t for t in slices if t <= FLATTENED):
+            yield f"{style} flat", partial(_flat, style=style, slices=t, name=f"{style} flat", sample=8)
     for style in ADDRESSED:
         yield style, partial(_flat, style=style, slices=inputs, name=style, sample=SAMPLE)
     if inputs <= PEER_INPUTS:
@@ -141,12 +152,17 @@ def _figures(parts: Parts, style: str, library: Library) -> Figures:
         ge_cycles=round(ge * cycles, 1),
         bound=round(ge / _lupanov(plan.matrices[0]), 2),
         library=library.name,
-        critical_path_ns=parts.core.abc_delay_ns,
+        critical_path_ns=_rounded(parts.core.abc_delay_ns),
         generate_s=round(parts.seconds, 3),
         verilog_bytes_per_weight=round(parts.size / weights, 2),
         sampled=parts.sampled,
         synthesis_cpu_s=round(parts.cpu_seconds, 1),
     )
+
+
+def _rounded(nanoseconds: float | None) -> float | None:
+    """To a picosecond."""
+    return None if nanoseconds is None else round(nanoseconds, 3)
 
 
 def _um2(ge: float, library: Library) -> float | None:
@@ -172,7 +188,7 @@ def _combinational(style: str, matrix: IntegerMatrix, library: Library, sources:
     rows, columns = weights.shape
     return Figures(
         style, rows, columns, 1, columns, 1, 1, round(ge, 3), round(ge, 3), 0.0, _um2(ge, library), round(ge, 1),
-        round(ge / _lupanov(weights), 2), library.name, core.abc_delay_ns, round(seconds, 3),
+        round(ge / _lupanov(weights), 2), library.name, _rounded(core.abc_delay_ns), round(seconds, 3),
         round(size / weights.size, 2), rows, core.cpu_seconds,
     )  # fmt: skip
 
@@ -212,14 +228,17 @@ def _da4ml(matrix: IntegerMatrix, library: Library) -> Figures:
         return _combinational("da4ml", matrix, library, sources, "peer", seconds)
 
 
-def arrays(sizes: str, styles: str, liberty: list[Path], as_json: bool, plot: Path | None) -> None:
-    """Print what `measure` finds, and plot it."""
+def arrays(
+    sizes: str, styles: str, liberty: list[Path], weights: Path | None, as_json: bool, plot: Path | None
+) -> None:
+    """Print what `measure` finds, and plot it. weights: folder of a quantized checkpoint; None: normal weights."""
     wanted, library = parse_sizes(sizes), read_library(liberty)
+    matrix = normal_matrix if weights is None else partial(stored_matrix, QuantizedCheckpoint(weights))
     chosen = [style.strip() for style in styles.split(",") if style.strip()]
     if unknown := set(chosen) - {style for style, _ in _jobs(16, 64)}:
         raise UserError(f"--styles: {', '.join(sorted(unknown))} is unknown; leave it out for all styles")
     with progress_bar("synthesizing arrays", "arrays") as progress:
-        found = measure(wanted, chosen, library, progress)
+        found = measure(wanted, chosen, library, progress, matrix)
     if plot is not None:
         from flows.plot_arrays import plot_arrays
 
@@ -239,4 +258,4 @@ def arrays(sizes: str, styles: str, liberty: list[Path], as_json: bool, plot: Pa
         table.add_row(
             *("" if value is None else f"{value}" for value in (getattr(figures, c) for c in columns.values()))
         )
-    Console(highlight=False, width=max(110, Console().width)).print(table)
+    Console(highlight=False, width=max(120, Console().width)).print(table)

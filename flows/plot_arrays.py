@@ -14,9 +14,8 @@ from gen.build import write_file
 __all__ = ["plot_arrays"]
 
 COLORS = {
-    "metal": "#1f5fa8", "packed": "#2a9d8f", "packed flat": "#7fb800", "rom": "#d9480f", "shared": "#e8a33d",
-    "cell": "#8a63d2",
-    "da4ml": "#6b7280", "plain": "#111827",
+    "metal": "#1f5fa8", "metal flat": "#7aa6d6", "packed": "#2a9d8f", "packed flat": "#7fb800", "rom": "#d9480f",
+    "shared": "#e8a33d", "cell": "#8a63d2", "da4ml": "#6b7280", "plain": "#111827",
 }  # fmt: skip
 MARKERS = "osD^v<>*"
 

@@ -4,13 +4,16 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
-from flows.array_synthesis import normal_matrix
+from flows.array_synthesis import normal_matrix, stored_matrix
 from flows.bench_arrays import parse_sizes
 from flows.cli import commands
 from flows.plot_arrays import plot_arrays
+from gen.matrices import array_units
 from golden.errors import UserError
+from golden.quantized import QuantizedCheckpoint
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,18 @@ def test_the_picture_is_the_same_twice(rows, tmp_path):
 
 def test_matrices_are_the_same_every_time():
     assert np.array_equal(normal_matrix(4, 64).weights, normal_matrix(4, 64).weights)
+
+
+def test_rows_of_a_checkpoint_are_taken_one_matrix_after_the_other(tiny_quantized):
+    checkpoint = QuantizedCheckpoint(tiny_quantized[0])
+    units = list(array_units(checkpoint.config))
+    first = checkpoint.integers(units[0].matrices[0])
+    inputs = first.weights.shape[1]
+    matrix = stored_matrix(checkpoint, len(first.weights) + 3, inputs)
+    assert torch.equal(matrix.weights[: len(first.weights)], first.weights.int())
+    assert torch.equal(matrix.weights[-3:], checkpoint.integers(units[0].matrices[1]).weights[:3].int())
+    with pytest.raises(UserError, match=r"has \d+ rows of 96 inputs, not 5"):
+        stored_matrix(checkpoint, 5, 96)
 
 
 @pytest.mark.parametrize("text", ["16", "16x", "0x32", "16x33", "a,b"])

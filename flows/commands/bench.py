@@ -39,6 +39,9 @@ def bench_arrays(
     liberty: Annotated[
         list[Path] | None, typer.Option(help="Cell library; several files that belong together. Default: embedded.")
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Quantized checkpoint whose rows are taken. Default: normal weights.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture to write, as PNG and SVG.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -48,7 +51,7 @@ def bench_arrays(
     """
     from flows.bench_arrays import arrays
 
-    arrays(sizes, styles, liberty or [], as_json, plot)
+    arrays(sizes, styles, liberty or [], weights, as_json, plot)
 
 
 @commands.command()
