@@ -60,7 +60,8 @@ def misfits(matrix: np.ndarray, cells: np.ndarray, regions: Regions, slices: int
 def _assign(weights: np.ndarray, cells: np.ndarray, regions: Regions, slices: int, slots: np.ndarray) -> int:
     """Fill ``slots``; the first cell that does not fit, or -1."""
     lines = np.array(regions.lines, dtype=np.int32)
-    largest = max(int(weights.max(initial=0)), -int(weights.min(initial=0)))
+    held = weights[cells[cells >= 0]]  # not all rows: cost grows with the cells at hand
+    largest = max(int(held.max(initial=0)), -int(held.min(initial=0)))
     return _assign_cells(weights, cells, regions.part_table(largest), lines, _way_table(regions), slices, slots)
 
 
