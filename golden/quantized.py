@@ -111,15 +111,16 @@ class QuantizedCheckpoint:
         """`matrix(name).integers()`, made of a few rows at a time; weights are int16 where they have few bits."""
         rows, cols = self._shapes[name]
         step = max(1, PIECE // cols)
-        parts, weights = [], torch.empty(rows, cols, dtype=torch.int16)
-        for start in range(0, rows, step):
+        weights, spread = torch.empty(rows, cols, dtype=torch.int16), 0
+        mant, exp = torch.empty(rows, dtype=torch.int32), torch.empty(rows, dtype=torch.int32)
+        for start in range(0, rows, step):  # nothing of a piece is kept: what is keeps the memory around it
             part = self.matrix(name, start, min(start + step, rows)).integers()
             if weights.dtype == torch.int16 and int(part.weights.abs().max()) >> FEW_BITS:
                 weights = weights.int()
-            weights[start : start + step] = part.weights
-            parts.append(dataclasses.replace(part, weights=torch.empty(0)))
-        mant, exp = (torch.cat([getattr(part, field) for part in parts]) for field in ("mant", "exp"))
-        return IntegerMatrix(weights, mant, exp, max(part.max_spread for part in parts))
+            here = slice(start, start + step)
+            weights[here], mant[here], exp[here] = part.weights, part.mant, part.exp
+            spread = max(spread, part.max_spread)
+        return IntegerMatrix(weights, mant, exp, spread)
 
     def vector(self, name: str) -> Tensor:
         """The float32 vector `name`; `UserError` where an element is NaN or infinite."""
