@@ -158,4 +158,4 @@ def print_table(proofs: Iterable[Proof]) -> None:
         result = f"{p.proven} of {p.rows}" if p.difference is None else p.difference
         figures = (p.slices, p.cycles, f"{p.variables:,}", f"{p.clauses:,}", f"{p.cpu_s:.1f}", p.peak_mib, result)
         table.add_row(p.style, p.format, f"{p.rows} x {p.inputs}", *map(str, figures))
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=max(100, Console().width)).print(table)

@@ -76,7 +76,7 @@ def equivalence(
     styles: Annotated[str, typer.Option(help="Styles, separated by commas; all by default.")] = "",
     formats: Annotated[str, typer.Option(help="Weight formats, separated by commas; all by default.")] = "",
     rows: Annotated[int, typer.Option(min=1, help="Neurons of each array.")] = 4,
-    inputs: Annotated[int, typer.Option(min=2, help="Inputs of each array; beyond eight it takes long.")] = 8,
+    inputs: Annotated[int, typer.Option(min=2, help="Inputs of each array; eight take long.")] = 4,
     lanes: Annotated[int, typer.Option(min=1, help="Elements a beat.")] = 2,
     as_json: Json = False,
 ) -> None:
