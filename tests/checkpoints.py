@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from golden.checkpoint import Checkpoint, expected_tensors
-from golden.config import ModelConfig
+from golden.checkpoints.checkpoint import Checkpoint, expected_tensors
+from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.safetensors_stream import SafetensorsReader, SafetensorsWriter
 from golden.errors import UserError
-from golden.safetensors_stream import SafetensorsReader, SafetensorsWriter
 
 __all__ = [
     "edit_index",

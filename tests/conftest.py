@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from flows.simulate import SimulatedChip
-from gen.build import Build, generate
-from gen.hardware import HardwareConfig
-from golden.chip import IntegerModel
-from golden.config import ModelConfig
-from golden.quantize import quantize_checkpoint
-from golden.quantized import QuantizedCheckpoint
+from gen.build.folder import Build
+from gen.build.generate import generate
+from gen.design.hardware import HardwareConfig
+from golden.checkpoints.config import ModelConfig
+from golden.models.integer_model import IntegerModel
+from golden.quantization.quantize import quantize_checkpoint
+from golden.quantization.quantized import QuantizedCheckpoint
 from tests.checkpoints import tiny_config, write_random_checkpoint
-from verif.runner import QUICK_BUILD
+from verif.chip.simulation import SimulatedChip
+from verif.simulators.runner import QUICK_BUILD
 
 torch.set_num_threads(1)
 

@@ -19,7 +19,7 @@ from gen.arrays.slots import assign
 from gen.arrays.styles import ADDRESSED
 from golden.errors import UserError
 from tests.matrices import exactly, noise, one_large_row
-from verif.arrays import bench_arrays
+from verif.arrays.bench import bench_arrays
 
 WIDTHS = st.integers(1, 20)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from golden.checkpoint import Checkpoint, expected_tensors
+from golden.checkpoints.checkpoint import Checkpoint, expected_tensors
 from golden.errors import UserError
 from tests.checkpoints import (
     edit_index,

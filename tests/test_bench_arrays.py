@@ -7,13 +7,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from flows.array_synthesis import normal_matrix, stored_matrix
-from flows.bench_arrays import parse_sizes
-from flows.cli import commands
-from flows.plot_arrays import plot_arrays
-from gen.matrices import array_units
+from flows.bench.arrays import parse_sizes
+from flows.cli.app import commands
+from flows.pictures.arrays import plot_arrays
+from flows.synth.arrays import normal_matrix, stored_matrix
+from gen.design.matrices import array_units
 from golden.errors import UserError
-from golden.quantized import QuantizedCheckpoint
+from golden.quantization.quantized import QuantizedCheckpoint
 
 
 @pytest.fixture(scope="module")

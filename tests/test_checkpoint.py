@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from golden.checkpoint import Checkpoint, expected_tensors, folded_gain, matrix_names
+from golden.checkpoints.checkpoint import Checkpoint, expected_tensors, folded_gain, matrix_names
 from tests.checkpoints import (
     edit_shard,
     published_config,

@@ -12,22 +12,22 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
 
-from flows.compare import compare_runs
-from flows.simulate import Run, SimulatedChip
-from gen.build import generate
-from gen.hardware import ARRAY_KINDS, HardwareConfig
-from gen.registers import IDENTIFICATION, ErrorCode
-from golden.chip import IntegerModel
-from golden.config import ModelConfig
-from golden.quantize import quantize_checkpoint
-from golden.quantized import QuantizedCheckpoint
-from golden.sampler import SamplerParams
+from gen.build.generate import generate
+from gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from gen.design.registers import IDENTIFICATION, ErrorCode
+from golden.checkpoints.config import ModelConfig
+from golden.models.integer_model import IntegerModel
+from golden.quantization.quantize import quantize_checkpoint
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.samplers.denoise import SamplerParams
 from tests.checkpoints import write_random_checkpoint
-from verif.chip import Host
-from verif.runner import QUICK_BUILD, run_tests
-from verif.scoreboard import reference_steps
-from verif.static import recover
-from verif.taps import BENCH
+from verif.chip.compare import compare_runs
+from verif.chip.host import Host
+from verif.chip.scoreboard import reference_steps
+from verif.chip.simulation import Run, SimulatedChip
+from verif.chip.taps import BENCH
+from verif.proof.static import recover
+from verif.simulators.runner import QUICK_BUILD, run_tests
 
 PARAMETERS = ("gen_length", "block_length", "steps", "spread_limit")
 GOOD = Run([3, 9, 12, 5, 7], SamplerParams(6, 3, 4))

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from flows.cli import app
-from flows.generate import hardware_config, parse_slices, parse_style
-from gen.hardware import ARRAY_KINDS, HardwareConfig
+from flows.chips.generate import hardware_config, parse_slices, parse_style
+from flows.cli.app import app
+from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from golden.errors import UserError
-from golden.quantize import quantize_checkpoint
+from golden.quantization.quantize import quantize_checkpoint
 from tests.checkpoints import tiny_config, write_random_checkpoint
 
 CONFIG = tiny_config(hidden_size=32, num_hidden_layers=1, num_experts=3, expert_intermediate_size=32)
@@ -43,8 +43,8 @@ def quantized(tmp_path_factory):
 @pytest.fixture(scope="module")
 def builds(quantized, tmp_path_factory):
     """A build of each."""
-    from gen.build import generate
-    from golden.quantized import QuantizedCheckpoint
+    from gen.build.generate import generate
+    from golden.quantization.quantized import QuantizedCheckpoint
 
     folder = tmp_path_factory.mktemp("builds")
     for seed in ("0", "1"):

@@ -7,16 +7,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from flows.bench_chip import bound_per_forward
-from flows.compare import compare_runs
-from flows.plots import timeline
-from flows.simulate import Run
-from flows.verify import Outcome, junit
-from golden.chip import IntegerModel
-from golden.quantize import quantize_checkpoint
-from golden.quantized import QuantizedCheckpoint
-from golden.sampler import SamplerParams, denoise
+from flows.bench.chip import bound_per_forward
+from flows.chips.verify import Outcome, junit
+from flows.pictures.denoising import timeline
+from golden.models.integer_model import IntegerModel
+from golden.quantization.quantize import quantize_checkpoint
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.samplers.denoise import SamplerParams, denoise
 from tests.checkpoints import tiny_config, write_random_checkpoint
+from verif.chip.compare import compare_runs
+from verif.chip.simulation import Run
 
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=3, expert_intermediate_size=36)
 PARAMS = [SamplerParams(6, 3, 4), SamplerParams(4, 2, 2, threshold=0.9)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from golden.config import ModelConfig
+from golden.checkpoints.config import ModelConfig
 from tests.checkpoints import (
     edit_json,
     published_config,

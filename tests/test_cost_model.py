@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.array_synthesis import normal_matrix, plan_matrix
-from flows.cost_model.fit import fit_tiles
-from flows.cost_model.model import DEFAULT_FIT, ArrayShape, CostModel, planned
-from flows.cost_model.quantities import COUNTED, count
-from flows.cost_model.tiles import TILES, Tile, measure
-from flows.synth.liberty import read_library
+from flows.design.cost.fit import fit_tiles
+from flows.design.cost.model import DEFAULT_FIT, ArrayShape, CostModel, planned
+from flows.design.cost.quantities import COUNTED, count
+from flows.design.cost.tiles import TILES, Tile, measure
+from flows.synth.arrays import normal_matrix, plan_matrix
+from flows.synth.library.liberty import read_library
 from gen.arrays.styles import ADDRESSED
 from golden.errors import UserError
 
@@ -43,7 +43,7 @@ def test_the_fit_is_what_its_tiles_give():
 
 
 def test_the_measured_tiles_are_arrays_as_they_are_planned_today():
-    """What is emitted has changed where this fails: `hardloom bench tiles -o flows/cost_model/data/fit.json`."""
+    """What is emitted has changed where this fails: `hardloom bench tiles -o flows/design/cost/data/fit.json`."""
     for row in FIT["tiles"]:
         tile = tile_of(row)
         found = count(plan_matrix(normal_matrix(tile.rows, tile.inputs), tile.style, tile.slices, tile.lanes))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from flows.cli import commands
-from gen.hardware import HardwareConfig
-from gen.registers import REGISTERS, ErrorCode
+from flows.cli.app import commands
+from gen.design.hardware import HardwareConfig
+from gen.design.registers import REGISTERS, ErrorCode
 from gen.units.sampler import NO_POSITION, commit_record
 
 ROOT = Path(__file__).parent.parent

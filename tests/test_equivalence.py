@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.equivalence import prove, small_plan
 from gen.arrays import emit, plan_array
 from gen.arrays.styles import STYLES
 from tests.matrices import exactly
-from verif.unroll import unroll
+from verif.proof.equivalence import prove, small_plan
+from verif.proof.unroll import unroll
 
 
 @pytest.mark.parametrize("style", STYLES)

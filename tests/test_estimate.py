@@ -8,20 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from flows.cli import commands
-from flows.cost_model.model import ArrayShape, CostModel
-from flows.cost_model.quantities import COUNTED
-from flows.estimate.arrays import STYLES
-from flows.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
-from flows.estimate.compare import comparison, reproduction
-from flows.estimate.cost import dies_per_wafer, murphy_yield
-from flows.estimate.figures import Estimate, Request, error_bar, estimate, moved, read_model, value_of
-from flows.estimate.shape import ModelShape
-from flows.estimate.tornado import bars, plot_tornado
-from golden.checkpoint import expected_tensors
-from golden.config import ModelConfig
+from flows.cli.app import commands
+from flows.design.cost.model import ArrayShape, CostModel
+from flows.design.cost.quantities import COUNTED
+from flows.design.estimate.arrays import STYLES
+from flows.design.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
+from flows.design.estimate.compare import comparison, reproduction
+from flows.design.estimate.cost import dies_per_wafer, murphy_yield
+from flows.design.estimate.figures import Estimate, Request, error_bar, estimate, moved, read_model, value_of
+from flows.design.estimate.tornado import bars, plot_tornado
+from golden.checkpoints.checkpoint import expected_tensors
+from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.presets import PRESETS, preset_path, read_preset
 from golden.errors import UserError
-from golden.presets import PRESETS, preset_path, read_preset
+from golden.shape import ModelShape
 
 KEYS = {
     "model", "node", "area_mm2", "area_um2_per_parameter", "dies", "tokens_per_s", "tokens_per_joule", "power_w",

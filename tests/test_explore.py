@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from flows.cli import commands
-from flows.estimate.arrays import ArrayOption, options
-from flows.estimate.figures import Request
-from flows.estimate.shape import MatrixKind
-from flows.explore.report import Units, search_space
-from flows.explore.search import Point, Space, hardware_json, measure, pareto
-from gen.build import generate
-from gen.hardware import HardwareConfig
-from golden.config import ModelConfig
+from flows.cli.app import commands
+from flows.design.estimate.arrays import ArrayOption, options
+from flows.design.estimate.figures import Request
+from flows.design.explore.report import Units, search_space
+from flows.design.explore.search import Point, Space, hardware_json, measure, pareto
+from gen.build.generate import generate
+from gen.design.hardware import HardwareConfig
+from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.presets import preset_path
 from golden.errors import UserError
-from golden.presets import preset_path
-from golden.quantized import QuantizedCheckpoint
-from verif.static import recover
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.shape import MatrixKind
+from verif.proof.static import recover
 
 PARALLEL = Units(keys_per_cycle=128, head_tiles=154)
 

@@ -9,7 +9,7 @@ import pytest
 
 from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.styles import ADDRESSED
-from gen.rom import emit_rom, rom_index_width
+from gen.text.rom import emit_rom, rom_index_width
 from tests.matrices import exactly, noise, one_large_row
 from verif.extract.arrays import read_array
 from verif.extract.errors import ExtractionError

@@ -14,30 +14,21 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
-from flows.verify import verify_faults
-from gen.array_parts import array_part
+from flows.chips.verify import verify_faults
 from gen.arrays import emit, plan_array
-from gen.build import (
-    CHIP,
-    MANIFEST,
-    Build,
-    copy_quantized,
-    embedding_weights,
-    geometries,
-    layer_part,
-    quantized_hashes,
-    split_modules,
-)
-from gen.constants import emit_embedding
-from gen.files import Journal
-from gen.hardware import HardwareConfig
-from gen.matrices import EMBEDDING, array_units
+from gen.build.arrays import array_part
+from gen.build.constants import emit_embedding
+from gen.build.files import Journal
+from gen.build.folder import CHIP, MANIFEST, Build, copy_quantized
+from gen.build.generate import embedding_weights, geometries, layer_part, quantized_hashes, split_modules
+from gen.design.hardware import HardwareConfig
+from gen.design.matrices import EMBEDDING, array_units
+from gen.text.verilog import to_verilog
 from gen.units.rope import Rope
 from gen.units.table import TableLookup
-from gen.verilog import to_verilog
-from golden.chip import Units
-from golden.quantize import quantize_checkpoint
-from golden.quantized import QuantizedCheckpoint
+from golden.models.integer_model import Units
+from golden.quantization.quantize import quantize_checkpoint
+from golden.quantization.quantized import QuantizedCheckpoint
 from golden.units.table import Table
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.matrices import noise
@@ -48,8 +39,8 @@ from verif.extract.neuron import read_neuron
 from verif.extract.tables import read_memories
 from verif.faults import KINDS
 from verif.faults.wires import change_wire
-from verif.static import recover
-from verif.tables import ANGLES, chip_tables, initial_values
+from verif.proof.static import recover
+from verif.proof.tables import ANGLES, chip_tables, initial_values
 
 COUNT = 210
 CONFIG = tiny_config(num_hidden_layers=1, expert_intermediate_size=36)

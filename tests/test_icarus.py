@@ -5,10 +5,10 @@ from pathlib import Path
 
 from gen.arrays import ArrayPlan, plan_array
 from gen.arrays.styles import STYLES
-from gen.build import Build
+from gen.build.folder import Build
 from tests.icarus import needs_icarus
 from tests.matrices import noise
-from verif.arrays import bench_arrays
+from verif.arrays.bench import bench_arrays
 
 pytestmark = needs_icarus
 

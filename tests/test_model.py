@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch.nn.functional import linear
 
-import golden.train
-from golden.checkpoint import Checkpoint, expected_tensors
-from golden.chip import IntegerModel
+import golden.training.train
+from golden.checkpoints.checkpoint import Checkpoint, expected_tensors
 from golden.errors import UserError
-from golden.export import export_checkpoint
-from golden.fake_quant import FakeQuant, quantize_vector
-from golden.formats import fake_quantize
-from golden.model import LLaDAMoE, Numerics, Router, apply_rotary, rotary_tables
-from golden.tasks import build_tokenizer
-from golden.train import TrainingParams, demo_config, masked_loss, train
+from golden.models.float_model import LLaDAMoE, Numerics, Router, apply_rotary, rotary_tables
+from golden.models.integer_model import IntegerModel
+from golden.quantization.formats import fake_quantize
+from golden.training.export import export_checkpoint
+from golden.training.fake_quant import FakeQuant, quantize_vector
+from golden.training.tasks import build_tokenizer
+from golden.training.train import TrainingParams, demo_config, masked_loss, train
 from golden.units.quantize import Quantize
 from tests.checkpoints import tiny_config, write_random_checkpoint
 
@@ -189,8 +189,8 @@ class TestTraining:
 
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch):
-        monkeypatch.setattr(golden.train, "POOL", 60)
-        monkeypatch.setattr(golden.train, "SAVE_EVERY", 1)
+        monkeypatch.setattr(golden.training.train, "POOL", 60)
+        monkeypatch.setattr(golden.training.train, "SAVE_EVERY", 1)
 
     def test_a_killed_run_ends_with_the_weights_it_would_have_had(self, tmp_path):
         whole = train(demo_config(), self.params, tmp_path / "whole", lambda step, loss: None)

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from gen.build import JOURNAL, MANIFEST, Build, generate_parts
-from gen.files import read_pieces, sha256, write_pieces
-from gen.hardware import HardwareConfig
-from gen.matrices import Selection, array_units, selected_units
-from golden.config import ModelConfig
+from gen.build.files import JOURNAL, read_pieces, sha256, write_pieces
+from gen.build.folder import MANIFEST, Build
+from gen.build.generate import generate_parts
+from gen.design.hardware import HardwareConfig
+from gen.design.matrices import Selection, array_units, selected_units
+from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
-from golden.quantized import QuantizedCheckpoint
+from golden.quantization.quantized import QuantizedCheckpoint
 from tests.conftest import MAX_POSITIONS
-from verif.static import recover
+from verif.proof.static import recover
 
 
 def arrays(folder: Path) -> dict[str, bytes]:
@@ -79,7 +80,7 @@ def test_killed_parts_go_on_and_come_to_the_same_bytes(
         QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "whole", tiny_hardware, Selection(layers=(0, 1)), True
     )
     out = tmp_path / "parts"
-    program = "from flows.cli import app; app()"
+    program = "from flows.cli.app import app; app()"
     options = ["-o", str(out), "--max-positions", str(MAX_POSITIONS), "--layers", "0-1", "--compress", "zstd"]
     run = [sys.executable, "-c", program, "generate", str(tiny_quantized[0]), *options]
     journal = out / JOURNAL

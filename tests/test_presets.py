@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from golden.checkpoint import expected_tensors
-from golden.config import ModelConfig
+from golden.checkpoints.checkpoint import expected_tensors
+from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.presets import PRESETS, preset_path, read_preset
 from golden.errors import UserError
-from golden.presets import PRESETS, preset_path, read_preset
 
 
 @pytest.mark.parametrize("name", PRESETS)

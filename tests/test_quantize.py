@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from flows import cli
-from golden.checkpoint import Checkpoint, folded_gain, matrix_names
+from flows.cli import app as cli
+from golden.checkpoints.checkpoint import Checkpoint, folded_gain, matrix_names
 from golden.errors import UserError
-from golden.formats import FORMATS, QuantizedMatrix, quantize
-from golden.quantize import quantize_checkpoint
-from golden.quantized import QuantizedCheckpoint, open_quantized
+from golden.quantization.formats import FORMATS, QuantizedMatrix, quantize
+from golden.quantization.quantize import quantize_checkpoint
+from golden.quantization.quantized import QuantizedCheckpoint, open_quantized
 from tests.checkpoints import published_config, tiny_config, write_random_checkpoint
 
 Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
@@ -62,7 +62,7 @@ def test_every_matrix_is_the_folded_one_quantized(tmp_path: Path, format: str, d
 
 
 def test_slices_of_rows_give_what_the_whole_matrix_gives(tmp_path: Path, folder: Path, source: Path, monkeypatch):
-    monkeypatch.setattr("golden.quantize.SLICE", 97)
+    monkeypatch.setattr("golden.quantization.quantize.SLICE", 97)
     quantize_checkpoint(source, tmp_path / "sliced", "mxfp4")
     assert contents(tmp_path / "sliced") == contents(folder)
 

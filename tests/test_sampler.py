@@ -7,9 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.chip import IntegerModel
 from golden.errors import UserError
-from golden.sampler import FloatEngine, Prediction, SamplerParams, denoise
+from golden.models.float_model import FloatEngine
+from golden.models.integer_model import IntegerModel
+from golden.samplers.denoise import Prediction, SamplerParams, denoise
 
 MASK = 99
 

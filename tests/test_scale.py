@@ -12,14 +12,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gen.provenance import digest
-from golden.checkpoint import Checkpoint, expected_tensors
+from gen.text.provenance import digest
+from golden.checkpoints.checkpoint import Checkpoint, expected_tensors
+from golden.checkpoints.presets import read_preset
+from golden.checkpoints.synthetic import make_checkpoint, reduced, sharded
 from golden.errors import UserError
 from golden.parallel import ordered_map
-from golden.presets import read_preset
-from golden.quantize import quantize_checkpoint
-from golden.quantized import QuantizedCheckpoint
-from golden.synthetic import make_checkpoint, reduced, sharded
+from golden.quantization.quantize import quantize_checkpoint
+from golden.quantization.quantized import QuantizedCheckpoint
 from verif.extract.slots import NO_WIRE, SOUND, TOO_MUCH, WRONG_SLICE, WRONG_SUM, read_slots
 
 SMALL = {"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 2,
@@ -30,9 +30,9 @@ SMALL = {"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 2, "n
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The published architecture at a size for tests, in shards of a few tensors."""
-    monkeypatch.setattr("golden.synthetic.read_preset", lambda name: read_preset(name) | SMALL)
-    monkeypatch.setattr("golden.synthetic.SHARD_BYTES", 60_000)
-    monkeypatch.setattr("golden.synthetic.PIECE", 1000)
+    monkeypatch.setattr("golden.checkpoints.synthetic.read_preset", lambda name: read_preset(name) | SMALL)
+    monkeypatch.setattr("golden.checkpoints.synthetic.SHARD_BYTES", 60_000)
+    monkeypatch.setattr("golden.checkpoints.synthetic.PIECE", 1000)
 
 
 def test_a_made_up_checkpoint_is_read_like_a_published_one(small: None, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_pieces_of_a_matrix_are_the_integers_of_the_whole(
     small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_checkpoint("llada-moe-7b", tmp_path / "a")
-    monkeypatch.setattr("golden.quantized.PIECE", 200)
+    monkeypatch.setattr("golden.quantization.quantized.PIECE", 200)
     for format in ("mxfp4", "int4", "ternary"):
         quantize_checkpoint(tmp_path / "a", tmp_path / format, format)
         checkpoint = QuantizedCheckpoint(tmp_path / format)

@@ -10,19 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.synth.boolean import truth_table
-from flows.synth.cells import default_liberty
 from flows.synth.command import synth, synth_figures
 from flows.synth.gate_level import mapped_arrays, mapped_units
 from flows.synth.hierarchy import Options
-from flows.synth.liberty import read_library
-from flows.synth.models import cell_models
+from flows.synth.library.boolean import truth_table
+from flows.synth.library.cells import default_liberty
+from flows.synth.library.liberty import read_library
+from flows.synth.library.models import cell_models
 from flows.synth.power import Power, Units, weigh
 from flows.synth.report import remarks, write_html
 from flows.synth.saif import toggles
 from flows.synth.timing import Timing
-from flows.synth.yosys import SynthesisError, synthesize
+from flows.synth.yosys import synthesize
 from gen.arrays import plan_array
+from gen.text.yosys import SynthesisError
 from golden.errors import UserError
 from tests.matrices import noise
 

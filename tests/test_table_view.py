@@ -7,9 +7,9 @@ import pytest
 
 from gen.arrays import ArrayPlan, emit, plan_array
 from tests.matrices import noise
-from verif.arrays import bench_arrays
+from verif.arrays.bench import bench_arrays
+from verif.arrays.table_view import hexadecimal, write_table_view
 from verif.extract.arrays import read_array
-from verif.table_view import hexadecimal, write_table_view
 
 
 def plan_of(name: str, format: str, rows: int, inputs: int, banks: int, lanes: int, slices: int) -> ArrayPlan:

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from golden.accuracy import answer_text, exact_match, expert_load, held_out_problems
-from golden.chip import IntegerModel
-from golden.model import LLaDAMoE
-from golden.sampler import FloatEngine, SamplerParams
-from golden.tasks import ALPHABET, EOS, MASK, TASKS, build_tokenizer, held_out, problems
-from golden.train import Pool, demo_config
+from golden.models.float_model import FloatEngine, LLaDAMoE
+from golden.models.integer_model import IntegerModel
+from golden.samplers.denoise import SamplerParams
+from golden.training.accuracy import answer_text, exact_match, expert_load, held_out_problems
+from golden.training.tasks import ALPHABET, EOS, MASK, TASKS, build_tokenizer, held_out, problems
+from golden.training.train import Pool, demo_config
 
 DEMO = Path(__file__).parent.parent / "checkpoints" / "demo"
 TOKENIZER = build_tokenizer()
@@ -73,7 +73,7 @@ def test_addition_ends_when_all_its_problems_were_given():
 
 
 def test_batches_are_prompts_of_one_length_and_answers_filled_with_eos(monkeypatch):
-    monkeypatch.setattr("golden.train.POOL", 200)
+    monkeypatch.setattr("golden.training.train.POOL", 200)
     pool = Pool(0)
     random = torch.Generator().manual_seed(0)
     for step in range(6):

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from flows.verify_tiles import verify_tiles
-from gen.build import Build, generate_parts
-from gen.files import sha256
-from gen.hardware import HardwareConfig
-from gen.matrices import Selection
+from flows.chips.verify_tiles import verify_tiles
+from gen.build.files import sha256
+from gen.build.folder import Build
+from gen.build.generate import generate_parts
+from gen.design.hardware import HardwareConfig
+from gen.design.matrices import Selection
 from golden.errors import UserError
-from golden.quantized import QuantizedCheckpoint
+from golden.quantization.quantized import QuantizedCheckpoint
 from tests.icarus import needs_icarus
-from verif.expert import bench_expert, experts_of
+from verif.arrays.expert import bench_expert, experts_of
+from verif.arrays.tiles import bench_tile, choose_tiles, plan_tile
 from verif.extract.errors import ExtractionError
-from verif.tiles import bench_tile, choose_tiles, plan_tile
 
 
 @pytest.fixture(scope="module")

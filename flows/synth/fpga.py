@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.synth.yosys import SynthesisError, run_yosys
+from gen.text.yosys import SynthesisError, run_yosys
 from golden.errors import UserError
 
 __all__ = ["FAMILIES", "Fpga", "place_and_route"]

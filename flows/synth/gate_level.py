@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from flows.synth.hierarchy import Options
-from flows.synth.liberty import read_library
-from flows.synth.models import cell_models
+from flows.synth.library.liberty import read_library
+from flows.synth.library.models import cell_models
 from flows.synth.modules import instances_in, is_wiring
-from flows.synth.yosys import SynthesisError, synthesize
+from flows.synth.yosys import synthesize
 from gen.arrays import ArrayPlan, plan_array
-from gen.build import Build
+from gen.build.folder import Build
+from gen.text.yosys import SynthesisError
 from golden.errors import UserError
-from verif import bench
-from verif.arrays import bench_arrays
+from verif.arrays.bench import bench_arrays
+from verif.streams import bench
 
 __all__ = ["build_plan", "mapped_arrays", "mapped_units", "verify_gates"]
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flows.synth.cache import Cache
-from flows.synth.liberty import Library
+from flows.synth.library.liberty import Library
 from flows.synth.modules import Modules
-from flows.synth.yosys import Synthesis, SynthesisError, synthesize
+from flows.synth.yosys import Synthesis, synthesize
+from gen.text.yosys import SynthesisError
 
 __all__ = ["Hierarchy", "Options", "synthesize_hierarchy", "synthesize_tile"]
 

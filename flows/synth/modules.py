@@ -6,7 +6,7 @@ from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
-from gen.build import Build
+from gen.build.folder import Build
 from golden.errors import UserError
 
 __all__ = ["Modules", "instances_in", "is_wiring"]

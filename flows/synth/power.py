@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from flows.synth.hierarchy import Options
-from flows.synth.liberty import Cell, Group, Library
-from flows.synth.models import cell_models
+from flows.synth.library.liberty import Cell, Group, Library
+from flows.synth.library.models import cell_models
 from flows.synth.saif import toggles
-from flows.synth.yosys import SynthesisError, synthesize
+from flows.synth.yosys import synthesize
 from gen.arrays import ArrayPlan
+from gen.text.yosys import SynthesisError
 from golden.errors import UserError
-from verif.arrays import PACKETS, TOP, write_bench
-from verif.runner import QUICK_BUILD, run_tests, verilate
+from verif.arrays.bench import PACKETS, TOP, write_bench
+from verif.simulators.runner import QUICK_BUILD, run_tests, verilate
 
 __all__ = ["Energy", "Power", "array_power"]
 
@@ -139,7 +140,7 @@ def traced(plan: ArrayPlan, folder: Path, environment: dict[str, str]) -> str:
     """SAIF text of one run."""
     trace = folder / f"activity{environment[PACKETS]}.saif"
     plus = ["--trace", "--trace-file", str(trace.resolve())]
-    if run_tests("arrays_top", "verif.activity", folder, environment, plusargs=plus):
+    if run_tests("arrays_top", "verif.arrays.activity", folder, environment, plusargs=plus):
         raise SynthesisError(f"{plan.name}: the netlist does not give the sums, see {folder / 'simulation.log'}")
     return trace.read_text()
 

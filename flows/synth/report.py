@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.synth.hierarchy import Hierarchy, own_figures
-from gen.build import write_file
+from gen.build.files import write_file
 
 __all__ = ["by_unit", "print_report", "write_html"]
 

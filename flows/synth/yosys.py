@@ -8,20 +8,18 @@ ABC sees what lies between registers and adders.
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from flows.synth.liberty import Library
+from flows.synth.library.liberty import Library
 from flows.synth.techmap import CONSTANT, ONE_BIT, RIPPLE, full_adder_verilog, techmap_verilog
+from gen.text.yosys import run_yosys
 from golden.errors import UserError
 
-__all__ = ["Synthesis", "SynthesisError", "run_yosys", "synthesize"]
+__all__ = ["Synthesis", "synthesize"]
 
 TO_FULL_ADDERS = (
     *("proc", "setattr -unset init w:*", "opt_expr", "opt_clean", "opt", "wreduce", "opt_clean", "alumacc", "share"),
@@ -38,25 +36,7 @@ TIMED = "strash; dch -f; map -B 0.9 -D {ps}; topo; buffer -c; topo; upsize -D {p
 ADDER_LEVELS = 3
 """Times that constants are followed through full adders."""
 
-RUN_YOSYS = """
-import json, resource, sys, time
-job = json.load(sys.stdin)
-resource.setrlimit(resource.RLIMIT_AS, (job["memory"], job["memory"]))
-from pyosys import libyosys
-design = libyosys.Design()
-for command in job["commands"]:
-    libyosys.Pass.call(design, command)
-usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-with open(job["usage"], "w") as file:
-    seconds = sum(u.ru_utime + u.ru_stime for u in usage)
-    json.dump({"cpu_seconds": seconds, "peak_kib": max(u.ru_maxrss for u in usage)}, file)
-"""
-
 MEMORY = re.compile(r"\$mem(_v2)?$")
-
-
-class SynthesisError(RuntimeError):
-    """A module was not synthesized: it took too long or too much memory, or Yosys refused it. One sentence."""
 
 
 @dataclass(frozen=True)
@@ -198,40 +178,6 @@ def _full_adders(folder: Path) -> list[str]:
 def _script(clock_ns: float | None) -> str:
     script = AREA if clock_ns is None else TIMED.format(ps=round(1000 * clock_ns))
     return script.replace("; ", "\n") + "\n"
-
-
-def run_yosys(
-    commands: list[str], folder: Path, top: str, timeout_s: float, memory_gib: float = 16.0
-) -> dict[str, float]:
-    """CPU time and peak memory of the commands in a process of their own; what they say in `folder`/yosys.log helps.
-
-    Raises SynthesisError that names `top`.
-    """
-    job = {"commands": commands, "memory": int(memory_gib * 2**30), "usage": str(folder / "usage.json")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN_YOSYS],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        errors, _ = process.communicate(json.dumps(job), timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        raise SynthesisError(f"{top}: took more than {timeout_s:g} s") from None
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    if process.returncode:
-        if "bad_alloc" in errors or "MemoryError" in errors:
-            raise SynthesisError(f"{top}: took more than {memory_gib:g} GiB")
-        log = folder / "yosys.log"
-        lines = [*errors.splitlines(), *(log.read_text().splitlines() if log.exists() else [])]
-        reason = [line for line in lines if "ERROR" in line]
-        raise SynthesisError(f"{top}: {reason[-1] if reason else f'Yosys ended with code {process.returncode}'}")
-    return json.loads((folder / "usage.json").read_text())
 
 
 def _result(folder: Path, top: str, library: Library | None, usage: dict[str, float]) -> Synthesis:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from gen.provenance import digest
+from gen.text.provenance import digest
 
 __all__ = ["ArrayPlan", "Geometry"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gen.arrays.plan import ArrayPlan
-from gen.provenance import header
+from gen.text.provenance import header
 
 __all__ = [
     "STREAM",

@@ -7,7 +7,7 @@ import numpy as np
 from gen.arrays import cell, metal, packed, rom, shared
 from gen.arrays.plan import ArrayPlan
 from golden.errors import UserError
-from golden.integers import IntegerMatrix
+from golden.quantization.integers import IntegerMatrix
 
 __all__ = ["ADDRESSED", "FORMATS", "STYLES", "check_beat", "plan_array"]
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream import PacketDelay, Stage, beat
+from gen.stream.stream import PacketDelay, Stage, beat
 from gen.units.softmax import EXP_WIDTH, Numerator, largest
 from golden.units.argmax import Argmax as ArgmaxSpec
 

@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.arith import round_saturate
-from gen.stream import SCALE_WIDTH, PacketDelay, Stage, beat, chain, probe
+from gen.stream.arith import round_saturate
+from gen.stream.stream import SCALE_WIDTH, PacketDelay, Stage, beat, chain, probe
 from gen.units.attention_mix import Mix, mixture
 from gen.units.attention_scores import Scores, score_beat
 from gen.units.head_memory import WIDTH

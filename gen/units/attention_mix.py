@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.arith import round_shift
-from gen.stream import SCALE_WIDTH, Stage, beat, chain
+from gen.stream.arith import round_shift
+from gen.stream.stream import SCALE_WIDTH, Stage, beat, chain
 from gen.units.attention_scores import score_beat
 from gen.units.head_memory import WIDTH, Keep, KeyWalk, ValueMemory
 from gen.units.softmax import EXP_WIDTH, Exp2Lookup

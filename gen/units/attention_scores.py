@@ -4,8 +4,8 @@ from amaranth.hdl import Module, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.arith import round_saturate
-from gen.stream import SCALE_WIDTH, Stage, beat, chain
+from gen.stream.arith import round_saturate
+from gen.stream.stream import SCALE_WIDTH, Stage, beat, chain
 from gen.units.head_memory import WIDTH, HeadMemory, Keep, KeyWalk
 from golden.units.attention import Attention as AttentionSpec
 

@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.axi_ports import AXI_LITE
-from gen.registers import REGISTERS
+from gen.design.axi_ports import AXI_LITE
+from gen.design.registers import REGISTERS
 
 __all__ = ["AxiLiteRegisters"]
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream import Stage, beat, chain
+from gen.stream.stream import Stage, beat, chain
 from gen.units.rounding import Round, wide_beat
 from golden.units.combine import Combine as CombineSpec
 

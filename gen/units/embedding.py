@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.rom import rom_index_width
-from gen.stream import beat
+from gen.stream.stream import beat
+from gen.text.rom import rom_index_width
 from gen.units.rescale import Rescale, row_scale
 from golden.units.rescale import Rescale as RescaleSpec
 

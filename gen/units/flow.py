@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Module, Mux, ShapeLike, Signal, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream import beat, queued
+from gen.stream.stream import beat, queued
 
 __all__ = ["Collect", "Dispatch", "Fork", "HeadSplit", "Jobs", "Route", "job"]
 

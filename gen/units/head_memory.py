@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream import SCALE_WIDTH, Stage, beat
+from gen.stream.stream import SCALE_WIDTH, Stage, beat
 
 __all__ = ["HeadMemory", "Keep", "KeyWalk", "ValueMemory", "walk"]
 

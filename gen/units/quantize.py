@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.arith import bit_length, magnitude, or_reduce, round_shift
-from gen.stream import PacketDelay, Stage, beat, chain
+from gen.stream.arith import bit_length, magnitude, or_reduce, round_shift
+from gen.stream.stream import PacketDelay, Stage, beat, chain
 from golden.units.quantize import Quantize as QuantizeSpec
 
 __all__ = ["MaxBits", "Quantize"]

@@ -4,8 +4,8 @@ from amaranth.hdl import Module, ShapeLike, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.arith import bit_length
-from gen.stream import Stage, chain
+from gen.stream.arith import bit_length
+from gen.stream.stream import Stage, chain
 from gen.units.softmax import EXP_WIDTH
 from gen.units.table import TableLookup
 from golden.units.table import Reciprocal as ReciprocalSpec

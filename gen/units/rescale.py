@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.rom import rom_index_width
-from gen.stream import Stage, beat, chain
+from gen.stream.stream import Stage, beat, chain
+from gen.text.rom import rom_index_width
 from gen.units.rounding import Round, wide_beat
 from golden.units.rescale import Rescale as RescaleSpec
 

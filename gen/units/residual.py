@@ -4,8 +4,8 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.arith import saturate
-from gen.stream import Stage, beat, chain, queued
+from gen.stream.arith import saturate
+from gen.stream.stream import Stage, beat, chain, queued
 from golden.units.fixed import FixedPoint
 
 __all__ = ["Residual"]

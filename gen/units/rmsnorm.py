@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.arith import bit_length, round_shift
-from gen.stream import PacketDelay, Stage, beat, chain
+from gen.stream.arith import bit_length, round_shift
+from gen.stream.stream import PacketDelay, Stage, beat, chain
 from gen.units.quantize import MaxBits
 from gen.units.rounding import Round, wide_beat
 from gen.units.table import TableLookup

@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.rom import rom_index_width
-from gen.stream import Stage, beat, chain
+from gen.stream.stream import Stage, beat, chain
+from gen.text.rom import rom_index_width
 from gen.units.rounding import Round, wide_beat
 from golden.units.rope import Rope as RopeSpec
 

@@ -3,8 +3,8 @@
 from amaranth.hdl import Const, Module, Shape, signed, unsigned
 from amaranth.lib import data
 
-from gen.arith import round_saturate
-from gen.stream import Stage, beat
+from gen.stream.arith import round_saturate
+from gen.stream.stream import Stage, beat
 from golden.units.fixed import FixedPoint
 
 __all__ = ["Round", "wide_beat"]
@@ -14,7 +14,7 @@ def wide_beat(width: int, lanes: int, shift_width: int = 0) -> data.StructLayout
     """Payload before rounding.
 
     `data`: `lanes` signed exact results of `width` bits; `shift`: `lanes` signed right shifts of `shift_width`
-    bits (0: none, the shift is a constant); `last`: as in `gen.stream.beat`.
+    bits (0: none, the shift is a constant); `last`: as in `gen.stream.stream.beat`.
     """
     shifts = signed(shift_width) if shift_width else unsigned(0)
     return data.StructLayout(

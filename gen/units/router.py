@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.arith import round_shift
-from gen.stream import PacketDelay, Stage, beat
+from gen.stream.arith import round_shift
+from gen.stream.stream import PacketDelay, Stage, beat
 from gen.units.reciprocal import Reciprocal
 from gen.units.softmax import EXP_WIDTH, Largest, Numerator
 from golden.units.router import Router as RouterSpec

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.registers import ErrorCode
+from gen.design.registers import ErrorCode
 
 __all__ = ["Sampler", "commit_record"]
 
@@ -20,7 +20,7 @@ def commit_record() -> data.StructLayout:
 
 
 class Sampler(wiring.Component):
-    """`golden.sampler.denoise` in hardware, at temperature 0.
+    """`golden.samplers.denoise.denoise` in hardware, at temperature 0.
 
     A run: check of the parameters (serial divisions, at most 65,535 cycles each), masks written, then for every
     step one pass of all positions through the model, selection (the block is scanned once for every token it

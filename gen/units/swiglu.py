@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.arith import magnitude, round_shift
-from gen.stream import Stage, beat, chain
+from gen.stream.arith import magnitude, round_shift
+from gen.stream.stream import Stage, beat, chain
 from gen.units.rounding import Round, wide_beat
 from gen.units.table import TableLookup
 from golden.units.swiglu import SwiGLU as SwiGLUSpec

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.arith import round_shift
+from gen.stream.arith import round_shift
 from golden.units.table import Table
 
 __all__ = ["TableLookup"]

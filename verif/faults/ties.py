@@ -16,19 +16,19 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from gen.hardware import HardwareConfig
+from gen.design.hardware import HardwareConfig
+from gen.text.verilog import to_verilog
 from gen.units.argmax import Argmax, prediction
 from gen.units.router import Router
 from gen.units.sampler import Sampler
-from gen.verilog import to_verilog
-from golden.config import ModelConfig
+from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
-from golden.sampler import Prediction, SamplerParams, choose, denoise
+from golden.samplers.denoise import Prediction, SamplerParams, choose, denoise
 from golden.units.argmax import Argmax as ArgmaxSpec
 from golden.units.router import Router as RouterSpec
-from verif.bench import Stimulus, packets
 from verif.faults.tie_bench import Copy, outputs
-from verif.stimulus import WithRoms, integers
+from verif.streams.bench import Stimulus, packets
+from verif.streams.stimulus import WithRoms, integers
 from verif.units.sampler import Hosted, records
 
 __all__ = ["TieRule", "TieUnit", "plant_ties", "tie_units"]

@@ -8,8 +8,8 @@ from golden.units.argmax import Argmax as ArgmaxSpec
 from golden.units.fixed import FixedPoint
 from golden.units.softmax import SoftmaxNumerator
 from golden.units.table import LOG2E
-from verif.bench import Case, Stimulus, packets
-from verif.stimulus import integers, vectors
+from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.stimulus import integers, vectors
 
 __all__ = ["CASES", "logits", "padded"]
 

@@ -8,8 +8,8 @@ from torch import Generator, Tensor
 
 from gen.units.attention import Attention
 from golden.units.attention import Attention as AttentionSpec
-from verif.bench import Case, Stimulus, packets
-from verif.stimulus import integers
+from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.stimulus import integers
 
 __all__ = ["CASES"]
 

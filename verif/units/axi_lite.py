@@ -7,11 +7,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from torch import Generator
 
-from gen.axi_ports import ADDRESS_WIDTH
-from gen.registers import REGISTERS
+from gen.design.axi_ports import ADDRESS_WIDTH
+from gen.design.registers import REGISTERS
 from gen.units.axi_lite import OKAY, SLAVE_ERROR, AxiLiteRegisters
-from verif.bench import Case, Packet, Stimulus
-from verif.stimulus import integers
+from verif.streams.bench import Case, Packet, Stimulus
+from verif.streams.stimulus import integers
 
 __all__ = ["CASES"]
 

@@ -5,8 +5,8 @@ from torch import Generator, Tensor
 
 from gen.units.combine import Combine
 from golden.units.combine import Combine as CombineSpec
-from verif.bench import Case, Stimulus, packets
-from verif.stimulus import integers, ladder, tiled, vectors
+from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.stimulus import integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
 

@@ -5,8 +5,8 @@ from torch import Generator
 
 from gen.units.embedding import Embedding
 from golden.units.rescale import Rescale as RescaleSpec
-from verif.bench import Case, Stimulus, packets
-from verif.stimulus import WithRoms, integers
+from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.stimulus import WithRoms, integers
 
 __all__ = ["CASES"]
 

@@ -7,10 +7,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Flow, In
 from torch import Generator
 
-from gen.stream import beat
+from gen.stream.stream import beat
 from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route, job
-from verif.bench import Case, Packet, Stimulus, packets
-from verif.stimulus import integers
+from verif.streams.bench import Case, Packet, Stimulus, packets
+from verif.streams.stimulus import integers
 
 __all__ = ["CASES"]
 

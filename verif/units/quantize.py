@@ -4,8 +4,8 @@ from torch import Generator
 
 from gen.units.quantize import Quantize
 from golden.units.quantize import Quantize as QuantizeSpec
-from verif.bench import Case, Stimulus, packets
-from verif.stimulus import vectors
+from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.stimulus import vectors
 
 __all__ = ["CASES"]
 

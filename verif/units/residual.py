@@ -5,8 +5,8 @@ from torch import Generator
 
 from gen.units.residual import Residual
 from golden.units.fixed import FIXED
-from verif.bench import Case, Stimulus, packets
-from verif.stimulus import vectors
+from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.stimulus import vectors
 
 __all__ = ["CASES"]
 

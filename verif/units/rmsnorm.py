@@ -5,8 +5,8 @@ from torch import Generator, Tensor
 
 from gen.units.rmsnorm import RMSNorm
 from golden.units.rmsnorm import RMSNorm as RMSNormSpec
-from verif.bench import Case, Stimulus, packets
-from verif.stimulus import integers, vectors
+from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.stimulus import integers, vectors
 
 __all__ = ["CASES"]
 

@@ -5,8 +5,8 @@ from torch import Generator, Tensor
 
 from gen.units.rope import Rope
 from golden.units.rope import Rope as RopeSpec
-from verif.bench import Case, Stimulus, packets
-from verif.stimulus import WithRoms, integers, ladder, tiled, vectors
+from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.stimulus import WithRoms, integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
 

@@ -5,8 +5,8 @@ from torch import Generator, Tensor
 
 from gen.units.router import Router
 from golden.units.router import Router as RouterSpec
-from verif.bench import Case, Stimulus, packets
-from verif.stimulus import WithRoms, integers
+from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.stimulus import WithRoms, integers
 from verif.units.argmax import logits, padded
 
 __all__ = ["CASES"]

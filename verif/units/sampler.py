@@ -9,11 +9,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from torch import Generator, Tensor
 
-from gen.registers import ErrorCode
+from gen.design.registers import ErrorCode
 from gen.units.sampler import NO_POSITION, PARAMETERS, Sampler
-from golden.sampler import Prediction, SamplerParams, Step, denoise
-from verif.bench import Case, Packet, Stimulus
-from verif.stimulus import integers
+from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
+from verif.streams.bench import Case, Packet, Stimulus
+from verif.streams.stimulus import integers
 
 __all__ = ["CASES"]
 

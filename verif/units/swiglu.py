@@ -5,8 +5,8 @@ from torch import Generator, Tensor
 
 from gen.units.swiglu import SwiGLU
 from golden.units.swiglu import SwiGLU as SwiGLUSpec
-from verif.bench import Case, Stimulus, packets
-from verif.stimulus import integers, ladder, tiled, vectors
+from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.stimulus import integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
 

@@ -1,0 +1,145 @@
+"""`hardloom bench layer`: one layer of LLaDA-MoE-7B, checkpoint to Verilog to proof; seconds, memory, bytes."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from gen.arrays import emit_connections, plan_array
+from golden.errors import UserError
+from golden.parallel import cores
+from golden.quantization.formats import quantize
+
+__all__ = ["Row", "emission_rate", "layer", "measure_layer"]
+
+GROWTH = (1, 4, 16, 64)
+VOCABULARY = 64  # no part of a layer
+PROGRAM = "from flows.cli.app import app; app()"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command in a process of its own: wall and CPU seconds, start of Python included, and its peak memory."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_rss_mib: float
+    output: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures of one layer; `_s` are wall seconds, `_cpu_s` those of all threads together.
+
+    weights_per_s_per_core: of `generate`, by its CPU seconds; peak_rss_mib: the largest of the commands.
+    """
+
+    experts: int
+    weights: int
+    quantize_s: float
+    quantize_cpu_s: float
+    generate_s: float
+    generate_cpu_s: float
+    weights_per_s_per_core: float
+    proof_s: float
+    proof_cpu_s: float
+    weights_recovered: int
+    peak_rss_mib: float
+    verilog_bytes: int
+
+
+def command(*arguments: object) -> Stage:
+    """Run one `hardloom` command."""
+    begin = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, *map(str, arguments)], stdout=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        if process.returncode:
+            raise UserError(f"hardloom {arguments[0]} failed with code {process.returncode}; see its message above")
+        seconds = time.perf_counter() - begin
+        return Stage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output.read())
+
+
+def measure_layer(experts: int, folder: Path, compress: bool = False) -> Row:
+    """Make, quantize, generate and prove one layer of `experts` experts in `folder`, which is empty again after."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        work = Path(name)
+        size = ("--layers", 1, "--experts", experts, "--vocabulary", VOCABULARY)
+        command("make-checkpoint", "--like", "llada-moe-7b", *size, "-o", work / "checkpoint")
+        quantized = command("quantize", work / "checkpoint", "-o", work / "quantized")
+        how = ("--compress", "zstd") if compress else ()
+        made = command("generate", work / "quantized", "-o", work / "build", "--layers", 0, *how, "--json")
+        proved = command("verify", work / "build", "--static", "--json")
+        weights = json.loads(made.output)["weights_hardwired"]
+        return Row(
+            experts=experts,
+            weights=weights,
+            quantize_s=round(quantized.seconds, 2),
+            quantize_cpu_s=round(quantized.cpu_seconds, 2),
+            generate_s=round(made.seconds, 2),
+            generate_cpu_s=round(made.cpu_seconds, 2),
+            weights_per_s_per_core=round(weights / made.cpu_seconds),
+            proof_s=round(proved.seconds, 2),
+            proof_cpu_s=round(proved.cpu_seconds, 2),
+            weights_recovered=json.loads(proved.output)["matching"],
+            peak_rss_mib=round(max(stage.peak_rss_mib for stage in (quantized, made, proved))),
+            verilog_bytes=sum(path.stat().st_size for path in (work / "build" / "rtl").rglob("*") if path.is_file()),
+        )
+
+
+def emission_rate(rows: int = 1024, inputs: int = 2048, slices: int = 4, repeats: int = 5) -> dict[str, Any]:
+    """Plan and text of one matrix of normal weights on one core, in memory: the best of some repeats."""
+    generator = torch.Generator().manual_seed(0)
+    matrix = quantize(torch.randn(rows, inputs, generator=generator), "mxfp4").integers()
+    seconds = []
+    for _ in range(repeats + 1):  # the first one compiles
+        begin = time.process_time()
+        size = sum(len(piece) for piece in emit_connections(plan_array("a", [matrix], 4, slices, "metal", "mxfp4")))
+        seconds.append(time.process_time() - begin)
+    best = float(np.min(seconds[1:]))
+    return {"weights_per_s": round(rows * inputs / best), "bytes_per_weight": round(size / rows / inputs, 2)}
+
+
+def layer(experts: int, growth: bool, compress: bool, folder: Path, as_json: bool) -> None:
+    """Print the figures of one layer, and with `growth` those of smaller ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    console = Console(stderr=True)
+    rows = []
+    for count in sorted({*GROWTH, experts} if growth else {experts}):
+        console.print(f"a layer with {count} of 64 experts: checkpoint, quantization, Verilog, proof")
+        rows.append(measure_layer(count, folder, compress))
+    chosen = next(row for row in rows if row.experts == experts)
+    figures = {"cores": cores(), "emission_one_core": emission_rate(), **asdict(chosen)}
+    if as_json:
+        print(json.dumps(figures | {"growth": [asdict(row) for row in rows]}, indent=1))
+    else:
+        print_table(rows, figures)
+
+
+def print_table(rows: list[Row], figures: dict[str, Any]) -> None:
+    table = Table(title=f"one layer of LLaDA-MoE-7B on {figures['cores']} cores")
+    fields = list(asdict(rows[0]))
+    table.add_column("figure")
+    for row in rows:
+        table.add_column(f"{row.experts} experts", justify="right")
+    for field in fields[1:]:
+        table.add_row(field, *(f"{getattr(row, field):,}" for row in rows))
+    console = Console(highlight=False)
+    console.print(table)
+    rate = figures["emission_one_core"]
+    console.print(
+        f"plan and text in memory, one core: {rate['weights_per_s']:,} weights/s, "
+        f"{rate['bytes_per_weight']} bytes a weight"
+    )

@@ -1,0 +1,123 @@
+"""The commands that measure the figures of docs/benchmarks.md."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import Json
+
+__all__ = ["commands"]
+
+commands = typer.Typer(no_args_is_help=True, help="Measure the figures of docs/benchmarks.md.")
+
+
+@commands.command()
+def accuracy(
+    ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint from `hardloom train`.")] = Path(
+        "checkpoints/demo"
+    ),
+    prompts: Annotated[int, typer.Option(min=1, help="Held-out problems, the tasks in turn.")] = 500,
+    device: Annotated[str, typer.Option(help="A torch device.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Held-out exact match of the float and the 4-bit model, and the load of every expert.
+
+    Example: hardloom bench accuracy --prompts 500
+    """
+    from flows.bench.accuracy import accuracy
+
+    accuracy(ckpt, prompts, device, as_json)
+
+
+@commands.command("arrays")
+def bench_arrays(
+    sizes: Annotated[str, typer.Option(help="Neurons x inputs, separated by commas.")] = (
+        "16x64,64x256,128x1024,128x2048"
+    ),
+    styles: Annotated[str, typer.Option(help="Styles, separated by commas; all by default.")] = "",
+    liberty: Annotated[
+        list[Path] | None, typer.Option(help="Cell library; several files that belong together. Default: embedded.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Quantized checkpoint whose rows are taken. Default: normal weights.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture to write, as PNG and SVG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Area, cycles and time of hardwired arrays in every style, of da4ml's and of plain Verilog.
+
+    Example: hardloom bench arrays --sizes 16x64,128x2048 --liberty nangate45.lib
+    """
+    from flows.bench.arrays import arrays
+
+    arrays(sizes, styles, liberty or [], weights, as_json, plot)
+
+
+@commands.command()
+def chip(
+    build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")] = Path(
+        "build/demo/chip"
+    ),
+    prompts: Annotated[int, typer.Option(min=1, help="Random prompts to run.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Build time, simulated cycles a second, cycles a step and the bound of the busiest unit.
+
+    Example: hardloom bench chip build/demo/chip
+    """
+    from flows.bench.chip import chip
+
+    chip(build, prompts, as_json)
+
+
+@commands.command()
+def equivalence(
+    styles: Annotated[str, typer.Option(help="Styles, separated by commas; all by default.")] = "",
+    formats: Annotated[str, typer.Option(help="Weight formats, separated by commas; all by default.")] = "",
+    rows: Annotated[int, typer.Option(min=1, help="Neurons of each array.")] = 4,
+    inputs: Annotated[int, typer.Option(min=2, help="Inputs of each array; eight take long.")] = 4,
+    lanes: Annotated[int, typer.Option(min=1, help="Elements a beat.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Yosys proves small arrays of every style equal to W @ x, for all inputs. Exit code 1 where it does not.
+
+    Example: hardloom bench equivalence --styles metal,rom --formats mxfp4
+    """
+    from flows.bench.equivalence import equivalence
+
+    chosen = [tuple(filter(None, text.split(","))) for text in (styles, formats)]
+    if not equivalence(chosen[0], chosen[1], rows, inputs, lanes, as_json):
+        raise typer.Exit(1)
+
+
+@commands.command()
+def layer(
+    experts: Annotated[int, typer.Option(min=1, max=64, help="Experts of the layer.")] = 64,
+    growth: Annotated[bool, typer.Option("--growth", help="Layers of 1, 4, 16 and 64 experts too.")] = False,
+    compress: Annotated[bool, typer.Option("--compress", help="Verilog as .v.zst, a fifth of the disk.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where to work; emptied again.")] = Path("build/bench-layer"),
+    as_json: Json = False,
+) -> None:
+    """One layer of LLaDA-MoE-7B from checkpoint to Verilog to proof: seconds, memory, bytes.
+
+    Example: hardloom bench layer --experts 4
+    """
+    from flows.bench.layer import layer
+
+    layer(experts, growth, compress, folder, as_json)
+
+
+@commands.command()
+def tiles(
+    out: Annotated[Path, typer.Option("-o", "--output", help="File of the fitted cost model to write.")],
+    liberty: Annotated[list[Path] | None, typer.Option(help="Cell library; several of a process one by one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Synthesize array tiles, fit the cost model of `hardloom explore` to some and check it on others.
+
+    Example: hardloom bench tiles -o build/fit.json
+    """
+    from flows.bench.tiles import tiles
+
+    tiles(out, liberty or [], as_json)

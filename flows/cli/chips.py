@@ -1,0 +1,164 @@
+"""The commands on builds: generate, prove, synthesize, demonstrate."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import Json
+from golden.errors import UserError
+
+__all__ = ["commands"]
+
+commands = typer.Typer()
+
+
+@commands.command()
+def generate(
+    quantized: Annotated[Path, typer.Argument(help="Folder that `hardloom quantize` wrote.")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="Build folder to write; a killed run goes on there.")],
+    hardware: Annotated[Path | None, typer.Option(help="JSON file of hardware fields; see docs/chip.md.")] = None,
+    lanes: Annotated[int | None, typer.Option(help="Elements a beat of every stream.")] = None,
+    max_positions: Annotated[int | None, typer.Option(help="Prompt and generation together, at most.")] = None,
+    style: Annotated[
+        str | None,
+        typer.Option(help="Embedding style: metal, packed, rom, shared or cell; or by kind, like o=metal,down=rom."),
+    ] = None,
+    slices: Annotated[
+        str | None, typer.Option(help="Parts that the inputs are fed in, by kind of array, like gate_up=8,down=4.")
+    ] = None,
+    layers: Annotated[str | None, typer.Option(help="Arrays of these layers alone, like 0-3,7; no chip.")] = None,
+    experts: Annotated[str | None, typer.Option(help="Of the experts' arrays those of these experts alone.")] = None,
+    matrices: Annotated[
+        str | None, typer.Option(help="Arrays of these kinds alone: qkv, o, router, gate_up, down, head.")
+    ] = None,
+    compress: Annotated[str | None, typer.Option(help="zstd: arrays as .v.zst; with chosen parts only.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the Verilog of the whole chip, its weights in the wiring; or of chosen arrays alone.
+
+    Example: hardloom generate build/demo/quantized -o build/demo/chip
+    """
+    from flows.chips.generate import generate, parse_numbers, parse_slices, parse_style
+    from gen.design.matrices import Selection
+
+    chosen = None if slices is None else parse_slices(slices)
+    styles = None if style is None else parse_style(style)
+    options = {"lanes": lanes, "max_positions": max_positions, "style": styles, "slices": chosen}
+    kinds = None if matrices is None else tuple(matrices.split(","))
+    selection = Selection(parse_numbers("layers", layers), parse_numbers("experts", experts), kinds)
+    if compress not in (None, "zstd"):
+        raise UserError(f"--compress: {compress!r} is unknown; the only way is zstd")
+    generate(quantized, out, hardware, options, selection, compress is not None, as_json)
+
+
+@commands.command()
+def verify(
+    build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")],
+    static: Annotated[bool, typer.Option("--static", help="Read every weight back out of the Verilog.")] = False,
+    against: Annotated[Path | None, typer.Option(help="Another build: which files differ, how many wires.")] = None,
+    sim: Annotated[bool, typer.Option("--sim", help="Simulate chip and units against the integer model.")] = False,
+    units: Annotated[bool, typer.Option(help="With --sim: the bench of every unit as well.")] = True,
+    tiles: Annotated[
+        int | None, typer.Option(min=1, help="With --sim, instead of the chip: so many tiles of arrays, and an expert.")
+    ] = None,
+    simulator: Annotated[
+        str, typer.Option(help="With --tiles: verilator, or icarus, which must be installed.")
+    ] = "verilator",
+    faults: Annotated[int | None, typer.Option(min=1, help="Plant so many faults of each kind; all are found?")] = None,
+    gates: Annotated[
+        bool, typer.Option("--gate-level", help="Simulate the mapped netlists of an array of every kind.")
+    ] = False,
+    unit: Annotated[
+        list[str] | None, typer.Option(help="With --gate-level: a unit's bench instead of the arrays'; repeat it.")
+    ] = None,
+    liberty: Annotated[list[Path] | None, typer.Option(help="With --gate-level: Liberty file; repeat it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that a build is what its checkpoint says. Exit code 1 on any difference.
+
+    Example: hardloom verify build/demo/chip --static
+    """
+    from flows.chips.verify import verify_against, verify_faults, verify_simulation, verify_static
+
+    if not (static or sim or against or faults or gates):
+        raise UserError("nothing to verify; give one of --static, --sim, --gate-level, --against BUILD2 and --faults N")
+    if (unit or liberty) and not gates:
+        raise UserError(f"--{'unit' if unit else 'liberty'}: goes with --gate-level; add it or leave this out")
+    if tiles and not sim:
+        raise UserError("--tiles: goes with --sim; add it")
+    if simulator != "verilator" and not tiles:
+        raise UserError("--simulator: goes with --sim --tiles; add them")
+    passed = [verify_static(build, as_json)] if static else []
+    passed += [verify_against(build, against, as_json)] if against else []
+    if sim and tiles:
+        from flows.chips.verify_tiles import verify_tiles
+
+        passed += [verify_tiles(build, tiles, simulator, as_json)]
+    elif sim:
+        passed += [verify_simulation(build, units, as_json)]
+    passed += [verify_faults(build, faults, as_json)] if faults else []
+    if gates:
+        from flows.synth.gate_level import verify_gates
+
+        passed.append(verify_gates(build, unit or [], liberty or [], as_json))
+    if not all(passed):
+        raise typer.Exit(1)
+
+
+@commands.command()
+def synth(
+    build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")],
+    unit: Annotated[str | None, typer.Option(help="A module with everything in it; default: the whole chip.")] = None,
+    tile: Annotated[
+        str | None, typer.Option(help="An array: its prefabricated cells counted, and flattened as the check.")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--all", help="The whole chip, by unit.")] = False,
+    liberty: Annotated[
+        list[Path] | None, typer.Option(help="Liberty file, gzip too; repeat for a library in several files.")
+    ] = None,
+    generic: Annotated[bool, typer.Option("--generic", help="Yosys' own gates, without a library.")] = False,
+    clock_ns: Annotated[
+        float | None, typer.Option(min=0.001, help="Clock period to size for; default: area first.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Yosys processes at once; default: one a core.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that one module may take.")] = 900,
+    memory: Annotated[float, typer.Option(min=0.5, help="GiB that one module may take.")] = 8,
+    power: Annotated[
+        bool, typer.Option("--power", help="With --tile: energy of a vector, from a gate-level simulation.")
+    ] = False,
+    fpga: Annotated[str | None, typer.Option(help="With --tile: place and route it instead, on ecp5 or ice40.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Page to write as well.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Gates, area, flip-flops and the longest path, by unit, after Yosys and ABC. Exit code 1 if a module fails.
+
+    Example: hardloom synth build/demo/chip --tile wired_layer_0_o --liberty nangate45_typ.lib.gz
+    """
+    from flows.synth.command import synth
+
+    if whole and (unit or tile):
+        raise UserError("--all: goes not together with --unit and --tile; give one of them")
+    limits = {"clock_ns": clock_ns, "jobs": jobs or os.cpu_count() or 1, "timeout_s": timeout, "memory_gib": memory}
+    if not synth(build, unit, tile, generic, liberty or [], html, as_json, power, fpga, **limits):
+        raise typer.Exit(1)
+
+
+@commands.command()
+def demo(
+    ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint from `hardloom train`.")] = Path(
+        "checkpoints/demo"
+    ),
+    prompts: Annotated[int, typer.Option(min=1, help="Held-out prompts, the tasks in turn.")] = 20,
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("build/demo"),
+    as_json: Json = False,
+) -> None:
+    """A trained checkpoint to a simulated chip that answers prompts, compared bit for bit with the integer model.
+
+    Example: hardloom demo --prompts 20 --out build/demo
+    """
+    from flows.chips.demo import demo
+
+    if not demo(ckpt, out, prompts, as_json):
+        raise typer.Exit(1)

@@ -1,0 +1,84 @@
+"""The commands on designs: what a whole chip would be, and which one to build."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import Json
+
+__all__ = ["commands"]
+
+commands = typer.Typer()
+
+
+@commands.command()
+def estimate(
+    ckpt: Annotated[Path | None, typer.Argument(help="Folder of a checkpoint; its config.json is enough.")] = None,
+    like: Annotated[str | None, typer.Option(help="A published architecture by name, like llada-moe-7b.")] = None,
+    node: Annotated[str, typer.Option(help="5nm, 7nm, 28nm or 130nm.")] = "5nm",
+    design: Annotated[str | None, typer.Option(help="hardloom, or hnlpu: the design of that paper.")] = None,
+    arrays: Annotated[str | None, typer.Option(help="With design hnlpu: hnlpu's arrays, or hardloom's.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="whole, cached, block or autoregressive.")] = None,
+    tokens_per_second: Annotated[float | None, typer.Option(help="Throughput to design for.")] = None,
+    prompt_length: Annotated[int | None, typer.Option(help="Tokens of a prompt.")] = None,
+    gen_length: Annotated[int | None, typer.Option(help="Tokens generated.")] = None,
+    tokens_per_forward: Annotated[float | None, typer.Option(help="Tokens that a forward pass commits.")] = None,
+    expert_imbalance: Annotated[float | None, typer.Option(help="Load of the busiest expert over the mean.")] = None,
+    styles: Annotated[str | None, typer.Option(help="Array styles to choose from, like metal,rom.")] = None,
+    tornado: Annotated[Path | None, typer.Option(help="File of a sensitivity plot; PNG and SVG are written.")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Table of published systems beside ours.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What a whole chip would be: area, dies, tokens a second and a joule, masks, cost, carbon; docs/estimate.md.
+
+    Example: hardloom estimate --like llada-moe-7b --node 5nm --tornado build/tornado.png
+    """
+    from flows.design.estimate.arrays import STYLES
+    from flows.design.estimate.figures import HNLPU_TOKENS_PER_S, Request
+    from flows.design.estimate.report import report, report_comparison
+
+    if compare:
+        report_comparison(node, as_json)
+        return
+    target = HNLPU_TOKENS_PER_S if tokens_per_second is None else tokens_per_second
+    lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
+    chosen = STYLES if styles is None else tuple(styles.split(","))
+    request = Request(node, design, arrays, sampler, target, *lengths, chosen)
+    report(like, ckpt, request, tornado, as_json)
+
+
+@commands.command()
+def explore(
+    ckpt: Annotated[Path | None, typer.Argument(help="Folder of a checkpoint; its config.json is enough.")] = None,
+    like: Annotated[str | None, typer.Option(help="A published architecture by name, like llada-moe-7b.")] = None,
+    tokens_per_second: Annotated[float, typer.Option(help="Throughput to reach.")] = 1000.0,
+    node: Annotated[str, typer.Option(help="5nm, 7nm, 28nm or 130nm.")] = "5nm",
+    objective: Annotated[str, typer.Option(help="What to minimise: area or energy.")] = "area",
+    out: Annotated[Path | None, typer.Option("-o", "--output", help="Hardware file for `hardloom generate`.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG of the Pareto front to write.")] = None,
+    front: Annotated[Path | None, typer.Option(help="JSON of the Pareto front to write.")] = None,
+    fit: Annotated[Path | None, typer.Option(help="Cost model from `hardloom bench tiles`.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="whole, cached, block or autoregressive.")] = None,
+    prompt_length: Annotated[int | None, typer.Option(help="Tokens of a prompt.")] = None,
+    gen_length: Annotated[int | None, typer.Option(help="Tokens generated.")] = None,
+    tokens_per_forward: Annotated[float | None, typer.Option(help="Tokens that a forward pass commits.")] = None,
+    expert_imbalance: Annotated[float | None, typer.Option(help="Load of the busiest expert over the mean.")] = None,
+    keys_per_cycle: Annotated[int, typer.Option(help="Keys that attention takes a cycle; emitted units take 1.")] = 1,
+    styles: Annotated[str | None, typer.Option(help="Array styles to choose from, like metal,rom.")] = None,
+    head_tiles: Annotated[int, typer.Option(help="Parts of the head that drain side by side; emitted are 1.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Choose style and slices by kind of array, and lanes, for a throughput at the least area or energy.
+
+    Example: hardloom explore --like llada-moe-7b --tokens-per-second 2000 --node 5nm -o build/hardware.json
+    """
+    from flows.design.estimate.arrays import STYLES
+    from flows.design.estimate.figures import Request
+    from flows.design.explore.report import Outputs, Units, explore
+
+    lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
+    chosen = STYLES if styles is None else tuple(styles.split(","))
+    request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, chosen)
+    units = Units(keys_per_cycle, head_tiles)
+    explore(like, ckpt, request, objective, Outputs(out, plot, front), fit, units, as_json)

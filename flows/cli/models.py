@@ -1,0 +1,122 @@
+"""The commands on models: count, make up, quantize, train, run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import Json
+
+__all__ = ["commands"]
+
+commands = typer.Typer()
+
+
+@commands.command()
+def info(
+    ckpt: Annotated[
+        Path, typer.Argument(help="Folder of a checkpoint, of a quantized one, or with config.json alone.")
+    ],
+    config_only: Annotated[bool, typer.Option("--config-only", help="Count from config.json; ignore weights.")] = False,
+    scan: Annotated[bool, typer.Option(help="Read every weight and report NaN and infinity.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Print architecture, parameter counts and a table by kind of matrix.
+
+    Example: hardloom info checkpoints/LLaDA-MoE-7B-A1B-Instruct
+    """
+    from flows.models.info import info
+
+    info(ckpt, config_only, scan, as_json)
+
+
+@commands.command("make-checkpoint")
+def make_checkpoint(
+    out: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
+    like: Annotated[str, typer.Option(help="A published architecture, such as llada-moe-7b.")] = "llada-moe-7b",
+    layers: Annotated[int | None, typer.Option(min=1, help="Layers, all by default.")] = None,
+    experts: Annotated[int | None, typer.Option(min=1, help="Experts a layer, all by default.")] = None,
+    vocabulary: Annotated[int | None, typer.Option(min=2, help="Tokens, all by default.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every weight.")] = 0,
+) -> None:
+    """Write a checkpoint of published shape with random weights, to try everything at real size.
+
+    Example: hardloom make-checkpoint --like llada-moe-7b --layers 1 -o build/7b-1layer
+    """
+    from flows.models.make_checkpoint import make_checkpoint
+
+    make_checkpoint(like, out, layers, experts, vocabulary, seed)
+
+
+@commands.command()
+def quantize(
+    ckpt: Annotated[Path, typer.Argument(help="Folder of a Hugging Face checkpoint.")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
+    format: Annotated[str, typer.Option(help="mxfp4, int4 or ternary.")] = "mxfp4",
+    as_json: Json = False,
+) -> None:
+    """Quantize a checkpoint to 4 bits and print what that cost, by kind of matrix.
+
+    Example: hardloom quantize checkpoints/demo -o build/demo-mxfp4 --format mxfp4
+    """
+    from flows.models.quantize import quantize
+
+    quantize(ckpt, out, format, as_json)
+
+
+@commands.command()
+def train(
+    out: Annotated[Path, typer.Option("-o", "--output", help="Folder to write; a killed run goes on from here.")],
+    seed: Annotated[int, typer.Option(min=0, help="Decides everything random.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Updates; for a quick try, fewer than the default.")] = None,
+) -> None:
+    """Train the demonstration model from scratch, quantization-aware: about 20 minutes of one core.
+
+    Example: hardloom train -o build/trained
+    """
+    from flows.models.train import run_training
+
+    run_training(out, seed, steps)
+
+
+@commands.command()
+def sample(
+    ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint; of a quantized one for golden and rtl.")],
+    engine: Annotated[str, typer.Option(help="float, golden or rtl.")] = "golden",
+    prompt: Annotated[str | None, typer.Option(help="The prompt as text.")] = None,
+    prompt_tokens: Annotated[str | None, typer.Option(help="The prompt as token ids, like 5,9,2.")] = None,
+    gen_length: Annotated[int, typer.Option(help="Tokens to generate.")] = 16,
+    block_length: Annotated[int, typer.Option(help="Tokens of a block; divides the generation length.")] = 8,
+    steps: Annotated[int, typer.Option(help="Denoising steps in all; a multiple of the number of blocks.")] = 8,
+    threshold: Annotated[
+        float | None, typer.Option(help="Commit what is more probable than this, instead of by steps.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="A torch device, for float and golden.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Generate text behind a prompt by denoising masked tokens.
+
+    Example: hardloom sample checkpoints/demo --engine golden --prompt 47+85=
+    """
+    from flows.models.sample import sample
+    from golden.samplers.denoise import SamplerParams
+
+    params = SamplerParams(gen_length, block_length, steps, threshold)
+    sample(ckpt, engine, prompt, prompt_tokens, params, as_json, device)
+
+
+@commands.command()
+def logits(
+    ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint; of a quantized one for golden.")],
+    tokens: Annotated[str, typer.Option(help="The sequence as token ids, like 5,9,2.")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="File to write, NumPy format.")],
+    engine: Annotated[str, typer.Option(help="float or golden.")] = "golden",
+    device: Annotated[str, typer.Option(help="A torch device.")] = "cpu",
+) -> None:
+    """Write the logits of one sequence, float32, positions x vocabulary.
+
+    Example: hardloom logits checkpoints/demo --engine float --tokens 5,9,2 -o out.npy
+    """
+    from flows.models.sample import logits
+
+    logits(ckpt, engine, tokens, out, device)

@@ -1,0 +1,84 @@
+"""Array tiles: their parts synthesized, to fit the cost model to and to check it against."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.design.cost.quantities import count
+from flows.synth.arrays import SHELL, normal_matrix, synthesize_cell, synthesize_flat
+from flows.synth.library.liberty import Library, read_library
+
+__all__ = ["PREFABRICATED", "TILES", "Tile", "measure_tiles"]
+
+PREFABRICATED = ("metal", "packed")
+"""Styles whose cells are synthesized once and counted, every slot there."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """An array of one bank of [rows, inputs] normal weights; ``held_out``: the model is checked against it only."""
+
+    style: str
+    rows: int
+    inputs: int
+    slices: int
+    lanes: int
+    held_out: bool = False
+
+
+def tiles(style: str, *sizes: tuple[int, int, int, int], held_out: bool = False) -> tuple[Tile, ...]:
+    """Tiles of a style from rows, inputs, slices and lanes."""
+    return tuple(Tile(style, *size, held_out) for size in sizes)
+
+
+def cells(style: str) -> tuple[Tile, ...]:
+    """Tiles of a prefabricated style: rings of 1 to 16 neurons."""
+    return (
+        *tiles(style, (64, 64, 1, 8), (64, 64, 4, 2), (64, 128, 2, 32), (64, 128, 8, 8), (64, 128, 16, 64)),
+        *tiles(style, (64, 128, 16, 4), (64, 256, 2, 64), (64, 256, 4, 16), (64, 256, 16, 4), (64, 256, 32, 16)),
+        *tiles(style, (64, 512, 8, 16), (64, 512, 16, 64), (64, 512, 64, 4), (64, 2048, 16, 4)),
+        *tiles(style, (64, 64, 2, 4), (64, 128, 4, 16), (64, 256, 1, 4), (64, 256, 8, 32), held_out=True),
+        *tiles(style, (64, 512, 16, 4), (64, 512, 32, 8), (64, 1024, 16, 8), held_out=True),
+    )
+
+
+TILES = (
+    *cells("metal"),
+    *cells("packed"),
+    *tiles("rom", (8, 128, 128, 2), (16, 128, 128, 4), (16, 128, 64, 8), (16, 256, 256, 4), (32, 256, 64, 16)),
+    *tiles("rom", (16, 512, 512, 4), (16, 512, 256, 8), (8, 1024, 1024, 2), (16, 2048, 2048, 4)),
+    *tiles("rom", (16, 256, 128, 8), (16, 512, 512, 8), (32, 512, 128, 16), (16, 1024, 1024, 4), held_out=True),
+    *tiles("rom", (64, 256, 256, 8), held_out=True),
+    *tiles("shared", (32, 128, 128, 8), (64, 128, 128, 8), (64, 256, 256, 8), (64, 256, 128, 16), (128, 256, 256, 8)),
+    *tiles("shared", (64, 512, 512, 4), (64, 1024, 1024, 8), (64, 2048, 2048, 8)),
+    *tiles("shared", (128, 128, 128, 16), (64, 512, 512, 8), (64, 512, 256, 16), (128, 512, 512, 8), held_out=True),
+)
+
+
+def measure(tile: Tile, library: Library) -> dict[str, Any]:
+    """Gates of a tile's neurons and of its shell, what they are linear in, and CPU seconds."""
+    matrix, how = normal_matrix(tile.rows, tile.inputs), (library, tile.style, tile.slices, tile.lanes)
+    parts = synthesize_cell(matrix, *how) if tile.style in PREFABRICATED else synthesize_flat(matrix, *how, apart=SHELL)
+    quantities = count(parts.plan)
+    return {
+        **asdict(tile),
+        "core": quantities.core,
+        "shell": quantities.shell,
+        "core_ge": round(parts.core_ge, 3),
+        "shell_ge": parts.shell.ge,
+        "cpu_seconds": round(parts.core.cpu_seconds + parts.shell.cpu_seconds, 2),
+    }
+
+
+def measure_tiles(
+    liberty: Sequence[Path] = (),
+    chosen: Sequence[Tile] = TILES,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Tiles on the embedded library or on `liberty`, one after the other: what `fit_tiles` takes."""
+    library, measured = read_library(liberty), []
+    for number, tile in enumerate(chosen, 1):
+        measured.append(measure(tile, library))
+        progress(number, len(chosen))
+    return {"library": library.name, "tiles": measured}

@@ -1,0 +1,104 @@
+"""Hardwired arrays as options: style and slices for a kind of matrix, priced by the cost model."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from math import gcd
+
+from flows.design.cost.model import ArrayCost, ArrayShape, CostModel
+from flows.design.estimate.assumptions import Assumption, read_data
+from gen.arrays.styles import ADDRESSED
+from golden.errors import UserError
+from golden.shape import MatrixKind
+
+__all__ = [
+    "STYLES",
+    "ArrayOption",
+    "UnitCost",
+    "array_assumptions",
+    "default_model",
+    "metal_only",
+    "options",
+    "unit_cost",
+]
+
+FEWEST_A_SLICE = 8  # inputs, in the tiles that the cost model is fitted to
+MOST_SLICES = 256
+MOST_INPUTS_A_CYCLE = 8  # of an address-serial style, in those tiles
+STYLES = tuple(read_data("arrays"))
+"""Styles that the cost model knows."""
+
+
+@dataclass(frozen=True)
+class ArrayOption:
+    """A style with its slices."""
+
+    style: str
+    slices: int
+
+
+def metal_only(style: str) -> bool:
+    """Whether two weight sets in a style differ in metal layers only, so that dies can share the other masks."""
+    return read_data("arrays")[style]["metal_only"]
+
+
+@dataclass(frozen=True)
+class UnitCost:
+    """Of one array unit: gates; packet_cycles from one packet to the next; array: of what drains side by side."""
+
+    gates: float
+    packet_cycles: float
+    tile: ArrayCost
+    tiles: float
+
+
+def options(kind: MatrixKind, lanes: int, styles: Iterable[str] = STYLES) -> Iterator[ArrayOption]:
+    """Options for a kind of matrix, powers of two of slices or of inputs a cycle, within what the cost model knows.
+
+    Raises UserError for a style that it does not know.
+    """
+    for style in styles:
+        if style not in STYLES:
+            raise UserError(
+                f"--styles {style}: no array of this style has been measured; choose from {', '.join(STYLES)}"
+            )
+        if style in ADDRESSED:
+            wide = powers_of_two(gcd(lanes, kind.inputs, MOST_INPUTS_A_CYCLE))
+            yield from (ArrayOption(style, kind.inputs // count) for count in wide)
+        else:
+            most = min(MOST_SLICES, max(1, kind.inputs // FEWEST_A_SLICE))
+            yield from (ArrayOption(style, count) for count in powers_of_two(kind.inputs) if count <= most)
+
+
+def powers_of_two(number: int) -> list[int]:
+    """Those that divide a number."""
+    return [1 << k for k in range(number.bit_length()) if number % (1 << k) == 0]
+
+
+@cache
+def default_model() -> CostModel:
+    return CostModel.read()
+
+
+def unit_cost(model: CostModel, kind: MatrixKind, option: ArrayOption, lanes: int, tile_rows: int) -> UnitCost:
+    """What an array unit of a kind costs, of which `tile_rows` rows at most drain through one set of lanes."""
+    rows = min(kind.rows, tile_rows)
+    tile = model.cost(ArrayShape(option.style, rows, kind.inputs, option.slices, lanes, kind.banks))
+    tiles = kind.rows / rows
+    return UnitCost(tiles * tile.neurons_ge + tile.shared_ge, tile.packet_cycles, tile, tiles)
+
+
+def array_assumptions() -> dict[str, Assumption]:
+    """`metal_gates_scale` and so on: what the gates of the cost model are multiplied by, with their ranges."""
+    return {
+        f"{style}_gates_scale": Assumption(
+            f"{style}_gates_scale",
+            1.0,
+            data["low"],
+            data["high"],
+            "gates over those of the cost model",
+            "measured",
+            f"{data['origin']}. Range: {data['range_source']}",
+        )
+        for style, data in read_data("arrays").items()
+    }

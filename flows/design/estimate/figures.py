@@ -1,0 +1,207 @@
+"""From a model's name or checkpoint to all figures of its chip, and their error bars."""
+
+from dataclasses import asdict, dataclass, replace
+from math import exp, log, sqrt
+from pathlib import Path
+from typing import Any
+
+from flows.design.estimate.arrays import STYLES, array_assumptions, metal_only
+from flows.design.estimate.assumptions import Assumptions
+from flows.design.estimate.chip import Chip, design_chip
+from flows.design.estimate.cost import Costs, costs
+from flows.design.estimate.hnlpu import hnlpu_chip
+from flows.design.estimate.workload import Workload, default_sampler, workload_tables
+from golden.checkpoints.config import read_json_object
+from golden.checkpoints.presets import read_preset
+from golden.errors import UserError
+from golden.shape import ModelShape
+
+__all__ = [
+    "ARRAYS",
+    "DESIGNS",
+    "HNLPU_TOKENS_PER_S",
+    "Estimate",
+    "Request",
+    "completed",
+    "error_bar",
+    "estimate",
+    "moved",
+    "prepared",
+    "read_model",
+    "value_of",
+]
+
+DESIGNS = ("hardloom", "hnlpu")
+ARRAYS = ("hardloom", "hnlpu")
+HNLPU_TOKENS_PER_S = 249_960
+"""Throughput that our chips are designed for unless told otherwise: what the HNLPU paper reports."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to estimate. None: the model's own (sampler, design, arrays) or the data files' (the rest).
+
+    styles: array styles to choose from; tokens_per_s: throughput to design for.
+    """
+
+    node: str = "5nm"
+    design: str | None = None
+    arrays: str | None = None
+    sampler: str | None = None
+    tokens_per_s: float = HNLPU_TOKENS_PER_S
+    prompt_length: int | None = None
+    gen_length: int | None = None
+    tokens_per_forward: float | None = None
+    expert_imbalance: float | None = None
+    styles: tuple[str, ...] = STYLES
+
+    def __post_init__(self) -> None:
+        for option, value, known in (
+            ("design", self.design, (None, *DESIGNS)),
+            ("arrays", self.arrays, (None, *ARRAYS)),
+        ):
+            if value not in known:
+                raise UserError(f"--{option} {value}: unknown; choose one of {', '.join(known[1:])}")
+        for option in ("tokens_per_s", "prompt_length", "gen_length", "tokens_per_forward", "expert_imbalance"):
+            value = getattr(self, option)
+            if value is not None and not value > 0:
+                raise UserError(f"--{option.replace('_', '-')} {value}: must be positive")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """All figures of one chip, and the assumptions that they rest on."""
+
+    shape: ModelShape
+    request: Request
+    workload: Workload
+    chip: Chip
+    costs: Costs
+    assumptions: Assumptions
+
+    @property
+    def area_um2_per_parameter(self) -> float:
+        return self.chip.area * 1e6 / self.shape.parameters
+
+    @property
+    def power_w(self) -> float:
+        """Of a system, boards and cooling included."""
+        return self.chip.power * self.assumptions["system_overhead"]
+
+    @property
+    def tokens_per_joule(self) -> float:
+        return self.chip.tokens_per_s / self.power_w
+
+    def to_json_dict(self) -> dict[str, Any]:
+        chip, costs = self.chip, asdict(self.costs)
+        low, high = costs.pop("nre_usd")
+        return {
+            "model": self.shape.name,
+            "node": self.request.node,
+            "design": self.request.design,
+            "arrays": self.request.arrays,
+            "sampler": self.request.sampler,
+            "parameters": self.shape.parameters,
+            "hardwired_weights": self.shape.hardwired,
+            "area_mm2": chip.area,
+            "area_um2_per_parameter": self.area_um2_per_parameter,
+            "area_by_part_mm2": chip.area_mm2,
+            "dies": chip.dies,
+            "tokens_per_s": chip.tokens_per_s,
+            "tokens_per_joule": self.tokens_per_joule,
+            "positions_per_token": self.workload.positions_per_token,
+            "power_w": self.power_w,
+            "power_by_part_w": chip.power_w,
+            "power_w_per_mm2": chip.power / chip.area,
+            "nre_usd_low": low,
+            "nre_usd_high": high,
+            **{key.rstrip("_"): value for key, value in costs.items()},
+            "array_choices": [
+                {
+                    "kind": choice.kind.kind,
+                    "weights": choice.kind.weights,
+                    "style": choice.option.style,
+                    "slices": choice.option.slices,
+                    "inputs": choice.kind.inputs,
+                    "metal_only": metal_only(choice.option.style),
+                    "gates_per_weight": choice.gates_per_weight,
+                    "cycles_per_position": choice.cycles_per_position,
+                }
+                for choice in chip.choices
+            ],
+            "assumptions": self.assumptions.to_json_list(),
+        }
+
+
+def read_model(like: str | None, checkpoint: Path | None) -> tuple[str, dict[str, Any]]:
+    """Name and `config.json` fields of the preset `like` or of the folder `checkpoint`; exactly one is given."""
+    if (like is None) == (checkpoint is None):
+        raise UserError("nothing to estimate, or too much; give either the folder of a checkpoint or --like NAME")
+    if checkpoint is not None:
+        return str(checkpoint), read_json_object(checkpoint / "config.json")
+    return str(like), read_preset(str(like))
+
+
+def completed(request: Request, name: str, raw: dict[str, Any]) -> Request:
+    """The request with the model's own design, arrays and sampler."""
+    design = request.design or ("hnlpu" if name == "gpt-oss-120b" else "hardloom")
+    sampler = request.sampler or default_sampler(str(raw.get("model_type")))
+    return replace(request, design=design, sampler=sampler, arrays=request.arrays or design)
+
+
+def estimate(name: str, raw: dict[str, Any], request: Request) -> Estimate:
+    """All figures of the model `name` with the `config.json` fields `raw`."""
+    request, shape = completed(request, name, raw), ModelShape.from_config(name, raw)
+    if request.design == "hardloom" and request.arrays == "hnlpu":
+        raise UserError("--arrays hnlpu: the paper's arrays go with its design; add --design hnlpu")
+    if request.design == "hnlpu" and request.node != "5nm":
+        raise UserError(f"--node {request.node}: the paper's design is at 5nm only; add --design hardloom")
+    return figures(shape, request, prepared(request, shape))
+
+
+def prepared(request: Request, shape: ModelShape) -> Assumptions:
+    """The assumptions that a completed request needs, with what the user gave."""
+    tables = workload_tables(str(request.sampler), shape.hidden)
+    a = Assumptions.of(request.node, tables, hnlpu=request.design == "hnlpu")
+    a.entries |= array_assumptions()
+    given = ("prompt_length", "gen_length", "tokens_per_forward", "expert_imbalance")
+    return a.given(**{name: getattr(request, name) for name in given})
+
+
+def figures(shape: ModelShape, request: Request, a: Assumptions, like: Chip | None = None) -> Estimate:
+    """All figures of a completed request; with the arrays of `like` where one is given."""
+    work = Workload.of(str(request.sampler), a)
+    if request.design == "hnlpu":
+        chip = hnlpu_chip(shape, a, request.styles if request.arrays == "hardloom" else (), like)
+    else:
+        chip = design_chip(shape, work, a, request.tokens_per_s, request.styles, like)
+    return Estimate(shape, request, work, chip, costs(chip, shape, a), a)
+
+
+def moved(base: Estimate, name: str, value: float) -> Estimate:
+    """The same arrays with one assumption moved: buffers and multipliers follow, the throughput is what comes out."""
+    return figures(base.shape, base.request, base.assumptions.at(name, value), base.chip)
+
+
+def error_bar(base: Estimate, metric: str) -> tuple[float, float]:
+    """Low and high of a figure: every assumption at either end of its range, alone; squares of logarithms added."""
+    centre = value_of(base, metric)
+    down = up = 0.0
+    for entry in list(base.assumptions.used):
+        for end in {entry.low, entry.high} - {entry.value}:
+            change = log(value_of(moved(base, entry.name, end), metric) / centre)
+            up, down = up + max(change, 0.0) ** 2, down + min(change, 0.0) ** 2
+    return centre * exp(-sqrt(down)), centre * exp(sqrt(up))
+
+
+def value_of(found: Estimate, metric: str) -> float:
+    """A figure of `to_json_dict` by name."""
+    return {
+        "area_mm2": found.chip.area,
+        "area_um2_per_parameter": found.area_um2_per_parameter,
+        "tokens_per_s": found.chip.tokens_per_s,
+        "tokens_per_joule": found.tokens_per_joule,
+        "power_w": found.power_w,
+        "usd_per_million_tokens": found.costs.usd_per_million_tokens,
+        "kg_per_million_tokens": found.costs.kg_per_million_tokens,
+    }[metric]

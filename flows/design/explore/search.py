@@ -1,0 +1,191 @@
+"""The design space: for every throughput the arrays of least area or energy, as `hardloom generate` writes them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import gcd
+from typing import Any
+
+from flows.design.cost.model import CostModel
+from flows.design.estimate.arrays import STYLES, ArrayOption, options, unit_cost
+from flows.design.estimate.assumptions import Assumptions
+from flows.design.estimate.chip import areas, busy, storage_bits
+from flows.design.estimate.energy import packet_fj
+from flows.design.estimate.workload import Workload
+from gen.design.hardware import ARRAY_KINDS
+from golden.errors import UserError
+from golden.shape import MatrixKind, ModelShape
+
+__all__ = ["OBJECTIVES", "Point", "Space", "hardware_json", "measure", "pareto"]
+
+OBJECTIVES = ("area", "energy")
+MOST_LANES = 64
+REMEDIES = {
+    "attention": " (see --keys-per-cycle: what a chip could do whose attention takes more keys at once)",
+    "head": " (see --head-tiles: what a chip could do whose head drains in parts)",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One design.
+
+    options: style and slices by kind of array; gates: of all arrays of a kind; cycles: a position costs the busiest
+    array of each kind, and `attention`; area_mm2: by part; energy_pj: of the arrays, leakage
+    included, a generated token.
+    """
+
+    lanes: int
+    options: dict[str, ArrayOption]
+    cycles: dict[str, float]
+    gates: dict[str, float]
+    area_mm2: dict[str, float]
+    energy_pj: float
+    tokens_per_s: float
+
+    @property
+    def area(self) -> float:
+        return sum(self.area_mm2.values())
+
+    @property
+    def bottleneck(self) -> str:
+        """What takes the most cycles a position."""
+        return max(self.cycles, key=lambda name: self.cycles[name])
+
+    def to_json_dict(self) -> dict[str, Any]:
+        chosen = {kind: vars(option) for kind, option in self.options.items()}
+        return {**vars(self), "options": chosen, "area_mm2_total": self.area, "bottleneck": self.bottleneck}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to build the arrays of a kind: gates and fJ a position of all of them, cycles of the busiest."""
+
+    option: ArrayOption
+    gates: float
+    energy_fj: float
+    cycles: float
+
+    def measure(self, objective: str, leakage_fj: float = 0.0) -> float:
+        """Gates, or fJ where a gate leaks `leakage_fj` while a position passes."""
+        return self.energy_fj + self.gates * leakage_fj if objective == "energy" else self.gates
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is searched: a model under a workload, at a node, with a cost model.
+
+    styles: to choose from; keys_per_cycle: keys that a layer's attention takes a cycle; head_tiles: parts of the head
+    that drain side by side. The emitted units take one key, and have one part.
+    """
+
+    shape: ModelShape
+    work: Workload
+    a: Assumptions
+    model: CostModel
+    styles: tuple[str, ...] = STYLES
+    keys_per_cycle: int = 1
+    head_tiles: int = 1
+    known: dict[tuple[str, int], list[Candidate]] = field(default_factory=dict, compare=False)
+
+    def lanes(self) -> list[int]:
+        """Powers of two that the streams can have."""
+        widest = gcd(self.shape.head_dim // 2, self.shape.intermediate, MOST_LANES)
+        return [1 << k for k in range(widest.bit_length()) if widest % (1 << k) == 0]
+
+    def attention_cycles(self) -> float:
+        """Cycles that a position costs the attention of a layer: one key of one head after the other."""
+        return self.shape.heads * self.work.length / self.keys_per_cycle
+
+    def candidates(self, kind: MatrixKind, lanes: int) -> list[Candidate]:
+        """Every option for a kind of array that no other beats in cycles, gates and energy; kept."""
+        if (kind.kind, lanes) not in self.known:
+            found = [self.candidate(kind, option, lanes) for option in options(kind, lanes, self.styles)]
+            self.known[kind.kind, lanes] = [c for c in found if not any(beats(other, c) for other in found)]
+        return self.known[kind.kind, lanes]
+
+    def candidate(self, kind: MatrixKind, option: ArrayOption, lanes: int) -> Candidate:
+        """What an option costs."""
+        parts = self.head_tiles if kind.kind == "head" else 1
+        cost = unit_cost(self.model, kind, option, lanes, -(-kind.rows // parts))
+        gates = cost.gates * self.a[f"{option.style}_gates_scale"] * kind.count * kind.layers
+        energy = packet_fj(cost, self.a) * kind.count * kind.layers * kind.share
+        return Candidate(option, gates, energy, cost.packet_cycles * busy(kind, self.a))
+
+    def point(self, lanes: int, budget: float, objective: str) -> Point | None:
+        """The best design whose arrays all need at most `budget` cycles a position; None where one cannot."""
+        a, chosen = self.a, dict[str, Candidate]()
+        clock = a["clock_ghz"] * 1e9 * a["busy_share"]
+        leakage = a["leakage_nw_per_gate"] * 1e6 * max(budget, self.attention_cycles()) / clock
+        for kind in self.shape.kinds():
+            quick = [c for c in self.candidates(kind, lanes) if c.cycles <= budget]
+            if not quick:
+                return None
+            chosen[kind.kind] = min(quick, key=lambda c: (c.measure(objective, leakage), c.gates, c.option.style))
+        cycles = {"attention": self.attention_cycles()} | {kind: c.cycles for kind, c in chosen.items()}
+        gates = {kind: c.gates for kind, c in chosen.items()}
+        slowest = max(cycles.values())
+        leaked = sum(gates.values()) * a["leakage_nw_per_gate"] * 1e6 * slowest / clock
+        macs = 2 * self.shape.head_dim * self.keys_per_cycle
+        bits = sum(storage_bits(self.shape, self.work, a).values())
+        return Point(
+            lanes,
+            {kind: c.option for kind, c in chosen.items()},
+            cycles,
+            gates,
+            areas(self.shape, gates, macs, bits, lanes, a),
+            (sum(c.energy_fj for c in chosen.values()) + leaked) * self.work.positions_per_token / 1000,
+            clock / slowest / self.work.positions_per_token,
+        )
+
+    def points(self, objective: str) -> Iterator[Point]:
+        """One for every number of lanes and every cycle count that some array can have."""
+        for lanes in self.lanes():
+            budgets = {c.cycles for kind in self.shape.kinds() for c in self.candidates(kind, lanes)}
+            for budget in sorted(budgets):
+                found = self.point(lanes, budget, objective)
+                if found is not None:
+                    yield found
+
+    def best(self, tokens_per_s: float, objective: str) -> Point:
+        """The least area or energy that reaches a throughput; `UserError` with the nearest point where none does."""
+        found = list(self.points(objective))
+        enough = [point for point in found if point.tokens_per_s >= tokens_per_s]
+        if enough:
+            return min(enough, key=lambda p: (measure(p, objective), p.area, p.lanes))
+        top = max(point.tokens_per_s for point in found)
+        nearest = min((p for p in found if p.tokens_per_s >= top * (1 - 1e-9)), key=lambda p: p.area)
+        raise UserError(
+            f"--tokens-per-second {tokens_per_s:g}: out of reach of {self.shape.name}; the nearest point has "
+            f"{nearest.tokens_per_s:,.0f} tokens/s on {nearest.area:,.4g} mm2, where {nearest.bottleneck} takes "
+            f"{nearest.cycles[nearest.bottleneck]:,.0f} cycles a position{REMEDIES.get(nearest.bottleneck, '')}"
+        )
+
+
+def beats(other: Candidate, one: Candidate) -> bool:
+    """Whether `other` is as good as `one` in everything and better in something."""
+    figures = [(other.gates, one.gates), (other.energy_fj, one.energy_fj), (other.cycles, one.cycles)]
+    return all(o <= c for o, c in figures) and any(o < c for o, c in figures)
+
+
+def measure(point: Point, objective: str) -> float:
+    return point.energy_pj if objective == "energy" else point.area
+
+
+def pareto(points: list[Point], objective: str) -> list[Point]:
+    """Those that no other beats in throughput and area (or energy), the slowest first."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda p: (-p.tokens_per_s, measure(p, objective), p.area, p.lanes)):
+        if not front or measure(point, objective) < measure(front[-1], objective):
+            front.append(point)
+    return front[::-1]
+
+
+def hardware_json(point: Point, max_positions: int) -> dict[str, Any]:
+    """The fields of `gen.design.hardware.HardwareConfig`."""
+    chosen = {kind: point.options[kind] for kind in ARRAY_KINDS}
+    return {
+        "lanes": point.lanes,
+        "max_positions": max_positions,
+        "style": {kind: option.style for kind, option in chosen.items()},
+        "slices": {kind: option.slices for kind, option in chosen.items()},
+    }

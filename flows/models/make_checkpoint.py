@@ -1,0 +1,19 @@
+"""`hardloom make-checkpoint`: a checkpoint of published shape with random weights."""
+
+from pathlib import Path
+
+from flows.console.progress import progress_bar
+from flows.models.info import billions, describe
+from golden.checkpoints.synthetic import make_checkpoint as write_checkpoint
+
+__all__ = ["make_checkpoint"]
+
+
+def make_checkpoint(
+    like: str, out: Path, layers: int | None, experts: int | None, vocabulary: int | None, seed: int
+) -> None:
+    """Write the folder `out` and print what it holds."""
+    with progress_bar(f"writing {out}", "parameters") as progress:
+        config = write_checkpoint(like, out, layers, experts, vocabulary, seed, progress)
+    counts = describe(config)["parameters"]
+    print(f"{out}: {billions(counts['total'])} random parameters in the shape of {like}, bfloat16")

@@ -1,0 +1,205 @@
+"""`hardloom sample` and `hardloom logits`: one model, three engines."""
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+from tokenizers import Tokenizer
+
+from golden.checkpoints.config import ModelConfig
+from golden.errors import UserError
+from golden.models.float_model import FloatEngine, LLaDAMoE
+from golden.models.integer_model import IntegerModel
+from golden.quantization.quantize import write_atomically
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.samplers.denoise import Engine, SamplerParams, Step, denoise
+from golden.training.accuracy import answer_text
+
+__all__ = ["draw_step", "load_engine", "load_float_model", "load_tokenizer", "logits", "sample"]
+
+ENGINES = ("float", "golden", "rtl")
+
+
+def check_engine(name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise UserError(f"--engine: {name!r} is not one of {', '.join(known)}; choose one of them")
+
+
+def check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--device: {device!r} cannot be used ({reason}); give cpu or a device that is there") from None
+
+
+def load_float_model(path: Path, device: str) -> LLaDAMoE:
+    if QuantizedCheckpoint.is_quantized(path):
+        raise UserError(f"{path}: is quantized; give the engine float the checkpoint that it was made from")
+    return LLaDAMoE.from_checkpoint(path).to(device)
+
+
+def load_engine(path: Path, name: str, device: str = "cpu") -> Engine:
+    """The engine `float` or `golden` on the checkpoint `path`; raises `UserError` for a bad checkpoint."""
+    if name == "float":
+        return FloatEngine(load_float_model(path, device))
+    return IntegerModel.from_checkpoint(path, device=device)
+
+
+def load_tokenizer(path: Path) -> Tokenizer | None:
+    """The tokenizer of the checkpoint `path`, or None."""
+    file = path / "tokenizer.json"
+    if not file.is_file():
+        return None
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # the tokenizers library raises nothing more specific
+        raise UserError(f"{file}: is no tokenizer ({error}); copy or download the file again") from None
+
+
+def encode_prompt(path: Path, tokenizer: Tokenizer | None, text: str) -> list[int]:
+    """Token ids of `text`; `UserError` without a tokenizer or for text outside its vocabulary."""
+    if tokenizer is None:
+        raise UserError(f"{path}: has no tokenizer.json; give the prompt as token ids with --prompt-tokens")
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    unknown = getattr(tokenizer.model, "unk_token", None)
+    for token, (begin, end) in zip(encoding.tokens, encoding.offsets, strict=True):
+        if token == unknown:
+            raise UserError(f"--prompt: {text[begin:end]!r} is not in the tokenizer's vocabulary; leave it out")
+    return encoding.ids
+
+
+def parse_tokens(option: str, text: str, config: ModelConfig) -> list[int]:
+    """Token ids from `5,9,2`; `UserError` naming `option` for anything else or ids outside the vocabulary."""
+    try:
+        tokens = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"{option}: {text!r} is not a list of token ids; write them like 5,9,2") from None
+    for token in tokens:
+        if not 0 <= token < config.vocab_size:
+            raise UserError(
+                f"{option}: token {token} is outside the vocabulary; give ids from 0 to {config.vocab_size - 1}"
+            )
+    check_positions(option, len(tokens), config)
+    return tokens
+
+
+def check_positions(option: str, positions: int, config: ModelConfig) -> None:
+    if positions > config.max_position_embeddings:
+        raise UserError(
+            f"{option}: {positions} positions are more than the model's max_position_embeddings "
+            f"{config.max_position_embeddings}; shorten the sequence"
+        )
+
+
+def denoising_steps(
+    path: Path, engine: str, prompt: list[int], params: SamplerParams, mask_token_id: int, device: str
+) -> tuple[Iterator[Step], float]:
+    """The steps of one prompt on the engine so called, and the spread that stands for certainty there."""
+    tokens = torch.tensor([prompt])
+    if engine == "rtl":
+        from flows.models.rtl_engine import RtlEngine
+
+        chip = RtlEngine.from_checkpoint(path, positions=len(prompt) + params.gen_length)
+        return chip.denoise(tokens, params), chip.spread_limit(1.0)
+    model = load_engine(path, engine, device)
+    return denoise(model, tokens, params, mask_token_id), model.spread_limit(1.0)
+
+
+def draw_step(step: Step, prompt_length: int, mask_token_id: int, tokenizer: Tokenizer | None) -> Text:
+    """One line for a terminal: prompt, tokens (new ones bright, special ones as a dot) and masks as blocks."""
+    line = Text()
+    for position, (token, new) in enumerate(zip(step.tokens[0].tolist(), step.committed[0].tolist(), strict=True)):
+        if token == mask_token_id:
+            line.append("░", "dim")
+            continue
+        piece = f"{token} " if tokenizer is None else tokenizer.decode([token]) or "·"
+        line.append(piece, "bold green" if new else "dim" if position < prompt_length else "")
+    return line
+
+
+def trace(steps: list[Step], certain: float) -> list[dict[str, Any]]:
+    """What every step committed, as JSON; positions count from the start of the prompt."""
+    rows = []
+    for number, step in enumerate(steps):
+        positions = step.committed[0].nonzero().flatten()
+        rows.append(
+            {
+                "step": number,
+                "positions": positions.tolist(),
+                "tokens": step.tokens[0, positions].tolist(),
+                "confidence": [certain / spread for spread in step.prediction.spread[0, positions].tolist()],
+            }
+        )
+    return rows
+
+
+def read_prompt(
+    path: Path, text: str | None, tokens: str | None, config: ModelConfig, tokenizer: Tokenizer | None
+) -> list[int]:
+    """Token ids of the prompt, given in one of two forms."""
+    if text is not None and tokens is None:
+        if not text:
+            raise UserError("--prompt: is empty; give at least one character")
+        return encode_prompt(path, tokenizer, text)
+    if tokens is not None and text is None:
+        return parse_tokens("--prompt-tokens", tokens, config)
+    raise UserError("the prompt is missing or given twice; give either --prompt or --prompt-tokens")
+
+
+def sample(
+    path: Path,
+    engine: str,
+    prompt_text: str | None,
+    prompt_tokens: str | None,
+    params: SamplerParams,
+    as_json: bool,
+    device: str,
+) -> None:
+    """Generate from one prompt and print the text up to the first eos, or the tokens where there is no tokenizer."""
+    params.validate()
+    check_engine(engine, ENGINES)
+    check_device(device)
+    config, tokenizer = ModelConfig.from_json(path / "config.json"), load_tokenizer(path)
+    prompt = read_prompt(path, prompt_text, prompt_tokens, config, tokenizer)
+    check_positions("--gen-length", len(prompt) + params.gen_length, config)
+    console = Console(stderr=True)
+    live = Live(console=console, transient=True) if console.is_terminal and not as_json else None
+    steps = []
+    with live or nullcontext():
+        denoising, certain = denoising_steps(path, engine, prompt, params, config.mask_token_id, device)
+        for step in denoising:
+            steps.append(step)
+            if live:
+                live.update(draw_step(step, len(prompt), config.mask_token_id, tokenizer), refresh=True)
+    tokens = steps[-1].tokens[0, len(prompt) :].tolist()
+    text = None if tokenizer is None else answer_text(tokens, tokenizer, config.eos_token_id)
+    if as_json:
+        figures = {"tokens": tokens, "text": text, "steps": len(steps), "trace": trace(steps, certain)}
+        print(json.dumps(figures))
+    else:
+        print(",".join(map(str, tokens)) if text is None else text)
+
+
+def logits(path: Path, engine: str, tokens: str, out: Path, device: str) -> None:
+    """Write the logits of one sequence to `out`, float32 [positions, vocab_size] in NumPy's format."""
+    check_engine(engine, ENGINES[:2])
+    check_device(device)
+    config = ModelConfig.from_json(path / "config.json")
+    ids = torch.tensor([parse_tokens("--tokens", tokens, config)], device=device)
+    with torch.inference_mode():
+        if engine == "float":
+            values = load_float_model(path, device)(ids)
+        else:
+            values = IntegerModel.from_checkpoint(path, device=device).logits(ids)
+    buffer = io.BytesIO()
+    np.save(buffer, values[0].cpu().numpy())
+    write_atomically(out, buffer.getvalue())

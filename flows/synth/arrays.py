@@ -1,0 +1,178 @@
+"""Synthesis of an array unit in parts: its neurons, all or a sample that counts for all, and its shell."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from flows.synth.library.liberty import Library
+from flows.synth.yosys import Synthesis, synthesize
+from gen.arrays import ArrayPlan, emit, plan_array
+from gen.arrays.metal import MetalGeometry
+from gen.arrays.rings import rings
+from gen.arrays.styles import ADDRESSED
+from gen.design.matrices import array_units
+from golden.checkpoints.checkpoint import expected_tensors
+from golden.errors import UserError
+from golden.quantization.formats import quantize
+from golden.quantization.integers import IntegerMatrix
+from golden.quantization.quantized import QuantizedCheckpoint
+
+__all__ = ["FORMAT", "SHELL", "Parts", "normal_matrix", "plan_matrix", "synthesize_cell", "synthesize_flat"]
+
+FORMAT = "mxfp4"
+BEHIND_SHELL = "shared_subsets"
+SHELL = ("array_shell", "hardloom_")
+"""How the names of a shell's modules start."""
+APART = (*SHELL, BEHIND_SHELL)  # modules of which all neurons together have one or some
+
+
+@dataclass(frozen=True)
+class Parts:
+    """plan: of the whole array; core: `sampled` neurons; shell: of the whole array, with what is prefabricated for all
+    arrays; shared_ge: gates of what neurons share behind the shell; seconds: of planning and emission; size: bytes of
+    the connections; cpu_seconds: of all synthesis."""
+
+    plan: ArrayPlan
+    core: Synthesis
+    sampled: int
+    shell: Synthesis
+    seconds: float
+    size: int
+    shared_ge: float
+    cpu_seconds: float
+
+    @cached_property
+    def core_ge(self) -> float:
+        """Gates (NAND2 = 1) of all neurons."""
+        return self.core.ge * self.plan.rows * self.plan.banks / self.sampled
+
+
+def normal_matrix(neurons: int, inputs: int) -> IntegerMatrix:
+    """Normal weights of deviation 1, quantized; the same every time."""
+    values = np.random.default_rng(0).standard_normal((neurons, inputs))
+    return quantize(torch.from_numpy(values).float(), FORMAT).integers()
+
+
+def stored_matrix(checkpoint: QuantizedCheckpoint, neurons: int, inputs: int) -> IntegerMatrix:
+    """The first ``neurons`` rows of a checkpoint's hardwired matrices with ``inputs`` columns, one matrix after the
+    other. Raises UserError where there are fewer, or of another format."""
+    if checkpoint.format != FORMAT:
+        raise UserError(f"{checkpoint.path}: its format is {checkpoint.format}; quantize with --format {FORMAT}")
+    shapes = expected_tensors(checkpoint.config)
+    found: list[IntegerMatrix] = []
+    for name in (name for unit in array_units(checkpoint.config) for name in unit.matrices):
+        if shapes[name][1] == inputs and sum(len(part.weights) for part in found) < neurons:
+            found.append(checkpoint.integers(name))
+    rows = sum(len(part.weights) for part in found)
+    if rows < neurons:
+        raise UserError(f"{checkpoint.path}: has {rows} rows of {inputs} inputs, not {neurons}; choose other --sizes")
+    weights, mant, exp = (
+        torch.cat([getattr(part, field).int() for part in found])[:neurons] for field in ("weights", "mant", "exp")
+    )
+    return IntegerMatrix(weights, mant, exp, max(part.max_spread for part in found))
+
+
+def plan_matrix(matrix: IntegerMatrix, style: str, slices: int, lanes: int) -> ArrayPlan:
+    """Plan of a matrix as an array unit by itself."""
+    return plan_array("bench", [matrix], lanes, slices, style, FORMAT)
+
+
+def sample_plan(plan: ArrayPlan, neurons: int) -> ArrayPlan:
+    """The first cells of ``plan`` as an array of their own, a lane each: about ``neurons``, at least one cell."""
+    fold = plan.geometry.fold
+    cells = rings(plan.rows, plan.lanes, fold)
+    rows = cells[: max(1, neurons // fold)].T
+    return replace(plan, matrices=(plan.matrices[0][rows[rows >= 0]],), lanes=rows.shape[1])
+
+
+def write(plan: ArrayPlan, folder: Path) -> dict[str, Path]:
+    """Emit an array into ``folder``, made first: files by module, the array's own last."""
+    folder.mkdir()
+    prefab, connections = emit(plan)
+    files = {}
+    for name, text in [*((n, t.encode()) for n, t in prefab.items()), *connections.items()]:
+        files[name.removesuffix(".v")] = folder / name
+        (folder / name).write_bytes(text)
+    return files
+
+
+def synthesize_shell(plan: ArrayPlan, files: dict[str, Path], library: Library) -> Synthesis:
+    """The shell with everything that is prefabricated for all arrays."""
+    shell = files[plan.prefab_modules[0]]
+    common = [path for module, path in files.items() if module.startswith("hardloom_")]
+    return synthesize([shell, *common], shell.stem, library)
+
+
+def synthesize_cell(matrix: IntegerMatrix, library: Library, style: str, slices: int, lanes: int) -> Parts:
+    """Prefabricated cells, every slot there: one counts for all."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        plan = plan_matrix(matrix, style, slices, lanes)
+        files = write(plan, Path(folder) / "whole")
+        seconds = time.process_time() - start
+        core, shell = mean_cell(plan, files, library), synthesize_shell(plan, files, library)
+        return _parts(plan, core, plan.geometry.fold, shell, seconds, files[plan.name].stat().st_size)
+
+
+def mean_cell(plan: ArrayPlan, files: dict[str, Path], library: Library) -> Synthesis:
+    """The usual neuron cell, with the gates that a cell has on average of the array's kinds."""
+    geometry, cells = plan.geometry, rings(plan.rows, plan.lanes, plan.geometry.fold)
+    assert isinstance(geometry, MetalGeometry)
+    cores = [synthesize([files[name]], name, library) for name in map(geometry.neuron_of, geometry.kinds)]
+    kinds = np.concatenate([geometry.kind_of_cells(matrix, cells) for matrix in plan.matrices])
+    gates, seconds = (np.array([getattr(core, name) for core in cores]) for name in ("ge", "cpu_seconds"))
+    return replace(cores[0], ge=float(gates[kinds].mean()), cpu_seconds=float(seconds.sum()))
+
+
+def synthesize_flat(
+    matrix: IntegerMatrix,
+    library: Library,
+    style: str,
+    slices: int,
+    lanes: int,
+    sample: int | None = None,
+    apart: tuple[str, ...] = APART,
+) -> Parts:
+    """The cells of about ``sample`` neurons (all) flattened together, constants and unused slots optimised away.
+
+    What they share behind the shell is synthesized by itself and counted as often as the array has it, if its modules'
+    names start like one of ``apart``.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        plan = plan_matrix(matrix, style, slices, lanes)
+        files = write(plan, Path(folder) / "whole")
+        seconds = time.process_time() - start
+        shell = synthesize_shell(plan, files, library)
+        least = lanes * plan.geometry.fold if style in ADDRESSED else 1  # a beat of theirs is a cycle's inputs or more
+        some = plan if sample is None or max(sample, least) >= plan.rows else sample_plan(plan, max(sample, least))
+        cut = write(some, Path(folder) / "part")
+        boxes = [path for module, path in cut.items() if module.startswith(apart)]
+        sources = [path for path in cut.values() if path not in boxes]
+        core = synthesize(sources, some.name, library, black_boxes=boxes)
+        shared = [
+            (synthesize([path], path.stem, library), core.instances[path.stem])
+            for path in boxes
+            if path.stem.startswith(BEHIND_SHELL)
+        ]
+        return _parts(plan, core, some.rows, shell, seconds, files[plan.name].stat().st_size, shared)
+
+
+def _parts(
+    plan: ArrayPlan,
+    core: Synthesis,
+    sampled: int,
+    shell: Synthesis,
+    seconds: float,
+    size: int,
+    shared: Sequence[tuple[Synthesis, int]] = (),
+) -> Parts:
+    ge = sum(part.ge * count for part, count in shared)
+    cpu_seconds = core.cpu_seconds + shell.cpu_seconds + sum(part.cpu_seconds for part, _ in shared)
+    return Parts(plan, core, sampled, shell, seconds, size, ge, cpu_seconds)

@@ -1,0 +1,85 @@
+"""Files of hardwired arrays from a quantized checkpoint: on all cores, in a stream, into a build's folder."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from gen.arrays import emit_connections, emit_prefab, plan_array
+from gen.build.constants import emit_scales
+from gen.build.files import COMPRESSED, Contents, Journal
+from gen.design.hardware import HardwareConfig
+from gen.design.matrices import ArrayUnit
+from golden.checkpoints.checkpoint import expected_tensors
+from golden.parallel import ordered_map
+from golden.quantization.quantized import QuantizedCheckpoint
+
+__all__ = ["array_part", "array_parts", "connection_file"]
+
+Progress = Callable[[int, int], None]
+WEIGHTS_HELD = 1 << 27
+"""Weights of the arrays under way at once, in all threads, but for an array that has more by itself."""
+
+
+def connection_file(module: str, compress: bool = False) -> str:
+    """Where the connections of array `module` are, in the build folder."""
+    return str(PurePosixPath("rtl/arrays") / f"{module}.v{COMPRESSED if compress else ''}")
+
+
+def array_part(
+    checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, unit: ArrayUnit, compress: bool = False
+) -> tuple[dict[str, Contents], dict[str, Any]]:
+    """Files (the connections as pieces, to be drawn once) and facts of one array unit."""
+    banks = [checkpoint.integers(name) for name in unit.matrices]
+    plan = plan_array(
+        unit.module,
+        banks,
+        lanes=hardware.lanes,
+        slices=hardware.slices[unit.kind],
+        style=hardware.style[unit.kind],
+        format=checkpoint.format,
+    )
+    files: dict[str, Contents] = {f"rtl/prefab/{name}": text for name, text in emit_prefab(plan).items()}
+    files[connection_file(unit.module, compress)] = emit_connections(plan)
+    if unit.kind not in ("gate_up", "down"):
+        name = unit.module + "_scales"
+        files[f"rtl/constants/{name}.v"] = emit_scales(name, [banks], hardware.lanes)
+    facts = {
+        "name": unit.name,
+        "prefix": unit.prefix,
+        "kind": unit.kind,
+        "matrices": list(unit.matrices),
+        "rows": banks[0].weights.shape[0],
+        "inputs": banks[0].weights.shape[1],
+        "weights": plan.weights,
+        "acc_width": plan.acc_width,
+        "cycles_per_packet": plan.cycles_per_packet,
+        "slices": hardware.slices[unit.kind],
+        "style": hardware.style[unit.kind],
+    }
+    return files, facts
+
+
+def array_parts(
+    journal: Journal,
+    checkpoint: QuantizedCheckpoint,
+    hardware: HardwareConfig,
+    units: Iterable[ArrayUnit],
+    compress: bool,
+    progress: Progress,
+) -> Iterator[dict[str, Any]]:
+    """Journal entries of array `units`, in order, made where they are missing."""
+    units, shapes = list(units), expected_tensors(checkpoint.config)
+
+    def weights(unit: ArrayUnit) -> int:
+        return sum(math.prod(shapes[name]) for name in unit.matrices)
+
+    def made(unit: ArrayUnit) -> dict[str, Any]:
+        entry = journal.done(unit.module)
+        return entry or journal.make(unit.module, *array_part(checkpoint, hardware, unit, compress))
+
+    total, done = sum(map(weights, units)), 0
+    for entry in ordered_map(made, units, weights, WEIGHTS_HELD):
+        done += entry["facts"]["weights"]
+        progress(done, total)
+        yield journal.add(entry)

@@ -1,0 +1,72 @@
+"""Constant ROMs beside the arrays: row scales, gains, biases, the embedding."""
+
+import numpy as np
+import torch
+
+from gen.design.geometry import Geometry
+from gen.text.rom import emit_rom
+from golden.models.integer_model import RESCALE
+from golden.quantization.integers import IntegerMatrix
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.units.rope import Rope
+from golden.units.router import Router
+
+__all__ = ["embedding_width", "emit_embedding", "emit_layer_constants", "emit_scales", "scale_words"]
+
+SCALE_BITS = RESCALE.mant_width + RESCALE.shift_width
+
+
+def scale_words(matrix: IntegerMatrix) -> np.ndarray:
+    """Row scales as words of 17 bits, int64 [rows]: mant below, shift = -exp (two's complement) above."""
+    shift = -matrix.exp.to(torch.int64) & ((1 << RESCALE.shift_width) - 1)
+    return (matrix.mant.to(torch.int64) | shift << RESCALE.mant_width).numpy()
+
+
+def _beats(words: np.ndarray, lanes: int) -> np.ndarray:
+    """[rows] to [beats, lanes], padded with zeros."""
+    padded = np.zeros(-(-len(words) // lanes) * lanes, dtype=np.int64)
+    padded[: len(words)] = words
+    return padded.reshape(-1, lanes)
+
+
+def emit_scales(name: str, groups: list[list[IntegerMatrix]], lanes: int) -> str:
+    """Row-scale ROM of arrays whose results go through one rescale unit.
+
+    groups: for each array in turn its banks; a word holds the lanes of bank 0, then those of bank 1, ...
+    """
+    words = [np.concatenate([_beats(scale_words(bank), lanes) for bank in banks], axis=1) for banks in groups]
+    return emit_rom(name, np.concatenate(words), SCALE_BITS, signed=False)
+
+
+def emit_layer_constants(geometry: Geometry, checkpoint: QuantizedCheckpoint, layer: int) -> dict[str, str]:
+    """q and k gains and the expert biases of a layer: module name to text."""
+    base, units = f"model.layers.{layer}.", geometry.units
+    texts = {}
+    for n in "qk":
+        gains = units.rope.gains(checkpoint.vector(f"{base}self_attn.{n}_norm.weight")).numpy()
+        name = geometry.module(f"{n}_gain")
+        texts[name] = emit_rom(name, _beats(gains, geometry.lanes), Rope.gain_width)
+    bias = checkpoint.expert_bias(layer)
+    biases = units.router.biases(torch.zeros(geometry.num_experts) if bias is None else bias).numpy()
+    name = geometry.module("expert_bias")
+    texts[name] = emit_rom(name, biases[:, None], Router.bias_width)
+    return texts
+
+
+def embedding_width(matrix: IntegerMatrix) -> int:
+    """Bits of an embedding weight: 8 where they suffice, so that checkpoints of one geometry share their units."""
+    bits = int(matrix.weights.abs().max()).bit_length() + 1
+    return next(width for width in (8, 12, 16, 24, 32) if bits <= width)
+
+
+def emit_embedding(geometry: Geometry, matrix: IntegerMatrix) -> dict[str, str]:
+    """Embedding rows and their scales: module name to text."""
+    weights = matrix.weights.numpy().astype(np.int64)
+    beats = geometry.beats(weights.shape[1])
+    padded = np.zeros((len(weights), beats * geometry.lanes), dtype=np.int64)
+    padded[:, : weights.shape[1]] = weights
+    rows, scales = geometry.module("embedding"), geometry.module("embedding_scales")
+    return {
+        rows: emit_rom(rows, padded.reshape(-1, geometry.lanes), embedding_width(matrix)),
+        scales: emit_rom(scales, scale_words(matrix)[:, None], SCALE_BITS, signed=False),
+    }

@@ -1,0 +1,124 @@
+"""A build folder: what is in it, whether it is as it was written, what goes into it besides Verilog."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from gen.build.files import COMPRESSED, JOURNAL, read_pieces, sha256
+from gen.design.hardware import HardwareConfig
+from golden.errors import UserError
+from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, QuantizedCheckpoint
+
+__all__ = [
+    "CHIP",
+    "FILE_LIST",
+    "MANIFEST",
+    "QUANTIZED",
+    "Build",
+    "copy_quantized",
+    "prepare_folder",
+    "remove_strangers",
+]
+
+
+MANIFEST, FILE_LIST, QUANTIZED = "manifest.json", "chip.f", "quantized"
+
+CHIP = "hardloom_chip"
+"""Top module."""
+
+
+class Build:
+    """A finished build folder; hashes are checked as files are asked for.
+
+    Raises `UserError` where the folder is none, is unfinished, or a file it is asked for has changed.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        manifest = self.path / MANIFEST
+        if not manifest.is_file():
+            raise UserError(f"{self.path}: no {MANIFEST}; finish the build with `hardloom generate`")
+        try:
+            self.manifest: dict[str, Any] = json.loads(manifest.read_text())
+            self.files: dict[str, str] = self.manifest["files"]
+        except (json.JSONDecodeError, KeyError) as error:
+            raise UserError(f"{manifest}: is damaged; run `hardloom generate` again") from error
+
+    def file(self, name: str) -> Path:
+        """Path of file `name` of the manifest, its hash checked."""
+        path = self.path / name
+        if not path.is_file() or sha256(path) != self.files.get(name):
+            raise UserError(f"{path}: differs from {MANIFEST}; run `hardloom generate` again")
+        return path
+
+    def read(self, name: str) -> bytes:
+        """Text of file `name`, checked; it may be there compressed."""
+        name = name if name in self.files else name + COMPRESSED
+        path = self.path / name
+        if path.is_file():
+            text, digest = read_pieces(path)
+            if digest == self.files.get(name):
+                return text
+        raise UserError(f"{path}: differs from {MANIFEST}; run `hardloom generate` again")
+
+    def verilog(self) -> list[Path]:
+        """Every Verilog file, checked, in the order of the file list; `UserError` where some are compressed."""
+        if any(name.endswith(COMPRESSED) for name in self.files):
+            raise UserError(f"{self.path}: its Verilog is compressed; generate it without --compress")
+        return [self.file(name) for name in sorted(self.files) if name.endswith(".v")]
+
+    def require_chip(self) -> None:
+        """Raise `UserError` where the build holds chosen arrays alone."""
+        if self.manifest["top"] is None:
+            raise UserError(f"{self.path}: holds chosen arrays and no chip; generate without --layers and the like")
+
+    def checkpoint(self) -> QuantizedCheckpoint:
+        for name in (CONFIG, QUANTIZATION, TENSORS):
+            self.file(f"{QUANTIZED}/{name}")
+        return QuantizedCheckpoint(self.path / QUANTIZED)
+
+    @property
+    def hardware(self) -> HardwareConfig:
+        return HardwareConfig.from_json_dict(self.manifest["hardware"])
+
+    @property
+    def arrays(self) -> list[dict[str, Any]]:
+        """Facts of every array unit, as `array_part` gives them, with `module`."""
+        return self.manifest["arrays"]
+
+
+def prepare_folder(out: Path) -> None:
+    """Make `out`, or make sure that it is a build that may be overwritten."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is a file; name a new folder with -o")
+    if out.is_dir() and any(out.iterdir()) and not any((out / n).exists() for n in (MANIFEST, JOURNAL)):
+        raise UserError(f"{out}: is not empty and no build folder; name a new folder with -o")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def remove_strangers(out: Path, files: dict[str, str]) -> None:
+    """Delete Verilog of earlier builds, and unfinished files, from `rtl/`."""
+    for path in (out / "rtl").rglob("*"):
+        if path.is_file() and path.relative_to(out).as_posix() not in files:
+            path.unlink()
+
+
+def copy_quantized(checkpoint: QuantizedCheckpoint, out: Path, hashes: dict[str, str]) -> dict[str, str]:
+    """The quantized checkpoint into the build folder, as links where the file system has them; names to `hashes`.
+
+    A link is safe: every command that writes such a file puts a new one in its place.
+    """
+    (out / QUANTIZED).mkdir(exist_ok=True)
+    for name in hashes:
+        source, target = checkpoint.path / name, out / QUANTIZED / name
+        partial = target.with_name(name + ".part")
+        partial.unlink(missing_ok=True)
+        try:
+            os.link(source, partial)
+        except OSError:
+            shutil.copyfile(source, partial)
+        os.replace(partial, target)
+        partial.unlink(missing_ok=True)  # two names of one file already
+    return {f"{QUANTIZED}/{name}": digest for name, digest in hashes.items()}

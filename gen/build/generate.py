@@ -1,0 +1,203 @@
+"""The build folder: from a quantized checkpoint to all of a chip's Verilog, file by file, resumable."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gen.build.arrays import array_parts
+from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_scales
+from gen.build.files import COMPRESSED, Journal, sha256, write_file
+from gen.build.folder import CHIP, FILE_LIST, MANIFEST, Build, copy_quantized, prepare_folder, remove_strangers
+from gen.design.geometry import Geometry
+from gen.design.hardware import HardwareConfig
+from gen.design.matrices import EMBEDDING, Selection, array_units, selected_units
+from gen.engine.chip import Chip
+from gen.engine.layer import LayerEngine
+from gen.text.verilog import to_verilog
+from golden.parallel import ordered_map
+from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
+
+__all__ = ["generate", "generate_parts"]
+
+Progress = Callable[[int, int], None]
+
+
+def layer_part(checkpoint: QuantizedCheckpoint, geometry: Geometry, layer: int) -> dict[str, str]:
+    """Constants of one layer: gains, biases, the experts' row scales."""
+    texts = emit_layer_constants(geometry, checkpoint, layer)
+    for kind, names in (("gate_up", ("gate", "up")), ("down", ("down",))):
+        groups = [
+            [checkpoint.integers(f"model.layers.{layer}.mlp.experts.{e}.{n}_proj.weight") for n in names]
+            for e in range(geometry.num_experts)
+        ]
+        name = geometry.module(f"experts.{kind}") + "_scales"
+        texts[name] = emit_scales(name, groups, geometry.lanes)
+    return {f"rtl/constants/{name}.v": text for name, text in texts.items()}
+
+
+def split_modules(text: str) -> dict[str, str]:
+    """Verilog of one component to a file a module: `rtl/units/NAME.v`; the head comment goes to each."""
+    head = text.split("\n", 1)[0] + "\n"
+    modules = re.findall(r"^(module (\w+).*?^endmodule\n)", text, re.MULTILINE | re.DOTALL)
+    return {f"rtl/units/{name}.v": head + "\n" + body for body, name in modules}
+
+
+@cache
+def generator_digest() -> str:
+    """Hash of the code that decides what is emitted: a changed generator never takes an old build for its own."""
+    root, digest = Path(__file__).parents[2], hashlib.sha256()
+    for package in ("golden", "gen", "rtl_templates"):
+        for path in sorted((root / package).rglob("*")):
+            if path.suffix in (".py", ".j2"):
+                digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def build_key(quantized: dict[str, str], *choices: Any) -> str:
+    """Hash of everything the build depends on: hashes of the quantized files, and what was asked for, as JSON."""
+    inputs = [version("hardloom"), generator_digest(), *(json.dumps(choice, sort_keys=True) for choice in choices)]
+    inputs += [quantized[name] for name in (CONFIG, QUANTIZATION, TENSORS)]
+    return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
+
+
+def quantized_hashes(checkpoint: QuantizedCheckpoint) -> dict[str, str]:
+    """The quantized checkpoint's files, by name."""
+    names = (CONFIG, QUANTIZATION, TENSORS, TOKENIZER)
+    return {name: sha256(checkpoint.path / name) for name in names if (checkpoint.path / name).is_file()}
+
+
+def geometries(
+    checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, arrays: list[dict[str, Any]]
+) -> tuple[Geometry, list[Geometry]]:
+    """Around the layers, and of each layer, from the facts of the finished arrays."""
+    widths: dict[str, dict[str, int]] = {}
+    for facts in arrays:
+        widths.setdefault(facts["prefix"], {})[facts["name"]] = facts["acc_width"]
+    prefixes = [f"layer_{n}" for n in range(checkpoint.config.num_hidden_layers)]
+    around, *layers = (Geometry(checkpoint.config, hardware, prefix, widths[prefix]) for prefix in ("chip", *prefixes))
+    return around, layers
+
+
+def layer_texts(layers: list[Geometry]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Verilog of every layer engine; layers of the same accumulator widths share one elaboration, renamed."""
+    made: dict[str, tuple[str, str]] = {}
+    for geometry in layers:
+        widths = json.dumps(geometry.acc_width)
+        if widths not in made:
+            made[widths] = geometry.prefix, to_verilog(LayerEngine(geometry), geometry.prefix)
+        name, text = made[widths]
+        yield geometry.prefix, split_modules(re.sub(rf"(?<![a-z0-9]){name}(?![0-9])", geometry.prefix, text))
+
+
+def generate(
+    checkpoint: QuantizedCheckpoint, out: Path, hardware: HardwareConfig, progress: Progress = lambda done, total: None
+) -> Build:
+    """Write the build folder of a whole chip: manifest, `rtl/`, `chip.f`, `quantized/`.
+
+    Same input, same bytes. Parts that an earlier, interrupted run finished are kept; every file appears whole.
+    `progress` is called with the weights done and their total. Memory: the arrays under way, as small integers.
+    """
+    hashes = quantized_hashes(checkpoint)
+    key = build_key(hashes, hardware.to_json_dict())
+    if build := started(checkpoint, out, hardware, key):
+        return build
+    journal = Journal(out, key)
+    units = list(array_units(checkpoint.config))
+    entries = list(array_parts(journal, checkpoint, hardware, units, False, progress))
+    arrays = [{"module": e["part"], **e["facts"]} for e in entries]
+    entries += other_parts(journal, checkpoint, *geometries(checkpoint, hardware, arrays))
+    weights = sum(a["weights"] for a in arrays) + embedding_weights(checkpoint)
+    facts = {"top": CHIP, "arrays": arrays, "weights_hardwired": weights}
+    return finished(journal, checkpoint, hardware, hashes, entries, facts)
+
+
+def generate_parts(
+    checkpoint: QuantizedCheckpoint,
+    out: Path,
+    hardware: HardwareConfig,
+    selection: Selection,
+    compress: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Build:
+    """Write a build folder of chosen arrays alone, with their row scales but for those of experts; else as `generate`.
+
+    `compress`: connection files as Zstandard frames.
+    """
+    units, hashes = selected_units(checkpoint.config, selection), quantized_hashes(checkpoint)
+    key = build_key(hashes, hardware.to_json_dict(), [unit.module for unit in units], compress)
+    if build := started(checkpoint, out, hardware, key):
+        return build
+    journal = Journal(out, key)
+    entries = list(array_parts(journal, checkpoint, hardware, units, compress, progress))
+    arrays = [{"module": e["part"], **e["facts"]} for e in entries]
+    facts = {"top": None, "arrays": arrays, "weights_hardwired": sum(a["weights"] for a in arrays)}
+    return finished(journal, checkpoint, hardware, hashes, entries, facts)
+
+
+def started(checkpoint: QuantizedCheckpoint, out: Path, hardware: HardwareConfig, key: str) -> Build | None:
+    """Check what is asked for and make the folder; the build where it is there already, with this `key`."""
+    hardware.check(checkpoint.config)
+    prepare_folder(out)
+    if (out / MANIFEST).exists() and json.loads((out / MANIFEST).read_text()).get("key") == key:
+        with_all = Build(out)
+        present = ordered_map(lambda f: (out / f[0]).is_file() and sha256(out / f[0]) == f[1], with_all.files.items())
+        if all(present):
+            return with_all
+    (out / MANIFEST).unlink(missing_ok=True)
+    return None
+
+
+def finished(
+    journal: Journal,
+    checkpoint: QuantizedCheckpoint,
+    hardware: HardwareConfig,
+    hashes: dict[str, str],
+    entries: list[dict[str, Any]],
+    facts: dict[str, Any],
+) -> Build:
+    """Complete the folder: what no entry names goes, the checkpoint, the file list and the manifest come."""
+    out = journal.folder
+    files = {name: digest for e in entries for name, digest in e["files"].items()}
+    remove_strangers(out, files)
+    files |= copy_quantized(checkpoint, out, hashes)
+    listing = "".join(f"{name}\n" for name in sorted(files) if name.endswith((".v", COMPRESSED)))
+    files[FILE_LIST] = write_file(out / FILE_LIST, listing.encode())
+    manifest = {
+        "tool_version": version("hardloom"),
+        "key": journal.key,
+        "model": checkpoint.config.to_json_dict(),
+        "quantization": checkpoint.format,
+        "hardware": hardware.to_json_dict(),
+        **facts,
+        "files": dict(sorted(files.items())),
+    }
+    write_file(out / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+    journal.path.unlink()
+    return Build(out)
+
+
+def embedding_weights(checkpoint: QuantizedCheckpoint) -> int:
+    return checkpoint.config.vocab_size * checkpoint.config.hidden_size
+
+
+def other_parts(
+    journal: Journal, checkpoint: QuantizedCheckpoint, around: Geometry, layers: list[Geometry]
+) -> Iterator[dict[str, Any]]:
+    """Journal entries of the constants and of the Amaranth units."""
+    for number, geometry in enumerate(layers):
+        part = f"{geometry.prefix}.constants"
+        yield journal.done(part) or journal.write(part, layer_part(checkpoint, geometry, number), {})
+    embedding = checkpoint.matrix(EMBEDDING).integers()
+    files = {f"rtl/constants/{name}.v": text for name, text in emit_embedding(around, embedding).items()}
+    yield journal.done("chip.embedding") or journal.write("chip.embedding", files, {})
+    missing = [geometry for geometry in layers if journal.done(geometry.prefix) is None]
+    made = {prefix: journal.write(prefix, texts, {}) for prefix, texts in layer_texts(missing)}
+    yield from (made.get(geometry.prefix) or journal.parts[geometry.prefix] for geometry in layers)
+    if (entry := journal.done(CHIP)) is None:
+        entry = journal.write(CHIP, split_modules(to_verilog(Chip(around, embedding_width(embedding)), CHIP)), {})
+    yield entry

@@ -1,0 +1,89 @@
+"""The hardware configuration: everything about a chip that the checkpoint leaves open."""
+
+from dataclasses import asdict, dataclass, field, fields
+from math import gcd
+
+from gen.arrays.styles import STYLES, check_beat
+from golden.checkpoints.config import ModelConfig
+from golden.errors import UserError
+
+__all__ = ["ARRAY_KINDS", "HardwareConfig"]
+
+ARRAY_KINDS = ("qkv", "o", "router", "gate_up", "down", "head")
+"""Kinds of hardwired array; `gate_up` and `down` exist once an expert."""
+
+DEFAULT_SLICES = {"qkv": 1, "o": 2, "router": 2, "gate_up": 2, "down": 2, "head": 2}
+
+
+def array_inputs(config: ModelConfig, kind: str) -> int:
+    """Inputs of the arrays of one kind."""
+    return config.expert_intermediate_size if kind == "down" else config.hidden_size
+
+
+@dataclass(frozen=True)
+class HardwareConfig:
+    """Validated when it is made, against the model when `check` is called.
+
+    Parameters
+    ----------
+    lanes: elements a beat of every stream; divides head_dim / 2 and the expert's intermediate size.
+    max_positions: prompt and generation together, at most; depth of sequence, KV and residual memories.
+    style: embedding style, one of `gen.arrays.styles.STYLES`, of each kind of array (`ARRAY_KINDS`); a word is for all.
+    slices: parts that the inputs of each kind of array are fed in.
+    """
+
+    lanes: int = 4
+    max_positions: int = 64
+    style: dict[str, str] = field(default_factory=lambda: dict.fromkeys(ARRAY_KINDS, "metal"))
+    slices: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_SLICES))
+
+    def __post_init__(self) -> None:
+        if isinstance(self.style, str):
+            object.__setattr__(self, "style", dict.fromkeys(ARRAY_KINDS, self.style))
+        for name in ("style", "slices"):
+            values = getattr(self, name)
+            if not isinstance(values, dict) or set(values) != set(ARRAY_KINDS):
+                raise UserError(f"hardware config, {name}: give exactly {', '.join(ARRAY_KINDS)}")
+            object.__setattr__(self, name, {kind: values[kind] for kind in ARRAY_KINDS})
+        for kind, style in self.style.items():
+            if not isinstance(style, str) or style not in STYLES:
+                raise UserError(f"hardware config, style.{kind}: {style!r} is not one of {', '.join(STYLES)}")
+        slices = ((f"slices.{kind}", count) for kind, count in self.slices.items())
+        for name, value in [("lanes", self.lanes), ("max_positions", self.max_positions), *slices]:
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise UserError(f"hardware config, {name}: {value!r} must be an integer of at least 1")
+        if self.max_positions > 65535:
+            raise UserError(f"hardware config, max_positions: {self.max_positions} exceeds 65535")
+
+    @classmethod
+    def default(cls, config: ModelConfig) -> "HardwareConfig":
+        """As many lanes as fit, up to 8; slices that divide the inputs."""
+        slices = {kind: gcd(count, array_inputs(config, kind)) for kind, count in DEFAULT_SLICES.items()}
+        return cls(lanes=gcd(8, config.head_dim // 2, config.expert_intermediate_size), slices=slices)
+
+    @classmethod
+    def from_json_dict(cls, values: dict) -> "HardwareConfig":
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise UserError(f"hardware config: unknown field {sorted(unknown)[0]!r}; remove it")
+        return cls(**values)
+
+    def to_json_dict(self) -> dict:
+        return asdict(self)
+
+    def check(self, config: ModelConfig) -> None:
+        """Raises UserError where this hardware can't carry the model."""
+        for name, value in (
+            ("head_dim / 2", config.head_dim // 2),
+            ("expert_intermediate_size", config.expert_intermediate_size),
+        ):
+            if value % self.lanes:
+                raise UserError(f"hardware config, lanes: {self.lanes} does not divide {name} = {value}")
+        for kind in ARRAY_KINDS:
+            inputs = array_inputs(config, kind)
+            if inputs % self.slices[kind]:
+                raise UserError(f"hardware config, slices.{kind}: {self.slices[kind]} does not divide {inputs} inputs")
+            try:
+                check_beat(self.style[kind], inputs, self.slices[kind], self.lanes)
+            except UserError as error:
+                raise UserError(f"hardware config, slices.{kind}: {error}") from None

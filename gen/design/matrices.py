@@ -1,0 +1,97 @@
+"""Which matrices of a checkpoint form which array unit, and which constants stand beside them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gen.design.geometry import wired_module
+from gen.design.hardware import ARRAY_KINDS
+from golden.checkpoints.config import ModelConfig
+from golden.errors import UserError
+
+__all__ = ["EMBEDDING", "ArrayUnit", "Selection", "array_units", "selected_units"]
+
+EMBEDDING = "model.embed_tokens.weight"
+
+
+@dataclass(frozen=True)
+class ArrayUnit:
+    """Matrices that share one input vector.
+
+    prefix: of the module (`layer_0`, `chip`); name: within the prefix (`qkv`, `expert.3.down`); kind: one of
+    `gen.design.hardware.ARRAY_KINDS`; matrices: tensor names, one a bank.
+    """
+
+    prefix: str
+    name: str
+    kind: str
+    matrices: tuple[str, ...]
+
+    @property
+    def module(self) -> str:
+        return wired_module(self.prefix, self.name)
+
+    @property
+    def layer(self) -> int | None:
+        """Number of its layer; None for the head."""
+        return int(self.prefix.removeprefix("layer_")) if self.prefix.startswith("layer_") else None
+
+    @property
+    def expert(self) -> int | None:
+        """Number of its expert within the layer, if it belongs to one."""
+        return int(self.name.split(".")[1]) if self.name.startswith("expert.") else None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Array units chosen by layer, by expert (where a unit belongs to one) and by kind; None: all.
+
+    With layers chosen, the head, which is in none, is not.
+    """
+
+    layers: tuple[int, ...] | None = None
+    experts: tuple[int, ...] | None = None
+    matrices: tuple[str, ...] | None = None
+
+    def holds(self, unit: ArrayUnit) -> bool:
+        return (
+            (self.layers is None or unit.layer in self.layers)
+            and (self.experts is None or unit.expert is None or unit.expert in self.experts)
+            and (self.matrices is None or unit.kind in self.matrices)
+        )
+
+
+def layer_units(config: ModelConfig, layer: int) -> Iterator[ArrayUnit]:
+    prefix, base = f"layer_{layer}", f"model.layers.{layer}."
+    attention = {n: f"{base}self_attn.{n}_proj.weight" for n in "qkvo"}
+    yield ArrayUnit(prefix, "qkv", "qkv", (attention["q"], attention["k"], attention["v"]))
+    yield ArrayUnit(prefix, "o", "o", (attention["o"],))
+    yield ArrayUnit(prefix, "router", "router", (f"{base}mlp.gate.weight",))
+    for e in range(config.num_experts):
+        expert = {n: f"{base}mlp.experts.{e}.{n}_proj.weight" for n in ("gate", "up", "down")}
+        yield ArrayUnit(prefix, f"expert.{e}.gate_up", "gate_up", (expert["gate"], expert["up"]))
+        yield ArrayUnit(prefix, f"expert.{e}.down", "down", (expert["down"],))
+
+
+def array_units(config: ModelConfig) -> Iterator[ArrayUnit]:
+    """Every array unit of the chip, in a fixed order; with `EMBEDDING`, all matrices of the model."""
+    for layer in range(config.num_hidden_layers):
+        yield from layer_units(config, layer)
+    yield ArrayUnit("chip", "head", "head", ("lm_head.weight",))
+
+
+def selected_units(config: ModelConfig, selection: Selection) -> list[ArrayUnit]:
+    """Units of `array_units` that are chosen, in order.
+
+    Raises `UserError` where a layer, an expert or a kind does not exist, or nothing is chosen.
+    """
+    for what, chosen, count in (
+        ("layers", selection.layers, config.num_hidden_layers),
+        ("experts", selection.experts, config.num_experts),
+    ):
+        if chosen is not None and (unknown := [n for n in chosen if not 0 <= n < count]):
+            raise UserError(f"--{what}: {unknown[0]} does not exist, the model has 0 to {count - 1}")
+    if strange := sorted(set(selection.matrices or ()) - set(ARRAY_KINDS)):
+        raise UserError(f"--matrices: {strange[0]!r} is not one of {', '.join(ARRAY_KINDS)}")
+    if not (units := [unit for unit in array_units(config) if selection.holds(unit)]):
+        raise UserError("--layers, --experts and --matrices choose no array together; leave one of them out")
+    return units

@@ -1,0 +1,156 @@
+"""Chip top: host ports, sampler, embedding, layer engines, head."""
+
+from types import SimpleNamespace
+
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
+from gen.design.geometry import Geometry
+from gen.design.registers import IDENTIFICATION
+from gen.engine.hardwired import Rom
+from gen.engine.layer import rescaled_array
+from gen.stream.gating import gated
+from gen.stream.stream import beat, chain, probe
+from gen.units.argmax import Argmax
+from gen.units.axi_lite import AxiLiteRegisters
+from gen.units.embedding import Embedding
+from gen.units.quantize import Quantize
+from gen.units.rmsnorm import RMSNorm
+from gen.units.sampler import Sampler
+from golden.models.integer_model import QUANTIZE
+from golden.units.fixed import FIXED
+
+__all__ = ["Chip"]
+
+
+class Chip(wiring.Component):
+    """The accelerator.
+
+    Parameters
+    ----------
+    geometry: of the parts around the layers (prefix `chip`).
+    embedding_width: bits of an embedding weight integer.
+
+    Attributes
+    ----------
+    s_axil_*: AXI4-Lite, 32 bits, registers of `gen.design.registers`.
+    s_axis_*: AXI4-Stream in, 32 bits: the prompt's token ids, one a beat, `tlast` on the last.
+    m_axis_*: AXI4-Stream out, 64 bits: `gen.units.sampler.commit_record`, a packet a denoising step.
+    irq: high from the end of a run (done or error) until the next start.
+    """
+
+    def __init__(self, geometry: Geometry, embedding_width: int) -> None:
+        self.geometry, self.embedding_width = geometry, embedding_width
+        ports = {f"s_axil_{name}": member for name, member in AXI_LITE.items()}
+        ports |= {f"s_axis_{name}": member for name, member in STREAM_IN.items()}
+        ports |= {f"m_axis_{name}": member for name, member in STREAM_OUT.items()}
+        super().__init__(ports | {"irq": Out(1)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        self.positions = Signal(range(self.geometry.max_positions + 1))
+        argmax = self._model(m)
+        config = self.geometry.config
+        m.submodules.sampler = sampler = Sampler(
+            config.vocab_size,
+            config.mask_token_id,
+            self.geometry.max_positions,
+            len(argmax.o.payload.spread),
+        )
+        wiring.connect(m, sampler.tokens, self.embedding.i)
+        m.d.comb += [
+            sampler.result.valid.eq(argmax.o.valid),
+            sampler.result.payload.token.eq(argmax.o.payload.token),
+            sampler.result.payload.spread.eq(argmax.o.payload.spread),
+            argmax.o.ready.eq(sampler.result.ready),
+        ]
+        m.d.comb += self.positions.eq(sampler.positions)
+        self._registers(m, sampler)
+        self._streams(m, sampler)
+        return m
+
+    def _model(self, m: Module) -> Argmax:
+        """Embedding to argmax."""
+        g = self.geometry
+        beats, lanes = g.beats(g.hidden), g.lanes
+        vocabulary = g.config.vocab_size
+        self.embedding = gated(m, "embedding", Embedding(self.embedding_width, vocabulary, lanes, beats))
+        m.submodules.embedding_rows = rows = Rom(
+            g.module("embedding"), vocabulary * beats, self.embedding.weights.shape()
+        )
+        m.submodules.embedding_scales = scales = Rom(
+            g.module("embedding_scales"), vocabulary, self.embedding.scale.shape()
+        )
+        m.d.comb += [
+            rows.index.eq(self.embedding.index),
+            self.embedding.weights.eq(rows.data),
+            scales.index.eq(self.embedding.row),
+            self.embedding.scale.eq(scales.data),
+        ]
+        engines = [self._engine(m, number) for number in range(g.config.num_hidden_layers)]
+        norm = gated(m, "final_norm", RMSNorm(g.units.norm, lanes))
+        quantize = gated(m, "final_quantize", Quantize(QUANTIZE, lanes, 2 * beats))
+        head, rescale = rescaled_array(m, g, "head", 1, vocabulary)
+        argmax = gated(m, "argmax", Argmax(g.units.argmax, vocabulary, lanes))
+        chain(m, self.embedding, *engines, norm, quantize, head)
+        chain(m, rescale, argmax.i)
+        for name, unit in (("embedding", self.embedding), ("final_norm", quantize), ("logits", rescale)):
+            probe(m, name, unit.o, unit.o.payload.data)
+        probe(m, "token", argmax.o, argmax.o.payload.token)
+        probe(m, "spread", argmax.o, argmax.o.payload.spread)
+        return argmax
+
+    def _engine(self, m: Module, number: int) -> SimpleNamespace:
+        """Module `layer_N`, elaborated on its own (`gen.engine.layer.LayerEngine`); its streams `i` and `o`."""
+        word, name = stream.Signature(beat(FIXED.width, self.geometry.lanes)), f"layer_{number}"
+        i, o = word.flip().create(path=(name, "i")), word.create(path=(name, "o"))
+        m.submodules[name] = Instance(
+            name,
+            i_clk=ClockSignal(),
+            i_rst=ResetSignal(),
+            i_positions=self.positions,
+            i_i__payload=Value.cast(i.payload),
+            i_i__valid=i.valid,
+            o_i__ready=i.ready,
+            o_o__payload=Value.cast(o.payload),
+            o_o__valid=o.valid,
+            i_o__ready=o.ready,
+        )
+        return SimpleNamespace(i=i, o=o)
+
+    def _registers(self, m: Module, sampler: Sampler) -> None:
+        m.submodules.registers = registers = AxiLiteRegisters()
+        for name, member in AXI_LITE.items():
+            inside, outside = getattr(registers, name), getattr(self, f"s_axil_{name}")
+            m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
+        status = Cat(sampler.busy, sampler.error, sampler.done, Const(0, 5), sampler.code)
+        m.d.comb += [
+            sampler.start.eq(registers.strobe_control & registers.write_control[0]),
+            sampler.prompt_length.eq(registers.write_prompt_length),
+            sampler.gen_length.eq(registers.write_gen_length),
+            sampler.block_length.eq(registers.write_block_length),
+            sampler.steps.eq(registers.write_steps),
+            sampler.spread_limit.eq(registers.write_spread_limit),
+            registers.read_id.eq(IDENTIFICATION),
+            registers.read_status.eq(status),
+            registers.read_cycles.eq(sampler.cycles),
+            registers.read_forwards.eq(sampler.forwards),
+            registers.read_max_positions.eq(self.geometry.max_positions),
+            registers.read_vocab_size.eq(self.geometry.config.vocab_size),
+            registers.read_mask_token.eq(self.geometry.config.mask_token_id),
+            self.irq.eq(sampler.done | (sampler.error & ~sampler.busy)),
+        ]
+
+    def _streams(self, m: Module, sampler: Sampler) -> None:
+        m.d.comb += [
+            sampler.prompt.payload.token.eq(self.s_axis_tdata),
+            sampler.prompt.payload.last.eq(self.s_axis_tlast),
+            sampler.prompt.valid.eq(self.s_axis_tvalid),
+            self.s_axis_tready.eq(sampler.prompt.ready),
+            self.m_axis_tdata.eq(sampler.commits.payload.record),
+            self.m_axis_tlast.eq(sampler.commits.payload.last),
+            self.m_axis_tvalid.eq(sampler.commits.valid),
+            sampler.commits.ready.eq(self.m_axis_tready),
+        ]

@@ -1,0 +1,249 @@
+"""The layer engine: one transformer layer from residual stream to residual stream."""
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.design.geometry import Geometry
+from gen.engine.hardwired import HardwiredArray, Rom
+from gen.stream.gating import gated
+from gen.stream.stream import beat, chain, probe, queued
+from gen.units.attention import Attention
+from gen.units.combine import Combine
+from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route
+from gen.units.quantize import Quantize
+from gen.units.rescale import Rescale
+from gen.units.residual import Residual
+from gen.units.rmsnorm import RMSNorm
+from gen.units.rope import Rope
+from gen.units.router import Router
+from gen.units.swiglu import SwiGLU
+from golden.models.integer_model import COMBINE, QUANTIZE, RESCALE
+from golden.units.fixed import FIXED
+
+__all__ = ["AttentionHalf", "ExpertHalf", "LayerEngine", "rescaled_array"]
+
+TOKENS_IN_EXPERTS = 8
+"""Residuals held while their tokens are with the experts; more tokens in flight wait, nothing is lost."""
+
+
+def rescaled_array(m: Module, geometry: Geometry, name: str, banks: int, rows: int) -> tuple[HardwiredArray, Rescale]:
+    """Hardwired array `name`, its rescale unit and its row-scale ROM, connected."""
+    lanes, beats = geometry.lanes, geometry.beats(rows)
+    array = HardwiredArray(geometry.module(name), lanes, banks, geometry.acc_width[name])
+    rescale = Rescale(RESCALE, geometry.acc_width[name], banks * lanes, beats)
+    rom = Rom(geometry.module(name) + "_scales", beats, rescale.rows.shape())
+    m.submodules[f"{name}_array"] = array
+    m.submodules[f"{name}_scales"] = rom
+    gated(m, f"{name}_rescale", rescale)
+    m.d.comb += [rom.index.eq(rescale.index), rescale.rows.eq(rom.data)]
+    chain(m, array, rescale)
+    return array, rescale
+
+
+class AttentionHalf(wiring.Component):
+    """Norm, q/k/v, head norm and RoPE, attention, o, residual add.
+
+    Attributes
+    ----------
+    i, o: streams of fixed-point beats, a packet a position, in and out.
+    positions: length of the sequence, in.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.geometry = geometry
+        word = stream.Signature(beat(FIXED.width, geometry.lanes))
+        super().__init__({"i": In(word), "o": Out(word), "positions": In(range(geometry.max_positions + 1))})
+
+    def elaborate(self, platform) -> Module:
+        m, g = Module(), self.geometry
+        units, lanes, hidden, head = g.units, g.lanes, g.beats(g.hidden), g.beats(g.head_dim)
+        m.submodules.fork = fork = Fork(self.i.payload.shape(), 2)
+        m.submodules.residual = residual = Residual(FIXED, lanes, g.max_positions * hidden)
+        norm = gated(m, "input_norm", RMSNorm(units.norm, lanes))
+        quantize = gated(m, "input_quantize", Quantize(QUANTIZE, lanes, 2 * hidden))
+        qkv, rescale = rescaled_array(m, g, "qkv", 3, g.hidden)
+        m.submodules.heads = heads = HeadSplit(FIXED.width, lanes, head)
+        attention = Attention(units.attention, g.heads, lanes, g.max_positions)
+        gated(m, "attention", attention, ("q", "k", "v"), g.heads)
+        output_quantize = gated(m, "output_quantize", Quantize(QUANTIZE, lanes, 2 * hidden))
+        o, o_rescale = rescaled_array(m, g, "o", 1, g.hidden)
+        v_quantize = gated(m, "v_quantize", Quantize(QUANTIZE, lanes, 2 * head))
+
+        wiring.connect(m, wiring.flipped(self.i), fork.i)
+        wiring.connect(m, fork.o[0], residual.x)
+        chain(m, fork.o[1], norm, quantize, qkv)
+        wiring.connect(m, rescale.o, heads.i)
+        chain(m, heads.o[0], *self._rotated(m, "q"), attention.q)
+        chain(m, heads.o[1], *self._rotated(m, "k"), attention.k)
+        chain(m, heads.o[2], v_quantize, attention.v)
+        chain(m, attention, output_quantize, o)
+        chain(m, o_rescale, residual, wiring.flipped(self.o))
+        m.d.comb += attention.positions.eq(self.positions)
+        for name, unit in (
+            ("input_norm", quantize),
+            ("v", v_quantize),
+            ("output", attention),
+            ("o", o_rescale),
+            ("residual", residual),
+        ):
+            probe(m, name, unit.o, unit.o.payload.data)
+        return m
+
+    def _rotated(self, m: Module, name: str) -> tuple[RMSNorm, Rope, Quantize]:
+        """Head norm, gain and rotation, int8: the chain that q and k each have."""
+        g = self.geometry
+        norm = gated(m, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes))
+        rope = gated(m, f"{name}_rope", Rope(g.units.rope, g.lanes, g.heads, g.max_positions))
+        quantize = gated(m, f"{name}_quantize", Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.head_dim)))
+        rom = Rom(g.module(f"{name}_gain"), g.beats(g.head_dim), rope.gains.shape())
+        m.submodules[f"{name}_gain"] = rom
+        m.d.comb += [rom.index.eq(rope.index), rope.gains.eq(rom.data), rope.positions.eq(self.positions)]
+        probe(m, name, quantize.o, quantize.o.payload.data)
+        return norm, rope, quantize
+
+
+class ExpertHalf(wiring.Component):
+    """Norm, router, the chosen experts, weighted sum, residual add.
+
+    Attributes
+    ----------
+    i, o: streams of fixed-point beats, a packet a position, in and out.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.geometry = geometry
+        word = stream.Signature(beat(FIXED.width, geometry.lanes))
+        super().__init__({"i": In(word), "o": Out(word)})
+
+    def elaborate(self, platform) -> Module:
+        m, g = Module(), self.geometry
+        lanes, hidden = g.lanes, g.beats(g.hidden)
+        m.submodules.fork = fork = Fork(self.i.payload.shape(), 2)
+        m.submodules.residual = residual = Residual(FIXED, lanes, TOKENS_IN_EXPERTS * hidden)
+        norm = gated(m, "post_norm", RMSNorm(g.units.norm, lanes))
+        quantize = gated(m, "post_quantize", Quantize(QUANTIZE, lanes, 2 * hidden))
+        m.submodules.packet_fork = packets = Fork(beat(8, lanes), 2)
+        router_array, router_rescale = rescaled_array(m, g, "router", 1, g.num_experts)
+        router = gated(m, "router", Router(g.units.router, lanes))
+        m.submodules.expert_bias = bias = Rom(g.module("expert_bias"), g.num_experts, router.bias.shape())
+        m.d.comb += [bias.index.eq(router.index), router.bias.eq(bias.data)]
+        choice = router.o.payload.shape()
+        m.submodules.dispatch = dispatch = Dispatch(g.num_experts, g.top_k, lanes, hidden, choice)
+        m.submodules.jobs = jobs = Jobs(g.num_experts, 4, 4 * g.top_k)
+
+        wiring.connect(m, wiring.flipped(self.i), fork.i)
+        wiring.connect(m, fork.o[0], residual.x)
+        chain(m, fork.o[1], norm, quantize, packets)
+        wiring.connect(m, packets.o[0], router_array.i)
+        chain(m, router_rescale, router, dispatch.choice)
+        wiring.connect(m, queued(m, "waiting", packets.o[1], 4 * hidden), dispatch.i)  # for their routing
+        wiring.connect(m, dispatch.jobs, jobs.i)
+
+        middle = self._gate_up(m, dispatch, jobs.o[0])
+        down = self._down(m, middle, jobs.o[1], jobs.o[2])
+        combine = self._combine(m, down, jobs.o[3])
+        chain(m, combine, residual, wiring.flipped(self.o))
+        for name, unit in (
+            ("post_norm", quantize),
+            ("router_logits", router_rescale),
+            ("down", down),
+            ("moe", combine),
+            ("residual", residual),
+        ):
+            probe(m, name, unit.o, unit.o.payload.data)
+        probe(m, "router_experts", router.o, router.o.payload.experts)
+        probe(m, "router_weights", router.o, router.o.payload.weights)
+        return m
+
+    def _arrays(self, m: Module, kind: str, banks: int, route: Route, collect: Collect) -> None:
+        """The experts' arrays of one kind between a demultiplexer and a collector."""
+        g = self.geometry
+        width = len(collect.o.payload.data[0])
+        for e in range(g.num_experts):
+            name = f"expert.{e}.{kind}"
+            array = HardwiredArray(g.module(name), g.lanes, banks, g.acc_width[name], width)
+            m.submodules[f"expert_{e}_{kind}"] = array
+            wiring.connect(m, route.o[e], array.i)
+            wiring.connect(m, array.o, collect.i[e])
+
+    def _rescaled(self, m: Module, kind: str, banks: int, rows: int, jobs, route: Route) -> Rescale:
+        """Arrays of one kind, collected in job order and rescaled; row scales of all experts in one ROM."""
+        g = self.geometry
+        lanes, beats = g.lanes, g.beats(rows)
+        width = max(g.acc_width[f"expert.{e}.{kind}"] for e in range(g.num_experts))
+        collect = Collect(beat(width, banks * lanes), g.num_experts)
+        rescale = Rescale(RESCALE, width, banks * lanes, beats)
+        rom = Rom(g.module(f"experts.{kind}") + "_scales", g.num_experts * beats, rescale.rows.shape())
+        m.submodules[f"{kind}_collect"] = collect
+        m.submodules[f"{kind}_scales"] = rom
+        gated(m, f"{kind}_rescale", rescale)
+        self._arrays(m, kind, banks, route, collect)
+        wiring.connect(m, jobs, collect.jobs)
+        m.d.comb += [rom.index.eq(collect.expert * beats + rescale.index), rescale.rows.eq(rom.data)]
+        chain(m, collect, rescale)
+        return rescale
+
+    def _gate_up(self, m: Module, dispatch: Dispatch, jobs) -> Quantize:
+        g = self.geometry
+        m.submodules.gate_up_route = route = Route(beat(8, g.lanes), g.num_experts)
+        m.d.comb += [
+            route.i.valid.eq(dispatch.o.valid),
+            route.i.payload.eq(dispatch.o.payload.beat),
+            route.expert.eq(dispatch.o.payload.expert),
+            dispatch.o.ready.eq(route.i.ready),
+        ]
+        rescale = self._rescaled(m, "gate_up", 2, g.intermediate, jobs, route)
+        swiglu = gated(m, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
+        quantize = gated(m, "middle_quantize", Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.intermediate)))
+        chain(m, rescale, swiglu, quantize)
+        probe(m, "gate_up", rescale.o, rescale.o.payload.data)
+        return quantize
+
+    def _down(self, m: Module, middle: Quantize, route_jobs, collect_jobs) -> Rescale:
+        g = self.geometry
+        m.submodules.down_route = route = Route(beat(8, g.lanes), g.num_experts)
+        m.d.comb += [
+            route.i.valid.eq(middle.o.valid & route_jobs.valid),
+            route.i.payload.eq(middle.o.payload),
+            route.expert.eq(route_jobs.payload.expert),
+            middle.o.ready.eq(route.i.ready & route_jobs.valid),
+            route_jobs.ready.eq(middle.o.valid & route.i.ready & middle.o.payload.last),
+        ]
+        return self._rescaled(m, "down", 1, g.hidden, collect_jobs, route)
+
+    def _combine(self, m: Module, down: Rescale, jobs) -> Combine:
+        g = self.geometry
+        combine = Combine(COMBINE, g.lanes, g.beats(g.hidden), g.top_k)
+        gated(m, "combine", combine, packets=g.top_k)
+        m.d.comb += [
+            combine.i.valid.eq(down.o.valid & jobs.valid),
+            combine.i.payload.beat.eq(down.o.payload),
+            combine.i.payload.weight.eq(jobs.payload.weight),
+            down.o.ready.eq(combine.i.ready & jobs.valid),
+            jobs.ready.eq(down.o.valid & combine.i.ready & down.o.payload.last),
+        ]
+        return combine
+
+
+class LayerEngine(wiring.Component):
+    """One layer: attention half, expert half, each on a clock that stops while it holds no token.
+
+    Attributes
+    ----------
+    i, o: streams of fixed-point beats, a packet a position, in and out.
+    positions: length of the sequence, in.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.geometry = geometry
+        word = stream.Signature(beat(FIXED.width, geometry.lanes))
+        super().__init__({"i": In(word), "o": Out(word), "positions": In(range(geometry.max_positions + 1))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        attention = gated(m, "attention", AttentionHalf(self.geometry))
+        experts = gated(m, "experts", ExpertHalf(self.geometry))
+        m.d.comb += attention.positions.eq(self.positions)
+        chain(m, wiring.flipped(self.i), attention, experts, wiring.flipped(self.o))
+        return m

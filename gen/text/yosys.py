@@ -1,0 +1,63 @@
+"""Yosys in a process of its own, within limits of time and memory."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["SynthesisError", "run_yosys"]
+
+
+RUN_YOSYS = """
+import json, resource, sys, time
+job = json.load(sys.stdin)
+resource.setrlimit(resource.RLIMIT_AS, (job["memory"], job["memory"]))
+from pyosys import libyosys
+design = libyosys.Design()
+for command in job["commands"]:
+    libyosys.Pass.call(design, command)
+usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+with open(job["usage"], "w") as file:
+    seconds = sum(u.ru_utime + u.ru_stime for u in usage)
+    json.dump({"cpu_seconds": seconds, "peak_kib": max(u.ru_maxrss for u in usage)}, file)
+"""
+
+
+class SynthesisError(RuntimeError):
+    """A module was not synthesized: it took too long or too much memory, or Yosys refused it. One sentence."""
+
+
+def run_yosys(
+    commands: list[str], folder: Path, top: str, timeout_s: float, memory_gib: float = 16.0
+) -> dict[str, float]:
+    """CPU time and peak memory of the commands in a process of their own; what they say in `folder`/yosys.log helps.
+
+    Raises SynthesisError that names `top`.
+    """
+    job = {"commands": commands, "memory": int(memory_gib * 2**30), "usage": str(folder / "usage.json")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN_YOSYS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        errors, _ = process.communicate(json.dumps(job), timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise SynthesisError(f"{top}: took more than {timeout_s:g} s") from None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode:
+        if "bad_alloc" in errors or "MemoryError" in errors:
+            raise SynthesisError(f"{top}: took more than {memory_gib:g} GiB")
+        log = folder / "yosys.log"
+        lines = [*errors.splitlines(), *(log.read_text().splitlines() if log.exists() else [])]
+        reason = [line for line in lines if "ERROR" in line]
+        raise SynthesisError(f"{top}: {reason[-1] if reason else f'Yosys ended with code {process.returncode}'}")
+    return json.loads((folder / "usage.json").read_text())

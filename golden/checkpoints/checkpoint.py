@@ -1,0 +1,224 @@
+"""A LLaDA-MoE checkpoint in Hugging Face form: `config.json`, safetensors (sharded or single), `tokenizer.json`."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from torch import Size, Tensor
+
+from golden.checkpoints.config import ModelConfig, read_json_object
+from golden.checkpoints.safetensors_stream import SafetensorsReader
+from golden.errors import UserError
+from golden.parallel import ordered_map
+
+__all__ = ["Checkpoint", "check_tensor_set", "expected_tensors", "folded_gain", "has_weights", "matrix_names"]
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+WEIGHT_DTYPES = ("BF16", "F32", "F16")
+PIECE = 1 << 21
+"""Elements read at once."""
+
+
+def expected_tensors(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Name to shape of every tensor of the model, in the order in which a token meets them."""
+    hidden, expert = config.hidden_size, config.expert_intermediate_size
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (config.vocab_size, hidden)}
+    for layer in range(config.num_hidden_layers):
+        base = f"model.layers.{layer}."
+        shapes[base + "input_layernorm.weight"] = (hidden,)
+        for projection in "qkvo":
+            shapes[f"{base}self_attn.{projection}_proj.weight"] = (hidden, hidden)
+        for projection in "qk":
+            shapes[f"{base}self_attn.{projection}_norm.weight"] = (config.head_dim,)
+        shapes[base + "post_attention_layernorm.weight"] = (hidden,)
+        shapes[base + "mlp.gate.weight"] = (config.num_experts, hidden)
+        if config.has_expert_bias:
+            shapes[base + "mlp.expert_bias"] = (config.num_experts,)
+        for e in range(config.num_experts):
+            shapes[f"{base}mlp.experts.{e}.gate_proj.weight"] = (expert, hidden)
+            shapes[f"{base}mlp.experts.{e}.up_proj.weight"] = (expert, hidden)
+            shapes[f"{base}mlp.experts.{e}.down_proj.weight"] = (hidden, expert)
+    shapes["model.norm.weight"] = (hidden,)
+    shapes["lm_head.weight"] = (config.vocab_size, hidden)
+    return shapes
+
+
+def matrix_names(config: ModelConfig) -> list[str]:
+    """The matrices that are hardwired (every tensor of two dimensions), in the order of `expected_tensors`."""
+    return [name for name, shape in expected_tensors(config).items() if len(shape) == 2]
+
+
+def folded_gain(config: ModelConfig, name: str) -> str | None:
+    """Name of the norm vector whose gain folds into the columns of matrix `name`, or None."""
+    if name == "lm_head.weight":
+        return "model.norm.weight"
+    if not name.startswith("model.layers."):
+        return None
+    base = ".".join(name.split(".")[:3])
+    projection = name.removesuffix(".weight").rpartition(".")[2]
+    if projection in ("q_proj", "k_proj", "v_proj"):
+        return f"{base}.input_layernorm.weight"
+    if projection in ("gate", "gate_proj", "up_proj"):
+        return f"{base}.post_attention_layernorm.weight"
+    return None
+
+
+class Checkpoint:
+    """A checkpoint folder, mapped lazily: `tensor` holds one tensor, making the object none.
+
+    Making one checks config and headers, and raises `UserError` naming file, field or tensor, and remedy, for missing
+    or extra tensors, wrong shapes or dtypes, truncated or missing shards, and an index that disagrees with its shards.
+
+    Attributes
+    ----------
+    path: the folder
+    config: `ModelConfig`
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        config = ModelConfig.from_json(self.path / "config.json")
+        self._readers = open_tensors(self.path)
+        biased = any(name.endswith(".mlp.expert_bias") for name in self._readers)
+        self.config = dataclasses.replace(config, has_expert_bias=biased)
+        expected = expected_tensors(self.config)
+        check_tensor_set(self.path, self._readers, expected)
+        for name, shape in expected.items():
+            check_header(*self._readers[name], shape)
+
+    @property
+    def tokenizer_path(self) -> Path | None:
+        """The checkpoint's `tokenizer.json`, or None."""
+        path = self.path / "tokenizer.json"
+        return path if path.is_file() else None
+
+    def names(self) -> list[str]:
+        """The names of all tensors, in the order of `expected_tensors`."""
+        return list(expected_tensors(self.config))
+
+    def tensor(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """The tensor `name`, or its rows from `start` to `stop`, in its stored dtype, mapped from the file.
+
+        The dtype is bfloat16, float16 or float32. Raises `UserError` naming file and tensor where an element is NaN or
+        infinite.
+        """
+        reader, stored = self._readers[name]
+        tensor = reader.tensor(stored, start, stop)
+        if not all(math.isfinite(extreme) for extreme in tensor.aminmax()):  # NaN spreads to both
+            raise UserError(f"{reader.path}: tensor {stored} holds NaN or infinity; give a sound checkpoint")
+        return tensor
+
+    def pieces(self, name: str) -> Iterator[tuple[int, int]]:
+        """Row ranges (start, stop) of tensor `name`, of at most `PIECE` elements where a row has fewer."""
+        shape = self.shape(name)
+        step = max(1, PIECE // math.prod(shape[1:]))
+        yield from ((start, min(start + step, shape[0])) for start in range(0, shape[0], step))
+
+    def scan(self) -> Iterator[int]:
+        """Read and check every tensor on all cores, yielding numbers of elements read; raises as `tensor` does."""
+        parts = ((name, start, stop) for name in self.names() for start, stop in self.pieces(name))
+        yield from ordered_map(lambda part: self.tensor(*part).numel(), parts)
+
+    def dtypes(self) -> list[str]:
+        """The dtypes that occur among the stored tensors, as safetensors spells them ("BF16")."""
+        return sorted({reader.entries[stored].dtype for reader, stored in self._readers.values()})
+
+    def shape(self, name: str) -> Size:
+        """The shape of tensor `name`, without reading it."""
+        reader, stored = self._readers[name]
+        return Size(reader.entries[stored].shape)
+
+    def expert_bias(self, layer: int) -> Tensor | None:
+        """The bias [num_experts] that layer `layer` adds to router probabilities when it selects, or None."""
+        return self.tensor(f"model.layers.{layer}.mlp.expert_bias") if self.config.has_expert_bias else None
+
+
+def has_weights(path: Path) -> bool:
+    """Whether the folder `path` holds safetensors of a Hugging Face checkpoint."""
+    return (path / INDEX).exists() or (path / SINGLE).exists()
+
+
+def canonical_name(name: str) -> str:
+    """One name for the expert bias, which is found under two."""
+    return name.removesuffix("gate.expert_bias") + "expert_bias" if name.endswith(".mlp.gate.expert_bias") else name
+
+
+def open_tensors(path: Path) -> dict[str, tuple[SafetensorsReader, str]]:
+    """Canonical tensor name to the file that holds it and its name there."""
+    tensors: dict[str, tuple[SafetensorsReader, str]] = {}
+    for stored, reader in open_shards(path).items():
+        name = canonical_name(stored)
+        if name in tensors:
+            raise UserError(f"{reader.path}: {stored} and {tensors[name][1]} are the same bias; remove one of them")
+        tensors[name] = reader, stored
+    return tensors
+
+
+def open_shards(path: Path) -> dict[str, SafetensorsReader]:
+    """Tensor name to the reader of the file that holds it."""
+    index = path / INDEX
+    if index.exists():
+        return open_indexed(path, index)
+    if (path / SINGLE).exists():
+        reader = SafetensorsReader(path / SINGLE)
+        return dict.fromkeys(reader.entries, reader)
+    raise UserError(f"{path}: holds neither {INDEX} nor {SINGLE}; give the folder of a checkpoint with its weights")
+
+
+def open_indexed(path: Path, index: Path) -> dict[str, SafetensorsReader]:
+    """As `open_shards`, by the index file `index`, with which the shards must agree."""
+    weight_map = read_json_object(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not all(
+        isinstance(shard, str) and Path(shard).name == shard for shard in weight_map.values()
+    ):
+        raise UserError(f"{index}: weight_map is missing or does not map tensors to file names; download it again")
+    holders: dict[str, SafetensorsReader] = {}
+    for shard in sorted(set(weight_map.values())):
+        if not (path / shard).exists():
+            raise UserError(f"{index}: names the shard {shard}, which does not exist; download the shard")
+        reader = SafetensorsReader(path / shard)
+        for name in reader.entries:
+            if name in holders:
+                raise UserError(
+                    f"{reader.path}: tensor {name} is in {holders[name].path.name} too; remove it from one of them"
+                )
+            holders[name] = reader
+    for name in sorted(set(weight_map) | set(holders)):
+        said, found = weight_map.get(name), holders[name].path.name if name in holders else None
+        if said != found:
+            raise UserError(
+                f"{index}: places tensor {name} in {said or 'no shard'}, but it is in {found or 'no shard'}; "
+                "download index and shards again"
+            )
+    return holders
+
+
+def check_tensor_set(path: Path, found: Iterable[str], expected: Iterable[str]) -> None:
+    """Raise `UserError` for the first missing tensor, then for the first extra one."""
+    found, expected = list(found), list(expected)
+    if missing := sorted(set(expected) - set(found)):
+        raise UserError(
+            f"{path}: {len(missing)} tensors are missing, the first of them {missing[0]}; give a whole checkpoint"
+        )
+    if extra := sorted(set(found) - set(expected)):
+        raise UserError(
+            f"{path}: {len(extra)} tensors do not belong to the model of config.json, the first of them {extra[0]}; "
+            "correct config.json or remove them"
+        )
+
+
+def check_header(reader: SafetensorsReader, name: str, shape: tuple[int, ...]) -> None:
+    """Raise `UserError` where the stored tensor `name` has another shape or a dtype that is not supported."""
+    entry = reader.entries[name]
+    if entry.shape != shape:
+        raise UserError(
+            f"{reader.path}: tensor {name} has shape {list(entry.shape)} where config.json makes it {list(shape)}; "
+            "correct config.json or give the checkpoint that belongs to it"
+        )
+    if entry.dtype not in WEIGHT_DTYPES:
+        raise UserError(
+            f"{reader.path}: tensor {name} has dtype {entry.dtype}, and only {', '.join(WEIGHT_DTYPES)} are supported; "
+            "convert the checkpoint to bfloat16"
+        )

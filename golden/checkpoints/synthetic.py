@@ -1,0 +1,121 @@
+"""Checkpoints of published shape with made-up weights, written in a stream: everything downstream at real size.
+
+Statistics follow what trained transformers show: a standard deviation of its own for every matrix (around
+1 / sqrt(inputs)), for every row and for every input column, a few outlier columns several times as large, and norm
+gains spread around one.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from golden.checkpoints.checkpoint import INDEX, expected_tensors
+from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.presets import read_preset
+from golden.checkpoints.safetensors_stream import SafetensorsWriter
+from golden.errors import UserError
+from golden.parallel import ordered_map
+
+__all__ = ["make_checkpoint"]
+
+SHARD_BYTES = 4 << 30
+PIECE = 1 << 19  # elements made at once
+OUTLIERS = 1 / 512  # share of input columns that are larger
+OUTLIER_SIZE = 6.0
+
+Piece = tuple[str, tuple[int, ...], int, int]
+"""A tensor, its shape and a range of its rows."""
+
+
+def make_checkpoint(
+    like: str,
+    out: Path,
+    layers: int | None = None,
+    experts: int | None = None,
+    vocabulary: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ModelConfig:
+    """Write the folder `out`: names, shapes, dtype (bfloat16), shards and index of architecture `like`.
+
+    `layers`, `experts` and `vocabulary` make a smaller one; the tensors that are left do not depend on them. Same
+    arguments, same bytes. `progress` is called with the parameters done and their total. Raises `UserError` for an
+    architecture that is unknown or not supported, sizes that do not go together, and an `out` that is not empty.
+    """
+    fields = reduced(read_preset(like), layers, experts, vocabulary)
+    config = ModelConfig.from_dict(fields)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: exists and is not empty; name a new folder with -o")
+    out.mkdir(parents=True, exist_ok=True)
+    shapes = expected_tensors(config)
+    shards = list(sharded(shapes))
+    files = {f"model-{n:05}-of-{len(shards):05}.safetensors": names for n, names in enumerate(shards, 1)}
+    total, done = sum(map(math.prod, shapes.values())), 0
+    for file, names in files.items():
+        with SafetensorsWriter(out / file, {n: (torch.bfloat16, shapes[n]) for n in names}, {"format": "pt"}) as writer:
+            pieces = (piece for name in names for piece in row_ranges(name, shapes[name]))
+            for name, values in ordered_map(partial(random_rows, seed), pieces):
+                writer.write(name, values)
+                progress(done := done + values.numel(), total)
+    index = {
+        "metadata": {"total_size": 2 * total},
+        "weight_map": {name: file for file, names in sorted(files.items()) for name in names},
+    }
+    (out / INDEX).write_text(json.dumps(index, indent=1) + "\n")
+    (out / "config.json").write_text(json.dumps(fields, indent=1) + "\n")
+    return config
+
+
+def reduced(fields: dict[str, Any], layers: int | None, experts: int | None, vocabulary: int | None) -> dict[str, Any]:
+    """The fields of a `config.json`, made smaller."""
+    if layers is not None:
+        fields |= {"num_hidden_layers": layers, "moe_layer_freq": [1] * layers}
+    if experts is not None:
+        fields |= {"num_experts": experts, "num_experts_per_tok": min(experts, fields.get("num_experts_per_tok", 1))}
+    if vocabulary is not None:
+        fields |= {"vocab_size": vocabulary, "mask_token_id": vocabulary - 1, "eos_token_id": vocabulary - 2}
+    return fields
+
+
+def sharded(shapes: dict[str, tuple[int, ...]]) -> Iterator[list[str]]:
+    """Names of tensors by shard, in order: a shard is full before it exceeds `SHARD_BYTES`."""
+    names: list[str] = []
+    held = 0
+    for name, shape in shapes.items():
+        size = 2 * math.prod(shape)
+        if names and held + size > SHARD_BYTES:
+            yield names
+            names, held = [], 0
+        names.append(name)
+        held += size
+    yield names
+
+
+def row_ranges(name: str, shape: tuple[int, ...]) -> Iterator[Piece]:
+    step = max(1, PIECE // math.prod(shape[1:]))
+    yield from ((name, shape, start, min(start + step, shape[0])) for start in range(0, shape[0], step))
+
+
+def random_rows(seed: int, piece: Piece) -> tuple[str, Tensor]:
+    """Name and values, bfloat16, of rows start to stop of a tensor."""
+    name, shape, start, stop = piece
+    whole = np.random.Generator(np.random.SFC64([seed, crc32(name.encode())]))
+    rows = np.random.Generator(np.random.SFC64([seed, crc32(name.encode()), 1 + start]))
+    if len(shape) == 1:
+        values = rows.lognormal(0, 0.2, stop - start) if "norm" in name else rows.normal(0, 0.01, stop - start)
+        return name, torch.from_numpy(values).bfloat16()
+    inputs = shape[1]
+    columns = whole.lognormal(0, 0.1, inputs) * whole.lognormal(0, 0.2) / math.sqrt(inputs)
+    columns[whole.random(inputs) < OUTLIERS] *= OUTLIER_SIZE
+    weights = rows.standard_normal((stop - start, inputs), dtype=np.float32)
+    weights *= columns.astype(np.float32)
+    weights *= rows.lognormal(0, 0.1, (stop - start, 1)).astype(np.float32)
+    return name, torch.from_numpy(weights).bfloat16()

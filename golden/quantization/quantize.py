@@ -1,0 +1,163 @@
+"""Quantizes a checkpoint in a stream of row slices: memory holds one matrix of the source, and a slice of work."""
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from golden.checkpoints.checkpoint import Checkpoint, folded_gain, matrix_names
+from golden.checkpoints.safetensors_stream import SafetensorsWriter
+from golden.errors import UserError
+from golden.parallel import ordered_map
+from golden.quantization.formats import Format, format_rules, pack_codes
+from golden.quantization.quantized import (
+    CONFIG,
+    QUANTIZATION,
+    TENSORS,
+    TOKENIZER,
+    QuantizedCheckpoint,
+    stored_tensors,
+    vector_names,
+)
+
+__all__ = ["Statistics", "quantize_checkpoint"]
+
+SLICE = 1 << 19
+"""Elements quantized at once: they and what is made of them stay in the cache."""
+
+Piece = tuple[str, int, int]
+"""A matrix and a range of its rows."""
+
+
+class Statistics:
+    """What quantization did to a matrix or to several: feed slices to `add`, read `report`."""
+
+    def __init__(self) -> None:
+        self.elements = self.saturated = self.zero = 0
+        self.signal = self.noise = 0.0
+
+    def add(self, w: Tensor, quantized: Tensor, saturated: Tensor) -> None:
+        """A slice before and after, float32, and a bool tensor that marks what lies beyond the largest code."""
+        self.signal += float(torch.linalg.vector_norm(w, dtype=torch.float64)) ** 2
+        self.noise += float(torch.linalg.vector_norm(w - quantized, dtype=torch.float64)) ** 2
+        self.elements += w.numel()
+        self.saturated += int(torch.count_nonzero(saturated))
+        self.zero += w.numel() - int(torch.count_nonzero(quantized))
+
+    def merge(self, other: "Statistics") -> None:
+        """Count the elements of `other` here too."""
+        for field in ("elements", "saturated", "zero", "signal", "noise"):
+            setattr(self, field, getattr(self, field) + getattr(other, field))
+
+    def report(self) -> dict[str, Any]:
+        """SNR in dB (None where nothing was lost), and the fractions saturated and zero after quantization."""
+        lossless = self.noise == 0 or self.signal == 0
+        return {
+            "snr_db": None if lossless else round(10 * math.log10(self.signal / self.noise), 2),
+            "saturated": round(self.saturated / self.elements, 6),
+            "zero": round(self.zero / self.elements, 6),
+        }
+
+
+def quantize_checkpoint(
+    ckpt: str | Path,
+    out: str | Path,
+    format: str,
+    progress: Callable[[int, int], None] | None = None,
+    statistics: dict[str, Statistics] | None = None,
+) -> dict[str, Any]:
+    """Fold the norm gains of `ckpt` into its matrices (in float32), quantize these on all cores, and write `out`.
+
+    The layout is that of `golden.quantization.quantized`. The same input gives the same bytes; an interrupted run
+    leaves no file that looks whole. `progress` is called with the weights done and their total; `statistics`,
+    where given, receives a `Statistics` a matrix name.
+
+    Returns the contents of `quantization.json`. Raises `UserError` for a bad checkpoint, an unknown format, a weight
+    that is or becomes infinite or NaN, and an `out` that holds something else than a quantized checkpoint.
+    """
+    rules, source, out = format_rules(format), Checkpoint(ckpt), Path(out)
+    statistics = {} if statistics is None else statistics
+    prepare_output(out)
+    names = matrix_names(source.config)
+    total = sum(source.shape(name).numel() for name in names)
+    done = 0
+    tensors = stored_tensors(source.config, format)
+    with SafetensorsWriter(out / TENSORS, tensors, {"format": format}) as writer:
+        for name in vector_names(source.config):
+            writer.write(name, source.tensor(name).float())
+        statistics.update((name, Statistics()) for name in names)
+        pieces = (piece for name in names for piece in row_ranges(source, name))
+        for name, codes, scales, found in ordered_map(partial(quantize_piece, source, rules), pieces):
+            writer.write(name + ".codes", codes)
+            writer.write(name + ".scales", scales)
+            statistics[name].merge(found)
+            done += found.elements
+            if progress:
+                progress(done, total)
+    matrices = {name: {"shape": list(source.shape(name)), **statistics[name].report()} for name in names}
+    report = {"format": format, "tool_version": version("hardloom"), "matrices": matrices}
+    write_atomically(out / CONFIG, to_json(source.config.to_json_dict()))
+    if source.tokenizer_path:
+        write_atomically(out / TOKENIZER, source.tokenizer_path.read_bytes())
+    else:
+        (out / TOKENIZER).unlink(missing_ok=True)
+    write_atomically(out / QUANTIZATION, to_json(report))
+    return report
+
+
+def prepare_output(out: Path) -> None:
+    """Make the folder `out`, or make sure that what it holds may be overwritten."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is a file; name a new folder with -o")
+    leftovers = (TENSORS, TENSORS + ".part")
+    foreign = [] if not out.exists() else [path.name for path in out.iterdir() if path.name not in leftovers]
+    if foreign and not QuantizedCheckpoint.is_quantized(out):
+        raise UserError(f"{out}: is not empty and no quantized folder; name a new folder with -o")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def row_ranges(source: Checkpoint, name: str) -> Iterator[Piece]:
+    """Matrix `name` in ranges of rows."""
+    rows, cols = source.shape(name)
+    step = max(1, SLICE // cols)
+    yield from ((name, start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def quantize_piece(source: Checkpoint, rules: Format, piece: Piece) -> tuple[str, Tensor, Tensor, Statistics]:
+    """Name, packed codes, scales and statistics of some rows of a matrix."""
+    w = folded(source, *piece)
+    codes, scales = rules.quantize(w)
+    statistics = Statistics()
+    saturated = w.abs() > rules.largest * rules.scale_values(scales, w.shape[1])
+    statistics.add(w, rules.dequantize(codes, scales), saturated)
+    return piece[0], pack_codes(codes), scales, statistics
+
+
+def folded(source: Checkpoint, name: str, start: int, stop: int) -> Tensor:
+    """Rows of matrix `name` as float32, with the norm gain that belongs there multiplied into their columns."""
+    w, gain_name = source.tensor(name, start, stop).float(), folded_gain(source.config, name)
+    if gain_name is None:
+        return w
+    w = w * source.tensor(gain_name).float()
+    if not all(math.isfinite(extreme) for extreme in w.aminmax()):
+        raise UserError(
+            f"{source.path}: {name} times the gain {gain_name} exceeds float32; give a checkpoint of smaller ones"
+        )
+    return w
+
+
+def to_json(contents: dict[str, Any]) -> bytes:
+    return (json.dumps(contents, indent=1) + "\n").encode()
+
+
+def write_atomically(path: Path, contents: bytes) -> None:
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(contents)
+    os.replace(partial, path)

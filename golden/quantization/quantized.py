@@ -1,0 +1,158 @@
+"""A quantized checkpoint: what `hardloom quantize` writes and everything after it reads.
+
+The folder holds `config.json` (Hugging Face form), `quantization.json` (format, tool version, statistics of each
+matrix), `tokenizer.json` where the source had one, and `quantized.safetensors`:
+
+- `NAME.codes`, uint8 [rows, ceil(cols / 2)]: two 4-bit codes a byte, low nibble first, rows padded with code 0;
+- `NAME.scales`: see `golden.quantization.formats.QuantizedMatrix`;
+- float32 vectors: the q_norm and k_norm weights, and the expert biases where the model has them.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from golden.checkpoints.checkpoint import check_tensor_set, expected_tensors, folded_gain, matrix_names
+from golden.checkpoints.config import ModelConfig, read_json_object
+from golden.checkpoints.safetensors_stream import NAMES, SafetensorsReader
+from golden.errors import UserError
+from golden.parallel import ordered_map
+from golden.quantization.formats import FORMATS, QuantizedMatrix, format_rules, unpack_codes
+from golden.quantization.integers import IntegerMatrix
+
+__all__ = ["CONFIG", "QUANTIZATION", "TENSORS", "TOKENIZER", "QuantizedCheckpoint", "open_quantized", "stored_tensors"]
+
+CONFIG = "config.json"
+QUANTIZATION = "quantization.json"
+TENSORS = "quantized.safetensors"
+TOKENIZER = "tokenizer.json"
+PIECE = 1 << 18
+"""Elements made into integers at once."""
+FEW_BITS = 12
+"""Magnitudes below 2^12 go into int16, so that a few of them can be added there too."""
+
+
+def stored_tensors(config: ModelConfig, format: str) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+    """Name to (dtype, shape) of everything in `quantized.safetensors`."""
+    rules, shapes = format_rules(format), expected_tensors(config)
+    tensors: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
+    for name in vector_names(config):
+        tensors[name] = torch.float32, shapes[name]
+    for name in matrix_names(config):
+        rows, cols = shapes[name]
+        tensors[name + ".codes"] = torch.uint8, (rows, -(-cols // 2))
+        tensors[name + ".scales"] = rules.scale_dtype, rules.scale_shape(rows, cols)
+    return tensors
+
+
+def vector_names(config: ModelConfig) -> list[str]:
+    """The vectors that stay as they are, since no matrix takes them in."""
+    folded = {folded_gain(config, name) for name in matrix_names(config)}
+    return [name for name, shape in expected_tensors(config).items() if len(shape) == 1 and name not in folded]
+
+
+class QuantizedCheckpoint:
+    """A quantized folder, mapped lazily: `matrix` holds one matrix, making the object none.
+
+    Making one checks json files and the header, and raises `UserError` naming file, field or tensor, and remedy.
+
+    Attributes
+    ----------
+    path: the folder
+    config: `ModelConfig`
+    format: "mxfp4", "int4" or "ternary"
+    quantization: the contents of `quantization.json`
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        if not self.is_quantized(self.path):
+            raise UserError(f"{self.path}: is no quantized folder; make one with `hardloom quantize`")
+        self.quantization: dict[str, Any] = read_json_object(self.path / QUANTIZATION)
+        self.format: str = self.quantization.get("format", "")
+        if self.format not in FORMATS:
+            raise UserError(
+                f"{self.path / QUANTIZATION}: format {self.format!r} is not one of {', '.join(FORMATS)}; quantize again"
+            )
+        config = ModelConfig.from_json(self.path / CONFIG)
+        self._reader = SafetensorsReader(self.path / TENSORS)
+        biased = any(name.endswith(".mlp.expert_bias") for name in self._reader.entries)
+        self.config = dataclasses.replace(config, has_expert_bias=biased)
+        self._shapes = expected_tensors(self.config)
+        self._check_header()
+
+    @classmethod
+    def is_quantized(cls, path: str | Path) -> bool:
+        """Whether the folder `path` is one that `hardloom quantize` wrote."""
+        return (Path(path) / QUANTIZATION).is_file()
+
+    @property
+    def tokenizer_path(self) -> Path | None:
+        """The checkpoint's `tokenizer.json`, or None."""
+        path = self.path / TOKENIZER
+        return path if path.is_file() else None
+
+    def matrix(self, name: str, start: int = 0, stop: int | None = None) -> QuantizedMatrix:
+        """The matrix that stands for tensor `name` of the checkpoint, its norm gain folded in; or some rows of it.
+
+        Raises `UserError` naming file and tensor where a scale or code is invalid.
+        """
+        packed, scales = (self._reader.tensor(f"{name}.{what}", start, stop) for what in ("codes", "scales"))
+        matrix = QuantizedMatrix(self.format, unpack_codes(packed, self._shapes[name][1]), scales, name)
+        if problem := format_rules(self.format).problem(matrix.codes, matrix.scales):
+            raise UserError(f"{self._reader.path}: matrix {name}: {problem}; quantize again")
+        return matrix
+
+    def integers(self, name: str) -> IntegerMatrix:
+        """`matrix(name).integers()`, made of a few rows at a time; weights are int16 where they have few bits."""
+        rows, cols = self._shapes[name]
+        step = max(1, PIECE // cols)
+        weights, spread = torch.empty(rows, cols, dtype=torch.int16), 0
+        mant, exp = torch.empty(rows, dtype=torch.int32), torch.empty(rows, dtype=torch.int32)
+        for start in range(0, rows, step):  # nothing of a piece is kept: what is keeps the memory around it
+            part = self.matrix(name, start, min(start + step, rows)).integers()
+            if weights.dtype == torch.int16 and int(part.weights.abs().max()) >> FEW_BITS:
+                weights = weights.int()
+            here = slice(start, start + step)
+            weights[here], mant[here], exp[here] = part.weights, part.mant, part.exp
+            spread = max(spread, part.max_spread)
+        return IntegerMatrix(weights, mant, exp, spread)
+
+    def vector(self, name: str) -> Tensor:
+        """The float32 vector `name`; `UserError` where an element is NaN or infinite."""
+        vector = self._reader.tensor(name)
+        if not bool(torch.isfinite(vector).all()):
+            raise UserError(f"{self._reader.path}: tensor {name} holds NaN or infinity; quantize again")
+        return vector
+
+    def expert_bias(self, layer: int) -> Tensor | None:
+        """The float32 bias [num_experts] that layer `layer` adds to router probabilities when it selects, or None."""
+        return self.vector(f"model.layers.{layer}.mlp.expert_bias") if self.config.has_expert_bias else None
+
+    def scan(self) -> Iterator[int]:
+        """Read and check everything on all cores, yielding numbers of elements read; raises as reading does."""
+        for name in vector_names(self.config):
+            yield self.vector(name).numel()
+        step = {name: max(1, PIECE // self._shapes[name][1]) for name in matrix_names(self.config)}
+        parts = ((n, start, start + rows) for n, rows in step.items() for start in range(0, self._shapes[n][0], rows))
+        yield from ordered_map(lambda part: self.matrix(*part).codes.numel(), parts)
+
+    def _check_header(self) -> None:
+        path, wanted = self._reader.path, stored_tensors(self.config, self.format)
+        check_tensor_set(path, self._reader.entries, wanted)
+        for name, (dtype, shape) in wanted.items():
+            entry = self._reader.entries[name]
+            if entry.shape != shape or entry.dtype != NAMES[dtype]:
+                raise UserError(
+                    f"{path}: tensor {name} is {entry.dtype} {list(entry.shape)} where {CONFIG} and the format "
+                    f"{self.format} make it {NAMES[dtype]} {list(shape)}; quantize again"
+                )
+
+
+def open_quantized(path: str | Path) -> QuantizedCheckpoint:
+    """Open the quantized folder `path`; `UserError` where it is something else."""
+    return QuantizedCheckpoint(path)

@@ -1,0 +1,36 @@
+"""A trained model as a checkpoint folder in Hugging Face form."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from tokenizers import Tokenizer
+
+from golden.models.float_model import LLaDAMoE
+from golden.quantization.quantize import to_json, write_atomically
+
+__all__ = ["export_checkpoint"]
+
+
+def export_checkpoint(model: LLaDAMoE, tokenizer: Tokenizer, folder: Path, shards: int = 2) -> None:
+    """Write `config.json`, `tokenizer.json`, bfloat16 safetensors shards and, last, their index into `folder`.
+
+    Tensors keep their order, cut into `shards` runs of about equal size. Same model, same bytes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.bfloat16().contiguous() for name, tensor in model.state_dict().items()}
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    parts: list[dict[str, torch.Tensor]] = [{} for _ in range(shards)]
+    done = 0
+    for name, tensor in tensors.items():
+        parts[done * shards // total][name] = tensor
+        done += tensor.nbytes
+    weight_map: dict[str, str] = {}
+    for number, part in enumerate(parts, 1):
+        file = f"model-{number:05d}-of-{shards:05d}.safetensors"
+        write_atomically(folder / file, save(part, {"format": "pt"}))
+        weight_map |= dict.fromkeys(part, file)
+    write_atomically(folder / "config.json", to_json(model.config.to_json_dict()))
+    write_atomically(folder / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
+    index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+    write_atomically(folder / "model.safetensors.index.json", to_json(index))

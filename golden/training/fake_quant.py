@@ -1,0 +1,44 @@
+"""Quantization-aware training: the roundings of the chip, applied to a float model, invisible to its gradient."""
+
+import torch
+from torch import Tensor
+
+from golden.models.float_model import Numerics
+from golden.quantization.formats import fake_quantize
+
+__all__ = ["FakeQuant", "quantize_vector"]
+
+FRACTION_BITS = 16  # of the fixed-point vectors that the chip quantizes
+
+
+def quantize_vector(x: Tensor) -> Tensor:
+    """`x` [..., elements] as int8 in [-127, 127] times one power of two a vector (`quantize` in docs/numeric.md)."""
+    fixed = torch.round(x * 2**FRACTION_BITS)
+    bit_length = torch.frexp(fixed.abs().amax(-1, keepdim=True)).exponent
+    step = torch.ldexp(torch.ones_like(x[..., :1]), (bit_length - 7).clamp(min=0))
+    return torch.floor(fixed / step + 0.5).clamp(-127, 127) * step / 2**FRACTION_BITS
+
+
+def straight_through(x: Tensor, quantized: Tensor) -> Tensor:
+    """The value of `quantized` with the gradient of `x`."""
+    return x + (quantized - x).detach()
+
+
+class FakeQuant(Numerics):
+    """Matrices in a weight format of `golden.quantization.formats`, activations in int8, where the chip has them so.
+
+    Weights and gains are first rounded to bfloat16, as an exported checkpoint holds them.
+    """
+
+    def __init__(self, weight_format: str = "mxfp4"):
+        self.weight_format = weight_format
+
+    def matrix(self, weight: Tensor, gain: Tensor | None = None) -> Tensor:
+        stored = weight if gain is None else weight * gain
+        exact = weight.detach().bfloat16().float()
+        if gain is not None:
+            exact = exact * gain.detach().bfloat16().float()
+        return straight_through(stored, fake_quantize(exact, self.weight_format))
+
+    def vector(self, x: Tensor) -> Tensor:
+        return straight_through(x, quantize_vector(x.detach()))

@@ -1,0 +1,146 @@
+"""One whole expert of real shape, gate and up, SwiGLU, down, in simulation against the integer model.
+
+The arrays are their table views, their memories read back from the Verilog of a build; everything between them (row
+scales, SwiGLU, quantization) is what a chip has. So this shows that what the wires hold, computed in the arrays' cycles
+and put through the chip's units, is what the integer model says; that the wiring view computes the same as the table
+view is shown by `verif.arrays.bench` on whole arrays of other sizes and on tiles of these.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import cocotb
+import torch
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.build.arrays import connection_file
+from gen.build.constants import emit_scales
+from gen.build.folder import Build
+from gen.design.geometry import Geometry
+from gen.engine.layer import rescaled_array
+from gen.stream.gating import gated
+from gen.stream.stream import beat, chain
+from gen.units.quantize import Quantize
+from gen.units.swiglu import SwiGLU
+from golden.checkpoints.config import ModelConfig
+from golden.errors import UserError
+from golden.models.integer_model import QUANTIZE, HardwiredMatrix
+from golden.units.fixed import FIXED
+from verif.arrays.table_view import write_table_view
+from verif.extract.arrays import read_array
+from verif.simulators.runner import build_and_test
+from verif.streams.bench import Case, Stimulus, bench_verilog, packets
+from verif.streams.player import Player, always
+from verif.streams.stimulus import integers
+
+__all__ = ["ExpertPath", "bench_expert", "experts_of"]
+
+DESCRIPTION = "HARDLOOM_EXPERT"
+KINDS = ("gate_up", "down")
+
+
+class ExpertPath(wiring.Component):
+    """An expert as a layer engine has it, without what chooses it and adds it up.
+
+    Attributes
+    ----------
+    i: stream of int8 packets, in; o: stream of fixed-point packets, out.
+    """
+
+    def __init__(self, geometry: Geometry, expert: int) -> None:
+        self.geometry, self.expert = geometry, expert
+        lanes = geometry.lanes
+        super().__init__(
+            {"i": In(stream.Signature(beat(8, lanes))), "o": Out(stream.Signature(beat(FIXED.width, lanes)))}
+        )
+
+    def elaborate(self, platform) -> Module:
+        m, g = Module(), self.geometry
+        gate_up, gate_up_rescale = rescaled_array(m, g, f"expert.{self.expert}.gate_up", 2, g.intermediate)
+        swiglu = gated(m, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
+        quantize = gated(m, "middle_quantize", Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.intermediate)))
+        down, down_rescale = rescaled_array(m, g, f"expert.{self.expert}.down", 1, g.hidden)
+        chain(m, wiring.flipped(self.i), gate_up)
+        chain(m, gate_up_rescale, swiglu, quantize, down)
+        chain(m, down_rescale, wiring.flipped(self.o))
+        return m
+
+
+def experts_of(build: Build) -> list[tuple[str, int]]:
+    """(prefix, number) of every expert whose arrays, in style metal, are all in `build`."""
+    found: dict[tuple[str, int], set[str]] = {}
+    for facts in build.arrays:
+        if facts["kind"] in KINDS and facts["style"] == "metal":
+            found.setdefault((facts["prefix"], int(facts["name"].split(".")[1])), set()).add(facts["kind"])
+    return [expert for expert, kinds in found.items() if kinds == set(KINDS)]
+
+
+def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: int = 3) -> int:
+    """Simulate an expert of `build` on random tokens in `folder`; the number of tests that failed, 0 or 1.
+
+    Raises `UserError` where its arrays are not there.
+    """
+    if (prefix, expert) not in experts_of(build):
+        raise UserError(f"{build.path}: does not hold both arrays of expert {expert} of {prefix} in style metal")
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = [a for a in build.arrays if a["prefix"] == prefix and a["name"] in {f"expert.{expert}.{k}" for k in KINDS}]
+    sources, checkpoint = [], build.checkpoint()
+    prefab = {Path(name).name: build.file(name).read_text() for name in build.files if name.startswith("rtl/prefab/")}
+    for array in facts:
+        weights = read_array(build.read(connection_file(array["module"])), prefab)
+        how = (build.hardware.lanes, array["slices"], array["acc_width"])
+        sources.append(write_table_view(folder, array["module"], weights, *how)[0])
+        scales = array["module"] + "_scales"
+        banks = [checkpoint.integers(name) for name in array["matrices"]]
+        sources.append(folder / f"{scales}.v")
+        sources[-1].write_text(emit_scales(scales, [banks], build.hardware.lanes))
+    description = {
+        "build": str(build.path.resolve()),
+        "prefix": prefix,
+        "expert": expert,
+        "tokens": tokens,
+        "acc_width": {array["name"]: array["acc_width"] for array in facts},
+        "matrices": [name for array in facts for name in array["matrices"]],
+    }
+    environment = {DESCRIPTION: str(folder.resolve() / "expert.json")}
+    (folder / "expert.json").write_text(json.dumps(description))
+    sources += [folder / "hardloom_clock_gate.v", folder / "bench.v"]
+    sources[-2].write_text(prefab["hardloom_clock_gate.v"])
+    sources[-1].write_text(bench_verilog([case(description)]))
+    return build_and_test(sources, "bench", "verif.arrays.expert", folder, environment)
+
+
+def case(description: dict) -> Case:
+    """The expert of a description, with random packets and what the integer model makes of them."""
+    build = Build(description["build"])
+    config, hardware = ModelConfig.from_json(build.path / "quantized" / "config.json"), build.hardware
+    geometry = Geometry(config, hardware, description["prefix"], description["acc_width"])
+
+    def stimulus(generator: torch.Generator, kind: str) -> Stimulus:
+        x = integers(generator, -QUANTIZE.limit, QUANTIZE.limit, (description["tokens"], config.hidden_size))
+        scale = integers(generator, 0, 12, (description["tokens"], 1))
+        expected = computed(build, geometry, description["matrices"], x, scale)
+        return Stimulus({"i": packets(x, hardware.lanes, scale)}, {"o": packets(expected, hardware.lanes)})
+
+    return Case("expert", lambda: ExpertPath(geometry, description["expert"]), stimulus, 0)
+
+
+def computed(build: Build, geometry: Geometry, names: list[str], x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """What the integer model makes of int8 packets `x` [tokens, hidden] with their `scale` [tokens, 1]."""
+    checkpoint = build.checkpoint()
+    gate, up, down = (HardwiredMatrix(checkpoint.integers(name), name, torch.device("cpu")) for name in names)
+    middle = geometry.units.swiglu.compute(gate((x, scale)), up((x, scale)))
+    return down(QUANTIZE.compute(middle))
+
+
+@cocotb.test()
+async def an_expert_is_the_integer_models(dut):
+    """Every bit of every result."""
+    with open(os.environ[DESCRIPTION]) as file:
+        unit = case(json.load(file))
+    player = Player(dut, unit)
+    await player.reset()
+    await player.play(unit.stimulus(torch.Generator().manual_seed(1), "random"), always, always, None)

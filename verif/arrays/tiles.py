@@ -1,0 +1,106 @@
+"""Tiles of a build's arrays, at their real width, in the wiring view under Verilator or Icarus.
+
+A tile is some neighbouring neuron cells of one bank with all their inputs. They are those of the build: the slots in
+the text of the tile must be the very text of the build's file, or it is an error.
+"""
+
+import random
+import re
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from gen.arrays import ArrayPlan, emit, plan_array
+from gen.arrays.capacity import classes
+from gen.arrays.metal import of_regions
+from gen.arrays.rings import fold_of, rings
+from gen.build.arrays import connection_file
+from gen.build.folder import Build
+from golden.errors import UserError
+from golden.quantization.integers import IntegerMatrix
+from verif.arrays.bench import bench_arrays
+from verif.extract.errors import ExtractionError
+from verif.simulators.runner import QUICK_BUILD
+
+__all__ = ["Tile", "bench_tile", "choose_tiles", "plan_tile"]
+
+ROWS = 32
+NEURON = (
+    rb"    (?P<cell>neuron_\w+_c(?P<level>\d+)b(?P<bits>\d+)_w\d+) neuron_%d_%d \((?:[^,]*,){7}(?P<slots>[^)]*)\);\n"
+)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Neuron cells of one bank of an array: facts as in the manifest, number of the bank, first cell, and rows of
+    each cell."""
+
+    facts: dict
+    bank: int
+    start: int
+    cells: tuple[tuple[int, ...], ...]
+
+    def __str__(self) -> str:
+        cells = f"cells {self.start} to {self.start + len(self.cells) - 1} of {len(self.cells[0])} neurons"
+        return f"{self.facts['module']}, bank {self.bank}, {cells}, {self.facts['inputs']} inputs"
+
+
+def choose_tiles(build: Build, count: int, rows: int = ROWS, seed: int = 0) -> list[Tile]:
+    """`count` random tiles of the arrays of style metal, of the widest and each other width in turn; an array at most
+    once where there are enough of them."""
+    rng = random.Random(seed)
+    arrays = [facts for facts in build.arrays if facts["style"] == "metal"]
+    if not arrays:
+        raise UserError(f"{build.path}: has no array of style metal; tiles are taken of those")
+    widths = sorted({facts["inputs"] for facts in arrays}, reverse=True)
+    groups = [[facts for facts in arrays if facts["inputs"] == width] for width in widths]
+    for group in groups:
+        rng.shuffle(group)
+    in_turn = [facts for some in zip_longest(*groups) for facts in some if facts is not None]
+    chosen = [in_turn[number % len(in_turn)] for number in range(count)]
+    return [_choose_tile(build, facts, rows, rng) for facts in chosen]
+
+
+def _choose_tile(build: Build, facts: dict, rows: int, rng: random.Random) -> Tile:
+    """Cells of a random place that have all their neurons, as many as hold `rows` rows, or one."""
+    lanes, inputs = build.hardware.lanes, facts["inputs"]
+    cells = rings(facts["rows"], lanes, fold_of(facts["rows"], inputs, lanes, facts["slices"]))
+    whole = max(1, int((cells[:, -1] >= 0).sum()))
+    fitting = [n for n in range(1, whole + 1) if inputs % n == 0 and n * cells.shape[1] <= rows]
+    size = max(fitting, default=1)
+    start = rng.randrange(whole - size + 1)
+    chosen = tuple(map(tuple, cells[start : start + size].tolist()))
+    return Tile(facts, rng.randrange(len(facts["matrices"])), start, chosen)
+
+
+def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
+    """The tile as an array of its own, of the build's neuron cells, a lane each.
+
+    Raises ExtractionError where its text would not be that of the build, slot by slot.
+    """
+    facts, checkpoint = tile.facts, build.checkpoint()
+    text = build.read(connection_file(facts["module"]))
+    found = [re.search(NEURON % (tile.bank, tile.start + u), text) for u in range(len(tile.cells))]
+    if None in found:
+        raise ExtractionError(f"{tile}: a neuron cell is missing or malformed")
+    whole, rows = checkpoint.integers(facts["matrices"][tile.bank]), np.array(tile.cells).T.ravel()
+    part = IntegerMatrix(*(getattr(whole, field)[rows[rows >= 0]] for field in ("weights", "mant", "exp")))
+    plan = plan_array(name, [part], len(tile.cells), facts["slices"], "metal", checkpoint.format)
+    level, bits = int(found[0]["level"]), int(found[0]["bits"])
+    fold = len(tile.cells[0])
+    regions = next(r for r in classes(plan.inputs, plan.slices // fold, plan.format, bits) if r.level == level)
+    plan = replace(plan, geometry=of_regions(plan.inputs, plan.slices, fold, plan.format, regions))
+    made = emit(plan).connections[f"{name}.v"]
+    for u, built in enumerate(found):
+        own = re.search(NEURON % (0, u), made)
+        if own is None or (own["cell"], own["slots"]) != (built["cell"], built["slots"]):
+            raise ExtractionError(f"{tile}: cell {tile.start + u} of the build is not wired as its weights are")
+    return plan
+
+
+def bench_tile(build: Build, tile: Tile, folder: Path, packets: int = 12, simulator: str = "verilator") -> int:
+    """Simulate `tile` in `folder`; the number of tests that failed."""
+    plan = plan_tile(build, tile, "tile")
+    return bench_arrays([plan], folder, packets, arguments=QUICK_BUILD, simulator=simulator)

@@ -1,0 +1,125 @@
+"""Prompts through the chip and through the integer model, compared at every step and every probe point."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from golden.models.integer_model import IntegerModel
+from golden.samplers.denoise import Step
+from verif.chip.scoreboard import Divergence, Scoreboard, reference_steps
+from verif.chip.simulation import Run, SimulatedChip, step_of
+from verif.chip.taps import read_taps
+
+__all__ = ["Comparison", "compare_runs", "simulate_runs"]
+
+Show = Callable[[int, Step], None]
+
+
+@dataclass
+class Comparison:
+    """What came of a comparison.
+
+    Attributes
+    ----------
+    runs: as the chip ran them; tokens, expected: all tokens in the end, of the chip and of the integer model.
+    scoreboard: integers compared and the first that differs.
+    seconds: of simulation, of all runs but the first, whose time holds the simulator's start; see `cycles_per_s`.
+    """
+
+    runs: list[Run]
+    tokens: list[list[int]]
+    scoreboard: Scoreboard
+    seconds: float
+    expected: list[list[int]] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        return sum(len(run.steps) for run in self.runs)
+
+    @property
+    def cycles_per_forward(self) -> float:
+        """Clock cycles of a denoising step, mean over all runs; the sampler's own included."""
+        return sum(run.cycles for run in self.runs) / max(1, sum(run.forwards for run in self.runs))
+
+    @property
+    def cycles_per_s(self) -> float:
+        """Simulated clock cycles a second of wall time, over all runs but the first."""
+        return sum(run.cycles for run in self.runs[1:]) / self.seconds if self.seconds else 0.0
+
+
+def masked(run: Run, mask_token_id: int) -> Tensor:
+    """Tokens [positions] ahead of the first step."""
+    return torch.tensor(run.prompt + [mask_token_id] * run.params.gen_length)
+
+
+def simulate_runs(
+    chip: SimulatedChip, runs: list[Run], taps: Path | None, show: Show = lambda number, step: None
+) -> Comparison:
+    """Run prompts on the chip; `show` is called with the run's number and each denoising step as it ends."""
+    mask, numbers = chip.config.mask_token_id, {id(run): number for number, run in enumerate(runs)}
+    tokens = [masked(run, mask) for run in runs]
+    ends: list[float] = []
+    for run, step in chip.simulate(runs, taps):
+        if step is None:
+            ends.append(time.perf_counter())
+            continue
+        number = numbers[id(run)]
+        result = step_of(run, step, tokens[number])
+        tokens[number] = result.tokens[0]
+        show(number, result)
+    scoreboard = Scoreboard(chip.build.hardware.lanes, chip.config.num_experts_per_tok)
+    seconds = ends[-1] - ends[0] if ends else 0.0
+    return Comparison(runs, [row.tolist() for row in tokens], scoreboard, seconds)
+
+
+def passes(runs: list[Run]) -> list[int]:
+    """Length of the sequence in every pass of every run."""
+    return [len(run.prompt) + run.params.gen_length for run in runs for _ in run.steps]
+
+
+def probed_passes(chip: SimulatedChip, runs: list[Run], taps: Path | None) -> Iterator[dict[str, np.ndarray]]:
+    """What the taps saw of each pass; nothing for every pass where `taps` is None."""
+    if taps is None:
+        return iter([{} for _ in passes(runs)])
+    return iter(read_taps(taps.read_bytes(), chip.probes, passes(runs)))
+
+
+def compare_length(board: Scoreboard, number: int, expected: int, got: int) -> None:
+    """The number of denoising steps of a run."""
+    board.compared += 1
+    if expected != got:
+        board.mismatches += 1
+        board.first = board.first or Divergence(number, min(expected, got), "steps", 0, 0, expected, got)
+
+
+def compare_runs(
+    chip: SimulatedChip,
+    model: IntegerModel,
+    runs: list[Run],
+    taps: Path | None = None,
+    show: Show = lambda number, step: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Comparison:
+    """Run prompts on the chip, then compare every commit, and with `taps` every probe point, with the integer model.
+
+    taps: a file for what the probes see. `progress` is called with the steps compared and their total.
+    """
+    result = simulate_runs(chip, runs, taps, show)
+    board, seen, done = result.scoreboard, probed_passes(chip, runs, taps), 0
+    for number, run in enumerate(runs):
+        references = list(reference_steps(model, run.prompt, run.params, probed=taps is not None))
+        compare_length(board, number, len(references), len(run.steps))
+        for step, commits in enumerate(run.steps):
+            values = next(seen)
+            if step < len(references):
+                board.compare_values(number, step, references[step].values, values)
+                board.compare_step(number, step, commits, references[step].step)
+            done += 1
+            progress(done, result.steps)
+        result.expected.append(references[-1].step.tokens[0].tolist())
+    return result

@@ -1,0 +1,159 @@
+"""Scoreboard of the whole chip: every denoising step and every probe point against the integer model."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gen.units.sampler import commit_record
+from golden.models.integer_model import IntegerModel
+from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
+
+__all__ = ["Divergence", "Reference", "Scoreboard", "reference_steps"]
+
+SPREAD_TOP = (1 << commit_record()["spread"].width) - 1
+"""Where the spread of a commit record saturates."""
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """One integer that differs. `probe` also names the expert; `position` and `index` count from 0."""
+
+    run: int
+    step: int
+    probe: str
+    position: int
+    index: int
+    expected: int
+    got: int | None
+
+    def __str__(self) -> str:
+        got = "nothing" if self.got is None else self.got
+        return (
+            f"run {self.run}, step {self.step}: {self.probe}, position {self.position}, index {self.index}: "
+            f"expected {self.expected}, got {got}"
+        )
+
+
+@dataclass
+class Reference:
+    """A golden step: `step`, and the probe points of its pass, int64 [positions, elements] by name."""
+
+    step: Step
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class _Recorder:
+    """An engine that keeps the probes of its latest pass, in the chip's shapes."""
+
+    def __init__(self, model: IntegerModel) -> None:
+        self.model, self.values, self.spread_limit = model, {}, model.spread_limit
+
+    def predict(self, tokens: Tensor) -> Prediction:
+        seen: dict[str, Tensor] = {}
+        prediction = self.model.predict(tokens, seen.__setitem__)
+        self.values = {}
+        for name, value in seen.items():
+            if ".expert." not in name:
+                self.values[name] = value[0].numpy()
+            if name.endswith("router.experts"):
+                self.values[name.replace("router.experts", "expert.gate_up")] = None
+                self.values[name.replace("router.experts", "expert.down")] = None
+        for layer in range(self.model.config.num_hidden_layers):
+            self._experts(f"layer.{layer}.", seen)
+        return prediction
+
+    def _experts(self, prefix: str, seen: dict[str, Tensor]) -> None:
+        """The experts' results in job order: position, then choice."""
+        chosen = seen[prefix + "router.experts"][0]
+        for name, parts in (("expert.gate_up", ("gate", "up")), ("expert.down", ("down",))):
+            rows = None
+            for e in range(self.model.config.num_experts):
+                where = (chosen == e).nonzero(as_tuple=True)
+                if len(where[0]):
+                    result = torch.cat([seen[f"{prefix}expert.{e}.{p}"] for p in parts], dim=-1)
+                    rows = torch.zeros(*chosen.shape, result.shape[-1], dtype=torch.int64) if rows is None else rows
+                    rows[where] = result
+            self.values[prefix + name] = rows.flatten(1).numpy()
+
+
+def reference_steps(
+    model: IntegerModel, prompt: list[int], params: SamplerParams, probed: bool = True
+) -> Iterator[Reference]:
+    """Golden denoising of one prompt, with the probe points of every pass if `probed`."""
+    engine = _Recorder(model) if probed else model
+    for step in denoise(engine, torch.tensor([prompt]), params, model.config.mask_token_id):
+        yield Reference(step, engine.values if probed else {})
+
+
+class Scoreboard:
+    """Counts and compares; keeps the first divergence.
+
+    Parameters
+    ----------
+    lanes, top_k: of the chip, for the order of the experts' results.
+
+    Attributes
+    ----------
+    compared: integers compared; mismatches: of them, those that differ; first: the first one, in the order in
+        which a position passes the probe points.
+    """
+
+    def __init__(self, lanes: int, top_k: int) -> None:
+        self.lanes, self.top_k = lanes, top_k
+        self.compared, self.mismatches = 0, 0
+        self.first: Divergence | None = None
+
+    def compare_step(self, run: int, number: int, commits: list[list[int]], reference: Step) -> None:
+        """Commits [position, token, spread] of one step of the chip against the golden step."""
+        positions = reference.committed[0].nonzero().flatten().tolist()
+        got = {position: (token, spread) for position, token, spread in commits}
+        for position in sorted({*positions, *got}):
+            spread = min(int(reference.prediction.spread[0, position]), SPREAD_TOP)
+            expected = (int(reference.prediction.tokens[0, position]), spread)
+            if position not in positions:
+                expected = (-1, -1)
+            for index, (name, e) in enumerate(zip(("token", "spread"), expected, strict=True)):
+                g = got[position][index] if position in got else None
+                self._compare(Divergence(run, number, f"commit.{name}", position, 0, e, g))
+
+    def _compare(self, point: Divergence) -> None:
+        self.compared += 1
+        if point.expected != point.got:
+            self.mismatches += 1
+            self.first = self.first or point
+
+    def compare_values(self, run: int, number: int, expected: dict[str, np.ndarray], got: dict) -> None:
+        """All probe points of one pass, int64 [positions, elements] by name."""
+        for name, taps in got.items():
+            want = expected[name]
+            if name.endswith("expert.gate_up"):
+                want = self._interleave(want)
+            rows = min(len(want), len(taps))
+            wrong = np.argwhere(want[:rows] != taps[:rows])
+            missing = len(want) - rows
+            self.compared += want.size
+            self.mismatches += len(wrong) + missing * want.shape[1]
+            if self.first is None and (len(wrong) or missing):
+                position, index = wrong[0] if len(wrong) else (rows, 0)
+                value = int(taps[position, index]) if len(wrong) else None
+                label = self._label(name, expected, position, index, want.shape[1])
+                self.first = Divergence(
+                    run, number, label, int(position), int(index), int(want[position, index]), value
+                )
+
+    def _interleave(self, want: np.ndarray) -> np.ndarray:
+        """Gate and up of each job, one after the other, to the chip's beats: `lanes` of gate, `lanes` of up."""
+        jobs = want.reshape(len(want), self.top_k, 2, -1, self.lanes)
+        return np.swapaxes(jobs, 2, 3).reshape(len(want), -1)
+
+    @staticmethod
+    def _label(name: str, expected: dict[str, np.ndarray], position: int, index: int, size: int) -> str:
+        """`layer.0.expert.down` to `layer.0.expert.5.down`."""
+        if ".expert." not in name:
+            return name
+        prefix, part = name.split(".expert.")
+        chosen = expected[prefix + ".router.experts"][position]
+        return f"{prefix}.expert.{chosen[int(index) * len(chosen) // size]}.{part}"

@@ -1,0 +1,147 @@
+"""The emitted chip as an engine: quantize, generate and build what is missing, then run prompts on the RTL."""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gen.build.files import sha256, write_file
+from gen.build.folder import Build
+from gen.design.probes import probes
+from golden.samplers.denoise import Prediction, SamplerParams, Step
+from verif.chip.taps import BENCH, bench_verilog
+from verif.simulators.fast_forward import fast_forward_main
+from verif.simulators.runner import run_tests, verilate
+
+__all__ = ["Run", "SimulatedChip", "step_of"]
+
+
+def spread_limit(params: SamplerParams) -> int:
+    """Value of the register SPREAD_LIMIT."""
+    from golden.models.integer_model import IntegerModel
+
+    return 0 if params.threshold is None else IntegerModel.spread_limit(params.threshold)
+
+
+@dataclass
+class Run:
+    """One prompt on the chip. steps: commits [position, token, spread] a denoising step; seconds: of simulation."""
+
+    prompt: list[int]
+    params: SamplerParams
+    steps: list[list[list[int]]] = field(default_factory=list)
+    cycles: int = 0
+    forwards: int = 0
+    error: int = 0
+
+    def request(self) -> dict[str, Any]:
+        p = self.params
+        return {
+            "prompt": self.prompt,
+            "gen_length": p.gen_length,
+            "block_length": p.block_length,
+            "steps": p.steps,
+            "spread_limit": spread_limit(p),
+        }
+
+
+class SimulatedChip:
+    """A build folder's Verilog under Verilator, built once.
+
+    The executable lives in BUILD/simulation and is made again when the manifest changes; `arguments` are Verilator's.
+    `build_seconds` is what Verilator and g++ took when it was made.
+    """
+
+    def __init__(self, build: Build, arguments: Sequence[str] = ()) -> None:
+        build.require_chip()
+        self.build, self.folder = build, build.path / "simulation"
+        config, hardware = build.checkpoint().config, build.hardware
+        self.config, self.probes = config, probes(config, hardware.lanes)
+        bench = bench_verilog(self.probes).encode()
+        main = fast_forward_main().encode()
+        stamp = hashlib.sha256(sha256(build.path / "manifest.json").encode() + bench + main).hexdigest()
+        marker = self.folder / "stamp"
+        seconds = self.folder / "build_seconds"
+        if not marker.is_file() or marker.read_text() != stamp:
+            marker.unlink(missing_ok=True)
+            self.folder.mkdir(exist_ok=True)
+            write_file(self.folder / f"{BENCH}.v", bench)
+            write_file(self.folder / "main.cpp", main)
+            begin = time.perf_counter()
+            sources = [*build.verilog(), self.folder / f"{BENCH}.v"]
+            verilate(sources, BENCH, self.folder / "verilator", arguments, self.folder / "main.cpp")
+            write_file(seconds, f"{time.perf_counter() - begin:.1f}\n".encode())
+            write_file(marker, stamp.encode())
+        self.build_seconds = float(seconds.read_text())
+
+    def simulate(self, runs: list[Run], taps: Path | None = None) -> Iterator[tuple[Run, int | None]]:
+        """Run prompts one after the other; yields (run, step) as each step ends and (run, None) as a run ends.
+
+        taps: a file for what the probes see; see `verif.chip.taps.read_taps`.
+        """
+        results, request = self.folder / "results.jsonl", self.folder / "request.json"
+        results.unlink(missing_ok=True)
+        for run in runs:
+            run.steps = []
+        write_file(
+            request, json.dumps({"runs": [r.request() for r in runs], "results": str(results.resolve())}).encode()
+        )
+        failed: list[int | BaseException] = []
+        worker = threading.Thread(target=self._work, args=(request, taps, failed), daemon=True)
+        worker.start()
+        for line in _follow(results, worker):
+            run = runs[line["run"]]
+            if "commits" in line:
+                run.steps.append(line["commits"])
+                yield run, len(run.steps) - 1
+            else:
+                run.cycles, run.forwards, run.error = line["cycles"], line["forwards"], line["error"]
+                yield run, None
+        worker.join()
+        if failed != [0]:
+            raise RuntimeError(f"simulation failed, see {self.folder / 'simulation.log'}: {failed}")
+
+    def _work(self, request: Path, taps: Path | None, failed: list) -> None:
+        try:
+            plusargs = [] if taps is None else [f"+taps={taps.resolve()}"]
+            environment = {"HARDLOOM_REQUEST": str(request.resolve())}
+            log = self.folder / "simulation.log"
+            failed.append(run_tests(BENCH, "verif.chip.host", self.folder, environment, plusargs=plusargs, log=log))
+        except BaseException as error:
+            failed.append(error)
+
+
+def _follow(path: Path, worker: threading.Thread) -> Iterator[dict[str, Any]]:
+    """Lines of a file that `worker` is writing, as JSON, until it has ended."""
+    text, offset = "", 0
+    while True:
+        alive = worker.is_alive()
+        if path.exists():
+            with path.open() as file:
+                file.seek(offset)
+                text += file.read()
+                offset = file.tell()
+        *lines, text = text.split("\n")
+        yield from (json.loads(line) for line in lines)
+        if not alive:
+            return
+        time.sleep(0.02)
+
+
+def step_of(run: Run, number: int, before: Tensor) -> Step:
+    """Commits of one step as a `Step`; `before` are the tokens [positions] ahead of it."""
+    tokens, spread = before.clone(), torch.zeros_like(before)
+    for position, token, value in run.steps[number]:
+        tokens[position], spread[position] = token, value
+    committed = spread > 0
+    blocks = len(run.prompt) + run.params.block_length * torch.arange(1, 1 + run.params.num_blocks)
+    first = committed.nonzero()[0] if committed.any() else torch.tensor([len(run.prompt)])
+    block = int((blocks <= first).sum())
+    return Step(block, number, tokens[None], committed[None], Prediction(tokens[None], spread[None]))

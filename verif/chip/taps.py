@@ -1,0 +1,74 @@
+"""The bench around the chip: its ports, and taps that record probe points from inside."""
+
+import re
+
+import numpy as np
+
+from gen.build.folder import CHIP
+from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
+from gen.design.probes import Probe
+
+__all__ = ["BENCH", "bench_verilog", "read_taps"]
+
+BENCH = "hardloom_bench"
+
+
+def _ports(prefix: str, members: dict) -> list[tuple[str, str, int]]:
+    return [(f"{prefix}_{name}", member.flow.name, member.shape) for name, member in members.items()]
+
+
+def bench_verilog(probes: list[Probe]) -> str:
+    """Verilog of the bench's top: the chip and, with `+taps=FILE`, the tap of every probe.
+
+    A tap writes `NUMBER HEX` for every beat that is accepted, NUMBER counting the probes from 0. `host_rst` is for
+    the bus models, which sleep while it is high.
+    """
+    ports = [*_ports("s_axil", AXI_LITE), *_ports("s_axis", STREAM_IN), *_ports("m_axis", STREAM_OUT)]
+    lines = [f"module {BENCH} (", "    input wire clk,", "    input wire rst,", "    input wire host_rst,"]
+    for name, flow, width in ports:
+        direction = "input " if flow == "In" else "output"
+        lines.append(f"    {direction} wire [{width - 1}:0] {name},")
+    lines += ["    output wire irq", ");"]
+    connections = [(name, name) for name, _, _ in ports] + [("clk", "clk"), ("rst", "rst"), ("irq", "irq")]
+    lines.append(f"    {CHIP} chip (" + ", ".join(f".{a}({b})" for a, b in connections) + ");")
+    lines += ["    integer taps = 0;", "    reg [8*512-1:0] file;"]
+    lines += ['    initial if ($value$plusargs("taps=%s", file)) taps = $fopen(file, "w");']
+    lines += ["    always @(posedge clk) if (taps != 0 && !rst) begin"]
+    for number, probe in enumerate(probes):
+        lines.append(f'        if (chip.{probe.path}) $fwrite(taps, "{number} %h\\n", chip.{probe.path}_value);')
+    lines += ["    end", "    final if (taps != 0) $fclose(taps);", "endmodule", ""]
+    return "\n".join(lines)
+
+
+def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[dict[str, np.ndarray]]:
+    """What the taps saw, a dictionary a pass: probe name to int64 [positions, elements of all packets].
+
+    positions: the length of the sequence in each pass. A pass that broke off has fewer rows at its end.
+    """
+    lines: list[list[bytes]] = [[] for _ in probes]
+    for number, word in re.findall(rb"^(\d+) ([0-9a-f]+)$", text, re.MULTILINE):
+        lines[int(number)].append(word)
+    passes: list[dict[str, np.ndarray]] = [{} for _ in positions]
+    for probe, words in zip(probes, lines, strict=True):
+        flat, start = _elements(words, probe), 0
+        for values, count in zip(passes, positions, strict=True):
+            elements = (probe.elements or count) * probe.packets
+            beats = -(-(probe.elements or count) // probe.lanes) * probe.packets * count
+            part = flat[start : start + beats].reshape(-1, -(-(probe.elements or count) // probe.lanes) * probe.lanes)
+            rows = part[:, : probe.elements or count]
+            whole = len(rows) // probe.packets * probe.packets
+            values[probe.name] = rows[:whole].reshape(-1, elements)
+            start += beats
+    return passes
+
+
+def _elements(words: list[bytes], probe: Probe) -> np.ndarray:
+    """Hex payloads to int64 [beats, lanes]."""
+    if not words:
+        return np.zeros((0, probe.lanes), dtype=np.int64)
+    digits = len(words[0]) + len(words[0]) % 2
+    raw = np.frombuffer(bytes.fromhex(b"".join(w.rjust(digits, b"0") for w in words).decode()), dtype=np.uint8)
+    bits = np.unpackbits(raw.reshape(len(words), -1)[:, ::-1], axis=1, bitorder="little")
+    bits = bits[:, : probe.width * probe.lanes].reshape(len(words), probe.lanes, -1)
+    values = bits.astype(np.int64) @ (1 << np.arange(probe.width, dtype=np.int64))
+    return values - (bits[:, :, -1].astype(np.int64) << probe.width) if probe.signed else values

@@ -1,0 +1,35 @@
+"""The waveform of one denoising step of the simulated chip."""
+
+import json
+from pathlib import Path
+
+from gen.build.files import write_file
+from verif.chip.simulation import Run, SimulatedChip
+from verif.chip.taps import BENCH
+from verif.simulators.runner import run_tests
+from verif.simulators.waveform import verilate_traced, window
+
+__all__ = ["trace_step"]
+
+QUIET = ("*/rtl/arrays/*", "*/rtl/prefab/*")
+"""Files left out: what enters and leaves the arrays is in the units around them."""
+
+MARGIN = 0.25
+"""Part of a step that is shown before and behind it; the host's own cycles shift steps by a few hundred."""
+
+
+def trace_step(chip: SimulatedChip, run: Run, step: int, file: Path) -> Path:
+    """Write the clock cycles of denoising step `step` (from 0) of `run`, which has run before, to `file` (FST).
+
+    Builds a second, traced simulation in BUILD/simulation/waveform, which takes as long as the first.
+    """
+    folder = chip.folder / "waveform"
+    sources = [*chip.build.verilog(), chip.folder / f"{BENCH}.v"]
+    verilate_traced(sources, BENCH, folder / "verilator", QUIET)
+    request = {"runs": [run.request()], "results": str((folder / "results.jsonl").resolve())}
+    write_file(folder / "request.json", json.dumps(request).encode())
+    length = run.cycles / max(1, run.forwards)
+    first, last = max(0, int((step - MARGIN) * length)), int((step + 1 + MARGIN) * length) + 1000
+    environment = {"HARDLOOM_REQUEST": str((folder / "request.json").resolve()), **window(file, first, last)}
+    run_tests(BENCH, "verif.chip.host", folder, environment, log=folder / "simulation.log")
+    return file

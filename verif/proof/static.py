@@ -1,0 +1,272 @@
+"""Every integer of the checkpoint read back out of a build's Verilog text, and compared."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gen.build.arrays import WEIGHTS_HELD, connection_file
+from gen.build.constants import SCALE_BITS, embedding_width
+from gen.build.folder import CHIP, Build
+from gen.design.geometry import wired_module
+from gen.design.matrices import EMBEDDING
+from golden.checkpoints.checkpoint import expected_tensors
+from golden.models.integer_model import RESCALE, Units
+from golden.parallel import ordered_map
+from golden.quantization.integers import IntegerMatrix
+from golden.units.rope import Rope
+from golden.units.router import Router
+from verif.extract.arrays import read_array
+from verif.extract.errors import ExtractionError
+from verif.extract.rom import read_rom
+from verif.proof.tables import chip_tables, initial_values
+
+__all__ = ["Comparison", "Reader", "Reading", "Recovery", "recover"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one file is read.
+
+    Attributes
+    ----------
+    file: in the build folder.
+    what: it holds: `weights`, `constants`, a `table`, or `state` (memories that must start as zeros).
+    weights: how many, 0 where it holds something else.
+    expected: gives the integers that should be there; read: the file's text to those that are, raises ExtractionError.
+    """
+
+    file: str
+    what: str
+    expected: Callable[[], np.ndarray] = field(repr=False)
+    read: Callable[[bytes], np.ndarray] = field(repr=False)
+    weights: int = 0
+
+    def compare(self, text: bytes) -> "Comparison":
+        """What `text` holds against what it should."""
+        try:
+            got = self.read(text)
+        except ExtractionError as error:
+            return Comparison(self, 0, 0, f"{self.file}: {error}", False)
+        expected = self.expected()
+        same = expected == got if expected.shape == got.shape else np.zeros(expected.shape, dtype=bool)
+        matching = int(np.count_nonzero(same))
+        sound = expected.shape == got.shape and matching == expected.size
+        first = None if sound else f"{self.file}: {difference(expected, got, same)}"
+        return Comparison(self, expected.size, matching, first)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Integers expected of a file, those that match, the first difference in words; legible: the text could be read."""
+
+    reading: Reading
+    expected: int
+    matching: int
+    first: str | None
+    legible: bool = True
+
+
+@dataclass
+class Recovery:
+    """Integers read back.
+
+    Attributes
+    ----------
+    weights, matching: weights of arrays and embedding in the checkpoint, and of them those recovered as they are.
+    constants, matching_constants: the same of row scales, gains and biases.
+    tables, entries, matching_entries: interpolation and angle tables, their integers, and of them those that match.
+    files: Verilog files read; first: the first difference in words, or None.
+    """
+
+    weights: int = 0
+    matching: int = 0
+    constants: int = 0
+    matching_constants: int = 0
+    tables: int = 0
+    entries: int = 0
+    matching_entries: int = 0
+    files: int = 0
+    first: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        total = (self.weights, self.constants, self.entries)
+        return self.first is None and total == (self.matching, self.matching_constants, self.matching_entries)
+
+    def add(self, found: Comparison) -> None:
+        """Count one file."""
+        self.files += found.legible
+        if found.reading.what == "weights":
+            self.weights, self.matching = self.weights + found.expected, self.matching + found.matching
+        elif found.reading.what == "constants":
+            self.constants += found.expected
+            self.matching_constants += found.matching
+        elif found.reading.what == "table":
+            self.tables, self.entries = self.tables + found.legible, self.entries + found.expected
+            self.matching_entries += found.matching
+        self.first = self.first or found.first
+
+
+def difference(expected: np.ndarray, got: np.ndarray, same: np.ndarray) -> str:
+    if expected.shape != got.shape:
+        return f"expected integers of shape {list(expected.shape)}, got {list(got.shape)}"
+    index = tuple(np.argwhere(~same)[0])
+    return f"at {[int(i) for i in index]}: expected {int(expected[index])}, got {int(got[index])}"
+
+
+def unpadded(rom: np.ndarray, count: int) -> np.ndarray:
+    """Words [beats, lanes] of one packet to its elements [count]; padding that is not zero stays, as a difference."""
+    flat = rom.reshape(-1)
+    return flat[:count] if not flat[count:].any() else flat
+
+
+def scale_pairs(words: np.ndarray) -> np.ndarray:
+    """Words of 17 bits to int64 [2, ...]: mantissas, exponents (the ROM holds the negated exponent)."""
+    shift = words >> RESCALE.mant_width
+    shift -= (shift >> (RESCALE.shift_width - 1)) << RESCALE.shift_width
+    return np.stack([words & ((1 << RESCALE.mant_width) - 1), -shift])
+
+
+def expected_pairs(matrices: list[IntegerMatrix]) -> np.ndarray:
+    return np.concatenate([torch.stack([m.mant, m.exp]).numpy().astype(np.int64) for m in matrices], axis=1)
+
+
+class Reader:
+    """Says how every file of one build is read, and what the checkpoint inside it and the specifications expect."""
+
+    def __init__(self, build: Build) -> None:
+        self.build, self.checkpoint = build, build.checkpoint()
+        self.lanes, self.shapes = build.hardware.lanes, expected_tensors(self.checkpoint.config)
+        prefab = [name for name in build.files if name.startswith("rtl/prefab/")]
+        self.prefab = {Path(name).name: build.file(name).read_text() for name in prefab}
+
+    def integers(self, names: list[str]) -> list[IntegerMatrix]:
+        return [self.checkpoint.integers(name) for name in names]
+
+    def rom(
+        self,
+        name: str,
+        width: int,
+        signed: bool,
+        expected: Callable[[], np.ndarray],
+        arranged: Callable[[np.ndarray], np.ndarray],
+        what: str = "constants",
+    ) -> Reading:
+        """The constant module `name`; `arranged` brings its words, int64 [beats, lanes], to the shape of `expected`."""
+        read = partial(read_words, width=width, signed=signed, arranged=arranged)
+        return Reading(f"rtl/constants/{name}.v", what, expected, read)
+
+    def scales(self, name: str, groups: list[list[str]]) -> Reading:
+        """Row scales behind arrays of `groups`; a word holds the lanes of every bank of one array."""
+
+        def expected() -> np.ndarray:
+            return np.concatenate([expected_pairs(self.integers(banks)) for banks in groups], axis=1)
+
+        def arranged(words: np.ndarray) -> np.ndarray:
+            beats = words.reshape(len(groups), -1, len(groups[0]), self.lanes).swapaxes(1, 2)
+            pairs = [scale_pairs(unpadded(bank, rows)) for group in beats for bank in group]
+            return np.concatenate(pairs, axis=1)
+
+        rows = self.shapes[groups[0][0]][0]
+        return self.rom(name, SCALE_BITS, False, expected, arranged)
+
+    def layer(self, number: int) -> Iterator[Reading]:
+        """Gains, biases and the experts' row scales of a layer."""
+        config, units = self.checkpoint.config, Units.of(self.checkpoint.config)
+        base, prefix = f"model.layers.{number}.", f"layer_{number}"
+        for n in "qk":
+            gains = units.rope.gains(self.checkpoint.vector(f"{base}self_attn.{n}_norm.weight")).numpy()
+            arranged = partial(unpadded, count=gains.size)
+            yield self.rom(wired_module(prefix, f"{n}_gain"), Rope.gain_width, True, partial(np.array, gains), arranged)
+        bias = self.checkpoint.expert_bias(number)
+        biases = units.router.biases(torch.zeros(config.num_experts) if bias is None else bias).numpy()
+        name = wired_module(prefix, "expert_bias")
+        yield self.rom(name, Router.bias_width, True, partial(np.array, biases), np.ravel)
+        for kind, names in (("gate_up", ("gate", "up")), ("down", ("down",))):
+            experts = [[f"{base}mlp.experts.{e}.{n}_proj.weight" for n in names] for e in range(config.num_experts)]
+            yield self.scales(wired_module(prefix, f"experts.{kind}") + "_scales", experts)
+
+    def embedding(self) -> Iterator[Reading]:
+        matrix = self.checkpoint.matrix(EMBEDDING).integers()
+        vocabulary, hidden = matrix.weights.shape
+
+        def rows(words: np.ndarray) -> np.ndarray:
+            whole = words.reshape(vocabulary, -1) if words.size % vocabulary == 0 else words
+            return whole if whole[:, hidden:].any() else whole[:, :hidden]
+
+        name, width = wired_module("chip", "embedding"), embedding_width(matrix)
+        yield self.rom(name, width, True, lambda: matrix.weights.numpy().astype(np.int64), rows, "weights")
+        yield self.rom(
+            name + "_scales",
+            SCALE_BITS,
+            False,
+            lambda: expected_pairs([matrix]),
+            lambda words: scale_pairs(words.reshape(-1)),
+        )
+
+    def array(self, facts: dict[str, Any]) -> Iterator[Reading]:
+        """Weights of an array unit, and its row scales where it has a ROM of its own."""
+
+        def expected() -> np.ndarray:
+            return np.stack([matrix.weights.numpy() for matrix in self.integers(facts["matrices"])])
+
+        def read(text: bytes) -> np.ndarray:
+            return read_array(text, self.prefab)
+
+        yield Reading(connection_file(facts["module"]), "weights", expected, read, facts["weights"])
+        if facts["kind"] not in ("gate_up", "down"):
+            yield self.scales(facts["module"] + "_scales", [facts["matrices"]])
+
+    def tables(self) -> Iterator[Reading]:
+        """Every table of every unit, and all other memories, which must start as zeros."""
+        tables = list(chip_tables(self.checkpoint.config, self.build.hardware, CHIP))
+        files = {f"rtl/units/{table.module}.v": table for table in tables}
+        for file, table in files.items():
+            yield Reading(file, "table", lambda t=table: t.expected, lambda text, t=table: t.read(text.decode()))
+        for file in self.build.files:
+            if file.startswith("rtl/units/") and file not in files:
+                yield Reading(file, "state", lambda: np.zeros(0, np.int64), lambda text: initial_values(text.decode()))
+
+    def readings(self) -> Iterator[Reading]:
+        """Every file that holds integers, once."""
+        for facts in self.build.arrays:
+            yield from self.array(facts)
+        if self.build.manifest["top"] is None:
+            return
+        for number in range(self.checkpoint.config.num_hidden_layers):
+            yield from self.layer(number)
+        yield from self.embedding()
+        yield from self.tables()
+
+
+def read_words(text: bytes, width: int, signed: bool, arranged: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Integers of a ROM; raises ExtractionError."""
+    words = read_rom(text.decode(), width, signed)
+    try:
+        return arranged(words)
+    except ValueError as error:
+        raise ExtractionError(f"its {len(words)} words do not fit to the rows that they stand for") from error
+
+
+def recover(build: Build, progress: Callable[[int, int], None] = lambda done, total: None) -> Recovery:
+    """Read every weight, row scale, gain, bias and table out of the Verilog of `build` and compare, on all cores.
+
+    Text that is not what the generator writes ends the reading: it becomes `Recovery.first`, and what follows counts as
+    not recovered. `progress` is called with the weights read and their total. Raises `UserError` where a file is not as
+    the manifest says.
+    """
+    recovery, total = Recovery(), build.manifest["weights_hardwired"]
+    readings = Reader(build).readings()
+    compared = ordered_map(lambda r: r.compare(build.read(r.file)), readings, lambda r: r.weights, WEIGHTS_HELD)
+    for found in compared:
+        recovery.add(found)
+        if not found.legible:
+            break
+        progress(recovery.weights, total)
+    recovery.weights = total
+    return recovery
