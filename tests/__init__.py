@@ -1,0 +1,11 @@
+"""Tests, a folder for each floor and `project` for what is said of the whole; what they share lies beside this file."""
+
+from pathlib import Path
+
+__all__ = ["DEMO", "ROOT"]
+
+ROOT = Path(__file__).parent.parent
+"""The repository."""
+
+DEMO = ROOT / "checkpoints" / "demo"
+"""The checkpoint of the demonstration."""

@@ -22,6 +22,7 @@ from golden.checkpoints.presets import preset_path
 from golden.errors import UserError
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import MatrixKind
+from tests import DEMO
 from verif.proof.static import recover
 
 PARALLEL = Units(keys_per_cycle=128, head_tiles=154)
@@ -139,11 +140,9 @@ def test_the_hardware_file_is_one_that_generate_takes(tmp_path):
 
 
 def test_the_choice_for_the_demonstration_model_is_one_that_generate_takes():
-    found = search_space(
-        None, preset_path("llada-moe-7b").parents[2] / "checkpoints" / "demo", Request(), None, Units()
-    )
+    found = search_space(None, DEMO, Request(), None, Units())
     best = found.best(1000, "area")
-    config = ModelConfig.from_json(preset_path("llada-moe-7b").parents[2] / "checkpoints" / "demo" / "config.json")
+    config = ModelConfig.from_json(DEMO / "config.json")
     HardwareConfig.from_json_dict(hardware_json(best, 32)).check(config)
 
 

@@ -87,7 +87,7 @@ def test_reading_a_checkpoint_keeps_one_matrix_in_memory(tmp_path: Path):
     size = (tmp_path / "model.safetensors").stat().st_size
     program = f"""
 from pathlib import Path
-from golden.checkpoint import Checkpoint
+from golden.checkpoints.checkpoint import Checkpoint
 def peak():
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 import typer
@@ -11,8 +10,8 @@ from flows.cli.app import commands
 from gen.design.hardware import HardwareConfig
 from gen.design.registers import REGISTERS, ErrorCode
 from gen.units.sampler import NO_POSITION, commit_record
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 CHIP = (ROOT / "docs" / "chip.md").read_text()
 

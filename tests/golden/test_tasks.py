@@ -1,7 +1,6 @@
 """The tasks of the demonstration, their tokenizer, and the committed checkpoint that was trained on them."""
 
 from itertools import islice
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,8 +14,8 @@ from golden.samplers.denoise import SamplerParams
 from golden.training.accuracy import answer_text, exact_match, expert_load, held_out_problems
 from golden.training.tasks import ALPHABET, EOS, MASK, TASKS, build_tokenizer, held_out, problems
 from golden.training.train import Pool, demo_config
+from tests import DEMO
 
-DEMO = Path(__file__).parent.parent / "checkpoints" / "demo"
 TOKENIZER = build_tokenizer()
 CONFIG = demo_config()
 
