@@ -19,8 +19,8 @@ demo: tools $(TEST_STAMP) ## a trained checkpoint to a chip that answers 20 prom
 test: tools $(TEST_STAMP) ## the tests, without those marked slow
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: tools $(TEST_STAMP) ## all tests
-	$(BIN)/python -m pytest
+test-all: tools $(TEST_STAMP) ## all tests, those with random examples on fresh ones
+	$(BIN)/python -m pytest --hypothesis-profile=fresh
 
 lint: $(DEV_STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from gen.build.folder import Build
 from gen.build.generate import generate
@@ -18,6 +19,11 @@ from verif.chip.simulation import SimulatedChip
 from verif.simulators.runner import QUICK_BUILD
 
 torch.set_num_threads(1)
+
+settings.register_profile("fixed", derandomize=True)
+settings.register_profile("fresh", print_blob=True)
+settings.load_profile("fixed")
+"""The same examples in every run; `make test-all` asks for fresh ones and prints how to repeat those that fail."""
 
 MAX_POSITIONS = 32
 

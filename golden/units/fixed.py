@@ -29,7 +29,7 @@ class FixedPoint:
 
     Parameters
     ----------
-    width: bits, sign included, 8 to 32.
+    width: bits, sign included, 8 to 48.
     frac: fraction bits, below `width`.
 
     Raises
@@ -41,10 +41,10 @@ class FixedPoint:
     frac: int
 
     def __post_init__(self) -> None:
-        if not 8 <= self.width <= 32 or not 0 <= self.frac < self.width:
+        if not 8 <= self.width <= 48 or not 0 <= self.frac < self.width:
             raise UserError(
                 f"fixed-point word of {self.width} bits with {self.frac} fraction bits is not supported: "
-                "choose a width of 8 to 32 bits and a fraction below it"
+                "choose a width of 8 to 48 bits and a fraction below it"
             )
 
     @property
@@ -62,8 +62,9 @@ class FixedPoint:
         """saturate(round_shift(x, shift)) for |x| < 2^60 and any shift: no intermediate overflow."""
         shift = torch.as_tensor(shift, dtype=torch.int64, device=x.device)
         right = round_shift(x, shift.clamp(min=0, max=62))
-        bounded = x.clamp(-(1 << self.width), 1 << self.width)
-        left = bounded << (-shift).clamp(min=0, max=self.width)
+        places = (-shift).clamp(min=0, max=self.width)
+        bounded = x.clamp((self.min >> places) - 1, (self.max >> places) + 1)  # what is beyond saturates anyhow
+        left = bounded << places
         return self.saturate(torch.where(shift > 0, right, left))
 
 
