@@ -20,8 +20,8 @@ from flows.pictures.wiring import plot_wiring
 from gen.build.files import write_file
 from gen.build.folder import Build
 from gen.build.generate import generate
-from gen.design.geometry import wired_module
 from gen.design.hardware import HardwareConfig
+from gen.design.layer_sizes import wired_module
 from golden.checkpoints.config import ModelConfig
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint

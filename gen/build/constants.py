@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from gen.design.geometry import Geometry
+from gen.design.layer_sizes import LayerSizes
 from gen.text.rom import emit_rom
 from golden.models.integer_model import RESCALE
 from golden.quantization.integers import IntegerMatrix
@@ -38,17 +38,17 @@ def emit_scales(name: str, groups: list[list[IntegerMatrix]], lanes: int) -> str
     return emit_rom(name, np.concatenate(words), SCALE_BITS, signed=False)
 
 
-def emit_layer_constants(geometry: Geometry, checkpoint: QuantizedCheckpoint, layer: int) -> dict[str, str]:
+def emit_layer_constants(sizes: LayerSizes, checkpoint: QuantizedCheckpoint, layer: int) -> dict[str, str]:
     """q and k gains and the expert biases of a layer: module name to text."""
-    base, units = f"model.layers.{layer}.", geometry.units
+    base, units = f"model.layers.{layer}.", sizes.units
     texts = {}
     for n in "qk":
         gains = units.rope.gains(checkpoint.vector(f"{base}self_attn.{n}_norm.weight")).numpy()
-        name = geometry.module(f"{n}_gain")
-        texts[name] = emit_rom(name, _beats(gains, geometry.lanes), Rope.gain_width)
+        name = sizes.module(f"{n}_gain")
+        texts[name] = emit_rom(name, _beats(gains, sizes.lanes), Rope.gain_width)
     bias = checkpoint.expert_bias(layer)
-    biases = units.router.biases(torch.zeros(geometry.num_experts) if bias is None else bias).numpy()
-    name = geometry.module("expert_bias")
+    biases = units.router.biases(torch.zeros(sizes.num_experts) if bias is None else bias).numpy()
+    name = sizes.module("expert_bias")
     texts[name] = emit_rom(name, biases[:, None], Router.bias_width)
     return texts
 
@@ -59,14 +59,14 @@ def embedding_width(matrix: IntegerMatrix) -> int:
     return next(width for width in (8, 12, 16, 24, 32) if bits <= width)
 
 
-def emit_embedding(geometry: Geometry, matrix: IntegerMatrix) -> dict[str, str]:
+def emit_embedding(sizes: LayerSizes, matrix: IntegerMatrix) -> dict[str, str]:
     """Embedding rows and their scales: module name to text."""
     weights = matrix.weights.numpy().astype(np.int64)
-    beats = geometry.beats(weights.shape[1])
-    padded = np.zeros((len(weights), beats * geometry.lanes), dtype=np.int64)
+    beats = sizes.beats(weights.shape[1])
+    padded = np.zeros((len(weights), beats * sizes.lanes), dtype=np.int64)
     padded[:, : weights.shape[1]] = weights
-    rows, scales = geometry.module("embedding"), geometry.module("embedding_scales")
+    rows, scales = sizes.module("embedding"), sizes.module("embedding_scales")
     return {
-        rows: emit_rom(rows, padded.reshape(-1, geometry.lanes), embedding_width(matrix)),
+        rows: emit_rom(rows, padded.reshape(-1, sizes.lanes), embedding_width(matrix)),
         scales: emit_rom(scales, scale_words(matrix)[:, None], SCALE_BITS, signed=False),
     }

@@ -13,8 +13,8 @@ from gen.build.arrays import array_parts
 from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_scales
 from gen.build.files import COMPRESSED, Journal, sha256, write_file
 from gen.build.folder import CHIP, FILE_LIST, MANIFEST, Build, copy_quantized, prepare_folder, remove_strangers
-from gen.design.geometry import Geometry
 from gen.design.hardware import HardwareConfig
+from gen.design.layer_sizes import LayerSizes
 from gen.design.matrices import EMBEDDING, Selection, array_units, selected_units
 from gen.engine.chip import Chip
 from gen.engine.layer import LayerEngine
@@ -27,16 +27,16 @@ __all__ = ["generate", "generate_parts"]
 Progress = Callable[[int, int], None]
 
 
-def layer_part(checkpoint: QuantizedCheckpoint, geometry: Geometry, layer: int) -> dict[str, str]:
+def layer_part(checkpoint: QuantizedCheckpoint, sizes: LayerSizes, layer: int) -> dict[str, str]:
     """Constants of one layer: gains, biases, the experts' row scales."""
-    texts = emit_layer_constants(geometry, checkpoint, layer)
+    texts = emit_layer_constants(sizes, checkpoint, layer)
     for kind, names in (("gate_up", ("gate", "up")), ("down", ("down",))):
         groups = [
             [checkpoint.integers(f"model.layers.{layer}.mlp.experts.{e}.{n}_proj.weight") for n in names]
-            for e in range(geometry.num_experts)
+            for e in range(sizes.num_experts)
         ]
-        name = geometry.module(f"experts.{kind}") + "_scales"
-        texts[name] = emit_scales(name, groups, geometry.lanes)
+        name = sizes.module(f"experts.{kind}") + "_scales"
+        texts[name] = emit_scales(name, groups, sizes.lanes)
     return {f"rtl/constants/{name}.v": text for name, text in texts.items()}
 
 
@@ -71,27 +71,29 @@ def quantized_hashes(checkpoint: QuantizedCheckpoint) -> dict[str, str]:
     return {name: sha256(checkpoint.path / name) for name in names if (checkpoint.path / name).is_file()}
 
 
-def geometries(
+def layer_sizes(
     checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, arrays: list[dict[str, Any]]
-) -> tuple[Geometry, list[Geometry]]:
+) -> tuple[LayerSizes, list[LayerSizes]]:
     """Around the layers, and of each layer, from the facts of the finished arrays."""
     widths: dict[str, dict[str, int]] = {}
     for facts in arrays:
         widths.setdefault(facts["prefix"], {})[facts["name"]] = facts["acc_width"]
     prefixes = [f"layer_{n}" for n in range(checkpoint.config.num_hidden_layers)]
-    around, *layers = (Geometry(checkpoint.config, hardware, prefix, widths[prefix]) for prefix in ("chip", *prefixes))
+    around, *layers = (
+        LayerSizes(checkpoint.config, hardware, prefix, widths[prefix]) for prefix in ("chip", *prefixes)
+    )
     return around, layers
 
 
-def layer_texts(layers: list[Geometry]) -> Iterator[tuple[str, dict[str, str]]]:
+def layer_texts(layers: list[LayerSizes]) -> Iterator[tuple[str, dict[str, str]]]:
     """Verilog of every layer engine; layers of the same accumulator widths share one elaboration, renamed."""
     made: dict[str, tuple[str, str]] = {}
-    for geometry in layers:
-        widths = json.dumps(geometry.acc_width)
+    for sizes in layers:
+        widths = json.dumps(sizes.acc_width)
         if widths not in made:
-            made[widths] = geometry.prefix, to_verilog(LayerEngine(geometry), geometry.prefix)
+            made[widths] = sizes.prefix, to_verilog(LayerEngine(sizes), sizes.prefix)
         name, text = made[widths]
-        yield geometry.prefix, split_modules(re.sub(rf"(?<![a-z0-9]){name}(?![0-9])", geometry.prefix, text))
+        yield sizes.prefix, split_modules(re.sub(rf"(?<![a-z0-9]){name}(?![0-9])", sizes.prefix, text))
 
 
 def generate(
@@ -110,7 +112,7 @@ def generate(
     units = list(array_units(checkpoint.config))
     entries = list(array_parts(journal, checkpoint, hardware, units, False, progress))
     arrays = [{"module": e["part"], **e["facts"]} for e in entries]
-    entries += other_parts(journal, checkpoint, *geometries(checkpoint, hardware, arrays))
+    entries += other_parts(journal, checkpoint, *layer_sizes(checkpoint, hardware, arrays))
     weights = sum(a["weights"] for a in arrays) + embedding_weights(checkpoint)
     facts = {"top": CHIP, "arrays": arrays, "weights_hardwired": weights}
     return finished(journal, checkpoint, hardware, hashes, entries, facts)
@@ -186,18 +188,18 @@ def embedding_weights(checkpoint: QuantizedCheckpoint) -> int:
 
 
 def other_parts(
-    journal: Journal, checkpoint: QuantizedCheckpoint, around: Geometry, layers: list[Geometry]
+    journal: Journal, checkpoint: QuantizedCheckpoint, around: LayerSizes, layers: list[LayerSizes]
 ) -> Iterator[dict[str, Any]]:
     """Journal entries of the constants and of the Amaranth units."""
-    for number, geometry in enumerate(layers):
-        part = f"{geometry.prefix}.constants"
-        yield journal.done(part) or journal.write(part, layer_part(checkpoint, geometry, number), {})
+    for number, sizes in enumerate(layers):
+        part = f"{sizes.prefix}.constants"
+        yield journal.done(part) or journal.write(part, layer_part(checkpoint, sizes, number), {})
     embedding = checkpoint.matrix(EMBEDDING).integers()
     files = {f"rtl/constants/{name}.v": text for name, text in emit_embedding(around, embedding).items()}
     yield journal.done("chip.embedding") or journal.write("chip.embedding", files, {})
-    missing = [geometry for geometry in layers if journal.done(geometry.prefix) is None]
+    missing = [sizes for sizes in layers if journal.done(sizes.prefix) is None]
     made = {prefix: journal.write(prefix, texts, {}) for prefix, texts in layer_texts(missing)}
-    yield from (made.get(geometry.prefix) or journal.parts[geometry.prefix] for geometry in layers)
+    yield from (made.get(sizes.prefix) or journal.parts[sizes.prefix] for sizes in layers)
     if (entry := journal.done(CHIP)) is None:
         entry = journal.write(CHIP, split_modules(to_verilog(Chip(around, embedding_width(embedding)), CHIP)), {})
     yield entry

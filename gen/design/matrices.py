@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gen.design.geometry import wired_module
 from gen.design.hardware import ARRAY_KINDS
+from gen.design.layer_sizes import wired_module
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
 

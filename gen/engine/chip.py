@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
-from gen.design.geometry import Geometry
+from gen.design.layer_sizes import LayerSizes
 from gen.design.registers import IDENTIFICATION
 from gen.engine.hardwired import Rom
 from gen.engine.layer import rescaled_array
@@ -30,7 +30,7 @@ class Chip(wiring.Component):
 
     Parameters
     ----------
-    geometry: of the parts around the layers (prefix `chip`).
+    sizes: of the parts around the layers (prefix `chip`).
     embedding_width: bits of an embedding weight integer.
 
     Attributes
@@ -41,8 +41,8 @@ class Chip(wiring.Component):
     irq: high from the end of a run (done or error) until the next start.
     """
 
-    def __init__(self, geometry: Geometry, embedding_width: int) -> None:
-        self.geometry, self.embedding_width = geometry, embedding_width
+    def __init__(self, sizes: LayerSizes, embedding_width: int) -> None:
+        self.sizes, self.embedding_width = sizes, embedding_width
         ports = {f"s_axil_{name}": member for name, member in AXI_LITE.items()}
         ports |= {f"s_axis_{name}": member for name, member in STREAM_IN.items()}
         ports |= {f"m_axis_{name}": member for name, member in STREAM_OUT.items()}
@@ -50,13 +50,13 @@ class Chip(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        self.positions = Signal(range(self.geometry.max_positions + 1))
+        self.positions = Signal(range(self.sizes.max_positions + 1))
         argmax = self._model(m)
-        config = self.geometry.config
+        config = self.sizes.config
         m.submodules.sampler = sampler = Sampler(
             config.vocab_size,
             config.mask_token_id,
-            self.geometry.max_positions,
+            self.sizes.max_positions,
             len(argmax.o.payload.spread),
         )
         wiring.connect(m, sampler.tokens, self.embedding.i)
@@ -73,7 +73,7 @@ class Chip(wiring.Component):
 
     def _model(self, m: Module) -> Argmax:
         """Embedding to argmax."""
-        g = self.geometry
+        g = self.sizes
         beats, lanes = g.beats(g.hidden), g.lanes
         vocabulary = g.config.vocab_size
         self.embedding = gated(m, "embedding", Embedding(self.embedding_width, vocabulary, lanes, beats))
@@ -104,7 +104,7 @@ class Chip(wiring.Component):
 
     def _engine(self, m: Module, number: int) -> SimpleNamespace:
         """Module `layer_N`, elaborated on its own (`gen.engine.layer.LayerEngine`); its streams `i` and `o`."""
-        word, name = stream.Signature(beat(FIXED.width, self.geometry.lanes)), f"layer_{number}"
+        word, name = stream.Signature(beat(FIXED.width, self.sizes.lanes)), f"layer_{number}"
         i, o = word.flip().create(path=(name, "i")), word.create(path=(name, "o"))
         m.submodules[name] = Instance(
             name,
@@ -137,9 +137,9 @@ class Chip(wiring.Component):
             registers.read_status.eq(status),
             registers.read_cycles.eq(sampler.cycles),
             registers.read_forwards.eq(sampler.forwards),
-            registers.read_max_positions.eq(self.geometry.max_positions),
-            registers.read_vocab_size.eq(self.geometry.config.vocab_size),
-            registers.read_mask_token.eq(self.geometry.config.mask_token_id),
+            registers.read_max_positions.eq(self.sizes.max_positions),
+            registers.read_vocab_size.eq(self.sizes.config.vocab_size),
+            registers.read_mask_token.eq(self.sizes.config.mask_token_id),
             self.irq.eq(sampler.done | (sampler.error & ~sampler.busy)),
         ]
 

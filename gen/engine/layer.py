@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.design.geometry import Geometry
+from gen.design.layer_sizes import LayerSizes
 from gen.engine.hardwired import HardwiredArray, Rom
 from gen.stream.gating import gated
 from gen.stream.stream import beat, chain, probe, queued
@@ -27,12 +27,12 @@ TOKENS_IN_EXPERTS = 8
 """Residuals held while their tokens are with the experts; more tokens in flight wait, nothing is lost."""
 
 
-def rescaled_array(m: Module, geometry: Geometry, name: str, banks: int, rows: int) -> tuple[HardwiredArray, Rescale]:
+def rescaled_array(m: Module, sizes: LayerSizes, name: str, banks: int, rows: int) -> tuple[HardwiredArray, Rescale]:
     """Hardwired array `name`, its rescale unit and its row-scale ROM, connected."""
-    lanes, beats = geometry.lanes, geometry.beats(rows)
-    array = HardwiredArray(geometry.module(name), lanes, banks, geometry.acc_width[name])
-    rescale = Rescale(RESCALE, geometry.acc_width[name], banks * lanes, beats)
-    rom = Rom(geometry.module(name) + "_scales", beats, rescale.rows.shape())
+    lanes, beats = sizes.lanes, sizes.beats(rows)
+    array = HardwiredArray(sizes.module(name), lanes, banks, sizes.acc_width[name])
+    rescale = Rescale(RESCALE, sizes.acc_width[name], banks * lanes, beats)
+    rom = Rom(sizes.module(name) + "_scales", beats, rescale.rows.shape())
     m.submodules[f"{name}_array"] = array
     m.submodules[f"{name}_scales"] = rom
     gated(m, f"{name}_rescale", rescale)
@@ -50,13 +50,13 @@ class AttentionHalf(wiring.Component):
     positions: length of the sequence, in.
     """
 
-    def __init__(self, geometry: Geometry) -> None:
-        self.geometry = geometry
-        word = stream.Signature(beat(FIXED.width, geometry.lanes))
-        super().__init__({"i": In(word), "o": Out(word), "positions": In(range(geometry.max_positions + 1))})
+    def __init__(self, sizes: LayerSizes) -> None:
+        self.sizes = sizes
+        word = stream.Signature(beat(FIXED.width, sizes.lanes))
+        super().__init__({"i": In(word), "o": Out(word), "positions": In(range(sizes.max_positions + 1))})
 
     def elaborate(self, platform) -> Module:
-        m, g = Module(), self.geometry
+        m, g = Module(), self.sizes
         units, lanes, hidden, head = g.units, g.lanes, g.beats(g.hidden), g.beats(g.head_dim)
         m.submodules.fork = fork = Fork(self.i.payload.shape(), 2)
         m.submodules.residual = residual = Residual(FIXED, lanes, g.max_positions * hidden)
@@ -92,7 +92,7 @@ class AttentionHalf(wiring.Component):
 
     def _rotated(self, m: Module, name: str) -> tuple[RMSNorm, Rope, Quantize]:
         """Head norm, gain and rotation, int8: the chain that q and k each have."""
-        g = self.geometry
+        g = self.sizes
         norm = gated(m, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes))
         rope = gated(m, f"{name}_rope", Rope(g.units.rope, g.lanes, g.heads, g.max_positions))
         quantize = gated(m, f"{name}_quantize", Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.head_dim)))
@@ -111,13 +111,13 @@ class ExpertHalf(wiring.Component):
     i, o: streams of fixed-point beats, a packet a position, in and out.
     """
 
-    def __init__(self, geometry: Geometry) -> None:
-        self.geometry = geometry
-        word = stream.Signature(beat(FIXED.width, geometry.lanes))
+    def __init__(self, sizes: LayerSizes) -> None:
+        self.sizes = sizes
+        word = stream.Signature(beat(FIXED.width, sizes.lanes))
         super().__init__({"i": In(word), "o": Out(word)})
 
     def elaborate(self, platform) -> Module:
-        m, g = Module(), self.geometry
+        m, g = Module(), self.sizes
         lanes, hidden = g.lanes, g.beats(g.hidden)
         m.submodules.fork = fork = Fork(self.i.payload.shape(), 2)
         m.submodules.residual = residual = Residual(FIXED, lanes, TOKENS_IN_EXPERTS * hidden)
@@ -158,7 +158,7 @@ class ExpertHalf(wiring.Component):
 
     def _arrays(self, m: Module, kind: str, banks: int, route: Route, collect: Collect) -> None:
         """The experts' arrays of one kind between a demultiplexer and a collector."""
-        g = self.geometry
+        g = self.sizes
         width = len(collect.o.payload.data[0])
         for e in range(g.num_experts):
             name = f"expert.{e}.{kind}"
@@ -169,7 +169,7 @@ class ExpertHalf(wiring.Component):
 
     def _rescaled(self, m: Module, kind: str, banks: int, rows: int, jobs, route: Route) -> Rescale:
         """Arrays of one kind, collected in job order and rescaled; row scales of all experts in one ROM."""
-        g = self.geometry
+        g = self.sizes
         lanes, beats = g.lanes, g.beats(rows)
         width = max(g.acc_width[f"expert.{e}.{kind}"] for e in range(g.num_experts))
         collect = Collect(beat(width, banks * lanes), g.num_experts)
@@ -185,7 +185,7 @@ class ExpertHalf(wiring.Component):
         return rescale
 
     def _gate_up(self, m: Module, dispatch: Dispatch, jobs) -> Quantize:
-        g = self.geometry
+        g = self.sizes
         m.submodules.gate_up_route = route = Route(beat(8, g.lanes), g.num_experts)
         m.d.comb += [
             route.i.valid.eq(dispatch.o.valid),
@@ -201,7 +201,7 @@ class ExpertHalf(wiring.Component):
         return quantize
 
     def _down(self, m: Module, middle: Quantize, route_jobs, collect_jobs) -> Rescale:
-        g = self.geometry
+        g = self.sizes
         m.submodules.down_route = route = Route(beat(8, g.lanes), g.num_experts)
         m.d.comb += [
             route.i.valid.eq(middle.o.valid & route_jobs.valid),
@@ -213,7 +213,7 @@ class ExpertHalf(wiring.Component):
         return self._rescaled(m, "down", 1, g.hidden, collect_jobs, route)
 
     def _combine(self, m: Module, down: Rescale, jobs) -> Combine:
-        g = self.geometry
+        g = self.sizes
         combine = Combine(COMBINE, g.lanes, g.beats(g.hidden), g.top_k)
         gated(m, "combine", combine, packets=g.top_k)
         m.d.comb += [
@@ -235,15 +235,15 @@ class LayerEngine(wiring.Component):
     positions: length of the sequence, in.
     """
 
-    def __init__(self, geometry: Geometry) -> None:
-        self.geometry = geometry
-        word = stream.Signature(beat(FIXED.width, geometry.lanes))
-        super().__init__({"i": In(word), "o": Out(word), "positions": In(range(geometry.max_positions + 1))})
+    def __init__(self, sizes: LayerSizes) -> None:
+        self.sizes = sizes
+        word = stream.Signature(beat(FIXED.width, sizes.lanes))
+        super().__init__({"i": In(word), "o": Out(word), "positions": In(range(sizes.max_positions + 1))})
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        attention = gated(m, "attention", AttentionHalf(self.geometry))
-        experts = gated(m, "experts", ExpertHalf(self.geometry))
+        attention = gated(m, "attention", AttentionHalf(self.sizes))
+        experts = gated(m, "experts", ExpertHalf(self.sizes))
         m.d.comb += attention.positions.eq(self.positions)
         chain(m, wiring.flipped(self.i), attention, experts, wiring.flipped(self.o))
         return m

@@ -20,7 +20,7 @@ from gen.build.arrays import array_part
 from gen.build.constants import emit_embedding
 from gen.build.files import Journal
 from gen.build.folder import CHIP, MANIFEST, Build, copy_quantized
-from gen.build.generate import embedding_weights, geometries, layer_part, quantized_hashes, split_modules
+from gen.build.generate import embedding_weights, layer_part, layer_sizes, quantized_hashes, split_modules
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import EMBEDDING, array_units
 from gen.text.verilog import to_verilog
@@ -98,7 +98,7 @@ def build(tmp_path_factory) -> Build:
         texts, facts = array_part(checkpoint, HARDWARE, unit)
         files |= texts
         arrays.append({"module": unit.module, **facts})
-    around, (layer,) = geometries(checkpoint, HARDWARE, arrays)
+    around, (layer,) = layer_sizes(checkpoint, HARDWARE, arrays)
     files |= layer_part(checkpoint, layer, 0)
     constants = emit_embedding(around, checkpoint.matrix(EMBEDDING).integers())
     files |= {f"rtl/constants/{name}.v": text for name, text in constants.items()}

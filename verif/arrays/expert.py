@@ -19,7 +19,7 @@ from amaranth.lib.wiring import In, Out
 from gen.build.arrays import connection_file
 from gen.build.constants import emit_scales
 from gen.build.folder import Build
-from gen.design.geometry import Geometry
+from gen.design.layer_sizes import LayerSizes
 from gen.engine.layer import rescaled_array
 from gen.stream.gating import gated
 from gen.stream.stream import beat, chain
@@ -50,15 +50,15 @@ class ExpertPath(wiring.Component):
     i: stream of int8 packets, in; o: stream of fixed-point packets, out.
     """
 
-    def __init__(self, geometry: Geometry, expert: int) -> None:
-        self.geometry, self.expert = geometry, expert
-        lanes = geometry.lanes
+    def __init__(self, sizes: LayerSizes, expert: int) -> None:
+        self.sizes, self.expert = sizes, expert
+        lanes = sizes.lanes
         super().__init__(
             {"i": In(stream.Signature(beat(8, lanes))), "o": Out(stream.Signature(beat(FIXED.width, lanes)))}
         )
 
     def elaborate(self, platform) -> Module:
-        m, g = Module(), self.geometry
+        m, g = Module(), self.sizes
         gate_up, gate_up_rescale = rescaled_array(m, g, f"expert.{self.expert}.gate_up", 2, g.intermediate)
         swiglu = gated(m, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
         quantize = gated(m, "middle_quantize", Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.intermediate)))
@@ -117,22 +117,22 @@ def case(description: dict) -> Case:
     """The expert of a description, with random packets and what the integer model makes of them."""
     build = Build(description["build"])
     config, hardware = ModelConfig.from_json(build.path / "quantized" / "config.json"), build.hardware
-    geometry = Geometry(config, hardware, description["prefix"], description["acc_width"])
+    sizes = LayerSizes(config, hardware, description["prefix"], description["acc_width"])
 
     def stimulus(generator: torch.Generator, kind: str) -> Stimulus:
         x = integers(generator, -QUANTIZE.limit, QUANTIZE.limit, (description["tokens"], config.hidden_size))
         scale = integers(generator, 0, 12, (description["tokens"], 1))
-        expected = computed(build, geometry, description["matrices"], x, scale)
+        expected = computed(build, sizes, description["matrices"], x, scale)
         return Stimulus({"i": packets(x, hardware.lanes, scale)}, {"o": packets(expected, hardware.lanes)})
 
-    return Case("expert", lambda: ExpertPath(geometry, description["expert"]), stimulus, 0)
+    return Case("expert", lambda: ExpertPath(sizes, description["expert"]), stimulus, 0)
 
 
-def computed(build: Build, geometry: Geometry, names: list[str], x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+def computed(build: Build, sizes: LayerSizes, names: list[str], x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """What the integer model makes of int8 packets `x` [tokens, hidden] with their `scale` [tokens, 1]."""
     checkpoint = build.checkpoint()
     gate, up, down = (HardwiredMatrix(checkpoint.integers(name), name, torch.device("cpu")) for name in names)
-    middle = geometry.units.swiglu.compute(gate((x, scale)), up((x, scale)))
+    middle = sizes.units.swiglu.compute(gate((x, scale)), up((x, scale)))
     return down(QUANTIZE.compute(middle))
 
 

@@ -12,7 +12,7 @@ import torch
 from gen.build.arrays import WEIGHTS_HELD, connection_file
 from gen.build.constants import SCALE_BITS, embedding_width
 from gen.build.folder import CHIP, Build
-from gen.design.geometry import wired_module
+from gen.design.layer_sizes import wired_module
 from gen.design.matrices import EMBEDDING
 from golden.checkpoints.checkpoint import expected_tensors
 from golden.models.integer_model import RESCALE, Units

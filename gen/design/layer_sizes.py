@@ -6,7 +6,7 @@ from gen.design.hardware import HardwareConfig
 from golden.checkpoints.config import ModelConfig
 from golden.models.integer_model import Units
 
-__all__ = ["Geometry", "wired_module"]
+__all__ = ["LayerSizes", "wired_module"]
 
 
 def wired_module(prefix: str, name: str) -> str:
@@ -15,7 +15,7 @@ def wired_module(prefix: str, name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Geometry:
+class LayerSizes:
     """Sizes as one layer (or the chip around the layers) sees them.
 
     Parameters
