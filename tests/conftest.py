@@ -8,7 +8,7 @@ import torch
 from hypothesis import settings
 
 from gen.build.folder import Build
-from gen.build.generate import generate
+from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from golden.checkpoints.config import ModelConfig
 from golden.models.integer_model import IntegerModel
@@ -56,7 +56,7 @@ def tiny_build(
     tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path_factory: pytest.TempPathFactory
 ) -> Build:
     """The chip of the first checkpoint."""
-    return generate(QuantizedCheckpoint(tiny_quantized[0]), tmp_path_factory.mktemp("chip") / "chip", tiny_hardware)
+    return build_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path_factory.mktemp("chip") / "chip", tiny_hardware)
 
 
 @pytest.fixture(scope="session")

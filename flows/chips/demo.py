@@ -19,7 +19,7 @@ from flows.pictures.denoising import plot_denoising
 from flows.pictures.wiring import plot_wiring
 from gen.build.files import write_file
 from gen.build.folder import Build
-from gen.build.generate import generate
+from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from gen.design.layer_sizes import wired_module
 from golden.checkpoints.config import ModelConfig
@@ -46,7 +46,7 @@ def make_chip(ckpt: Path, out: Path, say: Callable[[str], None]) -> SimulatedChi
     checkpoint = QuantizedCheckpoint(out / "quantized")
     say("writing the chip's Verilog")
     with progress_bar("generating", "weights") as progress:
-        build = generate(checkpoint, out / "chip", HardwareConfig.default(checkpoint.config), progress)
+        build = build_chip(checkpoint, out / "chip", HardwareConfig.default(checkpoint.config), progress)
     say(f"{build.manifest['weights_hardwired']:,} weights hardwired in {len(build.files)} files: {out / 'chip'}")
     say("building the simulation with Verilator and g++; takes minutes where it is not there yet")
     chip = SimulatedChip(build)

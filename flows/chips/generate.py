@@ -9,8 +9,7 @@ from rich.table import Table
 
 from flows.console.progress import progress_bar
 from gen.build.folder import Build
-from gen.build.generate import generate as generate_build
-from gen.build.generate import generate_parts
+from gen.build.generate import build_arrays, build_chip
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from gen.design.matrices import Selection
 from golden.checkpoints.config import ModelConfig, read_json_object
@@ -148,9 +147,9 @@ def generate(
         raise UserError("--compress: simulators read plain text; choose parts with --layers, --experts or --matrices")
     with progress_bar(f"generating {out}", "weights") as progress:
         if selection == Selection():
-            build = generate_build(checkpoint, out, hardware, progress)
+            build = build_chip(checkpoint, out, hardware, progress)
         else:
-            build = generate_parts(checkpoint, out, hardware, selection, compress, progress)
+            build = build_arrays(checkpoint, out, hardware, selection, compress, progress)
     figures = build_figures(build)
     if as_json:
         print(json.dumps(figures, indent=1))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gen.build.files import sha256
-from gen.build.generate import generate
+from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
@@ -50,7 +50,7 @@ class RtlEngine:
         hardware = HardwareConfig.default(config)
         depth = max(64, 1 << (positions - 1).bit_length())
         hardware = HardwareConfig(**(hardware.to_json_dict() | {"max_positions": depth}))
-        return cls(SimulatedChip(generate(QuantizedCheckpoint(quantized), folder / f"chip-{depth}", hardware)))
+        return cls(SimulatedChip(build_chip(QuantizedCheckpoint(quantized), folder / f"chip-{depth}", hardware)))
 
     @staticmethod
     def spread_limit(threshold: float) -> int:

@@ -84,9 +84,9 @@ def _rows(plan: ArrayPlan, bank: int, matrix: np.ndarray) -> Iterator[str]:
     terms = np.array([[_term(int(value), i) for i in range(plan.inputs)] for value in values], dtype=object)
     picked = terms[number.reshape(matrix.shape), np.arange(plan.inputs)]
     for row, words in enumerate(picked):
-        acc = ports.accumulator(bank, row)
+        acc, source = ports.accumulator(bank, row), ports.drain_source(plan, bank, row, plan.rows)
         yield (
-            f"    always @(posedge core_clk)\n        if (!take) {acc} <= {ports.chain(plan, bank, row, plan.rows)};\n"
+            f"    always @(posedge core_clk)\n        if (!take) {acc} <= {source};\n"
             f"        else {acc} <= {plan.acc_width}'sd0{''.join(words)};\n"
         )
 

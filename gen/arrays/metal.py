@@ -204,7 +204,7 @@ def _runs(kinds: np.ndarray, step: int) -> Iterator[tuple[int, int, int]]:
 
 def _instance(plan: ArrayPlan, module: str, bank: int, cell: int, cells: int) -> bytes:
     """A neuron cell up to its slots."""
-    wires = f"{ports.chain(plan, bank, cell, cells)}, {ports.accumulator(bank, cell)}"
+    wires = f"{ports.drain_source(plan, bank, cell, cells)}, {ports.accumulator(bank, cell)}"
     return f"    {module} neuron_{bank}_{cell} (core_clk, clear, drain, shift, negate, {wires},".encode()
 
 

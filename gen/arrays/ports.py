@@ -9,7 +9,7 @@ __all__ = [
     "STREAM",
     "accumulator",
     "accumulators",
-    "chain",
+    "drain_source",
     "module_head",
     "module_tail",
     "shell_names",
@@ -66,7 +66,7 @@ def accumulators(plan: ArrayPlan, cells: int, kind: str = "wire") -> str:
     return wrapped(f"    {kind} [{plan.acc_width - 1}:0] ", names, ";\n")
 
 
-def chain(plan: ArrayPlan, bank: int, cell: int, cells: int) -> str:
+def drain_source(plan: ArrayPlan, bank: int, cell: int, cells: int) -> str:
     """What a cell takes while results drain: the cell ``lanes`` further, or zero behind the last."""
     behind = cell + plan.lanes
     return accumulator(bank, behind) if behind < cells else f"{plan.acc_width}'d0"

@@ -160,8 +160,8 @@ def array_text(
     for bank in range(plan.banks):
         for unit, text in enumerate(pins(plan.matrices[bank])):
             behind = unit + plan.lanes
-            chain = f"m_{bank}_{behind}" if behind < number else f"{plan.acc_width}'d0"
-            head = f"    {serial.mac} mac_{bank}_{unit} (core_clk, drain, {chain}, m_{bank}_{unit}, xs, {odds},"
+            source = f"m_{bank}_{behind}" if behind < number else f"{plan.acc_width}'d0"
+            head = f"    {serial.mac} mac_{bank}_{unit} (core_clk, drain, {source}, m_{bank}_{unit}, xs, {odds},"
             yield b"".join((head.encode(), text, b");\n"))
     lanes = [f"m_{bank}_{lane}" for bank in range(plan.banks) for lane in range(plan.lanes)]
     yield (ports.wrapped("    assign out_data = {", lanes[::-1], "};\n") + "endmodule\n").encode()

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from gen.design.layer_sizes import LayerSizes
-from gen.text.rom import emit_rom
+from gen.text.constant_module import emit_constants
 from golden.models.integer_model import RESCALE
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -35,7 +35,7 @@ def emit_scales(name: str, groups: list[list[IntegerMatrix]], lanes: int) -> str
     groups: for each array in turn its banks; a word holds the lanes of bank 0, then those of bank 1, ...
     """
     words = [np.concatenate([_beats(scale_words(bank), lanes) for bank in banks], axis=1) for banks in groups]
-    return emit_rom(name, np.concatenate(words), SCALE_BITS, signed=False)
+    return emit_constants(name, np.concatenate(words), SCALE_BITS, signed=False)
 
 
 def emit_layer_constants(sizes: LayerSizes, checkpoint: QuantizedCheckpoint, layer: int) -> dict[str, str]:
@@ -45,11 +45,11 @@ def emit_layer_constants(sizes: LayerSizes, checkpoint: QuantizedCheckpoint, lay
     for n in "qk":
         gains = units.rope.gains(checkpoint.vector(f"{base}self_attn.{n}_norm.weight")).numpy()
         name = sizes.module(f"{n}_gain")
-        texts[name] = emit_rom(name, _beats(gains, sizes.lanes), Rope.gain_width)
+        texts[name] = emit_constants(name, _beats(gains, sizes.lanes), Rope.gain_width)
     bias = checkpoint.expert_bias(layer)
     biases = units.router.biases(torch.zeros(sizes.num_experts) if bias is None else bias).numpy()
     name = sizes.module("expert_bias")
-    texts[name] = emit_rom(name, biases[:, None], Router.bias_width)
+    texts[name] = emit_constants(name, biases[:, None], Router.bias_width)
     return texts
 
 
@@ -67,6 +67,6 @@ def emit_embedding(sizes: LayerSizes, matrix: IntegerMatrix) -> dict[str, str]:
     padded[:, : weights.shape[1]] = weights
     rows, scales = sizes.module("embedding"), sizes.module("embedding_scales")
     return {
-        rows: emit_rom(rows, padded.reshape(-1, sizes.lanes), embedding_width(matrix)),
-        scales: emit_rom(scales, scale_words(matrix)[:, None], SCALE_BITS, signed=False),
+        rows: emit_constants(rows, padded.reshape(-1, sizes.lanes), embedding_width(matrix)),
+        scales: emit_constants(scales, scale_words(matrix)[:, None], SCALE_BITS, signed=False),
     }

@@ -18,8 +18,8 @@ __all__ = [
     "QUANTIZED",
     "Build",
     "copy_quantized",
+    "delete_unlisted_verilog",
     "prepare_folder",
-    "remove_strangers",
 ]
 
 
@@ -98,7 +98,7 @@ def prepare_folder(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-def remove_strangers(out: Path, files: dict[str, str]) -> None:
+def delete_unlisted_verilog(out: Path, files: dict[str, str]) -> None:
     """Delete Verilog of earlier builds, and unfinished files, from `rtl/`."""
     for path in (out / "rtl").rglob("*"):
         if path.is_file() and path.relative_to(out).as_posix() not in files:

@@ -12,7 +12,7 @@ from typing import Any
 from gen.build.arrays import array_parts
 from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_scales
 from gen.build.files import COMPRESSED, Journal, sha256, write_file
-from gen.build.folder import CHIP, FILE_LIST, MANIFEST, Build, copy_quantized, prepare_folder, remove_strangers
+from gen.build.folder import CHIP, FILE_LIST, MANIFEST, Build, copy_quantized, delete_unlisted_verilog, prepare_folder
 from gen.design.hardware import HardwareConfig
 from gen.design.layer_sizes import LayerSizes
 from gen.design.matrices import EMBEDDING, Selection, array_units, selected_units
@@ -22,7 +22,7 @@ from gen.text.verilog import to_verilog
 from golden.parallel import ordered_map
 from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
 
-__all__ = ["generate", "generate_parts"]
+__all__ = ["build_arrays", "build_chip"]
 
 Progress = Callable[[int, int], None]
 
@@ -96,7 +96,7 @@ def layer_texts(layers: list[LayerSizes]) -> Iterator[tuple[str, dict[str, str]]
         yield sizes.prefix, split_modules(re.sub(rf"(?<![a-z0-9]){name}(?![0-9])", sizes.prefix, text))
 
 
-def generate(
+def build_chip(
     checkpoint: QuantizedCheckpoint, out: Path, hardware: HardwareConfig, progress: Progress = lambda done, total: None
 ) -> Build:
     """Write the build folder of a whole chip: manifest, `rtl/`, `chip.f`, `quantized/`.
@@ -106,19 +106,21 @@ def generate(
     """
     hashes = quantized_hashes(checkpoint)
     key = build_key(hashes, hardware.to_json_dict())
-    if build := started(checkpoint, out, hardware, key):
+    hardware.check(checkpoint.config)
+    prepare_folder(out)
+    if build := intact_build(out, key):
         return build
-    journal = Journal(out, key)
+    journal = begin_build(out, key)
     units = list(array_units(checkpoint.config))
     entries = list(array_parts(journal, checkpoint, hardware, units, False, progress))
     arrays = [{"module": e["part"], **e["facts"]} for e in entries]
     entries += other_parts(journal, checkpoint, *layer_sizes(checkpoint, hardware, arrays))
     weights = sum(a["weights"] for a in arrays) + embedding_weights(checkpoint)
     facts = {"top": CHIP, "arrays": arrays, "weights_hardwired": weights}
-    return finished(journal, checkpoint, hardware, hashes, entries, facts)
+    return finish_build(journal, checkpoint, hardware, hashes, entries, facts)
 
 
-def generate_parts(
+def build_arrays(
     checkpoint: QuantizedCheckpoint,
     out: Path,
     hardware: HardwareConfig,
@@ -126,35 +128,40 @@ def generate_parts(
     compress: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Build:
-    """Write a build folder of chosen arrays alone, with their row scales but for those of experts; else as `generate`.
+    """Write a build folder of chosen arrays alone, with their row scales but for those of experts; else as
+    `build_chip`.
 
     `compress`: connection files as Zstandard frames.
     """
     units, hashes = selected_units(checkpoint.config, selection), quantized_hashes(checkpoint)
     key = build_key(hashes, hardware.to_json_dict(), [unit.module for unit in units], compress)
-    if build := started(checkpoint, out, hardware, key):
+    hardware.check(checkpoint.config)
+    prepare_folder(out)
+    if build := intact_build(out, key):
         return build
-    journal = Journal(out, key)
+    journal = begin_build(out, key)
     entries = list(array_parts(journal, checkpoint, hardware, units, compress, progress))
     arrays = [{"module": e["part"], **e["facts"]} for e in entries]
     facts = {"top": None, "arrays": arrays, "weights_hardwired": sum(a["weights"] for a in arrays)}
-    return finished(journal, checkpoint, hardware, hashes, entries, facts)
+    return finish_build(journal, checkpoint, hardware, hashes, entries, facts)
 
 
-def started(checkpoint: QuantizedCheckpoint, out: Path, hardware: HardwareConfig, key: str) -> Build | None:
-    """Check what is asked for and make the folder; the build where it is there already, with this `key`."""
-    hardware.check(checkpoint.config)
-    prepare_folder(out)
-    if (out / MANIFEST).exists() and json.loads((out / MANIFEST).read_text()).get("key") == key:
-        with_all = Build(out)
-        present = ordered_map(lambda f: (out / f[0]).is_file() and sha256(out / f[0]) == f[1], with_all.files.items())
-        if all(present):
-            return with_all
+def intact_build(out: Path, key: str) -> Build | None:
+    """The finished build in `out`, if its `key` is this one and every file is as it was written."""
+    if not (out / MANIFEST).exists() or json.loads((out / MANIFEST).read_text()).get("key") != key:
+        return None
+    build = Build(out)
+    whole = ordered_map(lambda f: (out / f[0]).is_file() and sha256(out / f[0]) == f[1], build.files.items())
+    return build if all(whole) else None
+
+
+def begin_build(out: Path, key: str) -> Journal:
+    """Delete the manifest, without which a folder is unfinished; the journal of what an earlier run left there."""
     (out / MANIFEST).unlink(missing_ok=True)
-    return None
+    return Journal(out, key)
 
 
-def finished(
+def finish_build(
     journal: Journal,
     checkpoint: QuantizedCheckpoint,
     hardware: HardwareConfig,
@@ -165,7 +172,7 @@ def finished(
     """Complete the folder: what no entry names goes, the checkpoint, the file list and the manifest come."""
     out = journal.folder
     files = {name: digest for e in entries for name, digest in e["files"].items()}
-    remove_strangers(out, files)
+    delete_unlisted_verilog(out, files)
     files |= copy_quantized(checkpoint, out, hashes)
     listing = "".join(f"{name}\n" for name in sorted(files) if name.endswith((".v", COMPRESSED)))
     files[FILE_LIST] = write_file(out / FILE_LIST, listing.encode())

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 from gen.design.layer_sizes import LayerSizes
 from gen.design.registers import IDENTIFICATION
-from gen.engine.hardwired import Rom
+from gen.engine.hardwired import HardwiredConstants
 from gen.engine.layer import rescaled_array
 from gen.stream.gating import gated
 from gen.stream.stream import beat, chain, probe
@@ -77,10 +77,10 @@ class Chip(wiring.Component):
         beats, lanes = g.beats(g.hidden), g.lanes
         vocabulary = g.config.vocab_size
         self.embedding = gated(m, "embedding", Embedding(self.embedding_width, vocabulary, lanes, beats))
-        m.submodules.embedding_rows = rows = Rom(
+        m.submodules.embedding_rows = rows = HardwiredConstants(
             g.module("embedding"), vocabulary * beats, self.embedding.weights.shape()
         )
-        m.submodules.embedding_scales = scales = Rom(
+        m.submodules.embedding_scales = scales = HardwiredConstants(
             g.module("embedding_scales"), vocabulary, self.embedding.scale.shape()
         )
         m.d.comb += [

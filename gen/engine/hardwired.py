@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.stream import beat
 
-__all__ = ["HardwiredArray", "Rom"]
+__all__ = ["HardwiredArray", "HardwiredConstants"]
 
 
 class HardwiredArray(wiring.Component):
@@ -55,8 +55,8 @@ class HardwiredArray(wiring.Component):
         return m
 
 
-class Rom(wiring.Component):
-    """The constant module `name` of `gen.text.rom`, combinational.
+class HardwiredConstants(wiring.Component):
+    """The constant module `name` of `gen.text.constant_module`, combinational.
 
     Attributes
     ----------

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.design.layer_sizes import LayerSizes
-from gen.engine.hardwired import HardwiredArray, Rom
+from gen.engine.hardwired import HardwiredArray, HardwiredConstants
 from gen.stream.gating import gated
 from gen.stream.stream import beat, chain, probe, queued
 from gen.units.attention import Attention
@@ -32,11 +32,11 @@ def rescaled_array(m: Module, sizes: LayerSizes, name: str, banks: int, rows: in
     lanes, beats = sizes.lanes, sizes.beats(rows)
     array = HardwiredArray(sizes.module(name), lanes, banks, sizes.acc_width[name])
     rescale = Rescale(RESCALE, sizes.acc_width[name], banks * lanes, beats)
-    rom = Rom(sizes.module(name) + "_scales", beats, rescale.rows.shape())
+    scales = HardwiredConstants(sizes.module(name) + "_scales", beats, rescale.rows.shape())
     m.submodules[f"{name}_array"] = array
-    m.submodules[f"{name}_scales"] = rom
+    m.submodules[f"{name}_scales"] = scales
     gated(m, f"{name}_rescale", rescale)
-    m.d.comb += [rom.index.eq(rescale.index), rescale.rows.eq(rom.data)]
+    m.d.comb += [scales.index.eq(rescale.index), rescale.rows.eq(scales.data)]
     chain(m, array, rescale)
     return array, rescale
 
@@ -96,9 +96,9 @@ class AttentionHalf(wiring.Component):
         norm = gated(m, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes))
         rope = gated(m, f"{name}_rope", Rope(g.units.rope, g.lanes, g.heads, g.max_positions))
         quantize = gated(m, f"{name}_quantize", Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.head_dim)))
-        rom = Rom(g.module(f"{name}_gain"), g.beats(g.head_dim), rope.gains.shape())
-        m.submodules[f"{name}_gain"] = rom
-        m.d.comb += [rom.index.eq(rope.index), rope.gains.eq(rom.data), rope.positions.eq(self.positions)]
+        gains = HardwiredConstants(g.module(f"{name}_gain"), g.beats(g.head_dim), rope.gains.shape())
+        m.submodules[f"{name}_gain"] = gains
+        m.d.comb += [gains.index.eq(rope.index), rope.gains.eq(gains.data), rope.positions.eq(self.positions)]
         probe(m, name, quantize.o, quantize.o.payload.data)
         return norm, rope, quantize
 
@@ -126,7 +126,9 @@ class ExpertHalf(wiring.Component):
         m.submodules.packet_fork = packets = Fork(beat(8, lanes), 2)
         router_array, router_rescale = rescaled_array(m, g, "router", 1, g.num_experts)
         router = gated(m, "router", Router(g.units.router, lanes))
-        m.submodules.expert_bias = bias = Rom(g.module("expert_bias"), g.num_experts, router.bias.shape())
+        m.submodules.expert_bias = bias = HardwiredConstants(
+            g.module("expert_bias"), g.num_experts, router.bias.shape()
+        )
         m.d.comb += [bias.index.eq(router.index), router.bias.eq(bias.data)]
         choice = router.o.payload.shape()
         m.submodules.dispatch = dispatch = Dispatch(g.num_experts, g.top_k, lanes, hidden, choice)
@@ -174,13 +176,15 @@ class ExpertHalf(wiring.Component):
         width = max(g.acc_width[f"expert.{e}.{kind}"] for e in range(g.num_experts))
         collect = Collect(beat(width, banks * lanes), g.num_experts)
         rescale = Rescale(RESCALE, width, banks * lanes, beats)
-        rom = Rom(g.module(f"experts.{kind}") + "_scales", g.num_experts * beats, rescale.rows.shape())
+        scales = HardwiredConstants(
+            g.module(f"experts.{kind}") + "_scales", g.num_experts * beats, rescale.rows.shape()
+        )
         m.submodules[f"{kind}_collect"] = collect
-        m.submodules[f"{kind}_scales"] = rom
+        m.submodules[f"{kind}_scales"] = scales
         gated(m, f"{kind}_rescale", rescale)
         self._arrays(m, kind, banks, route, collect)
         wiring.connect(m, jobs, collect.jobs)
-        m.d.comb += [rom.index.eq(collect.expert * beats + rescale.index), rescale.rows.eq(rom.data)]
+        m.d.comb += [scales.index.eq(collect.expert * beats + rescale.index), rescale.rows.eq(scales.data)]
         chain(m, collect, rescale)
         return rescale
 

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.stream import beat
-from gen.text.rom import rom_index_width
+from gen.text.constant_module import index_width
 from gen.units.rescale import Rescale, row_scale
 from golden.units.rescale import Rescale as RescaleSpec
 
@@ -40,10 +40,10 @@ class Embedding(wiring.Component):
         self.weight_width, self.lanes, self.beats = weight_width, lanes, beats
         super().__init__(
             {
-                "i": In(stream.Signature(rom_index_width(vocab_size))),
-                "index": Out(rom_index_width(vocab_size * beats)),
+                "i": In(stream.Signature(index_width(vocab_size))),
+                "index": Out(index_width(vocab_size * beats)),
                 "weights": In(data.ArrayLayout(signed(weight_width), lanes)),
-                "row": Out(rom_index_width(vocab_size)),
+                "row": Out(index_width(vocab_size)),
                 "scale": In(row_scale(self.spec)),
                 "o": Out(stream.Signature(beat(self.spec.word.width, lanes))),
             }

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.stream import Stage, beat, chain
-from gen.text.rom import rom_index_width
+from gen.text.constant_module import index_width
 from gen.units.rounding import Round, wide_beat
 from golden.units.rescale import Rescale as RescaleSpec
 
@@ -65,7 +65,7 @@ class Rescale(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(beat(acc_width, lanes))),
-                "index": Out(rom_index_width(beats)),
+                "index": Out(index_width(beats)),
                 "rows": In(data.ArrayLayout(row_scale(spec), lanes)),
                 "o": Out(stream.Signature(beat(spec.word.width, lanes))),
             }

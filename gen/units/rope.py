@@ -5,7 +5,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.stream import Stage, beat, chain
-from gen.text.rom import rom_index_width
+from gen.text.constant_module import index_width
 from gen.units.rounding import Round, wide_beat
 from golden.units.rope import Rope as RopeSpec
 
@@ -44,7 +44,7 @@ class _Pairs(wiring.Component):
         self.half = half
         elements = data.ArrayLayout(signed(width), lanes)
         o_shape = data.StructLayout(
-            {"first": elements, "second": elements, "half": 1, "beat": unsigned(rom_index_width(half)), "last": 1}
+            {"first": elements, "second": elements, "half": 1, "beat": unsigned(index_width(half)), "last": 1}
         )
         super().__init__({"i": In(stream.Signature(beat(width, lanes))), "o": Out(stream.Signature(o_shape))})
 
@@ -88,10 +88,10 @@ class _Cursor(wiring.Component):
         super().__init__(
             {
                 "step": In(1),
-                "beat": Out(rom_index_width(half)),
+                "beat": Out(index_width(half)),
                 "half": Out(1),
                 "last": Out(1),
-                "address": Out(rom_index_width(2 * half)),
+                "address": Out(index_width(2 * half)),
             }
         )
 
@@ -176,7 +176,7 @@ class Rope(wiring.Component):
             {
                 "positions": In(range(max_positions + 1)),
                 "i": In(signature),
-                "index": Out(rom_index_width(2 * self.half)),
+                "index": Out(index_width(2 * self.half)),
                 "gains": In(data.ArrayLayout(signed(spec.gain_width), lanes)),
                 "o": Out(signature),
             }

@@ -43,13 +43,13 @@ def quantized(tmp_path_factory):
 @pytest.fixture(scope="module")
 def builds(quantized, tmp_path_factory):
     """A build of each."""
-    from gen.build.generate import generate
+    from gen.build.generate import build_chip
     from golden.quantization.quantized import QuantizedCheckpoint
 
     folder = tmp_path_factory.mktemp("builds")
     for seed in ("0", "1"):
         checkpoint = QuantizedCheckpoint(quantized / seed)
-        generate(checkpoint, folder / seed, hardware_config(CONFIG, None, max_positions=16))
+        build_chip(checkpoint, folder / seed, hardware_config(CONFIG, None, max_positions=16))
     return folder
 
 

@@ -15,7 +15,7 @@ from flows.design.estimate.arrays import ArrayOption, options
 from flows.design.estimate.figures import Request
 from flows.design.explore.report import Units, search_space
 from flows.design.explore.search import Point, Space, hardware_json, measure, pareto
-from gen.build.generate import generate
+from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from golden.checkpoints.config import ModelConfig
 from golden.checkpoints.presets import preset_path
@@ -151,7 +151,7 @@ def test_the_choice_for_the_demonstration_model_is_one_that_generate_takes():
 def test_the_choice_for_a_tiny_checkpoint_is_built_and_every_weight_read_back(tiny_quantized, tmp_path, objective):
     found = search_space(None, tiny_quantized[0], Request(), None, Units())
     hardware = HardwareConfig.from_json_dict(hardware_json(found.best(1000, objective), 24))
-    build = generate(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "chip", hardware)
+    build = build_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "chip", hardware)
     assert {facts["kind"]: facts["style"] for facts in build.arrays} == hardware.style
     assert recover(build).complete
 

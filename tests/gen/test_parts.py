@@ -14,7 +14,7 @@ import pytest
 
 from gen.build.files import JOURNAL, read_pieces, sha256, write_pieces
 from gen.build.folder import MANIFEST, Build
-from gen.build.generate import generate_parts
+from gen.build.generate import build_arrays
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection, array_units, selected_units
 from golden.checkpoints.config import ModelConfig
@@ -35,7 +35,7 @@ def test_parts_are_the_bytes_of_the_chip(
 ) -> None:
     selection = Selection(layers=(1,), experts=(0, 2), matrices=("qkv", "gate_up"))
     checkpoint = QuantizedCheckpoint(tiny_quantized[0])
-    build = generate_parts(checkpoint, tmp_path / "parts", tiny_hardware, selection, compress)
+    build = build_arrays(checkpoint, tmp_path / "parts", tiny_hardware, selection, compress)
     chip, parts = arrays(tiny_build.path), arrays(build.path)
     assert sorted(parts) == [
         "wired_layer_1_expert_0_gate_up",
@@ -57,7 +57,7 @@ def test_a_moved_wire_is_found_in_a_compressed_file(
     tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path: Path
 ) -> None:
     checkpoint, selection = QuantizedCheckpoint(tiny_quantized[0]), Selection(matrices=("head",))
-    build = generate_parts(checkpoint, tmp_path / "parts", tiny_hardware, selection, compress=True)
+    build = build_arrays(checkpoint, tmp_path / "parts", tiny_hardware, selection, compress=True)
     path = build.path / "rtl" / "arrays" / "wired_chip_head.v.zst"
     text = read_pieces(path)[0]
     place = text.index(b"p1,", text.index(b" neuron_0_3 "))
@@ -76,7 +76,7 @@ def test_a_moved_wire_is_found_in_a_compressed_file(
 def test_killed_parts_go_on_and_come_to_the_same_bytes(
     tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path: Path
 ) -> None:
-    whole = generate_parts(
+    whole = build_arrays(
         QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "whole", tiny_hardware, Selection(layers=(0, 1)), True
     )
     out = tmp_path / "parts"
@@ -106,7 +106,7 @@ def test_another_choice_in_the_same_folder_leaves_nothing_of_the_first(
 ) -> None:
     checkpoint, out = QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "parts"
     for kind in ("o", "down"):
-        build = generate_parts(checkpoint, out, tiny_hardware, Selection(layers=(0,), matrices=(kind,)))
+        build = build_arrays(checkpoint, out, tiny_hardware, Selection(layers=(0,), matrices=(kind,)))
         assert all(kind in module for module in arrays(out))
         assert {a["kind"] for a in build.arrays} == {kind}
 
@@ -115,7 +115,7 @@ def test_the_checkpoint_in_a_build_outlives_its_source(
     tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path: Path
 ) -> None:
     shutil.copytree(tiny_quantized[0], tmp_path / "q")
-    build = generate_parts(
+    build = build_arrays(
         QuantizedCheckpoint(tmp_path / "q"), tmp_path / "parts", tiny_hardware, Selection(matrices=("router",))
     )
     shutil.rmtree(tmp_path / "q")

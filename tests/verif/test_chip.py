@@ -12,7 +12,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
 
-from gen.build.generate import generate
+from gen.build.generate import build_chip
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from gen.design.registers import IDENTIFICATION, ErrorCode
 from golden.checkpoints.config import ModelConfig
@@ -170,7 +170,7 @@ def test_every_format_and_style_is_the_integer_model(
     changes = {"style": style, "slices": dict.fromkeys(ARRAY_KINDS, slices) if isinstance(slices, int) else slices}
     hardware = HardwareConfig.from_json_dict(tiny_hardware.to_json_dict() | changes)
     quantized = QuantizedCheckpoint(tmp_path / "quantized")
-    build = generate(quantized, tmp_path / "chip", hardware)
+    build = build_chip(quantized, tmp_path / "chip", hardware)
     assert {facts["kind"]: facts["style"] for facts in build.arrays} == hardware.style
     assert recover(build).complete
     chip = SimulatedChip(build, QUICK_BUILD)

@@ -9,13 +9,13 @@ import pytest
 
 from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.styles import ADDRESSED
-from gen.text.rom import emit_rom, rom_index_width
+from gen.text.constant_module import emit_constants, index_width
 from tests.matrices import exactly, noise, one_large_row
 from verif.extract.arrays import read_array
+from verif.extract.constant_module import read_constants
 from verif.extract.errors import ExtractionError
 from verif.extract.neuron import read_neuron
 from verif.extract.parsed import parse_array
-from verif.extract.rom import read_rom
 
 
 def plan_of(format: str, rows: int, inputs: int, banks: int = 1, slices: int = 1, style: str = "metal") -> ArrayPlan:
@@ -208,28 +208,28 @@ def test_a_neuron_cell_counts_every_slot_at_its_regions_value():
 @pytest.mark.parametrize(("beats", "lanes", "width"), [(1, 1, 1), (5, 3, 7), (64, 8, 28), (3, 2, 63)])
 def test_rom_words_are_read_back(beats, lanes, width):
     words = np.random.default_rng(beats).integers(-(1 << (width - 1)), 1 << (width - 1), (beats, lanes))
-    assert np.array_equal(read_rom(emit_rom("r", words, width), width), words)
+    assert np.array_equal(read_constants(emit_constants("r", words, width), width), words)
 
 
 def test_unsigned_rom_words_use_every_bit():
     words = np.array([[255, 128], [0, 1]])
-    assert np.array_equal(read_rom(emit_rom("r", words, 8, signed=False), 8, signed=False), words)
+    assert np.array_equal(read_constants(emit_constants("r", words, 8, signed=False), 8, signed=False), words)
     with pytest.raises(ValueError, match="needs more than 8 bits"):
-        emit_rom("r", words, 8)
+        emit_constants("r", words, 8)
 
 
 def test_any_flipped_rom_bit_is_found():
     words = np.random.default_rng(0).integers(-64, 64, (20, 4))
-    text, rng = emit_rom("r", words, 7), random.Random(3)
+    text, rng = emit_constants("r", words, 7), random.Random(3)
     places = [m.start(1) + i for m in re.finditer(r"28'h([0-9a-f]{7});\n", text) for i in range(7)]
     for place in rng.sample(places, 100):
         digit = format(int(text[place], 16) ^ (1 << rng.randrange(4)), "x")
-        assert not np.array_equal(read_rom(text[:place] + digit + text[place + 1 :], 7), words)
+        assert not np.array_equal(read_constants(text[:place] + digit + text[place + 1 :], 7), words)
     for changed in (text.replace("5'h03:", "5'h04:"), text.replace("28'h0;", "28'h1;")):
         assert changed != text
         with pytest.raises(ExtractionError):
-            read_rom(changed, 7)
+            read_constants(changed, 7)
 
 
 def test_index_reaches_every_word():
-    assert [rom_index_width(beats) for beats in (1, 2, 3, 4, 5, 1024, 1025)] == [1, 1, 2, 2, 3, 10, 11]
+    assert [index_width(beats) for beats in (1, 2, 3, 4, 5, 1024, 1025)] == [1, 1, 2, 2, 3, 10, 11]

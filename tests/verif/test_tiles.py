@@ -9,7 +9,7 @@ import pytest
 from flows.chips.verify_tiles import verify_tiles
 from gen.build.files import sha256
 from gen.build.folder import Build
-from gen.build.generate import generate_parts
+from gen.build.generate import build_arrays
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection
 from golden.errors import UserError
@@ -24,7 +24,7 @@ from verif.extract.errors import ExtractionError
 def parts(tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path_factory: pytest.TempPathFactory) -> Build:
     selection = Selection(layers=(1,), experts=(2,), matrices=("gate_up", "down"))
     folder = tmp_path_factory.mktemp("tiles") / "parts"
-    return generate_parts(QuantizedCheckpoint(tiny_quantized[0]), folder, tiny_hardware, selection)
+    return build_arrays(QuantizedCheckpoint(tiny_quantized[0]), folder, tiny_hardware, selection)
 
 
 def test_a_tile_of_the_build_computes_its_rows(parts: Build, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from golden.quantization.integers import IntegerMatrix
 from golden.units.rope import Rope
 from golden.units.router import Router
 from verif.extract.arrays import read_array
+from verif.extract.constant_module import read_constants
 from verif.extract.errors import ExtractionError
-from verif.extract.rom import read_rom
 from verif.proof.tables import chip_tables, initial_values
 
 __all__ = ["Comparison", "Reader", "Reading", "Recovery", "recover"]
@@ -246,7 +246,7 @@ class Reader:
 
 def read_words(text: bytes, width: int, signed: bool, arranged: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Integers of a ROM; raises ExtractionError."""
-    words = read_rom(text.decode(), width, signed)
+    words = read_constants(text.decode(), width, signed)
     try:
         return arranged(words)
     except ValueError as error:

@@ -8,21 +8,21 @@ import numpy as np
 
 from gen.text.provenance import digest, header
 
-__all__ = ["emit_rom", "rom_index_width"]
+__all__ = ["emit_constants", "index_width"]
 
 HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 BITS_AT_ONCE = 1 << 24  # bounds the memory of one pass
 
 
-def rom_index_width(beats: int) -> int:
+def index_width(beats: int) -> int:
     """Bits of the ``index`` port of a ROM of ``beats`` words (at least 1)."""
     return max(1, (beats - 1).bit_length())
 
 
-def emit_rom(name: str, words: np.ndarray, width: int, signed: bool = True) -> str:
+def emit_constants(name: str, words: np.ndarray, width: int, signed: bool = True) -> str:
     """Verilog-2005 text of module ``name``: ``data = words[index]``, latency 0.
 
-    Ports: ``input [rom_index_width(beats)-1:0] index``, ``output [lanes*width-1:0] data``; element k of a word sits
+    Ports: ``input [index_width(beats)-1:0] index``, ``output [lanes*width-1:0] data``; element k of a word sits
     in bits ``k*width+width-1 : k*width``, two's complement if ``signed``. An index past the last word gives 0.
 
     words: integers [beats, lanes]; width: bits of an element, 1..63.
@@ -37,14 +37,14 @@ def emit_rom(name: str, words: np.ndarray, width: int, signed: bool = True) -> s
     if words.min() < low or words.max() > high:
         raise ValueError(f"ROM {name}: an element is outside [{low}, {high}], it needs more than {width} bits")
     beats, lanes = words.shape
-    index_width = rom_index_width(beats)
+    index_bits = index_width(beats)
     kind = "signed" if signed else "unsigned"
     step = max(1, BITS_AT_ONCE // (lanes * width))
-    body = b"".join(_entries(words, start, step, width, index_width) for start in range(0, beats, step))
+    body = b"".join(_entries(words, start, step, width, index_bits) for start in range(0, beats, step))
     return (
         header(name, f"ROM, {beats} words of {lanes} {kind} {width}-bit elements", digest(words))
         + f"module {name} (\n"
-        + f"    input  wire [{index_width - 1}:0] index,\n"
+        + f"    input  wire [{index_bits - 1}:0] index,\n"
         + f"    output reg  [{lanes * width - 1}:0] data\n);\n"
         + "    always @* case (index)\n"
         + body.decode("ascii")
@@ -53,17 +53,17 @@ def emit_rom(name: str, words: np.ndarray, width: int, signed: bool = True) -> s
     )
 
 
-def _entries(words: np.ndarray, start: int, step: int, width: int, index_width: int) -> bytes:
+def _entries(words: np.ndarray, start: int, step: int, width: int, index_bits: int) -> bytes:
     """Case items of words ``start`` to ``start + step``, as fixed-width lines made without a loop over elements."""
     block = words[start : start + step]
     count, lanes = block.shape
     bits = ((block[:, :, None] >> np.arange(width)) & 1).reshape(count, lanes * width)
-    index = ((np.arange(start, start + count)[:, None] >> np.arange(index_width)) & 1).astype(np.int64)
+    index = ((np.arange(start, start + count)[:, None] >> np.arange(index_bits)) & 1).astype(np.int64)
 
     def same(text: str) -> np.ndarray:
         return np.broadcast_to(np.frombuffer(text.encode(), dtype=np.uint8), (count, len(text)))
 
-    address, word = same(f"        {index_width}'h"), same(f": data = {lanes * width}'h")
+    address, word = same(f"        {index_bits}'h"), same(f": data = {lanes * width}'h")
     return np.concatenate([address, _hex(index), word, _hex(bits), same(";\n")], axis=1).tobytes()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from verif.extract.errors import ExtractionError
 
-__all__ = ["read_rom"]
+__all__ = ["read_constants"]
 
 MODULE = re.compile(
     r"\A(?://[^\n]*\n)*module (\w+) \(\s*input  wire \[(\d+):0\] index,\s*output reg  \[(\d+):0\] data\s*\);\s*"
@@ -16,7 +16,7 @@ MODULE = re.compile(
 ENTRY = re.compile(r"\s*(\d+)'h([0-9a-f]+): data = (\d+)'h([0-9a-f]+);")
 
 
-def read_rom(text: str, width: int, signed: bool = True) -> np.ndarray:
+def read_constants(text: str, width: int, signed: bool = True) -> np.ndarray:
     """Words of the ROM module in ``text``: int64 [beats, lanes], elements of ``width`` bits.
 
     Raises ExtractionError when the text is not one ROM module with every index from 0 once and in order.
