@@ -26,8 +26,8 @@ lint: $(DEV_STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(DEV_STAMP) ## mypy over golden, gen and flows
-	$(BIN)/mypy golden gen flows
+types: $(DEV_STAMP) ## mypy over all four floors
+	$(BIN)/mypy golden gen verif flows
 
 bench: tools $(TEST_STAMP) ## the figures of docs/benchmarks.md, measured here
 	$(BIN)/hardloom bench accuracy

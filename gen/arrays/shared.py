@@ -272,7 +272,7 @@ def _survey(matrix, block, most):
     exponents = np.zeros(64, dtype=np.bool_)
     for row in range(rows):
         for start in range(0, inputs, block):
-            largest, any_ = 0, 0
+            largest, any_ = np.int64(0), np.int64(0)
             for i in range(start, min(inputs, start + block)):
                 magnitude = abs(np.int64(matrix[row, i]))
                 largest, any_ = max(largest, magnitude), any_ | magnitude
@@ -303,7 +303,7 @@ def _ranks(matrix, block, most, shifts):
         return ranks
     for row in range(rows):
         for number in range(ranks.shape[1]):
-            largest = 0
+            largest = np.int64(0)
             for i in range(number * block, min(inputs, (number + 1) * block)):
                 largest = max(largest, abs(np.int64(matrix[row, i])))
             if largest:

@@ -11,6 +11,7 @@ from gen.design.layer_sizes import LayerSizes
 from gen.design.registers import IDENTIFICATION
 from gen.engine.hardwired import HardwiredConstants
 from gen.engine.layer import rescaled_array
+from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.stream import beat, chain, probe
 from gen.units.argmax import Argmax
@@ -25,7 +26,7 @@ from golden.units.fixed import FIXED
 __all__ = ["Chip"]
 
 
-class Chip(wiring.Component):
+class Chip(Component):
     """The accelerator.
 
     Parameters

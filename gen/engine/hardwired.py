@@ -1,15 +1,16 @@
 """Amaranth faces of the connection modules: hardwired arrays and constant ROMs, written as Verilog elsewhere."""
 
 from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, ShapeLike, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from gen.stream.component import Component
 from gen.stream.stream import beat
 
 __all__ = ["HardwiredArray", "HardwiredConstants"]
 
 
-class HardwiredArray(wiring.Component):
+class HardwiredArray(Component):
     """The array module `name` of `gen.arrays` as a stream unit.
 
     Parameters
@@ -55,7 +56,7 @@ class HardwiredArray(wiring.Component):
         return m
 
 
-class HardwiredConstants(wiring.Component):
+class HardwiredConstants(Component):
     """The constant module `name` of `gen.text.constant_module`, combinational.
 
     Attributes

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.design.layer_sizes import LayerSizes
 from gen.engine.hardwired import HardwiredArray, HardwiredConstants
+from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.stream import beat, chain, probe, queued
 from gen.units.attention import Attention
@@ -41,7 +42,7 @@ def rescaled_array(m: Module, sizes: LayerSizes, name: str, banks: int, rows: in
     return array, rescale
 
 
-class AttentionHalf(wiring.Component):
+class AttentionHalf(Component):
     """Norm, q/k/v, head norm and RoPE, attention, o, residual add.
 
     Attributes
@@ -103,7 +104,7 @@ class AttentionHalf(wiring.Component):
         return norm, rope, quantize
 
 
-class ExpertHalf(wiring.Component):
+class ExpertHalf(Component):
     """Norm, router, the chosen experts, weighted sum, residual add.
 
     Attributes
@@ -230,7 +231,7 @@ class ExpertHalf(wiring.Component):
         return combine
 
 
-class LayerEngine(wiring.Component):
+class LayerEngine(Component):
     """One layer: attention half, expert half, each on a clock that stops while it holds no token.
 
     Attributes

@@ -1,7 +1,10 @@
 """A clock of its own for each unit, stopped while the unit holds nothing."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, DomainRenamer, Instance, Module, Mux, ResetSignal, Signal
-from amaranth.lib import wiring
+
+from gen.stream.component import Component
 
 __all__ = ["gated"]
 
@@ -20,14 +23,14 @@ def _has(payload, name: str) -> bool:
     return name in getattr(payload.shape(), "members", {})
 
 
-def gated(m: Module, name: str, unit: wiring.Component, inputs: tuple[str, ...] = ("i",), packets: int = 1):
+def gated(m: Module, name: str, unit: Component, inputs: tuple[str, ...] = ("i",), packets: int = 1):
     """Add `unit` as submodule `name` on a gated copy of the clock; returns `unit`.
 
     The clock runs in reset, while one of the `inputs` is valid, and from the last beat of a packet that enters at
     the first of them until all that entered has left at `o`: every `packets` packets in give one out. A unit whose
     registers only move on by these handshakes, as all stream units here, does not notice.
     """
-    domain = ClockDomain(f"{name}_{type(unit).__name__}", local=True)  # gates nest: names within names differ
+    domain: Any = ClockDomain(f"{name}_{type(unit).__name__}", local=True)  # gates nest: names within names differ
     m.domains += domain
     inside = Signal(COUNT_WIDTH, name=f"{name}_inside")
     entered, left = _packet(getattr(unit, inputs[0])), _packet(unit.o)

@@ -6,6 +6,8 @@ from amaranth.hdl import Module, Shape, ShapeLike, Signal, Value, signed, unsign
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.stream.component import Component
+
 __all__ = ["SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain", "probe", "queued"]
 
 SCALE_WIDTH = 5
@@ -22,7 +24,7 @@ def beat(width: int, lanes: int) -> data.StructLayout:
     )
 
 
-class Stage(wiring.Component):
+class Stage(Component):
     """One registered pipeline stage: a combinational function between two streams.
 
     A subclass gives `transform`. Latency 1 cycle, throughput 1 beat a cycle.
@@ -52,7 +54,7 @@ class Stage(wiring.Component):
         return m
 
 
-class PacketDelay(wiring.Component):
+class PacketDelay(Component):
     """Holds each packet back until a statistic of all of it is known, then gives every beat with that statistic.
 
     A subclass gives `fold`. Latency: a packet's beats plus 3 cycles; throughput 1 beat a cycle as long as `depth`

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage, beat
 from gen.units.softmax import EXP_WIDTH, Numerator, largest
 from golden.units.argmax import Argmax as ArgmaxSpec
@@ -60,7 +61,7 @@ class _LaneSum(Stage):
         m.d.comb += [y.sum.eq(sum(valid)), y.token.eq(x.carry), y.last.eq(x.last)]
 
 
-class _Total(wiring.Component):
+class _Total(Component):
     """Adds the beats of a packet up: one item out for a packet in. Latency 1, one beat a cycle."""
 
     def __init__(self, i_shape: data.StructLayout, vocab_size: int) -> None:
@@ -82,7 +83,7 @@ class _Total(wiring.Component):
         return m
 
 
-class Argmax(wiring.Component):
+class Argmax(Component):
     """`golden.units.argmax.Argmax`: a packet of logits in, its token and spread out.
 
     Latency: the packet's beats, twice, plus 7 cycles; throughput 1 beat a cycle.

@@ -1,10 +1,13 @@
 """Attention of all heads: scores, running maximum, weighted sum, division."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import round_saturate
+from gen.stream.component import Component
 from gen.stream.stream import SCALE_WIDTH, PacketDelay, Stage, beat, chain, probe
 from gen.units.attention_mix import Mix, mixture
 from gen.units.attention_scores import Scores, score_beat
@@ -45,7 +48,7 @@ class _Round(Stage):
         m.d.comb += [y.scale.eq(0), y.last.eq(x.last)]
 
 
-class _Divide(wiring.Component):
+class _Divide(Component):
     """out = num * 2^top / den of one (position, head) after the other.
 
     Keeps the sums of one while their reciprocal is looked up and the beats leave: head_dim / lanes + 2 cycles for
@@ -82,6 +85,7 @@ class _Divide(wiring.Component):
         m.submodules.round = rounding = _Round(self.spec, scaled, self.o.payload.shape(), most)
         chain(m, multiply, rounding, wiring.flipped(self.o))
 
+        sums: Any
         occupied, leaving, sums = Signal(), Signal(), Signal(x.num.shape(), reset_less=True)
         take = self.i.valid & self.i.ready
         m.d.comb += [
@@ -120,7 +124,7 @@ class _Divide(wiring.Component):
             m.d.sync += head.eq(Mux(head == self.heads - 1, 0, head + 1))
 
 
-class Attention(wiring.Component):
+class Attention(Component):
     """`golden.units.attention.Attention` of every head of every position, each over all positions.
 
     A pass: `positions` times `heads` packets arrive at each of `q`, `k` and `v` (positions in order, heads in order

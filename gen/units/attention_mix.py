@@ -1,10 +1,13 @@
 """Second half of attention: weights from scores, weighted sum of values, one key a cycle."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import round_shift
+from gen.stream.component import Component
 from gen.stream.stream import SCALE_WIDTH, Stage, beat, chain
 from gen.units.attention_scores import score_beat
 from gen.units.head_memory import WIDTH, Keep, KeyWalk, ValueMemory
@@ -71,7 +74,7 @@ class _Multiply(Stage):
         m.d.comb += y.fetched.eq(x.fetched)
 
 
-class _Accumulate(wiring.Component):
+class _Accumulate(Component):
     """Sums over the keys of a (position, head); one item out with its last key. Latency 1."""
 
     def __init__(self, i_shape: data.StructLayout, o_shape: data.StructLayout) -> None:
@@ -80,6 +83,7 @@ class _Accumulate(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         x = self.i.payload
+        sums: Any
         first, sums = Signal(init=1), Signal(self.o.payload.shape(), reset_less=True)
         m.d.comb += [self.i.ready.eq(~self.o.valid | self.o.ready), self.o.payload.eq(sums)]
         with m.If(self.i.ready):
@@ -94,7 +98,7 @@ class _Accumulate(wiring.Component):
         return m
 
 
-class Mix(wiring.Component):
+class Mix(Component):
     """The sums of `golden.units.attention.Attention.mix`, from scores and values.
 
     Latency 5 cycles after the last key's score, throughput one key a cycle. Takes the next pass's values when the

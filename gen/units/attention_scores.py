@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import round_saturate
+from gen.stream.component import Component
 from gen.stream.stream import SCALE_WIDTH, Stage, beat, chain
 from gen.units.head_memory import WIDTH, HeadMemory, Keep, KeyWalk
 from golden.units.attention import Attention as AttentionSpec
@@ -78,7 +79,7 @@ class _Round(Stage):
         m.d.comb += [y.score.eq(score), y.last.eq(x.last)]
 
 
-class Scores(wiring.Component):
+class Scores(Component):
     """`golden.units.attention.Attention.scores`.
 
     Starts when all queries and keys of a pass are stored and takes the next pass's when the last has been read.
@@ -112,7 +113,8 @@ class Scores(wiring.Component):
         spec = self.spec
         m.submodules.multiply = multiply = _Multiply(spec.head_dim)
         self._fetch(m, multiply.i)
-        stages, width, count = [multiply], 2 * WIDTH, spec.head_dim
+        stages: list[Stage] = [multiply]
+        width, count = 2 * WIDTH, spec.head_dim
         while count > 1:
             m.submodules[f"add_{count}"] = add = _Add(width, count)
             stages.append(add)

@@ -1,18 +1,18 @@
 """AXI4-Lite to the register table."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.design.axi_ports import AXI_LITE
 from gen.design.registers import REGISTERS
+from gen.stream.component import Component
 
 __all__ = ["AxiLiteRegisters"]
 
 OKAY, SLAVE_ERROR = 0, 2
 
 
-class AxiLiteRegisters(wiring.Component):
+class AxiLiteRegisters(Component):
     """One access at a time; a write takes 2 cycles, a read 2. Byte strobes are honoured.
 
     An unknown address, or a write to a read-only register, is answered SLVERR and changes nothing.

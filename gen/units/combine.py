@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.stream.component import Component
 from gen.stream.stream import Stage, beat, chain
 from gen.units.rounding import Round, wide_beat
 from golden.units.combine import Combine as CombineSpec
@@ -23,7 +24,7 @@ class _Multiply(Stage):
         m.d.comb += [y.data[k].eq(x.beat.data[k] * x.weight) for k in range(self.lanes)]
 
 
-class Combine(wiring.Component):
+class Combine(Component):
     """`golden.units.combine.Combine`: `top_k` packets in, one a chosen expert; their weighted sum out.
 
     The sum leaves while the last of the packets arrives. Latency 2 cycles from there, throughput 1 beat in a cycle.
@@ -60,6 +61,7 @@ class Combine(wiring.Component):
         chain(m, rounding, wiring.flipped(self.o))
 
         totals = data.ArrayLayout(signed(total_width), lanes)
+        storage: memory.Memory
         m.submodules.totals = storage = memory.Memory(shape=totals, depth=self.beats, init=[])
         write, read = storage.write_port(), storage.read_port(domain="comb")
         index, turn = Signal(range(self.beats)), Signal(range(self.top_k))

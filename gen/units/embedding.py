@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.stream.component import Component
 from gen.stream.stream import beat
 from gen.text.constant_module import index_width
 from gen.units.rescale import Rescale, row_scale
@@ -12,7 +13,7 @@ from golden.units.rescale import Rescale as RescaleSpec
 __all__ = ["Embedding"]
 
 
-class Embedding(wiring.Component):
+class Embedding(Component):
     """Row of the embedding matrix as a fixed-point packet: the row times its scale, rounded as in `rescale`.
 
     Weights and row scales come from ROMs outside: `weights` must follow `index` and `scale` must follow `row` in

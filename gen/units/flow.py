@@ -1,9 +1,12 @@
 """Streams that part and meet: fork, bank split, expert dispatch and collection."""
 
+from typing import Any
+
 from amaranth.hdl import Array, Module, Mux, ShapeLike, Signal, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.stream.component import Component
 from gen.stream.stream import beat, queued
 
 __all__ = ["Collect", "Dispatch", "Fork", "HeadSplit", "Jobs", "Route", "job"]
@@ -14,7 +17,7 @@ def job(num_experts: int) -> data.StructLayout:
     return data.StructLayout({"expert": unsigned(max(1, (num_experts - 1).bit_length())), "weight": unsigned(17)})
 
 
-class Fork(wiring.Component):
+class Fork(Component):
     """Gives every item to all of `o[0..count-1]`, each at its own pace. Latency 0, one item a cycle."""
 
     def __init__(self, shape: ShapeLike, count: int) -> None:
@@ -37,7 +40,7 @@ class Fork(wiring.Component):
         return m
 
 
-class HeadSplit(wiring.Component):
+class HeadSplit(Component):
     """Parts beats of q, k and v lanes into three streams whose packets are heads. Latency 0, one beat a cycle.
 
     Attributes
@@ -70,7 +73,7 @@ class HeadSplit(wiring.Component):
         return m
 
 
-class Jobs(wiring.Component):
+class Jobs(Component):
     """A queue of jobs for each of `readers` places along the experts' path, all fed in the same order."""
 
     def __init__(self, num_experts: int, readers: int, depth: int) -> None:
@@ -88,7 +91,7 @@ class Jobs(wiring.Component):
         return m
 
 
-class Dispatch(wiring.Component):
+class Dispatch(Component):
     """Sends each token's packet to its experts, one after the other, best first.
 
     The packet passes through to the first expert and is replayed from a buffer for the others: `top_k` packets
@@ -118,6 +121,7 @@ class Dispatch(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         shape = self.i.payload.shape()
+        packet: memory.Memory
         m.submodules.packet = packet = memory.Memory(shape=shape, depth=self.beats, init=[])
         write, read = packet.write_port(), packet.read_port(domain="comb")
         turn, index, posted = Signal(range(self.top_k)), Signal(range(self.beats)), Signal()
@@ -125,7 +129,7 @@ class Dispatch(wiring.Component):
         weight = Array(self.choice.payload.weights)[turn] if self.top_k > 1 else self.choice.payload.weights[0]
 
         first, final = turn == 0, turn == self.top_k - 1
-        source = Signal(shape)
+        source: Any = Signal(shape)
         m.d.comb += [
             read.addr.eq(index),
             write.addr.eq(index),
@@ -153,7 +157,7 @@ class Dispatch(wiring.Component):
         return m
 
 
-class Route(wiring.Component):
+class Route(Component):
     """To `o[expert]`: a demultiplexer of beats. Latency 0.
 
     Attributes
@@ -181,7 +185,7 @@ class Route(wiring.Component):
         return m
 
 
-class Collect(wiring.Component):
+class Collect(Component):
     """Takes packets from the experts in the order of the jobs. Latency 0.
 
     Attributes

@@ -1,9 +1,10 @@
 """Memories of one forward pass's queries, keys and values, a head vector a word."""
 
 from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import In, Out
 
+from gen.stream.component import Component
 from gen.stream.stream import SCALE_WIDTH, Stage, beat
 
 __all__ = ["HeadMemory", "Keep", "KeyWalk", "ValueMemory", "walk"]
@@ -16,7 +17,7 @@ def _bits(count: int) -> int:
     return max(1, (count - 1).bit_length())
 
 
-class HeadMemory(wiring.Component):
+class HeadMemory(Component):
     """Stores one pass: `positions` times `heads` packets, word = position * heads + head.
 
     Packets are taken until the pass is complete; then `full` is high and nothing is taken until `release`. Reading
@@ -85,6 +86,8 @@ class HeadMemory(wiring.Component):
     def store(self, m: Module, take, index, address) -> None:
         """Write each beat into its part of the word; read whole words."""
         depth, width = self.heads * self.max_positions, WIDTH * self.lanes
+        words: memory.Memory
+        scales: memory.Memory
         m.submodules.words = words = memory.Memory(shape=unsigned(WIDTH * self.head_dim), depth=depth, init=[])
         m.submodules.scales = scales = memory.Memory(shape=unsigned(SCALE_WIDTH), depth=depth, init=[])
         write, read = words.write_port(granularity=width), words.read_port()
@@ -121,6 +124,7 @@ class ValueMemory(HeadMemory):
         super().__init__(heads, head_dim, lanes, max_positions, ports)
 
     def watch(self, m: Module, closing, head, first) -> None:
+        tops: memory.Memory
         m.submodules.tops = tops = memory.Memory(shape=unsigned(SCALE_WIDTH), depth=self.heads, init=[])
         write, old, read = tops.write_port(), tops.read_port(domain="comb"), tops.read_port(domain="comb")
         scale = self.i.payload.scale
@@ -140,7 +144,7 @@ def walk(heads: int, max_positions: int) -> data.StructLayout:
     return data.StructLayout({"key": words, "query": words, "head": range(heads), "last": unsigned(1)})
 
 
-class KeyWalk(wiring.Component):
+class KeyWalk(Component):
     """All keys of every (position, head) of a pass, positions in order, heads in order within.
 
     Latency 0, one key a cycle, none missing between one head and the next.

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import bit_length, magnitude, or_reduce, round_shift
+from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage, beat, chain
 from golden.units.quantize import Quantize as QuantizeSpec
 
@@ -40,7 +41,7 @@ class _Clip(Stage):
             m.d.comb += y.data[k].eq(Mux(rounded > limit, limit, Mux(rounded < -limit, -limit, rounded)))
 
 
-class Quantize(wiring.Component):
+class Quantize(Component):
     """`golden.units.quantize.Quantize`: one packet in, the same packet in int8 out.
 
     Latency: the packet's beats plus 4 cycles; throughput 1 beat a cycle.

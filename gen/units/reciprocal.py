@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import bit_length
+from gen.stream.component import Component
 from gen.stream.stream import Stage, chain
 from gen.units.softmax import EXP_WIDTH
 from gen.units.table import TableLookup
@@ -39,7 +40,7 @@ class _Invert(Stage):
         m.d.comb += [table.x.eq(x.mantissa), y.r.eq(table.y), y.bits.eq(x.bits), y.carry.eq(x.carry)]
 
 
-class Reciprocal(wiring.Component):
+class Reciprocal(Component):
     """`golden.units.table.Reciprocal`: 1 / x = r * 2^(-15 - bits).
 
     Latency 2 cycles, throughput 1 item a cycle.

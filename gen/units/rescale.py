@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.stream.component import Component
 from gen.stream.stream import Stage, beat, chain
 from gen.text.constant_module import index_width
 from gen.units.rounding import Round, wide_beat
@@ -37,7 +38,7 @@ class _Multiply(Stage):
             ]
 
 
-class Rescale(wiring.Component):
+class Rescale(Component):
     """`golden.units.rescale.Rescale`: one packet of accumulators in, one of fixed-point words out.
 
     The row constants come from a ROM outside: `rows` must follow `index` in the same cycle.

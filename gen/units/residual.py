@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import saturate
+from gen.stream.component import Component
 from gen.stream.stream import Stage, beat, chain, queued
 from golden.units.fixed import FixedPoint
 
@@ -26,7 +27,7 @@ class _Add(Stage):
             m.d.comb += y.data[k].eq(saturate(x.x.data[k] + x.branch.data[k], self.word))
 
 
-class Residual(wiring.Component):
+class Residual(Component):
     """saturate(x + i) by element; `x` waits in a queue for the branch's output.
 
     Latency: 1 cycle after `i` (`x` must have come 2 cycles before), throughput 1 beat a cycle.

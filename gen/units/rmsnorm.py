@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import bit_length, round_shift
+from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage, beat, chain
 from gen.units.quantize import MaxBits
 from gen.units.rounding import Round, wide_beat
@@ -130,7 +131,7 @@ class _Multiply(Stage):
             m.d.comb += [y.data[k].eq(x.data[k] * x.r), y.shift[k].eq(x.half - self.spec.left)]
 
 
-class RMSNorm(wiring.Component):
+class RMSNorm(Component):
     """`golden.units.rmsnorm.RMSNorm`: one fixed-point packet in, the same packet normalised out.
 
     Latency: twice the packet's beats plus 12 cycles; throughput 1 beat a cycle.

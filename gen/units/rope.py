@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.stream.component import Component
 from gen.stream.stream import Stage, beat, chain
 from gen.text.constant_module import index_width
 from gen.units.rounding import Round, wide_beat
@@ -28,7 +29,7 @@ class _Gain(Stage):
         m.d.comb += [y.data[k].eq(x.beat.data[k] * x.gains[k]) for k in range(self.lanes)]
 
 
-class _Pairs(wiring.Component):
+class _Pairs(Component):
     """Holds two heads and gives, in natural order, each beat with the beat of its partners.
 
     Latency: a head's beats plus 1; throughput 1 beat a cycle.
@@ -55,7 +56,7 @@ class _Pairs(wiring.Component):
         put, get = _Cursor(half), _Cursor(half)
         m.submodules.put, m.submodules.get = put, get
         for name, is_second in (("first", 0), ("second", 1)):
-            storage = memory.Memory(shape=elements, depth=2 * half, init=[])
+            storage: memory.Memory = memory.Memory(shape=elements, depth=2 * half, init=[])
             m.submodules[name] = storage
             write, read = storage.write_port(), storage.read_port(domain="comb")
             m.d.comb += [
@@ -80,7 +81,7 @@ class _Pairs(wiring.Component):
         return m
 
 
-class _Cursor(wiring.Component):
+class _Cursor(Component):
     """Walks over two heads' storage: `beat` 0 to `half` - 1 within each half, `address` the beat's place in it."""
 
     def __init__(self, half: int) -> None:
@@ -144,7 +145,7 @@ class _Sum(Stage):
             m.d.comb += y.data[k].eq(Mux(x.half, x.along[k] + x.across[k], x.along[k] - x.across[k]))
 
 
-class Rope(wiring.Component):
+class Rope(Component):
     """`golden.units.rope.Rope`: packets are heads, `heads` of them a position, positions in order from 0.
 
     The head gains come from a ROM outside: `gains` must follow `index` in the same cycle. Cosines and sines are

@@ -1,10 +1,13 @@
 """Router: probabilities of all experts, the k best of them."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import round_shift
+from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage, beat
 from gen.units.reciprocal import Reciprocal
 from gen.units.softmax import EXP_WIDTH, Largest, Numerator
@@ -26,7 +29,7 @@ def choice(num_experts: int, top_k: int) -> data.StructLayout:
     return data.StructLayout({"experts": data.ArrayLayout(number, top_k), "weights": data.ArrayLayout(weight, top_k)})
 
 
-class _Elements(wiring.Component):
+class _Elements(Component):
     """Beats to single logits, without the padding. Latency 0, one element a cycle."""
 
     def __init__(self, i_shape: data.StructLayout, o_shape: data.StructLayout, lanes: int, count: int) -> None:
@@ -84,7 +87,7 @@ class _Probability(Stage):
             m.d.sync += self.index.eq(Mux(x.last, 0, self.index + 1))
 
 
-class _Best(wiring.Component):
+class _Best(Component):
     """Sorts a packet's candidates into the `top_k` best places: one item out for a packet in.
 
     A candidate enters before the first place whose key is smaller, so that of equal keys the earlier stays ahead.
@@ -99,7 +102,7 @@ class _Best(wiring.Component):
         m = Module()
         x, o = self.i.payload, self.o
         first, filled, enters = Signal(init=1), Signal(self.top_k), Signal(self.top_k)
-        places = [Signal(self.candidate, name=f"place_{j}") for j in range(self.top_k)]
+        places: list[Any] = [Signal(self.candidate, name=f"place_{j}") for j in range(self.top_k)]
         m.d.comb += self.i.ready.eq(~o.valid | o.ready)
         with m.If(self.i.ready):
             m.d.sync += o.valid.eq(self.i.valid & x.last)
@@ -118,7 +121,7 @@ class _Best(wiring.Component):
         return m
 
 
-class Router(wiring.Component):
+class Router(Component):
     """`golden.units.router.Router`: a packet of logits in, one choice of experts out.
 
     Latency: about the packet's beats plus twice `num_experts` plus 15 cycles; throughput one token in `num_experts`

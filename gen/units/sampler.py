@@ -1,12 +1,14 @@
 """The sampler on chip: sequence memory, block schedule, commits."""
 
 from types import SimpleNamespace
+from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import In, Out
 
 from gen.design.registers import ErrorCode
+from gen.stream.component import Component
 
 __all__ = ["Sampler", "commit_record"]
 
@@ -19,7 +21,7 @@ def commit_record() -> data.StructLayout:
     return data.StructLayout({"token": unsigned(24), "position": unsigned(16), "spread": unsigned(24)})
 
 
-class Sampler(wiring.Component):
+class Sampler(Component):
     """`golden.samplers.denoise.denoise` in hardware, at temperature 0.
 
     A run: check of the parameters (serial divisions, at most 65,535 cycles each), masks written, then for every
@@ -94,6 +96,8 @@ class Sampler(wiring.Component):
         """The run's parameters; token, result token and spread of every position; which positions are masked."""
         self.held = SimpleNamespace(**{name: Signal.like(getattr(self, name), name=name) for name in PARAMETERS})
         depth, result = self.max_positions, self.result.payload.shape()
+        sequence: memory.Memory
+        results: memory.Memory
         m.submodules.sequence = sequence = memory.Memory(shape=self.token_shape, depth=depth, init=[])
         m.submodules.results = results = memory.Memory(shape=result, depth=depth, init=[])
         self.token_write, self.token_read = sequence.write_port(), sequence.read_port(domain="comb")
@@ -130,6 +134,7 @@ class Sampler(wiring.Component):
 
     def _commit_port(self, m: Module) -> None:
         """Holds each record back until the next is known, so that a step's last one is marked."""
+        self.record: Any
         self.record, self.record_valid = Signal(commit_record()), Signal()
         self.record_last, self.record_go = Signal(), Signal()
         m.d.comb += [
@@ -245,7 +250,7 @@ class Sampler(wiring.Component):
     def _select(self, m: Module) -> None:
         """SCAN finds the most confident candidate of the block, COMMIT writes it; again while there is a reason to."""
         at, found, go = Signal(range(self.max_positions + 1)), Signal(), Signal()
-        best = Signal(self.result.payload.shape())
+        best: Any = Signal(self.result.payload.shape())
         best_at = Signal.like(at)
         result = self.result_read.data
         with m.State("SELECT"):

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import round_shift
+from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage, beat, chain
 from gen.units.table import TableLookup
 from golden.units.softmax import SoftmaxNumerator
@@ -16,7 +17,7 @@ EXP_WIDTH = Exp2().out_frac + 1
 """Bits of an exponential and of a reciprocal: 0 to 65536."""
 
 
-class Exp2Lookup(wiring.Component):
+class Exp2Lookup(Component):
     """`Exp2.compute`, combinational (latency 0).
 
     Parameters
@@ -119,7 +120,7 @@ class _Exponential(Stage):
             m.d.comb += [lookup.d.eq(source), target.eq(lookup.e)]
 
 
-class Numerator(wiring.Component):
+class Numerator(Component):
     """`golden.units.softmax.SoftmaxNumerator.below` on `lanes` elements a beat.
 
     Latency 2 cycles, throughput 1 beat a cycle.

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import magnitude, round_shift
+from gen.stream.component import Component
 from gen.stream.stream import Stage, beat, chain
 from gen.units.rounding import Round, wide_beat
 from gen.units.table import TableLookup
@@ -72,7 +73,7 @@ class _Multiply(Stage):
         m.d.comb += [y.data[k].eq(x.data[k].silu * x.data[k].up) for k in range(self.lanes)]
 
 
-class SwiGLU(wiring.Component):
+class SwiGLU(Component):
     """`golden.units.swiglu.SwiGLU`, elementwise. Latency 4 cycles, throughput 1 beat a cycle.
 
     Parameters

@@ -1,16 +1,17 @@
 """Interpolated tables in hardware."""
 
 from amaranth.hdl import Module, Signal, signed, unsigned
-from amaranth.lib import data, memory, wiring
+from amaranth.lib import data, memory
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import round_shift
+from gen.stream.component import Component
 from golden.units.table import Table
 
 __all__ = ["TableLookup"]
 
 
-class TableLookup(wiring.Component):
+class TableLookup(Component):
     """`Table.compute`, combinational (latency 0).
 
     Parameters
@@ -38,6 +39,7 @@ class TableLookup(wiring.Component):
         delta_width = max(abs(d) for d in table.delta).bit_length() + 1
         entry = data.StructLayout({"base": unsigned(len(self.y)), "delta": signed(delta_width)})
         rows = [{"base": b, "delta": d} for b, d in zip(table.base, table.delta, strict=True)]
+        entries: memory.Memory
         m.submodules.entries = entries = memory.Memory(shape=entry, depth=len(rows), init=rows)
         port = entries.read_port(domain="comb")
         index, fraction = Signal(table.index_bits), Signal(table.fraction_bits)

@@ -6,8 +6,9 @@ its weights come from the file that environment variable ``HARDLOOM_ARRAYS`` nam
 
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -45,9 +46,9 @@ def write_bench(
         files[plan.name] = [folder / name for name in sorted(emitted)]
     (folder / TOP).write_text(_top(plans))
     description = folder / "arrays.npz"
-    weights = {plan.name: np.stack(plan.matrices) for plan in plans}
-    facts = {f"{plan.name}/facts": np.array([plan.lanes, plan.acc_width, plan.cycles_per_packet]) for plan in plans}
-    np.savez(description, **weights, **facts)
+    stored: dict[str, Any] = {plan.name: np.stack(plan.matrices) for plan in plans}
+    stored |= {f"{plan.name}/facts": np.array([plan.lanes, plan.acc_width, plan.cycles_per_packet]) for plan in plans}
+    np.savez(description, **stored)
     return files, {DESCRIPTION: str(description.resolve()), PACKETS: str(packets), "COCOTB_RANDOM_SEED": str(seed)}
 
 
@@ -67,12 +68,14 @@ def bench_arrays(
     """
     files, environment = write_bench(plans, folder, packets, seed)
     if mapped is None:
-        units, how, blocks = sorted({path for paths in files.values() for path in paths}), arguments, []
+        sources, blocks = sorted({path for paths in files.values() for path in paths}), list[str]()
     else:
         gates, blocks = mapped(files)
-        units, how = [gates], QUICK_BUILD
-    sources = [folder / TOP, *units]
-    return build_and_test(sources, "arrays_top", "verif.arrays.bench", folder, environment, how, blocks, simulator)
+        sources, arguments = [gates], QUICK_BUILD
+    sources = [folder / TOP, *sources]
+    return build_and_test(
+        sources, "arrays_top", "verif.arrays.bench", folder, environment, arguments, blocks, simulator
+    )
 
 
 def stimulus(inputs: int, count: int, rng: random.Random) -> list[list[int]]:
@@ -177,7 +180,7 @@ class Unit:
 
     async def period(self) -> float:
         """Cycles a packet takes when nobody waits, measured between the ends of the second and the last."""
-        count, ends = 6, []
+        count, ends = 6, list[int]()
         vectors = stimulus(self.inputs, count, self.rng)
         driver = cocotb.start_soon(self.send(vectors, [0] * count, 2.0))
         self.out_ready.value = 1
@@ -194,7 +197,7 @@ class Unit:
 
 async def connected_units(dut) -> list[Unit]:
     """The units of the bench, clocked and reset."""
-    cocotb.start_soon(Clock(dut.clk, CLOCK_NS, "ns").start())
+    Clock(dut.clk, CLOCK_NS, "ns").start()
     await RisingEdge(dut.clk)  # the clock's first edge comes before any clock gate can have seen a reset
     store = np.load(os.environ[DESCRIPTION])
     units = [Unit(dut, name, store[name], store[f"{name}/facts"]) for name in store.files if "/" not in name]
@@ -203,9 +206,9 @@ async def connected_units(dut) -> list[Unit]:
     return units
 
 
-async def together(tasks) -> None:
+async def together(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Wait for all; none may take longer than any bench does."""
-    for task in [cocotb.start_soon(task) for task in tasks]:
+    for task in [cocotb.start_soon(each) for each in tasks]:
         await with_timeout(task, 50, "ms")
 
 

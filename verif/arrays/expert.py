@@ -21,6 +21,7 @@ from gen.build.constants import emit_scales
 from gen.build.folder import Build
 from gen.design.layer_sizes import LayerSizes
 from gen.engine.layer import rescaled_array
+from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.stream import beat, chain
 from gen.units.quantize import Quantize
@@ -42,7 +43,7 @@ DESCRIPTION = "HARDLOOM_EXPERT"
 KINDS = ("gate_up", "down")
 
 
-class ExpertPath(wiring.Component):
+class ExpertPath(Component):
     """An expert as a layer engine has it, without what chooses it and adds it up.
 
     Attributes

@@ -82,8 +82,9 @@ def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
     """
     facts, checkpoint = tile.facts, build.checkpoint()
     text = build.read(connection_file(facts["module"]))
-    found = [re.search(NEURON % (tile.bank, tile.start + u), text) for u in range(len(tile.cells))]
-    if None in found:
+    places = range(tile.start, tile.start + len(tile.cells))
+    found = [match for place in places if (match := re.search(NEURON % (tile.bank, place), text))]
+    if len(found) < len(tile.cells):
         raise ExtractionError(f"{tile}: a neuron cell is missing or malformed")
     whole, rows = checkpoint.integers(facts["matrices"][tile.bank]), np.array(tile.cells).T.ravel()
     part = IntegerMatrix(*(getattr(whole, field)[rows[rows >= 0]] for field in ("weights", "mant", "exp")))

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
@@ -79,7 +80,7 @@ class Host:
                 continue
             frame = await self.sink.recv()
             words = [int.from_bytes(frame.tdata[i : i + 8], "little") for i in range(0, len(frame.tdata), 8)]
-            records = [RECORD.from_bits(word) for word in words]
+            records: list[Any] = [RECORD.from_bits(word) for word in words]
             yield [[r.position, r.token, r.spread] for r in records if r.position != NO_POSITION]
 
     async def result(self) -> dict[str, int]:
@@ -96,7 +97,7 @@ class Host:
 async def run_requests(dut) -> None:
     """Every run of the request, in order, on one chip without a reset between them."""
     request = json.loads(Path(os.environ["HARDLOOM_REQUEST"]).read_text())
-    cocotb.start_soon(Clock(dut.clk, 2, "step").start())
+    Clock(dut.clk, 2, "step").start()
     host = Host(dut)
     await host.reset()
     with open(request["results"], "w") as results:

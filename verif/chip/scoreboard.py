@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,8 @@ class _Recorder:
     """An engine that keeps the probes of its latest pass, in the chip's shapes."""
 
     def __init__(self, model: IntegerModel) -> None:
-        self.model, self.values, self.spread_limit = model, {}, model.spread_limit
+        self.model, self.spread_limit = model, model.spread_limit
+        self.values: dict[str, Any] = {}
 
     def predict(self, tokens: Tensor) -> Prediction:
         seen: dict[str, Tensor] = {}
@@ -69,7 +71,7 @@ class _Recorder:
         """The experts' results in job order: position, then choice."""
         chosen = seen[prefix + "router.experts"][0]
         for name, parts in (("expert.gate_up", ("gate", "up")), ("expert.down", ("down",))):
-            rows = None
+            rows: Any = None
             for e in range(self.model.config.num_experts):
                 where = (chosen == e).nonzero(as_tuple=True)
                 if len(where[0]):
@@ -83,9 +85,9 @@ def reference_steps(
     model: IntegerModel, prompt: list[int], params: SamplerParams, probed: bool = True
 ) -> Iterator[Reference]:
     """Golden denoising of one prompt, with the probe points of every pass if `probed`."""
-    engine = _Recorder(model) if probed else model
-    for step in denoise(engine, torch.tensor([prompt]), params, model.config.mask_token_id):
-        yield Reference(step, engine.values if probed else {})
+    engine = _Recorder(model) if probed else None
+    for step in denoise(engine or model, torch.tensor([prompt]), params, model.config.mask_token_id):
+        yield Reference(step, engine.values if engine else {})
 
 
 class Scoreboard:

@@ -57,8 +57,8 @@ class MacUnit:
         for name, text in read.wires:
             found[name] = evaluate(text, found, size)
         factor = self._chosen(read.factors, found, size)
-        for shift, text in read.shifts.items():
-            found[f"s{column}_{shift}"] = evaluate(text, found, size)
+        for number, text in read.shifts.items():
+            found[f"s{column}_{number}"] = evaluate(text, found, size)
         shift = self._chosen(read.shifts, found, size) if read.shifts else np.zeros(size, dtype=np.int64)
         magnitude = factor.clip(0) << shift.clip(0)
         magnitude[(factor < 0) | (shift < 0)] = 0

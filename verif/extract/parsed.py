@@ -20,7 +20,8 @@ def parse_array(text: bytes | str, prefab: Mapping[str, str]) -> np.ndarray:
     instances = [i for item in module.items if isinstance(item, ast.InstanceList) for i in item.instances]
     neurons = [i for i in instances if i.name.startswith("neuron_")]
     shell = next(i for i in instances if i.name == "shell")
-    inputs, rows, lanes, fold = (int(re.search(rf"_{letter}(\d+)", shell.module)[1]) for letter in "irlf")
+    size = {letter: int(number) for letter, number in re.findall(r"_([a-z])(\d+)", shell.module)}
+    inputs, rows, lanes, fold = (size[letter] for letter in "irlf")
     values = {name: _slot_values(_module(prefab[f"{name}.v"])) for name in {neuron.module for neuron in neurons}}
     banks = 1 + max(int(neuron.name.split("_")[1]) for neuron in neurons)
     weights = np.zeros((banks, rows + lanes * fold, inputs), dtype=np.int32)

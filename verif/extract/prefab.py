@@ -10,7 +10,8 @@ __all__ = ["one_line", "read_prefab"]
 
 
 class Named(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
 
 Cell = TypeVar("Cell", bound=Named)

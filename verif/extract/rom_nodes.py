@@ -18,8 +18,8 @@ class NodeReader:
         self, name: str, data: bytes, start: int, unit: MacUnit, slices: int, prefab: Mapping[str, str]
     ) -> None:
         """``start``: where the units begin in the array's text ``data``. Raises ExtractionError for another unit."""
-        matches = [re.fullmatch(r"n(\d+)_\d+", pin) for pin in unit.pins]
-        if None in matches:
+        matches = [match for pin in unit.pins if (match := re.fullmatch(r"n(\d+)_\d+", pin))]
+        if len(matches) < len(unit.pins):
             raise ExtractionError(f"{unit.name}: its pins are not nodes")
         self.name, self.data, self.start, self.slices = name, data, start, slices
         self.groups = np.array([int(match[1]) for match in matches])

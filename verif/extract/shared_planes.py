@@ -118,7 +118,7 @@ def _decode(planes, sizes, bits, tables, weights):
         for place in range(sizes[group]):
             shift = np.int64(0)
             for column in range(len(bits) - 1, -1, -1):
-                code = 0
+                code = np.int64(0)
                 for bit in range(bits.shape[1]):
                     if bits[column, bit] < 0:
                         break

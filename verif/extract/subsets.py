@@ -51,11 +51,13 @@ def read_groups(array: str, data: bytes, start: int, slices: int, prefab: Mappin
 
     Raises ExtractionError where the groups do not take all ``slices`` lines in order.
     """
-    found, sizes, first = data.find(b" mac_0_0 ", start), [], 0
+    found, first = data.find(b" mac_0_0 ", start), 0
+    sizes: list[int] = []
     end = data.rfind(b"\n", start, found) + 1
     text = data[start:end].decode()
     at = text.find("    shared_subsets")
-    declared, known = text[: max(0, at)], {}
+    declared = text[: max(0, at)]
+    known: dict[str, Subsets] = {}
     while match := INSTANCE.match(text, at):
         if match[1] not in known:
             known[match[1]] = read_prefab(array, "subsets", match[1], prefab, read_subsets)

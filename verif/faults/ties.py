@@ -11,12 +11,14 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
 
 from gen.design.hardware import HardwareConfig
+from gen.stream.component import Component
 from gen.text.verilog import to_verilog
 from gen.units.argmax import Argmax, prediction
 from gen.units.router import Router
@@ -62,7 +64,7 @@ class TieUnit:
     """A unit that decides ties: `component` has streams alone; its Verilog modules start with `name`."""
 
     name: str
-    component: object = field(repr=False)
+    component: Component = field(repr=False)
     rules: list[TieRule] = field(repr=False)
 
 
@@ -117,19 +119,19 @@ def _argmax(vocab_size: int, lanes: int) -> TieUnit:
     for number, (left, right) in enumerate(_tree(lanes)):
         if right[0] < vocab_size:
             rule = f"argmax, lanes {left} before {right}"
-            rules.append(TieRule(rule, lambda m, n=number: _later_number(m) == n, in_a_beat(left, right)))
+            rules.append(TieRule(rule, partial(_is_later, number=number), in_a_beat(left, right)))
     if beats > 1:
         rules.append(TieRule("argmax, a beat before those after it", _is_better, across_beats))
     return TieUnit("tie_argmax", Argmax(spec, vocab_size, lanes), rules)
 
 
-def _later_number(match: re.Match) -> int | None:
-    """Which of its module's signals `later`, in the order made, a comparison drives."""
+def _is_later(match: re.Match, number: int) -> bool:
+    """Whether a comparison drives its module's signal `later` of this number, in the order made."""
     names = re.findall(r"^  wire \\?(later(?:\$(\d+))?) *;$", _module(match), re.MULTILINE)
     order = [name for name, _ in sorted(names, key=lambda name: int(name[1] or -1))]
-    driven = re.match(r"  assign \\?(\S+)", match[0])[1]
+    driven = match[0].split()[1].removeprefix("\\")
     inside = "_delay(" in _module(match).split("\n", 1)[0]
-    return order.index(driven) if inside and driven in order else None
+    return inside and order[number : number + 1] == [driven]
 
 
 def _is_better(match: re.Match) -> bool:
@@ -162,7 +164,7 @@ def _router(num_experts: int, top_k: int, lanes: int) -> TieUnit:
         return stimulus
 
     rules = [
-        TieRule(f"router, place {j} kept against an equal", lambda m, j=j: _is_place(m, j), stimulus_of(j))
+        TieRule(f"router, place {j} kept against an equal", partial(_is_place, place=j), stimulus_of(j))
         for j in range(min(top_k, num_experts - 1))
     ]
     return TieUnit("tie_router", unit, rules)

@@ -21,6 +21,7 @@ def change_unit(text: bytes, units: Callable[[str], MacUnit], rng: random.Random
     `units` gives a unit by module name.
     """
     unit = UNIT.search(text, rng.randrange(len(text))) or UNIT.search(text)
+    assert unit is not None
     group, name = "pins", unit[2].decode()
     if rng.random() < 0.05:
         group, new, done = "chain", b"m_0_0" if unit["chain"] != b"m_0_0" else b"m_0_1", "chain moved"

@@ -26,7 +26,7 @@ def change_wire(
     """
     if b" array_shell_serial_" in text:
         return change_unit(text, units, rng)
-    feeds = 1 + max(int(number) for number in re.findall(rb"\b[px](\d+)\b", SHELL.search(text)["pins"]))
+    feeds = 1 + max(int(number) for number in re.findall(rb"\b[px](\d+)\b", _shell(text)["pins"]))
     if rng.random() < 0.05:
         return _swap_pins(text, rng)
     neuron = _random_match(NEURON, text, rng)
@@ -48,9 +48,15 @@ def _splice(text: bytes, match: re.Match, group: str, new: bytes) -> bytes:
     return text[: match.start(group)] + new + text[match.end(group) :]
 
 
+def _shell(text: bytes) -> re.Match:
+    shell = SHELL.search(text)
+    assert shell is not None
+    return shell
+
+
 def _swap_pins(text: bytes, rng: random.Random) -> tuple[bytes, str]:
     """Two of the inputs' wires swapped where they leave the shell."""
-    shell = SHELL.search(text)
+    shell = _shell(text)
     pins = [pin.strip() for pin in shell["pins"].split(b",")]
     a, b = rng.sample([i for i, pin in enumerate(pins) if re.fullmatch(rb"[pnx]\d+", pin)], 2)
     pins[a], pins[b] = pins[b], pins[a]
@@ -85,6 +91,7 @@ def _change_slots(slots: list[bytes], cell: NeuronCell, feeds: int, rng: random.
 def _change_term(text: bytes, inputs: int, rng: random.Random) -> tuple[bytes, str]:
     """One summand of a row of shift-adds changed (the `cell` style)."""
     term = _random_match(TERM, text, rng)
+    assert term is not None
     source = term["shifted"] or term["plain"]
     kind = rng.choice(["sign", "drop", "shift", "rewire"])
     sign, shift = term["sign"], int(term["shift"] or 0)

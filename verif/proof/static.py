@@ -23,7 +23,7 @@ from golden.units.router import Router
 from verif.extract.arrays import read_array
 from verif.extract.constant_module import read_constants
 from verif.extract.errors import ExtractionError
-from verif.proof.tables import chip_tables, initial_values
+from verif.proof.tables import ChipTable, chip_tables, initial_values
 
 __all__ = ["Comparison", "Reader", "Reading", "Recovery", "recover"]
 
@@ -227,7 +227,7 @@ class Reader:
         tables = list(chip_tables(self.checkpoint.config, self.build.hardware, CHIP))
         files = {f"rtl/units/{table.module}.v": table for table in tables}
         for file, table in files.items():
-            yield Reading(file, "table", lambda t=table: t.expected, lambda text, t=table: t.read(text.decode()))
+            yield table_reading(file, table)
         for file in self.build.files:
             if file.startswith("rtl/units/") and file not in files:
                 yield Reading(file, "state", lambda: np.zeros(0, np.int64), lambda text: initial_values(text.decode()))
@@ -242,6 +242,10 @@ class Reader:
             yield from self.layer(number)
         yield from self.embedding()
         yield from self.tables()
+
+
+def table_reading(file: str, table: ChipTable) -> Reading:
+    return Reading(file, "table", lambda: table.expected, lambda text: table.read(text.decode()))
 
 
 def read_words(text: bytes, width: int, signed: bool, arranged: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

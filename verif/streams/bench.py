@@ -20,15 +20,17 @@ from typing import Any
 import torch
 from amaranth.hdl import Shape
 from amaranth.lib import data, stream
-from amaranth.lib.wiring import Component, Flow
+from amaranth.lib.wiring import Flow
 from torch import Generator, Tensor
 
 import verif.units
+from gen.stream.component import Component
 from gen.text.verilog import to_verilog
 from verif.simulators.runner import QUICK_BUILD, build_and_test
 
 __all__ = [
     "Case",
+    "Packet",
     "Port",
     "Stimulus",
     "bench_parts",
@@ -112,7 +114,7 @@ def pack(shape: Any, value: Any) -> int:
 def unpack(shape: Any, bits: int, path: str = "") -> dict[str, int]:
     """Elements of packed `bits` by path: {"data[0]": -5, ..., "last": 1}."""
     if isinstance(shape, data.Layout):
-        fields = {}
+        fields: dict[str, int] = {}
         for key, f in shape:
             name = f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}".lstrip(".")
             fields |= unpack(f.shape, bits >> f.offset, name)
@@ -135,8 +137,8 @@ def packets(x: Tensor, lanes: int, scale: Tensor | int = 0, **fields: Any) -> li
 def _instance(case: Case, component: Component, text: str) -> tuple[list[str], str]:
     """Port declarations and the instance of one case of Verilog `text`; every name starts with the case's."""
     declared, connected = [], []
-    header = re.search(rf"^module {case.name}\((.*?)\);", text, re.MULTILINE | re.DOTALL)[1]
-    existing = re.findall(r"\w+", header)
+    header = re.search(rf"^module {case.name}\((.*?)\);", text, re.MULTILINE | re.DOTALL)
+    existing = re.findall(r"\w+", header[1]) if header else []
 
     def add(direction: str, name: str, width: int) -> None:
         declared.append(f"{direction} [{max(1, width) - 1}:0] {case.name}__{name}")

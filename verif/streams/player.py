@@ -62,8 +62,10 @@ class Player:
             self.signal(name).value = value
         sources = [Source(self, self.ports[name], beats, valid) for name, beats in stimulus.inputs.items()]
         sinks = [Sink(self, self.ports[name], beats, ready) for name, beats in stimulus.outputs.items()]
-        parts, begin = (*sources, *sinks), self.cycle
-        first, moved, patience = None, begin, IDLE_LIMIT
+        parts: list[Source | Sink] = [*sources, *sinks]
+        first: int | None = None
+        begin = moved = self.cycle
+        patience = IDLE_LIMIT
         while self.cycle < moved + patience and (limit is None or self.cycle < begin + limit):
             for part in parts:
                 part.drive()

@@ -8,6 +8,7 @@ from amaranth.hdl import Module
 from amaranth.lib import memory, wiring
 from torch import Generator, Tensor
 
+from gen.stream.component import Component
 from golden.units.fixed import FixedPoint
 
 __all__ = ["WithRoms", "integers", "ladder", "tiled", "vectors"]
@@ -58,7 +59,7 @@ def vectors(generator: Generator, kind: str, count: int, width: int, packets: in
     return (uniform * top).floor().to(torch.int64).clamp(-(1 << (width - 1)), (1 << (width - 1)) - 1)
 
 
-class WithRoms(wiring.Component):
+class WithRoms(Component):
     """A unit with its ROMs, so that streams and constants alone are left as ports.
 
     Parameters
@@ -67,7 +68,7 @@ class WithRoms(wiring.Component):
     roms: words by data port, with the port that gives the index: {"gains": ("index", rows)}.
     """
 
-    def __init__(self, unit: wiring.Component, roms: Mapping[str, tuple[str, Sequence[Any]]]) -> None:
+    def __init__(self, unit: Component, roms: Mapping[str, tuple[str, Sequence[Any]]]) -> None:
         self.unit, self.roms = unit, roms
         outside = {index for index, _ in roms.values()} | set(roms)
         super().__init__({name: m for name, m in unit.signature.members.items() if name not in outside})
@@ -82,6 +83,7 @@ class WithRoms(wiring.Component):
                 m.d.comb += getattr(self.unit, name).eq(getattr(self, name))
         for name, (index, rows) in self.roms.items():
             port = getattr(self.unit, name)
+            rom: memory.Memory
             m.submodules[f"rom_{name}"] = rom = memory.Memory(shape=port.shape(), depth=len(rows), init=rows)
             read = rom.read_port(domain="comb")
             m.d.comb += [read.addr.eq(getattr(self.unit, index)), port.eq(read.data)]

@@ -6,15 +6,16 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In
 from torch import Generator, Tensor
 
+from gen.stream.component import Component
 from gen.units.attention import Attention
 from golden.units.attention import Attention as AttentionSpec
-from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.bench import Case, Packet, Stimulus, packets
 from verif.streams.stimulus import integers
 
 __all__ = ["CASES"]
 
 
-class Passes(wiring.Component):
+class Passes(Component):
     """An attention unit that is told the length of each pass by a stream, one pass after the other.
 
     A pass's packets are let in only while it runs, as a host would that changes the length.
@@ -95,7 +96,9 @@ def _corner_passes(generator: Generator, shape: tuple[int, int, int]) -> list[tu
 
 
 def _stimulus(spec: AttentionSpec, lanes: int, passes: list[tuple[Vectors, Vectors, Vectors]]) -> Stimulus:
-    inputs, outputs, cycles = {"q": [], "k": [], "v": []}, [], 0
+    inputs: dict[str, list[Packet]] = {"q": [], "k": [], "v": []}
+    outputs: list[Packet] = []
+    cycles = 0
     for vectors in passes:
         for name, (x, scale) in zip("qkv", vectors, strict=True):
             inputs[name] += packets(x.transpose(0, 1).flatten(0, 1), lanes, scale.transpose(0, 1).flatten(0, 1))

@@ -3,12 +3,13 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from torch import Generator
 
 from gen.design.axi_ports import ADDRESS_WIDTH
 from gen.design.registers import REGISTERS
+from gen.stream.component import Component
 from gen.units.axi_lite import OKAY, SLAVE_ERROR, AxiLiteRegisters
 from verif.streams.bench import Case, Packet, Stimulus
 from verif.streams.stimulus import integers
@@ -27,7 +28,7 @@ WRITTEN = data.StructLayout({"response": 2, "strobes": STROBES, "pulses": 4, "va
 READ = data.StructLayout({"response": 2, "data": 32})
 
 
-class Channels(wiring.Component):
+class Channels(Component):
     """The registers with a stream for every AXI channel, and a port for every read-only register's value."""
 
     def __init__(self, unit: AxiLiteRegisters) -> None:

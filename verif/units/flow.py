@@ -3,10 +3,11 @@
 from typing import Any
 
 from amaranth.hdl import Module
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import Flow, In
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Flow, In, Member
 from torch import Generator
 
+from gen.stream.component import Component
 from gen.stream.stream import beat
 from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route, job
 from verif.streams.bench import Case, Packet, Stimulus, packets
@@ -15,7 +16,7 @@ from verif.streams.stimulus import integers
 __all__ = ["CASES"]
 
 
-class Flat(wiring.Component):
+class Flat(Component):
     """A unit with its arrays of streams as ports of their own (`o_0`, `o_1`, ...).
 
     Parameters
@@ -24,8 +25,9 @@ class Flat(wiring.Component):
     beside: its stream whose payload becomes {`expert`, `beat`}, where the unit has a plain port `expert`.
     """
 
-    def __init__(self, unit: wiring.Component, beside: str | None = None) -> None:
-        self.unit, self.beside, members = unit, beside, {}
+    def __init__(self, unit: Component, beside: str | None = None) -> None:
+        self.unit, self.beside = unit, beside
+        members: dict[str, Member] = {}
         for name, member in unit.signature.members.items():
             if member.is_port:
                 continue

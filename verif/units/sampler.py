@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from torch import Generator, Tensor
 
 from gen.design.registers import ErrorCode
+from gen.stream.component import Component
 from gen.units.sampler import NO_POSITION, PARAMETERS, Sampler
 from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
 from verif.streams.bench import Case, Packet, Stimulus
@@ -29,7 +30,7 @@ STATUS = data.StructLayout({"error": 1, "done": 1, "code": 8, "forwards": 32, "p
 """`counted`: the cycle counter is what the bench counted."""
 
 
-class Hosted(wiring.Component):
+class Hosted(Component):
     """The sampler with a host in hardware: a request in, a run, its status out.
 
     The parameters are right in the cycle of START alone: the host may prepare the next run while one is under way.
@@ -157,16 +158,16 @@ class Host:
         if prompt is not None:
             marks: list[dict[str, int]] = [{}] * (len(prompt) - 1) + [{"last": marked, "end": 1}]
             self.inputs["prompt"].append([{"token": t} | mark for t, mark in zip(prompt, marks, strict=True)])
-            self.held, self.whole = (prompt if self.whole else self.held + prompt), marked
+            self.held, self.whole = (prompt if self.whole else self.held + prompt), bool(marked)
         request = {"fresh": prompt is not None, "again": again, "prompt_length": len(self.held)} | parameters
         self.inputs["request"].append([request])
         code = self.refusal(request)
         forwards = 0 if code else self.denoise(request)
         fits = code not in (ErrorCode.LENGTH, ErrorCode.NONE)
         self.cycles += 10 + len(prompt or ()) + (request["gen_length"] + request["steps"] if fits else 0)
-        again = again and not code
+        busy = bool(again) and not code
         length = request["prompt_length"] + request["gen_length"]
-        status = {"error": code != 0 or again, "done": not code, "code": ErrorCode.BUSY if again else code}
+        status = {"error": code != 0 or busy, "done": not code, "code": ErrorCode.BUSY if busy else code}
         self.outputs["status"].append([status | {"forwards": forwards, "positions": length, "counted": 1}])
 
     def refusal(self, p: dict[str, int]) -> ErrorCode:
