@@ -10,7 +10,7 @@ from rich.table import Table
 from flows.console.progress import progress_bar
 from flows.design.cost.fit import fit_tiles
 from flows.design.cost.tiles import measure_tiles
-from gen.build.files import write_file
+from golden.files import write_json
 
 __all__ = ["tiles"]
 
@@ -21,7 +21,7 @@ def tiles(out: Path, liberty: Sequence[Path], as_json: bool) -> None:
     """Write the cost model to `out` and print what it makes of every tile."""
     with progress_bar("synthesizing tiles", "tiles") as progress:
         fitted = fit_tiles(measure_tiles(liberty, progress=progress))
-    write_file(out, (json.dumps(fitted, indent=1) + "\n").encode())
+    write_json(out, fitted)
     if as_json:
         print(json.dumps(fitted, indent=1))
         return

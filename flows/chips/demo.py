@@ -17,12 +17,12 @@ from flows.console.progress import progress_bar
 from flows.models.sample import draw_step, load_engine
 from flows.pictures.denoising import plot_denoising
 from flows.pictures.wiring import plot_wiring
-from gen.build.files import write_file
 from gen.build.folder import Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from gen.design.layer_sizes import wired_module
 from golden.checkpoints.config import ModelConfig
+from golden.files import write_json
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -145,7 +145,7 @@ def demo(ckpt: Path, out: Path, count: int, as_json: bool) -> bool:
         "weights_hardwired": chip.build.manifest["weights_hardwired"],
         "weights_recovered": recovered,
     }
-    write_file(out / "result.json", (json.dumps(result, indent=1) + "\n").encode())
+    write_json(out / "result.json", result)
     plot_denoising(max(runs, key=lambda run: len(run.prompt)), config, tokenizer, out / "denoising.png")
     plot_wiring(chip.build, WIRING_ARRAY, out / "wiring.png")
     report(console, comparison, result, out)

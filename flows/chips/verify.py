@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.console.progress import progress_bar
-from gen.build.files import write_file
 from gen.build.folder import Build
 from gen.design.registers import ErrorCode
+from golden.files import write_file
 from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import SamplerParams
 from verif.chip.compare import compare_runs

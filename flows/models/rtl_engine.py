@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gen.build.files import sha256
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
+from golden.files import sha256
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint

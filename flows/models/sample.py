@@ -16,9 +16,9 @@ from tokenizers import Tokenizer
 
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
+from golden.files import write_file
 from golden.models.float_model import FloatEngine, LLaDAMoE
 from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import write_atomically
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Engine, SamplerParams, Step, denoise
 from golden.training.accuracy import answer_text
@@ -202,4 +202,4 @@ def logits(path: Path, engine: str, tokens: str, out: Path, device: str) -> None
             values = IntegerModel.from_checkpoint(path, device=device).logits(ids)
     buffer = io.BytesIO()
     np.save(buffer, values[0].cpu().numpy())
-    write_atomically(out, buffer.getvalue())
+    write_file(out, buffer.getvalue())

@@ -9,7 +9,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from gen.build.files import write_file
+from golden.files import write_file
 
 __all__ = ["plot_arrays"]
 

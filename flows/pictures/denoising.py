@@ -15,8 +15,8 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 from tokenizers import Tokenizer
 
-from gen.build.files import write_file
 from golden.checkpoints.config import ModelConfig
+from golden.files import write_file
 from verif.chip.simulation import Run
 
 __all__ = ["plot_denoising"]

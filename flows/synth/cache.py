@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gen.text.yosys
 from flows.synth.yosys import Synthesis
-from gen.build.files import write_file
+from golden.files import write_json
 
 __all__ = ["Cache", "flow_digest"]
 
@@ -39,5 +39,4 @@ class Cache:
             return None
 
     def put(self, key: str, result: Synthesis) -> None:
-        text = json.dumps(result.to_json_dict(), indent=1, sort_keys=True)
-        write_file(self.folder / f"{key}.json", text.encode() + b"\n")
+        write_json(self.folder / f"{key}.json", result.to_json_dict())

@@ -16,10 +16,10 @@ from flows.synth.power import array_power
 from flows.synth.report import by_unit, print_report, write_html
 from flows.synth.timing import Timing, open_sta
 from flows.synth.yosys import Synthesis
-from gen.build.files import sha256
 from gen.build.folder import Build
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
+from golden.files import sha256
 
 __all__ = ["synth", "synth_figures"]
 

@@ -17,6 +17,7 @@ from flows.synth.library.liberty import Library
 from flows.synth.modules import Modules
 from flows.synth.yosys import Synthesis, synthesize
 from gen.text.yosys import SynthesisError
+from golden.files import stamped
 
 __all__ = ["Hierarchy", "Options", "synthesize_hierarchy", "synthesize_tile"]
 
@@ -146,19 +147,19 @@ def synthesize_tile(modules: Modules, module: str, options: Options, cache: Cach
     """
     parts = modules.below(module)
     key = cache.key("flat", options.key(), *(modules.digest(name) for name in parts))
-    mark = netlist.with_suffix(".key")
-    found = cache.get(key)
-    if found is None or not netlist.exists() or not mark.exists() or mark.read_text() != key:
-        mark.unlink(missing_ok=True)
-        found = synthesize(
-            [modules.path(name) for name in parts],
-            module,
-            options.library,
-            clock_ns=options.clock_ns,
-            netlist=netlist,
-            timeout_s=options.timeout_s,
-            memory_gib=options.memory_gib,
-        )
-        cache.put(key, found)
-        mark.write_text(key)
+    stamp, found = netlist.with_suffix(".key"), cache.get(key)
+    if not netlist.exists():
+        stamp.unlink(missing_ok=True)
+    with stamped(stamp, key) as stale:
+        if found is None or stale:
+            found = synthesize(
+                [modules.path(name) for name in parts],
+                module,
+                options.library,
+                clock_ns=options.clock_ns,
+                netlist=netlist,
+                timeout_s=options.timeout_s,
+                memory_gib=options.memory_gib,
+            )
+            cache.put(key, found)
     return found

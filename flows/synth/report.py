@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.synth.hierarchy import Hierarchy, own_figures
-from gen.build.files import write_file
+from golden.files import write_file
 
 __all__ = ["by_unit", "print_report", "write_html"]
 
@@ -126,4 +126,4 @@ def write_html(figures: dict[str, Any], path: Path) -> None:
     largest = max((unit[key] for unit in figures["units"].values()), default=0) or 1
     bars = {name: round(100 * unit[key] / largest, 2) for name, unit in figures["units"].items()}
     text = template.render(figures=figures, heads=heads, lines=lines, bars=bars, remarks=remarks(figures), key=key)
-    write_file(path, text.encode())
+    write_file(path, text)

@@ -6,7 +6,6 @@ ABC sees what lies between registers and adders.
 """
 
 import json
-import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from flows.synth.library.liberty import Library
 from flows.synth.techmap import CONSTANT, ONE_BIT, RIPPLE, full_adder_verilog, techmap_verilog
 from gen.text.yosys import run_yosys
 from golden.errors import UserError
+from golden.files import write_file
 
 __all__ = ["Synthesis", "synthesize"]
 
@@ -100,10 +100,7 @@ def synthesize(
         usage = run_yosys(commands, where, top, timeout_s, memory_gib)
         for path in (netlist, connections):
             if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                partial = path.with_name(path.name + ".part")
-                partial.write_text((where / path.name).read_text())
-                os.replace(partial, path)
+                write_file(path, (where / path.name).read_bytes())
         return _result(where, top, library, usage)
 
 

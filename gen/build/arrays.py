@@ -7,10 +7,11 @@ from typing import Any
 
 from gen.arrays import emit_connections, emit_prefab, plan_array
 from gen.build.constants import emit_scales
-from gen.build.files import COMPRESSED, Contents, Journal
+from gen.build.files import Journal
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import ArrayUnit
 from golden.checkpoints.checkpoint import expected_tensors
+from golden.files import COMPRESSED, Contents
 from golden.parallel import ordered_map
 from golden.quantization.quantized import QuantizedCheckpoint
 

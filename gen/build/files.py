@@ -1,66 +1,16 @@
-"""Files of a build: written whole or not at all, hashed as they are written, and a journal of what is done."""
+"""The journal of a build: which of its parts are done, and the files of each."""
 
-import hashlib
 import json
 import os
-import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import zstandard
+from golden.files import Contents, sha256, write_file
 
-__all__ = ["COMPRESSED", "JOURNAL", "Journal", "read_pieces", "sha256", "write_file", "write_pieces"]
+__all__ = ["JOURNAL", "Journal"]
 
 JOURNAL = "journal.jsonl"
-COMPRESSED = ".zst"
-"""Suffix of a file that holds a Zstandard frame of the text."""
-BUFFER = 1 << 20
-
-Contents = str | bytes | Iterable[bytes]
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_file(path: Path, contents: bytes) -> str:
-    """Write atomically, making parent folders; the SHA-256 of the contents."""
-    return write_pieces(path, [contents])
-
-
-def write_pieces(path: Path, pieces: Iterable[bytes]) -> str:
-    """Write `pieces` one after the other, atomically, making parent folders; the SHA-256 of the file.
-
-    A path that ends in `COMPRESSED` gets them compressed. Memory holds one piece. Threads may write one path at once.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    main = threading.current_thread() is threading.main_thread()
-    partial = path.with_name(f"{path.name}{'' if main else f'.{threading.get_ident()}'}.part")
-    digest = hashlib.sha256()
-    with partial.open("wb") as file:
-        for piece in compressed(pieces) if path.name.endswith(COMPRESSED) else pieces:
-            digest.update(piece)
-            file.write(piece)
-    os.replace(partial, path)
-    return digest.hexdigest()
-
-
-def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    compressor = zstandard.ZstdCompressor(level=1).compressobj()
-    for piece in pieces:
-        yield compressor.compress(piece)
-    yield compressor.flush()
-
-
-def read_pieces(path: Path) -> tuple[bytes, str]:
-    """The text of a file, decompressed where its name says so, and the SHA-256 of the file; it is read once."""
-    contents = path.read_bytes()
-    digest = hashlib.sha256(contents).hexdigest()
-    if path.name.endswith(COMPRESSED):
-        contents = zstandard.ZstdDecompressor().decompressobj().decompress(contents)
-    return contents, digest
 
 
 class Journal:
@@ -92,10 +42,7 @@ class Journal:
 
     def make(self, part: str, files: Mapping[str, Contents], facts: dict[str, Any]) -> dict[str, Any]:
         """Write a part's files; its entry, to be given to `add`."""
-        hashes = {}
-        for name, text in sorted(files.items()):
-            pieces = [text.encode()] if isinstance(text, str) else [text] if isinstance(text, bytes) else text
-            hashes[name] = write_pieces(self.folder / name, pieces)
+        hashes = {name: write_file(self.folder / name, contents) for name, contents in sorted(files.items())}
         return {"key": self.key, "part": part, "files": hashes, "facts": facts}
 
     def add(self, entry: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from gen.build.files import COMPRESSED, JOURNAL, read_pieces, sha256
+from gen.build.files import JOURNAL
 from gen.design.hardware import HardwareConfig
 from golden.errors import UserError
+from golden.files import COMPRESSED, read_file, replacing, sha256
 from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, QuantizedCheckpoint
 
 __all__ = [
@@ -58,7 +59,7 @@ class Build:
         name = name if name in self.files else name + COMPRESSED
         path = self.path / name
         if path.is_file():
-            text, digest = read_pieces(path)
+            text, digest = read_file(path)
             if digest == self.files.get(name):
                 return text
         raise UserError(f"{path}: differs from {MANIFEST}; run `hardloom generate` again")
@@ -110,15 +111,11 @@ def copy_quantized(checkpoint: QuantizedCheckpoint, out: Path, hashes: dict[str,
 
     A link is safe: every command that writes such a file puts a new one in its place.
     """
-    (out / QUANTIZED).mkdir(exist_ok=True)
     for name in hashes:
         source, target = checkpoint.path / name, out / QUANTIZED / name
-        partial = target.with_name(name + ".part")
-        partial.unlink(missing_ok=True)
-        try:
-            os.link(source, partial)
-        except OSError:
-            shutil.copyfile(source, partial)
-        os.replace(partial, target)
-        partial.unlink(missing_ok=True)  # two names of one file already
+        with replacing(target) as partial:
+            try:
+                os.link(source, partial)
+            except OSError:
+                shutil.copyfile(source, partial)
     return {f"{QUANTIZED}/{name}": digest for name, digest in hashes.items()}

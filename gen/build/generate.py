@@ -11,7 +11,7 @@ from typing import Any
 
 from gen.build.arrays import array_parts
 from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_scales
-from gen.build.files import COMPRESSED, Journal, sha256, write_file
+from gen.build.files import Journal
 from gen.build.folder import CHIP, FILE_LIST, MANIFEST, Build, copy_quantized, delete_unlisted_verilog, prepare_folder
 from gen.design.hardware import HardwareConfig
 from gen.design.layer_sizes import LayerSizes
@@ -19,6 +19,7 @@ from gen.design.matrices import EMBEDDING, Selection, array_units, selected_unit
 from gen.engine.chip import Chip
 from gen.engine.layer import LayerEngine
 from gen.text.verilog import to_verilog
+from golden.files import COMPRESSED, sha256, write_file, write_json
 from golden.parallel import ordered_map
 from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
 
@@ -175,7 +176,7 @@ def finish_build(
     delete_unlisted_verilog(out, files)
     files |= copy_quantized(checkpoint, out, hashes)
     listing = "".join(f"{name}\n" for name in sorted(files) if name.endswith((".v", COMPRESSED)))
-    files[FILE_LIST] = write_file(out / FILE_LIST, listing.encode())
+    files[FILE_LIST] = write_file(out / FILE_LIST, listing)
     manifest = {
         "tool_version": version("hardloom"),
         "key": journal.key,
@@ -185,7 +186,7 @@ def finish_build(
         **facts,
         "files": dict(sorted(files.items())),
     }
-    write_file(out / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+    write_json(out / MANIFEST, manifest)
     journal.path.unlink()
     return Build(out)
 

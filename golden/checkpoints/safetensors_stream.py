@@ -9,7 +9,8 @@ import json
 import math
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 
 from golden.errors import UserError
+from golden.files import replacing
 
 __all__ = ["SafetensorsReader", "SafetensorsWriter", "TensorEntry"]
 
@@ -139,7 +141,6 @@ class SafetensorsWriter:
         metadata: Mapping[str, str] | None = None,
     ):
         self.path = path
-        self.partial = path.with_name(path.name + ".part")
         self.next: dict[str, int] = {}
         self.end: dict[str, int] = {}
         header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
@@ -154,11 +155,21 @@ class SafetensorsWriter:
         text = json.dumps(header, separators=(",", ":")).encode()
         text += b" " * (-len(text) % ALIGNMENT)
         self.header = len(text).to_bytes(8, "little") + text
+        self.opened = self.open()
+
+    @contextmanager
+    def open(self) -> Iterator["SafetensorsWriter"]:
+        with replacing(self.path) as partial, partial.open("wb") as self.file:
+            self.file.write(self.header)
+            yield self
+            if incomplete := [name for name, position in self.next.items() if position != self.end[name]]:
+                raise ValueError(f"{self.path}: {len(incomplete)} tensors incomplete, the first is {incomplete[0]}")
 
     def __enter__(self) -> "SafetensorsWriter":
-        self.file = self.partial.open("wb")
-        self.file.write(self.header)
-        return self
+        return self.opened.__enter__()
+
+    def __exit__(self, *exception: Any) -> None:
+        self.opened.__exit__(*exception)
 
     def write(self, name: str, piece: torch.Tensor) -> None:
         """Append `piece` (the tensor's dtype, any shape) to the elements of tensor `name` written so far."""
@@ -170,13 +181,3 @@ class SafetensorsWriter:
         self.file.seek(len(self.header) + self.next[name])
         self.file.write(data.data)
         self.next[name] += data.nbytes
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self.file.close()
-        incomplete = [name for name, position in self.next.items() if position != self.end[name]]
-        if kind is None and not incomplete:
-            os.replace(self.partial, self.path)
-            return
-        self.partial.unlink()
-        if kind is None:
-            raise ValueError(f"{self.path}: {len(incomplete)} tensors incomplete, the first of them {incomplete[0]}")

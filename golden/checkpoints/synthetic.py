@@ -5,7 +5,6 @@ Statistics follow what trained transformers show: a standard deviation of its ow
 gains spread around one.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,6 +21,7 @@ from golden.checkpoints.config import ModelConfig
 from golden.checkpoints.presets import read_preset
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.errors import UserError
+from golden.files import write_json
 from golden.parallel import ordered_map
 
 __all__ = ["make_checkpoint"]
@@ -69,8 +69,8 @@ def make_checkpoint(
         "metadata": {"total_size": 2 * total},
         "weight_map": {name: file for file, names in sorted(files.items()) for name in names},
     }
-    (out / INDEX).write_text(json.dumps(index, indent=1) + "\n")
-    (out / "config.json").write_text(json.dumps(fields, indent=1) + "\n")
+    write_json(out / INDEX, index)
+    write_json(out / "config.json", fields)
     return config
 
 

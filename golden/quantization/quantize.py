@@ -1,8 +1,6 @@
 """Quantizes a checkpoint in a stream of row slices: memory holds one matrix of the source, and a slice of work."""
 
-import json
 import math
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import version
@@ -15,6 +13,7 @@ from torch import Tensor
 from golden.checkpoints.checkpoint import Checkpoint, folded_gain, matrix_names
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.errors import UserError
+from golden.files import write_file, write_json
 from golden.parallel import ordered_map
 from golden.quantization.formats import Format, format_rules, pack_codes
 from golden.quantization.quantized import (
@@ -103,12 +102,12 @@ def quantize_checkpoint(
                 progress(done, total)
     matrices = {name: {"shape": list(source.shape(name)), **statistics[name].report()} for name in names}
     report = {"format": format, "tool_version": version("hardloom"), "matrices": matrices}
-    write_atomically(out / CONFIG, to_json(source.config.to_json_dict()))
+    write_json(out / CONFIG, source.config.to_json_dict())
     if source.tokenizer_path:
-        write_atomically(out / TOKENIZER, source.tokenizer_path.read_bytes())
+        write_file(out / TOKENIZER, source.tokenizer_path.read_bytes())
     else:
         (out / TOKENIZER).unlink(missing_ok=True)
-    write_atomically(out / QUANTIZATION, to_json(report))
+    write_json(out / QUANTIZATION, report)
     return report
 
 
@@ -151,13 +150,3 @@ def folded(source: Checkpoint, name: str, start: int, stop: int) -> Tensor:
             f"{source.path}: {name} times the gain {gain_name} exceeds float32; give a checkpoint of smaller ones"
         )
     return w
-
-
-def to_json(contents: dict[str, Any]) -> bytes:
-    return (json.dumps(contents, indent=1) + "\n").encode()
-
-
-def write_atomically(path: Path, contents: bytes) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(contents)
-    os.replace(partial, path)

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save
 from tokenizers import Tokenizer
 
+from golden.files import write_file, write_json
 from golden.models.float_model import LLaDAMoE
-from golden.quantization.quantize import to_json, write_atomically
 
 __all__ = ["export_checkpoint"]
 
@@ -28,9 +28,9 @@ def export_checkpoint(model: LLaDAMoE, tokenizer: Tokenizer, folder: Path, shard
     weight_map: dict[str, str] = {}
     for number, part in enumerate(parts, 1):
         file = f"model-{number:05d}-of-{shards:05d}.safetensors"
-        write_atomically(folder / file, save(part, {"format": "pt"}))
+        write_file(folder / file, save(part, {"format": "pt"}))
         weight_map |= dict.fromkeys(part, file)
-    write_atomically(folder / "config.json", to_json(model.config.to_json_dict()))
-    write_atomically(folder / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
+    write_json(folder / "config.json", model.config.to_json_dict())
+    write_file(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-    write_atomically(folder / "model.safetensors.index.json", to_json(index))
+    write_json(folder / "model.safetensors.index.json", index)

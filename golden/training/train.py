@@ -5,7 +5,6 @@ weights it would have had.
 """
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
+from golden.files import replacing
 from golden.models.float_model import LLaDAMoE, Numerics
 from golden.training.fake_quant import FakeQuant
 from golden.training.tasks import ALPHABET, EOS, MASK, SPECIAL, TASKS, build_tokenizer, problems
@@ -190,9 +190,8 @@ def train(
 def save(path: Path, run: dict, model: LLaDAMoE, optimizer: torch.optim.Optimizer, steps: int) -> None:
     """Write everything the run needs to go on from here, all of it or nothing."""
     state = {"run": run, "steps": steps, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    os.replace(part, path)
+    with replacing(path) as partial:
+        torch.save(state, partial)
 
 
 def restore(path: Path, run: dict, model: LLaDAMoE, optimizer: torch.optim.Optimizer) -> int:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from gen.build.files import JOURNAL, read_pieces, sha256, write_pieces
+from gen.build.files import JOURNAL
 from gen.build.folder import MANIFEST, Build
 from gen.build.generate import build_arrays
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection, array_units, selected_units
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
+from golden.files import read_file, sha256, write_file
 from golden.quantization.quantized import QuantizedCheckpoint
 from tests.conftest import MAX_POSITIONS
 from verif.proof.static import recover
@@ -26,7 +27,7 @@ from verif.proof.static import recover
 
 def arrays(folder: Path) -> dict[str, bytes]:
     """Texts of connection files by module."""
-    return {path.name.split(".")[0]: read_pieces(path)[0] for path in (folder / "rtl" / "arrays").iterdir()}
+    return {path.name.split(".")[0]: read_file(path)[0] for path in (folder / "rtl" / "arrays").iterdir()}
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -59,10 +60,10 @@ def test_a_moved_wire_is_found_in_a_compressed_file(
     checkpoint, selection = QuantizedCheckpoint(tiny_quantized[0]), Selection(matrices=("head",))
     build = build_arrays(checkpoint, tmp_path / "parts", tiny_hardware, selection, compress=True)
     path = build.path / "rtl" / "arrays" / "wired_chip_head.v.zst"
-    text = read_pieces(path)[0]
+    text = read_file(path)[0]
     place = text.index(b"p1,", text.index(b" neuron_0_3 "))
     row = int(re.findall(rb" neuron_0_(\d+) ", text[:place])[-1])
-    write_pieces(path, [text[:place] + b"n1," + text[place + 3 :]])
+    write_file(path, text[:place] + b"n1," + text[place + 3 :])
     with pytest.raises(UserError, match=r"wired_chip_head\.v\.zst"):
         recover(build)
     manifest = json.loads((build.path / MANIFEST).read_text())

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from flows.chips.verify_tiles import verify_tiles
-from gen.build.files import sha256
 from gen.build.folder import Build
 from gen.build.generate import build_arrays
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection
 from golden.errors import UserError
+from golden.files import sha256
 from golden.quantization.quantized import QuantizedCheckpoint
 from tests.icarus import needs_icarus
 from verif.arrays.expert import bench_expert, experts_of

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gen.build.files import sha256, write_file
 from gen.build.folder import Build
 from gen.design.probes import probes
+from golden.files import sha256, stamped, write_file, write_json
 from golden.samplers.denoise import Prediction, SamplerParams, Step
 from verif.chip.taps import BENCH, bench_verilog
 from verif.simulators.fast_forward import fast_forward_main
@@ -64,21 +64,17 @@ class SimulatedChip:
         self.build, self.folder = build, build.path / "simulation"
         config, hardware = build.checkpoint().config, build.hardware
         self.config, self.probes = config, probes(config, hardware.lanes)
-        bench = bench_verilog(self.probes).encode()
-        main = fast_forward_main().encode()
-        stamp = hashlib.sha256(sha256(build.path / "manifest.json").encode() + bench + main).hexdigest()
-        marker = self.folder / "stamp"
+        bench, main = bench_verilog(self.probes), fast_forward_main()
+        key = hashlib.sha256((sha256(build.path / "manifest.json") + bench + main).encode()).hexdigest()
         seconds = self.folder / "build_seconds"
-        if not marker.is_file() or marker.read_text() != stamp:
-            marker.unlink(missing_ok=True)
-            self.folder.mkdir(exist_ok=True)
-            write_file(self.folder / f"{BENCH}.v", bench)
-            write_file(self.folder / "main.cpp", main)
-            begin = time.perf_counter()
-            sources = [*build.verilog(), self.folder / f"{BENCH}.v"]
-            verilate(sources, BENCH, self.folder / "verilator", arguments, self.folder / "main.cpp")
-            write_file(seconds, f"{time.perf_counter() - begin:.1f}\n".encode())
-            write_file(marker, stamp.encode())
+        with stamped(self.folder / "stamp", key) as stale:
+            if stale:
+                write_file(self.folder / f"{BENCH}.v", bench)
+                write_file(self.folder / "main.cpp", main)
+                begin = time.perf_counter()
+                sources = [*build.verilog(), self.folder / f"{BENCH}.v"]
+                verilate(sources, BENCH, self.folder / "verilator", arguments, self.folder / "main.cpp")
+                write_file(seconds, f"{time.perf_counter() - begin:.1f}\n")
         self.build_seconds = float(seconds.read_text())
 
     def simulate(self, runs: list[Run], taps: Path | None = None) -> Iterator[tuple[Run, int | None]]:
@@ -90,9 +86,7 @@ class SimulatedChip:
         results.unlink(missing_ok=True)
         for run in runs:
             run.steps = []
-        write_file(
-            request, json.dumps({"runs": [r.request() for r in runs], "results": str(results.resolve())}).encode()
-        )
+        write_json(request, {"runs": [run.request() for run in runs], "results": str(results.resolve())})
         failed: list[int | BaseException] = []
         worker = threading.Thread(target=self._work, args=(request, taps, failed), daemon=True)
         worker.start()

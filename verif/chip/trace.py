@@ -1,9 +1,8 @@
 """The waveform of one denoising step of the simulated chip."""
 
-import json
 from pathlib import Path
 
-from gen.build.files import write_file
+from golden.files import write_json
 from verif.chip.simulation import Run, SimulatedChip
 from verif.chip.taps import BENCH
 from verif.simulators.runner import run_tests
@@ -27,7 +26,7 @@ def trace_step(chip: SimulatedChip, run: Run, step: int, file: Path) -> Path:
     sources = [*chip.build.verilog(), chip.folder / f"{BENCH}.v"]
     verilate_traced(sources, BENCH, folder / "verilator", QUIET)
     request = {"runs": [run.request()], "results": str((folder / "results.jsonl").resolve())}
-    write_file(folder / "request.json", json.dumps(request).encode())
+    write_json(folder / "request.json", request)
     length = run.cycles / max(1, run.forwards)
     first, last = max(0, int((step - MARGIN) * length)), int((step + 1 + MARGIN) * length) + 1000
     environment = {"HARDLOOM_REQUEST": str((folder / "request.json").resolve()), **window(file, first, last)}

@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from flows.design.estimate.figures import Estimate, moved, value_of
-from gen.build.files import write_file
 from golden.errors import UserError
+from golden.files import write_file
 
 __all__ = ["METRICS", "Bar", "bars", "plot_tornado"]
 

@@ -21,11 +21,11 @@ from flows.design.estimate.arrays import metal_only
 from flows.design.estimate.figures import Request, completed, prepared, read_model
 from flows.design.estimate.workload import Workload
 from flows.design.explore.search import OBJECTIVES, Point, Space, hardware_json, measure, pareto
-from gen.build.files import write_file
 from gen.design.hardware import HardwareConfig
 from golden.checkpoints.config import ModelConfig
 from golden.checkpoints.presets import preset_path
 from golden.errors import UserError
+from golden.files import write_file, write_json
 from golden.shape import ModelShape
 
 __all__ = ["Outputs", "Units", "explore", "search_space"]
@@ -94,10 +94,10 @@ def explore(
     if outputs.hardware is not None:
         config = model_config(like, checkpoint)
         HardwareConfig.from_json_dict(hardware).check(config)
-        write_file(outputs.hardware, (json.dumps(hardware, indent=1) + "\n").encode())
+        write_json(outputs.hardware, hardware)
     result = summary(space, chosen, front, hardware, objective)
     if outputs.front is not None:
-        write_file(outputs.front, (json.dumps(result["front"], indent=1) + "\n").encode())
+        write_json(outputs.front, result["front"])
     if outputs.plot is not None:
         plot_front(space, chosen, front, objective, outputs.plot)
     if as_json:

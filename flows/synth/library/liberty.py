@@ -16,6 +16,7 @@ from pathlib import Path
 from flows.synth.library.boolean import truth_table
 from flows.synth.library.cells import default_liberty
 from golden.errors import UserError
+from golden.files import write_file
 
 __all__ = ["Cell", "Group", "Library", "Pin", "parse_liberty", "read_library"]
 
@@ -194,13 +195,10 @@ class Library:
 
     def write(self, folder: Path) -> list[Path]:
         """The texts as plain files in `folder` (kept where they are there), for tools that read Liberty."""
-        folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{self.sha256[:16]}_{number}.lib" for number in range(len(self.texts))]
         for path, text in zip(paths, self.texts, strict=True):
             if not path.exists():
-                partial = path.with_name(path.name + ".part")
-                partial.write_text(text)
-                partial.replace(path)
+                write_file(path, text)
         return paths
 
     @cached_property

@@ -1,0 +1,94 @@
+"""Files that appear whole or not at all: written beside their place, hashed on the way, then put into it."""
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+__all__ = ["COMPRESSED", "Contents", "read_file", "replacing", "sha256", "stamped", "write_file", "write_json"]
+
+COMPRESSED = ".zst"
+"""Suffix of a file that holds a Zstandard frame of the text."""
+
+Contents = str | bytes | Iterable[bytes]
+"""What a file is made of: text, in UTF-8, bytes, or pieces of bytes one after the other."""
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path`, whose parents are made, to write to; it becomes `path` as the block ends.
+
+    Where the block raises, what it wrote goes. Threads may write one path at once, each beside it under a name of its
+    own; what a killed process leaves is overwritten by the next one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    main = threading.current_thread() is threading.main_thread()
+    partial = path.with_name(f"{path.name}{'' if main else f'.{threading.get_ident()}'}.part")
+    partial.unlink(missing_ok=True)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)  # after an exception; and where both were names of one file already
+
+
+def write_file(path: Path, contents: Contents) -> str:
+    """Write `contents` atomically, making parent folders; the SHA-256 of the file.
+
+    A path that ends in `COMPRESSED` gets them compressed. Memory holds one piece. Threads may write one path at once.
+    """
+    whole = contents.encode() if isinstance(contents, str) else contents
+    pieces = [whole] if isinstance(whole, bytes) else whole
+    digest = hashlib.sha256()
+    with replacing(path) as partial, partial.open("wb") as file:
+        for piece in compressed(pieces) if path.name.endswith(COMPRESSED) else pieces:
+            digest.update(piece)
+            file.write(piece)
+    return digest.hexdigest()
+
+
+def write_json(path: Path, contents: Any) -> str:
+    """Write `contents` as JSON, a line a field, atomically; the SHA-256 of the file."""
+    return write_file(path, json.dumps(contents, indent=1) + "\n")
+
+
+def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    compressor = zstandard.ZstdCompressor(level=1).compressobj()
+    for piece in pieces:
+        yield compressor.compress(piece)
+    yield compressor.flush()
+
+
+def read_file(path: Path) -> tuple[bytes, str]:
+    """The text of a file, decompressed where its name says so, and the SHA-256 of the file; it is read once."""
+    contents = path.read_bytes()
+    digest = hashlib.sha256(contents).hexdigest()
+    if path.name.endswith(COMPRESSED):
+        contents = zstandard.ZstdDecompressor().decompressobj().decompress(contents)
+    return contents, digest
+
+
+@contextmanager
+def stamped(stamp: Path, key: str) -> Iterator[bool]:
+    """Yields whether the files that `stamp` stands for must be made, because it does not hold `key`.
+
+    It holds `key` once the block that makes them has ended, and nothing where that raises or is killed. key: a hash of
+    everything that the files depend on.
+    """
+    stale = not stamp.is_file() or stamp.read_text() != key
+    if stale:
+        stamp.unlink(missing_ok=True)
+    yield stale
+    if stale:
+        write_file(stamp, key)
