@@ -12,7 +12,8 @@ from gen.build.folder import Build
 from gen.build.generate import build_arrays, build_chip
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from gen.design.matrices import Selection
-from golden.checkpoints.config import ModelConfig, read_json_object
+from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.json_files import read_json_object
 from golden.errors import UserError
 from golden.quantization.quantized import QuantizedCheckpoint
 

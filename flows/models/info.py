@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.console.progress import progress_bar
-from golden.checkpoints.checkpoint import Checkpoint, expected_tensors, has_weights
+from golden.checkpoints.checkpoint import Checkpoint, expected_tensors
 from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.stored import has_weights
 from golden.quantization.quantized import CONFIG, QuantizedCheckpoint
 
 __all__ = ["describe", "info", "kind"]

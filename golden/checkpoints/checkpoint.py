@@ -1,21 +1,18 @@
 """A LLaDA-MoE checkpoint in Hugging Face form: `config.json`, safetensors (sharded or single), `tokenizer.json`."""
 
-import dataclasses
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from torch import Size, Tensor
 
-from golden.checkpoints.config import ModelConfig, read_json_object
-from golden.checkpoints.safetensors_stream import SafetensorsReader
+from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.stored import StoredTensor, stored_tensors_of
 from golden.errors import UserError
 from golden.parallel import ordered_map
 
-__all__ = ["Checkpoint", "check_tensor_set", "expected_tensors", "folded_gain", "has_weights", "matrix_names"]
+__all__ = ["Checkpoint", "check_tensor_set", "expected_tensors", "folded_gain", "matrix_names"]
 
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
 WEIGHT_DTYPES = ("BF16", "F32", "F16")
 PIECE = 1 << 21
 """Elements read at once."""
@@ -79,14 +76,12 @@ class Checkpoint:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        config = ModelConfig.from_json(self.path / "config.json")
-        self._readers = open_tensors(self.path)
-        biased = any(name.endswith(".mlp.expert_bias") for name in self._readers)
-        self.config = dataclasses.replace(config, has_expert_bias=biased)
+        self.config = ModelConfig.from_json(self.path / "config.json")
+        self._stored = stored_tensors_of(self.path, self.config)
         expected = expected_tensors(self.config)
-        check_tensor_set(self.path, self._readers, expected)
+        check_tensor_set(self.path, self._stored, expected)
         for name, shape in expected.items():
-            check_header(*self._readers[name], shape)
+            check_header(self._stored[name], shape)
 
     @property
     def tokenizer_path(self) -> Path | None:
@@ -104,10 +99,12 @@ class Checkpoint:
         The dtype is bfloat16, float16 or float32. Raises `UserError` naming file and tensor where an element is NaN or
         infinite.
         """
-        reader, stored = self._readers[name]
-        tensor = reader.tensor(stored, start, stop)
+        stored = self._stored[name]
+        tensor = stored.read(start, stop)
         if not all(math.isfinite(extreme) for extreme in tensor.aminmax()):  # NaN spreads to both
-            raise UserError(f"{reader.path}: tensor {stored} holds NaN or infinity; give a sound checkpoint")
+            raise UserError(
+                f"{stored.reader.path}: tensor {stored.name} holds NaN or infinity; give a sound checkpoint"
+            )
         return tensor
 
     def pieces(self, name: str) -> Iterator[tuple[int, int]]:
@@ -123,76 +120,15 @@ class Checkpoint:
 
     def dtypes(self) -> list[str]:
         """The dtypes that occur among the stored tensors, as safetensors spells them ("BF16")."""
-        return sorted({reader.entries[stored].dtype for reader, stored in self._readers.values()})
+        return sorted({stored.dtype for stored in self._stored.values()})
 
     def shape(self, name: str) -> Size:
         """The shape of tensor `name`, without reading it."""
-        reader, stored = self._readers[name]
-        return Size(reader.entries[stored].shape)
+        return Size(self._stored[name].shape)
 
     def expert_bias(self, layer: int) -> Tensor | None:
         """The bias [num_experts] that layer `layer` adds to router probabilities when it selects, or None."""
         return self.tensor(f"model.layers.{layer}.mlp.expert_bias") if self.config.has_expert_bias else None
-
-
-def has_weights(path: Path) -> bool:
-    """Whether the folder `path` holds safetensors of a Hugging Face checkpoint."""
-    return (path / INDEX).exists() or (path / SINGLE).exists()
-
-
-def canonical_name(name: str) -> str:
-    """One name for the expert bias, which is found under two."""
-    return name.removesuffix("gate.expert_bias") + "expert_bias" if name.endswith(".mlp.gate.expert_bias") else name
-
-
-def open_tensors(path: Path) -> dict[str, tuple[SafetensorsReader, str]]:
-    """Canonical tensor name to the file that holds it and its name there."""
-    tensors: dict[str, tuple[SafetensorsReader, str]] = {}
-    for stored, reader in open_shards(path).items():
-        name = canonical_name(stored)
-        if name in tensors:
-            raise UserError(f"{reader.path}: {stored} and {tensors[name][1]} are the same bias; remove one of them")
-        tensors[name] = reader, stored
-    return tensors
-
-
-def open_shards(path: Path) -> dict[str, SafetensorsReader]:
-    """Tensor name to the reader of the file that holds it."""
-    index = path / INDEX
-    if index.exists():
-        return open_indexed(path, index)
-    if (path / SINGLE).exists():
-        reader = SafetensorsReader(path / SINGLE)
-        return dict.fromkeys(reader.entries, reader)
-    raise UserError(f"{path}: holds neither {INDEX} nor {SINGLE}; give the folder of a checkpoint with its weights")
-
-
-def open_indexed(path: Path, index: Path) -> dict[str, SafetensorsReader]:
-    """As `open_shards`, by the index file `index`, with which the shards must agree."""
-    weight_map = read_json_object(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not all(
-        isinstance(shard, str) and Path(shard).name == shard for shard in weight_map.values()
-    ):
-        raise UserError(f"{index}: weight_map is missing or does not map tensors to file names; download it again")
-    holders: dict[str, SafetensorsReader] = {}
-    for shard in sorted(set(weight_map.values())):
-        if not (path / shard).exists():
-            raise UserError(f"{index}: names the shard {shard}, which does not exist; download the shard")
-        reader = SafetensorsReader(path / shard)
-        for name in reader.entries:
-            if name in holders:
-                raise UserError(
-                    f"{reader.path}: tensor {name} is in {holders[name].path.name} too; remove it from one of them"
-                )
-            holders[name] = reader
-    for name in sorted(set(weight_map) | set(holders)):
-        said, found = weight_map.get(name), holders[name].path.name if name in holders else None
-        if said != found:
-            raise UserError(
-                f"{index}: places tensor {name} in {said or 'no shard'}, but it is in {found or 'no shard'}; "
-                "download index and shards again"
-            )
-    return holders
 
 
 def check_tensor_set(path: Path, found: Iterable[str], expected: Iterable[str]) -> None:
@@ -209,16 +145,15 @@ def check_tensor_set(path: Path, found: Iterable[str], expected: Iterable[str]) 
         )
 
 
-def check_header(reader: SafetensorsReader, name: str, shape: tuple[int, ...]) -> None:
-    """Raise `UserError` where the stored tensor `name` has another shape or a dtype that is not supported."""
-    entry = reader.entries[name]
-    if entry.shape != shape:
+def check_header(stored: StoredTensor, shape: tuple[int, ...]) -> None:
+    """Raise `UserError` where a stored tensor has another shape or a dtype that is not supported."""
+    if stored.shape != shape:
         raise UserError(
-            f"{reader.path}: tensor {name} has shape {list(entry.shape)} where config.json makes it {list(shape)}; "
-            "correct config.json or give the checkpoint that belongs to it"
+            f"{stored.reader.path}: tensor {stored.name} has shape {list(stored.shape)} where config.json makes it "
+            f"{list(shape)}; correct config.json or give the checkpoint that belongs to it"
         )
-    if entry.dtype not in WEIGHT_DTYPES:
+    if stored.dtype not in WEIGHT_DTYPES:
         raise UserError(
-            f"{reader.path}: tensor {name} has dtype {entry.dtype}, and only {', '.join(WEIGHT_DTYPES)} are supported; "
-            "convert the checkpoint to bfloat16"
+            f"{stored.reader.path}: tensor {stored.name} has dtype {stored.dtype}, and only "
+            f"{', '.join(WEIGHT_DTYPES)} are supported; convert the checkpoint to bfloat16"
         )

@@ -9,6 +9,7 @@ import json
 import math
 import mmap
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 
+from golden.checkpoints.json_files import parse_json_object
 from golden.errors import UserError
 from golden.files import replacing
 
@@ -28,6 +30,14 @@ DTYPES: dict[str, torch.dtype] = {
     "BF16": torch.bfloat16,
     "U8": torch.uint8,
 }
+ITEM_BYTES = {
+    **{name: dtype.itemsize for name, dtype in DTYPES.items()},
+    **dict.fromkeys(("BOOL", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0"), 1),
+    **dict.fromkeys(("I16", "U16"), 2),
+    **dict.fromkeys(("I32", "U32"), 4),
+    **dict.fromkeys(("I64", "U64", "F64"), 8),
+}
+"""Bytes of an element by the header's name of its type; of these, `DTYPES` can be read."""
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 LONGEST_HEADER = 100_000_000
 ALIGNMENT = 8
@@ -47,7 +57,8 @@ class TensorEntry:
 class SafetensorsReader:
     """The tensors of one file. Making one reads and checks the header only.
 
-    Raises `UserError` naming the file where it is missing, truncated or no safetensors file.
+    Raises `UserError` naming the file where it is missing, truncated or no safetensors file: the header names every
+    tensor once, and every byte behind it belongs to just one tensor.
 
     Attributes
     ----------
@@ -58,6 +69,8 @@ class SafetensorsReader:
     def __init__(self, path: Path):
         self.path = path
         try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise UserError(f"{path}: is no regular file; {DAMAGED}")
             with path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 header, data = read_header(path, file.read(8), file)
@@ -65,21 +78,29 @@ class SafetensorsReader:
             raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
         self.metadata: dict[str, str] = header.pop("__metadata__", {})
         self.entries = {name: read_entry(path, name, fields, data) for name, fields in header.items()}
-        end = max((entry.end for entry in self.entries.values()), default=data)
-        if size < end:
-            raise UserError(f"{path}: truncated, {size} bytes where the header announces {end}; {DAMAGED}")
+        check_layout(path, self.entries, data, size)
 
     def tensor(self, name: str, start: int = 0, stop: int | None = None) -> torch.Tensor:
         """The tensor `name`, or its rows from `start` to `stop`, mapped from the file; its memory goes with it.
 
         Writing to it leaves the file alone.
         """
-        entry = self.entries[name]
-        dtype, shape, begin = DTYPES[entry.dtype], entry.shape, entry.begin
+        shape, first = self.entries[name].shape, 0
         if start or stop is not None:
-            begin += start * math.prod(shape[1:]) * dtype.itemsize
-            shape = (len(range(shape[0])[start:stop]), *shape[1:])
-        size = math.prod(shape) * dtype.itemsize
+            rows = range(shape[0])[start:stop]
+            shape, first = (len(rows), *shape[1:]), rows.start
+        return self._mapped(name, first * math.prod(shape[1:]), shape)
+
+    def rows(self, name: str, start: int, stop: int) -> torch.Tensor:
+        """Rows `start` to `stop` of the tensor `name`, all of its dimensions but the last counted as rows."""
+        columns = self.entries[name].shape[-1]
+        return self._mapped(name, start * columns, (stop - start, columns))
+
+    def _mapped(self, name: str, first: int, shape: tuple[int, ...]) -> torch.Tensor:
+        """Elements of the tensor `name` from `first` on as a tensor of `shape`."""
+        entry = self.entries[name]
+        dtype = DTYPES[entry.dtype]
+        begin, size = entry.begin + first * dtype.itemsize, math.prod(shape) * dtype.itemsize
         if size == 0:
             return torch.empty(shape, dtype=dtype)
         page = begin - begin % mmap.ALLOCATIONGRANULARITY
@@ -98,27 +119,50 @@ def read_header(path: Path, length: bytes, file: Any) -> tuple[dict[str, Any], i
     if len(length) < 8 or size > LONGEST_HEADER or len(text) < size:
         raise UserError(f"{path}: truncated or no safetensors file, its header is not whole; {DAMAGED}")
     try:
-        header = json.loads(text)
-    except ValueError:
-        header = None
-    if not isinstance(header, dict):
-        raise UserError(f"{path}: no safetensors file, its header is not a JSON object; {DAMAGED}")
+        header = parse_json_object(text)
+    except ValueError as error:
+        raise UserError(f"{path}: no safetensors file, its header: {error}; {DAMAGED}") from None
+    metadata = header.get("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise UserError(f"{path}: the header's __metadata__ does not map names to strings; {DAMAGED}")
     return header, 8 + size
 
 
 def read_entry(path: Path, name: str, fields: Any, data: int) -> TensorEntry:
     """One tensor's entry; `UserError` where its bytes are not what its shape and dtype need."""
-    try:
-        begin, end = fields["data_offsets"]
-        entry = TensorEntry(fields["dtype"], tuple(fields["shape"]), data + begin, data + end)
-        sound = 0 <= begin <= end and all(dim >= 0 for dim in entry.shape)
-        dtype = DTYPES.get(entry.dtype)
-        sound &= dtype is None or end - begin == math.prod(entry.shape) * dtype.itemsize
-    except (KeyError, TypeError, ValueError):
-        sound = False
-    if not sound:
-        raise UserError(f"{path}: the header's entry of tensor {name} makes no sense; {DAMAGED}")
-    return entry
+    if isinstance(fields, dict) and set(fields) == {"dtype", "shape", "data_offsets"}:
+        dtype, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
+        if (
+            isinstance(dtype, str)
+            and dtype in ITEM_BYTES
+            and whole_numbers(shape)
+            and whole_numbers(offsets)
+            and len(offsets) == 2
+        ):
+            begin, end = offsets
+            if end - begin == math.prod(shape) * ITEM_BYTES[dtype]:
+                return TensorEntry(dtype, tuple(shape), data + begin, data + end)
+    raise UserError(f"{path}: the header's entry of tensor {name} makes no sense; {DAMAGED}")
+
+
+def whole_numbers(values: Any) -> bool:
+    """Whether `values` is a list of integers of at least 0, of which no tensor has more than eight dimensions."""
+    return isinstance(values, list) and len(values) <= 8 and all(type(v) is int and v >= 0 for v in values)
+
+
+def check_layout(path: Path, entries: Mapping[str, TensorEntry], data: int, size: int) -> None:
+    """Raise `UserError` unless the tensors lie one behind the other from `data` to the end of the file, at `size`."""
+    end, before = data, ""
+    for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
+        if entry.begin < end:
+            raise UserError(f"{path}: tensors {before} and {name} share bytes; {DAMAGED}")
+        if entry.begin > end:
+            raise UserError(f"{path}: {entry.begin - end} bytes before tensor {name} belong to none; {DAMAGED}")
+        end, before = entry.end, name
+    if size < end:
+        raise UserError(f"{path}: truncated, {size} bytes where the header announces {end}; {DAMAGED}")
+    if size > end:
+        raise UserError(f"{path}: {size - end} bytes behind the last tensor belong to none; {DAMAGED}")
 
 
 class SafetensorsWriter:

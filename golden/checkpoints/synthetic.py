@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from golden.checkpoints.checkpoint import INDEX, expected_tensors
+from golden.checkpoints.checkpoint import expected_tensors
 from golden.checkpoints.config import ModelConfig
 from golden.checkpoints.presets import read_preset
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
+from golden.checkpoints.stored import INDEX
 from golden.errors import UserError
 from golden.files import write_json
 from golden.parallel import ordered_map

@@ -8,7 +8,6 @@ matrix), `tokenizer.json` where the source had one, and `quantized.safetensors`:
 - float32 vectors: the q_norm and k_norm weights, and the expert biases where the model has them.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ import torch
 from torch import Tensor
 
 from golden.checkpoints.checkpoint import check_tensor_set, expected_tensors, folded_gain, matrix_names
-from golden.checkpoints.config import ModelConfig, read_json_object
+from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.json_files import read_json_object
 from golden.checkpoints.safetensors_stream import NAMES, SafetensorsReader
 from golden.errors import UserError
 from golden.parallel import ordered_map
@@ -78,10 +78,8 @@ class QuantizedCheckpoint:
             raise UserError(
                 f"{self.path / QUANTIZATION}: format {self.format!r} is not one of {', '.join(FORMATS)}; quantize again"
             )
-        config = ModelConfig.from_json(self.path / CONFIG)
+        self.config = ModelConfig.from_json(self.path / CONFIG)
         self._reader = SafetensorsReader(self.path / TENSORS)
-        biased = any(name.endswith(".mlp.expert_bias") for name in self._reader.entries)
-        self.config = dataclasses.replace(config, has_expert_bias=biased)
         self._shapes = expected_tensors(self.config)
         self._check_header()
 

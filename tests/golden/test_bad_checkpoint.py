@@ -1,13 +1,18 @@
 """Checkpoints that are no checkpoints: every bad tensor or index has its one sentence."""
 
+import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from golden.checkpoints.checkpoint import Checkpoint, expected_tensors
+from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
 from tests.checkpoints import (
     edit_index,
@@ -41,15 +46,15 @@ def test_extra_tensor(tmp_path: Path):
 
 
 def test_expert_bias_in_one_layer_only(tmp_path: Path):
-    write_random_checkpoint(tmp_path, shards=0)
-    edit_shard(tmp_path / "model.safetensors", {"model.layers.0.mlp.expert_bias": torch.zeros(4)})
+    write_random_checkpoint(tmp_path, tiny_config(has_expert_bias=True), shards=0)
+    edit_shard(tmp_path / "model.safetensors", {"model.layers.1.mlp.expert_bias": None})
     assert "the first of them model.layers.1.mlp.expert_bias" in refusal(tmp_path)
 
 
 def test_expert_bias_under_both_names_at_once(tmp_path: Path):
     write_random_checkpoint(tmp_path, tiny_config(has_expert_bias=True), shards=0)
     edit_shard(tmp_path / "model.safetensors", {"model.layers.0.mlp.gate.expert_bias": torch.zeros(4)})
-    assert "are the same bias" in refusal(tmp_path)
+    assert "both hold model.layers.0.mlp.expert_bias; remove one" in refusal(tmp_path)
 
 
 def test_wrong_shape(folder: Path):
@@ -76,7 +81,7 @@ def test_truncated_shard(folder: Path, kept: int):
 
 def test_shard_that_is_something_else(folder: Path):
     shards(folder)[0].write_bytes((4).to_bytes(8, "little") + b"[42]")
-    assert "header is not a JSON object" in refusal(folder)
+    assert "its header: holds a JSON list where an object is needed" in refusal(folder)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -135,3 +140,117 @@ def test_folder_without_weights(folder: Path):
     for path in folder.glob("model*"):
         path.unlink()
     assert "holds neither model.safetensors.index.json nor model.safetensors" in refusal(folder)
+
+
+def edit_header(path: Path, edit: Callable[[dict[str, Any]], Any], data: bytes | None = None) -> None:
+    """Change the JSON header of a file; `edit` may return a text instead."""
+    raw = path.read_bytes()
+    size = 8 + int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8:size])
+    text = edit(header) or json.dumps(header)
+    path.write_bytes(len(text.encode()).to_bytes(8, "little") + text.encode() + (raw[size:] if data is None else data))
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Path:
+    return write_random_checkpoint(tmp_path, shards=0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("shape", [40.0, 40.0]),
+        ("shape", [True, 1600]),
+        ("shape", [-40, -40]),
+        ("shape", "4040"),
+        ("shape", [40, 41]),
+        ("shape", [1] * 9),
+        ("data_offsets", [0]),
+        ("data_offsets", [0.0, 3200.0]),
+        ("data_offsets", [-3200, 0]),
+        ("dtype", "F4"),
+        ("dtype", ["BF16"]),
+        ("stride", 1),
+    ],
+)
+def test_header_whose_entry_makes_no_sense(single: Path, field: str, value: object):
+    edit_header(single / "model.safetensors", lambda header: header[Q_PROJ].update({field: value}))
+    assert f"the header's entry of tensor {Q_PROJ} makes no sense" in refusal(single)
+
+
+def test_header_that_names_a_tensor_twice(single: Path):
+    def twice(header: dict[str, Any]) -> str:
+        return json.dumps(header)[:-1] + f', "{Q_PROJ}": {json.dumps(header[Q_PROJ])}}}'
+
+    edit_header(single / "model.safetensors", twice)
+    assert f"names '{Q_PROJ}' twice" in refusal(single)
+
+
+def test_tensors_that_share_bytes(single: Path):
+    def moved(header: dict[str, Any]) -> None:
+        begin, end = header[Q_PROJ]["data_offsets"]
+        header[Q_PROJ]["data_offsets"] = [begin - 2, end - 2]
+
+    edit_header(single / "model.safetensors", moved)
+    assert f"and {Q_PROJ} share bytes" in refusal(single)
+
+
+def test_bytes_that_belong_to_no_tensor(single: Path):
+    path = single / "model.safetensors"
+    edit_header(path, lambda header: header.pop("lm_head.weight") and None)
+    assert "bytes before tensor" in refusal(single) and "belong to none" in refusal(single)
+    write_random_checkpoint(single, shards=0)
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert "1 bytes behind the last tensor belong to none" in refusal(single)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"__metadata__": {"format": 1}}', '{"__metadata__": "pt"}'])
+def test_header_that_is_hostile(single: Path, text: str):
+    edit_header(single / "model.safetensors", lambda header: text, b"")
+    assert "model.safetensors" in refusal(single)
+
+
+def stack(path: Path, names: tuple[str, str], config: ModelConfig) -> None:
+    """Experts of every layer in two tensors a layer, called `names`."""
+    tensors = load_file(path)
+    for layer in range(config.num_hidden_layers):
+        base, held = f"model.layers.{layer}.mlp.", {}
+        for projection in ("gate", "up", "down"):
+            each = (f"{base}experts.{e}.{projection}_proj.weight" for e in range(config.num_experts))
+            held[projection] = torch.stack([tensors.pop(name) for name in each])
+        tensors |= {base + names[0]: torch.cat([held["gate"], held["up"]], 1), base + names[1]: held["down"]}
+    save_file(tensors, path)
+
+
+@pytest.mark.parametrize("names", [("w1", "w2"), ("experts.gate_up_proj", "experts.down_proj")])
+def test_stacked_experts_are_the_same_model(single: Path, names: tuple[str, str]):
+    before = {name: Checkpoint(single).tensor(name).clone() for name in Checkpoint(single).names()}
+    stack(single / "model.safetensors", names, tiny_config())
+    after = Checkpoint(single)
+    assert all(torch.equal(after.tensor(name), tensor) for name, tensor in before.items())
+    last = "model.layers.1.mlp.experts.3.up_proj.weight"
+    assert torch.equal(after.tensor(last, 5, 9), before[last][5:9])
+
+
+def test_stacked_experts_whose_orientation_is_unknown(tmp_path: Path):
+    config = tiny_config(expert_intermediate_size=20)
+    write_random_checkpoint(tmp_path, config, shards=0)
+    stack(tmp_path / "model.safetensors", ("experts.gate_up_proj", "experts.down_proj"), config)
+    assert "stacks the experts in square matrices" in refusal(tmp_path)
+
+
+def test_stacked_experts_of_another_shape_or_beside_the_same_ones(single: Path):
+    path = single / "model.safetensors"
+    edit_shard(path, {"model.layers.0.mlp.w1": torch.zeros(4, 40, 66)})
+    assert "model.layers.0.mlp.w1 of stacked experts has shape [4, 40, 66] where" in refusal(single)
+    edit_shard(path, {"model.layers.0.mlp.w1": torch.zeros(4, 66, 40)})
+    assert "both hold model.layers.0.mlp.experts." in refusal(single)
+
+
+def test_what_the_published_code_does_not_read_is_left_alone(single: Path):
+    extra = {
+        "model.layers.0.mlp.expert_bias": torch.ones(4),
+        "model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(8),
+    }
+    edit_shard(single / "model.safetensors", extra)
+    assert Checkpoint(single).expert_bias(0) is None

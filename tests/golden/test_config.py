@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from golden.checkpoints.checkpoint import Checkpoint
 from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.fields import FIXED_FIELDS, HARMLESS_FIELDS, USED_FIELDS
+from golden.errors import UserError
 from tests.checkpoints import (
     edit_json,
     published_config,
@@ -55,14 +58,45 @@ def test_published_token_ids_are_the_default_where_the_vocabulary_has_them(tmp_p
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu', and only 'silu' is supported"),
         ({"moe_router_score_function": "sigmoid"}, "moe_router_score_function is 'sigmoid', and only 'softmax'"),
         ({"norm_topk_prob": True}, "norm_topk_prob is True, and only False is supported"),
-        ({"rope_scaling": {"type": "yarn"}}, "rope_scaling is {'type': 'yarn'}, and only None is supported"),
+        (
+            {"rope_scaling": {"type": "yarn"}},
+            "rope_scaling is {'type': 'yarn'}, and only plain rotary embedding is supported",
+        ),
         ({"tie_word_embeddings": True}, "tie_word_embeddings is True, and only False is supported"),
         ({"qk_layernorm": False}, "qk_layernorm is False, and only True is supported"),
         ({"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5"),
         ({"head_dim": 16}, "head_dim is 16 but hidden_size / num_attention_heads is 20"),
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0; it must be positive"),
         ({"vocab_size": -3}, "vocab_size is -3; it must be positive"),
-        ({"rope_theta": math.inf}, "rope_theta is inf; it must be positive"),
+        ({"rope_theta": math.inf}, "holds Infinity, which is no JSON number"),
+        ({"rope_theta": -1.0}, "rope_theta is -1.0; it must be positive"),
+        ({"rope_theta": 10**400}, "rope_theta is 1000"),
+        ({"rms_norm_eps": 1e300}, "rms_norm_eps is 1e+300; no model has more than 1.0"),
+        ({"num_hidden_layers": 10**12}, "num_hidden_layers is 1000000000000; no model has more than 4,096"),
+        ({"num_experts": 10**7}, "num_experts is 10000000; no model has more than 65,536"),
+        (
+            {"num_hidden_layers": 4096, "num_experts": 4096},
+            "num_hidden_layers 4096 times num_experts 4096 is more than the 262,144 experts",
+        ),
+        ({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "rope_parameters is {'rope_type': 'yarn'"),
+        ({"rope_parameters": {"rope_theta": 4.0}}, "rope_theta is 50000.0 but 4.0 in rope_parameters"),
+        ({"rope_parameters": "default"}, "rope_parameters is 'default', and only plain rotary embedding"),
+        ({"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor is 0.5"),
+        ({"clip_qkv": 0.05}, "clip_qkv is 0.05, and only None is supported (q, k and v are not clamped)"),
+        ({"scoring_func": "sigmoid"}, "scoring_func is 'sigmoid', and only 'softmax'"),
+        ({"n_shared_experts": 1}, "n_shared_experts is 1, and only 0 is supported (no expert serves every token)"),
+        ({"shared_expert_intermediate_size": 64}, "shared_expert_intermediate_size is 64, and only 0"),
+        ({"sliding_window": 512}, "sliding_window is 512, and only None"),
+        ({"logit_softcap": 30.0}, "logit_softcap is 30.0, and only None"),
+        ({"mlp_bias": True}, "mlp_bias is True, and only False"),
+        ({"n_group": True}, "n_group is True, and only 0"),
+        ({"n_routed_experts": 8}, "n_routed_experts is 8 but num_experts is 4"),
+        ({"moe_intermediate_size": 8}, "moe_intermediate_size is 8 but expert_intermediate_size is 33"),
+        ({"moe_router_enable_expert_bias": 1}, "has_expert_bias is 1, which is not of type bool"),
+        ({"residual_multiplier": 2}, "field residual_multiplier (2) is not known here and could change the model"),
+        ({"qk_layernorm": None}, "qk_layernorm is None, and only True is supported (null and false mean a model"),
+        ({"qk_layernorm": ...}, "field qk_layernorm is missing"),
+        ({"vocab_size": ..., "rope_theta": None}, "fields vocab_size, rope_theta are missing"),
         ({"rms_norm_eps": 0}, "rms_norm_eps is 0.0; it must be positive"),
         ({"hidden_size": 40.0}, "hidden_size is 40.0, which is not of type int"),
         ({"num_experts": True}, "num_experts is True, which is not of type int"),
@@ -74,6 +108,49 @@ def test_published_token_ids_are_the_default_where_the_vocabulary_has_them(tmp_p
 def test_config_that_is_not_a_model_we_compute(folder: Path, changes: dict[str, object], message: str):
     edit_json(folder / "config.json", **changes)
     assert f"config.json: {message}" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rope_theta": ..., "rope_scaling": ..., "rope_parameters": {"rope_type": "default", "rope_theta": 50000.0}},
+        {"rope_scaling": {"rope_type": "default"}},
+        {"num_key_value_heads": None},
+        {"partial_rotary_factor": -1, "router_num_group": -2, "router_topk_group": -2, "routed_scaling_factor": 1},
+        {"norm_topk_prob": None, "clip_qkv": None, "pad_token_id": 1, "attention_dropout": 0.0, "use_cache": False},
+        {"moe_layer_freq": 1, "moe_router_enable_expert_bias": None, "n_routed_experts": 4, "head_dim": None},
+        {"dtype": "bfloat16", "transformers_version": "5.0.0", "auto_map": {"AutoConfig": "x.Y"}, "newer_field": None},
+    ],
+)
+def test_other_spellings_of_the_same_model(folder: Path, changes: dict[str, object]):
+    edit_json(folder / "config.json", **changes)
+    assert Checkpoint(folder).config == tiny_config()
+
+
+def test_no_field_is_two_things_at_once_and_each_has_its_reason():
+    assert len({*USED_FIELDS, *FIXED_FIELDS, *HARMLESS_FIELDS}) == sum(
+        map(len, (USED_FIELDS, FIXED_FIELDS, HARMLESS_FIELDS))
+    )
+    reasons = [*HARMLESS_FIELDS.values(), *(reason for _, reason in FIXED_FIELDS.values())]
+    assert all(len(reason) > 5 for reason in reasons)
+
+
+def test_a_name_of_the_hub_is_told_how_to_become_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="hf download inclusionAI/LLaDA-MoE-7B-A1B-Instruct --local-dir FOLDER"):
+        Checkpoint("inclusionAI/LLaDA-MoE-7B-A1B-Instruct")
+
+
+def test_config_that_is_a_device(folder: Path):
+    (folder / "config.json").unlink()
+    (folder / "config.json").symlink_to("/dev/zero")
+    assert "is no regular file" in refusal(folder)
+
+
+@pytest.mark.parametrize("text", ['{"model_type": "llada", "model_type": "llada"}', "[" * 100_000])
+def test_config_with_a_second_meaning_or_without_end(folder: Path, text: str):
+    (folder / "config.json").write_text(text)
+    assert "names 'model_type' twice" in (message := refusal(folder)) or "nested too deep" in message
 
 
 @pytest.mark.parametrize("text", ["", "{", "\xff\xfe", "[1]"])

@@ -11,7 +11,7 @@ from flows.design.estimate.chip import Chip, design_chip
 from flows.design.estimate.cost import Costs, costs
 from flows.design.estimate.hnlpu import hnlpu_chip
 from flows.design.estimate.workload import Workload, default_sampler, workload_tables
-from golden.checkpoints.config import read_json_object
+from golden.checkpoints.json_files import read_json_object
 from golden.checkpoints.presets import read_preset
 from golden.errors import UserError
 from golden.shape import ModelShape
