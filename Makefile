@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 TEST_STAMP := $(VENV)/installed-test
 DEV_STAMP := $(VENV)/installed-dev
 
-.PHONY: help demo test test-all lint types bench train clean tools
+.PHONY: help demo test test-all lint types drawing bench train clean tools
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,12 +22,16 @@ test: tools $(TEST_STAMP) ## the tests, without those marked slow
 test-all: tools $(TEST_STAMP) ## all tests, those with random examples on fresh ones
 	$(BIN)/python -m pytest --hypothesis-profile=fresh
 
-lint: $(DEV_STAMP) ## ruff: rules and format
+lint: $(DEV_STAMP) ## ruff: rules and format; import-linter: floors and circles
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
-types: $(DEV_STAMP) ## mypy over all four floors
-	$(BIN)/mypy golden gen verif flows
+types: $(DEV_STAMP) ## mypy over all four floors, and docs
+	$(BIN)/mypy golden gen verif flows docs
+
+drawing: $(TEST_STAMP) ## the rooms and their imports, drawn into docs/architecture.md and docs/images/rooms.svg
+	$(BIN)/python -m docs.drawing
 
 bench: tools $(TEST_STAMP) ## the figures of docs/benchmarks.md, measured here
 	$(BIN)/hardloom bench accuracy

@@ -1,0 +1,1 @@
+"""Hardware: what is decided, what is drawn, what is written."""

@@ -1,0 +1,1 @@
+"""What must be computed, bit for bit, and from which weights."""

@@ -1,0 +1,1 @@
+"""Verilog of the prefabricated cells, which no weight touches, as Jinja templates."""

@@ -1,0 +1,1 @@
+"""Checks that what gen writes is what golden computes."""

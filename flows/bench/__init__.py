@@ -1,0 +1,1 @@
+"""`hardloom bench`: the figures of docs/benchmarks.md, measured."""

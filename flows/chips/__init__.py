@@ -1,0 +1,1 @@
+"""Commands on builds: generate, verify, the demonstration."""

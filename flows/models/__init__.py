@@ -1,0 +1,1 @@
+"""Commands on checkpoints: describe, make up, quantize, train, sample."""

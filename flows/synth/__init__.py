@@ -1,0 +1,1 @@
+"""`hardloom synth`: Yosys and ABC on a build; gates, area, timing, power."""

@@ -1,0 +1,1 @@
+"""The build folder of `hardloom generate`: arrays on all cores, resumable, with a manifest."""

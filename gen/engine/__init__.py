@@ -1,0 +1,1 @@
+"""Units and arrays connected: a layer, and the chip around it."""

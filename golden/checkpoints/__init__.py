@@ -1,0 +1,1 @@
+"""Hugging Face checkpoints: config, tensors read and written in pieces, published architectures."""

@@ -1,0 +1,1 @@
+"""The demonstration model: its tasks, quantization-aware training, accuracy."""

@@ -1,0 +1,1 @@
+"""Benches of hardwired arrays: small ones, tiles at real width, a whole expert."""

@@ -1,0 +1,1 @@
+"""Weights read back from Verilog text, knowing nothing of what wrote it."""

@@ -1,0 +1,1 @@
+"""Verilator: compile, run cocotb tests, write waveforms."""

@@ -1,0 +1,1 @@
+"""The one bench of every stream unit: packets in and out, stalls, resets, throughput."""

@@ -1,0 +1,1 @@
+"""A unit's cases, one file a unit: geometry, stimulus, expected packets."""
