@@ -1,4 +1,4 @@
-"""All cores on a list of work, results in order, memory bounded; in threads (decisions/0021)."""
+"""All cores on a list of work, results in order, memory bounded; in threads (docs/decisions/0013)."""
 
 import os
 from collections import deque
