@@ -1,8 +1,10 @@
 """The chip's host ports as data: hardware and bench read these tables."""
 
+from amaranth.hdl import unsigned
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["AXI_LITE", "STREAM_IN", "STREAM_OUT"]
+__all__ = ["AXI_LITE", "NO_POSITION", "STREAM_IN", "STREAM_OUT", "commit_record"]
 
 ADDRESS_WIDTH = 8
 
@@ -34,3 +36,11 @@ STREAM_IN = {"tdata": In(32), "tvalid": In(1), "tready": Out(1), "tlast": In(1)}
 
 STREAM_OUT = {"tdata": Out(64), "tvalid": Out(1), "tready": In(1), "tlast": Out(1)}
 """AXI4-Stream of commit records, one a beat, a packet a denoising step."""
+
+NO_POSITION = 0xFFFF
+"""Position of the one record of a denoising step that commits nothing."""
+
+
+def commit_record() -> data.StructLayout:
+    """One committed token, 64 bits: the beats of the output stream; `position` 0xFFFF where a step commits nothing."""
+    return data.StructLayout({"token": unsigned(24), "position": unsigned(16), "spread": unsigned(24)})

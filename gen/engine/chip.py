@@ -38,7 +38,7 @@ class Chip(Component):
     ----------
     s_axil_*: AXI4-Lite, 32 bits, registers of `gen.design.registers`.
     s_axis_*: AXI4-Stream in, 32 bits: the prompt's token ids, one a beat, `tlast` on the last.
-    m_axis_*: AXI4-Stream out, 64 bits: `gen.units.sampler.commit_record`, a packet a denoising step.
+    m_axis_*: AXI4-Stream out, 64 bits: `gen.design.axi_ports.commit_record`, a packet a denoising step.
     irq: high from the end of a run (done or error) until the next start.
     """
 
@@ -51,8 +51,8 @@ class Chip(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        self.positions = Signal(range(self.sizes.max_positions + 1))
-        argmax = self._model(m)
+        positions = Signal(range(self.sizes.max_positions + 1))
+        embedding, argmax = self._model(m, positions)
         config = self.sizes.config
         m.submodules.sampler = sampler = Sampler(
             config.vocab_size,
@@ -60,50 +60,57 @@ class Chip(Component):
             self.sizes.max_positions,
             len(argmax.o.payload.spread),
         )
-        wiring.connect(m, sampler.tokens, self.embedding.i)
+        wiring.connect(m, sampler.tokens, embedding.i)
         m.d.comb += [
             sampler.result.valid.eq(argmax.o.valid),
             sampler.result.payload.token.eq(argmax.o.payload.token),
             sampler.result.payload.spread.eq(argmax.o.payload.spread),
             argmax.o.ready.eq(sampler.result.ready),
         ]
-        m.d.comb += self.positions.eq(sampler.positions)
+        m.d.comb += positions.eq(sampler.positions)
         self._registers(m, sampler)
         self._streams(m, sampler)
         return m
 
-    def _model(self, m: Module) -> Argmax:
-        """Embedding to argmax."""
+    def _model(self, m: Module, positions: Signal) -> tuple[Embedding, Argmax]:
+        """Embedding to argmax, with all layers in between: the first and the last unit."""
         g = self.sizes
         beats, lanes = g.beats(g.hidden), g.lanes
         vocabulary = g.config.vocab_size
-        self.embedding = gated(m, "embedding", Embedding(self.embedding_width, vocabulary, lanes, beats))
-        m.submodules.embedding_rows = rows = HardwiredConstants(
-            g.module("embedding"), vocabulary * beats, self.embedding.weights.shape()
-        )
-        m.submodules.embedding_scales = scales = HardwiredConstants(
-            g.module("embedding_scales"), vocabulary, self.embedding.scale.shape()
-        )
-        m.d.comb += [
-            rows.index.eq(self.embedding.index),
-            self.embedding.weights.eq(rows.data),
-            scales.index.eq(self.embedding.row),
-            self.embedding.scale.eq(scales.data),
-        ]
-        engines = [self._engine(m, number) for number in range(g.config.num_hidden_layers)]
+        embedding = self._embedding(m)
+        engines = [self._engine(m, number, positions) for number in range(g.config.num_hidden_layers)]
         norm = gated(m, "final_norm", RMSNorm(g.units.norm, lanes))
         quantize = gated(m, "final_quantize", Quantize(QUANTIZE, lanes, 2 * beats))
         head, rescale = rescaled_array(m, g, "head", 1, vocabulary)
         argmax = gated(m, "argmax", Argmax(g.units.argmax, vocabulary, lanes))
-        chain(m, self.embedding, *engines, norm, quantize, head)
+        chain(m, embedding, *engines, norm, quantize, head)
         chain(m, rescale, argmax.i)
-        for name, unit in (("embedding", self.embedding), ("final_norm", quantize), ("logits", rescale)):
+        for name, unit in (("embedding", embedding), ("final_norm", quantize), ("logits", rescale)):
             probe(m, name, unit.o, unit.o.payload.data)
         probe(m, "token", argmax.o, argmax.o.payload.token)
         probe(m, "spread", argmax.o, argmax.o.payload.spread)
-        return argmax
+        return embedding, argmax
 
-    def _engine(self, m: Module, number: int) -> SimpleNamespace:
+    def _embedding(self, m: Module) -> Embedding:
+        """The embedding and the ROMs of its rows and of their scales."""
+        g, vocabulary = self.sizes, self.sizes.config.vocab_size
+        beats = g.beats(g.hidden)
+        embedding = gated(m, "embedding", Embedding(self.embedding_width, vocabulary, g.lanes, beats))
+        m.submodules.embedding_rows = rows = HardwiredConstants(
+            g.module("embedding"), vocabulary * beats, embedding.weights.shape()
+        )
+        m.submodules.embedding_scales = scales = HardwiredConstants(
+            g.module("embedding_scales"), vocabulary, embedding.scale.shape()
+        )
+        m.d.comb += [
+            rows.index.eq(embedding.index),
+            embedding.weights.eq(rows.data),
+            scales.index.eq(embedding.row),
+            embedding.scale.eq(scales.data),
+        ]
+        return embedding
+
+    def _engine(self, m: Module, number: int, positions: Signal) -> SimpleNamespace:
         """Module `layer_N`, elaborated on its own (`gen.engine.layer.LayerEngine`); its streams `i` and `o`."""
         word, name = stream.Signature(beat(FIXED.width, self.sizes.lanes)), f"layer_{number}"
         i, o = word.flip().create(path=(name, "i")), word.create(path=(name, "o"))
@@ -111,7 +118,7 @@ class Chip(Component):
             name,
             i_clk=ClockSignal(),
             i_rst=ResetSignal(),
-            i_positions=self.positions,
+            i_positions=positions,
             i_i__payload=Value.cast(i.payload),
             i_i__valid=i.valid,
             o_i__ready=i.ready,

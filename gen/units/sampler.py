@@ -1,24 +1,17 @@
 """The sampler on chip: sequence memory, block schedule, commits."""
 
-from types import SimpleNamespace
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
-from amaranth.lib import data, memory, stream
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from gen.design.axi_ports import NO_POSITION, commit_record
 from gen.design.registers import ErrorCode
 from gen.stream.component import Component
+from gen.units.sampler_state import PARAMETERS, RunState
 
-__all__ = ["Sampler", "commit_record"]
-
-NO_POSITION = 0xFFFF
-PARAMETERS = ("prompt_length", "gen_length", "block_length", "steps", "spread_limit")
-
-
-def commit_record() -> data.StructLayout:
-    """One committed token, 64 bits: the beats of the output stream; `position` 0xFFFF where a step commits nothing."""
-    return data.StructLayout({"token": unsigned(24), "position": unsigned(16), "spread": unsigned(24)})
+__all__ = ["Sampler"]
 
 
 class Sampler(Component):
@@ -48,7 +41,6 @@ class Sampler(Component):
     def __init__(self, vocab_size: int, mask_token_id: int, max_positions: int, spread_width: int) -> None:
         self.vocab_size, self.mask_token_id, self.max_positions = vocab_size, mask_token_id, max_positions
         token = unsigned(max(1, (vocab_size - 1).bit_length()))
-        self.token_shape = token
         prompt = data.StructLayout({"token": unsigned(32), "last": unsigned(1)})
         result = data.StructLayout({"token": token, "spread": unsigned(spread_width)})
         commits = data.StructLayout({"record": commit_record(), "last": unsigned(1)})
@@ -56,11 +48,7 @@ class Sampler(Component):
             {
                 "prompt": In(stream.Signature(prompt)),
                 "start": In(1),
-                "prompt_length": In(16),
-                "gen_length": In(16),
-                "block_length": In(16),
-                "steps": In(16),
-                "spread_limit": In(32),
+                **{name: In(width) for name, width in PARAMETERS.items()},
                 "busy": Out(1),
                 "done": Out(1),
                 "error": Out(1),
@@ -76,78 +64,56 @@ class Sampler(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        self._memories(m)
-        self._prompt(m)
-        self._commit_port(m)
+        run = RunState(m, self.max_positions, self.tokens.payload.shape(), self.result.payload.shape())
+        self._prompt(m, run)
+        self._commit_port(m, run)
         with m.If(self.busy):
             m.d.sync += self.cycles.eq(self.cycles + 1)
         with m.If(self.start & self.busy):
             m.d.sync += [self.error.eq(1), self.code.eq(ErrorCode.BUSY)]
         with m.FSM(name="state"):
-            self._idle(m)
-            self._check(m)
-            self._fill(m)
-            self._pass(m)
-            self._select(m)
-            self._finish_step(m)
+            self._idle(m, run)
+            self._check(m, run)
+            self._fill(m, run)
+            self._pass(m, run)
+            self._select(m, run)
+            self._finish_step(m, run)
         return m
 
-    def _memories(self, m: Module) -> None:
-        """The run's parameters; token, result token and spread of every position; which positions are masked."""
-        self.held = SimpleNamespace(**{name: Signal.like(getattr(self, name), name=name) for name in PARAMETERS})
-        depth, result = self.max_positions, self.result.payload.shape()
-        sequence: memory.Memory
-        results: memory.Memory
-        m.submodules.sequence = sequence = memory.Memory(shape=self.token_shape, depth=depth, init=[])
-        m.submodules.results = results = memory.Memory(shape=result, depth=depth, init=[])
-        self.token_write, self.token_read = sequence.write_port(), sequence.read_port(domain="comb")
-        self.result_write, self.result_read = results.write_port(), results.read_port(domain="comb")
-        self.masked, self.taken = Signal(depth), Signal(depth)
-        self.block_start, self.block_end = Signal(range(depth + 1)), Signal(range(depth + 1))
-        self.block_steps, self.step = Signal(16), Signal(16)
-        self.base, self.remainder, self.quota = Signal(16), Signal(16), Signal(16)
-        self.by_threshold = Signal()
-        m.d.comb += self.by_threshold.eq(self.held.spread_limit != 0)
-
-    def _prompt(self, m: Module) -> None:
+    def _prompt(self, m: Module, run: RunState) -> None:
         """Prompt tokens into the sequence memory while idle."""
-        self.received, self.prompt_done = Signal(range(self.max_positions + 2)), Signal()
-        self.bad_token = Signal()
         with m.If(~self.busy):
             m.d.comb += self.prompt.ready.eq(1)
             m.d.comb += [
-                self.token_write.addr.eq(Mux(self.prompt_done, 0, self.received)),
-                self.token_write.data.eq(self.prompt.payload.token),
+                run.token_write.addr.eq(Mux(run.prompt_done, 0, run.received)),
+                run.token_write.data.eq(self.prompt.payload.token),
             ]
             with m.If(self.prompt.valid):
-                at = Signal.like(self.received)
+                at = Signal.like(run.received)
                 bad = self.prompt.payload.token >= self.vocab_size
                 m.d.comb += [
-                    at.eq(Mux(self.prompt_done, 0, self.received)),
-                    self.token_write.en.eq(at < self.max_positions),
+                    at.eq(Mux(run.prompt_done, 0, run.received)),
+                    run.token_write.en.eq(at < self.max_positions),
                 ]
                 m.d.sync += [
-                    self.received.eq(Mux(at > self.max_positions, at, at + 1)),
-                    self.prompt_done.eq(self.prompt.payload.last),
-                    self.bad_token.eq(bad | (self.bad_token & ~self.prompt_done)),
+                    run.received.eq(Mux(at > self.max_positions, at, at + 1)),
+                    run.prompt_done.eq(self.prompt.payload.last),
+                    run.bad_token.eq(bad | (run.bad_token & ~run.prompt_done)),
                 ]
 
-    def _commit_port(self, m: Module) -> None:
+    def _commit_port(self, m: Module, run: RunState) -> None:
         """Holds each record back until the next is known, so that a step's last one is marked."""
-        self.record: Any
-        self.record, self.record_valid = Signal(commit_record()), Signal()
-        self.record_last, self.record_go = Signal(), Signal()
         m.d.comb += [
-            self.commits.valid.eq(self.record_valid & self.record_go),
-            self.commits.payload.record.eq(self.record),
-            self.commits.payload.last.eq(self.record_last),
+            self.commits.valid.eq(run.record_valid & run.record_go),
+            self.commits.payload.record.eq(run.record),
+            self.commits.payload.last.eq(run.record_last),
         ]
 
     def _fail(self, m: Module, code: ErrorCode) -> None:
         m.d.sync += [self.error.eq(1), self.code.eq(code), self.busy.eq(0)]
         m.next = "IDLE"
 
-    def _idle(self, m: Module) -> None:
+    def _idle(self, m: Module, run: RunState) -> None:
         with m.State("IDLE"), m.If(self.start):
             m.d.sync += [
                 self.busy.eq(1),
@@ -156,34 +122,38 @@ class Sampler(Component):
                 self.code.eq(ErrorCode.NONE),
                 self.cycles.eq(0),
                 self.forwards.eq(0),
-                *(getattr(self.held, name).eq(getattr(self, name)) for name in PARAMETERS),
+                *(getattr(run.held, name).eq(getattr(self, name)) for name in PARAMETERS),
             ]
             m.next = "CHECK"
 
-    def _check(self, m: Module) -> None:
-        """num_blocks = gen / block, block_steps = steps / num_blocks, (base, remainder) = block / block_steps."""
+    def _check(self, m: Module, run: RunState) -> None:
+        """The lengths and the prompt, then the serial divisions."""
         left, blocks, count = Signal(16), Signal(16), Signal(16)
         total = Signal(17)
-        m.d.comb += total.eq(self.held.prompt_length + self.held.gen_length)
-        zero = (self.held.prompt_length == 0) | (self.held.gen_length == 0) | (self.held.block_length == 0)
+        m.d.comb += total.eq(run.held.prompt_length + run.held.gen_length)
+        zero = (run.held.prompt_length == 0) | (run.held.gen_length == 0) | (run.held.block_length == 0)
         with m.State("CHECK"):
-            m.d.sync += [left.eq(self.held.gen_length), blocks.eq(0), self.positions.eq(total), self.masked.eq(0)]
+            m.d.sync += [left.eq(run.held.gen_length), blocks.eq(0), self.positions.eq(total), run.masked.eq(0)]
             m.next = "BLOCKS"
             with m.If(zero | (total > self.max_positions)):
                 self._fail(m, ErrorCode.LENGTH)
-            with m.Elif((self.received != self.held.prompt_length) | ~self.prompt_done):
+            with m.Elif((run.received != run.held.prompt_length) | ~run.prompt_done):
                 self._fail(m, ErrorCode.PROMPT)
-            with m.Elif(self.bad_token):
+            with m.Elif(run.bad_token):
                 self._fail(m, ErrorCode.TOKEN)
+        self._divide(m, run, left, blocks, count)
+
+    def _divide(self, m: Module, run: RunState, left: Signal, blocks: Signal, count: Signal) -> None:
+        """blocks = gen / block, block_steps = steps / blocks, (base, remainder) = block / block_steps."""
         with m.State("BLOCKS"):
-            with m.If(left >= self.held.block_length):
-                m.d.sync += [left.eq(left - self.held.block_length), blocks.eq(blocks + 1)]
+            with m.If(left >= run.held.block_length):
+                m.d.sync += [left.eq(left - run.held.block_length), blocks.eq(blocks + 1)]
             with m.Elif(left != 0):
                 self._fail(m, ErrorCode.BLOCK)
-            with m.Elif(self.by_threshold):
+            with m.Elif(run.by_threshold):
                 m.next = "FILL"
             with m.Else():
-                m.d.sync += [left.eq(self.held.steps), count.eq(0)]
+                m.d.sync += [left.eq(run.held.steps), count.eq(0)]
                 m.next = "STEPS"
         with m.State("STEPS"):
             with m.If(left >= blocks):
@@ -191,47 +161,47 @@ class Sampler(Component):
             with m.Elif((left != 0) | (count == 0)):
                 self._fail(m, ErrorCode.STEPS)
             with m.Else():
-                m.d.sync += [self.block_steps.eq(count), left.eq(self.held.block_length), self.base.eq(0)]
+                m.d.sync += [run.block_steps.eq(count), left.eq(run.held.block_length), run.base.eq(0)]
                 m.next = "QUOTA"
         with m.State("QUOTA"):
-            with m.If(left >= self.block_steps):
-                m.d.sync += [left.eq(left - self.block_steps), self.base.eq(self.base + 1)]
+            with m.If(left >= run.block_steps):
+                m.d.sync += [left.eq(left - run.block_steps), run.base.eq(run.base + 1)]
             with m.Else():
-                m.d.sync += self.remainder.eq(left)
+                m.d.sync += run.remainder.eq(left)
                 m.next = "FILL"
 
-    def _fill(self, m: Module) -> None:
+    def _fill(self, m: Module, run: RunState) -> None:
         """Masks behind the prompt; the first block."""
         at, started = Signal(range(self.max_positions + 1)), Signal()
         with m.State("FILL"):
-            where = Mux(started, at, self.held.prompt_length)
+            where = Mux(started, at, run.held.prompt_length)
             m.d.comb += [
-                self.token_write.addr.eq(where),
-                self.token_write.data.eq(self.mask_token_id),
-                self.token_write.en.eq(1),
+                run.token_write.addr.eq(where),
+                run.token_write.data.eq(self.mask_token_id),
+                run.token_write.en.eq(1),
             ]
-            m.d.sync += [at.eq(where + 1), started.eq(1), self.masked.eq(self.masked | (1 << where[: len(at)]))]
+            m.d.sync += [at.eq(where + 1), started.eq(1), run.masked.eq(run.masked | (1 << where[: len(at)]))]
             with m.If(where + 1 == self.positions):
                 m.d.sync += [
                     started.eq(0),
-                    self.step.eq(0),
-                    self.block_start.eq(self.held.prompt_length),
-                    self.block_end.eq(self.held.prompt_length + self.held.block_length),
+                    run.step.eq(0),
+                    run.block_start.eq(run.held.prompt_length),
+                    run.block_end.eq(run.held.prompt_length + run.held.block_length),
                 ]
                 m.next = "PASS"
 
-    def _pass(self, m: Module) -> None:
+    def _pass(self, m: Module, run: RunState) -> None:
         """All positions out, all results in."""
         sent, seen = Signal(range(self.max_positions + 1)), Signal(range(self.max_positions + 1))
         with m.State("PASS"):
             m.d.comb += [
-                self.token_read.addr.eq(sent),
-                self.tokens.payload.eq(self.token_read.data),
+                run.token_read.addr.eq(sent),
+                self.tokens.payload.eq(run.token_read.data),
                 self.tokens.valid.eq(sent != self.positions),
                 self.result.ready.eq(1),
-                self.result_write.addr.eq(seen),
-                self.result_write.data.eq(self.result.payload),
-                self.result_write.en.eq(self.result.valid),
+                run.result_write.addr.eq(seen),
+                run.result_write.data.eq(self.result.payload),
+                run.result_write.en.eq(self.result.valid),
             ]
             with m.If(self.tokens.valid & self.tokens.ready):
                 m.d.sync += sent.eq(sent + 1)
@@ -242,89 +212,93 @@ class Sampler(Component):
                         sent.eq(0),
                         seen.eq(0),
                         self.forwards.eq(self.forwards + 1),
-                        self.taken.eq(0),
-                        self.quota.eq(self.base + (self.step < self.remainder)),
+                        run.taken.eq(0),
+                        run.quota.eq(run.base + (run.step < run.remainder)),
                     ]
                     m.next = "SELECT"
 
-    def _select(self, m: Module) -> None:
-        """SCAN finds the most confident candidate of the block, COMMIT writes it; again while there is a reason to."""
+    def _select(self, m: Module, run: RunState) -> None:
+        """SCAN finds the most confident candidate of the block; it is committed while there is a reason to."""
         at, found, go = Signal(range(self.max_positions + 1)), Signal(), Signal()
         best: Any = Signal(self.result.payload.shape())
         best_at = Signal.like(at)
-        result = self.result_read.data
+        result = run.result_read.data
         with m.State("SELECT"):
-            m.d.sync += [at.eq(self.block_start), found.eq(0)]
+            m.d.sync += [at.eq(run.block_start), found.eq(0)]
             m.next = "SCAN"
         with m.State("SCAN"):
-            m.d.comb += self.result_read.addr.eq(at)
-            open_ = self.masked.bit_select(at, 1) & ~self.taken.bit_select(at, 1)
-            excluded = self.by_threshold & (result.token == self.mask_token_id)
+            m.d.comb += run.result_read.addr.eq(at)
+            open_ = run.masked.bit_select(at, 1) & ~run.taken.bit_select(at, 1)
+            excluded = run.by_threshold & (result.token == self.mask_token_id)
             with m.If(open_ & ~excluded & (~found | (result.spread < best.spread))):
                 m.d.sync += [best.eq(result), best_at.eq(at), found.eq(1)]
             m.d.sync += at.eq(at + 1)
-            with m.If(at + 1 == self.block_end):
+            with m.If(at + 1 == run.block_end):
                 m.next = "CHOOSE"
         with m.State("CHOOSE"):
-            passes = (self.taken == 0) | (best.spread < self.held.spread_limit)
-            m.d.comb += go.eq(found & Mux(self.by_threshold, passes, self.quota != 0))
+            passes = (run.taken == 0) | (best.spread < run.held.spread_limit)
+            m.d.comb += go.eq(found & Mux(run.by_threshold, passes, run.quota != 0))
             m.next = "STEP_END"
             with m.If(go):
                 m.next = "COMMIT"
+        self._commit(m, run, best, best_at)
+
+    def _commit(self, m: Module, run: RunState, best, best_at: Signal) -> None:
+        """Writes the candidate and gives its record out, then looks for the next one."""
         with m.State("COMMIT"):
-            width = len(self.record.spread)
+            width = len(run.record.spread)
             fits = len(best.spread) <= width
             spread = best.spread if fits else Mux(best.spread >> width, (1 << width) - 1, best.spread)
             m.d.comb += [
-                self.record_go.eq(1),
-                self.token_write.addr.eq(best_at),
-                self.token_write.data.eq(best.token),
-                self.token_write.en.eq(1),
+                run.record_go.eq(1),
+                run.token_write.addr.eq(best_at),
+                run.token_write.data.eq(best.token),
+                run.token_write.en.eq(1),
             ]
-            with m.If(~self.record_valid | self.commits.ready):
+            with m.If(~run.record_valid | self.commits.ready):
                 m.d.sync += [
-                    self.record.token.eq(best.token),
-                    self.record.position.eq(best_at),
-                    self.record.spread.eq(spread),
-                    self.record_valid.eq(1),
-                    self.taken.eq(self.taken | (1 << best_at)),
-                    self.masked.eq(Mux(best.token == self.mask_token_id, self.masked, self.masked & ~(1 << best_at))),
-                    self.quota.eq(self.quota - 1),
+                    run.record.token.eq(best.token),
+                    run.record.position.eq(best_at),
+                    run.record.spread.eq(spread),
+                    run.record_valid.eq(1),
+                    run.taken.eq(run.taken | (1 << best_at)),
+                    run.masked.eq(Mux(best.token == self.mask_token_id, run.masked, run.masked & ~(1 << best_at))),
+                    run.quota.eq(run.quota - 1),
                 ]
                 m.next = "SELECT"
 
-    def _finish_step(self, m: Module) -> None:
+    def _finish_step(self, m: Module, run: RunState) -> None:
         """The step's last record goes out; next step, next block or end."""
         left, at = Signal(), Signal(range(self.max_positions + 1))
         with m.State("STEP_END"):
-            m.d.comb += [self.record_go.eq(1), self.record_last.eq(1)]
-            with m.If(~self.record_valid):
-                m.d.sync += [self.record.eq(0), self.record.position.eq(NO_POSITION), self.record_valid.eq(1)]
+            m.d.comb += [run.record_go.eq(1), run.record_last.eq(1)]
+            with m.If(~run.record_valid):
+                m.d.sync += [run.record.eq(0), run.record.position.eq(NO_POSITION), run.record_valid.eq(1)]
             with m.Elif(self.commits.ready):
                 m.d.sync += [
-                    self.record_valid.eq(0),
-                    self.step.eq(self.step + 1),
+                    run.record_valid.eq(0),
+                    run.step.eq(run.step + 1),
                     left.eq(0),
-                    at.eq(self.block_start),
+                    at.eq(run.block_start),
                 ]
                 m.next = "COUNT"
-                with m.If(self.by_threshold & (self.taken == 0)):
+                with m.If(run.by_threshold & (run.taken == 0)):
                     m.next = "NEXT_BLOCK"
         with m.State("COUNT"):
-            m.d.sync += [at.eq(at + 1), left.eq(left | self.masked.bit_select(at, 1))]
-            with m.If(at + 1 == self.block_end):
+            m.d.sync += [at.eq(at + 1), left.eq(left | run.masked.bit_select(at, 1))]
+            with m.If(at + 1 == run.block_end):
                 m.next = "NEXT_STEP"
         with m.State("NEXT_STEP"):
             m.next = "PASS"
-            with m.If(~left | (~self.by_threshold & (self.step == self.block_steps))):
+            with m.If(~left | (~run.by_threshold & (run.step == run.block_steps))):
                 m.next = "NEXT_BLOCK"
         with m.State("NEXT_BLOCK"):
             m.d.sync += [
-                self.step.eq(0),
-                self.block_start.eq(self.block_end),
-                self.block_end.eq(self.block_end + self.held.block_length),
+                run.step.eq(0),
+                run.block_start.eq(run.block_end),
+                run.block_end.eq(run.block_end + run.held.block_length),
             ]
             m.next = "PASS"
-            with m.If(self.block_end == self.positions):
+            with m.If(run.block_end == self.positions):
                 m.d.sync += [self.busy.eq(0), self.done.eq(1)]
                 m.next = "IDLE"

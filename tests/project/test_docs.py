@@ -7,9 +7,9 @@ import pytest
 import typer
 
 from flows.cli.app import commands
+from gen.design.axi_ports import NO_POSITION, commit_record
 from gen.design.hardware import HardwareConfig
 from gen.design.registers import REGISTERS, ErrorCode
-from gen.units.sampler import NO_POSITION, commit_record
 from tests import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

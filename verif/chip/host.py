@@ -16,8 +16,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamSink, AxiStreamSource
 
+from gen.design.axi_ports import NO_POSITION, commit_record
 from gen.design.registers import address
-from gen.units.sampler import NO_POSITION, commit_record
 
 __all__ = ["Host", "run_requests"]
 

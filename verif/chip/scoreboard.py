@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gen.units.sampler import commit_record
+from gen.design.axi_ports import commit_record
 from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
 

@@ -9,9 +9,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from torch import Generator, Tensor
 
+from gen.design.axi_ports import NO_POSITION
 from gen.design.registers import ErrorCode
 from gen.stream.component import Component
-from gen.units.sampler import NO_POSITION, PARAMETERS, Sampler
+from gen.units.sampler import Sampler
+from gen.units.sampler_state import PARAMETERS
 from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
 from verif.streams.bench import Case, Packet, Stimulus
 from verif.streams.stimulus import integers
@@ -20,9 +22,7 @@ __all__ = ["CASES"]
 
 SPREAD_TOP = (1 << 24) - 1
 
-REQUEST = data.StructLayout(
-    {"fresh": 1, "again": 1, **dict.fromkeys(PARAMETERS[:-1], unsigned(16)), "spread_limit": unsigned(32)}
-)
+REQUEST = data.StructLayout({"fresh": 1, "again": 1, **PARAMETERS})
 """`fresh`: a prompt comes first; `again`: START once more while busy."""
 PROMPT = data.StructLayout({"token": unsigned(32), "last": 1, "end": 1})
 """`end`: the request's last token, whether or not it is marked `last`."""

@@ -1,0 +1,85 @@
+"""Elaborating reads a component and changes nothing in it: twice gives the same netlist."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Fragment
+
+import gen
+from gen.design.hardware import HardwareConfig
+from gen.design.layer_sizes import LayerSizes
+from gen.design.matrices import array_units
+from gen.engine.chip import Chip
+from gen.engine.layer import LayerEngine
+from gen.stream.component import Component
+from gen.stream.stream import PacketDelay, Stage
+from tests.checkpoints import tiny_config
+
+CONFIG = tiny_config(num_hidden_layers=1, num_experts=2, hidden_size=8, expert_intermediate_size=4)
+ROOMS = ("units", "engine", "stream")
+
+
+def sizes(prefix: str) -> LayerSizes:
+    widths = {unit.name: 20 for unit in array_units(CONFIG) if unit.prefix == prefix}
+    return LayerSizes(CONFIG, HardwareConfig(lanes=1, max_positions=4), prefix, widths)
+
+
+def components(fragment: Fragment) -> Iterator[Component]:
+    """Every component of an elaborated one."""
+    yield from (origin for origin in fragment.origins or () if isinstance(origin, Component))
+    for part, _, _ in fragment.subfragments:
+        yield from components(part)
+
+
+@pytest.fixture(scope="module")
+def one_of_each() -> dict[type[Component], Component]:
+    """A component of every class that a chip is made of."""
+    tops = (Chip(sizes("chip"), 8), LayerEngine(sizes("layer_0")))
+    return {type(part): part for top in tops for part in components(Fragment.get(top, None))}
+
+
+def subclasses(base: type) -> Iterator[type]:
+    for cls in base.__subclasses__():
+        yield cls
+        yield from subclasses(cls)
+
+
+def test_a_chip_has_a_component_of_every_class(one_of_each):
+    rooms = tuple(f"gen.{room}." for room in ROOMS)
+    ours = {cls for cls in subclasses(Component) if cls.__module__.startswith(rooms)}
+    assert ours - set(one_of_each) == {Stage, PacketDelay}
+
+
+def test_elaborating_twice_gives_the_same_netlist(one_of_each):
+    different = []
+    for part in one_of_each.values():
+        before = dict(vars(part))
+        first, second = (rtlil.convert(part, emit_src=False) for _ in range(2))
+        if first != second or vars(part) != before:
+            different.append(type(part).__name__)
+    assert different == []
+
+
+def test_nothing_but_a_constructor_writes_to_its_object():
+    stores = []
+    for path in sorted(p for room in ROOMS for p in (Path(inspect.getfile(gen)).parent / room).glob("*.py")):
+        methods = [
+            node for cls in ast.walk(ast.parse(path.read_text())) if isinstance(cls, ast.ClassDef) for node in cls.body
+        ]
+        for method in methods:
+            if isinstance(method, ast.FunctionDef) and method.name != "__init__":
+                stores += [
+                    f"{path.name}, {method.name}: {ast.unparse(n)}" for n in ast.walk(method) if writes_to_self(n)
+                ]
+    assert stores == []
+
+
+def writes_to_self(node: ast.AST) -> bool:
+    """`self.NAME = ...` of any form, and `setattr`."""
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+        return isinstance(node.value, ast.Name) and node.value.id == "self"
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr"
