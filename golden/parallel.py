@@ -1,14 +1,18 @@
-"""All cores on a list of work, results in order, memory bounded; in threads (docs/decisions/0013)."""
+"""All cores on a list of work, results in order, memory bounded; in threads (docs/decisions/0013).
 
+Matrices are worked on in ranges of rows.
+"""
+
+import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
 
-__all__ = ["cores", "ordered_map"]
+__all__ = ["cores", "ordered_map", "row_ranges"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -53,3 +57,9 @@ def ordered_map(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         torch.set_num_threads(threads)
+
+
+def row_ranges(shape: Sequence[int], elements: int) -> Iterator[tuple[int, int]]:
+    """Ranges (start, stop) of rows of a tensor of `shape`, of at most `elements` elements or of one row, in order."""
+    step = max(1, elements // math.prod(shape[1:]))
+    yield from ((start, min(start + step, shape[0])) for start in range(0, shape[0], step))

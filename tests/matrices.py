@@ -30,3 +30,10 @@ def one_large_row(rows: int, inputs: int, factor: int = 8) -> IntegerMatrix:
     weights = noise("mxfp4", rows, inputs, uneven=False).weights.numpy().copy()
     weights[7] *= factor
     return exactly(weights)
+
+
+def values(matrix: IntegerMatrix) -> torch.Tensor:
+    """The matrix as float64 [rows, inputs]; exact."""
+    return torch.from_numpy(
+        np.ldexp((matrix.weights * matrix.mant[:, None]).double().numpy(), matrix.exp[:, None].numpy())
+    )

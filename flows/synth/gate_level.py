@@ -121,7 +121,7 @@ def mapped_arrays(
 def build_plan(build: Build, facts: dict[str, Any]) -> ArrayPlan:
     """The plan of an array of a build, from its quantized checkpoint."""
     checkpoint = build.checkpoint()
-    banks = [checkpoint.matrix(name).integers() for name in facts["matrices"]]
+    banks = [checkpoint.integers(name) for name in facts["matrices"]]
     how = {"lanes": build.hardware.lanes, "slices": facts["slices"], "style": facts["style"]}
     return plan_array(facts["module"], banks, format=checkpoint.format, **how)
 

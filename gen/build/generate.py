@@ -202,7 +202,7 @@ def other_parts(
     for number, sizes in enumerate(layers):
         part = f"{sizes.prefix}.constants"
         yield journal.done(part) or journal.write(part, layer_part(checkpoint, sizes, number), {})
-    embedding = checkpoint.matrix(EMBEDDING).integers()
+    embedding = checkpoint.integers(EMBEDDING)
     files = {f"rtl/constants/{name}.v": text for name, text in emit_embedding(around, embedding).items()}
     yield journal.done("chip.embedding") or journal.write("chip.embedding", files, {})
     missing = [sizes for sizes in layers if journal.done(sizes.prefix) is None]

@@ -9,7 +9,7 @@ from torch import Size, Tensor
 from golden.checkpoints.config import ModelConfig
 from golden.checkpoints.stored import StoredTensor, stored_tensors_of
 from golden.errors import UserError
-from golden.parallel import ordered_map
+from golden.parallel import ordered_map, row_ranges
 
 __all__ = ["Checkpoint", "check_tensor_set", "expected_tensors", "folded_gain", "matrix_names"]
 
@@ -107,15 +107,9 @@ class Checkpoint:
             )
         return tensor
 
-    def pieces(self, name: str) -> Iterator[tuple[int, int]]:
-        """Row ranges (start, stop) of tensor `name`, of at most `PIECE` elements where a row has fewer."""
-        shape = self.shape(name)
-        step = max(1, PIECE // math.prod(shape[1:]))
-        yield from ((start, min(start + step, shape[0])) for start in range(0, shape[0], step))
-
     def scan(self) -> Iterator[int]:
         """Read and check every tensor on all cores, yielding numbers of elements read; raises as `tensor` does."""
-        parts = ((name, start, stop) for name in self.names() for start, stop in self.pieces(name))
+        parts = ((name, *rows) for name in self.names() for rows in row_ranges(self.shape(name), PIECE))
         yield from ordered_map(lambda part: self.tensor(*part).numel(), parts)
 
     def dtypes(self) -> list[str]:

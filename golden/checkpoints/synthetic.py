@@ -23,7 +23,7 @@ from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.checkpoints.stored import INDEX
 from golden.errors import UserError
 from golden.files import write_json
-from golden.parallel import ordered_map
+from golden.parallel import ordered_map, row_ranges
 
 __all__ = ["make_checkpoint"]
 
@@ -62,7 +62,7 @@ def make_checkpoint(
     total, done = sum(map(math.prod, shapes.values())), 0
     for file, names in files.items():
         with SafetensorsWriter(out / file, {n: (torch.bfloat16, shapes[n]) for n in names}, {"format": "pt"}) as writer:
-            pieces = (piece for name in names for piece in row_ranges(name, shapes[name]))
+            pieces = ((name, shapes[name], *rows) for name in names for rows in row_ranges(shapes[name], PIECE))
             for name, values in ordered_map(partial(random_rows, seed), pieces):
                 writer.write(name, values)
                 progress(done := done + values.numel(), total)
@@ -98,11 +98,6 @@ def sharded(shapes: dict[str, tuple[int, ...]]) -> Iterator[list[str]]:
         names.append(name)
         held += size
     yield names
-
-
-def row_ranges(name: str, shape: tuple[int, ...]) -> Iterator[Piece]:
-    step = max(1, PIECE // math.prod(shape[1:]))
-    yield from ((name, shape, start, min(start + step, shape[0])) for start in range(0, shape[0], step))
 
 
 def random_rows(seed: int, piece: Piece) -> tuple[str, Tensor]:

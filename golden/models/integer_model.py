@@ -104,7 +104,7 @@ class LayerEngine:
         self.units, self.heads, self.prefix = units, config.num_attention_heads, f"layer.{layer}."
 
         def matrix(name: str) -> HardwiredMatrix:
-            return HardwiredMatrix(checkpoint.matrix(base + name).integers(), base + name, device)
+            return HardwiredMatrix(checkpoint.integers(base + name), base + name, device)
 
         self.q, self.k, self.v, self.o = (matrix(f"self_attn.{n}_proj.weight") for n in "qkvo")
         self.q_gain, self.k_gain = (
@@ -181,11 +181,11 @@ class IntegerModel:
     def __init__(self, checkpoint: QuantizedCheckpoint, device: str | torch.device = "cpu") -> None:
         self.config, self.device = checkpoint.config, torch.device(device)
         self.units = Units.of(self.config)
-        self.embedding = Embedding(checkpoint.matrix("model.embed_tokens.weight").integers(), self.device)
+        self.embedding = Embedding(checkpoint.integers("model.embed_tokens.weight"), self.device)
         self.layers = [
             LayerEngine(checkpoint, self.units, layer, self.device) for layer in range(self.config.num_hidden_layers)
         ]
-        self.head = HardwiredMatrix(checkpoint.matrix("lm_head.weight").integers(), "lm_head.weight", self.device)
+        self.head = HardwiredMatrix(checkpoint.integers("lm_head.weight"), "lm_head.weight", self.device)
 
     @classmethod
     def from_checkpoint(cls, path: Path | str, format: str = "mxfp4", device: str = "cpu") -> "IntegerModel":

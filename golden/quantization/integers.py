@@ -4,15 +4,10 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["MAX_SPREAD", "IntegerMatrix", "power_of_two"]
+__all__ = ["MAX_SPREAD", "IntegerMatrix"]
 
 MAX_SPREAD = 16
 """Largest difference of block exponents within a row that a hardwired array can hold, in bits."""
-
-
-def power_of_two(exponent: torch.Tensor) -> torch.Tensor:
-    """2^exponent as float64, exactly, for integers in -1022..1023 (made from bits: library powers may round)."""
-    return ((exponent.to(torch.int64) + 1023) << 52).view(torch.float64)
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,3 @@ class IntegerMatrix:
     mant: torch.Tensor
     exp: torch.Tensor
     max_spread: int = 0
-
-    def to_float64(self) -> torch.Tensor:
-        """The matrix as float64 [rows, cols]; exact."""
-        return (self.weights * self.mant[:, None]).double() * power_of_two(self.exp)[:, None]

@@ -1,7 +1,7 @@
 """Quantizes a checkpoint in a stream of row slices: memory holds one matrix of the source, and a slice of work."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from golden.checkpoints.checkpoint import Checkpoint, folded_gain, matrix_names
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.errors import UserError
 from golden.files import write_file, write_json
-from golden.parallel import ordered_map
+from golden.parallel import ordered_map, row_ranges
 from golden.quantization.formats import Format, format_rules, pack_codes
 from golden.quantization.quantized import (
     CONFIG,
@@ -92,7 +92,7 @@ def quantize_checkpoint(
         for name in vector_names(source.config):
             writer.write(name, source.tensor(name).float())
         statistics.update((name, Statistics()) for name in names)
-        pieces = (piece for name in names for piece in row_ranges(source, name))
+        pieces = ((name, *rows) for name in names for rows in row_ranges(source.shape(name), SLICE))
         for name, codes, scales, found in ordered_map(partial(quantize_piece, source, rules), pieces):
             writer.write(name + ".codes", codes)
             writer.write(name + ".scales", scales)
@@ -120,13 +120,6 @@ def prepare_output(out: Path) -> None:
     if foreign and not QuantizedCheckpoint.is_quantized(out):
         raise UserError(f"{out}: is not empty and no quantized folder; name a new folder with -o")
     out.mkdir(parents=True, exist_ok=True)
-
-
-def row_ranges(source: Checkpoint, name: str) -> Iterator[Piece]:
-    """Matrix `name` in ranges of rows."""
-    rows, cols = source.shape(name)
-    step = max(1, SLICE // cols)
-    yield from ((name, start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 def quantize_piece(source: Checkpoint, rules: Format, piece: Piece) -> tuple[str, Tensor, Tensor, Statistics]:

@@ -20,11 +20,11 @@ from golden.checkpoints.config import ModelConfig
 from golden.checkpoints.json_files import read_json_object
 from golden.checkpoints.safetensors_stream import NAMES, SafetensorsReader
 from golden.errors import UserError
-from golden.parallel import ordered_map
+from golden.parallel import ordered_map, row_ranges
 from golden.quantization.formats import FORMATS, QuantizedMatrix, format_rules, unpack_codes
 from golden.quantization.integers import IntegerMatrix
 
-__all__ = ["CONFIG", "QUANTIZATION", "TENSORS", "TOKENIZER", "QuantizedCheckpoint", "open_quantized", "stored_tensors"]
+__all__ = ["CONFIG", "QUANTIZATION", "TENSORS", "TOKENIZER", "QuantizedCheckpoint", "stored_tensors", "vector_names"]
 
 CONFIG = "config.json"
 QUANTIZATION = "quantization.json"
@@ -106,16 +106,20 @@ class QuantizedCheckpoint:
         return matrix
 
     def integers(self, name: str) -> IntegerMatrix:
-        """`matrix(name).integers()`, made of a few rows at a time; weights are int16 where they have few bits."""
+        """Matrix `name` as integers, made of a few rows at a time; weights are int16 where they have few bits.
+
+        Raises `UserError` as `matrix` does, and where a row's block exponents spread further than an array can hold.
+        """
         rows, cols = self._shapes[name]
-        step = max(1, PIECE // cols)
         weights, spread = torch.empty(rows, cols, dtype=torch.int16), 0
         mant, exp = torch.empty(rows, dtype=torch.int32), torch.empty(rows, dtype=torch.int32)
-        for start in range(0, rows, step):  # nothing of a piece is kept: what is keeps the memory around it
-            part = self.matrix(name, start, min(start + step, rows)).integers()
+        for start, stop in row_ranges(
+            (rows, cols), PIECE
+        ):  # nothing of a piece is kept: what is keeps the memory around it
+            part = self.matrix(name, start, stop).integers()
             if weights.dtype == torch.int16 and int(part.weights.abs().max()) >> FEW_BITS:
                 weights = weights.int()
-            here = slice(start, start + step)
+            here = slice(start, stop)
             weights[here], mant[here], exp[here] = part.weights, part.mant, part.exp
             spread = max(spread, part.max_spread)
         return IntegerMatrix(weights, mant, exp, spread)
@@ -135,8 +139,8 @@ class QuantizedCheckpoint:
         """Read and check everything on all cores, yielding numbers of elements read; raises as reading does."""
         for name in vector_names(self.config):
             yield self.vector(name).numel()
-        step = {name: max(1, PIECE // self._shapes[name][1]) for name in matrix_names(self.config)}
-        parts = ((n, start, start + rows) for n, rows in step.items() for start in range(0, self._shapes[n][0], rows))
+        names = matrix_names(self.config)
+        parts = ((name, *rows) for name in names for rows in row_ranges(self._shapes[name], PIECE))
         yield from ordered_map(lambda part: self.matrix(*part).codes.numel(), parts)
 
     def _check_header(self) -> None:
@@ -149,8 +153,3 @@ class QuantizedCheckpoint:
                     f"{path}: tensor {name} is {entry.dtype} {list(entry.shape)} where {CONFIG} and the format "
                     f"{self.format} make it {NAMES[dtype]} {list(shape)}; quantize again"
                 )
-
-
-def open_quantized(path: str | Path) -> QuantizedCheckpoint:
-    """Open the quantized folder `path`; `UserError` where it is something else."""
-    return QuantizedCheckpoint(path)

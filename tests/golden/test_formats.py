@@ -19,6 +19,7 @@ from golden.quantization.formats import (
     unpack_codes,
 )
 from golden.quantization.integers import MAX_SPREAD
+from tests.matrices import values
 
 E2M1 = [Fraction(n, 2) for n in (0, 1, 2, 3, 4, 6, 8, 12)]
 SMALLEST = 2.0**-149
@@ -234,7 +235,7 @@ def assert_integers_are_the_values(matrix: QuantizedMatrix) -> None:
     integers = matrix.integers()
     assert (integers.weights.dtype, integers.mant.dtype, integers.exp.dtype) == (torch.int32,) * 3
     assert bool(((integers.mant >= 128) & (integers.mant <= 255)).all())
-    assert torch.equal(integers.to_float64(), matrix.dequantize().double())
+    assert torch.equal(values(integers), matrix.dequantize().double())
     for row in range(len(matrix.codes)):
         for col in range(matrix.codes.shape[1]):
             exact = Fraction(integers.weights[row, col].item()) * integers.mant[row].item()

@@ -14,8 +14,9 @@ from golden.checkpoints.checkpoint import Checkpoint, folded_gain, matrix_names
 from golden.errors import UserError
 from golden.quantization.formats import FORMATS, QuantizedMatrix, quantize
 from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint, open_quantized
+from golden.quantization.quantized import QuantizedCheckpoint
 from tests.checkpoints import published_config, tiny_config, write_random_checkpoint
+from tests.matrices import values
 
 Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
 
@@ -53,7 +54,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *ar
 def test_every_matrix_is_the_folded_one_quantized(tmp_path: Path, format: str, dtype: torch.dtype):
     checkpoint = Checkpoint(write_random_checkpoint(tmp_path / "source", dtype=dtype))
     quantize_checkpoint(checkpoint.path, tmp_path / "out", format)
-    quantized = open_quantized(tmp_path / "out")
+    quantized = QuantizedCheckpoint(tmp_path / "out")
     assert (quantized.format, quantized.config) == (format, checkpoint.config)
     for name in matrix_names(checkpoint.config):
         expected = quantize(folded(checkpoint, name), format)
@@ -68,7 +69,7 @@ def test_slices_of_rows_give_what_the_whole_matrix_gives(tmp_path: Path, folder:
 
 
 def test_vectors_that_fold_nowhere_are_kept_in_float32(folder: Path, source: Path):
-    checkpoint, quantized = Checkpoint(source), open_quantized(folder)
+    checkpoint, quantized = Checkpoint(source), QuantizedCheckpoint(folder)
     for layer in range(2):
         for name in (f"model.layers.{layer}.self_attn.{n}_norm.weight" for n in "qk"):
             assert torch.equal(quantized.vector(name), checkpoint.tensor(name).float())
@@ -77,7 +78,7 @@ def test_vectors_that_fold_nowhere_are_kept_in_float32(folder: Path, source: Pat
 
 
 def test_codes_are_packed_two_a_byte(folder: Path):
-    stored, matrix = load_file(folder / "quantized.safetensors"), open_quantized(folder).matrix
+    stored, matrix = load_file(folder / "quantized.safetensors"), QuantizedCheckpoint(folder).matrix
     name = "model.layers.1.mlp.experts.3.down_proj.weight"
     codes = matrix(name).codes
     assert codes.shape == (40, 33)
@@ -103,7 +104,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path, source: Path, forma
         "quantized.safetensors",
         "tokenizer.json",
     ]
-    assert open_quantized(tmp_path / "first").tokenizer_path.read_text() == '{"version": "1.0"}'
+    assert QuantizedCheckpoint(tmp_path / "first").tokenizer_path.read_text() == '{"version": "1.0"}'
 
 
 def test_sharding_does_not_matter(tmp_path: Path):
@@ -120,9 +121,9 @@ def test_sharding_does_not_matter(tmp_path: Path):
 def test_statistics_describe_the_loss(tmp_path: Path, source: Path, format: str):
     report = quantize_checkpoint(source, tmp_path / "out", format)
     assert report == json.loads((tmp_path / "out" / "quantization.json").read_text())
-    assert list(report["matrices"]) == matrix_names(open_quantized(tmp_path / "out").config)
+    assert list(report["matrices"]) == matrix_names(QuantizedCheckpoint(tmp_path / "out").config)
     before = folded(Checkpoint(source), Q_PROJ).double()
-    after = open_quantized(tmp_path / "out").matrix(Q_PROJ).dequantize().double()
+    after = QuantizedCheckpoint(tmp_path / "out").matrix(Q_PROJ).dequantize().double()
     row = report["matrices"][Q_PROJ]
     assert row["shape"] == [40, 40]
     assert row["snr_db"] == pytest.approx(10 * math.log10((before**2).sum() / ((before - after) ** 2).sum()), abs=0.006)
@@ -162,9 +163,9 @@ def test_zeros_denormals_and_extremes_are_valid_input(tmp_path: Path, format: st
     name = "model.layers.1.self_attn.o_proj.weight"
     write_random_checkpoint(tmp_path / "source", replace={name: matrix})
     quantize_checkpoint(tmp_path / "source", tmp_path / "out", format)
-    read = open_quantized(tmp_path / "out").matrix(name)
+    read = QuantizedCheckpoint(tmp_path / "out").matrix(name)
     assert torch.equal(read.dequantize(), quantize(matrix.float(), format).dequantize())
-    assert torch.equal(read.integers().to_float64(), read.dequantize().double())
+    assert torch.equal(values(read.integers()), read.dequantize().double())
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -210,8 +211,8 @@ def test_what_an_interrupted_run_left_is_overwritten(tmp_path: Path, source: Pat
 def test_overwriting_leaves_no_tokenizer_of_before(tmp_path: Path, source: Path, folder: Path):
     (folder / "tokenizer.json").write_text("{}")
     quantize_checkpoint(source, folder, "int4")
-    assert open_quantized(folder).tokenizer_path is None
-    assert open_quantized(folder).format == "int4"
+    assert QuantizedCheckpoint(folder).tokenizer_path is None
+    assert QuantizedCheckpoint(folder).format == "int4"
 
 
 # --- bad quantized folders -------------------------------------------------------------------------------------------
@@ -219,7 +220,7 @@ def test_overwriting_leaves_no_tokenizer_of_before(tmp_path: Path, source: Path,
 
 def refusal(folder: Path) -> str:
     with pytest.raises(UserError) as caught:
-        list(open_quantized(folder).scan())
+        list(QuantizedCheckpoint(folder).scan())
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -293,7 +294,7 @@ def test_a_spread_too_wide_for_an_array_names_the_matrix(tmp_path: Path):
     name = "model.layers.0.self_attn.o_proj.weight"
     source = write_random_checkpoint(tmp_path / "source", replace={name: matrix})
     quantize_checkpoint(source, tmp_path / "out", "mxfp4")
-    read: QuantizedMatrix = open_quantized(tmp_path / "out").matrix(name)
+    read: QuantizedMatrix = QuantizedCheckpoint(tmp_path / "out").matrix(name)
     with pytest.raises(UserError, match=f"{name}: row 7 has block exponents that spread by 20"):
         read.integers()
 

@@ -100,7 +100,7 @@ def build(tmp_path_factory) -> Build:
         arrays.append({"module": unit.module, **facts})
     around, (layer,) = layer_sizes(checkpoint, HARDWARE, arrays)
     files |= layer_part(checkpoint, layer, 0)
-    constants = emit_embedding(around, checkpoint.matrix(EMBEDDING).integers())
+    constants = emit_embedding(around, checkpoint.integers(EMBEDDING))
     files |= {f"rtl/constants/{name}.v": text for name, text in constants.items()}
     hashes = Journal(out, "key").make("all", files | table_texts(), {})["files"]
     manifest = {

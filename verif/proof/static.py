@@ -192,7 +192,7 @@ class Reader:
             yield self.scales(wired_module(prefix, f"experts.{kind}") + "_scales", experts)
 
     def embedding(self) -> Iterator[Reading]:
-        matrix = self.checkpoint.matrix(EMBEDDING).integers()
+        matrix = self.checkpoint.integers(EMBEDDING)
         vocabulary, hidden = matrix.weights.shape
 
         def rows(words: np.ndarray) -> np.ndarray:
