@@ -54,6 +54,7 @@ def test_a_chip_has_a_component_of_every_class(one_of_each):
     assert ours - set(one_of_each) == {Stage, PacketDelay}
 
 
+@pytest.mark.slow
 def test_elaborating_twice_gives_the_same_netlist(one_of_each):
     different = []
     for part in one_of_each.values():

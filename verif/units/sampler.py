@@ -40,7 +40,7 @@ class Hosted(Component):
         self.sampler = sampler
         streams = {"prompt": PROMPT, "request": REQUEST, "result": sampler.result.payload.shape()}
         outputs = {
-            "tokens": sampler.token_shape,
+            "tokens": sampler.tokens.payload.shape(),
             "commits": sampler.commits.payload.shape(),
             "status": STATUS,
         }
