@@ -21,13 +21,13 @@ from flows.console.progress import progress_bar
 from flows.synth.arrays import FORMAT, Parts, normal_matrix, stored_matrix, synthesize_cell, synthesize_flat
 from flows.synth.library.liberty import Library, read_library
 from flows.synth.yosys import synthesize
-from gen.arrays.styles import ADDRESSED
+from gen.arrays.styles import STYLES
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
 
-__all__ = ["Figures", "arrays", "measure", "parse_sizes"]
+__all__ = ["Figures", "arrays", "jobs_at", "measure", "parse_sizes"]
 
 PEER_INPUTS = 256  # the largest that peers solve in minutes
 LANES = 8
@@ -42,7 +42,7 @@ class Figures:
 
     Attributes
     ----------
-    style: an embedding style, `da4ml` or `plain`; `metal` and `packed` count every prefabricated slot, used or
+    style: one of `gen.arrays.styles`, `da4ml` or `plain`; `metal` and `packed` count every prefabricated slot, used or
         not, `metal flat` and `packed flat` what is left when unused slots are optimised away.
     cycles: a product takes, results not drained; packet_cycles: from one packet to the next.
     ge_per_weight: everything, shell included; core_ge_per_weight: neurons alone; shared_ge_per_weight: what they share
@@ -95,7 +95,7 @@ def measure(
 
     weights: the matrix for so many neurons and inputs.
     """
-    jobs = [(size, job) for size in sizes for style, job in _jobs(*size) if not styles or style in styles]
+    jobs = [(size, job) for size in sizes for style, job in jobs_at(*size) if not styles or style in styles]
     matrices = {size: weights(*size) for size in sizes}
     found = []
     for done, ((neurons, inputs), job) in enumerate(jobs):
@@ -108,19 +108,21 @@ def measure(
     return found
 
 
-def _jobs(neurons: int, inputs: int) -> Iterator[tuple[str, Callable[[IntegerMatrix, Library], Figures]]]:
+def jobs_at(neurons: int, inputs: int) -> Iterator[tuple[str, Callable[[IntegerMatrix, Library], Figures]]]:
     """Styles, and what measures them at a size."""
     slices = [t for t in SLICES if inputs // t >= 16]
-    for style in ("metal", "packed"):
+    prefabricated = [style.name for style in STYLES.values() if style.prefabricated]
+    for style in prefabricated:
         for t in slices:
             yield style, partial(_homogeneous, style=style, slices=t)
-    for style in ("metal", "packed"):
+    for style in prefabricated:
         for t in (t for t in slices if t <= FLATTENED):
             yield f"{style} flat", partial(_flat, style=style, slices=t, name=f"{style} flat", sample=8)
-    for style in ADDRESSED:
+    for style in (style.name for style in STYLES.values() if style.addressed):
         yield style, partial(_flat, style=style, slices=inputs, name=style, sample=SAMPLE)
     if inputs <= PEER_INPUTS:
-        yield "cell", partial(_flat, style="cell", slices=1, name="cell", sample=8)
+        for style in (style.name for style in STYLES.values() if style.baseline):
+            yield style, partial(_flat, style=style, slices=1, name=style, sample=8)
         yield "da4ml", _da4ml
         yield "plain", _plain
 
@@ -137,7 +139,7 @@ def _figures(parts: Parts, style: str, library: Library) -> Figures:
     plan, core_ge = parts.plan, parts.core_ge
     weights = plan.weights
     ge = (core_ge + parts.shared_ge + parts.shell.ge) / weights
-    cycles = max(1, plan.geometry.compute_cycles - (plan.style in ("metal", "packed")))
+    cycles = plan.form.steps
     return Figures(
         style=style,
         neurons=plan.rows,
@@ -236,7 +238,7 @@ def arrays(
     wanted, library = parse_sizes(sizes), read_library(liberty)
     matrix = normal_matrix if weights is None else partial(stored_matrix, QuantizedCheckpoint(weights))
     chosen = [style.strip() for style in styles.split(",") if style.strip()]
-    if unknown := set(chosen) - {style for style, _ in _jobs(16, 64)}:
+    if unknown := set(chosen) - {style for style, _ in jobs_at(16, 64)}:
         raise UserError(f"--styles: {', '.join(sorted(unknown))} is unknown; leave it out for all styles")
     with progress_bar("synthesizing arrays", "arrays") as progress:
         found = measure(wanted, chosen, library, progress, matrix)

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.console.progress import progress_bar
-from gen.arrays.styles import FORMATS, STYLES
+from gen.arrays.styles import STYLES
 from golden.errors import UserError
+from golden.quantization.formats import FORMATS
 from verif.proof.equivalence import Proof, prove, small_plan
 
 __all__ = ["equivalence"]

@@ -34,7 +34,7 @@ def estimate(
 
     Example: hardloom estimate --like llada-moe-7b --node 5nm --tornado build/tornado.png
     """
-    from flows.design.estimate.arrays import STYLES
+    from flows.design.estimate.arrays import PRICED_STYLES
     from flows.design.estimate.figures import HNLPU_TOKENS_PER_S, Request
     from flows.design.estimate.report import report, report_comparison
 
@@ -43,7 +43,7 @@ def estimate(
         return
     target = HNLPU_TOKENS_PER_S if tokens_per_second is None else tokens_per_second
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
-    chosen = STYLES if styles is None else tuple(styles.split(","))
+    chosen = PRICED_STYLES if styles is None else tuple(styles.split(","))
     request = Request(node, design, arrays, sampler, target, *lengths, chosen)
     report(like, ckpt, request, tornado, as_json)
 
@@ -73,12 +73,12 @@ def explore(
 
     Example: hardloom explore --like llada-moe-7b --tokens-per-second 2000 --node 5nm -o build/hardware.json
     """
-    from flows.design.estimate.arrays import STYLES
+    from flows.design.estimate.arrays import PRICED_STYLES
     from flows.design.estimate.figures import Request
     from flows.design.explore.report import Outputs, Units, explore
 
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
-    chosen = STYLES if styles is None else tuple(styles.split(","))
+    chosen = PRICED_STYLES if styles is None else tuple(styles.split(","))
     request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, chosen)
     units = Units(keys_per_cycle, head_tiles)
     explore(like, ckpt, request, objective, Outputs(out, plot, front), fit, units, as_json)

@@ -13,9 +13,8 @@ import torch
 from flows.synth.library.liberty import Library
 from flows.synth.yosys import Synthesis, synthesize
 from gen.arrays import ArrayPlan, emit, plan_array
-from gen.arrays.metal import MetalGeometry
+from gen.arrays.metal import MetalForm
 from gen.arrays.rings import rings
-from gen.arrays.styles import ADDRESSED
 from gen.design.matrices import array_units
 from golden.checkpoints.checkpoint import expected_tensors
 from golden.errors import UserError
@@ -85,7 +84,7 @@ def plan_matrix(matrix: IntegerMatrix, style: str, slices: int, lanes: int) -> A
 
 def sample_plan(plan: ArrayPlan, neurons: int) -> ArrayPlan:
     """The first cells of ``plan`` as an array of their own, a lane each: about ``neurons``, at least one cell."""
-    fold = plan.geometry.fold
+    fold = plan.form.fold
     cells = rings(plan.rows, plan.lanes, fold)
     rows = cells[: max(1, neurons // fold)].T
     return replace(plan, matrices=(plan.matrices[0][rows[rows >= 0]],), lanes=rows.shape[1])
@@ -104,7 +103,7 @@ def write(plan: ArrayPlan, folder: Path) -> dict[str, Path]:
 
 def synthesize_shell(plan: ArrayPlan, files: dict[str, Path], library: Library) -> Synthesis:
     """The shell with everything that is prefabricated for all arrays."""
-    shell = files[plan.prefab_modules[0]]
+    shell = files[plan.shell]
     common = [path for module, path in files.items() if module.startswith("hardloom_")]
     return synthesize([shell, *common], shell.stem, library)
 
@@ -117,15 +116,14 @@ def synthesize_cell(matrix: IntegerMatrix, library: Library, style: str, slices:
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
         core, shell = mean_cell(plan, files, library), synthesize_shell(plan, files, library)
-        return _parts(plan, core, plan.geometry.fold, shell, seconds, files[plan.name].stat().st_size)
+        return _parts(plan, core, plan.form.fold, shell, seconds, files[plan.name].stat().st_size)
 
 
-def mean_cell(plan: ArrayPlan, files: dict[str, Path], library: Library) -> Synthesis:
+def mean_cell(plan: ArrayPlan[MetalForm], files: dict[str, Path], library: Library) -> Synthesis:
     """The usual neuron cell, with the gates that a cell has on average of the array's kinds."""
-    geometry, cells = plan.geometry, rings(plan.rows, plan.lanes, plan.geometry.fold)
-    assert isinstance(geometry, MetalGeometry)
-    cores = [synthesize([files[name]], name, library) for name in map(geometry.neuron_of, geometry.kinds)]
-    kinds = np.concatenate([geometry.kind_of_cells(matrix, cells) for matrix in plan.matrices])
+    form, cells = plan.form, rings(plan.rows, plan.lanes, plan.form.fold)
+    cores = [synthesize([files[name]], name, library) for name in map(form.neuron_of, form.kinds)]
+    kinds = np.concatenate([form.kind_of_cells(matrix, cells) for matrix in plan.matrices])
     gates, seconds = (np.array([getattr(core, name) for core in cores]) for name in ("ge", "cpu_seconds"))
     return replace(cores[0], ge=float(gates[kinds].mean()), cpu_seconds=float(seconds.sum()))
 
@@ -150,7 +148,7 @@ def synthesize_flat(
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
         shell = synthesize_shell(plan, files, library)
-        least = lanes * plan.geometry.fold if style in ADDRESSED else 1  # a beat of theirs is a cycle's inputs or more
+        least = lanes * plan.form.fold if plan.style.addressed else 1  # a beat of theirs is a cycle's inputs or more
         some = plan if sample is None or max(sample, least) >= plan.rows else sample_plan(plan, max(sample, least))
         cut = write(some, Path(folder) / "part")
         boxes = [path for module, path in cut.items() if module.startswith(apart)]

@@ -99,7 +99,7 @@ def array_power(
     library = options.library
     assert library is not None
     files, environment = write_bench([plan], folder, 1, seed=1)
-    shell = plan.prefab_modules[0]
+    shell = plan.shell
     common = [path for path in files[plan.name] if path.stem == shell or path.stem.startswith("hardloom_")]
     neurons = [path for path in files[plan.name] if path not in common]
     parts = [(plan.name, neurons, common), (shell, common, [])]

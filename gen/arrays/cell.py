@@ -1,4 +1,4 @@
-"""Embedding style `cell`: Cell-Embedding, one constant multiplier a weight, a whole vector in one cycle.
+"""Style `cell`: Cell-Embedding, one constant multiplier a weight, a whole vector in one cycle.
 
 The baseline that `metal` is compared with: same ports, same stream contract.
 """
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from gen.arrays import ports
-from gen.arrays.plan import ArrayPlan
+from gen.arrays.style import ArrayPlan, Prefab, Style
 
-__all__ = ["CellGeometry", "connections", "geometry", "prefab"]
+__all__ = ["Cell", "CellForm"]
 
 FORMAT_BITS = {"mxfp4": 9, "int4": 3, "ternary": 1}  # magnitudes that the first class of accumulator widths holds
 
 
 @dataclass(frozen=True)
-class CellGeometry:
+class CellForm:
     """inputs: of a row; bits: of the largest magnitude provided for."""
 
     inputs: int
@@ -26,6 +26,11 @@ class CellGeometry:
     @property
     def acc_width(self) -> int:
         return (127 * self.inputs * ((1 << self.bits) - 1)).bit_length() + 1
+
+    @property
+    def steps(self) -> int:
+        """Cycles in which a packet is added up."""
+        return 1
 
     @property
     def compute_cycles(self) -> int:
@@ -37,48 +42,50 @@ class CellGeometry:
         """Neurons that take turns at one adder."""
         return 1
 
-    def prefab_modules(self, plan: ArrayPlan) -> tuple[str, ...]:
-        return (_shell(plan), "hardloom_clock_gate")
+
+class Cell(Style[CellForm]):
+    """Constant multipliers; slices mean nothing here."""
+
+    name = "cell"
+    baseline = True
+
+    def form(self, matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> CellForm:
+        """Form with room for the magnitudes of `matrices`."""
+        largest = max(int(np.abs(matrix).max()) for matrix in matrices)
+        return CellForm(matrices[0].shape[1], max(FORMAT_BITS[format], largest.bit_length()))
+
+    def shell(self, plan: ArrayPlan[CellForm]) -> str:
+        return f"array_shell_cell_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_a{plan.acc_width}"
+
+    def prefab(self, plan: ArrayPlan[CellForm]) -> Iterator[Prefab]:
+        names = ports.shell_names(plan) | {"name": plan.shell, "acc_width": plan.acc_width}
+        yield Prefab(plan.shell, "array_shell_cell", names)
+        yield Prefab("hardloom_clock_gate", "hardloom_clock_gate", {})
+
+    def connections(self, plan: ArrayPlan[CellForm]) -> Iterator[bytes]:
+        """A row at a time: shell, and for every row the sum of its constant multiples."""
+        inputs = [f"x{i}" for i in range(plan.inputs)]
+        head = (
+            ports.module_head(plan, "cell")
+            + "    wire core_clk, take;\n"
+            + "    // An input that no row weighs leaves its x unused.\n"
+            + "    /* verilator lint_off UNUSEDSIGNAL */\n"
+            + ports.wrapped(f"    wire signed [{plan.acc_width - 1}:0] ", inputs, ";\n")
+            + "    /* verilator lint_on UNUSEDSIGNAL */\n"
+            + ports.accumulators(plan, plan.rows, "reg")
+            + f"    {plan.shell} shell (\n        {ports.STREAM}, core_clk, take,\n"
+            + ports.wrapped("        ", inputs, ");\n")
+        )
+        yield head.encode()
+        for bank, matrix in enumerate(plan.matrices):
+            yield from (text.encode() for text in _rows(plan, bank, matrix))
+        yield ports.module_tail(plan, plan.rows).encode()
+
+    def small_slices(self, inputs: int) -> int:
+        return 1
 
 
-def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> CellGeometry:
-    """Geometry with room for the magnitudes of ``matrices``; ``slices`` and ``lanes`` mean nothing here."""
-    largest = max(int(np.abs(matrix).max()) for matrix in matrices)
-    return CellGeometry(matrices[0].shape[1], max(FORMAT_BITS[format], largest.bit_length()))
-
-
-def prefab(plan: ArrayPlan) -> Iterator[tuple[str, str, dict[str, object]]]:
-    """Module, template and template names of everything that the weights do not touch."""
-    names = ports.shell_names(plan) | {"name": _shell(plan), "acc_width": plan.acc_width}
-    yield _shell(plan), "array_shell_cell", names
-    yield "hardloom_clock_gate", "hardloom_clock_gate", {}
-
-
-def connections(plan: ArrayPlan) -> Iterator[bytes]:
-    """Text of the array module, a row at a time: shell, and for every row the sum of its constant multiples."""
-    inputs = [f"x{i}" for i in range(plan.inputs)]
-    head = (
-        ports.module_head(plan, "cell")
-        + "    wire core_clk, take;\n"
-        + "    // An input that no row weighs leaves its x unused.\n"
-        + "    /* verilator lint_off UNUSEDSIGNAL */\n"
-        + ports.wrapped(f"    wire signed [{plan.acc_width - 1}:0] ", inputs, ";\n")
-        + "    /* verilator lint_on UNUSEDSIGNAL */\n"
-        + ports.accumulators(plan, plan.rows, "reg")
-        + f"    {_shell(plan)} shell (\n        {ports.STREAM}, core_clk, take,\n"
-        + ports.wrapped("        ", inputs, ");\n")
-    )
-    yield head.encode()
-    for bank, matrix in enumerate(plan.matrices):
-        yield from (text.encode() for text in _rows(plan, bank, matrix))
-    yield ports.module_tail(plan, plan.rows).encode()
-
-
-def _shell(plan: ArrayPlan) -> str:
-    return f"array_shell_cell_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_a{plan.acc_width}"
-
-
-def _rows(plan: ArrayPlan, bank: int, matrix: np.ndarray) -> Iterator[str]:
+def _rows(plan: ArrayPlan[CellForm], bank: int, matrix: np.ndarray) -> Iterator[str]:
     """One clocked accumulator a row, with its shift-adds."""
     values, number = np.unique(matrix, return_inverse=True)
     terms = np.array([[_term(int(value), i) for i in range(plan.inputs)] for value in values], dtype=object)

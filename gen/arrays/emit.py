@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import jinja2
 
-from gen.arrays.plan import ArrayPlan
-from gen.arrays.styles import STYLES
+from gen.arrays.style import ArrayPlan
 
 __all__ = ["Emission", "emit", "emit_connections", "emit_prefab", "render"]
 
@@ -44,12 +43,12 @@ def _rendered(template: str, names: str) -> str:
 
 def emit_prefab(plan: ArrayPlan) -> dict[str, str]:
     """Files that do not depend on the weights: names to texts."""
-    return {f"{module}.v": render(template, names) for module, template, names in STYLES[plan.style].prefab(plan)}
+    return {f"{module}.v": render(template, names) for module, template, names in plan.style.prefab(plan)}
 
 
 def emit_connections(plan: ArrayPlan) -> Iterator[bytes]:
     """The file `<name>.v` that holds the weights, piece by piece: memory for a few rows at a time."""
-    return STYLES[plan.style].connections(plan)
+    return plan.style.connections(plan)
 
 
 def emit(plan: ArrayPlan) -> Emission:

@@ -1,4 +1,4 @@
-"""Embedding style `metal`: bit-serial Metal-Embedding.
+"""Style `metal`: bit-serial Metal-Embedding.
 
 Prefabricated neuron cells count lines; the weights are which input's wire enters which slot of which line. A cell
 serves the neurons of a ring, which take turns: a step adds one part of the inputs for one of them.
@@ -14,11 +14,11 @@ from numba import njit
 
 from gen.arrays import ports
 from gen.arrays.capacity import Regions
-from gen.arrays.plan import ArrayPlan
 from gen.arrays.rings import fold_of, rings
 from gen.arrays.slots import assign, fitting_regions, misfits
+from gen.arrays.style import ArrayPlan, Prefab, Style
 
-__all__ = ["MetalGeometry", "connections", "geometry", "of_regions", "prefab"]
+__all__ = ["PLANES", "Metal", "MetalForm", "of_regions"]
 
 PLANES = 8  # bits of an activation, one a step and slice
 SLOTS_A_LINE = 16
@@ -29,7 +29,7 @@ WEIGHTS_AT_ONCE = 1 << 17  # a pass over cells stays in the cache
 
 
 @dataclass(frozen=True)
-class MetalGeometry:
+class MetalForm:
     """What the prefabricated text of a metal array depends on, besides rows, banks and lanes.
 
     Attributes
@@ -74,9 +74,14 @@ class MetalGeometry:
         return self.sum_width + PLANES - 1
 
     @property
+    def steps(self) -> int:
+        """Cycles in which a packet is added up."""
+        return PLANES * self.slices
+
+    @property
     def compute_cycles(self) -> int:
         """Cycles between the last beat of one packet and the first of the next."""
-        return PLANES * self.slices + 1
+        return self.steps + 1
 
     @property
     def neuron(self) -> str:
@@ -94,43 +99,53 @@ class MetalGeometry:
             kinds[list(misfits(matrix, cells, self.regions, self.slices))] = 1
         return kinds
 
-    def prefab_modules(self, plan: ArrayPlan) -> tuple[str, ...]:
-        neurons = (self.neuron_of(regions) for regions in self.kinds)
-        return (_shell(plan), *neurons, "hardloom_serial_input", "hardloom_clock_gate")
 
-
-def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> MetalGeometry:
-    """Geometry with the smallest capacity class that holds every row of ``matrices``."""
-    rows, inputs = matrices[0].shape
-    fold = fold_of(rows, inputs, lanes, slices)
-    return of_regions(inputs, slices, fold, format, fitting_regions(matrices, slices, fold, lanes, format))
-
-
-def of_regions(inputs: int, slices: int, fold: int, format: str, regions: Regions) -> MetalGeometry:
-    """Geometry whose neurons may use every line of ``regions`` in every one of their steps."""
+def of_regions(inputs: int, slices: int, fold: int, format: str, regions: Regions) -> MetalForm:
+    """Form whose neurons may use every line of ``regions`` in every one of their steps."""
     full = sum(value * lines for value, lines in zip(regions.values, regions.lines, strict=True))
-    return MetalGeometry(inputs, slices, fold, format, regions, slices // fold * full)
+    return MetalForm(inputs, slices, fold, format, regions, slices // fold * full)
 
 
-def prefab(plan: ArrayPlan) -> Iterator[tuple[str, str, dict[str, object]]]:
-    """Module, template and template names of everything that the weights do not touch."""
-    cell = _geometry(plan)
-    parts = cell.slices // cell.fold
-    shell = ports.shell_names(plan) | {"name": _shell(plan), "slices": cell.slices, "fold": cell.fold, "parts": parts}
-    yield _shell(plan), "array_shell_metal", shell
-    for regions in cell.kinds:
-        neuron = {
-            "name": cell.neuron_of(regions),
-            "slices": cell.slices,
-            "fold": cell.fold,
-            "slots": sum(regions.lines) * cell.slices,
-            "lines": sum(regions.lines),
-            "acc_width": cell.acc_width,
-            **_region_names(regions),
-        }
-        yield cell.neuron_of(regions), "neuron_metal", neuron
-    yield "hardloom_serial_input", "hardloom_serial_input", {}
-    yield "hardloom_clock_gate", "hardloom_clock_gate", {}
+class Metal(Style[MetalForm]):
+    """Wires of inputs into slots of lines that prefabricated neuron cells count."""
+
+    name = "metal"
+    prefabricated = True
+
+    def form(self, matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> MetalForm:
+        """Form with the smallest capacity class that holds every row of `matrices`."""
+        rows, inputs = matrices[0].shape
+        fold = fold_of(rows, inputs, lanes, slices)
+        return of_regions(inputs, slices, fold, format, fitting_regions(matrices, slices, fold, lanes, format))
+
+    def shell(self, plan: ArrayPlan[MetalForm]) -> str:
+        return f"array_shell_metal_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{plan.slices}_f{plan.form.fold}"
+
+    def prefab(self, plan: ArrayPlan[MetalForm]) -> Iterator[Prefab]:
+        form = plan.form
+        turns = {"slices": form.slices, "fold": form.fold}
+        shell = ports.shell_names(plan) | {"name": plan.shell, **turns, "parts": form.slices // form.fold}
+        yield Prefab(plan.shell, "array_shell_metal", shell)
+        for regions in form.kinds:
+            neuron = {
+                "name": form.neuron_of(regions),
+                **turns,
+                "slots": sum(regions.lines) * form.slices,
+                "lines": sum(regions.lines),
+                "acc_width": form.acc_width,
+                **_region_names(regions),
+            }
+            yield Prefab(form.neuron_of(regions), "neuron_metal", neuron)
+        yield Prefab("hardloom_serial_input", "hardloom_serial_input", {})
+        yield Prefab("hardloom_clock_gate", "hardloom_clock_gate", {})
+
+    def connections(self, plan: ArrayPlan[MetalForm]) -> Iterator[bytes]:
+        """A few cells at a time: shell, neuron cells, and one wire a slot."""
+        cells = rings(plan.rows, plan.lanes, plan.form.fold)
+        yield _head(plan, len(cells)).encode()
+        for bank in range(plan.banks):
+            yield from _cells(plan, bank, cells)
+        yield ports.module_tail(plan, len(cells)).encode()
 
 
 def _region_names(regions: Regions) -> dict[str, object]:
@@ -145,53 +160,38 @@ def _region_names(regions: Regions) -> dict[str, object]:
     return {"regions": named, "groups": groups}
 
 
-def connections(plan: ArrayPlan) -> Iterator[bytes]:
-    """Text of the array module, a few cells at a time: shell, neuron cells, and one wire a slot."""
-    geometry = _geometry(plan)
-    cells = rings(plan.rows, plan.lanes, geometry.fold)
-    feeds = [f"p{v}, n{v}" for v in range(geometry.feeds)]
-    head = (
-        ports.module_head(plan, f"metal, {geometry.regions.name}, {geometry.fold} neurons a cell")
+def _head(plan: ArrayPlan[MetalForm], cells: int) -> str:
+    """The module up to the shell's end, of so many `cells` a bank."""
+    fold, feeds = plan.form.fold, [f"p{v}, n{v}" for v in range(plan.form.feeds)]
+    return (
+        ports.module_head(plan, f"metal, {plan.form.regions.name}, {fold} neurons a cell")
         + "    wire core_clk, clear, drain, shift, negate;\n"
-        + f"    // p{geometry.fold}*i+f: input i while it is the turn of neuron f of every cell; n: of its negative.\n"
+        + f"    // p{fold}*i+f: input i while it is the turn of neuron f of every cell; n: of its negative.\n"
         + "    // What no neuron weighs positively (negatively) leaves its p (n) unused.\n"
         + "    /* verilator lint_off UNUSEDSIGNAL */\n"
         + ports.wrapped("    wire ", feeds, ";\n")
         + "    /* verilator lint_on UNUSEDSIGNAL */\n"
-        + ports.accumulators(plan, len(cells))
-        + f"    {_shell(plan)} shell (\n        {ports.STREAM}, core_clk, clear, drain, shift, negate,\n"
+        + ports.accumulators(plan, cells)
+        + f"    {plan.shell} shell (\n        {ports.STREAM}, core_clk, clear, drain, shift, negate,\n"
         + ports.wrapped("        ", feeds, ");\n")
     )
-    yield head.encode()
-    for bank in range(plan.banks):
-        yield from _cells(plan, bank, cells)
-    yield ports.module_tail(plan, len(cells)).encode()
 
 
-def _geometry(plan: ArrayPlan) -> MetalGeometry:
-    assert isinstance(plan.geometry, MetalGeometry), f"{plan.name} is no metal array"
-    return plan.geometry
-
-
-def _shell(plan: ArrayPlan) -> str:
-    return f"array_shell_metal_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{plan.slices}_f{_geometry(plan).fold}"
-
-
-def _cells(plan: ArrayPlan, bank: int, cells: np.ndarray) -> Iterator[bytes]:
+def _cells(plan: ArrayPlan[MetalForm], bank: int, cells: np.ndarray) -> Iterator[bytes]:
     """Instances of the neuron cells of one bank, a few at a time. cells: int32 [cells, fold], rows."""
-    geometry = _geometry(plan)
-    tokens, width = _tokens(geometry.feeds)
-    held = [np.empty((_step(geometry), sum(r.lines) * geometry.slices), dtype=np.int32) for r in geometry.kinds]
-    for start, stop, kind in _runs(geometry.kind_of_cells(plan.matrices[bank], cells), _step(geometry)):
-        regions = geometry.kinds[kind]
+    form = plan.form
+    tokens, width = _tokens(form.feeds)
+    held = [np.empty((_step(form), sum(r.lines) * form.slices), dtype=np.int32) for r in form.kinds]
+    for start, stop, kind in _runs(form.kind_of_cells(plan.matrices[bank], cells), _step(form)):
+        regions = form.kinds[kind]
         slots = assign(plan.matrices[bank], cells[start:stop], regions, plan.slices, held[kind])
-        heads = [_instance(plan, geometry.neuron_of(regions), bank, u, len(cells)) for u in range(start, stop)]
+        heads = [_instance(plan, form.neuron_of(regions), bank, u, len(cells)) for u in range(start, stop)]
         yield _instances(heads, tokens, width, slots)
 
 
-def _step(geometry: MetalGeometry) -> int:
+def _step(form: MetalForm) -> int:
     """Cells to be written at once."""
-    return max(1, WEIGHTS_AT_ONCE // geometry.feeds)
+    return max(1, WEIGHTS_AT_ONCE // form.feeds)
 
 
 def _runs(kinds: np.ndarray, step: int) -> Iterator[tuple[int, int, int]]:
@@ -202,7 +202,7 @@ def _runs(kinds: np.ndarray, step: int) -> Iterator[tuple[int, int, int]]:
             yield start, min(start + step, last), int(kinds[first])
 
 
-def _instance(plan: ArrayPlan, module: str, bank: int, cell: int, cells: int) -> bytes:
+def _instance(plan: ArrayPlan[MetalForm], module: str, bank: int, cell: int, cells: int) -> bytes:
     """A neuron cell up to its slots."""
     wires = f"{ports.drain_source(plan, bank, cell, cells)}, {ports.accumulator(bank, cell)}"
     return f"    {module} neuron_{bank}_{cell} (core_clk, clear, drain, shift, negate, {wires},".encode()

@@ -1,4 +1,4 @@
-"""Embedding style `packed`: metal cells whose regions are no larger than this array's own rows need.
+"""Style `packed`: metal cells whose regions are no larger than this array's own rows need.
 
 What metal's provision for any checkpoint of a geometry costs is saved; with it goes the property that two checkpoints
 differ in wires only.
@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 
 from gen.arrays.capacity import Regions
-from gen.arrays.metal import MetalGeometry, connections, prefab
+from gen.arrays.metal import Metal, MetalForm
 from gen.arrays.rings import fold_of, rings
 from gen.arrays.slots import assign, misfits
 
-__all__ = ["PackedRegions", "connections", "geometry", "prefab"]
+__all__ = ["Packed"]
 
 DEVIATIONS = (1.6, 1.4, 1.2, 1.0, 0.8, 0.6, 0.4, 0.2, 0.0)  # that common regions hold above their mean
 COMMON = 0.06  # share of the inputs from which on a region's overflow may spill; rarer ones hold nearly all counts
@@ -32,27 +32,32 @@ class PackedRegions(Regions):
         return f"p{hashlib.sha256(repr(self.lines).encode()).hexdigest()[:8]}b{self.bits}"
 
 
-def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> MetalGeometry:
-    """Metal geometry with the fewest lines of a few trials.
+class Packed(Metal):
+    """Metal with cells of this array's own."""
 
-    The few cells that do not fit into the usual one (a row with one block of small weights has larger integers all
-    over) are of a second kind, wide enough for each of them.
-    """
-    rows, inputs = matrices[0].shape
-    cells = rings(rows, lanes, fold_of(rows, inputs, lanes, slices))
-    counts, bits = _counts(matrices, cells, slices)
-    best: tuple[PackedRegions, PackedRegions | None] = (_regions(bits, counts.max(axis=(0, 1))), None)
-    least = math.inf
-    for usual in _trials(counts, bits, inputs * cells.shape[1] / slices):
-        over = [b * len(cells) + cell for b, m in enumerate(matrices) for cell in misfits(m, cells, usual, slices)]
-        if len(over) > MOST_WIDE * len(counts):
-            break
-        wide = _regions(bits, counts[over].max(axis=(0, 1))) if over else None
-        lines = sum(usual.lines) * (len(counts) - len(over)) + (sum(wide.lines) * len(over) if wide else 0)
-        if lines <= least:
-            best, least = (usual, wide), lines
-    made = MetalGeometry(inputs, slices, cells.shape[1], format, best[0], 1, best[1])
-    return replace(made, most=max(_most(matrix, cells, made) for matrix in matrices))
+    name = "packed"
+
+    def form(self, matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> MetalForm:
+        """Metal form with the fewest lines of a few trials.
+
+        The few cells that do not fit into the usual one (a row with one block of small weights has larger integers all
+        over) are of a second kind, wide enough for each of them.
+        """
+        rows, inputs = matrices[0].shape
+        cells = rings(rows, lanes, fold_of(rows, inputs, lanes, slices))
+        counts, bits = _counts(matrices, cells, slices)
+        best: tuple[PackedRegions, PackedRegions | None] = (_regions(bits, counts.max(axis=(0, 1))), None)
+        least = math.inf
+        for usual in _trials(counts, bits, inputs * cells.shape[1] / slices):
+            over = [b * len(cells) + cell for b, m in enumerate(matrices) for cell in misfits(m, cells, usual, slices)]
+            if len(over) > MOST_WIDE * len(counts):
+                break
+            wide = _regions(bits, counts[over].max(axis=(0, 1))) if over else None
+            lines = sum(usual.lines) * (len(counts) - len(over)) + (sum(wide.lines) * len(over) if wide else 0)
+            if lines <= least:
+                best, least = (usual, wide), lines
+        made = MetalForm(inputs, slices, cells.shape[1], format, best[0], 1, best[1])
+        return replace(made, most=max(_most(matrix, cells, made) for matrix in matrices))
 
 
 def _trials(counts: np.ndarray, bits: int, feeds_a_step: float) -> Iterator[PackedRegions]:
@@ -85,13 +90,13 @@ def _counts(matrices: tuple[np.ndarray, ...], cells: np.ndarray, slices: int) ->
     return np.stack(counts), bits
 
 
-def _most(matrix: np.ndarray, cells: np.ndarray, geometry: MetalGeometry) -> int:
+def _most(matrix: np.ndarray, cells: np.ndarray, form: MetalForm) -> int:
     """The largest sum of what the wires of one neuron add."""
-    feeds, fold, most = geometry.feeds, geometry.fold, 1
-    for cell, kind in zip(cells, geometry.kind_of_cells(matrix, cells), strict=True):
-        regions = geometry.kinds[kind]
-        values = np.repeat(np.array(regions.values), np.array(regions.lines) * geometry.slices)
-        slots = assign(matrix, cell[None], regions, geometry.slices)[0]
+    feeds, fold, most = form.feeds, form.fold, 1
+    for cell, kind in zip(cells, form.kind_of_cells(matrix, cells), strict=True):
+        regions = form.kinds[kind]
+        values = np.repeat(np.array(regions.values), np.array(regions.lines) * form.slices)
+        slots = assign(matrix, cell[None], regions, form.slices)[0]
         turn = np.where(slots > 0, (slots - 1) % feeds % fold, fold)
         most = max(most, int(np.bincount(turn, weights=values, minlength=fold + 1)[:fold].max()))
     return most

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gen.arrays.plan import ArrayPlan
+from gen.arrays.style import ArrayPlan
 from gen.text.provenance import header
 
 __all__ = [

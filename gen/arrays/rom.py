@@ -1,4 +1,4 @@
-"""Embedding style `rom`: an address-serial logic ROM and few multiply-accumulate units, for the least area.
+"""Style `rom`: an address-serial logic ROM and few multiply-accumulate units, for the least area.
 
 Two columns of a unit are read together: all addresses at which a pair of columns holds the same two weights are one OR
 of address lines, a node; the unit turns nodes into two weights.
@@ -10,22 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from gen.arrays.multiplier import column_names, digits, mac_names
-from gen.arrays.plan import ArrayPlan
-from gen.arrays.serial import Names, SerialGeometry, array_text, magnitudes_of, prefab_files, serial_fold, width_of
+from gen.arrays.serial import Names, SerialForm, SerialStyle, magnitudes_of, serial_fold, width_of
 
-__all__ = ["RomGeometry", "connections", "geometry", "prefab"]
+__all__ = ["Rom", "RomForm"]
 
 TERMS_A_LINE = 16
 WEIGHTS_AT_ONCE = 1 << 21  # bounds the memory of one pass over units
 
 
 @dataclass(frozen=True)
-class RomGeometry(SerialGeometry):
-    """Geometry of a rom array; its magnitudes are those of its weights."""
+class RomForm(SerialForm):
+    """Form of a rom array; its magnitudes are those of its weights."""
 
-    @property
-    def style(self) -> str:
-        return "rom"
+    unit = "rom"
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -38,40 +35,54 @@ class RomGeometry(SerialGeometry):
         return (2,) * (self.columns // 2) + (1,) * (self.columns % 2)
 
 
-def geometry(matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> RomGeometry:
-    """Geometry of ``matrices``, int32 [rows, inputs] each. Raises UserError where they do not go into this style."""
-    rows, inputs = matrices[0].shape
-    fold = serial_fold(rows, inputs, slices, lanes)
-    columns = fold * inputs // slices
-    counts = [np.bincount(np.abs(matrix).ravel()) for matrix in matrices]
-    seen = np.zeros(max(map(len, counts)), dtype=bool)
-    for count in counts:
-        seen[: len(count)] |= count > 0
-    magnitudes = magnitudes_of("rom", np.flatnonzero(seen))
-    sums = (int(np.abs(matrix).sum(axis=1, dtype=np.int64).max()) for matrix in matrices)
-    return RomGeometry(slices, fold, columns, magnitudes, width_of(sums, magnitudes, columns))
+class Rom(SerialStyle[RomForm]):
+    """Nodes of pairs of columns."""
 
+    name = "rom"
 
-def prefab(plan: ArrayPlan) -> Iterator[tuple[str, str, Names]]:
-    """Module, template and template names of what single weights do not touch."""
-    yield from prefab_files(plan, _mac_names(_geometry(plan)))
+    def form(self, matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> RomForm:
+        """Raises UserError where the matrices have too many magnitudes."""
+        rows, inputs = matrices[0].shape
+        fold = serial_fold(rows, inputs, slices, lanes)
+        columns = fold * inputs // slices
+        counts = [np.bincount(np.abs(matrix).ravel()) for matrix in matrices]
+        seen = np.zeros(max(map(len, counts)), dtype=bool)
+        for count in counts:
+            seen[: len(count)] |= count > 0
+        magnitudes = magnitudes_of(self.name, np.flatnonzero(seen))
+        sums = (int(np.abs(matrix).sum(axis=1, dtype=np.int64).max()) for matrix in matrices)
+        return RomForm(slices, fold, columns, magnitudes, width_of(sums, magnitudes, columns))
 
+    def mac_names(self, form: RomForm) -> Names:
+        """Names of the unit's template: for every column its classes (a weight each), and the planes made of them."""
+        values, columns = form.values, []
+        nodes = [np.flatnonzero(group).tolist() for group in _nodes(form)]
+        for column in range(form.columns):
+            group, place = divmod(column, 2)
+            stride = 1 if place else len(values)
+            classes = {
+                value: (
+                    f"w{column}_{'m' if value < 0 else 'p'}{abs(value)}",
+                    " | ".join(f"n{group}_{n}" for n in nodes[group] if n // stride % len(values) == code),
+                )
+                for code, value in enumerate(values)
+                if value
+            }
+            negative = _either(classes, [v for v in classes if v < 0])
+            columns.append(column_names(column, list(classes.values()), negative, _planes(form, column, classes)))
+        pins = [f"n{group}_{n}" for group, numbers in enumerate(nodes) for n in numbers]
+        what = "Node n<g>_<c> is 1 when columns 2g and 2g + 1 read the weights of code c; none is 1 when both are 0."
+        return mac_names(form.magnitudes, (), form.odds, pins, columns) | {"what": what}
 
-def connections(plan: ArrayPlan) -> Iterator[bytes]:
-    """Text of the array module, some units at a time: shell, units, and the address lines of every node."""
-    rom = _geometry(plan)
-    tokens = _tokens(rom.slices)
-    step = max(1, WEIGHTS_AT_ONCE // (rom.columns * rom.slices))
-
-    def pins(matrix: np.ndarray) -> Iterator[memoryview]:
-        columns = _columns_of(matrix, rom, plan.lanes)
+    def pins(self, matrix: np.ndarray, form: RomForm, lanes: int) -> Iterator[memoryview]:
+        """The address lines of every node, some units at a time."""
+        columns, tokens = _columns_of(matrix, form, lanes), _tokens(form.slices)
+        step = max(1, WEIGHTS_AT_ONCE // (form.columns * form.slices))
         for start in range(0, len(columns), step):
-            yield from (text.data for text in _node_text(columns[start : start + step], rom, tokens))
-
-    return array_text(plan, "", pins)
+            yield from (text.data for text in _node_text(columns[start : start + step], form, tokens))
 
 
-def _columns_of(matrix: np.ndarray, rom: RomGeometry, lanes: int) -> np.ndarray:
+def _columns_of(matrix: np.ndarray, rom: RomForm, lanes: int) -> np.ndarray:
     """Weights by unit, column and address: [units, columns, slices], rows after the last being 0."""
     rows, inputs = matrix.shape
     ranks = -(-rows // (lanes * rom.fold))
@@ -81,38 +92,11 @@ def _columns_of(matrix: np.ndarray, rom: RomGeometry, lanes: int) -> np.ndarray:
     return padded.reshape(shape).transpose(0, 2, 4, 3, 1).reshape(ranks * lanes, rom.columns, rom.slices)
 
 
-def _geometry(plan: ArrayPlan) -> RomGeometry:
-    assert isinstance(plan.geometry, RomGeometry), f"{plan.name} is no rom array"
-    return plan.geometry
-
-
-def _mac_names(rom: RomGeometry) -> Names:
-    """Names of the unit's template: for every column its classes (a weight each), and the planes made of them."""
-    values, columns = rom.values, []
-    nodes = [np.flatnonzero(group).tolist() for group in _nodes(rom)]
-    for column in range(rom.columns):
-        group, place = divmod(column, 2)
-        stride = 1 if place else len(values)
-        classes = {
-            value: (
-                f"w{column}_{'m' if value < 0 else 'p'}{abs(value)}",
-                " | ".join(f"n{group}_{n}" for n in nodes[group] if n // stride % len(values) == code),
-            )
-            for code, value in enumerate(values)
-            if value
-        }
-        negative = _either(classes, [v for v in classes if v < 0])
-        columns.append(column_names(column, list(classes.values()), negative, _planes(rom, column, classes)))
-    pins = [f"n{group}_{n}" for group, numbers in enumerate(nodes) for n in numbers]
-    what = "Node n<g>_<c> is 1 when columns 2g and 2g + 1 read the weights of code c; none is 1 when both are 0."
-    return mac_names(rom.magnitudes, (), rom.odds, pins, columns) | {"what": what}
-
-
 def _either(classes: dict[int, tuple[str, str]], values: list[int]) -> str:
     return " | ".join(classes[value][0] for value in values)
 
 
-def _planes(rom: RomGeometry, column: int, classes: dict[int, tuple[str, str]]) -> dict[str, str]:
+def _planes(rom: RomForm, column: int, classes: dict[int, tuple[str, str]]) -> dict[str, str]:
     """Factors and shifts as ORs of classes; the shift that most classes have comes last: it is where no other is."""
     table = digits(rom.magnitudes)
     members: tuple[dict[int, list[int]], dict[int, list[int]]] = ({}, {})
@@ -126,7 +110,7 @@ def _planes(rom: RomGeometry, column: int, classes: dict[int, tuple[str, str]]) 
     return planes | {f"s{most}": f"~({' | '.join(f's{column}_{shift}' for shift in others)})"}
 
 
-def _nodes(rom: RomGeometry) -> np.ndarray:
+def _nodes(rom: RomForm) -> np.ndarray:
     """Whether a group of columns has the node of each pair of codes: bool [groups, codes squared]."""
     number = np.arange(len(rom.values) ** 2)
     single = number % len(rom.values) == 0
@@ -141,7 +125,7 @@ def _tokens(slices: int) -> np.ndarray:
     return np.frombuffer(text.encode(), dtype=np.uint8).reshape(1 + slices, width + 2)
 
 
-def _node_text(columns: np.ndarray, rom: RomGeometry, tokens: np.ndarray) -> list[np.ndarray]:
+def _node_text(columns: np.ndarray, rom: RomForm, tokens: np.ndarray) -> list[np.ndarray]:
     """Pins of the nodes of every unit, uint8 text: the address lines of a node in a row, commas between nodes."""
     values, size = np.array(rom.values), len(rom.values) ** 2
     order = np.argsort(values)

@@ -1,38 +1,30 @@
-"""The embedding styles, and the plan of an array in one of them."""
+"""The styles by name, and the plan of an array in one of them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from gen.arrays import cell, metal, packed, rom, shared
-from gen.arrays.plan import ArrayPlan
+from gen.arrays.cell import Cell
+from gen.arrays.metal import Metal
+from gen.arrays.packed import Packed
+from gen.arrays.rom import Rom
+from gen.arrays.shared import Shared
+from gen.arrays.style import ArrayPlan, Style
 from golden.errors import UserError
+from golden.quantization.formats import FORMATS
 from golden.quantization.integers import IntegerMatrix
 
-__all__ = ["ADDRESSED", "FORMATS", "STYLES", "check_beat", "plan_array"]
+__all__ = ["STYLES", "plan_array"]
 
-STYLES = {"metal": metal, "packed": packed, "rom": rom, "shared": shared, "cell": cell}
-"""Modules with `geometry`, `prefab` and `connections` (see docs/arrays.md)."""
-
-ADDRESSED = ("rom", "shared")
-"""Styles with an address a slice, which take `inputs / slices` inputs a cycle."""
-
-FORMATS = ("mxfp4", "int4", "ternary")
-
-
-def check_beat(style: str, inputs: int, slices: int, lanes: int) -> None:
-    """Raises UserError where a beat holds no whole number of a cycle's inputs; ``slices`` divides ``inputs``."""
-    wide = inputs // slices
-    if style in ADDRESSED and lanes % wide:
-        raise UserError(
-            f"style {style}: {wide} inputs a cycle (inputs / slices) do not divide {lanes} lanes; take {inputs} slices"
-        )
+STYLES: dict[str, Style[Any]] = {style.name: style for style in (Metal(), Packed(), Rom(), Shared(), Cell())}
+"""Every style; registries of the other floors have the same keys (`tests/project/test_styles.py`)."""
 
 
 def plan_array(
     name: str, banks: Sequence[IntegerMatrix], lanes: int, slices: int, style: str, format: str
-) -> ArrayPlan:
-    """Plan the array unit ``name`` of matrices ``banks`` that share one input vector.
+) -> ArrayPlan[Any]:
+    """Plan the array unit `name` of matrices `banks` that share one input vector.
 
     Raises UserError where the numbers do not go together.
     """
@@ -49,8 +41,8 @@ def plan_array(
     if format not in FORMATS:
         raise UserError(f"array {name}: format {format!r} is unknown; choose one of {', '.join(FORMATS)}")
     try:
-        check_beat(style, inputs, slices, lanes)
-        geometry = STYLES[style].geometry(matrices, slices, format, lanes)
+        STYLES[style].check_beat(inputs, slices, lanes)
+        form = STYLES[style].form(matrices, slices, format, lanes)
     except UserError as error:
         raise UserError(f"array {name}: {error}") from None
-    return ArrayPlan(name, matrices, lanes, slices, style, format, geometry)
+    return ArrayPlan(name, matrices, lanes, slices, format, STYLES[style], form)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field, fields
 from math import gcd
 
-from gen.arrays.styles import STYLES, check_beat
+from gen.arrays.styles import STYLES
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
 
@@ -28,7 +28,7 @@ class HardwareConfig:
     ----------
     lanes: elements a beat of every stream; divides head_dim / 2 and the expert's intermediate size.
     max_positions: prompt and generation together, at most; depth of sequence, KV and residual memories.
-    style: embedding style, one of `gen.arrays.styles.STYLES`, of each kind of array (`ARRAY_KINDS`); a word is for all.
+    style: one of `gen.arrays.styles.STYLES`, of each kind of array (`ARRAY_KINDS`); a word is for all.
     slices: parts that the inputs of each kind of array are fed in.
     """
 
@@ -84,6 +84,6 @@ class HardwareConfig:
             if inputs % self.slices[kind]:
                 raise UserError(f"hardware config, slices.{kind}: {self.slices[kind]} does not divide {inputs} inputs")
             try:
-                check_beat(self.style[kind], inputs, self.slices[kind], self.lanes)
+                STYLES[self.style[kind]].check_beat(inputs, self.slices[kind], self.lanes)
             except UserError as error:
                 raise UserError(f"hardware config, slices.{kind}: {error}") from None

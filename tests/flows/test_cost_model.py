@@ -13,9 +13,10 @@ from flows.design.cost.quantities import COUNTED, count
 from flows.design.cost.tiles import TILES, Tile, measure
 from flows.synth.arrays import normal_matrix, plan_matrix
 from flows.synth.library.liberty import read_library
-from gen.arrays.styles import ADDRESSED
+from gen.arrays.styles import STYLES
 from golden.errors import UserError
 
+ADDRESSED = [name for name, style in STYLES.items() if style.addressed]
 FIT = json.loads(DEFAULT_FIT.read_text())
 
 

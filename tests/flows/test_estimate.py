@@ -10,8 +10,6 @@ from typer.testing import CliRunner
 
 from flows.cli.app import commands
 from flows.design.cost.model import ArrayShape, CostModel
-from flows.design.cost.quantities import COUNTED
-from flows.design.estimate.arrays import STYLES
 from flows.design.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
 from flows.design.estimate.compare import comparison, reproduction
 from flows.design.estimate.cost import dies_per_wafer, murphy_yield
@@ -152,10 +150,6 @@ def test_the_energy_of_arrays_is_toggles_and_clocks():
     assert watts[0] < watts[1] < watts[2] and isclose(watts[2], 2 * watts[0])
     idle = moved(base, "gate_activity", 0.0).chip.power_w["arrays"]
     assert 0 < idle < watts[0]
-
-
-def test_the_styles_are_those_of_the_cost_model():
-    assert set(STYLES) == set(CostModel.read().styles) == set(COUNTED)
 
 
 def test_every_number_has_a_range_a_unit_and_a_source():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gen.arrays import ArrayPlan, emit, plan_array
-from gen.arrays.styles import ADDRESSED
+from gen.arrays.styles import STYLES
 from gen.text.constant_module import emit_constants, index_width
 from tests.matrices import exactly, noise, one_large_row
 from verif.extract.arrays import read_array
@@ -53,6 +53,7 @@ SHAPES = {
     "padded ranks": ("int4", 10, 48, 1, 48),
     "two inputs a cycle": ("ternary", 9, 32, 1, 16),
 }
+ADDRESSED = [name for name, style in STYLES.items() if style.addressed]
 ROMS = {f"{style}, {name}": (*shape, style) for style in ADDRESSED for name, shape in SHAPES.items()}
 
 
@@ -88,7 +89,7 @@ def test_any_moved_doubled_or_missing_address_line_is_found(shape):
 def test_a_changed_unit_of_the_rom_is_found():
     plan = plan_of(*ROMS["rom, banks"])
     changes = [("n0_1 | ", ""), ("^ (w0_m1 |", "^ (w0_p1 |"), ("~(s0_", "(s0_"), ("f1_3 = w1_p3", "f1_3 = w1_p2")]
-    assert changes_are_seen(plan, f"{plan.geometry.mac}.v", [*RING, *changes])
+    assert changes_are_seen(plan, f"{plan.form.mac}.v", [*RING, *changes])
 
 
 def test_a_changed_unit_of_shared_lines_is_found():
@@ -100,13 +101,13 @@ def test_a_changed_unit_of_shared_lines_is_found():
         ("{e2}", "{e3}"),
         ("z0_1", "z0_9"),
     ]
-    assert changes_are_seen(plan, f"{plan.geometry.mac}.v", [*RING, *changes])
+    assert changes_are_seen(plan, f"{plan.form.mac}.v", [*RING, *changes])
 
 
 def test_changed_subsets_of_address_lines_are_found():
     plan = plan_of(*ROMS["shared, banks"])
     changes = [("a[0]", "a[1]"), ("~({", "({"), ("low1 |", "low1 &"), ("low1}", "low0}"), ("= 1'd0", "= 1'd1")]
-    for name in plan.geometry.readers:
+    for name in plan.form.subset_modules:
         assert changes_are_seen(plan, f"{name}.v", changes)
 
 
@@ -136,7 +137,7 @@ def moved_wire(text: bytes, plan: ArrayPlan, rng: random.Random) -> bytes:
     """One wire to a slot where it counts differently or meets the wires of another slice."""
     neuron = rng.choice(list(re.finditer(rb"neuron_\d+_\d+ \((?:[^,]*,){7}([^)]*)\)", text)))
     slots = neuron[1].split(b",")
-    values = np.repeat(plan.geometry.regions.values, np.array(plan.geometry.regions.lines) * plan.slices)
+    values = np.repeat(plan.form.regions.values, np.array(plan.form.regions.lines) * plan.slices)
     source = rng.choice([i for i, slot in enumerate(slots) if slot.strip() != b"1'b0"])
     target = rng.choice(
         [i for i in range(len(slots)) if values[i] != values[source] or i % plan.slices != source % plan.slices]
@@ -159,7 +160,7 @@ def test_any_moved_wire_is_found(name):
 
 @pytest.mark.parametrize("style", ["metal", "rom", "shared", "cell"])
 def test_any_changed_character_of_a_connection_file_is_found(style):
-    format, slices = ("ternary", 32) if style in ADDRESSED else ("mxfp4", 1)
+    format, slices = ("ternary", 32) if STYLES[style].addressed else ("mxfp4", 1)
     plan, rng = plan_of(format, 6, 32, style=style, slices=slices), random.Random(2)
     prefab, connections = emit(plan)
     text = connections["a.v"]
@@ -190,7 +191,7 @@ def test_a_missing_doubled_or_swapped_neuron_is_found():
 def test_a_changed_neuron_cell_is_found():
     plan = PLANS["sliced"]
     prefab, connections = emit(plan)
-    name = f"{plan.geometry.neuron}.v"
+    name = f"{plan.form.neuron}.v"
     for old, new in (("2'd2 *", "3'd4 *"), ("s0 | s1", "s0 + s1"), ("s4 |", "s5 |"), ("acc[7:1]", "acc[6:0]")):
         assert old in prefab[name]
         changed = prefab | {name: prefab[name].replace(old, new, 1)}
@@ -199,8 +200,8 @@ def test_a_changed_neuron_cell_is_found():
 
 def test_a_neuron_cell_counts_every_slot_at_its_regions_value():
     plan = PLANS["sliced"]
-    cell = read_neuron(emit(plan).prefab[f"{plan.geometry.neuron}.v"])
-    regions = plan.geometry.regions
+    cell = read_neuron(emit(plan).prefab[f"{plan.form.neuron}.v"])
+    regions = plan.form.regions
     assert cell.values.tolist() == np.repeat(regions.values, np.array(regions.lines) * 4).tolist()
     assert cell.lines.tolist() == [slot // 4 for slot in range(4 * sum(regions.lines))]
 

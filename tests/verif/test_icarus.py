@@ -14,7 +14,7 @@ pytestmark = needs_icarus
 
 
 def plan_of(style: str) -> ArrayPlan:
-    slices = {"metal": 4, "packed": 4, "cell": 1}.get(style, 32)
+    slices = STYLES[style].small_slices(32)
     return plan_array(f"{style}_array", [noise("mxfp4", 8, 32, bank) for bank in range(2)], 4, slices, style, "mxfp4")
 
 

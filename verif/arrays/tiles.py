@@ -92,7 +92,7 @@ def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
     level, bits = int(found[0]["level"]), int(found[0]["bits"])
     fold = len(tile.cells[0])
     regions = next(r for r in classes(plan.inputs, plan.slices // fold, plan.format, bits) if r.level == level)
-    plan = replace(plan, geometry=of_regions(plan.inputs, plan.slices, fold, plan.format, regions))
+    plan = replace(plan, form=of_regions(plan.inputs, plan.slices, fold, plan.format, regions))
     made = emit(plan).connections[f"{name}.v"]
     for u, built in enumerate(found):
         own = re.search(NEURON % (0, u), made)

@@ -4,14 +4,11 @@ Nothing here knows how an array is built, but for the order in which a style add
 additions agree is hard for a solver, so the partial sums stand in the array's own order. Every order is W @ x.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gen.arrays import ArrayPlan
 
-__all__ = ["behaviour_verilog", "driver_verilog", "miter_verilog"]
-
-BIT_SERIAL = ("metal", "packed")
-"""Styles that take all inputs bit by bit; the others take them one after the other."""
+__all__ = ["ORDERS", "behaviour_verilog", "driver_verilog", "miter_verilog"]
 
 STREAM = ("in_valid", "in_ready", "in_data", "in_scale", "in_last", "out_valid", "out_data", "out_scale", "out_last")
 
@@ -24,7 +21,7 @@ def behaviour_verilog(plan: ArrayPlan) -> str:
     for number, (bank, row) in enumerate(rows):
         lines.append(f"    // bank {bank}, row {row}")
         weights = plan.matrices[bank][row].tolist()
-        terms = planes(plan, weights, number) if plan.style in BIT_SERIAL else products(plan, weights)
+        terms = ORDERS[plan.style.name](plan, weights, number)
         total = f"{width}'sd0"
         for i, weight in enumerate(weights):
             lines.append(f"    wire [7:0] z{number}_{i} = {'-' if weight < 0 else ''}x[{8 * i + 7}:{8 * i}];")
@@ -36,7 +33,7 @@ def behaviour_verilog(plan: ArrayPlan) -> str:
     return "\n".join([*lines, f"    assign legal = !({illegal});", "endmodule\n"])
 
 
-def products(plan: ArrayPlan, weights: list[int]) -> Iterator[str]:
+def products(plan: ArrayPlan, weights: list[int], number: int) -> Iterator[str]:
     """Weight times input, an input at a time."""
     for i, weight in enumerate(weights):
         if weight:
@@ -46,13 +43,23 @@ def products(plan: ArrayPlan, weights: list[int]) -> Iterator[str]:
 def planes(plan: ArrayPlan, weights: list[int], number: int) -> Iterator[str]:
     """Magnitude times a bit of the input or of its negative: a bit plane and a part of the inputs at a time, the sign
     bit minus."""
-    parts = plan.slices // getattr(plan.geometry, "fold", 1)
+    parts = plan.slices // plan.form.fold
     for plane in range(8):
         for part in range(parts):
             some = [(i, abs(w) << plane) for i, w in enumerate(weights) if w and i % parts == part]
             words = [f"(z{number}_{i}[{plane}] ? {plan.acc_width}'sd{w} : {plan.acc_width}'sd0)" for i, w in some]
             if words:
                 yield f" {'-' if plane == 7 else '+'} ({' + '.join(words)})"
+
+
+ORDERS: dict[str, Callable[[ArrayPlan, list[int], int], Iterator[str]]] = {
+    "metal": planes,
+    "packed": planes,
+    "rom": products,
+    "shared": products,
+    "cell": products,
+}
+"""By style: the terms of a row in the order in which it adds them, from weights and the row's number."""
 
 
 def driver_verilog(plan: ArrayPlan) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from gen.arrays import ArrayPlan, emit, plan_array
+from gen.arrays.styles import STYLES
 from gen.text.yosys import run_yosys
 from golden.quantization.formats import quantize
 from verif.proof.behaviour import behaviour_verilog, driver_verilog, miter_verilog
@@ -56,7 +57,7 @@ class Proof:
 def small_plan(style: str, format: str, rows: int, inputs: int, lanes: int) -> ArrayPlan:
     """An array of normal weights in which slices and, where the style has them, addresses are more than one."""
     values = np.random.default_rng(0).standard_normal((rows, inputs))
-    slices = {"metal": 4, "packed": 4, "cell": 1}.get(style, inputs)
+    slices = STYLES[style].small_slices(inputs)
     return plan_array(
         "array", [quantize(torch.from_numpy(values).float(), format).integers()], lanes, slices, style, format
     )
@@ -88,7 +89,7 @@ def prove(plan: ArrayPlan, folder: Path, texts: dict[str, bytes] | None = None) 
     sizes = [tuple(map(int, size.groups())) for log in logs if (size := SIZE.search(log))]
     found = [difference(row, log, plan.inputs) for row, log in enumerate(logs)]
     return Proof(
-        style=plan.style,
+        style=plan.style.name,
         format=plan.format,
         rows=plan.banks * plan.rows,
         inputs=plan.inputs,

@@ -10,7 +10,7 @@ from typing import Any
 from flows.design.cost.quantities import Quantities, count
 from flows.synth.arrays import normal_matrix, plan_matrix
 from gen.arrays.rings import fold_of
-from gen.arrays.styles import ADDRESSED
+from gen.arrays.styles import STYLES
 from golden.errors import UserError
 from golden.quantization.integers import IntegerMatrix
 
@@ -84,9 +84,10 @@ class CostModel:
 
 def sample_of(shape: ArrayShape) -> tuple[int, int]:
     """Rows and lanes of a smaller array whose units are like those of `shape`; where neurons share, of all of it."""
-    if shape.style == "shared":
+    style = STYLES[shape.style]
+    if style.neurons_share:
         return min(shape.rows * shape.banks, MOST), shape.lanes
-    if shape.style in ADDRESSED:
+    if style.addressed:
         return min(shape.rows, max(SAMPLE, 8 * shape.lanes)), shape.lanes
     fold = fold_of(shape.rows, shape.inputs, shape.lanes, shape.slices)
     most = max(1, min(SAMPLE, shape.rows) // fold)
@@ -103,7 +104,7 @@ def matrix_of(rows: int, inputs: int) -> IntegerMatrix:
 def counted(style: str, rows: int, inputs: int, slices: int, lanes: int) -> tuple[Quantities, int]:
     """Quantities and compute cycles of an array of one bank, from its plan."""
     plan = plan_matrix(matrix_of(rows, inputs), style, slices, lanes)
-    return count(plan), plan.geometry.compute_cycles
+    return count(plan), plan.form.compute_cycles
 
 
 @cache

@@ -2,18 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
 from gen.arrays import ArrayPlan
-from gen.arrays.metal import PLANES, MetalGeometry
+from gen.arrays.metal import PLANES, MetalForm
 from gen.arrays.multiplier import magnitude_bits
 from gen.arrays.rings import rings
-from gen.arrays.rom import RomGeometry
-from gen.arrays.serial import SerialGeometry
-from gen.arrays.shared import SharedGeometry
+from gen.arrays.rom import RomForm
+from gen.arrays.serial import SerialForm, ranks_of
+from gen.arrays.shared_form import SharedForm
 
 __all__ = ["COUNTED", "Quantities", "count"]
+
+
+S = TypeVar("S", bound=SerialForm)
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,9 @@ class Quantities:
         )
 
 
-def metal(plan: ArrayPlan) -> Quantities:
+def metal(plan: ArrayPlan[MetalForm]) -> Quantities:
     """Prefabricated cells: every slot is there, used or not."""
-    cell = plan.geometry
-    assert isinstance(cell, MetalGeometry)
+    cell = plan.form
     cells, neurons = rings(plan.rows, plan.lanes, cell.fold), plan.rows * plan.banks
     kinds = np.concatenate([cell.kind_of_cells(matrix, cells) for matrix in plan.matrices])
     numbers = np.bincount(kinds, minlength=len(cell.kinds)).tolist()
@@ -77,51 +80,45 @@ def metal(plan: ArrayPlan) -> Quantities:
             "control_bits": cell.fold + cell.slices // cell.fold,
             "shells": 1,
         },
-        steps=PLANES * plan.slices,
+        steps=cell.steps,
         wire_toggles=plan.weights * PLANES / 2,
-        clocks=neurons * cell.acc_width * PLANES * plan.slices,
-        shell_clocks=plan.inputs * (PLANES * plan.beats_in + 9 * (PLANES + 1) + 2 * PLANES * plan.slices),
+        clocks=neurons * cell.acc_width * cell.steps,
+        shell_clocks=plan.inputs * (PLANES * plan.beats_in + 9 * (PLANES + 1) + 2 * cell.steps),
     )
 
 
-def serial(plan: ArrayPlan, wires: dict[str, float], toggles: float, common: dict[str, float]) -> Quantities:
+def serial(plan: ArrayPlan[S], wires: dict[str, float], toggles: float, common: dict[str, float]) -> Quantities:
     """Of an address-serial array: multiply-accumulate units, and `wires` that tell them their weights."""
-    geometry = plan.geometry
-    assert isinstance(geometry, SerialGeometry)
-    units = plan.banks * plan.lanes * -(-plan.rows // (plan.lanes * geometry.fold))
-    product_bits = units * geometry.columns * magnitude_bits(geometry.magnitudes[-1])
-    register_bits = units * geometry.fold * plan.acc_width
+    form, units = plan.form, plan.banks * plan.lanes * ranks_of(plan)
+    product_bits = units * form.columns * magnitude_bits(form.magnitudes[-1])
+    register_bits = units * form.fold * plan.acc_width
     return Quantities(
         neurons={**wires, "product_bits": product_bits, "register_bits": register_bits, "units": units},
-        shell={"addresses": geometry.slices, "columns": geometry.columns, "lanes": plan.lanes, "shells": 1},
-        steps=geometry.slices,
+        shell={"addresses": form.slices, "columns": form.columns, "lanes": plan.lanes, "shells": 1},
+        steps=form.steps,
         wire_toggles=toggles,
-        clocks=register_bits * geometry.slices,
+        clocks=register_bits * form.slices,
         shell_clocks=PLANES * plan.inputs,
         common=common,
     )
 
 
-def rom(plan: ArrayPlan) -> Quantities:
+def rom(plan: ArrayPlan[RomForm]) -> Quantities:
     """Units with the nodes that their weights need."""
-    geometry = plan.geometry
-    assert isinstance(geometry, RomGeometry)
-    used = np.concatenate([nodes_of(matrix, geometry, plan.lanes) for matrix in plan.matrices])
+    used = np.concatenate([nodes_of(matrix, plan.form, plan.lanes) for matrix in plan.matrices])
     wires, nodes = int(used.sum()), int((used > 0).sum())
     return serial(plan, {"merged_wires": wires - nodes, "nodes": nodes}, 2 * wires, {})
 
 
-def shared(plan: ArrayPlan) -> Quantities:
+def shared(plan: ArrayPlan[SharedForm]) -> Quantities:
     """Units whose planes read a subset of every group of addresses, and the subsets, once an array."""
-    geometry = plan.geometry
-    assert isinstance(geometry, SharedGeometry)
-    planes = plan.banks * plan.lanes * -(-plan.rows // (plan.lanes * geometry.fold)) * geometry.planes
-    read = sum(1 - 0.5**size for size in geometry.groups)
-    subsets = sum(1 << size for size in geometry.groups)
-    return serial(plan, {"merged_wires": planes * (read - 1)}, planes * geometry.slices / 2, {"subsets": subsets})
+    form, planes = plan.form, plan.banks * plan.lanes * ranks_of(plan) * plan.form.planes
+    read = sum(1 - 0.5**size for size in form.groups)
+    subsets = sum(1 << size for size in form.groups)
+    return serial(plan, {"merged_wires": planes * (read - 1)}, planes * form.slices / 2, {"subsets": subsets})
 
 
-def nodes_of(matrix: np.ndarray, rom: RomGeometry, lanes: int) -> np.ndarray:
+def nodes_of(matrix: np.ndarray, rom: RomForm, lanes: int) -> np.ndarray:
     """Addresses of every node, int [units, nodes]: those at which two columns hold one pair of weights, not both 0.
 
     A unit holds the rows of a ring; columns 2g and 2g + 1 of it read inputs 2g and 2g + 1 of every `columns` in turn.
@@ -142,10 +139,15 @@ def nodes_of(matrix: np.ndarray, rom: RomGeometry, lanes: int) -> np.ndarray:
     return counts.reshape(len(units), -1)
 
 
-COUNTED: dict[str, Callable[[ArrayPlan], Quantities]] = {"metal": metal, "packed": metal, "rom": rom, "shared": shared}
-"""Styles that the cost model knows."""
+COUNTED: dict[str, Callable[[ArrayPlan[Any]], Quantities]] = {
+    "metal": metal,
+    "packed": metal,
+    "rom": rom,
+    "shared": shared,
+}
+"""By style, baselines left out."""
 
 
 def count(plan: ArrayPlan) -> Quantities:
     """Quantities of an array, in whatever style of `COUNTED`."""
-    return COUNTED[plan.style](plan)
+    return COUNTED[plan.style.name](plan)

@@ -8,11 +8,9 @@ from typing import Any
 from flows.design.cost.quantities import count
 from flows.synth.arrays import SHELL, normal_matrix, synthesize_cell, synthesize_flat
 from flows.synth.library.liberty import Library, read_library
+from gen.arrays.styles import STYLES
 
-__all__ = ["PREFABRICATED", "TILES", "Tile", "measure_tiles"]
-
-PREFABRICATED = ("metal", "packed")
-"""Styles whose cells are synthesized once and counted, every slot there."""
+__all__ = ["TILES", "Tile", "measure_tiles"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,8 @@ TILES = (
 def measure(tile: Tile, library: Library) -> dict[str, Any]:
     """Gates of a tile's neurons and of its shell, what they are linear in, and CPU seconds."""
     matrix, how = normal_matrix(tile.rows, tile.inputs), (library, tile.style, tile.slices, tile.lanes)
-    parts = synthesize_cell(matrix, *how) if tile.style in PREFABRICATED else synthesize_flat(matrix, *how, apart=SHELL)
+    whole = STYLES[tile.style].prefabricated
+    parts = synthesize_cell(matrix, *how) if whole else synthesize_flat(matrix, *how, apart=SHELL)
     quantities = count(parts.plan)
     return {
         **asdict(tile),

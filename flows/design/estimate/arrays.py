@@ -7,12 +7,12 @@ from math import gcd
 
 from flows.design.cost.model import ArrayCost, ArrayShape, CostModel
 from flows.design.estimate.assumptions import Assumption, read_data
-from gen.arrays.styles import ADDRESSED
+from gen.arrays.styles import STYLES
 from golden.errors import UserError
 from golden.shape import MatrixKind
 
 __all__ = [
-    "STYLES",
+    "PRICED_STYLES",
     "ArrayOption",
     "UnitCost",
     "array_assumptions",
@@ -25,7 +25,7 @@ __all__ = [
 FEWEST_A_SLICE = 8  # inputs, in the tiles that the cost model is fitted to
 MOST_SLICES = 256
 MOST_INPUTS_A_CYCLE = 8  # of an address-serial style, in those tiles
-STYLES = tuple(read_data("arrays"))
+PRICED_STYLES = tuple(read_data("arrays"))
 """Styles that the cost model knows."""
 
 
@@ -52,17 +52,17 @@ class UnitCost:
     tiles: float
 
 
-def options(kind: MatrixKind, lanes: int, styles: Iterable[str] = STYLES) -> Iterator[ArrayOption]:
+def options(kind: MatrixKind, lanes: int, styles: Iterable[str] = PRICED_STYLES) -> Iterator[ArrayOption]:
     """Options for a kind of matrix, powers of two of slices or of inputs a cycle, within what the cost model knows.
 
     Raises UserError for a style that it does not know.
     """
     for style in styles:
-        if style not in STYLES:
+        if style not in PRICED_STYLES:
             raise UserError(
-                f"--styles {style}: no array of this style has been measured; choose from {', '.join(STYLES)}"
+                f"--styles {style}: no array of this style has been measured; choose from {', '.join(PRICED_STYLES)}"
             )
-        if style in ADDRESSED:
+        if STYLES[style].addressed:
             wide = powers_of_two(gcd(lanes, kind.inputs, MOST_INPUTS_A_CYCLE))
             yield from (ArrayOption(style, kind.inputs // count) for count in wide)
         else:

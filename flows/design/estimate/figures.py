@@ -5,7 +5,7 @@ from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any
 
-from flows.design.estimate.arrays import STYLES, array_assumptions, metal_only
+from flows.design.estimate.arrays import PRICED_STYLES, array_assumptions, metal_only
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.chip import Chip, design_chip
 from flows.design.estimate.cost import Costs, costs
@@ -53,7 +53,7 @@ class Request:
     gen_length: int | None = None
     tokens_per_forward: float | None = None
     expert_imbalance: float | None = None
-    styles: tuple[str, ...] = STYLES
+    styles: tuple[str, ...] = PRICED_STYLES
 
     def __post_init__(self) -> None:
         for option, value, known in (

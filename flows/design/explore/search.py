@@ -6,7 +6,7 @@ from math import gcd
 from typing import Any
 
 from flows.design.cost.model import CostModel
-from flows.design.estimate.arrays import STYLES, ArrayOption, options, unit_cost
+from flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, options, unit_cost
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.chip import areas, busy, storage_bits
 from flows.design.estimate.energy import packet_fj
@@ -82,7 +82,7 @@ class Space:
     work: Workload
     a: Assumptions
     model: CostModel
-    styles: tuple[str, ...] = STYLES
+    styles: tuple[str, ...] = PRICED_STYLES
     keys_per_cycle: int = 1
     head_tiles: int = 1
     known: dict[tuple[str, int], list[Candidate]] = field(default_factory=dict, compare=False)

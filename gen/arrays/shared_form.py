@@ -1,0 +1,156 @@
+"""The form of a `shared` array: which codes its weights have, and how many address lines go into a group."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from gen.arrays.serial import SerialForm, magnitudes_of, serial_fold, width_of
+
+__all__ = ["BLOCK", "LARGEST", "SharedForm", "form_of", "smallest_exponent"]
+
+BLOCK = 32  # inputs that may have an exponent in common
+LARGEST = 12  # of a block's magnitudes over 2^exponent: those of e2m1, in halves
+MOST = 12  # addresses of a group
+MERGE, SUBSET = 0.56, 1.08  # NAND2s that one more line in an OR takes, and one more subset of a group
+
+
+@dataclass(frozen=True)
+class SharedForm(SerialForm):
+    """Form of a shared array; its magnitudes are those of its weights over 2^exponent.
+
+    shifts: exponents of the blocks of 32 inputs, ascending from 0. group: addresses whose subsets are made.
+    """
+
+    unit = "shared"
+
+    shifts: tuple[int, ...]
+    group: int
+
+    @property
+    def exponents(self) -> tuple[int, ...]:
+        return () if self.shifts == (0,) else self.shifts
+
+    @cached_property
+    def code_bits(self) -> int:
+        """Bits of a magnitude's code: 0, then its place among `magnitudes`. The sign is one more plane."""
+        return len(self.magnitudes).bit_length()
+
+    @property
+    def exponent_bits(self) -> int:
+        """Planes of a unit for the place of the exponent among `shifts`."""
+        return (len(self.shifts) - 1).bit_length()
+
+    @property
+    def planes(self) -> int:
+        """Planes of a unit: of every column, then of the exponent."""
+        return self.columns * (self.code_bits + 1) + self.exponent_bits
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Addresses of every group."""
+        rest = self.slices % self.group
+        return (self.group,) * (self.slices // self.group) + ((rest,) if rest else ())
+
+    @property
+    def subset_modules(self) -> dict[str, int]:
+        """Modules that make the subsets of a group, with the addresses of each."""
+        return {f"shared_subsets_k{size}": size for size in sorted(set(self.groups))}
+
+
+class _Survey(NamedTuple):
+    """A matrix at a glance.
+
+    sums: of the magnitudes of every row, int64; plain: whether each magnitude but 0 occurs; relative: the same over
+    2^exponent of the block; exponents: whether each occurs in a block that is not all 0. sound: the exponents divide.
+    """
+
+    sums: np.ndarray
+    plain: np.ndarray
+    relative: np.ndarray
+    exponents: np.ndarray
+    sound: bool
+
+
+def form_of(matrices: tuple[np.ndarray, ...], slices: int, lanes: int) -> SharedForm:
+    """The cheaper form of two: codes of the weights, or of the weights over 2^exponent of their block.
+
+    matrices: int16 or int32 [rows, inputs] each. Raises UserError where they have too many magnitudes.
+    """
+    rows, inputs = matrices[0].shape
+    fold = serial_fold(rows, inputs, slices, lanes)
+    columns = fold * inputs // slices
+    surveys = [_Survey(*_survey(matrix, BLOCK, LARGEST)) for matrix in matrices]
+    codes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [(_places([survey.plain for survey in surveys]), (0,))]
+    if inputs % BLOCK == 0 and BLOCK % columns == 0 and all(survey.sound for survey in surveys):
+        exponents = _places([survey.exponents for survey in surveys])
+        codes.append((_places([survey.relative for survey in surveys]), exponents or (0,)))
+    found, shifts = min(codes, key=lambda code: _planes(columns, *code))
+    magnitudes = magnitudes_of("shared", found)
+    width = width_of((int(survey.sums.max()) for survey in surveys), magnitudes, columns, shifts[-1])
+    units = len(matrices) * lanes * -(-rows // (lanes * fold))
+    group = _best_group(slices, units * _planes(columns, magnitudes, shifts))
+    return SharedForm(slices, fold, columns, magnitudes, width, shifts, group)
+
+
+def _planes(columns: int, magnitudes: Sequence[int], shifts: Sequence[int]) -> int:
+    """Planes of a unit: of every column its code's bits and the sign, then of the exponent."""
+    return columns * (len(magnitudes).bit_length() + 1) + (len(shifts) - 1).bit_length()
+
+
+def _places(seen: list[np.ndarray]) -> tuple[int, ...]:
+    """Where any of the arrays of bool ``seen`` is true."""
+    return tuple(sorted({int(place) for array in seen for place in np.flatnonzero(array)}))
+
+
+def _best_group(slices: int, planes: int) -> int:
+    """Addresses of a group that make ``planes`` planes of the whole array, and the subsets, fewest gates."""
+
+    def gates(size: int) -> float:
+        groups = -(-slices // size)
+        return planes * groups * (1 - 0.5**size) * MERGE + groups * SUBSET * (1 << size)
+
+    return min(range(1, min(MOST, slices) + 1), key=gates)
+
+
+@njit(cache=True, nogil=True)
+def smallest_exponent(largest, most):
+    """The smallest exponent with ``largest`` at most ``most`` times 2 to its power."""
+    exponent = 0
+    while (most << exponent) < largest:
+        exponent += 1
+    return exponent
+
+
+@njit(cache=True, nogil=True)
+def _survey(matrix, block, most):
+    """The fields of `_Survey` for blocks of ``block`` inputs, a short one at the end of a row maybe."""
+    rows, inputs = matrix.shape
+    sums, sound = np.zeros(rows, dtype=np.int64), True
+    plain, relative = np.zeros(1, dtype=np.bool_), np.zeros(most + 1, dtype=np.bool_)
+    exponents = np.zeros(64, dtype=np.bool_)
+    for row in range(rows):
+        for start in range(0, inputs, block):
+            largest, any_ = np.int64(0), np.int64(0)
+            for i in range(start, min(inputs, start + block)):
+                magnitude = abs(np.int64(matrix[row, i]))
+                largest, any_ = max(largest, magnitude), any_ | magnitude
+                sums[row] += magnitude
+            if largest == 0:
+                continue
+            if largest >= len(plain):
+                longer = np.zeros(largest + 1, dtype=np.bool_)
+                longer[: len(plain)] = plain
+                plain = longer
+            exponent = smallest_exponent(largest, most)
+            exponents[exponent] = True
+            sound = sound and any_ & ((1 << exponent) - 1) == 0
+            for i in range(start, min(inputs, start + block)):
+                magnitude = abs(np.int64(matrix[row, i]))
+                plain[magnitude] = True
+                relative[magnitude >> exponent] = True
+    plain[0] = relative[0] = False
+    return sums, plain, relative, exponents, sound
