@@ -11,8 +11,9 @@ from rich.table import Table
 from tokenizers import Tokenizer
 
 from flows.console.progress import progress_bar
-from flows.models.sample import load_float_model, load_tokenizer
+from flows.models.sample import load_float_model
 from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.tokenizer import load_tokenizer
 from golden.errors import UserError
 from golden.models.float_model import FloatEngine
 from golden.models.integer_model import IntegerModel

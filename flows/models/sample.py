@@ -15,6 +15,7 @@ from rich.text import Text
 from tokenizers import Tokenizer
 
 from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
 from golden.errors import UserError
 from golden.files import write_file
 from golden.models.float_model import FloatEngine, LLaDAMoE
@@ -23,7 +24,7 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Engine, SamplerParams, Step, denoise
 from golden.training.accuracy import answer_text
 
-__all__ = ["draw_step", "load_engine", "load_float_model", "load_tokenizer", "logits", "sample"]
+__all__ = ["draw_step", "load_engine", "load_float_model", "logits", "sample"]
 
 ENGINES = ("float", "golden", "rtl")
 
@@ -35,8 +36,8 @@ def check_engine(name: str, known: tuple[str, ...]) -> None:
 
 def check_device(device: str) -> None:
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).item()  # a device that holds no values, like meta, fails here
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"--device: {device!r} cannot be used ({reason}); give cpu or a device that is there") from None
 
@@ -52,29 +53,6 @@ def load_engine(path: Path, name: str, device: str = "cpu") -> Engine:
     if name == "float":
         return FloatEngine(load_float_model(path, device))
     return IntegerModel.from_checkpoint(path, device=device)
-
-
-def load_tokenizer(path: Path) -> Tokenizer | None:
-    """The tokenizer of the checkpoint `path`, or None."""
-    file = path / "tokenizer.json"
-    if not file.is_file():
-        return None
-    try:
-        return Tokenizer.from_file(str(file))
-    except Exception as error:  # the tokenizers library raises nothing more specific
-        raise UserError(f"{file}: is no tokenizer ({error}); copy or download the file again") from None
-
-
-def encode_prompt(path: Path, tokenizer: Tokenizer | None, text: str) -> list[int]:
-    """Token ids of `text`; `UserError` without a tokenizer or for text outside its vocabulary."""
-    if tokenizer is None:
-        raise UserError(f"{path}: has no tokenizer.json; give the prompt as token ids with --prompt-tokens")
-    encoding = tokenizer.encode(text, add_special_tokens=False)
-    unknown = getattr(tokenizer.model, "unk_token", None)
-    for token, (begin, end) in zip(encoding.tokens, encoding.offsets, strict=True):
-        if token == unknown:
-            raise UserError(f"--prompt: {text[begin:end]!r} is not in the tokenizer's vocabulary; leave it out")
-    return encoding.ids
 
 
 def parse_tokens(option: str, text: str, config: ModelConfig) -> list[int]:
@@ -147,9 +125,7 @@ def read_prompt(
 ) -> list[int]:
     """Token ids of the prompt, given in one of two forms."""
     if text is not None and tokens is None:
-        if not text:
-            raise UserError("--prompt: is empty; give at least one character")
-        return encode_prompt(path, tokenizer, text)
+        return encode_prompt(path, tokenizer, text, config.vocab_size)
     if tokens is not None and text is None:
         return parse_tokens("--prompt-tokens", tokens, config)
     raise UserError("the prompt is missing or given twice; give either --prompt or --prompt-tokens")

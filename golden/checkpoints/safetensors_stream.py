@@ -55,10 +55,9 @@ class TensorEntry:
 
 
 class SafetensorsReader:
-    """The tensors of one file. Making one reads and checks the header only.
+    """The tensors of one file. Making one reads and checks the header; `check_layout` that it covers the file.
 
-    Raises `UserError` naming the file where it is missing, truncated or no safetensors file: the header names every
-    tensor once, and every byte behind it belongs to just one tensor.
+    Raises `UserError` naming the file where it is missing, or no safetensors file whose header names a tensor once.
 
     Attributes
     ----------
@@ -78,7 +77,21 @@ class SafetensorsReader:
             raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
         self.metadata: dict[str, str] = header.pop("__metadata__", {})
         self.entries = {name: read_entry(path, name, fields, data) for name, fields in header.items()}
-        check_layout(path, self.entries, data, size)
+        self.data, self.size = data, size
+
+    def check_layout(self) -> None:
+        """Raise `UserError` unless the tensors lie one behind the other, from the header to the end of the file."""
+        end, before = self.data, "the header"
+        for name, entry in sorted(self.entries.items(), key=lambda item: (item[1].begin, item[1].end)):
+            if entry.begin < end:
+                raise UserError(f"{self.path}: {before} and {name} share bytes; {DAMAGED}")
+            if entry.begin > end:
+                raise UserError(f"{self.path}: {entry.begin - end} bytes before {name} belong to none; {DAMAGED}")
+            end, before = entry.end, name
+        if self.size < end:
+            raise UserError(f"{self.path}: truncated, {self.size} bytes where the header announces {end}; {DAMAGED}")
+        if self.size > end:
+            raise UserError(f"{self.path}: {self.size - end} bytes behind the last tensor belong to none; {DAMAGED}")
 
     def tensor(self, name: str, start: int = 0, stop: int | None = None) -> torch.Tensor:
         """The tensor `name`, or its rows from `start` to `stop`, mapped from the file; its memory goes with it.
@@ -148,21 +161,6 @@ def read_entry(path: Path, name: str, fields: Any, data: int) -> TensorEntry:
 def whole_numbers(values: Any) -> bool:
     """Whether `values` is a list of integers of at least 0, of which no tensor has more than eight dimensions."""
     return isinstance(values, list) and len(values) <= 8 and all(type(v) is int and v >= 0 for v in values)
-
-
-def check_layout(path: Path, entries: Mapping[str, TensorEntry], data: int, size: int) -> None:
-    """Raise `UserError` unless the tensors lie one behind the other from `data` to the end of the file, at `size`."""
-    end, before = data, ""
-    for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
-        if entry.begin < end:
-            raise UserError(f"{path}: tensors {before} and {name} share bytes; {DAMAGED}")
-        if entry.begin > end:
-            raise UserError(f"{path}: {entry.begin - end} bytes before tensor {name} belong to none; {DAMAGED}")
-        end, before = entry.end, name
-    if size < end:
-        raise UserError(f"{path}: truncated, {size} bytes where the header announces {end}; {DAMAGED}")
-    if size > end:
-        raise UserError(f"{path}: {size - end} bytes behind the last tensor belong to none; {DAMAGED}")
 
 
 class SafetensorsWriter:

@@ -67,13 +67,16 @@ def stored_tensors_of(path: Path, config: ModelConfig) -> dict[str, StoredTensor
     that can't be told apart.
     """
     tensors: dict[str, StoredTensor] = {}
-    for stored, reader in open_files(path).items():
+    files = open_files(path)
+    for stored, reader in files.items():
         for name, tensor in model_tensors(reader, stored, config):
             if name in tensors:
                 raise UserError(
                     f"{reader.path}: {stored} and {tensors[name].name} both hold {name}; remove one of them"
                 )
             tensors[name] = tensor
+    for reader in dict.fromkeys(files.values()):
+        reader.check_layout()
     return tensors
 
 

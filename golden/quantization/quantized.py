@@ -82,6 +82,7 @@ class QuantizedCheckpoint:
         self._reader = SafetensorsReader(self.path / TENSORS)
         self._shapes = expected_tensors(self.config)
         self._check_header()
+        self._reader.check_layout()
 
     @classmethod
     def is_quantized(cls, path: str | Path) -> bool:

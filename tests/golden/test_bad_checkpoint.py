@@ -198,7 +198,7 @@ def test_tensors_that_share_bytes(single: Path):
 def test_bytes_that_belong_to_no_tensor(single: Path):
     path = single / "model.safetensors"
     edit_header(path, lambda header: header.pop("lm_head.weight") and None)
-    assert "bytes before tensor" in refusal(single) and "belong to none" in refusal(single)
+    assert "bytes before " in refusal(single) and "belong to none" in refusal(single)
     write_random_checkpoint(single, shards=0)
     path.write_bytes(path.read_bytes() + b"\0")
     assert "1 bytes behind the last tensor belong to none" in refusal(single)

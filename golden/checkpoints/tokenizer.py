@@ -1,0 +1,80 @@
+"""A checkpoint's `tokenizer.json`, and prompts that reach the model as they were given, or not at all."""
+
+import unicodedata
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from golden.checkpoints.json_files import read_regular_file
+from golden.errors import UserError
+
+__all__ = ["encode_prompt", "load_tokenizer"]
+
+METASPACE = "▁"
+"""What SentencePiece writes for a space."""
+
+
+def load_tokenizer(folder: Path) -> Tokenizer | None:
+    """The tokenizer of the checkpoint `folder`, or None. It neither cuts nor pads, nor leaves anything to chance."""
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        return None
+    text = read_regular_file(path)
+    try:
+        tokenizer = Tokenizer.from_str(text.decode())
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        if getattr(tokenizer.model, "dropout", None):
+            tokenizer.model.dropout = None
+    except BaseException as error:  # the library raises nothing more specific, and its panics are no Exception
+        raise UserError(f"{path}: is no tokenizer ({reason(error)}); copy or download the file again") from None
+    return tokenizer
+
+
+def encode_prompt(folder: Path, tokenizer: Tokenizer | None, text: str, vocab_size: int) -> list[int]:
+    """Token ids of `text`, at least one, each below `vocab_size`.
+
+    Raises `UserError` without a tokenizer, for text of which a character is not in its vocabulary, changed or left out
+    on the way, and for tokens that the model does not have.
+    """
+    path = folder / "tokenizer.json"
+    if tokenizer is None:
+        raise UserError(f"{folder}: has no tokenizer.json; give the prompt as token ids with --prompt-tokens")
+    if not text:
+        raise UserError("--prompt: is empty; give at least one character")
+    try:
+        encoding = tokenizer.encode(text, add_special_tokens=False)
+        kept = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
+    except BaseException as error:  # as above
+        raise UserError(f"--prompt: {path} fails on it ({reason(error)}); correct the file or the prompt") from None
+    covered = set()
+    for token, (begin, end) in zip(encoding.tokens, encoding.offsets, strict=True):
+        if token == getattr(tokenizer.model, "unk_token", None) and token not in text:
+            raise UserError(f"--prompt: {text[begin:end]!r} is not in the tokenizer's vocabulary; leave it out")
+        covered |= set(range(begin, end))
+    composed = tokenizer.normalizer is not None  # a normalizer may put a letter and its accents together
+    missing = [c for i, c in enumerate(text) if i not in covered and not (composed and unicodedata.combining(c))]
+    if missing:  # behind a character that is dropped, offsets are one too low: name one that gives nothing by itself
+        lost = next((c for c in text if not tokenizer.encode(c, add_special_tokens=False).ids), missing[0])
+        raise UserError(f"--prompt: the tokenizer drops {lost!r}, which is not in its vocabulary; leave it out")
+    if plain(kept) != plain(text):
+        raise UserError(f"--prompt: the normalizer of {path} makes it {kept!r:.80}; give it in that form")
+    for token, number in zip(encoding.tokens, encoding.ids, strict=True):
+        if number >= vocab_size:
+            raise UserError(
+                f"{path}: token {token!r} has id {number}, and the model's vocabulary ends at {vocab_size - 1} "
+                "(vocab_size); give the tokenizer that belongs to the model"
+            )
+    return encoding.ids
+
+
+def plain(text: str) -> str:
+    """`text` in one of its equivalent Unicode forms, spaces as SentencePiece has them turned back."""
+    return unicodedata.normalize("NFC", text.replace(METASPACE, " ")).strip(" ")
+
+
+def reason(error: BaseException) -> str:
+    """What an exception of the tokenizers library says, in a line; a wish to stop goes on."""
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        raise error
+    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__
