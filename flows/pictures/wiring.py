@@ -1,6 +1,5 @@
 """A picture of where the weights of a chip are: the wires of one hardwired array, as the emitted text has them."""
 
-import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,11 +12,11 @@ from matplotlib.collections import LineCollection
 from flows.pictures.denoising import INK, PAPER, PROMPT, save
 from gen.build.folder import Build
 from golden.errors import UserError
-from verif.extract.neuron import read_neuron
+from verif.extract.instances import instances
+from verif.extract.neuron import CONTROL, read_neuron
 
 __all__ = ["Wiring", "plot_wiring", "read_wiring"]
 
-INSTANCE = re.compile(r"^    (neuron_\w+) neuron_(\d+)_(\d+) \(([^;]*)\);", re.MULTILINE)
 CURVE = np.linspace(0, 1, 40)
 COLOURS = plt.get_cmap("turbo")
 
@@ -48,11 +47,12 @@ def read_wiring(build: Build, module: str) -> Wiring:
     facts = next((array for array in build.arrays if array["module"] == module), None)
     if facts is None or facts["style"] != "metal":
         raise UserError(f"{build.path}: has no array {module} of style metal; see its manifest.json for the arrays")
-    instances = INSTANCE.findall(build.file(f"rtl/arrays/{module}.v").read_text())
-    cell = read_neuron(build.file(f"rtl/prefab/{instances[0][0]}.v").read_text())
-    feeds = [[wire_number(name.strip()) for name in pins.split(",")[-len(cell.values) :]] for *_, pins in instances]
+    found = instances(build.file(f"rtl/arrays/{module}.v").read_bytes())
+    neurons = [instance for instance in found if instance.name.startswith("neuron_")]
+    cell = read_neuron(build.file(f"rtl/prefab/{neurons[0].module}.v").read_text())
+    feeds = [[wire_number(pin.decode()) for pin in neuron.pins[len(CONTROL) :]] for neuron in neurons]
     slots = by_turn(np.array(feeds), cell.fold)
-    lanes, place = build.hardware.lanes, np.array([(int(bank), int(number)) for _, bank, number, _ in instances])
+    lanes, place = build.hardware.lanes, np.array([neuron.place for neuron in neurons])
     rank, lane = np.divmod(place[:, 1:], lanes)
     rows = lane + lanes * (cell.fold * rank + np.arange(cell.fold))
     order = np.argsort((place[:, :1] * rows.size + rows).ravel())

@@ -14,7 +14,8 @@ from tests.matrices import exactly, noise, one_large_row
 from verif.extract.arrays import read_array
 from verif.extract.constant_module import read_constants
 from verif.extract.errors import ExtractionError
-from verif.extract.neuron import read_neuron
+from verif.extract.instances import instances
+from verif.extract.neuron import CONTROL, read_neuron
 from verif.extract.parsed import parse_array
 
 
@@ -135,17 +136,17 @@ def seen(text: bytes, prefab: dict[str, str], expected: np.ndarray) -> bool:
 
 def moved_wire(text: bytes, plan: ArrayPlan, rng: random.Random) -> bytes:
     """One wire to a slot where it counts differently or meets the wires of another slice."""
-    neuron = rng.choice(list(re.finditer(rb"neuron_\d+_\d+ \((?:[^,]*,){7}([^)]*)\)", text)))
-    slots = neuron[1].split(b",")
+    neuron = rng.choice([instance for instance in instances(text) if instance.name.startswith("neuron_")])
+    slots = neuron.pins[len(CONTROL) :]
     values = np.repeat(plan.form.regions.values, np.array(plan.form.regions.lines) * plan.slices)
-    source = rng.choice([i for i, slot in enumerate(slots) if slot.strip() != b"1'b0"])
+    source = rng.choice([i for i, slot in enumerate(slots) if slot != b"1'b0"])
     target = rng.choice(
         [i for i in range(len(slots)) if values[i] != values[source] or i % plan.slices != source % plan.slices]
     )
     slots[source], slots[target] = slots[target], slots[source]
-    if slots[source].strip() == slots[target].strip():
+    if slots[source] == slots[target]:
         slots[source] = b"1'b0"
-    return text[: neuron.start(1)] + b",".join(slots) + text[neuron.end(1) :]
+    return neuron.replaced([*neuron.pins[: len(CONTROL)], *slots])
 
 
 @pytest.mark.parametrize("name", ["shifted", "sliced", "two parts", "turns", "packed turns", "two kinds"])
@@ -176,13 +177,11 @@ def test_a_missing_doubled_or_swapped_neuron_is_found():
     plan = PLANS["shifted"]
     prefab, connections = emit(plan)
     text = connections["a.v"]
-    first, second = (
-        m for _, m in zip(range(2), re.finditer(rb"    neuron_\w+ neuron_.*?\);\n", text, re.S), strict=False)
-    )
+    first, second = (text[n.begin : n.stop + 1] for n in list(instances(text))[1:3])
     for changed in (
-        text.replace(first[0], b""),
-        text.replace(first[0], first[0] * 2),
-        text.replace(first[0] + second[0], second[0] + first[0]),
+        text.replace(first, b""),
+        text.replace(first, first * 2),
+        text.replace(first + second, second + first),
         text[: text.index(b"    assign out_data")],
     ):
         assert seen(changed, prefab, np.stack(plan.matrices))

@@ -22,14 +22,14 @@ from golden.errors import UserError
 from golden.quantization.integers import IntegerMatrix
 from verif.arrays.bench import bench_arrays
 from verif.extract.errors import ExtractionError
+from verif.extract.instances import Instance, instances
+from verif.extract.neuron import CONTROL
 from verif.simulators.runner import QUICK_BUILD
 
 __all__ = ["Tile", "bench_tile", "choose_tiles", "plan_tile"]
 
 ROWS = 32
-NEURON = (
-    rb"    (?P<cell>neuron_\w+_c(?P<level>\d+)b(?P<bits>\d+)_w\d+) neuron_%d_%d \((?:[^,]*,){7}(?P<slots>[^)]*)\);\n"
-)
+CELL = re.compile(r"neuron_\w+_c(?P<level>\d+)b(?P<bits>\d+)_w\d+")
 
 
 @dataclass(frozen=True)
@@ -81,24 +81,34 @@ def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
     Raises ExtractionError where its text would not be that of the build, slot by slot.
     """
     facts, checkpoint = tile.facts, build.checkpoint()
-    text = build.read(connection_file(facts["module"]))
-    places = range(tile.start, tile.start + len(tile.cells))
-    found = [match for place in places if (match := re.search(NEURON % (tile.bank, place), text))]
-    if len(found) < len(tile.cells):
-        raise ExtractionError(f"{tile}: a neuron cell is missing or malformed")
+    built = neurons(build.read(connection_file(facts["module"])), tile.bank, tile.start, len(tile.cells))
+    cell = CELL.fullmatch(built[0].module)
+    if cell is None:
+        raise ExtractionError(f"{tile}: {built[0].module} is not a neuron cell of style metal")
     whole, rows = checkpoint.integers(facts["matrices"][tile.bank]), np.array(tile.cells).T.ravel()
     part = IntegerMatrix(*(getattr(whole, field)[rows[rows >= 0]] for field in ("weights", "mant", "exp")))
     plan = plan_array(name, [part], len(tile.cells), facts["slices"], "metal", checkpoint.format)
-    level, bits = int(found[0]["level"]), int(found[0]["bits"])
+    level, bits = int(cell["level"]), int(cell["bits"])
     fold = len(tile.cells[0])
     regions = next(r for r in classes(plan.inputs, plan.slices // fold, plan.format, bits) if r.level == level)
     plan = replace(plan, form=of_regions(plan.inputs, plan.slices, fold, plan.format, regions))
-    made = emit(plan).connections[f"{name}.v"]
-    for u, built in enumerate(found):
-        own = re.search(NEURON % (0, u), made)
-        if own is None or (own["cell"], own["slots"]) != (built["cell"], built["slots"]):
+    made = neurons(emit(plan).connections[f"{name}.v"], 0, 0, len(tile.cells))
+    for u, (ours, theirs) in enumerate(zip(made, built, strict=True)):
+        if (ours.module, ours.pins[len(CONTROL) :]) != (theirs.module, theirs.pins[len(CONTROL) :]):
             raise ExtractionError(f"{tile}: cell {tile.start + u} of the build is not wired as its weights are")
     return plan
+
+
+def neurons(text: bytes, bank: int, start: int, count: int) -> list[Instance]:
+    """`count` neuron cells of an array's text from number `start` of a bank on.
+
+    Raises ExtractionError where one is missing.
+    """
+    found = {instance.name: instance for instance in instances(text)}
+    names = [f"neuron_{bank}_{cell}" for cell in range(start, start + count)]
+    if missing := [name for name in names if name not in found]:
+        raise ExtractionError(f"there is no cell {missing[0]}")
+    return [found[name] for name in names]
 
 
 def bench_tile(build: Build, tile: Tile, folder: Path, packets: int = 12, simulator: str = "verilator") -> int:

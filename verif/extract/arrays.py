@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from verif.extract.errors import ExtractionError
-from verif.extract.neuron import NeuronCell, read_neuron
+from verif.extract.instances import Instance, instance_at, instances
+from verif.extract.neuron import CONTROL, NeuronCell, read_neuron
 from verif.extract.prefab import one_line, read_prefab
 from verif.extract.serial_array import read_serial_array
 from verif.extract.slots import FAULTS, read_slots
@@ -22,14 +23,14 @@ HEAD = re.compile(
     r"(?://[^\n]*\n)*module (?P<name>\w+) \(\s*input  wire clk,\s*input  wire rst,\s*input  wire in_valid,\s*"
     r"output wire in_ready,\s*input  wire \[(?P<in>\d+):0\] in_data,\s*input  wire \[4:0\] in_scale,\s*"
     r"input  wire in_last,\s*output wire out_valid,\s*input  wire out_ready,\s*output wire \[(?P<out>\d+):0\] out_data,"
-    r"\s*output wire \[4:0\] out_scale,\s*output wire out_last\s*\);\n(?P<body>.*?)(?P<shell>array_shell_\w+) shell \("
-    r"(?P<pins>[^)]*)\);\n",
+    r"\s*output wire \[4:0\] out_scale,\s*output wire out_last\s*\);\n(?P<body>.*)",
     re.DOTALL,
 )
-NEURON = re.compile(rb"    (\w+) neuron_(\d+)_(\d+) \(core_clk, clear, drain, shift, negate, ([^,]*), (\w+),")
 ROW = re.compile(
     rb"    always @\(posedge core_clk\)\n        if \(!take\) (\w+) <= ([^;]*);\n        else (\w+) <= ([^;]*);\n"
 )
+CONTROLLED = {"clk": "core_clk"} | {port: port for port in ("clear", "drain", "shift", "negate")}
+SHELL = re.compile(r"array_shell_(metal|cell)_i(\d+)_r(\d+)_l(\d+)_(?:t(\d+)_f(\d+)|a\d+)")
 TERM = re.compile(rb" ([+-]) (?:x(\d+)|\(x(\d+) <<< (\d+)\))")
 STREAM = "clk, rst, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
 
@@ -66,31 +67,30 @@ def read_array(text: bytes | str, prefab: Mapping[str, str]) -> np.ndarray:
     few, two inputs of one slice in a line, rows missing or chained wrongly.
     """
     data = text.encode() if isinstance(text, str) else text
-    start = data.find(b");\n", data.find(b" shell (")) + 3
-    head = data[:start].decode()
-    if (match := HEAD.fullmatch(head)) and match["shell"].startswith("array_shell_serial_"):
-        return read_serial_array(match, data, start, prefab)
-    ports = _read_head(head)
+    shell = next(instances(data), None)
+    head = HEAD.fullmatch(data[: shell.begin].decode()) if shell else None
+    if shell is None or head is None or shell.name != "shell" or data[shell.stop : shell.stop + 1] != b"\n":
+        raise ExtractionError("the text does not start like an array module")
+    if shell.module.startswith("array_shell_serial_"):
+        return read_serial_array(head, shell, prefab)
+    ports = _read_head(head, shell)
     read = _metal_cells if ports.style == "metal" else _cell_rows
-    weights, end = read(data, start, ports, prefab)
+    weights, end = read(data, shell.stop + 1, ports, prefab)
     lanes = [_wire(ports, b, k) for b in range(ports.banks) for k in range(ports.lanes)]
     if b" ".join(data[end:].split()).decode() != f"assign out_data = {{{', '.join(lanes[::-1])}}}; endmodule":
         raise ExtractionError(f"{ports.name}: its end is malformed, or out_data is not the first neurons")
     return weights
 
 
-def _read_head(text: str) -> ArrayPorts:
+def _read_head(head: re.Match[str], shell: Instance) -> ArrayPorts:
     """Ports, declarations and the shell instance, all of which follow from the geometry."""
-    head = HEAD.fullmatch(text)
-    shell = head and re.fullmatch(
-        r"array_shell_(metal|cell)_i(\d+)_r(\d+)_l(\d+)_(?:t(\d+)_f(\d+)|a\d+)", head["shell"]
-    )
-    width = head and re.search(r"\[(\d+):0\] a_0_0\b", head["body"])
-    if not (head and shell and width):
+    shape = SHELL.fullmatch(shell.module)
+    width = re.search(r"\[(\d+):0\] a_0_0\b", head["body"])
+    if shape is None or width is None:
         raise ExtractionError("the text does not start like an array module")
-    style, inputs, rows, lanes = shell[1], *(int(shell[i]) for i in (2, 3, 4))
+    style, inputs, rows, lanes = shape[1], *(int(shape[i]) for i in (2, 3, 4))
     acc_width, out_width = int(width[1]) + 1, int(head["out"]) + 1
-    turns = tuple(int(number or 1) for number in shell.groups()[4:])
+    turns = tuple(int(number or 1) for number in shape.groups()[4:])
     ports = ArrayPorts(head["name"], style, inputs, rows, out_width // (lanes * acc_width), lanes, acc_width, *turns)
     if out_width % (lanes * acc_width) or int(head["in"]) + 1 != 8 * lanes:
         raise ExtractionError(f"{ports.name}: the widths of in_data and out_data do not fit its shell")
@@ -105,7 +105,7 @@ def _read_head(text: str) -> ArrayPorts:
     sums = ", ".join(f"a_{b}_{u}" for b in range(ports.banks) for u in range(ports.cells))
     if (
         one_line(head["body"]) != f"{local} {kind} [{acc_width - 1}:0] {sums};"
-        or " ".join(head["pins"].split()) != pins
+        or ", ".join(pin.decode() for pin in shell.pins) != pins
     ):
         raise ExtractionError(f"{ports.name}: its declarations or the pins of its shell are malformed")
     return ports
@@ -116,13 +116,6 @@ def _wire(ports: ArrayPorts, bank: int, cell: int) -> str:
     return f"a_{bank}_{cell}" if cell < ports.cells else f"{ports.acc_width}'d0"
 
 
-def _match(pattern: re.Pattern, data: bytes, start: int, ports: ArrayPorts, bank: int, row: int) -> re.Match:
-    match = pattern.match(data, start)
-    if match is None:
-        raise ExtractionError(f"{ports.name}: row or cell {row} of bank {bank} is missing or malformed")
-    return match
-
-
 def _metal_cells(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str, str]) -> tuple[np.ndarray, int]:
     """Weights, and where the neuron cells end."""
     code, cells, end = np.frombuffer(data, dtype=np.uint8), {}, start
@@ -130,15 +123,16 @@ def _metal_cells(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str
     slice_of = np.arange(ports.inputs * ports.fold, dtype=np.int32) % ports.slices
     ring = np.zeros((ports.inputs, ports.fold), dtype=np.int32)
     for bank, place in np.ndindex(ports.banks, ports.cells):
-        match = _match(NEURON, data, end, ports, bank, place)
-        module, *numbers, chain, acc = match.groups()
-        want = (bank, place, _wire(ports, bank, place + ports.lanes), _wire(ports, bank, place))
-        if (*map(int, numbers), chain.decode(), acc.decode()) != want:
+        neuron = instance_at(data, end)
+        if neuron is None or neuron.name != f"neuron_{bank}_{place}":
+            raise ExtractionError(f"{ports.name}: cell {place} of bank {bank} is missing or malformed")
+        pins, slots = neuron.leading(CONTROL)
+        if pins != CONTROLLED | {"chain": _wire(ports, bank, place + ports.lanes), "acc": _wire(ports, bank, place)}:
             raise ExtractionError(f"{ports.name}: cell {place} of bank {bank} is chained wrongly")
-        if module not in cells:
-            cells[module] = _neuron_cell(ports, module.decode(), prefab)
-        cell = cells[module]
-        end, fault = read_slots(code, match.end(), cell.values, slice_of, ports.slices, cell.most, ring)
+        if neuron.module not in cells:
+            cells[neuron.module] = _neuron_cell(ports, neuron.module, prefab)
+        cell = cells[neuron.module]
+        end, fault = read_slots(code, slots, cell.values, slice_of, ports.slices, cell.most, ring)
         if fault or data[end : end + 2] != b";\n":
             what = FAULTS[fault].format(len(slice_of)) if fault else "its end is malformed"
             raise ExtractionError(f"{ports.name}: cell {place} of bank {bank}: {what}")
@@ -166,7 +160,9 @@ def _cell_rows(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str, 
     end = start
     zero = f"{ports.acc_width}'sd0".encode()
     for bank, row in np.ndindex(ports.banks, ports.rows):
-        match = _match(ROW, data, end, ports, bank, row)
+        match = ROW.match(data, end)
+        if match is None:
+            raise ExtractionError(f"{ports.name}: row {row} of bank {bank} is missing or malformed")
         acc, chain, again, total = match.groups()
         want = _wire(ports, bank, row).encode()
         if (acc, again, chain.decode()) != (want, want, _wire(ports, bank, row + ports.lanes)):

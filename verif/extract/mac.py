@@ -48,6 +48,11 @@ class MacUnit:
     columns: list[_Column] = field(default_factory=list)
     exponents: dict[int, str] = field(default_factory=dict)
 
+    @property
+    def control(self) -> tuple[str, ...]:
+        """Ports before `pins`."""
+        return ("clk", "drain", "chain", "acc", "xs", *(f"x{odd}" for odd in self.odds))
+
     def weights(self, column: int, states: Mapping[str, np.ndarray], size: int) -> np.ndarray:
         """What ``column`` multiplies by in each of ``size`` states of its pins, int64 [size]; ``states``: bool by pin.
 

@@ -9,7 +9,10 @@ import numpy as np
 from verif.extract.errors import ExtractionError
 from verif.extract.prefab import one_line
 
-__all__ = ["NeuronCell", "read_neuron"]
+__all__ = ["CONTROL", "NeuronCell", "read_neuron"]
+
+CONTROL = ("clk", "clear", "drain", "shift", "negate", "chain", "acc")
+"""Ports of a neuron cell before its slots."""
 
 CELL = re.compile(
     r"module (?P<name>\w+) \( input wire clk, input wire clear, input wire drain, input wire shift, input wire negate, "

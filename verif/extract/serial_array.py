@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from verif.extract.errors import ExtractionError
+from verif.extract.instances import Instance, instance_at, instances
 from verif.extract.mac import LARGEST, MacUnit, read_mac
 from verif.extract.prefab import one_line, read_prefab
 from verif.extract.rom_nodes import NodeReader
@@ -16,7 +17,6 @@ from verif.extract.shared_planes import PlaneReader
 __all__ = ["read_serial_array"]
 
 SHELL = re.compile(r"array_shell_serial_i(\d+)_r(\d+)_l(\d+)_t(\d+)_f(\d+)_x(\d+(?:_\d+)*)")
-UNIT = re.compile(rb"    (\w+) mac_(\d+)_(\d+) \(core_clk, drain, ([^,]*), (\w+), xs((?:, x\d+)+),")
 STREAM = "clk, rst, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
 
 
@@ -53,23 +53,23 @@ class _Shape:
         return self.lanes * -(-self.rows // (self.lanes * self.fold))
 
 
-def read_serial_array(head: re.Match, data: bytes, start: int, prefab: Mapping[str, str]) -> np.ndarray:
-    """Weights of the array whose ports are in ``head``, and whose shell ends at ``start``: int32 [banks, rows, inputs].
+def read_serial_array(head: re.Match[str], shell: Instance, prefab: Mapping[str, str]) -> np.ndarray:
+    """Weights of the array whose ports and declarations are in `head`, and its shell: int32 [banks, rows, inputs].
 
     Raises ExtractionError where the text is not a whole and sound array.
     """
-    name, shell = head["name"], SHELL.fullmatch(head["shell"])
-    first = UNIT.search(data, start)
-    if shell is None or first is None:
+    name, kind, data, start = head["name"], SHELL.fullmatch(shell.module), shell.text, shell.stop + 1
+    first = next((instance for instance in instances(data, start) if instance.name == "mac_0_0"), None)
+    if kind is None or first is None:
         raise ExtractionError(f"{name}: its shell or its first unit is malformed")
-    unit = read_prefab(name, "unit", first[1].decode(), prefab, read_mac)
-    inputs, rows, lanes, slices, fold = (int(number) for number in shell.groups()[:5])
+    unit = read_prefab(name, "unit", first.module, prefab, read_mac)
+    inputs, rows, lanes, slices, fold = (int(number) for number in kind.groups()[:5])
     banks = (int(head["out"]) + 1) // (lanes * unit.width)
     shape = _Shape(name, inputs, rows, banks, lanes, slices, len(unit.columns), fold, unit.width)
-    odds = tuple(map(int, shell[6].split("_")))
+    odds = tuple(map(int, kind[6].split("_")))
     if (fold, odds) != (unit.fold, unit.odds) or shape.columns * slices != inputs * fold or inputs % lanes:
         raise ExtractionError(f"{name}: its units do not fit its shell")
-    _check_head(head, unit, shape)
+    _check_head(head, shell, unit, shape)
     style = NodeReader if unit.pins[0].startswith("n") else PlaneReader
     reader: PinReader = style(name, data, start, unit, slices, prefab)
     weights, end = _units(data, reader, unit, shape)
@@ -79,7 +79,7 @@ def read_serial_array(head: re.Match, data: bytes, start: int, prefab: Mapping[s
     return _rows(weights, shape)
 
 
-def _check_head(head: re.Match, unit: MacUnit, shape: _Shape) -> None:
+def _check_head(head: re.Match[str], shell: Instance, unit: MacUnit, shape: _Shape) -> None:
     """Declarations and the pins of the shell, all of which follow from the geometry."""
     lines = ", ".join(f"a{i}" for i in range(shape.slices))
     wires = ", ".join(f"m_{b}_{u}" for b in range(shape.banks) for u in range(shape.units))
@@ -88,7 +88,7 @@ def _check_head(head: re.Match, unit: MacUnit, shape: _Shape) -> None:
     local += " ".join(f"wire [{bits - 1}:0] {odd};" for odd, bits in odds)
     local += f" wire {lines}; wire [{shape.width - 1}:0] {wires};"
     pins = f"{STREAM}, core_clk, drain, xs, {', '.join(odd for odd, _ in odds)}, {lines}"
-    sound = one_line(head["body"]) == local and " ".join(head["pins"].split()) == pins
+    sound = one_line(head["body"]) == local and ", ".join(pin.decode() for pin in shell.pins) == pins
     widths = (shape.banks * shape.lanes * shape.width, 8 * shape.lanes)
     if not sound or (int(head["out"]) + 1, int(head["in"]) + 1) != widths:
         raise ExtractionError(f"{shape.name}: its declarations, ports or the pins of its shell are malformed")
@@ -97,16 +97,18 @@ def _check_head(head: re.Match, unit: MacUnit, shape: _Shape) -> None:
 def _units(data: bytes, reader: PinReader, unit: MacUnit, shape: _Shape) -> tuple[np.ndarray, int]:
     """Weights of all units, int32 [units, columns, addresses], and where the units end."""
     weights = np.zeros((shape.banks * shape.units, shape.columns, shape.slices), dtype=np.int32)
-    at, odds = reader.start, "".join(f", x{odd}" for odd in unit.odds)
+    at, shared = reader.start, {"clk": "core_clk"} | {port: port for port in unit.control[1:]}
     for number in range(len(weights)):
         bank, place = divmod(number, shape.units)
         behind = place + shape.lanes
         chain = f"m_{bank}_{behind}" if behind < shape.units else f"{shape.width}'d0"
-        match = UNIT.match(data, at)
-        want = (unit.name, str(bank), str(place), chain, f"m_{bank}_{place}", odds)
-        if match is None or tuple(part.decode() for part in match.groups()) != want:
-            raise ExtractionError(f"{shape.name}: unit {place} of bank {bank} is missing or connected wrongly")
-        at = reader.read(match.end(), weights[number])
+        instance = instance_at(data, at)
+        if instance is None or (instance.module, instance.name) != (unit.name, f"mac_{bank}_{place}"):
+            raise ExtractionError(f"{shape.name}: unit {place} of bank {bank} is missing")
+        pins, at = instance.leading(unit.control)
+        if pins != shared | {"chain": chain, "acc": f"m_{bank}_{place}"}:
+            raise ExtractionError(f"{shape.name}: unit {place} of bank {bank} is connected wrongly")
+        at = reader.read(at, weights[number])
         if data[at : at + 3] != b");\n":
             raise ExtractionError(f"{shape.name}: unit {place} of bank {bank} is malformed at its end")
         at += 3

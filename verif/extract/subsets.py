@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import NamedTuple
 
 from verif.extract.errors import ExtractionError
+from verif.extract.instances import instances
 from verif.extract.prefab import one_line, read_prefab
 
 __all__ = ["Subsets", "read_groups", "read_subsets"]
 
 MODULE = re.compile(r"module (\w+) \( input wire \[(\d+):0\] a, output wire \[(\d+):0\] n \); (.*); endmodule")
-INSTANCE = re.compile(r"    (\w+) subsets_(\d+) \(\{([^}]*)\}, g(\d+)\);\n")
 
 
 class Subsets(NamedTuple):
@@ -47,28 +48,28 @@ def _doubled(name: str, first: int, size: int) -> list[str]:
 
 
 def read_groups(array: str, data: bytes, start: int, slices: int, prefab: Mapping[str, str]) -> tuple[list[int], int]:
-    """Address lines of each group of ``array``, whose subsets begin at ``start`` of ``data``, and where they end.
+    """Address lines of each group of `array`, whose subsets begin at `start` of `data`, and where they end.
 
-    Raises ExtractionError where the groups do not take all ``slices`` lines in order.
+    Raises ExtractionError where the groups do not take all `slices` lines in order.
     """
-    found, first = data.find(b" mac_0_0 ", start), 0
     sizes: list[int] = []
-    end = data.rfind(b"\n", start, found) + 1
-    text = data[start:end].decode()
-    at = text.find("    shared_subsets")
-    declared = text[: max(0, at)]
     known: dict[str, Subsets] = {}
-    while match := INSTANCE.match(text, at):
-        if match[1] not in known:
-            known[match[1]] = read_prefab(array, "subsets", match[1], prefab, read_subsets)
-        size, number = known[match[1]].size, len(sizes)
-        lines = ", ".join(f"a{i}" for i in range(first + size - 1, first - 1, -1))
-        if (match[2], match[4]) != (str(number), str(number)) or " ".join(match[3].split()) != lines:
+    groups = list(takewhile(lambda instance: instance.name.startswith("subsets_"), instances(data, start)))
+    end = first = groups[0].begin if groups else start
+    for number, group in enumerate(groups):
+        if group.module not in known:
+            known[group.module] = read_prefab(array, "subsets", group.module, prefab, read_subsets)
+        taken, size = sum(sizes), known[group.module].size
+        lines = ", ".join(f"a{i}" for i in range(taken + size - 1, taken - 1, -1))
+        pins, behind = group.leading(("a", "n"))
+        if pins != {"a": f"{{{lines}}}", "n": f"g{number}"} or group.name != f"subsets_{number}":
             raise ExtractionError(f"{array}: subsets {number} do not read the next {size} address lines")
+        if (group.begin, behind) != (end, group.end + 1):
+            raise ExtractionError(f"{array}: subsets {number} are malformed")
         sizes.append(size)
-        first, at = first + size, match.end()
+        end = group.stop + 1
     wires = {size: ", ".join(f"g{g}" for g, other in enumerate(sizes) if other == size) for size in sizes}
     want = " ".join(f"wire [{(1 << size) - 1}:0] {names};" for size, names in wires.items())
-    if found < 0 or at != len(text) or first != slices or one_line(declared) != want:
+    if sum(sizes) != slices or one_line(data[start:first].decode()) != want:
         raise ExtractionError(f"{array}: its subsets of address lines are malformed")
     return sizes, end

@@ -5,12 +5,10 @@ import re
 from collections.abc import Callable
 
 from verif.extract.mac import MacUnit
+from verif.faults.places import random_instance
 
 __all__ = ["change_unit"]
 
-UNIT = re.compile(
-    rb"\n    (\w+) (mac_\d+_\d+) \(core_clk, drain, (?P<chain>[^,]*), \w+, xs(?:, x\d+)+,(?P<pins>[^)]*)\);"
-)
 TERM = re.compile(rb"g(\d+)\[(\d+)\]")
 NO_NODE, NO_PLANE = b"1'b0", b"1'b1"
 
@@ -20,18 +18,17 @@ def change_unit(text: bytes, units: Callable[[str], MacUnit], rng: random.Random
 
     `units` gives a unit by module name.
     """
-    unit = UNIT.search(text, rng.randrange(len(text))) or UNIT.search(text)
-    assert unit is not None
-    group, name = "pins", unit[2].decode()
+    instance = random_instance(text, "mac", rng)
+    assert instance is not None, "a serial array has units"
+    pins, unit = [b"".join(pin.split()) for pin in instance.pins], units(instance.module)
     if rng.random() < 0.05:
-        group, new, done = "chain", b"m_0_0" if unit["chain"] != b"m_0_0" else b"m_0_1", "chain moved"
-    else:
-        names = units(unit[1].decode()).pins
-        pins = [b"".join(pin.split()) for pin in unit["pins"].split(b",")]
-        change = _change_node if names[0].startswith("n") else _change_plane
-        at, done = change(pins, names, rng)
-        new, done = b", ".join(pins), f"{names[at]}: {done}"
-    return text[: unit.start(group)] + new + text[unit.end(group) :], f"{name}: {done}"
+        chain = unit.control.index("chain")
+        pins[chain] = b"m_0_0" if pins[chain] != b"m_0_0" else b"m_0_1"
+        return instance.replaced(pins), f"{instance.name}: chain moved"
+    told = pins[len(unit.control) :]
+    change = _change_node if unit.pins[0].startswith("n") else _change_plane
+    at, done = change(told, unit.pins, rng)
+    return instance.replaced(pins[: len(unit.control)] + told), f"{instance.name}: {unit.pins[at]}: {done}"
 
 
 def _change_node(pins: list[bytes], names: list[str], rng: random.Random) -> tuple[int, str]:

@@ -4,15 +4,16 @@ import random
 import re
 from collections.abc import Callable
 
+from verif.extract.instances import Instance, instances
 from verif.extract.mac import MacUnit
-from verif.extract.neuron import NeuronCell
+from verif.extract.neuron import CONTROL, NeuronCell
+from verif.faults.places import random_instance
 from verif.faults.units import change_unit
 
 __all__ = ["change_wire"]
 
-NEURON = re.compile(rb"\n    (\w+) neuron_\d+_\d+ \((?:[^,]*,){5} (?P<chain>[^,]*), \w+,(?P<slots>[^)]*)\);")
+FEED = re.compile(rb"[pnx]\d+")
 TERM = re.compile(rb" (?P<sign>[+-]) (?:\((?P<shifted>x\d+) <<< (?P<shift>\d+)\)|(?P<plain>x\d+))")
-SHELL = re.compile(rb" shell \((?P<pins>[^)]*)\);")
 NONE = b"1'b0"
 
 
@@ -26,41 +27,28 @@ def change_wire(
     """
     if b" array_shell_serial_" in text:
         return change_unit(text, units, rng)
-    feeds = 1 + max(int(number) for number in re.findall(rb"\b[px](\d+)\b", _shell(text)["pins"]))
+    shell = next(instances(text))
     if rng.random() < 0.05:
-        return _swap_pins(text, rng)
-    neuron = _random_match(NEURON, text, rng)
+        return _swap_pins(shell, rng)
+    feeds = 1 + max(int(pin[1:]) for pin in shell.pins if FEED.fullmatch(pin))
+    neuron = random_instance(text, "neuron", rng)
     if neuron is None:
         return _change_term(text, feeds, rng)
+    pins, first = neuron.pins, len(CONTROL)
     if rng.random() < 0.05:
-        return _splice(text, neuron, "chain", b"a_0_0" if neuron["chain"] != b"a_0_0" else b"a_0_1"), "chain moved"
-    slots, cell = [slot.strip() for slot in neuron["slots"].split(b",")], cells(neuron[1].decode())
-    changed, done = _change_slots(slots, cell, feeds, rng)
-    return _splice(text, neuron, "slots", b", ".join(changed)), f"{neuron[0].split()[1].decode()}: {done}"
+        chain = CONTROL.index("chain")
+        pins[chain] = b"a_0_0" if pins[chain] != b"a_0_0" else b"a_0_1"
+        return neuron.replaced(pins), "chain moved"
+    pins[first:], done = _change_slots(pins[first:], cells(neuron.module), feeds, rng)
+    return neuron.replaced(pins), f"{neuron.name}: {done}"
 
 
-def _random_match(pattern: re.Pattern, text: bytes, rng: random.Random) -> re.Match | None:
-    """A match of `pattern` behind a random place, or the first one."""
-    return pattern.search(text, rng.randrange(len(text))) or pattern.search(text)
-
-
-def _splice(text: bytes, match: re.Match, group: str, new: bytes) -> bytes:
-    return text[: match.start(group)] + new + text[match.end(group) :]
-
-
-def _shell(text: bytes) -> re.Match:
-    shell = SHELL.search(text)
-    assert shell is not None
-    return shell
-
-
-def _swap_pins(text: bytes, rng: random.Random) -> tuple[bytes, str]:
+def _swap_pins(shell: Instance, rng: random.Random) -> tuple[bytes, str]:
     """Two of the inputs' wires swapped where they leave the shell."""
-    shell = _shell(text)
-    pins = [pin.strip() for pin in shell["pins"].split(b",")]
-    a, b = rng.sample([i for i, pin in enumerate(pins) if re.fullmatch(rb"[pnx]\d+", pin)], 2)
+    pins = shell.pins
+    a, b = rng.sample([i for i, pin in enumerate(pins) if FEED.fullmatch(pin)], 2)
     pins[a], pins[b] = pins[b], pins[a]
-    return _splice(text, shell, "pins", b", ".join(pins)), f"shell: {pins[a].decode()} and {pins[b].decode()} swapped"
+    return shell.replaced(pins), f"shell: {pins[a].decode()} and {pins[b].decode()} swapped"
 
 
 def _change_slots(slots: list[bytes], cell: NeuronCell, feeds: int, rng: random.Random) -> tuple[list[bytes], str]:
@@ -90,8 +78,8 @@ def _change_slots(slots: list[bytes], cell: NeuronCell, feeds: int, rng: random.
 
 def _change_term(text: bytes, inputs: int, rng: random.Random) -> tuple[bytes, str]:
     """One summand of a row of shift-adds changed (the `cell` style)."""
-    term = _random_match(TERM, text, rng)
-    assert term is not None
+    term = TERM.search(text, rng.randrange(len(text))) or TERM.search(text)
+    assert term is not None, "an array has neurons or rows of terms"
     source = term["shifted"] or term["plain"]
     kind = rng.choice(["sign", "drop", "shift", "rewire"])
     sign, shift = term["sign"], int(term["shift"] or 0)
