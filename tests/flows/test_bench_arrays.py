@@ -5,23 +5,22 @@ import json
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from flows.bench.arrays import parse_sizes
-from flows.cli.app import commands
 from flows.pictures.arrays import plot_arrays
 from flows.synth.arrays import normal_matrix, stored_matrix
 from gen.design.matrices import array_units
 from golden.errors import UserError
 from golden.quantization.quantized import QuantizedCheckpoint
+from tests.command_line import hardloom
 
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict]:
     command = ["bench", "arrays", "--sizes", "8x32", "--styles", "packed,rom,shared,cell,plain", "--json"]
-    result = CliRunner().invoke(commands, command)
-    assert result.exit_code == 0
-    return json.loads(result.output)
+    ran = hardloom(*command)
+    assert ran.code == 0
+    return json.loads(ran.out)
 
 
 def test_every_style_has_a_row_with_all_figures(rows):
@@ -73,5 +72,4 @@ def test_sizes_that_are_none_are_refused(text):
 
 
 def test_an_unknown_style_is_refused():
-    result = CliRunner().invoke(commands, ["bench", "arrays", "--styles", "sram"])
-    assert result.exit_code != 0
+    assert hardloom("bench", "arrays", "--styles", "sram").code != 0

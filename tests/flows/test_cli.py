@@ -1,33 +1,17 @@
 """The commands that make and check builds: what they print, what they refuse, and that a mistake is one sentence."""
 
 import json
-import sys
 
 import pytest
 
 from flows.chips.generate import hardware_config, parse_slices, parse_style
-from flows.cli.app import app
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from golden.errors import UserError
 from golden.quantization.quantize import quantize_checkpoint
 from tests.checkpoints import tiny_config, write_random_checkpoint
+from tests.command_line import hardloom
 
 CONFIG = tiny_config(hidden_size=32, num_hidden_layers=1, num_experts=3, expert_intermediate_size=32)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs the command line: (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hardloom", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            app()
-        printed = capsys.readouterr()
-        message = end.value.code if isinstance(end.value.code, str) else ""
-        return 1 if message else end.value.code, printed.out, printed.err + message
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +37,13 @@ def builds(quantized, tmp_path_factory):
     return folder
 
 
-def test_generate_reports_every_kind_of_array(run, quantized, builds):
-    code, out, _ = run("generate", quantized / "0", "-o", builds / "0", "--max-positions", 16, "--json")
-    figures = json.loads(out)
+def test_generate_reports_every_kind_of_array(quantized, builds):
+    ran = hardloom("generate", quantized / "0", "-o", builds / "0", "--max-positions", 16, "--json")
+    figures = json.loads(ran.out)
     h, m, experts, vocabulary = 32, 32, 3, 23
     weights = {"qkv": 3 * h * h, "o": h * h, "router": experts * h, "gate_up": 2 * experts * m * h}
     weights |= {"down": experts * m * h, "head": vocabulary * h}
-    assert code == 0
+    assert ran.code == 0
     assert {kind: row["weights"] for kind, row in figures["arrays"].items()} == weights
     assert figures["weights_hardwired"] == sum(weights.values()) + vocabulary * h
     assert figures["bytes"] == sum(
@@ -67,23 +51,23 @@ def test_generate_reports_every_kind_of_array(run, quantized, builds):
     )
 
 
-def test_verify_static_recovers_every_weight(run, builds):
-    code, out, _ = run("verify", builds / "0", "--static", "--json")
-    figures = json.loads(out)
-    assert code == 0
+def test_verify_static_recovers_every_weight(builds):
+    ran = hardloom("verify", builds / "0", "--static", "--json")
+    figures = json.loads(ran.out)
+    assert ran.code == 0
     assert figures["matching"] == figures["weights"] == 32 * (4 * 32 + 3 + 3 * 3 * 32 + 2 * 23)
     assert figures["matching_constants"] == figures["constants"] > 0
 
 
-def test_verify_against_counts_the_wires_that_change(run, builds):
-    code, out, _ = run("verify", builds / "0", "--against", builds / "1", "--json")
-    figures = json.loads(out)
-    assert code == 0
+def test_verify_against_counts_the_wires_that_change(builds):
+    ran = hardloom("verify", builds / "0", "--against", builds / "1", "--json")
+    figures = json.loads(ran.out)
+    assert ran.code == 0
     assert figures["same_prefab"] and figures["prefab_different"] == []
     assert 0 < figures["wires_changed"] < figures["wires"]
-    code, out, _ = run("verify", builds / "0", "--against", builds / "0", "--json")
-    assert code == 0
-    assert json.loads(out)["wires_changed"] == json.loads(out)["connections_different"] == 0
+    ran = hardloom("verify", builds / "0", "--against", builds / "0", "--json")
+    assert ran.code == 0
+    assert json.loads(ran.out)["wires_changed"] == json.loads(ran.out)["connections_different"] == 0
 
 
 def test_options_go_before_the_hardware_file_and_the_file_before_the_defaults(tmp_path):
@@ -149,8 +133,8 @@ def test_styles_that_make_no_sense_are_refused(text):
         (("demo", "{q}/ckpt0", "--out", "{tmp}/d"), "tokenizer"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_1(run, quantized, tmp_path, arguments, sentence):
-    code, out, err = run(*(a.format(q=quantized, tmp=tmp_path) for a in arguments))
-    assert code == 1
-    assert err.startswith("error: ") and sentence in err
-    assert len(err.strip().splitlines()) == 1 and out == ""
+def test_a_mistake_is_one_sentence_and_exit_code_1(quantized, tmp_path, arguments, sentence):
+    ran = hardloom(*(a.format(q=quantized, tmp=tmp_path) for a in arguments))
+    assert ran.code == 1
+    assert ran.err.startswith("error: ") and sentence in ran.err
+    assert len(ran.err.strip().splitlines()) == 1 and ran.out == ""

@@ -6,9 +6,7 @@ from math import isclose
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from flows.cli.app import commands
 from flows.design.cost.model import ArrayShape, CostModel
 from flows.design.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
 from flows.design.estimate.compare import comparison, reproduction
@@ -21,6 +19,7 @@ from golden.checkpoints.presets import PRESETS, preset_path, read_preset
 from golden.errors import UserError
 from golden.shape import ModelShape
 from tests import DEMO, ROOT
+from tests.command_line import hardloom
 
 KEYS = {
     "model", "node", "area_mm2", "area_um2_per_parameter", "dies", "tokens_per_s", "tokens_per_joule", "power_w",
@@ -232,9 +231,9 @@ def test_assumptions_know_their_ranges():
 
 
 def test_the_command_line():
-    result = CliRunner().invoke(commands, ["estimate", "--like", "gpt-oss-120b", "--json"])
-    assert result.exit_code == 0
-    figures = json.loads(result.stdout)
+    ran = hardloom("estimate", "--like", "gpt-oss-120b", "--json")
+    assert ran.code == 0
+    figures = json.loads(ran.out)
     assert figures["model"] == "gpt-oss-120b" and len(figures["error_bars"]) == 4
-    assert CliRunner().invoke(commands, ["estimate", "--compare"]).exit_code == 0
-    assert CliRunner().invoke(commands, ["estimate", str(DEMO)]).exit_code == 0
+    assert hardloom("estimate", "--compare").code == 0
+    assert hardloom("estimate", DEMO).code == 0

@@ -8,9 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from flows.cli.app import commands
 from flows.design.estimate.arrays import ArrayOption, options
 from flows.design.estimate.figures import Request
 from flows.design.explore.report import Units, search_space
@@ -23,6 +21,7 @@ from golden.errors import UserError
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import MatrixKind
 from tests import DEMO
+from tests.command_line import hardloom
 from verif.proof.static import recover
 
 PARALLEL = Units(keys_per_cycle=128, head_tiles=154)
@@ -126,14 +125,12 @@ def test_other_models_are_searched_too(like):
 
 def test_the_hardware_file_is_one_that_generate_takes(tmp_path):
     file = tmp_path / "hardware.json"
-    command = ["explore", "--like", "llada-moe-7b", "--tokens-per-second", "2000", "-o", str(file), "--json"]
-    result = CliRunner().invoke(
-        commands, [*command, "--plot", str(tmp_path / "p.png"), "--front", str(tmp_path / "f.json")]
-    )
-    assert result.exit_code == 0
+    command = ["explore", "--like", "llada-moe-7b", "--tokens-per-second", "2000", "-o", file, "--json"]
+    ran = hardloom(*command, "--plot", tmp_path / "p.png", "--front", tmp_path / "f.json")
+    assert ran.code == 0
     hardware = HardwareConfig.from_json_dict(json.loads(file.read_text()))
     hardware.check(ModelConfig.from_json(preset_path("llada-moe-7b")))
-    report = json.loads(result.stdout)
+    report = json.loads(ran.out)
     assert report["hardware"] == hardware.to_json_dict() and report["chosen"]["tokens_per_s"] >= 2000
     assert json.loads((tmp_path / "f.json").read_text()) == report["front"]
     assert (tmp_path / "p.png").stat().st_size > 1000
@@ -168,8 +165,8 @@ def test_the_choice_for_a_tiny_checkpoint_is_built_and_every_weight_read_back(ti
     ],
 )
 def test_mistakes_are_one_sentence(arguments, sentence):
-    result = CliRunner().invoke(commands, ["explore", *arguments])
-    assert isinstance(result.exception, UserError) and sentence in str(result.exception)
+    ran = hardloom("explore", *arguments)
+    assert ran.code == 1 and ran.err.startswith("error: ") and sentence in ran.err
 
 
 def test_more_lanes_never_slow_an_array():

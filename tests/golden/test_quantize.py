@@ -2,20 +2,18 @@
 
 import json
 import math
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from flows.cli import app as cli
 from golden.checkpoints.checkpoint import Checkpoint, folded_gain, matrix_names
 from golden.errors import UserError
 from golden.quantization.formats import FORMATS, QuantizedMatrix, quantize
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from tests.checkpoints import published_config, tiny_config, write_random_checkpoint
+from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.matrices import values
 
 Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
@@ -36,14 +34,6 @@ def folded(checkpoint: Checkpoint, name: str) -> torch.Tensor:
     gain = folded_gain(checkpoint.config, name)
     matrix = checkpoint.tensor(name).float()
     return matrix if gain is None else matrix * checkpoint.tensor(gain).float()
-
-
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object) -> tuple[object, str]:
-    """Exit code (or message) and standard output of the command line."""
-    monkeypatch.setattr("sys.argv", ["hardloom", *map(str, arguments)])
-    with pytest.raises(SystemExit) as caught:
-        cli.app()
-    return caught.value.code, capsys.readouterr().out
 
 
 # --- what is written -------------------------------------------------------------------------------------------------
@@ -297,72 +287,3 @@ def test_a_spread_too_wide_for_an_array_names_the_matrix(tmp_path: Path):
     read: QuantizedMatrix = QuantizedCheckpoint(tmp_path / "out").matrix(name)
     with pytest.raises(UserError, match=f"{name}: row 7 has block exponents that spread by 20"):
         read.integers()
-
-
-# --- the command line ------------------------------------------------------------------------------------------------
-
-
-def test_info_counts_the_published_model_from_its_config_alone(tmp_path: Path, capsys, monkeypatch):
-    (tmp_path / "config.json").write_text(json.dumps(published_config().to_json_dict()))
-    code, text = run(capsys, monkeypatch, "info", tmp_path)
-    assert code == 0
-    assert "7.36 B total, 1.40 B active a token" in text
-    assert "none read: the counts follow from config.json alone" in text
-    code, text = run(capsys, monkeypatch, "info", tmp_path, "--config-only", "--json")
-    report = json.loads(text)
-    assert report["parameters"] == {"total": 7_356_880_896, "active": 1_397_825_536}
-    assert report["kinds"]["expert up"] == {
-        "count": 1024,
-        "shapes": [[1024, 2048]],
-        "parameters": 2**31,
-        "active": 2**28,
-    }
-
-
-def test_info_reads_every_weight_unless_told_otherwise(tmp_path: Path, capsys, monkeypatch):
-    bad = {"lm_head.weight": torch.full((23, 40), math.nan, dtype=torch.bfloat16)}
-    write_random_checkpoint(tmp_path, replace=bad)
-    code, _ = run(capsys, monkeypatch, "info", tmp_path)
-    assert str(code).startswith("error: ")
-    assert "lm_head.weight holds NaN" in str(code)
-    code, text = run(capsys, monkeypatch, "info", tmp_path, "--no-scan")
-    assert code == 0
-    assert "BF16, headers read only" in text
-
-
-def test_quantize_then_info_from_the_command_line(tmp_path: Path, source: Path, capsys, monkeypatch):
-    code, text = run(capsys, monkeypatch, "quantize", source, "-o", tmp_path / "out", "--format", "int4", "--json")
-    assert code == 0
-    report = json.loads(text)
-    assert report["format"] == "int4"
-    assert report["kinds"]["expert up"]["matrices"] == 8
-    assert report["kinds"]["expert up"]["weights"] == 8 * 33 * 40
-    worst = min(row["snr_db"] for name, row in report["matrices"].items() if "up_proj" in name)
-    assert report["kinds"]["expert up"]["lowest_snr_db"] == worst
-    code, text = run(capsys, monkeypatch, "quantize", source, "-o", tmp_path / "out")
-    assert code == 0
-    assert "expert up" in text
-    code, text = run(capsys, monkeypatch, "info", tmp_path / "out")
-    assert code == 0
-    assert "mxfp4, every value read and finite" in text
-    assert "expert bias" in text
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["info", "nowhere"], "error: nowhere/config.json: the file does not exist"),
-        (["quantize", "nowhere", "-o", "out"], "error: nowhere/config.json: the file does not exist"),
-        (["quantize", "nowhere", "-o", "out", "--format", "fp3"], "error: format 'fp3' is not known"),
-    ],
-)
-def test_mistakes_are_one_sentence(tmp_path: Path, capsys, monkeypatch, arguments: list[str], message: str):
-    monkeypatch.chdir(tmp_path)
-    code, text = run(capsys, monkeypatch, *arguments)
-    assert str(code).startswith(message)
-    assert text == ""
-
-
-def test_version(capsys, monkeypatch):
-    code, text = run(capsys, monkeypatch, "--version")
-    assert (code, text) == (0, f"hardloom {version('hardloom')}\n")

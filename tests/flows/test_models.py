@@ -1,0 +1,79 @@
+"""The commands on checkpoints: what they print, and that a mistake is one sentence."""
+
+import json
+import math
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.checkpoints import published_config, tiny_config, write_random_checkpoint
+from tests.command_line import hardloom
+
+
+def test_info_counts_the_published_model_from_its_config_alone(tmp_path: Path):
+    (tmp_path / "config.json").write_text(json.dumps(published_config().to_json_dict()))
+    ran = hardloom("info", tmp_path)
+    assert ran.code == 0
+    assert "7.36 B total, 1.40 B active a token" in ran.out
+    assert "none read: the counts follow from config.json alone" in ran.out
+    ran = hardloom("info", tmp_path, "--config-only", "--json")
+    report = json.loads(ran.out)
+    assert report["parameters"] == {"total": 7_356_880_896, "active": 1_397_825_536}
+    assert report["kinds"]["expert up"] == {
+        "count": 1024,
+        "shapes": [[1024, 2048]],
+        "parameters": 2**31,
+        "active": 2**28,
+    }
+
+
+def test_info_reads_every_weight_unless_told_otherwise(tmp_path: Path):
+    bad = {"lm_head.weight": torch.full((23, 40), math.nan, dtype=torch.bfloat16)}
+    write_random_checkpoint(tmp_path, replace=bad)
+    ran = hardloom("info", tmp_path)
+    assert ran.err.startswith("error: ")
+    assert "lm_head.weight holds NaN" in ran.err
+    ran = hardloom("info", tmp_path, "--no-scan")
+    assert ran.code == 0
+    assert "BF16, headers read only" in ran.out
+
+
+def test_quantize_then_info_from_the_command_line(tmp_path: Path):
+    source = write_random_checkpoint(tmp_path / "source", tiny_config(has_expert_bias=True))
+    ran = hardloom("quantize", source, "-o", tmp_path / "out", "--format", "int4", "--json")
+    assert ran.code == 0
+    report = json.loads(ran.out)
+    assert report["format"] == "int4"
+    assert report["kinds"]["expert up"]["matrices"] == 8
+    assert report["kinds"]["expert up"]["weights"] == 8 * 33 * 40
+    worst = min(row["snr_db"] for name, row in report["matrices"].items() if "up_proj" in name)
+    assert report["kinds"]["expert up"]["lowest_snr_db"] == worst
+    ran = hardloom("quantize", source, "-o", tmp_path / "out")
+    assert ran.code == 0
+    assert "expert up" in ran.out
+    ran = hardloom("info", tmp_path / "out")
+    assert ran.code == 0
+    assert "mxfp4, every value read and finite" in ran.out
+    assert "expert bias" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["info", "nowhere"], "error: nowhere/config.json: the file does not exist"),
+        (["quantize", "nowhere", "-o", "out"], "error: nowhere/config.json: the file does not exist"),
+        (["quantize", "nowhere", "-o", "out", "--format", "fp3"], "error: format 'fp3' is not known"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch, arguments: list[str], message: str):
+    monkeypatch.chdir(tmp_path)
+    ran = hardloom(*arguments)
+    assert ran.err.startswith(message)
+    assert ran.out == ""
+
+
+def test_version():
+    ran = hardloom("--version")
+    assert (ran.code, ran.out) == (0, f"hardloom {version('hardloom')}\n")
