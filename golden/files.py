@@ -11,6 +11,8 @@ from typing import Any
 
 import zstandard
 
+from golden.errors import UserError
+
 __all__ = ["COMPRESSED", "Contents", "read_file", "replacing", "sha256", "stamped", "write_file", "write_json"]
 
 COMPRESSED = ".zst"
@@ -32,6 +34,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Where the block raises, what it wrote goes. Threads may write one path at once, each beside it under a name of its
     own; what a killed process leaves is overwritten by the next one.
     """
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: is no regular file; name a file to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     main = threading.current_thread() is threading.main_thread()
     partial = path.with_name(f"{path.name}{'' if main else f'.{threading.get_ident()}'}.part")
@@ -39,6 +43,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield partial
         os.replace(partial, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # what a full disk raises names no file
+        raise
     finally:
         partial.unlink(missing_ok=True)  # after an exception; and where both were names of one file already
 

@@ -1,6 +1,7 @@
 """`hardloom generate`: a quantized checkpoint to the Verilog of a chip."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ __all__ = [
     "parse_style",
     "print_figures",
 ]
+
+
+RANGE = re.compile(r"\d{1,18}(-\d{1,18})?", re.ASCII)
+MOST_NAMED = 1 << 17
+"""Of a range: more than a model has, so that the first one too many is among them."""
 
 
 def parse_kinds(option: str, text: str) -> dict[str, str]:
@@ -59,9 +65,9 @@ def parse_numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     numbers: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first)):
+        if not RANGE.fullmatch(part) or int(first) > int(last or first):
             raise UserError(f"--{option}: {part!r} is neither a number nor a range; write it like 0-3,7")
-        numbers.update(range(int(first), int(last or first) + 1))
+        numbers.update(range(int(first), min(int(last or first), int(first) + MOST_NAMED) + 1))
     return tuple(sorted(numbers))
 
 

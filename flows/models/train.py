@@ -7,6 +7,7 @@ import torch
 
 from flows.console.progress import progress_bar
 from golden.errors import UserError
+from golden.folders import claim
 from golden.training.export import export_checkpoint
 from golden.training.tasks import build_tokenizer
 from golden.training.train import TrainingParams, demo_config, train
@@ -32,7 +33,7 @@ def run_training(folder: Path, seed: int, steps: int | None) -> None:
     state = folder / STATE
     if (folder / INDEX).exists() and not state.exists():
         raise UserError(f"{folder}: already holds a checkpoint; give another folder with --output")
-    folder.mkdir(parents=True, exist_ok=True)
+    claim(folder, "trained checkpoint")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

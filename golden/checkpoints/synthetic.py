@@ -23,10 +23,12 @@ from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.checkpoints.stored import INDEX
 from golden.errors import UserError
 from golden.files import write_json
+from golden.folders import claim
 from golden.parallel import ordered_map, row_ranges
 
 __all__ = ["make_checkpoint"]
 
+CONFIG = "config.json"
 SHARD_BYTES = 4 << 30
 PIECE = 1 << 19  # elements made at once
 OUTLIERS = 1 / 512  # share of input columns that are larger
@@ -49,13 +51,14 @@ def make_checkpoint(
 
     `layers`, `experts` and `vocabulary` make a smaller one; the tensors that are left do not depend on them. Same
     arguments, same bytes. `progress` is called with the parameters done and their total. Raises `UserError` for an
-    architecture that is unknown or not supported, sizes that do not go together, and an `out` that is not empty.
+    architecture that is unknown or not supported, sizes that do not go together, and an `out` that is not
+    ours to write to or holds a whole checkpoint.
     """
     fields = reduced(read_preset(like), layers, experts, vocabulary)
     config = ModelConfig.from_dict(fields)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: exists and is not empty; name a new folder with -o")
-    out.mkdir(parents=True, exist_ok=True)
+    claim(out, "made-up checkpoint")
+    if (out / CONFIG).exists():  # the last file to be written
+        raise UserError(f"{out}: holds a whole checkpoint already; name a new folder with -o")
     shapes = expected_tensors(config)
     shards = list(sharded(shapes))
     files = {f"model-{n:05}-of-{len(shards):05}.safetensors": names for n, names in enumerate(shards, 1)}
@@ -71,7 +74,7 @@ def make_checkpoint(
         "weight_map": {name: file for file, names in sorted(files.items()) for name in names},
     }
     write_json(out / INDEX, index)
-    write_json(out / "config.json", fields)
+    write_json(out / CONFIG, fields)
     return config
 
 

@@ -14,6 +14,7 @@ from golden.checkpoints.checkpoint import Checkpoint, folded_gain, matrix_names
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.errors import UserError
 from golden.files import write_file, write_json
+from golden.folders import claim
 from golden.parallel import ordered_map, row_ranges
 from golden.quantization.formats import Format, format_rules, pack_codes
 from golden.quantization.quantized import (
@@ -21,7 +22,6 @@ from golden.quantization.quantized import (
     QUANTIZATION,
     TENSORS,
     TOKENIZER,
-    QuantizedCheckpoint,
     stored_tensors,
     vector_names,
 )
@@ -79,11 +79,12 @@ def quantize_checkpoint(
     where given, receives a `Statistics` a matrix name.
 
     Returns the contents of `quantization.json`. Raises `UserError` for a bad checkpoint, an unknown format, a weight
-    that is or becomes infinite or NaN, and an `out` that holds something else than a quantized checkpoint.
+    that is or becomes infinite or NaN, and an `out` that is not ours to write to (`golden.folders.claim`).
     """
     rules, source, out = format_rules(format), Checkpoint(ckpt), Path(out)
     statistics = {} if statistics is None else statistics
-    prepare_output(out)
+    claim(out, "quantized checkpoint")
+    (out / QUANTIZATION).unlink(missing_ok=True)  # it says that all else is whole, and comes last
     names = matrix_names(source.config)
     total = sum(source.shape(name).numel() for name in names)
     done = 0
@@ -109,17 +110,6 @@ def quantize_checkpoint(
         (out / TOKENIZER).unlink(missing_ok=True)
     write_json(out / QUANTIZATION, report)
     return report
-
-
-def prepare_output(out: Path) -> None:
-    """Make the folder `out`, or make sure that what it holds may be overwritten."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is a file; name a new folder with -o")
-    leftovers = (TENSORS, TENSORS + ".part")
-    foreign = [] if not out.exists() else [path.name for path in out.iterdir() if path.name not in leftovers]
-    if foreign and not QuantizedCheckpoint.is_quantized(out):
-        raise UserError(f"{out}: is not empty and no quantized folder; name a new folder with -o")
-    out.mkdir(parents=True, exist_ok=True)
 
 
 def quantize_piece(source: Checkpoint, rules: Format, piece: Piece) -> tuple[str, Tensor, Tensor, Statistics]:

@@ -7,6 +7,7 @@ from safetensors.torch import save
 from tokenizers import Tokenizer
 
 from golden.files import write_file, write_json
+from golden.folders import claim
 from golden.models.float_model import LLaDAMoE
 
 __all__ = ["export_checkpoint"]
@@ -17,7 +18,7 @@ def export_checkpoint(model: LLaDAMoE, tokenizer: Tokenizer, folder: Path, shard
 
     Tensors keep their order, cut into `shards` runs of about equal size. Same model, same bytes.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    claim(folder, "trained checkpoint")
     tensors = {name: tensor.bfloat16().contiguous() for name, tensor in model.state_dict().items()}
     total = sum(tensor.nbytes for tensor in tensors.values())
     parts: list[dict[str, torch.Tensor]] = [{} for _ in range(shards)]

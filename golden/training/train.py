@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torch.nn.functional as F
@@ -198,7 +199,10 @@ def restore(path: Path, run: dict, model: LLaDAMoE, optimizer: torch.optim.Optim
     """Load what `save` wrote, if it is there, and return the steps done."""
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    try:
+        state = torch.load(path, weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise UserError(f"{path}: is no state of a run ({str(error).splitlines()[0]}); remove it") from None
     if state["run"] != run:
         different = [name for name in run if state["run"].get(name) != run[name]]
         raise UserError(

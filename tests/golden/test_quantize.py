@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from golden.checkpoints.checkpoint import Checkpoint, folded_gain, matrix_names
 from golden.errors import UserError
+from golden.folders import MARK
 from golden.quantization.formats import FORMATS, QuantizedMatrix, quantize
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -89,6 +90,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path, source: Path, forma
     quantize_checkpoint(source, tmp_path / "second", format)
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
     assert sorted(contents(tmp_path / "first")) == [
+        MARK,
         "config.json",
         "quantization.json",
         "quantized.safetensors",
@@ -164,7 +166,7 @@ def test_a_weight_that_is_not_finite_is_refused_and_nothing_stays(tmp_path: Path
     source = write_random_checkpoint(tmp_path / "source", replace={"lm_head.weight": matrix})
     with pytest.raises(UserError, match=r"safetensors: tensor lm_head\.weight holds NaN or infinity"):
         quantize_checkpoint(source, tmp_path / "out", "mxfp4")
-    assert contents(tmp_path / "out") == {}
+    assert list(contents(tmp_path / "out")) == [MARK]
 
 
 def test_a_gain_that_takes_weights_out_of_range_is_refused(tmp_path: Path):
@@ -183,7 +185,7 @@ def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path, source: P
         out.mkdir(exist_ok=True)
         (out / file).touch()
         before = contents(out)
-        with pytest.raises(UserError, match="is not empty and no quantized folder; name a new folder with -o"):
+        with pytest.raises(UserError, match="is not empty and no quantized checkpoint of ours"):
             quantize_checkpoint(source, out, "mxfp4")
         assert contents(out) == before
     with pytest.raises(UserError, match="is a file; name a new folder"):
@@ -191,7 +193,7 @@ def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path, source: P
 
 
 def test_what_an_interrupted_run_left_is_overwritten(tmp_path: Path, source: Path, folder: Path):
-    (tmp_path / "out").mkdir()
+    quantize_checkpoint(write_random_checkpoint(tmp_path / "other", seed=9), tmp_path / "out", "int4")
     (tmp_path / "out" / "quantized.safetensors.part").write_bytes(b"half")
     (tmp_path / "out" / "quantized.safetensors").write_bytes(b"whole")
     quantize_checkpoint(source, tmp_path / "out", "mxfp4")

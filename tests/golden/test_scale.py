@@ -58,8 +58,12 @@ def test_a_made_up_checkpoint_depends_on_its_seed_alone(small: None, tmp_path: P
     assert a == b and a != c and a != d
     name = "model.layers.0.mlp.experts.0.up_proj.weight"
     assert torch.equal(Checkpoint(tmp_path / "a").tensor(name), Checkpoint(tmp_path / "d").tensor(name))
-    with pytest.raises(UserError, match="is not empty"):
+    with pytest.raises(UserError, match="holds a whole checkpoint already"):
         make_checkpoint("llada-moe-7b", tmp_path / "a")
+    (tmp_path / "b" / "config.json").unlink()  # as a killed run leaves it
+    next((tmp_path / "b").glob("*.safetensors")).write_bytes(b"half")
+    make_checkpoint("llada-moe-7b", tmp_path / "b")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "b").glob("*.safetensors")} == a
 
 
 def test_the_published_size_has_the_published_shapes() -> None:
