@@ -10,6 +10,7 @@ from flows.cli.app import commands
 from gen.design.axi_ports import NO_POSITION, commit_record
 from gen.design.hardware import HardwareConfig
 from gen.design.registers import REGISTERS, ErrorCode
+from golden.checkpoints.fields import FIXED_FIELDS, HARMLESS_FIELDS, USED_FIELDS
 from tests import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -39,6 +40,18 @@ def test_the_commit_record_is_the_hardware_s():
 
 def test_every_field_of_the_hardware_configuration_is_described():
     assert [row[0] for row in table(CHIP, "field")] == [f.name for f in fields(HardwareConfig)]
+
+
+def test_every_field_of_a_checkpoint_is_described_with_its_reason():
+    page = (ROOT / "docs" / "checkpoints.md").read_text()
+    assert [(row[0], row[2]) for row in table(page, "fixed field")] == [
+        (n, why) for n, (_, why) in FIXED_FIELDS.items()
+    ]
+    harmless = {
+        name.strip(" `"): why for names, why in table(page, "field without effect") for name in names.split(",")
+    }
+    assert harmless == HARMLESS_FIELDS
+    assert [name for name in USED_FIELDS if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
