@@ -1,16 +1,14 @@
 """`hardloom bench accuracy`: held-out exact match of the float and the integer model, and how experts are used."""
 
-import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from tokenizers import Tokenizer
 
 from flows.console.progress import progress_bar
+from flows.console.report import Part, table
 from flows.models.sample import load_float_model
 from golden.checkpoints.config import ModelConfig
 from golden.checkpoints.tokenizer import load_tokenizer
@@ -21,7 +19,7 @@ from golden.samplers.denoise import Engine, SamplerParams
 from golden.training.accuracy import exact_match, expert_load, held_out_problems
 from golden.training.tasks import TASKS, Problem, build_tokenizer
 
-__all__ = ["DEMO_PARAMS", "accuracy", "demo_tokenizer", "measure_accuracy", "mixed_problems"]
+__all__ = ["DEMO_PARAMS", "accuracy", "accuracy_parts", "demo_tokenizer", "mixed_problems"]
 
 DEMO_PARAMS = SamplerParams(gen_length=16, block_length=8, steps=8)
 """What the demonstration asks of the sampler: two blocks of eight tokens, four steps each, two tokens a step."""
@@ -48,12 +46,26 @@ def demo_tokenizer(path: Path) -> Tokenizer:
     return tokenizer
 
 
-def measure_accuracy(path: Path, count: int, params: SamplerParams, device: str = "cpu") -> dict[str, Any]:
-    """Figures of the checkpoint `path` on `count` held-out problems.
+@dataclass(frozen=True)
+class Accuracy:
+    """Figures of a checkpoint on held-out problems.
 
-    exact_match: share right by engine (`float`, `golden`) and task, and `all`; seconds: by engine; expert_load: share
-    of all tokens of all denoising steps that each expert serves, by layer (float model).
+    Attributes
+    ----------
+    exact_match: share right by engine (`float`, `golden`) and task, and `all`; seconds: by engine.
+    expert_load: share of all tokens of all denoising steps that each expert serves, by layer (float model).
     """
+
+    checkpoint: str
+    prompts: int
+    sampler: dict[str, int]
+    exact_match: dict[str, dict[str, float]]
+    seconds: dict[str, float]
+    expert_load: list[list[float]]
+
+
+def accuracy(path: Path, count: int, params: SamplerParams = DEMO_PARAMS, device: str = "cpu") -> Accuracy:
+    """Figures of the checkpoint `path` on `count` held-out problems."""
     config, tokenizer = ModelConfig.from_json(path / "config.json"), demo_tokenizer(path)
     chosen = mixed_problems(count)
     model = load_float_model(path, device)
@@ -71,45 +83,18 @@ def measure_accuracy(path: Path, count: int, params: SamplerParams, device: str 
             matches[name] = shares | {"all": sum(shares[problem.task] for problem in chosen) / count}
         progress(2, 3)
         load = expert_load(model, chosen, params, tokenizer)
-    return {
-        "checkpoint": str(path),
-        "prompts": count,
-        "sampler": {"gen_length": params.gen_length, "block_length": params.block_length, "steps": params.steps},
-        "exact_match": matches,
-        "seconds": seconds,
-        "expert_load": load.tolist(),
-    }
+    sampler = {"gen_length": params.gen_length, "block_length": params.block_length, "steps": params.steps}
+    return Accuracy(str(path), count, sampler, matches, seconds, load.tolist())
 
 
-def accuracy(path: Path, count: int, device: str, as_json: bool) -> None:
-    """Print what `measure_accuracy` finds."""
-    figures = measure_accuracy(path, count, DEMO_PARAMS, device)
-    if as_json:
-        print(json.dumps(figures, indent=1))
-        return
-    console = Console(highlight=False)
-    console.print(accuracy_table(figures))
-    console.print(load_table(figures["expert_load"]))
-
-
-def accuracy_table(figures: dict[str, Any]) -> Table:
-    table = Table(title=f"exact match, {figures['prompts']} held-out prompts")
-    table.add_column("engine")
-    columns = list(figures["exact_match"]["float"])
-    for column in [*columns, "seconds"]:
-        table.add_column(column, justify="right")
-    for engine, shares in figures["exact_match"].items():
-        table.add_row(engine, *(f"{shares[c]:.1%}" for c in columns), f"{figures['seconds'][engine]:.1f}")
-    return table
-
-
-def load_table(load: Iterable[list[float]]) -> Table:
-    """Shares of tokens by expert; the rows sum to the number of experts a token."""
-    table = Table(title="share of tokens that each expert serves")
-    table.add_column("layer")
-    rows = list(load)
-    for expert in range(len(rows[0])):
-        table.add_column(f"{expert}", justify="right")
-    for layer, row in enumerate(rows):
-        table.add_row(f"{layer}", *(f"{share:.1%}" for share in row))
-    return table
+def accuracy_parts(found: Accuracy) -> Iterator[Part]:
+    """Shares right; shares of tokens by expert, whose rows sum to the number of experts a token."""
+    columns = list(found.exact_match["float"])
+    rows = [
+        (engine, *(f"{shares[column]:.1%}" for column in columns), f"{found.seconds[engine]:.1f}")
+        for engine, shares in found.exact_match.items()
+    ]
+    yield table(["engine", *columns, "seconds"], rows, f"exact match, {found.prompts} held-out prompts")
+    experts = [f"{expert}" for expert in range(len(found.expert_load[0]))]
+    loads = [(f"{layer}", *(f"{share:.1%}" for share in row)) for layer, row in enumerate(found.expert_load)]
+    yield table(["layer", *experts], loads, "share of tokens that each expert serves")

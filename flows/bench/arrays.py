@@ -4,7 +4,6 @@ A row of figures is one matrix in one style. Where neurons are alike, a sample o
 all; the shell (input buffer, control, what all neurons share) is synthesized whole, for the whole array.
 """
 
-import json
 import math
 import tempfile
 import time
@@ -14,12 +13,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from flows.console.progress import progress_bar
-from flows.synth.arrays import FORMAT, Parts, normal_matrix, stored_matrix, synthesize_cell, synthesize_flat
-from flows.synth.library.liberty import Library, read_library
+from flows.console.report import Part, notice, table
+from flows.synth.arrays import FORMAT, Parts, limits, normal_matrix, stored_matrix, synthesize_cell, synthesize_flat
+from flows.synth.library.liberty import Library
 from flows.synth.yosys import synthesize
 from gen.arrays.styles import STYLES
 from gen.text.yosys import SynthesisError
@@ -27,7 +25,7 @@ from golden.errors import UserError
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
 
-__all__ = ["Figures", "arrays", "jobs_at", "measure", "parse_sizes"]
+__all__ = ["Figures", "arrays", "arrays_parts", "jobs_at", "measure", "parse_sizes"]
 
 PEER_INPUTS = 256  # the largest that peers solve in minutes
 LANES = 8
@@ -103,7 +101,7 @@ def measure(
         try:
             found.append(job(matrix, library))
         except SynthesisError as error:
-            Console(stderr=True).print(f"{neurons}x{inputs}: {error}", highlight=False)
+            notice(f"{neurons}x{inputs}: {error}")
         progress(done + 1, len(jobs))
     return found
 
@@ -185,7 +183,7 @@ def _combinational(style: str, matrix: IntegerMatrix, library: Library, sources:
                    seconds: float) -> Figures:  # fmt: skip
     """A whole product in one cycle, registers only where the source has them."""
     weights = np.asarray(matrix.weights)
-    core = synthesize(sources, top, library, timeout_s=1800)
+    core = synthesize(sources, top, limits(library, timeout_s=1800))
     ge = core.ge / weights.size
     size = sum(path.stat().st_size for path in sources)
     rows, columns = weights.shape
@@ -232,33 +230,32 @@ def _da4ml(matrix: IntegerMatrix, library: Library) -> Figures:
 
 
 def arrays(
-    sizes: str, styles: str, liberty: list[Path], weights: Path | None, as_json: bool, plot: Path | None
-) -> None:
-    """Print what `measure` finds, and plot it. weights: folder of a quantized checkpoint; None: normal weights."""
-    wanted, library = parse_sizes(sizes), read_library(liberty)
+    sizes: list[tuple[int, int]], styles: str, library: Library, weights: Path | None, plot: Path | None
+) -> list[Figures]:
+    """What `measure` finds, and a picture of it. weights: folder of a quantized checkpoint; None: normal weights."""
     matrix = normal_matrix if weights is None else partial(stored_matrix, QuantizedCheckpoint(weights))
     chosen = [style.strip() for style in styles.split(",") if style.strip()]
     if unknown := set(chosen) - {style for style, _ in jobs_at(16, 64)}:
         raise UserError(f"--styles: {', '.join(sorted(unknown))} is unknown; leave it out for all styles")
     with progress_bar("synthesizing arrays", "arrays") as progress:
-        found = measure(wanted, chosen, library, progress, matrix)
+        found = measure(sizes, chosen, library, progress, matrix)
     if plot is not None:
         from flows.pictures.arrays import plot_arrays
 
         plot_arrays([asdict(figures) for figures in found], plot)
-    if as_json:
-        print(json.dumps([asdict(figures) for figures in found], indent=1))
-        return
-    table = Table(title=f"hardwired arrays, {FORMAT}, {library.name}")
-    columns = {
-        "style": "style", "neurons": "neurons", "inputs": "inputs", "cycles": "cycles", "GE": "ge_per_weight",
-        "core": "core_ge_per_weight", "um2": "um2_per_weight", "GE x cycles": "ge_cycles", "x bound": "bound",
-        "ns": "critical_path_ns", "s": "generate_s", "bytes": "verilog_bytes_per_weight",
-    }  # fmt: skip
-    for column in columns:
-        table.add_column(column, justify="left" if column == "style" else "right", no_wrap=True)
-    for figures in found:
-        table.add_row(
-            *("" if value is None else f"{value}" for value in (getattr(figures, c) for c in columns.values()))
-        )
-    Console(highlight=False, width=max(120, Console().width)).print(table)
+    return found
+
+
+COLUMNS = {
+    "style": "style", "neurons": "neurons", "inputs": "inputs", "cycles": "cycles", "GE": "ge_per_weight",
+    "core": "core_ge_per_weight", "um2": "um2_per_weight", "GE x cycles": "ge_cycles", "x bound": "bound",
+    "ns": "critical_path_ns", "s": "generate_s", "bytes": "verilog_bytes_per_weight",
+}  # fmt: skip
+"""Heads of the printed table, and the figures below them."""
+
+
+def arrays_parts(found: list[Figures], library: str) -> Iterator[Part]:
+    """A row an array."""
+    values = ([getattr(figures, name) for name in COLUMNS.values()] for figures in found)
+    rows = [["" if value is None else f"{value}" for value in row] for row in values]
+    yield table(list(COLUMNS), rows, f"hardwired arrays, {FORMAT}, {library}", no_wrap=True)

@@ -1,21 +1,20 @@
 """`hardloom bench chip`: how fast the simulated chip is, and how near to the bound of its busiest unit."""
 
-import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from flows.bench.accuracy import DEMO_PARAMS
+from flows.console.report import Part, totals
 from gen.build.folder import Build
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
 from verif.chip.compare import Comparison, simulate_runs
 from verif.chip.simulation import Run, SimulatedChip
 
-__all__ = ["bound_per_forward", "chip", "chip_figures"]
+__all__ = ["bound_per_forward", "chip", "chip_parts"]
 
 PROMPT = 6
 """Tokens of a prompt; with the 16 generated ones, 22 positions, as an addition of the demonstration has."""
@@ -38,7 +37,30 @@ def measure(chip: SimulatedChip, prompts: int) -> Comparison:
     return simulate_runs(chip, [Run(prompt, DEMO_PARAMS) for prompt in tokens], None)
 
 
-def chip_figures(path: Path, prompts: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ChipSpeed:
+    """Figures of a simulated chip on prompts of `positions` positions in all.
+
+    Attributes
+    ----------
+    bound_per_forward: cycles of a denoising step that `busiest_unit` alone needs; ratio_to_bound: those taken over it.
+    """
+
+    build: str
+    verilator_build_s: float
+    prompts: int
+    positions: int
+    simulated_cycles_per_s: int
+    seconds_per_answer: float
+    cycles_per_answer: int
+    cycles_per_forward: float
+    bound_per_forward: int
+    busiest_unit: str
+    ratio_to_bound: float
+    cycles_per_token_and_layer: float
+
+
+def chip(path: Path, prompts: int) -> ChipSpeed:
     """Figures of the build folder `path`; the first of `prompts` + 1 runs starts the simulator and is not counted."""
     build = Build(path)
     positions = PROMPT + DEMO_PARAMS.gen_length
@@ -49,32 +71,23 @@ def chip_figures(path: Path, prompts: int) -> dict[str, Any]:
     chip = SimulatedChip(build)
     result = measure(chip, prompts)
     bound = bound_per_forward(chip.config, positions)
-    return {
-        "build": str(path),
-        "verilator_build_s": chip.build_seconds,
-        "prompts": prompts,
-        "positions": positions,
-        "simulated_cycles_per_s": round(result.cycles_per_s),
-        "seconds_per_answer": round(result.seconds / prompts, 3),
-        "cycles_per_answer": round(sum(run.cycles for run in result.runs) / len(result.runs)),
-        "cycles_per_forward": round(result.cycles_per_forward, 1),
-        "bound_per_forward": bound,
-        "busiest_unit": "attention scores",
-        "ratio_to_bound": round(result.cycles_per_forward / bound, 3),
-        "cycles_per_token_and_layer": round(result.cycles_per_forward / positions / chip.config.num_hidden_layers, 1),
-    }
+    return ChipSpeed(
+        build=str(path),
+        verilator_build_s=chip.build_seconds,
+        prompts=prompts,
+        positions=positions,
+        simulated_cycles_per_s=round(result.cycles_per_s),
+        seconds_per_answer=round(result.seconds / prompts, 3),
+        cycles_per_answer=round(sum(run.cycles for run in result.runs) / len(result.runs)),
+        cycles_per_forward=round(result.cycles_per_forward, 1),
+        bound_per_forward=bound,
+        busiest_unit="attention scores",
+        ratio_to_bound=round(result.cycles_per_forward / bound, 3),
+        cycles_per_token_and_layer=round(result.cycles_per_forward / positions / chip.config.num_hidden_layers, 1),
+    )
 
 
-def chip(path: Path, prompts: int, as_json: bool) -> None:
-    """Print what `chip_figures` finds."""
-    figures = chip_figures(path, prompts)
-    if as_json:
-        print(json.dumps(figures, indent=1))
-        return
-    table = Table(title=f"{path}: 16 tokens in 8 steps", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    for name, value in figures.items():
-        if name != "build":
-            table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int | float) else value)
-    Console(highlight=False).print(table)
+def chip_parts(found: ChipSpeed) -> Iterator[Part]:
+    """Every figure, a line each."""
+    rows = {name.replace("_", " "): value for name, value in vars(found).items() if name != "build"}
+    yield totals(f"{found.build}: 16 tokens in 8 steps", rows)

@@ -6,21 +6,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 
+from flows.console.report import Part, notice, table
 from gen.arrays import emit_connections, plan_array
 from golden.errors import UserError
 from golden.parallel import cores
 from golden.quantization.formats import quantize
 
-__all__ = ["Row", "emission_rate", "layer", "measure_layer"]
+__all__ = ["LayerFigures", "Row", "emission_rate", "layer", "layer_parts", "measure_layer"]
 
 GROWTH = (1, 4, 16, 64)
 VOCABULARY = 64  # no part of a layer
@@ -99,8 +99,16 @@ def measure_layer(experts: int, folder: Path, compress: bool = False) -> Row:
         )
 
 
-def emission_rate(rows: int = 1024, inputs: int = 2048, slices: int = 4, repeats: int = 5) -> dict[str, Any]:
-    """Plan and text of one matrix of normal weights on one core, in memory: the best of some repeats."""
+@dataclass(frozen=True)
+class Emission:
+    """Plan and text of one matrix on one core, in memory."""
+
+    weights_per_s: int
+    bytes_per_weight: float
+
+
+def emission_rate(rows: int = 1024, inputs: int = 2048, slices: int = 4, repeats: int = 5) -> Emission:
+    """Of a matrix of normal weights: the best of some repeats."""
     generator = torch.Generator().manual_seed(0)
     matrix = quantize(torch.randn(rows, inputs, generator=generator), "mxfp4").integers()
     seconds = []
@@ -109,37 +117,39 @@ def emission_rate(rows: int = 1024, inputs: int = 2048, slices: int = 4, repeats
         size = sum(len(piece) for piece in emit_connections(plan_array("a", [matrix], 4, slices, "metal", "mxfp4")))
         seconds.append(time.process_time() - begin)
     best = float(np.min(seconds[1:]))
-    return {"weights_per_s": round(rows * inputs / best), "bytes_per_weight": round(size / rows / inputs, 2)}
+    return Emission(round(rows * inputs / best), round(size / rows / inputs, 2))
 
 
-def layer(experts: int, growth: bool, compress: bool, folder: Path, as_json: bool) -> None:
-    """Print the figures of one layer, and with `growth` those of smaller ones."""
+@dataclass(frozen=True)
+class LayerFigures:
+    """rows: by number of experts, the layer asked for among them; chosen: that one."""
+
+    cores: int
+    emission_one_core: Emission
+    chosen: Row
+    rows: list[Row]
+
+    def to_json_dict(self) -> dict[str, Any]:
+        head = {"cores": self.cores, "emission_one_core": self.emission_one_core}
+        return {**head, **asdict(self.chosen), "growth": self.rows}
+
+
+def layer(experts: int, growth: bool, compress: bool, folder: Path) -> LayerFigures:
+    """The figures of one layer, and with `growth` those of smaller ones."""
     folder.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True)
     rows = []
     for count in sorted({*GROWTH, experts} if growth else {experts}):
-        console.print(f"a layer with {count} of 64 experts: checkpoint, quantization, Verilog, proof")
+        notice(f"a layer with {count} of 64 experts: checkpoint, quantization, Verilog, proof")
         rows.append(measure_layer(count, folder, compress))
-    chosen = next(row for row in rows if row.experts == experts)
-    figures = {"cores": cores(), "emission_one_core": emission_rate(), **asdict(chosen)}
-    if as_json:
-        print(json.dumps(figures | {"growth": [asdict(row) for row in rows]}, indent=1))
-    else:
-        print_table(rows, figures)
+    return LayerFigures(cores(), emission_rate(), next(row for row in rows if row.experts == experts), rows)
 
 
-def print_table(rows: list[Row], figures: dict[str, Any]) -> None:
-    table = Table(title=f"one layer of LLaDA-MoE-7B on {figures['cores']} cores")
-    fields = list(asdict(rows[0]))
-    table.add_column("figure")
-    for row in rows:
-        table.add_column(f"{row.experts} experts", justify="right")
-    for field in fields[1:]:
-        table.add_row(field, *(f"{getattr(row, field):,}" for row in rows))
-    console = Console(highlight=False)
-    console.print(table)
-    rate = figures["emission_one_core"]
-    console.print(
-        f"plan and text in memory, one core: {rate['weights_per_s']:,} weights/s, "
-        f"{rate['bytes_per_weight']} bytes a weight"
-    )
+def layer_parts(found: LayerFigures) -> Iterator[Part]:
+    """A column a layer, and the rate of emission."""
+    columns = ["figure", *(f"{row.experts} experts" for row in found.rows)]
+    fields = [field for field in vars(found.chosen) if field != "experts"]
+    rows = [(field, *(f"{getattr(row, field):,}" for row in found.rows)) for field in fields]
+    yield table(columns, rows, f"one layer of LLaDA-MoE-7B on {found.cores} cores")
+    rate = found.emission_one_core
+    speed = f"{rate.weights_per_s:,} weights/s, {rate.bytes_per_weight} bytes a weight"
+    yield f"plan and text in memory, one core: {speed}"

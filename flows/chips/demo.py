@@ -1,10 +1,9 @@
 """`hardloom demo`: from a trained checkpoint to a chip that answers, and the proof that it answers as it must."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -14,6 +13,7 @@ from tokenizers import Tokenizer
 
 from flows.bench.accuracy import DEMO_PARAMS, demo_tokenizer, mixed_problems
 from flows.console.progress import progress_bar
+from flows.console.report import table
 from flows.models.sample import draw_step, load_engine
 from flows.pictures.denoising import plot_denoising
 from flows.pictures.wiring import plot_wiring
@@ -37,6 +37,29 @@ __all__ = ["demo"]
 
 WIRING_ARRAY = wired_module("layer_0", "expert.0.down")
 """The array whose wiring the demonstration draws."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the simulation, the comparison and the reading back came to; the fields of `result.json`."""
+
+    prompts: int
+    steps: int
+    probes_compared: int
+    mismatches: int
+    cycles_per_forward: float
+    verilator_build_s: float
+    simulated_cycles_per_s: int
+    exact_match_rtl: float
+    exact_match_golden: float
+    exact_match_float: float
+    weights_hardwired: int
+    weights_recovered: int
+
+    @property
+    def right(self) -> bool:
+        """Whether every integer was equal and every weight recovered."""
+        return self.mismatches == 0 and self.weights_recovered == self.weights_hardwired
 
 
 def make_chip(ckpt: Path, out: Path, say: Callable[[str], None]) -> SimulatedChip:
@@ -97,14 +120,13 @@ def answers_of(comparison: Comparison, rows: list[list[int]], config: ModelConfi
 
 
 def answer_table(problems: list[Problem], rtl: list[str], golden: list[str], runs: list[Run]) -> Table:
-    table = Table(title="the chip's answers")
-    for header in ("prompt", "text from RTL", "text from golden", "cycles", "correct"):
-        table.add_column(header, justify="right" if header == "cycles" else "left", no_wrap=True)
+    rows = []
     for problem, text, expected, run in zip(problems, rtl, golden, runs, strict=True):
-        style = "green" if text == expected else "bold red"
+        answer = Text(text, "green" if text == expected else "bold red")
         correct = "yes" if text == problem.answer else f"no, {problem.answer}"
-        table.add_row(Text(problem.prompt), Text(text, style), Text(expected), f"{run.cycles:,}", Text(correct))
-    return table
+        rows.append((Text(problem.prompt), answer, Text(expected), f"{run.cycles:,}", Text(correct)))
+    columns = ("prompt", "text from RTL", "text from golden", "cycles", "correct")
+    return table(columns, rows, "the chip's answers", left={*columns} - {"cycles"}, no_wrap=True)
 
 
 def share(texts: list[str], problems: list[Problem]) -> float:
@@ -118,12 +140,11 @@ def float_share(ckpt: Path, problems: list[Problem], config: ModelConfig, tokeni
     return sum(shares[problem.task] for problem in problems) / len(problems)
 
 
-def demo(ckpt: Path, out: Path, count: int, as_json: bool) -> bool:
-    """Run the demonstration in the folder `out`; whether every integer was equal and every weight recovered.
+def demo(ckpt: Path, out: Path, count: int, console: Console) -> Result:
+    """Run the demonstration in the folder `out`, telling on `console` what is done and what came of it.
 
     Writes `result.json`, `denoising.png` and `wiring.png`.
     """
-    console = Console(stderr=as_json, highlight=False)
     config, tokenizer = ModelConfig.from_json(ckpt / "config.json"), demo_tokenizer(ckpt)
     problems = mixed_problems(count)
     chip = make_chip(ckpt, out, console.print)
@@ -137,50 +158,40 @@ def demo(ckpt: Path, out: Path, count: int, as_json: bool) -> bool:
     rtl = answers_of(comparison, comparison.tokens, config, tokenizer)
     golden = answers_of(comparison, comparison.expected, config, tokenizer)
     console.print(answer_table(problems, rtl, golden, runs))
-    result = {
-        **figures(comparison, chip.build_seconds),
-        "exact_match_rtl": share(rtl, problems),
-        "exact_match_golden": share(golden, problems),
-        "exact_match_float": float_share(ckpt, problems, config, tokenizer),
-        "weights_hardwired": chip.build.manifest["weights_hardwired"],
-        "weights_recovered": recovered,
-    }
-    write_json(out / "result.json", result)
+    result = Result(
+        prompts=len(comparison.runs),
+        steps=comparison.steps,
+        probes_compared=comparison.scoreboard.compared,
+        mismatches=comparison.scoreboard.mismatches,
+        cycles_per_forward=round(comparison.cycles_per_forward, 1),
+        verilator_build_s=chip.build_seconds,
+        simulated_cycles_per_s=round(comparison.cycles_per_s),
+        exact_match_rtl=share(rtl, problems),
+        exact_match_golden=share(golden, problems),
+        exact_match_float=float_share(ckpt, problems, config, tokenizer),
+        weights_hardwired=chip.build.manifest["weights_hardwired"],
+        weights_recovered=recovered,
+    )
+    write_json(out / "result.json", asdict(result))
     plot_denoising(max(runs, key=lambda run: len(run.prompt)), config, tokenizer, out / "denoising.png")
     plot_wiring(chip.build, WIRING_ARRAY, out / "wiring.png")
     report(console, comparison, result, out)
-    if as_json:
-        print(json.dumps(result, indent=1))
-    return result["mismatches"] == 0 and recovered == result["weights_hardwired"]
+    return result
 
 
-def figures(comparison: Comparison, build_seconds: float) -> dict[str, Any]:
-    """What the simulation and the comparison measured."""
-    return {
-        "prompts": len(comparison.runs),
-        "steps": comparison.steps,
-        "probes_compared": comparison.scoreboard.compared,
-        "mismatches": comparison.scoreboard.mismatches,
-        "cycles_per_forward": round(comparison.cycles_per_forward, 1),
-        "verilator_build_s": build_seconds,
-        "simulated_cycles_per_s": round(comparison.cycles_per_s),
-    }
-
-
-def report(console: Console, comparison: Comparison, result: dict[str, Any], out: Path) -> None:
+def report(console: Console, comparison: Comparison, result: Result, out: Path) -> None:
     """The figures in words."""
     console.print(
-        f"{result['probes_compared']:,} integers of {result['steps']} denoising steps compared, "
-        f"{result['mismatches']:,} differ"
+        f"{result.probes_compared:,} integers of {result.steps} denoising steps compared, {result.mismatches:,} differ"
     )
     if comparison.scoreboard.first:
         console.print(f"first difference: {comparison.scoreboard.first}", style="bold red")
     console.print(
-        f"exact match: RTL {result['exact_match_rtl']:.0%}, golden {result['exact_match_golden']:.0%}, "
-        f"float {result['exact_match_float']:.0%}"
+        f"exact match: RTL {result.exact_match_rtl:.0%}, golden {result.exact_match_golden:.0%}, "
+        f"float {result.exact_match_float:.0%}"
     )
     console.print(
-        f"{result['cycles_per_forward']:,.0f} cycles a step, {result['simulated_cycles_per_s']:,} simulated cycles/s; "
-        f"{result['weights_recovered']:,} of {result['weights_hardwired']:,} weights recovered from the Verilog"
+        f"{result.cycles_per_forward:,.0f} cycles a step, {result.simulated_cycles_per_s:,} simulated cycles/s; "
+        f"{result.weights_recovered:,} of {result.weights_hardwired:,} weights recovered from the Verilog"
     )
     console.print(f"figures and pictures: {out / 'result.json'}, {out / 'denoising.png'}, {out / 'wiring.png'}")

@@ -1,18 +1,16 @@
 """`hardloom verify`: what a build folder holds is what the checkpoint says, statically and in simulation."""
 
-import json
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from flows.console.progress import progress_bar
+from flows.console.report import Check, Line, notice, table, totals
 from gen.build.folder import Build
 from gen.design.registers import ErrorCode
 from golden.files import write_file
@@ -26,25 +24,21 @@ from verif.proof.difference import difference
 from verif.proof.static import recover
 from verif.streams import bench
 
-__all__ = ["verify_against", "verify_faults", "verify_simulation", "verify_static"]
+__all__ = [
+    "Outcome",
+    "check_of",
+    "junit",
+    "verify_against",
+    "verify_faults",
+    "verify_simulation",
+    "verify_static",
+]
 
 
-def print_rows(title: str, rows: dict[str, Any]) -> None:
-    table = Table(title=title, show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    for name, value in rows.items():
-        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
-    Console(highlight=False).print(table)
-
-
-def verify_static(path: Path, as_json: bool) -> bool:
-    """Read every integer back out of the Verilog; whether all are those of the quantized checkpoint."""
+def verify_static(path: Path) -> Check:
+    """Read every integer back out of the Verilog: all are those of the quantized checkpoint."""
     with progress_bar(f"reading {path}", "weights") as progress:
         recovery = recover(Build(path), progress)
-    if as_json:
-        print(json.dumps(asdict(recovery), indent=1))
-        return recovery.complete
     rows = {
         "files read": recovery.files,
         "weights": recovery.weights,
@@ -56,43 +50,34 @@ def verify_static(path: Path, as_json: bool) -> bool:
         "table entries recovered": recovery.matching_entries,
         "first difference": recovery.first or "none",
     }
-    print_rows(f"{path}: integers read back", rows)
-    return recovery.complete
+    return Check(recovery, [totals(f"{path}: integers read back", rows)], recovery.complete)
 
 
-def verify_against(path: Path, other: Path, as_json: bool) -> bool:
-    """Compare two builds; whether all text that weights must not touch is the same."""
-    result = difference(Build(path), Build(other))
-    if as_json:
-        print(json.dumps(asdict(result) | {"same_prefab": result.same_prefab}, indent=1))
-        return result.same_prefab
+def verify_against(path: Path, other: Path) -> Check:
+    """Compare two builds: all text that weights must not touch is the same."""
+    found = difference(Build(path), Build(other))
     rows = {
-        "prefabricated files": result.prefab,
-        "prefabricated files that differ": len(result.prefab_different),
-        "connection files": result.connections,
-        "connection files that differ": result.connections_different,
-        "wires (slots of neuron cells)": result.wires,
-        "wires that change": result.wires_changed,
-        "constant bits of ROMs": result.rom_bits,
-        "constant bits that change": result.rom_bits_changed,
+        "prefabricated files": found.prefab,
+        "prefabricated files that differ": len(found.prefab_different),
+        "connection files": found.connections,
+        "connection files that differ": found.connections_different,
+        "wires (slots of neuron cells)": found.wires,
+        "wires that change": found.wires_changed,
+        "constant bits of ROMs": found.rom_bits,
+        "constant bits that change": found.rom_bits_changed,
     }
-    print_rows(f"{path} against {other}", rows)
-    for name in result.prefab_different:
-        print(f"differs: {name}")
-    return result.same_prefab
+    lines = [Line(f"differs: {name}") for name in found.prefab_different]
+    figures = asdict(found) | {"same_prefab": found.same_prefab}
+    return Check(figures, [totals(f"{path} against {other}", rows), *lines], found.same_prefab)
 
 
-def verify_faults(path: Path, count: int, as_json: bool) -> bool:
-    """Plant `count` random faults of each kind, each alone and in a copy; whether the checks find all of them."""
+def verify_faults(path: Path, count: int) -> Check:
+    """Plant `count` random faults of each kind, each alone and in a copy: the checks find all of them."""
     with progress_bar("planting faults", "kinds") as progress:
         campaigns = plant(Build(path), count, path / "simulation" / "faults", progress=progress)
-    if as_json:
-        print(json.dumps([asdict(campaign) for campaign in campaigns], indent=1))
-    else:
-        print_rows(f"{path}: planted faults found", {c.kind: f"{c.found:,} of {c.planted:,}" for c in campaigns})
-        for what in (what for campaign in campaigns for what in campaign.missed):
-            print(f"not found: {what}")
-    return all(campaign.found == campaign.planted for campaign in campaigns)
+    found = totals(f"{path}: planted faults found", {c.kind: f"{c.found:,} of {c.planted:,}" for c in campaigns})
+    lines = [Line(f"not found: {what}") for campaign in campaigns for what in campaign.missed]
+    return Check(campaigns, [found, *lines], all(campaign.found == campaign.planted for campaign in campaigns))
 
 
 @dataclass
@@ -189,7 +174,7 @@ def unit_outcomes(folder: Path) -> list[Outcome]:
     return outcomes
 
 
-def junit(outcomes: list[Outcome]) -> bytes:
+def junit(outcomes: Sequence[Outcome]) -> bytes:
     """JUnit XML of all outcomes."""
     failed = sum(outcome.failure is not None for outcome in outcomes)
     suite = ElementTree.Element("testsuite", name="hardloom", tests=str(len(outcomes)), failures=str(failed))
@@ -203,45 +188,35 @@ def junit(outcomes: list[Outcome]) -> bytes:
     return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True) + b"\n"
 
 
-def outcome_table(outcomes: list[Outcome]) -> Table:
+def outcome_table(outcomes: Sequence[Outcome]) -> Table:
     """A line for every test of the chip and for every failure; the units' other tests are counted."""
-    table = Table(title="simulation against the integer model")
-    for header in ("test", "result", "seconds", "what"):
-        table.add_column(header, justify="right" if header == "seconds" else "left")
     units = [outcome for outcome in outcomes if outcome.group == "units"]
+    rows = []
     for outcome in outcomes:
         if outcome.group != "units" or outcome.failure is not None:
             result = "[green]passed[/]" if outcome.failure is None else "[bold red]FAILED[/]"
             what = outcome.failure or outcome.detail
-            table.add_row(f"{outcome.group}: {outcome.name}", result, f"{outcome.seconds:.1f}", what)
+            rows.append((f"{outcome.group}: {outcome.name}", result, f"{outcome.seconds:.1f}", what))
     passed = sum(outcome.failure is None for outcome in units)
     if units:
-        table.add_row("units", f"{passed} of {len(units)} passed", f"{sum(u.seconds for u in units):.1f}", "")
-    return table
+        rows.append(("units", f"{passed} of {len(units)} passed", f"{sum(u.seconds for u in units):.1f}", ""))
+    columns = ("test", "result", "seconds", "what")
+    return table(columns, rows, "simulation against the integer model", left=("test", "result", "what"))
 
 
-def report_outcomes(path: Path, outcomes: list[Outcome], as_json: bool) -> bool:
-    """Print `outcomes`, write them to `path`/verify.xml; whether all passed."""
+def check_of(path: Path, outcomes: Sequence[Outcome]) -> Check:
+    """All of them passed. Writes them as JUnit XML to `path`/verify.xml."""
     write_file(path / "verify.xml", junit(outcomes))
-    if as_json:
-        print(json.dumps([asdict(outcome) for outcome in outcomes], indent=1))
-    else:
-        Console(highlight=False).print(outcome_table(outcomes))
-    return all(outcome.failure is None for outcome in outcomes)
+    return Check(outcomes, [outcome_table(outcomes)], all(outcome.failure is None for outcome in outcomes))
 
 
-def verify_simulation(path: Path, units: bool, as_json: bool) -> bool:
-    """The chip on random prompts and, with `units`, the bench of every unit; whether everything passed.
-
-    Writes JUnit XML to `path`/verify.xml.
-    """
+def verify_simulation(path: Path, units: bool) -> Check:
+    """The chip on random prompts and, with `units`, the bench of every unit. Writes JUnit XML to `path`/verify.xml."""
     build = Build(path)
-    Console(stderr=True).print(
-        "building the simulation with Verilator and g++; takes minutes where it is not there yet"
-    )
+    notice("building the simulation with Verilator and g++; takes minutes where it is not there yet")
     chip = SimulatedChip(build)
     with progress_bar("simulating", "prompts") as progress:
         outcomes = chip_outcomes(chip, progress)
     if units:
         outcomes += unit_outcomes(path / "simulation" / "units")
-    return report_outcomes(path, outcomes, as_json)
+    return check_of(path, outcomes)

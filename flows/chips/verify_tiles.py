@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from flows.chips.verify import Outcome, report_outcomes
+from flows.chips.verify import Outcome, check_of
 from flows.console.progress import progress_bar
+from flows.console.report import Check
 from gen.build.folder import Build
 from golden.errors import UserError
 from verif.arrays.bench import CLOCK_NS
@@ -20,8 +21,8 @@ from verif.streams import player
 __all__ = ["verify_tiles"]
 
 
-def verify_tiles(path: Path, count: int, simulator: str, as_json: bool) -> bool:
-    """Simulate `count` random tiles, then the first expert there is; whether everything passed.
+def verify_tiles(path: Path, count: int, simulator: str) -> Check:
+    """Simulate `count` random tiles, then the first expert there is.
 
     simulator: of the tiles, one of `verif.simulators.runner.SIMULATORS`; the expert, behind which stand units from
     elsewhere, is Verilator's. Writes JUnit XML to `path`/verify.xml.
@@ -45,7 +46,7 @@ def verify_tiles(path: Path, count: int, simulator: str, as_json: bool) -> bool:
             outcomes.append(
                 outcome("expert", name, work, player.CLOCK_NS, partial(bench_expert, build, prefix, expert, work))
             )
-    return report_outcomes(path, outcomes, as_json)
+    return check_of(path, outcomes)
 
 
 def outcome(group: str, name: str, folder: Path, clock_ns: int, run: Callable[[], int]) -> Outcome:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import Json
+from flows.console.report import show
 
 __all__ = ["commands"]
 
@@ -25,9 +26,10 @@ def accuracy(
 
     Example: hardloom bench accuracy --prompts 500
     """
-    from flows.bench.accuracy import accuracy
+    from flows.bench.accuracy import accuracy, accuracy_parts
 
-    accuracy(ckpt, prompts, device, as_json)
+    found = accuracy(ckpt, prompts, device=device)
+    show(found, as_json, accuracy_parts(found))
 
 
 @commands.command("arrays")
@@ -49,9 +51,12 @@ def bench_arrays(
 
     Example: hardloom bench arrays --sizes 16x64,128x2048 --liberty nangate45.lib
     """
-    from flows.bench.arrays import arrays
+    from flows.bench.arrays import arrays, arrays_parts, parse_sizes
+    from flows.synth.library.liberty import read_library
 
-    arrays(sizes, styles, liberty or [], weights, as_json, plot)
+    wanted, library = parse_sizes(sizes), read_library(liberty or [])
+    found = arrays(wanted, styles, library, weights, plot)
+    show(found, as_json, arrays_parts(found, library.name), width=120)
 
 
 @commands.command()
@@ -66,9 +71,10 @@ def chip(
 
     Example: hardloom bench chip build/demo/chip
     """
-    from flows.bench.chip import chip
+    from flows.bench.chip import chip, chip_parts
 
-    chip(build, prompts, as_json)
+    found = chip(build, prompts)
+    show(found, as_json, chip_parts(found))
 
 
 @commands.command()
@@ -87,7 +93,7 @@ def equivalence(
     from flows.bench.equivalence import equivalence
 
     chosen = [tuple(filter(None, text.split(","))) for text in (styles, formats)]
-    if not equivalence(chosen[0], chosen[1], rows, inputs, lanes, as_json):
+    if not equivalence(chosen[0], chosen[1], rows, inputs, lanes).show(as_json, width=100):
         raise typer.Exit(1)
 
 
@@ -103,9 +109,10 @@ def layer(
 
     Example: hardloom bench layer --experts 4
     """
-    from flows.bench.layer import layer
+    from flows.bench.layer import layer, layer_parts
 
-    layer(experts, growth, compress, folder, as_json)
+    found = layer(experts, growth, compress, folder)
+    show(found, as_json, layer_parts(found))
 
 
 @commands.command()
@@ -118,6 +125,7 @@ def tiles(
 
     Example: hardloom bench tiles -o build/fit.json
     """
-    from flows.bench.tiles import tiles
+    from flows.bench.tiles import tiles, tiles_parts
 
-    tiles(out, liberty or [], as_json)
+    found = tiles(out, liberty or [])
+    show(found, as_json, tiles_parts(found))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import Json
+from flows.console.report import show
 from golden.errors import UserError
 
 __all__ = ["commands"]
@@ -40,17 +41,19 @@ def generate(
 
     Example: hardloom generate build/demo/quantized -o build/demo/chip
     """
-    from flows.chips.generate import generate, parse_numbers, parse_slices, parse_style
+    from flows.chips.generate import contents_parts, generate
+    from flows.chips.hardware_options import HardwareOptions, parse_numbers, parse_slices, parse_style
     from gen.design.matrices import Selection
 
     chosen = None if slices is None else parse_slices(slices)
     styles = None if style is None else parse_style(style)
-    options = {"lanes": lanes, "max_positions": max_positions, "style": styles, "slices": chosen}
+    options = HardwareOptions(hardware, lanes, max_positions, styles, chosen)
     kinds = None if matrices is None else tuple(matrices.split(","))
     selection = Selection(parse_numbers("layers", layers), parse_numbers("experts", experts), kinds)
     if compress not in (None, "zstd"):
         raise UserError(f"--compress: {compress!r} is unknown; the only way is zstd")
-    generate(quantized, out, hardware, options, selection, compress is not None, as_json)
+    found = generate(quantized, out, options, selection, compress is not None)
+    show(found, as_json, contents_parts(found, str(out)))
 
 
 @commands.command()
@@ -80,8 +83,6 @@ def verify(
 
     Example: hardloom verify build/demo/chip --static
     """
-    from flows.chips.verify import verify_against, verify_faults, verify_simulation, verify_static
-
     if not (static or sim or against or faults or gates):
         raise UserError("nothing to verify; give one of --static, --sim, --gate-level, --against BUILD2 and --faults N")
     if (unit or liberty) and not gates:
@@ -90,19 +91,21 @@ def verify(
         raise UserError("--tiles: goes with --sim; add it")
     if simulator != "verilator" and not tiles:
         raise UserError("--simulator: goes with --sim --tiles; add them")
-    passed = [verify_static(build, as_json)] if static else []
-    passed += [verify_against(build, against, as_json)] if against else []
+    from flows.chips.verify import verify_against, verify_faults, verify_simulation, verify_static
+
+    passed = [verify_static(build).show(as_json)] if static else []
+    passed += [verify_against(build, against).show(as_json)] if against else []
     if sim and tiles:
         from flows.chips.verify_tiles import verify_tiles
 
-        passed += [verify_tiles(build, tiles, simulator, as_json)]
+        passed += [verify_tiles(build, tiles, simulator).show(as_json)]
     elif sim:
-        passed += [verify_simulation(build, units, as_json)]
-    passed += [verify_faults(build, faults, as_json)] if faults else []
+        passed += [verify_simulation(build, units).show(as_json)]
+    passed += [verify_faults(build, faults).show(as_json)] if faults else []
     if gates:
         from flows.synth.gate_level import verify_gates
 
-        passed.append(verify_gates(build, unit or [], liberty or [], as_json))
+        passed += [verify_gates(build, unit or [], liberty or []).show(as_json)]
     if not all(passed):
         raise typer.Exit(1)
 
@@ -136,12 +139,14 @@ def synth(
 
     Example: hardloom synth build/demo/chip --tile wired_layer_0_o --liberty nangate45_typ.lib.gz
     """
-    from flows.synth.command import synth
+    from flows.synth.command import Request
+    from flows.synth.command import synth as synthesize
 
     if whole and (unit or tile):
         raise UserError("--all: goes not together with --unit and --tile; give one of them")
-    limits = {"clock_ns": clock_ns, "jobs": jobs or os.cpu_count() or 1, "timeout_s": timeout, "memory_gib": memory}
-    if not synth(build, unit, tile, generic, liberty or [], html, as_json, power, fpga, **limits):
+    limits = (clock_ns, jobs or os.cpu_count() or 1, timeout, memory)
+    request = Request(unit, tile, generic, liberty or (), *limits, html, power, fpga)
+    if not synthesize(build, request).show(as_json, width=120):
         raise typer.Exit(1)
 
 
@@ -158,7 +163,11 @@ def demo(
 
     Example: hardloom demo --prompts 20 --out build/demo
     """
+    from rich.console import Console
+
     from flows.chips.demo import demo
 
-    if not demo(ckpt, out, prompts, as_json):
+    found = demo(ckpt, out, prompts, Console(stderr=as_json, highlight=False))
+    show(found, as_json, ())
+    if not found.right:
         raise typer.Exit(1)

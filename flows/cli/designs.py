@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import Json
+from flows.console.report import show
 
 __all__ = ["commands"]
 
@@ -36,16 +37,18 @@ def estimate(
     """
     from flows.design.estimate.arrays import PRICED_STYLES
     from flows.design.estimate.figures import HNLPU_TOKENS_PER_S, Request
-    from flows.design.estimate.report import report, report_comparison
+    from flows.design.estimate.report import comparison_parts, estimate_parts, report, report_comparison
 
     if compare:
-        report_comparison(node, as_json)
+        systems = report_comparison(node)
+        show(systems, as_json, comparison_parts(systems), width=160)
         return
     target = HNLPU_TOKENS_PER_S if tokens_per_second is None else tokens_per_second
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     chosen = PRICED_STYLES if styles is None else tuple(styles.split(","))
     request = Request(node, design, arrays, sampler, target, *lengths, chosen)
-    report(like, ckpt, request, tornado, as_json)
+    found = report(like, ckpt, request, tornado)
+    show(found, as_json, estimate_parts(found))
 
 
 @commands.command()
@@ -75,10 +78,13 @@ def explore(
     """
     from flows.design.estimate.arrays import PRICED_STYLES
     from flows.design.estimate.figures import Request
-    from flows.design.explore.report import Outputs, Units, explore
+    from flows.design.explore.report import Outputs, Units, exploration_parts, search_space, write_outputs
+    from flows.design.explore.report import explore as search
 
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     chosen = PRICED_STYLES if styles is None else tuple(styles.split(","))
     request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, chosen)
     units = Units(keys_per_cycle, head_tiles)
-    explore(like, ckpt, request, objective, Outputs(out, plot, front), fit, units, as_json)
+    found = search(search_space(like, ckpt, request, fit, units), tokens_per_second, objective)
+    write_outputs(found, Outputs(out, plot, front), like, ckpt)
+    show(found, as_json, exploration_parts(found))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import Json
+from flows.console.report import show
 
 __all__ = ["commands"]
 
@@ -25,9 +26,10 @@ def info(
 
     Example: hardloom info checkpoints/LLaDA-MoE-7B-A1B-Instruct
     """
-    from flows.models.info import info
+    from flows.models.info import info, info_parts
 
-    info(ckpt, config_only, scan, as_json)
+    found = info(ckpt, config_only, scan)
+    show(found, as_json, info_parts(found))
 
 
 @commands.command("make-checkpoint")
@@ -59,9 +61,10 @@ def quantize(
 
     Example: hardloom quantize checkpoints/demo -o build/demo-mxfp4 --format mxfp4
     """
-    from flows.models.quantize import quantize
+    from flows.models.quantize import quantize, quantize_parts
 
-    quantize(ckpt, out, format, as_json)
+    found = quantize(ckpt, out, format)
+    show(found, as_json, quantize_parts(found, f"{out}: {format}"))
 
 
 @commands.command()
@@ -98,11 +101,12 @@ def sample(
 
     Example: hardloom sample checkpoints/demo --engine golden --prompt 47+85=
     """
-    from flows.models.sample import sample
+    from flows.models.sample import Prompt, sample
     from golden.samplers.denoise import SamplerParams
 
     params = SamplerParams(gen_length, block_length, steps, threshold)
-    sample(ckpt, engine, prompt, prompt_tokens, params, as_json, device)
+    found = sample(ckpt, engine, Prompt(prompt, prompt_tokens), params, device, draw=not as_json)
+    show(found, as_json, [found.line()], indent=None)
 
 
 @commands.command()

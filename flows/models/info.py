@@ -1,20 +1,19 @@
 """`hardloom info`: what a checkpoint holds."""
 
-import json
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from flows.console.progress import progress_bar
+from flows.console.report import Part, facts, table
 from golden.checkpoints.checkpoint import Checkpoint, expected_tensors
 from golden.checkpoints.config import ModelConfig
 from golden.checkpoints.stored import has_weights
 from golden.quantization.quantized import CONFIG, QuantizedCheckpoint
 
-__all__ = ["describe", "info", "kind"]
+__all__ = ["Info", "billions", "describe", "info", "info_parts", "kind"]
 
 KINDS = {
     "embed_tokens": "embedding",
@@ -33,57 +32,71 @@ def kind(name: str) -> str:
     return "norm" if module.endswith("norm") else KINDS.get(module, module.removesuffix("_proj"))
 
 
-def describe(config: ModelConfig) -> dict[str, Any]:
+@dataclass
+class Kind:
+    """Tensors of a kind: how many, their shapes, their parameters, and those of them that one token meets."""
+
+    count: int = 0
+    shapes: list[list[int]] = field(default_factory=list)
+    parameters: int = 0
+    active: int = 0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Parameters of a model, and those of them that one token meets."""
+
+    total: int
+    active: int
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a folder holds.
+
+    Attributes
+    ----------
+    config: fields of `config.json`; parameters: in all; kinds: by kind of tensor.
+    weights: what was found of them, None where none was read; scanned: whether every value was read.
+    """
+
+    config: dict[str, Any]
+    parameters: Counts
+    kinds: dict[str, Kind]
+    weights: str | None = None
+    scanned: bool = False
+
+
+def describe(config: ModelConfig) -> Info:
     """Architecture and parameter counts.
 
     Active parameters are those that one token meets: one row of the embedding, `num_experts_per_tok` experts a layer,
     and everything else.
     """
-    kinds: dict[str, dict[str, Any]] = {}
+    kinds: dict[str, Kind] = {}
     for name, shape in expected_tensors(config).items():
-        row = kinds.setdefault(kind(name), {"count": 0, "shapes": [], "parameters": 0, "active": 0})
-        row["count"] += 1
-        row["parameters"] += math.prod(shape)
-        if list(shape) not in row["shapes"]:
-            row["shapes"].append(list(shape))
+        row = kinds.setdefault(kind(name), Kind())
+        row.count += 1
+        row.parameters += math.prod(shape)
+        if list(shape) not in row.shapes:
+            row.shapes.append(list(shape))
     for name, row in kinds.items():
         routed = name.startswith("expert ") and name != "expert bias"
-        row["active"] = (
-            row["parameters"] * config.num_experts_per_tok // config.num_experts if routed else row["parameters"]
-        )
-    kinds["embedding"]["active"] = config.hidden_size
-    return {
-        "config": {**config.to_json_dict(), "has_expert_bias": config.has_expert_bias},
-        "parameters": {
-            "total": sum(row["parameters"] for row in kinds.values()),
-            "active": sum(row["active"] for row in kinds.values()),
-        },
-        "kinds": kinds,
-    }
+        row.active = row.parameters * config.num_experts_per_tok // config.num_experts if routed else row.parameters
+    kinds["embedding"].active = config.hidden_size
+    counts = Counts(sum(row.parameters for row in kinds.values()), sum(row.active for row in kinds.values()))
+    return Info({**config.to_json_dict(), "has_expert_bias": config.has_expert_bias}, counts, kinds)
 
 
-def info(path: Path, config_only: bool, scan: bool, as_json: bool) -> None:
-    """Print what `path` holds: a checkpoint, a quantized folder, or a folder with `config.json` alone."""
-    report = gather(path, config_only, scan)
-    if as_json:
-        print(json.dumps(report, indent=1))
-    else:
-        print_report(report)
-
-
-def gather(path: Path, config_only: bool, scan: bool) -> dict[str, Any]:
-    """The report: `describe`, and under `weights` what was found of them and whether every value was read."""
+def info(path: Path, config_only: bool, scan: bool) -> Info:
+    """What `path` holds: a checkpoint, a quantized folder, or a folder with `config.json` alone."""
     if config_only or not (has_weights(path) or QuantizedCheckpoint.is_quantized(path)):
-        return {**describe(ModelConfig.from_json(path / CONFIG)), "weights": None, "scanned": False}
-    if QuantizedCheckpoint.is_quantized(path):
-        quantized = QuantizedCheckpoint(path)
-        if scan:
-            read_all(quantized)
-        return {**describe(quantized.config), "weights": quantized.format, "scanned": scan}
-    checkpoint = Checkpoint(path)
+        return describe(ModelConfig.from_json(path / CONFIG))
+    checkpoint = QuantizedCheckpoint(path) if QuantizedCheckpoint.is_quantized(path) else Checkpoint(path)
     if scan:
         read_all(checkpoint)
-    return {**describe(checkpoint.config), "weights": " ".join(checkpoint.dtypes()), "scanned": scan}
+    weights = checkpoint.format if isinstance(checkpoint, QuantizedCheckpoint) else " ".join(checkpoint.dtypes())
+    return replace(describe(checkpoint.config), weights=weights, scanned=scan)
 
 
 def read_all(checkpoint: Checkpoint | QuantizedCheckpoint) -> None:
@@ -94,23 +107,19 @@ def read_all(checkpoint: Checkpoint | QuantizedCheckpoint) -> None:
             progress(done := done + read, total)
 
 
-def print_report(report: dict[str, Any]) -> None:
-    console, config, counts = Console(highlight=False), report["config"], report["parameters"]
-    facts = Table(show_header=False, box=None)
-    for label, text in architecture(config):
-        facts.add_row(label, text)
-    facts.add_row("parameters", f"{billions(counts['total'])} total, {billions(counts['active'])} active a token")
-    facts.add_row("weights", weights_line(report))
-    console.print(facts)
-    table = Table()
-    for header in ("kind", "count", "shape", "parameters", "active a token"):
-        table.add_column(header, justify="left" if header == "kind" else "right", no_wrap=header == "kind")
-    for name, row in report["kinds"].items():
-        shapes = ", ".join(" x ".join(map(str, shape)) for shape in row["shapes"])
-        table.add_row(name, f"{row['count']:,}", shapes, f"{row['parameters']:,}", f"{row['active']:,}")
-    table.add_section()
-    table.add_row("total", "", "", f"{counts['total']:,}", f"{counts['active']:,}")
-    console.print(table)
+def info_parts(found: Info) -> Iterator[Part]:
+    """The model in words, and a table by kind of matrix."""
+    counts = found.parameters
+    parameters = f"{billions(counts.total)} total, {billions(counts.active)} active a token"
+    yield facts([*architecture(found.config), ("parameters", parameters), ("weights", weights_line(found))])
+    kinds = table(("kind", "count", "shape", "parameters", "active a token"), ())
+    kinds.columns[0].no_wrap = True
+    for name, row in found.kinds.items():
+        shapes = ", ".join(" x ".join(map(str, shape)) for shape in row.shapes)
+        kinds.add_row(name, f"{row.count:,}", shapes, f"{row.parameters:,}", f"{row.active:,}")
+    kinds.add_section()
+    kinds.add_row("total", "", "", f"{counts.total:,}", f"{counts.active:,}")
+    yield kinds
 
 
 def architecture(config: dict[str, Any]) -> list[tuple[str, str]]:
@@ -135,10 +144,10 @@ def architecture(config: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def weights_line(report: dict[str, Any]) -> str:
-    if report["weights"] is None:
+def weights_line(found: Info) -> str:
+    if found.weights is None:
         return f"none read: the counts follow from {CONFIG} alone"
-    return f"{report['weights']}, {'every value read and finite' if report['scanned'] else 'headers read only'}"
+    return f"{found.weights}, {'every value read and finite' if found.scanned else 'headers read only'}"
 
 
 def billions(count: int) -> str:

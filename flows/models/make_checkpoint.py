@@ -15,5 +15,5 @@ def make_checkpoint(
     """Write the folder `out` and print what it holds."""
     with progress_bar(f"writing {out}", "parameters") as progress:
         config = write_checkpoint(like, out, layers, experts, vocabulary, seed, progress)
-    counts = describe(config)["parameters"]
-    print(f"{out}: {billions(counts['total'])} random parameters in the shape of {like}, bfloat16")
+    counts = describe(config).parameters
+    print(f"{out}: {billions(counts.total)} random parameters in the shape of {like}, bfloat16")

@@ -1,46 +1,51 @@
 """`hardloom quantize`: a checkpoint to 4 bits, with what that cost."""
 
-import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from flows.console.progress import progress_bar
+from flows.console.report import Part, table
 from flows.models.info import kind
 from golden.quantization.quantize import Statistics, quantize_checkpoint
 
-__all__ = ["quantize"]
+__all__ = ["Quantization", "quantize", "quantize_parts"]
 
 
-def quantize(path: Path, out: Path, format: str, as_json: bool) -> None:
-    """Quantize the checkpoint `path` into the folder `out` and print the statistics by kind of matrix."""
+@dataclass(frozen=True)
+class Losses:
+    """All matrices of a kind together: see `Statistics.report`; lowest_snr_db: of the worst of them."""
+
+    matrices: int
+    weights: int
+    snr_db: float | None
+    saturated: float
+    zero: float
+    lowest_snr_db: float | None
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """report: contents of `quantization.json`; kinds: what was lost, by kind of matrix."""
+
+    report: dict[str, Any]
+    kinds: dict[str, Losses]
+
+    def to_json_dict(self) -> dict[str, Any]:
+        return {**self.report, "kinds": self.kinds}
+
+
+def quantize(path: Path, out: Path, format: str) -> Quantization:
+    """Quantize the checkpoint `path` into the folder `out`."""
     statistics: dict[str, Statistics] = {}
     with progress_bar(f"quantizing to {format}", "weights") as progress:
         report = quantize_checkpoint(path, out, format, progress, statistics)
-    kinds = by_kind(statistics)
-    if as_json:
-        print(json.dumps({**report, "kinds": kinds}, indent=1))
-        return
-    table = Table(title=f"{out}: {format}")
-    for header in ("kind", "matrices", "weights", "SNR dB", "worst", "saturated", "zero"):
-        table.add_column(header, justify="left" if header == "kind" else "right", no_wrap=True)
-    for name, row in kinds.items():
-        table.add_row(
-            name,
-            f"{row['matrices']:,}",
-            f"{row['weights']:,}",
-            decibels(row["snr_db"]),
-            decibels(row["lowest_snr_db"]),
-            f"{row['saturated']:.2%}",
-            f"{row['zero']:.2%}",
-        )
-    Console(highlight=False).print(table)
+    return Quantization(report, by_kind(statistics))
 
 
-def by_kind(statistics: dict[str, Statistics]) -> dict[str, dict[str, Any]]:
-    """Statistics of all matrices of a kind together, and the SNR of the worst of them."""
+def by_kind(statistics: dict[str, Statistics]) -> dict[str, Losses]:
+    """From the statistics of every matrix."""
     members: dict[str, list[Statistics]] = {}
     for name, one in statistics.items():
         members.setdefault(kind(name), []).append(one)
@@ -50,13 +55,27 @@ def by_kind(statistics: dict[str, Statistics]) -> dict[str, dict[str, Any]]:
         for one in group:
             together.merge(one)
         ratios = [ratio for one in group if (ratio := one.report()["snr_db"]) is not None]
-        kinds[name] = {
-            "matrices": len(group),
-            "weights": together.elements,
-            **together.report(),
-            "lowest_snr_db": min(ratios, default=None),
-        }
+        lowest = min(ratios, default=None)
+        kinds[name] = Losses(len(group), together.elements, **together.report(), lowest_snr_db=lowest)
     return kinds
+
+
+def quantize_parts(found: Quantization, title: str) -> Iterator[Part]:
+    """A row a kind of matrix."""
+    columns = ("kind", "matrices", "weights", "SNR dB", "worst", "saturated", "zero")
+    rows = [
+        (
+            name,
+            f"{losses.matrices:,}",
+            f"{losses.weights:,}",
+            decibels(losses.snr_db),
+            decibels(losses.lowest_snr_db),
+            f"{losses.saturated:.2%}",
+            f"{losses.zero:.2%}",
+        )
+        for name, losses in found.kinds.items()
+    ]
+    yield table(columns, rows, title, no_wrap=True)
 
 
 def decibels(ratio: float | None) -> str:

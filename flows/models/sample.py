@@ -1,11 +1,10 @@
 """`hardloom sample` and `hardloom logits`: one model, three engines."""
 
 import io
-import json
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 from tokenizers import Tokenizer
 
+from flows.console.report import Line
 from golden.checkpoints.config import ModelConfig
 from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
 from golden.errors import UserError
@@ -24,7 +24,7 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Engine, SamplerParams, Step, denoise
 from golden.training.accuracy import answer_text
 
-__all__ = ["draw_step", "load_engine", "load_float_model", "logits", "sample"]
+__all__ = ["Prompt", "draw_step", "load_engine", "load_float_model", "logits", "sample"]
 
 ENGINES = ("float", "golden", "rtl")
 
@@ -104,51 +104,63 @@ def draw_step(step: Step, prompt_length: int, mask_token_id: int, tokenizer: Tok
     return line
 
 
-def trace(steps: list[Step], certain: float) -> list[dict[str, Any]]:
-    """What every step committed, as JSON; positions count from the start of the prompt."""
-    rows = []
-    for number, step in enumerate(steps):
-        positions = step.committed[0].nonzero().flatten()
-        rows.append(
-            {
-                "step": number,
-                "positions": positions.tolist(),
-                "tokens": step.tokens[0, positions].tolist(),
-                "confidence": [certain / spread for spread in step.prediction.spread[0, positions].tolist()],
-            }
-        )
-    return rows
+@dataclass(frozen=True)
+class Commits:
+    """What a denoising step committed: positions, from the start of the prompt, tokens, and their probabilities."""
+
+    step: int
+    positions: list[int]
+    tokens: list[int]
+    confidence: list[float]
 
 
-def read_prompt(
-    path: Path, text: str | None, tokens: str | None, config: ModelConfig, tokenizer: Tokenizer | None
-) -> list[int]:
-    """Token ids of the prompt, given in one of two forms."""
-    if text is not None and tokens is None:
-        return encode_prompt(path, tokenizer, text, config.vocab_size)
-    if tokens is not None and text is None:
-        return parse_tokens("--prompt-tokens", tokens, config)
-    raise UserError("the prompt is missing or given twice; give either --prompt or --prompt-tokens")
+@dataclass(frozen=True)
+class Sample:
+    """tokens: generated; text: up to the first eos, None without a tokenizer; steps: how many; trace: what each did."""
+
+    tokens: list[int]
+    text: str | None
+    steps: int
+    trace: list[Commits]
+
+    def line(self) -> Line:
+        """The text, or the tokens where there is no tokenizer."""
+        return Line(",".join(map(str, self.tokens)) if self.text is None else self.text)
 
 
-def sample(
-    path: Path,
-    engine: str,
-    prompt_text: str | None,
-    prompt_tokens: str | None,
-    params: SamplerParams,
-    as_json: bool,
-    device: str,
-) -> None:
-    """Generate from one prompt and print the text up to the first eos, or the tokens where there is no tokenizer."""
+def commits(number: int, step: Step, certain: float) -> Commits:
+    """certain: the spread that stands for certainty."""
+    positions = step.committed[0].nonzero().flatten()
+    confidence = [certain / spread for spread in step.prediction.spread[0, positions].tolist()]
+    return Commits(number, positions.tolist(), step.tokens[0, positions].tolist(), confidence)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt in one of two forms: as text, or as token ids like `5,9,2`."""
+
+    text: str | None = None
+    tokens: str | None = None
+
+    def read(self, path: Path, config: ModelConfig, tokenizer: Tokenizer | None) -> list[int]:
+        """Its token ids."""
+        if self.text is not None and self.tokens is None:
+            return encode_prompt(path, tokenizer, self.text, config.vocab_size)
+        if self.tokens is not None and self.text is None:
+            return parse_tokens("--prompt-tokens", self.tokens, config)
+        raise UserError("the prompt is missing or given twice; give either --prompt or --prompt-tokens")
+
+
+def sample(path: Path, engine: str, given: Prompt, params: SamplerParams, device: str, draw: bool) -> Sample:
+    """Generate from one prompt; with `draw`, a terminal shows every step on standard error as it ends."""
     params.validate()
     check_engine(engine, ENGINES)
     check_device(device)
     config, tokenizer = ModelConfig.from_json(path / "config.json"), load_tokenizer(path)
-    prompt = read_prompt(path, prompt_text, prompt_tokens, config, tokenizer)
+    prompt = given.read(path, config, tokenizer)
     check_positions("--gen-length", len(prompt) + params.gen_length, config)
     console = Console(stderr=True)
-    live = Live(console=console, transient=True) if console.is_terminal and not as_json else None
+    live = Live(console=console, transient=True) if console.is_terminal and draw else None
     steps = []
     with live or nullcontext():
         denoising, certain = denoising_steps(path, engine, prompt, params, config.mask_token_id, device)
@@ -158,11 +170,7 @@ def sample(
                 live.update(draw_step(step, len(prompt), config.mask_token_id, tokenizer), refresh=True)
     tokens = steps[-1].tokens[0, len(prompt) :].tolist()
     text = None if tokenizer is None else answer_text(tokens, tokenizer, config.eos_token_id)
-    if as_json:
-        figures = {"tokens": tokens, "text": text, "steps": len(steps), "trace": trace(steps, certain)}
-        print(json.dumps(figures))
-    else:
-        print(",".join(map(str, tokens)) if text is None else text)
+    return Sample(tokens, text, len(steps), [commits(number, step, certain) for number, step in enumerate(steps)])
 
 
 def logits(path: Path, engine: str, tokens: str, out: Path, device: str) -> None:

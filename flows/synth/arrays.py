@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from flows.synth.library.liberty import Library
-from flows.synth.yosys import Synthesis, synthesize
+from flows.synth.yosys import Options, Synthesis, synthesize
 from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.metal import MetalForm
 from gen.arrays.rings import rings
@@ -101,11 +101,16 @@ def write(plan: ArrayPlan, folder: Path) -> dict[str, Path]:
     return files
 
 
+def limits(library: Library, timeout_s: float = 900.0) -> Options:
+    """Area alone; a process may take more memory than a module of a chip, since a whole sample is flattened."""
+    return Options(library, timeout_s=timeout_s, memory_gib=16.0)
+
+
 def synthesize_shell(plan: ArrayPlan, files: dict[str, Path], library: Library) -> Synthesis:
     """The shell with everything that is prefabricated for all arrays."""
     shell = files[plan.shell]
     common = [path for module, path in files.items() if module.startswith("hardloom_")]
-    return synthesize([shell, *common], shell.stem, library)
+    return synthesize([shell, *common], shell.stem, limits(library))
 
 
 def synthesize_cell(matrix: IntegerMatrix, library: Library, style: str, slices: int, lanes: int) -> Parts:
@@ -122,7 +127,7 @@ def synthesize_cell(matrix: IntegerMatrix, library: Library, style: str, slices:
 def mean_cell(plan: ArrayPlan[MetalForm], files: dict[str, Path], library: Library) -> Synthesis:
     """The usual neuron cell, with the gates that a cell has on average of the array's kinds."""
     form, cells = plan.form, rings(plan.rows, plan.lanes, plan.form.fold)
-    cores = [synthesize([files[name]], name, library) for name in map(form.neuron_of, form.kinds)]
+    cores = [synthesize([files[name]], name, limits(library)) for name in map(form.neuron_of, form.kinds)]
     kinds = np.concatenate([form.kind_of_cells(matrix, cells) for matrix in plan.matrices])
     gates, seconds = (np.array([getattr(core, name) for core in cores]) for name in ("ge", "cpu_seconds"))
     return replace(cores[0], ge=float(gates[kinds].mean()), cpu_seconds=float(seconds.sum()))
@@ -153,9 +158,9 @@ def synthesize_flat(
         cut = write(some, Path(folder) / "part")
         boxes = [path for module, path in cut.items() if module.startswith(apart)]
         sources = [path for path in cut.values() if path not in boxes]
-        core = synthesize(sources, some.name, library, black_boxes=boxes)
+        core = synthesize(sources, some.name, limits(library), black_boxes=boxes)
         shared = [
-            (synthesize([path], path.stem, library), core.instances[path.stem])
+            (synthesize([path], path.stem, limits(library)), core.instances[path.stem])
             for path in boxes
             if path.stem.startswith(BEHIND_SHELL)
         ]

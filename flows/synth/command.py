@@ -1,27 +1,28 @@
 """`hardloom synth`: what a build, a unit or an array comes to in gates."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flows.console.progress import progress_bar
+from flows.console.report import Check, Line
 from flows.synth.cache import Cache
-from flows.synth.fpga import PUBLISHED_LUTS_A_WEIGHT, place_and_route
+from flows.synth.fpga import PUBLISHED_LUTS_A_WEIGHT, Fpga, place_and_route
 from flows.synth.gate_level import build_plan
-from flows.synth.hierarchy import Hierarchy, Options, synthesize_hierarchy, synthesize_tile
+from flows.synth.hierarchy import Hierarchy, synthesize_hierarchy, synthesize_tile
 from flows.synth.library.liberty import read_library
 from flows.synth.modules import Modules
 from flows.synth.power import array_power
-from flows.synth.report import by_unit, print_report, write_html
+from flows.synth.report import by_unit, synthesis_parts, write_html
 from flows.synth.timing import Timing, open_sta
-from flows.synth.yosys import Synthesis
+from flows.synth.yosys import Options, Synthesis
 from gen.build.folder import Build
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
 from golden.files import sha256
 
-__all__ = ["synth", "synth_figures"]
+__all__ = ["Request", "synth", "synth_figures"]
 
 FOLDER = "synthesis"
 """In the build: results by content hash, netlists."""
@@ -111,8 +112,63 @@ def flat_timing(netlist: Path, top: str, options: Options, flat: Synthesis) -> d
     return timing.to_json_dict() if timing else None
 
 
-def print_fpga(path: Path, tile: str, family: str, as_json: bool, timeout_s: float) -> None:
-    """Place and route an array and print what it came to. Raises SynthesisError as UserError, there being no other."""
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a build: the figures of a `unit`, of an array `tile`, or, without both, of the whole chip.
+
+    Attributes
+    ----------
+    generic: without a library; liberty: files of the library, the embedded one where there is none.
+    clock_ns, jobs, timeout_s, memory_gib: see `Options`.
+    html: page to write as well; power: energy of a vector through the tile; fpga: family to place and route it on.
+    """
+
+    unit: str | None = None
+    tile: str | None = None
+    generic: bool = False
+    liberty: Sequence[Path] = ()
+    clock_ns: float | None = None
+    jobs: int = 1
+    timeout_s: float = 900.0
+    memory_gib: float = 8.0
+    html: Path | None = None
+    power: bool = False
+    fpga: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.generic and self.liberty:
+            raise UserError("--generic: takes no library; leave out --liberty")
+        if self.unit is not None and self.tile is not None:
+            raise UserError("--tile: goes not together with --unit; give one of them")
+        if (self.power or self.fpga) and (self.tile is None or self.generic):
+            option = "power" if self.power else "fpga"
+            raise UserError(f"--{option}: goes with --tile, and without --generic; name an array")
+        useless = {"--liberty": self.liberty, "--clock-ns": self.clock_ns, "--power": self.power, "--html": self.html}
+        if self.fpga and any(useless.values()):
+            names = " and ".join(name for name, given in useless.items() if given)
+            raise UserError(f"--fpga: has its own cells and report; leave out {names}")
+
+    def options(self) -> Options:
+        """Of every synthesis; reads the library."""
+        library = None if self.generic else read_library(self.liberty)
+        return Options(library, self.clock_ns, self.jobs, self.timeout_s, self.memory_gib)
+
+
+def synth(path: Path, request: Request) -> Check:
+    """Figures of the build `path`, or how a tile does on an FPGA: every module is synthesized."""
+    if request.fpga and request.tile:
+        return on_fpga(path, request.tile, request.fpga, request.timeout_s)
+    options = request.options()
+    figures = synth_figures(path, request.unit, request.tile, options)
+    if request.power and request.tile:
+        add_power(figures, path, request.tile, options)
+    if request.html is not None:
+        write_html(figures, request.html)
+    return Check(figures, synthesis_parts(figures), not figures["failed"])
+
+
+def on_fpga(path: Path, tile: str, family: str, timeout_s: float) -> Check:
+    """Place and route an array. Raises SynthesisError as UserError, there being no other array."""
     modules = Modules(Build(path))
     top = modules.named(tile, "--tile", sorted(modules.arrays))
     sources = [modules.path(name) for name in modules.below(top)]
@@ -120,55 +176,24 @@ def print_fpga(path: Path, tile: str, family: str, as_json: bool, timeout_s: flo
         result = place_and_route(sources, top, modules.arrays[top]["weights"], family, timeout_s)
     except SynthesisError as error:
         raise UserError(f"{error}; give a smaller array or another --fpga") from error
-    if as_json:
-        print(json.dumps(result.to_json_dict(), indent=1))
-        return
-    print(
-        f"{top} on {family}: {result.luts:,} LUT4, {result.carries:,} carry cells, {result.flip_flops:,} flip-flops,\n"
-        f"{result.luts_per_weight:g} LUT a weight ({result.weights:,} weights), {result.fmax_mhz:g} MHz;\n"
-        f"published: {PUBLISHED_LUTS_A_WEIGHT} LUT a weight (ITA, arXiv 2511.22889, fully parallel)"
-    )
+    return Check(result, [*map(Line, fpga_lines(top, result))], passed=True)
 
 
-def synth(
-    path: Path,
-    unit: str | None,
-    tile: str | None,
-    generic: bool,
-    liberty: Sequence[Path],
-    html: Path | None,
-    as_json: bool,
-    power: bool = False,
-    fpga: str | None = None,
-    **limits: Any,
-) -> bool:
-    """Print what `synth_figures` finds, or how a tile does on an FPGA; whether every module was synthesized."""
-    if generic and liberty:
-        raise UserError("--generic: takes no library; leave out --liberty")
-    if unit is not None and tile is not None:
-        raise UserError("--tile: goes not together with --unit; give one of them")
-    if (power or fpga) and (tile is None or generic):
-        raise UserError(f"--{'power' if power else 'fpga'}: goes with --tile, and without --generic; name an array")
-    useless = {"--liberty": liberty, "--clock-ns": limits.get("clock_ns"), "--power": power, "--html": html}
-    if fpga and any(useless.values()):
-        names = " and ".join(name for name, given in useless.items() if given)
-        raise UserError(f"--fpga: has its own cells and report; leave out {names}")
-    if fpga and tile:
-        print_fpga(path, tile, fpga, as_json, limits.get("timeout_s", 900.0))
-        return True
-    options = Options(None if generic else read_library(liberty), **limits)
-    figures = synth_figures(path, unit, tile, options)
-    if power and tile and options.library:
-        facts = Modules(Build(path)).arrays[tile]
-        folder = path / FOLDER / "power" / tile
-        try:
-            figures["power"] = array_power(build_plan(Build(path), facts), options, folder).to_json_dict()
-        except SynthesisError as error:
-            figures["failed"][f"power of {tile}"] = str(error)
-    if html is not None:
-        write_html(figures, html)
-    if as_json:
-        print(json.dumps(figures, indent=1))
+def fpga_lines(top: str, found: Fpga) -> list[str]:
+    cells = f"{found.luts:,} LUT4, {found.carries:,} carry cells, {found.flip_flops:,} flip-flops"
+    return [
+        f"{top} on {found.family}: {cells},",
+        f"{found.luts_per_weight:g} LUT a weight ({found.weights:,} weights), {found.fmax_mhz:g} MHz;",
+        f"published: {PUBLISHED_LUTS_A_WEIGHT} LUT a weight (ITA, arXiv 2511.22889, fully parallel)",
+    ]
+
+
+def add_power(figures: dict[str, Any], path: Path, tile: str, options: Options) -> None:
+    """Energy of a vector through the tile, from a gate-level simulation."""
+    build = Build(path)
+    try:
+        power = array_power(build_plan(build, Modules(build).arrays[tile]), options, path / FOLDER / "power" / tile)
+    except SynthesisError as error:
+        figures["failed"][f"power of {tile}"] = str(error)
     else:
-        print_report(figures)
-    return not figures["failed"]
+        figures["power"] = power.to_json_dict()

@@ -14,7 +14,7 @@ from typing import Any
 from gen.text.yosys import SynthesisError, run_yosys
 from golden.errors import UserError
 
-__all__ = ["FAMILIES", "Fpga", "place_and_route"]
+__all__ = ["FAMILIES", "PUBLISHED_LUTS_A_WEIGHT", "Fpga", "place_and_route"]
 
 PUBLISHED_LUTS_A_WEIGHT = 10.4
 """ITA (arXiv 2511.22889): 170,502 LUTs for a 64 -> 128 -> 64 network, 16,384 weights, fully parallel."""

@@ -1,17 +1,16 @@
 """Gate-level simulation: the mapped netlists of units and arrays through the same benches as their Verilog."""
 
-import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.synth.hierarchy import Options
+from flows.console.report import Check, Line
 from flows.synth.library.liberty import read_library
 from flows.synth.library.models import cell_models
 from flows.synth.modules import instances_in, is_wiring
-from flows.synth.yosys import synthesize
+from flows.synth.yosys import Options, synthesize
 from gen.arrays import ArrayPlan, plan_array
 from gen.build.folder import Build
 from gen.text.yosys import SynthesisError
@@ -39,16 +38,7 @@ def netlists(parts: Iterable[Part], options: Options, folder: Path) -> str:
 
     def one(part: Part) -> tuple[Path, Iterable[str]]:
         netlist = folder / f"{part.module}.v"
-        result = synthesize(
-            part.sources,
-            part.module,
-            library,
-            black_boxes=part.boxes,
-            clock_ns=options.clock_ns,
-            netlist=netlist,
-            timeout_s=options.timeout_s,
-            memory_gib=options.memory_gib,
-        )
+        result = synthesize(part.sources, part.module, options, black_boxes=part.boxes, netlist=netlist)
         return netlist, result.cells
 
     with ThreadPoolExecutor(options.jobs) as pool:
@@ -134,10 +124,10 @@ def array_of_each_kind(build: Build) -> list[dict[str, Any]]:
     return list(first.values())
 
 
-def verify_gates(path: Path, units: Sequence[str], liberty: Sequence[Path], as_json: bool) -> bool:
+def verify_gates(path: Path, units: Sequence[str], liberty: Sequence[Path]) -> Check:
     """Synthesize and simulate the named units; without any, an array of every kind, and the smallest of them flattened.
 
-    Whether every test passed. Raises UserError for a unit that has no bench, or a module that is not synthesized.
+    Every test passes. Raises UserError for a unit that has no bench, or a module that is not synthesized.
     """
     build = Build(path)
     known = bench.units()
@@ -156,9 +146,8 @@ def verify_gates(path: Path, units: Sequence[str], liberty: Sequence[Path], as_j
             failed[f"{smallest.name}, flattened"] = mapped_arrays([smallest], folder / "flat", options, flat=True)
     except SynthesisError as error:
         raise UserError(f"{error}; `hardloom synth --unit` tells more") from error
-    if as_json:
-        print(json.dumps({"failed_tests": failed}, indent=1))
-    else:
-        for name, count in failed.items():
-            print(f"gates of {name}: {'bit-exact' if not count else f'{count} tests failed'}")
-    return not any(failed.values())
+    lines = [
+        Line(f"gates of {name}: {'bit-exact' if not count else f'{count} tests failed'}")
+        for name, count in failed.items()
+    ]
+    return Check({"failed_tests": failed}, lines, not any(failed.values()))

@@ -4,7 +4,6 @@ Homogeneity pays here: an array of style `metal` is a few prefabricated cells ma
 synthesized and the array is counted. Modules whose text differs in the number of their layer only are synthesized once.
 """
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -15,27 +14,13 @@ from pathlib import Path
 from flows.synth.cache import Cache
 from flows.synth.library.liberty import Library
 from flows.synth.modules import Modules
-from flows.synth.yosys import Synthesis, synthesize
+from flows.synth.yosys import Options, Synthesis, synthesize
 from gen.text.yosys import SynthesisError
 from golden.files import stamped
 
-__all__ = ["Hierarchy", "Options", "synthesize_hierarchy", "synthesize_tile"]
+__all__ = ["Hierarchy", "own_figures", "synthesize_hierarchy", "synthesize_tile"]
 
 LAYER = re.compile(r"layer_\d+(?![0-9])")
-
-
-@dataclass(frozen=True)
-class Options:
-    """library: None for generic gates; clock_ns: None for area alone; jobs: processes at once; the rest: of each."""
-
-    library: Library | None
-    clock_ns: float | None = None
-    jobs: int = os.cpu_count() or 1
-    timeout_s: float = 900.0
-    memory_gib: float = 8.0
-
-    def key(self) -> str:
-        return f"{self.library.sha256 if self.library else 'generic'} {self.clock_ns}"
 
 
 @dataclass
@@ -119,15 +104,8 @@ def synthesize_module(modules: Modules, module: str, options: Options, cache: Ca
     parts = sorted(modules.instances(module))
     key = cache.key("module", options.key(), *(modules.digest(name) for name in (module, *parts)))
     if (found := cache.get(key)) is None:
-        found = synthesize(
-            [modules.path(module)],
-            module,
-            options.library,
-            black_boxes=[modules.path(name) for name in parts],
-            clock_ns=options.clock_ns,
-            timeout_s=options.timeout_s,
-            memory_gib=options.memory_gib,
-        )
+        boxes = [modules.path(name) for name in parts]
+        found = synthesize([modules.path(module)], module, options, black_boxes=boxes)
         cache.put(key, found)
     return found
 
@@ -152,14 +130,6 @@ def synthesize_tile(modules: Modules, module: str, options: Options, cache: Cach
         stamp.unlink(missing_ok=True)
     with stamped(stamp, key) as stale:
         if found is None or stale:
-            found = synthesize(
-                [modules.path(name) for name in parts],
-                module,
-                options.library,
-                clock_ns=options.clock_ns,
-                netlist=netlist,
-                timeout_s=options.timeout_s,
-                memory_gib=options.memory_gib,
-            )
+            found = synthesize([modules.path(name) for name in parts], module, options, netlist=netlist)
             cache.put(key, found)
     return found

@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from flows.synth.hierarchy import Options
 from flows.synth.library.liberty import Cell, Group, Library
 from flows.synth.library.models import cell_models
 from flows.synth.saif import toggles
-from flows.synth.yosys import synthesize
+from flows.synth.yosys import Options, synthesize
 from gen.arrays import ArrayPlan
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
@@ -107,17 +106,8 @@ def array_power(
         del parts[1:]
     used: set[str] = set()
     for module, sources, boxes in parts:
-        result = synthesize(
-            sources,
-            module,
-            library,
-            black_boxes=boxes,
-            clock_ns=options.clock_ns,
-            netlist=folder / f"gates_{module}.v",
-            connections=folder / f"gates_{module}.json",
-            timeout_s=options.timeout_s,
-            memory_gib=options.memory_gib,
-        )
+        netlist, connections = (folder / f"gates_{module}.{suffix}" for suffix in ("v", "json"))
+        result = synthesize(sources, module, options, black_boxes=boxes, netlist=netlist, connections=connections)
         used |= result.cells.keys()
     (folder / "cells.v").write_text(cell_models(library, used))
     sources = [folder / TOP, folder / "cells.v", *(folder / f"gates_{module}.v" for module, *_ in parts)]

@@ -2,18 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from rich.console import Console
-from rich.table import Table
 
+from flows.console.report import Part, table
 from flows.synth.hierarchy import Hierarchy, own_figures
 from golden.files import write_file
 
-__all__ = ["by_unit", "print_report", "write_html"]
+__all__ = ["by_unit", "synthesis_parts", "write_html"]
 
 OPENED = re.compile(r"layer_\d+(_attention|_experts)?")
 """Modules that are units' containers, besides the chip itself."""
@@ -103,18 +102,14 @@ def judged(timing: dict[str, Any]) -> str:
     return f": {verdict} the clock of {timing['clock_ns']:g} ns, slack {timing['slack_ns']:+.3f} ns"
 
 
-def print_report(figures: dict[str, Any]) -> None:
-    heads, lines = rows(figures)
-    table = Table(title=f"{figures['build']}: {figures['top']}")
-    for number, head in enumerate(heads):
-        table.add_column(head, justify="right" if number else "left", no_wrap=True)
-    for line in lines:
-        table.add_row(*line, style="bold" if line is lines[-1] else None)
-    console = Console(highlight=False)
-    console.width = max(console.width, 120)
-    console.print(table)
-    for text in (*remarks(figures), *(f"failed: {reason}" for reason in figures["failed"].values())):
-        console.print(text)
+def synthesis_parts(figures: dict[str, Any]) -> Iterator[Part]:
+    """The table by unit, and sentences below it."""
+    heads, (*lines, whole) = rows(figures)
+    made = table(heads, lines, f"{figures['build']}: {figures['top']}", no_wrap=True)
+    made.add_row(*whole, style="bold")
+    yield made
+    yield from remarks(figures)
+    yield from (f"failed: {reason}" for reason in figures["failed"].values())
 
 
 def write_html(figures: dict[str, Any], path: Path) -> None:

@@ -6,6 +6,7 @@ ABC sees what lies between registers and adders.
 """
 
 import json
+import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from gen.text.yosys import run_yosys
 from golden.errors import UserError
 from golden.files import write_file
 
-__all__ = ["Synthesis", "synthesize"]
+__all__ = ["Options", "Synthesis", "synthesize"]
 
 TO_FULL_ADDERS = (
     *("proc", "setattr -unset init w:*", "opt_expr", "opt_clean", "opt", "wreduce", "opt_clean", "alumacc", "share"),
@@ -37,6 +38,23 @@ ADDER_LEVELS = 3
 """Times that constants are followed through full adders."""
 
 MEMORY = re.compile(r"\$mem(_v2)?$")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Of every synthesis: library, None for generic gates; clock_ns, None for area alone; seconds and memory at most.
+
+    jobs: processes at once, where there are several modules.
+    """
+
+    library: Library | None
+    clock_ns: float | None = None
+    jobs: int = os.cpu_count() or 1
+    timeout_s: float = 900.0
+    memory_gib: float = 8.0
+
+    def key(self) -> str:
+        return f"{self.library.sha256 if self.library else 'generic'} {self.clock_ns}"
 
 
 @dataclass(frozen=True)
@@ -73,16 +91,13 @@ class Synthesis:
 def synthesize(
     sources: Sequence[Path],
     top: str,
-    library: Library | None,
+    options: Options,
     *,
     black_boxes: Sequence[Path] = (),
-    clock_ns: float | None = None,
     netlist: Path | None = None,
     connections: Path | None = None,
-    timeout_s: float = 900.0,
-    memory_gib: float = 16.0,
 ) -> Synthesis:
-    """Synthesize module `top` of the Verilog `sources`, flattened; without a `library`, to Yosys' generic gates.
+    """Synthesize module `top` of the Verilog `sources`, flattened; without a library, to Yosys' generic gates.
 
     black_boxes: Verilog files whose modules stay instances. netlist, connections: Verilog of the
     result to write, and what `write_json` makes of it. Written memories
@@ -92,34 +107,29 @@ def synthesize(
     """
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
-        commands = _commands(sources, top, library, black_boxes, clock_ns, where)
+        commands = _commands(sources, top, options, black_boxes, where)
         outputs = {"write_verilog -noattr -noexpr": netlist, "write_json": connections}
         if netlist is not None or connections is not None:
             commands += ["splitnets", "rename -hide w:*", "rename -enumerate -pattern n% w:*", "opt_clean -purge"]
         commands += [f"{how} {where / path.name}" for how, path in outputs.items() if path is not None]
-        usage = run_yosys(commands, where, top, timeout_s, memory_gib)
+        usage = run_yosys(commands, where, top, options.timeout_s, options.memory_gib)
         for path in (netlist, connections):
             if path is not None:
                 write_file(path, (where / path.name).read_bytes())
-        return _result(where, top, library, usage)
+        return _result(where, top, options.library, usage)
 
 
 def _commands(
-    sources: Sequence[Path],
-    top: str,
-    library: Library | None,
-    black_boxes: Sequence[Path],
-    clock_ns: float | None,
-    folder: Path,
+    sources: Sequence[Path], top: str, options: Options, black_boxes: Sequence[Path], folder: Path
 ) -> list[str]:
     """Yosys commands that leave `stat.json`, `memories.json` and `yosys.log` in `folder`."""
     boxed = [f"read_verilog -lib {' '.join(map(_path, black_boxes))}"] if black_boxes else []
     commands = [*boxed, f"read_verilog {' '.join(map(_path, sources))}", f"hierarchy -check -top {top}"]
     commands += TO_FULL_ADDERS
-    if library is None:
+    if options.library is None:
         commands += ["techmap", "opt -fast", "opt_clean -purge", *_flatten(), "abc", "opt_clean -purge"]
     else:
-        commands += _mapping(library, clock_ns, folder)
+        commands += _mapping(options.library, options.clock_ns, folder)
     log = folder / "yosys.log"
     logged = ("read_verilog", "hierarchy", "dfflibmap", "abc -")
     commands = [f"tee -q {f'-a {log} ' if c.startswith(logged) else ''}{c}" for c in commands]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flows.chips.generate import hardware_config, parse_slices, parse_style
+from flows.chips.hardware_options import HardwareOptions, hardware_config, parse_slices, parse_style
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from golden.errors import UserError
 from golden.quantization.quantize import quantize_checkpoint
@@ -33,7 +33,7 @@ def builds(quantized, tmp_path_factory):
     folder = tmp_path_factory.mktemp("builds")
     for seed in ("0", "1"):
         checkpoint = QuantizedCheckpoint(quantized / seed)
-        build_chip(checkpoint, folder / seed, hardware_config(CONFIG, None, max_positions=16))
+        build_chip(checkpoint, folder / seed, hardware_config(CONFIG, HardwareOptions(max_positions=16)))
     return folder
 
 
@@ -73,7 +73,7 @@ def test_verify_against_counts_the_wires_that_change(builds):
 def test_options_go_before_the_hardware_file_and_the_file_before_the_defaults(tmp_path):
     file = tmp_path / "hardware.json"
     file.write_text('{"lanes": 2, "max_positions": 20, "slices": {"o": 8}}')
-    hardware = hardware_config(CONFIG, file, max_positions=24, slices=parse_slices("gate_up=4,down=1"))
+    hardware = hardware_config(CONFIG, HardwareOptions(file, max_positions=24, slices=parse_slices("gate_up=4,down=1")))
     assert (hardware.lanes, hardware.max_positions) == (2, 24)
     assert hardware.slices == {"qkv": 1, "o": 8, "router": 2, "gate_up": 4, "down": 1, "head": 2}
 
@@ -81,11 +81,11 @@ def test_options_go_before_the_hardware_file_and_the_file_before_the_defaults(tm
 def test_a_style_is_for_all_kinds_of_array_or_by_kind(tmp_path):
     file = tmp_path / "hardware.json"
     file.write_text('{"style": "packed"}')
-    assert set(hardware_config(CONFIG, file).style.values()) == {"packed"}
-    mixed = hardware_config(CONFIG, file, style=parse_style("qkv=rom,head=cell"))
+    assert set(hardware_config(CONFIG, HardwareOptions(file)).style.values()) == {"packed"}
+    mixed = hardware_config(CONFIG, HardwareOptions(file, style=parse_style("qkv=rom,head=cell")))
     assert mixed.style == dict.fromkeys(ARRAY_KINDS, "packed") | {"qkv": "rom", "head": "cell"}
     assert HardwareConfig.from_json_dict(mixed.to_json_dict()) == mixed
-    assert set(hardware_config(CONFIG, file, style=parse_style("metal")).style.values()) == {"metal"}
+    assert set(hardware_config(CONFIG, HardwareOptions(file, style=parse_style("metal"))).style.values()) == {"metal"}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_hardware_file_that_makes_no_sense_is_refused(tmp_path, text, sentence
     file = tmp_path / "hardware.json"
     file.write_text(text)
     with pytest.raises(UserError, match=sentence):
-        hardware_config(CONFIG, file)
+        hardware_config(CONFIG, HardwareOptions(file))
 
 
 @pytest.mark.parametrize("text", ["gate=4", "gate_up", "down=x", "down=-1", ""])

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from flows.design.cost.model import ArrayShape, CostModel
 from flows.design.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
-from flows.design.estimate.compare import comparison, reproduction
 from flows.design.estimate.cost import dies_per_wafer, murphy_yield
 from flows.design.estimate.figures import Estimate, Request, error_bar, estimate, moved, read_model, value_of
+from flows.design.estimate.systems import comparison, reproduction
 from flows.design.estimate.tornado import bars, plot_tornado
 from golden.checkpoints.checkpoint import expected_tensors
 from golden.checkpoints.config import ModelConfig

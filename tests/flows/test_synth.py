@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.synth.command import synth, synth_figures
+from flows.synth.command import Request, synth, synth_figures
 from flows.synth.gate_level import mapped_arrays, mapped_units
-from flows.synth.hierarchy import Options
 from flows.synth.library.boolean import truth_table
 from flows.synth.library.cells import default_liberty
 from flows.synth.library.liberty import read_library
@@ -21,7 +20,7 @@ from flows.synth.power import Power, Units, weigh
 from flows.synth.report import remarks, write_html
 from flows.synth.saif import toggles
 from flows.synth.timing import Timing
-from flows.synth.yosys import synthesize
+from flows.synth.yosys import Options, synthesize
 from gen.arrays import plan_array
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
@@ -109,7 +108,7 @@ def verilog(folder: Path, name: str, text: str) -> list[Path]:
 
 def test_sums_become_full_adders_where_both_outputs_are_used(tmp_path, library):
     text = "module m(input [3:0] a, b, input c, output [4:0] y); assign y = a + b + c; endmodule"
-    result = synthesize(verilog(tmp_path, "m", text), "m", library)
+    result = synthesize(verilog(tmp_path, "m", text), "m", Options(library))
     assert result.cells == {"FA_X1": 4}
     assert result.ge == pytest.approx(4 * 16 / 3, abs=1e-3)
 
@@ -119,16 +118,16 @@ def test_written_memories_stay_memories_and_registers_are_counted(tmp_path, libr
       reg [6:0] memory [0:15];
       always @(posedge clk) begin if (we) memory[a] <= d; q <= memory[a] ^ 7'd5; end
     endmodule"""
-    result = synthesize(verilog(tmp_path, "m", text), "m", library)
+    result = synthesize(verilog(tmp_path, "m", text), "m", Options(library))
     assert (result.memory_bits, result.flip_flops) == (112, 7)
 
 
 def test_a_module_that_takes_too_long_is_an_error_with_a_reason(tmp_path, library):
     files = verilog(tmp_path, "m", "module m(input a, output y); assign y = ~a; endmodule")
     with pytest.raises(SynthesisError, match=r"m: took more than 0\.01 s"):
-        synthesize(files, "m", library, timeout_s=0.01)
+        synthesize(files, "m", Options(library, timeout_s=0.01))
     with pytest.raises(SynthesisError, match=r"m: .*ERROR: syntax error"):
-        synthesize(verilog(tmp_path, "m", "module m(input a; endmodule"), "m", library)
+        synthesize(verilog(tmp_path, "m", "module m(input a; endmodule"), "m", Options(library))
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +245,6 @@ def test_energy_is_half_c_v_squared_a_toggle_and_what_the_cell_takes_itself(libr
 
 
 def test_what_goes_not_together_is_refused_in_one_sentence(tiny_build):
-    nothing = {"unit": None, "tile": None, "generic": False, "liberty": [], "html": None, "as_json": True}
     for chosen, words in (
         ({"power": True}, "--power: goes with --tile"),
         ({"generic": True, "liberty": [Path("x.lib")]}, "--generic: takes no library"),
@@ -255,7 +253,7 @@ def test_what_goes_not_together_is_refused_in_one_sentence(tiny_build):
         ({"tile": "wired_layer_0_o", "fpga": "ecp5", "clock_ns": 2.0}, "--fpga: .*; leave out --clock-ns"),
     ):
         with pytest.raises(UserError, match=words):
-            synth(tiny_build.path, **(nothing | chosen))
+            synth(tiny_build.path, Request(**chosen))
 
 
 @pytest.mark.parametrize(

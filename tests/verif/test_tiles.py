@@ -44,9 +44,9 @@ def test_without_icarus_one_sentence_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(UserError, match="apt-get install iverilog"):
-        verify_tiles(parts.path, 1, "icarus", False)
+        verify_tiles(parts.path, 1, "icarus")
     with pytest.raises(UserError, match="'vcs' is unknown; choose of verilator, icarus"):
-        verify_tiles(parts.path, 1, "vcs", False)
+        verify_tiles(parts.path, 1, "vcs")
 
 
 def test_an_expert_is_the_integer_models(parts: Build, tmp_path: Path) -> None:

@@ -1,56 +1,59 @@
 """What `hardloom estimate` prints."""
 
-import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from flows.design.estimate.compare import COLUMNS, comparison, reproduction
+from flows.console.report import Part, facts, table
 from flows.design.estimate.figures import Estimate, Request, error_bar, estimate, read_model
+from flows.design.estimate.systems import COLUMNS, Row, comparison, reproduction
 
-__all__ = ["report", "report_comparison"]
+__all__ = ["Comparison", "Reported", "comparison_parts", "estimate_parts", "report", "report_comparison"]
 
 BARS = ("area_um2_per_parameter", "tokens_per_s", "tokens_per_joule", "usd_per_million_tokens")
 
 
-def report(like: str | None, checkpoint: Path | None, request: Request, tornado: Path | None, as_json: bool) -> None:
-    """Print the estimate; draw the tornado plot where a file is named."""
+@dataclass(frozen=True)
+class Reported:
+    """An estimate, and low and high of the figures of `BARS`."""
+
+    estimate: Estimate
+    ranges: dict[str, tuple[float, float]]
+
+    def to_json_dict(self) -> dict[str, Any]:
+        return {**self.estimate.to_json_dict(), "error_bars": self.ranges}
+
+
+def report(like: str | None, checkpoint: Path | None, request: Request, tornado: Path | None) -> Reported:
+    """The estimate with its error bars; draws the tornado plot where a file is named."""
     found = estimate(*read_model(like, checkpoint), request)
     ranges = {metric: error_bar(found, metric) for metric in BARS}
     if tornado is not None:
         from flows.design.estimate.tornado import plot_tornado
 
         plot_tornado(found, tornado)
-    if as_json:
-        print(json.dumps({**found.to_json_dict(), "error_bars": ranges}, indent=1))
-    else:
-        print_estimate(found, ranges)
+    return Reported(found, ranges)
 
 
-def print_estimate(found: Estimate, ranges: dict[str, tuple[float, float]]) -> None:
-    console, values = Console(highlight=False), found.to_json_dict()
-    facts = Table(show_header=False, box=None)
-    for label, text in lines(values, ranges):
-        facts.add_row(label, text)
-    console.print(facts)
-    parts = Table("part", title="dies and power by part")
-    parts.add_column("mm2", justify="right")
-    parts.add_column("W", justify="right")
-    for name in dict.fromkeys([*found.chip.area_mm2, *found.chip.power_w]):
-        area, power = found.chip.area_mm2.get(name), found.chip.power_w.get(name)
-        parts.add_row(name, *("" if v is None else f"{v:,.1f}" for v in (area, power)))
-    console.print(parts)
-    if values["array_choices"]:
-        arrays = Table("arrays", "style", title="arrays chosen")
-        for column in ("inputs", "slices", "weights", "gates a weight", "cycles a position"):
-            arrays.add_column(column, justify="right")
-        for choice in values["array_choices"]:
-            counts = (f"{choice[name]:,}" for name in ("inputs", "slices", "weights"))
-            figures = (f"{choice['gates_per_weight']:.2f}", f"{choice['cycles_per_position']:.1f}")
-            arrays.add_row(choice["kind"], choice["style"], *counts, *figures)
-        console.print(arrays)
-    console.print(f"{len(values['assumptions'])} assumptions; --json lists them with sources, --tornado ranks them")
+def estimate_parts(reported: Reported) -> Iterator[Part]:
+    """The figures in words, dies and power by part, and the arrays that were chosen."""
+    values, chip = reported.estimate.to_json_dict(), reported.estimate.chip
+    yield facts(lines(values, reported.ranges))
+    parts = []
+    for name in dict.fromkeys([*chip.area_mm2, *chip.power_w]):
+        found = (chip.area_mm2.get(name), chip.power_w.get(name))
+        parts.append((name, *("" if value is None else f"{value:,.1f}" for value in found)))
+    yield table(("part", "mm2", "W"), parts, "dies and power by part")
+    arrays = []
+    for choice in values["array_choices"]:
+        counts = (f"{choice[name]:,}" for name in ("inputs", "slices", "weights"))
+        figures = (f"{choice['gates_per_weight']:.2f}", f"{choice['cycles_per_position']:.1f}")
+        arrays.append((choice["kind"], choice["style"], *counts, *figures))
+    if arrays:
+        columns = ("arrays", "style", "inputs", "slices", "weights", "gates a weight", "cycles a position")
+        yield table(columns, arrays, "arrays chosen", left=columns[:2])
+    yield f"{len(values['assumptions'])} assumptions; --json lists them with sources, --tornado ranks them"
 
 
 def lines(v: dict, ranges: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
@@ -77,27 +80,30 @@ def lines(v: dict, ranges: dict[str, tuple[float, float]]) -> list[tuple[str, st
     ]
 
 
-def report_comparison(node: str, as_json: bool) -> None:
-    """Print the table of systems and the reproduction of HNLPU."""
-    rows, repeated = comparison(node), reproduction()
-    if as_json:
-        print(json.dumps({"systems": [vars(row) for row in rows], "reproduction": repeated}, indent=1))
-        return
-    console = Console(highlight=False, width=160)
-    table = Table(
-        "system", "model", "node", "dies", title="p published, d derived from published, r reproduced, o ours"
-    )
-    for column in COLUMNS:
-        table.add_column(column.replace("_", " "), justify="right")
-    for row in rows:
+@dataclass(frozen=True)
+class Comparison:
+    """systems: published ones, their reproduction and ours; reproduction: the HNLPU paper's figures, by this model."""
+
+    systems: list[Row]
+    reproduction: list[dict[str, Any]]
+
+
+def report_comparison(node: str) -> Comparison:
+    """Published systems beside ours at `node`."""
+    return Comparison(comparison(node), reproduction())
+
+
+def comparison_parts(found: Comparison) -> Iterator[Part]:
+    """The table of systems, every cell marked, and the reproduction of HNLPU."""
+    rows = []
+    for row in found.systems:
         cells = (f"{row.figures[c]:,.4g} {row.marks[c][0]}" if c in row.figures else "" for c in COLUMNS)
-        table.add_row(row.name, row.model, row.node, str(row.dies or ""), *cells)
-    console.print(table)
-    again = Table("figure of the HNLPU paper", title="reproduction from the paper's parameters")
-    for column in ("published", "this model", "error"):
-        again.add_column(column, justify="right")
-    for line in repeated:
-        again.add_row(
-            line["figure"], f"{line['published']:,.6g}", f"{line['reproduced']:,.6g}", f"{line['error']:+.1%}"
-        )
-    console.print(again)
+        rows.append((row.name, row.model, row.node, str(row.dies or ""), *cells))
+    left, right = ("system", "model", "node", "dies"), [column.replace("_", " ") for column in COLUMNS]
+    yield table([*left, *right], rows, "p published, d derived from published, r reproduced, o ours", left=left)
+    again = [
+        (line["figure"], f"{line['published']:,.6g}", f"{line['reproduced']:,.6g}", f"{line['error']:+.1%}")
+        for line in found.reproduction
+    ]
+    columns = ("figure of the HNLPU paper", "published", "this model", "error")
+    yield table(columns, again, "reproduction from the paper's parameters")

@@ -1,34 +1,25 @@
 """What `hardloom explore` prints and writes."""
 
-import io
-import json
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-from matplotlib.ticker import FuncFormatter
-from rich.console import Console
-from rich.table import Table
-
 from flows.console.progress import progress_bar
+from flows.console.report import Part, table
 from flows.design.cost.model import DEFAULT_FIT, CostModel
-from flows.design.estimate.arrays import metal_only
 from flows.design.estimate.figures import Request, completed, prepared, read_model
 from flows.design.estimate.workload import Workload
-from flows.design.explore.search import OBJECTIVES, Point, Space, hardware_json, measure, pareto
+from flows.design.explore.search import OBJECTIVES, Point, Space, hardware_json, pareto
 from gen.design.hardware import HardwareConfig
 from golden.checkpoints.config import ModelConfig
 from golden.checkpoints.presets import preset_path
 from golden.errors import UserError
-from golden.files import write_file, write_json
+from golden.files import write_json
 from golden.shape import ModelShape
 
-__all__ = ["Outputs", "Units", "explore", "search_space"]
+__all__ = ["Exploration", "Outputs", "Units", "exploration_parts", "explore", "search_space", "write_outputs"]
 
 
 @dataclass(frozen=True)
@@ -73,37 +64,53 @@ def model_config(like: str | None, checkpoint: Path | None) -> ModelConfig:
         raise UserError(f"-o: `hardloom generate` cannot write this model ({error}); leave -o out") from None
 
 
-def explore(
-    like: str | None,
-    checkpoint: Path | None,
-    request: Request,
-    objective: str,
-    outputs: Outputs,
-    fit: Path | None,
-    units: Units,
-    as_json: bool,
-) -> None:
-    """Search, print the choice, write the files."""
+@dataclass(frozen=True)
+class Exploration:
+    """The design that was chosen of a space by an objective, and the front of them."""
+
+    space: Space
+    objective: str
+    chosen: Point
+    front: list[Point]
+
+    def hardware(self) -> dict[str, Any]:
+        """Fields of the chosen hardware configuration."""
+        return hardware_json(self.chosen, round(self.space.work.length))
+
+    def to_json_dict(self) -> dict[str, Any]:
+        return {
+            "model": self.space.shape.name,
+            "objective": self.objective,
+            "positions_per_token": self.space.work.positions_per_token,
+            "chosen": self.chosen.to_json_dict(),
+            "hardware": self.hardware(),
+            "front": [point.to_json_dict() for point in self.front],
+            "library": self.space.model.library,
+            "assumptions": self.space.a.to_json_list(),
+        }
+
+
+def explore(space: Space, tokens_per_s: float, objective: str) -> Exploration:
+    """The least area or energy that reaches a throughput, and the front."""
     if objective not in OBJECTIVES:
         raise UserError(f"--objective {objective}: unknown; choose one of {', '.join(OBJECTIVES)}")
-    space = search_space(like, checkpoint, request, fit, units)
     price_arrays(space)
-    chosen = space.best(request.tokens_per_s, objective)
-    front = pareto(list(space.points(objective)), objective)
-    hardware = hardware_json(chosen, round(space.work.length))
+    chosen = space.best(tokens_per_s, objective)
+    return Exploration(space, objective, chosen, pareto(list(space.points(objective)), objective))
+
+
+def write_outputs(found: Exploration, outputs: Outputs, like: str | None, checkpoint: Path | None) -> None:
+    """Write what was asked for of an exploration of the preset `like` or of the model of `checkpoint`."""
     if outputs.hardware is not None:
         config = model_config(like, checkpoint)
-        HardwareConfig.from_json_dict(hardware).check(config)
-        write_json(outputs.hardware, hardware)
-    result = summary(space, chosen, front, hardware, objective)
+        HardwareConfig.from_json_dict(found.hardware()).check(config)
+        write_json(outputs.hardware, found.hardware())
     if outputs.front is not None:
-        write_json(outputs.front, result["front"])
+        write_json(outputs.front, [point.to_json_dict() for point in found.front])
     if outputs.plot is not None:
-        plot_front(space, chosen, front, objective, outputs.plot)
-    if as_json:
-        print(json.dumps(result, indent=1))
-    else:
-        print_choice(space, chosen, front, objective)
+        from flows.design.explore.front_plot import plot_front
+
+        plot_front(found.space, found.chosen, found.front, found.objective, outputs.plot)
 
 
 def price_arrays(space: Space) -> None:
@@ -115,74 +122,20 @@ def price_arrays(space: Space) -> None:
             progress(done, len(wanted))
 
 
-def summary(
-    space: Space, chosen: Point, front: list[Point], hardware: dict[str, Any], objective: str
-) -> dict[str, Any]:
-    return {
-        "model": space.shape.name,
-        "objective": objective,
-        "positions_per_token": space.work.positions_per_token,
-        "chosen": chosen.to_json_dict(),
-        "hardware": hardware,
-        "front": [point.to_json_dict() for point in front],
-        "library": space.model.library,
-        "assumptions": space.a.to_json_list(),
-    }
-
-
-def print_choice(space: Space, chosen: Point, front: list[Point], objective: str) -> None:
-    console = Console(highlight=False)
-    table = Table("arrays", "style", title=f"{space.shape.name}: least {objective}, {chosen.lanes} lanes")
-    for column in ("inputs", "slices", "gates a weight", "cycles a position"):
-        table.add_column(column, justify="right")
+def exploration_parts(found: Exploration) -> Iterator[Part]:
+    """The chosen arrays by kind, and the chip in words."""
+    space, chosen, front = found.space, found.chosen, found.front
+    rows = []
     for kind in space.shape.kinds():
-        gates = chosen.gates[kind.kind] / kind.weights
-        option = chosen.options[kind.kind]
+        gates, option = chosen.gates[kind.kind] / kind.weights, chosen.options[kind.kind]
         counts = (f"{kind.inputs:,}", f"{option.slices:,}", f"{gates:.2f}", f"{chosen.cycles[kind.kind]:,.1f}")
-        table.add_row(kind.kind, option.style, *counts)
-    table.add_row("attention unit", "", "", "", "", f"{chosen.cycles['attention']:,.1f}")
-    console.print(table)
+        rows.append((kind.kind, option.style, *counts))
+    rows.append(("attention unit", "", "", "", "", f"{chosen.cycles['attention']:,.1f}"))
+    columns = ("arrays", "style", "inputs", "slices", "gates a weight", "cycles a position")
+    yield table(columns, rows, f"{space.shape.name}: least {found.objective}, {chosen.lanes} lanes", left=columns[:2])
     speed = f"{chosen.tokens_per_s:,.0f} tokens/s, {space.work.positions_per_token:.1f} positions a token"
-    console.print(f"{speed}; {chosen.bottleneck} is the busiest")
+    yield f"{speed}; {chosen.bottleneck} is the busiest"
     dies = ceil(chosen.area / space.a["reticle_mm2"])
     on = f"on {dies} dies at least" if dies > 1 else "on a die"
-    console.print(f"{chosen.area:,.4g} mm2 {on}, {chosen.energy_pj / 1e6:,.4g} uJ a token in the arrays")
-    console.print(
-        f"{len(front)} points on the front, {front[0].tokens_per_s:,.0f} to {front[-1].tokens_per_s:,.0f} tokens/s"
-    )
-
-
-def plot_front(space: Space, chosen: Point, front: list[Point], objective: str, path: Path) -> None:
-    """The Pareto front as a PNG, the chosen point marked; beside it what metal-only respins cost."""
-    if path.suffix != ".png":
-        raise UserError(f"--plot {path}: give a file ending in .png")
-    figure, axes = plt.subplots(figsize=(7.2, 4.4))
-    figure.subplots_adjust(left=0.12, right=0.97, top=0.92, bottom=0.13)
-    scale, unit = (1e6, "uJ a token in the arrays") if objective == "energy" else (1.0, "mm2")
-
-    def draw(points: list[Point], color: str, label: str) -> None:
-        speeds, figures = [p.tokens_per_s for p in points], [measure(p, objective) / scale for p in points]
-        axes.step(speeds, figures, where="pre", color=color)
-        axes.plot(speeds, figures, ".", color=color, label=label)
-
-    if shared := tuple(style for style in space.styles if metal_only(style)):
-        alone = replace(space, styles=shared, known={})
-        draw(
-            pareto(list(alone.points(objective)), objective),
-            "#adb5bd",
-            f"{', '.join(shared)} alone (metal-only respins)",
-        )
-    draw(front, "#2f6f9f", ", ".join(space.styles))
-    axes.plot(chosen.tokens_per_s, measure(chosen, objective) / scale, "o", color="#d9480f", label="chosen")
-    axes.set(xscale="log", yscale="log", xlabel="tokens/s", ylabel=unit)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    units = f"{space.keys_per_cycle} keys a cycle, head in {space.head_tiles} parts"
-    axes.set_title(f"{space.shape.name}, {units}", fontsize=10, loc="left")
-    axes.legend(frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    plt.close(figure)
-    write_file(path, buffer.getvalue())
+    yield f"{chosen.area:,.4g} mm2 {on}, {chosen.energy_pj / 1e6:,.4g} uJ a token in the arrays"
+    yield f"{len(front)} points on the front, {front[0].tokens_per_s:,.0f} to {front[-1].tokens_per_s:,.0f} tokens/s"

@@ -1,0 +1,54 @@
+"""The picture of `hardloom explore`: area or energy against throughput, both logarithmic."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.ticker import FuncFormatter
+
+from flows.design.estimate.arrays import metal_only
+from flows.design.explore.search import Point, Space, measure, pareto
+from golden.errors import UserError
+from golden.files import write_file
+
+__all__ = ["plot_front"]
+
+
+def plot_front(space: Space, chosen: Point, front: list[Point], objective: str, path: Path) -> None:
+    """The Pareto front as a PNG, the chosen point marked; beside it what metal-only respins cost."""
+    if path.suffix != ".png":
+        raise UserError(f"--plot {path}: give a file ending in .png")
+    figure, axes = plt.subplots(figsize=(7.2, 4.4))
+    figure.subplots_adjust(left=0.12, right=0.97, top=0.92, bottom=0.13)
+    scale, unit = (1e6, "uJ a token in the arrays") if objective == "energy" else (1.0, "mm2")
+
+    def draw(points: list[Point], color: str, label: str) -> None:
+        speeds, figures = [p.tokens_per_s for p in points], [measure(p, objective) / scale for p in points]
+        axes.step(speeds, figures, where="pre", color=color)
+        axes.plot(speeds, figures, ".", color=color, label=label)
+
+    if shared := tuple(style for style in space.styles if metal_only(style)):
+        alone = replace(space, styles=shared, known={})
+        draw(
+            pareto(list(alone.points(objective)), objective),
+            "#adb5bd",
+            f"{', '.join(shared)} alone (metal-only respins)",
+        )
+    draw(front, "#2f6f9f", ", ".join(space.styles))
+    axes.plot(chosen.tokens_per_s, measure(chosen, objective) / scale, "o", color="#d9480f", label="chosen")
+    axes.set(xscale="log", yscale="log", xlabel="tokens/s", ylabel=unit)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    units = f"{space.keys_per_cycle} keys a cycle, head in {space.head_tiles} parts"
+    axes.set_title(f"{space.shape.name}, {units}", fontsize=10, loc="left")
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    plt.close(figure)
+    write_file(path, buffer.getvalue())
