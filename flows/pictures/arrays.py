@@ -1,15 +1,11 @@
 """The picture of `hardloom bench arrays`: area a weight against cycles, both logarithmic."""
 
-import io
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from golden.files import write_file
+from flows.pictures.save import save
 
 __all__ = ["plot_arrays"]
 
@@ -23,28 +19,23 @@ MARKERS = "osD^v<>*"
 def plot_arrays(rows: list[dict[str, Any]], path: Path) -> None:
     """Write `path` as PNG and as SVG: a point for every row of figures, lines through one style at one size."""
     sizes = sorted({(row["neurons"], row["inputs"]) for row in rows})
-    with plt.rc_context({"svg.hashsalt": "hardloom", "svg.fonttype": "none"}):
-        figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
-        for number, size in enumerate(sizes):
-            for style, color in COLORS.items():
-                points = sorted(
-                    (row["cycles"], row["ge_per_weight"], row["core_ge_per_weight"])
-                    for row in rows
-                    if (row["style"], row["neurons"], row["inputs"]) == (style, *size)
-                )
-                if points:
-                    cycles, whole, core = zip(*points, strict=True)
-                    label = f"{style}, {size[0]} x {size[1]}"
-                    axes.plot(cycles, whole, color=color, marker=MARKERS[number % len(MARKERS)], label=label)
-                    axes.plot(cycles, core, color=color, marker=MARKERS[number % len(MARKERS)], ls=":", alpha=0.4)
-        axes.set(
-            xscale="log", yscale="log", xlabel="cycles a matrix-vector product", ylabel="GE a weight",
-            title=f"Hardwired arrays, {rows[0]['library']}: with the shell (solid), neurons alone (dotted)",
-        )  # fmt: skip
-        axes.grid(True, which="both", alpha=0.2)
-        axes.legend(fontsize=6, ncols=2)
-        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix, dpi=150, metadata=metadata)
-            write_file(path.with_suffix(f".{suffix}"), buffer.getvalue())
-        plt.close(figure)
+    figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
+    for number, size in enumerate(sizes):
+        for style, color in COLORS.items():
+            points = sorted(
+                (row["cycles"], row["ge_per_weight"], row["core_ge_per_weight"])
+                for row in rows
+                if (row["style"], row["neurons"], row["inputs"]) == (style, *size)
+            )
+            if points:
+                cycles, whole, core = zip(*points, strict=True)
+                label = f"{style}, {size[0]} x {size[1]}"
+                axes.plot(cycles, whole, color=color, marker=MARKERS[number % len(MARKERS)], label=label)
+                axes.plot(cycles, core, color=color, marker=MARKERS[number % len(MARKERS)], ls=":", alpha=0.4)
+    axes.set(
+        xscale="log", yscale="log", xlabel="cycles a matrix-vector product", ylabel="GE a weight",
+        title=f"Hardwired arrays, {rows[0]['library']}: with the shell (solid), neurons alone (dotted)",
+    )  # fmt: skip
+    axes.grid(True, which="both", alpha=0.2)
+    axes.legend(fontsize=6, ncols=2)
+    save(figure, path.with_suffix(".png"), path.with_suffix(".svg"), dpi=150, svg_text=True)

@@ -1,39 +1,23 @@
-"""Pictures of what a chip did and of what it is."""
+"""The picture of a run on the chip: masked positions that turn into tokens, step by step."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 from tokenizers import Tokenizer
 
+from flows.pictures.save import INK, PAPER, save_png
 from golden.checkpoints.config import ModelConfig
-from golden.files import write_file
 from verif.chip.simulation import Run
 
 __all__ = ["plot_denoising"]
 
 DPI = 150
-INK, PAPER, PROMPT, QUIET, FRESH = "#1b1f24", "#ffffff", "#e7ebf0", "#9aa4b0", "#d9480f"
+PROMPT, QUIET, FRESH = "#e7ebf0", "#9aa4b0", "#d9480f"
 FONT = "DejaVu Sans Mono"
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG of 256 colours atomically, the same bytes for the same picture."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor=PAPER)
-    plt.close(figure)
-    packed = io.BytesIO()
-    Image.open(buffer).convert("RGB").quantize(256).save(packed, format="png", optimize=True)
-    write_file(path, packed.getvalue())
 
 
 def token_label(token: int, tokenizer: Tokenizer, config: ModelConfig) -> str:
@@ -113,4 +97,4 @@ def plot_denoising(run: Run, config: ModelConfig, tokenizer: Tokenizer, path: Pa
     axes.tick_params(length=0, labelsize=9)
     axes.spines[:].set_visible(False)
     axes.set_title("tokens as the simulated chip commits them, with their probability", fontsize=11, loc="left")
-    save(figure, path)
+    save_png(figure, path, DPI)

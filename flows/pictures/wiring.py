@@ -8,8 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 
-from flows.pictures.denoising import INK, PAPER, PROMPT, save
+from flows.pictures.save import INK, PAPER, save_png
 from gen.build.folder import Build
 from golden.errors import UserError
 from verif.extract.instances import instances
@@ -19,6 +20,7 @@ __all__ = ["Wiring", "plot_wiring", "read_wiring"]
 
 CURVE = np.linspace(0, 1, 40)
 COLOURS = plt.get_cmap("turbo")
+REGIONS = ("#f5f7f9", "#e7ebf0")
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def draw_slots(axes: Axes, wiring: Wiring) -> None:
     tall = 6
     image = np.ones((neurons, tall, slots, 3))
     for number, (first, count, _) in enumerate(wiring.regions):
-        image[:, :, first : first + count] = plt.matplotlib.colors.to_rgb(PROMPT if number % 2 else "#f5f7f9")
+        image[:, :, first : first + count] = to_rgb(REGIONS[number % 2])
     colours = COLOURS((np.abs(wiring.slots) - 1) / (wiring.inputs - 1))[..., :3]
     for part in range(tall):
         covered = (wiring.slots > 0) | ((wiring.slots < 0) & (part >= tall // 2))
@@ -130,4 +132,4 @@ def plot_wiring(build: Build, module: str, path: Path) -> None:
         (0.025, 8.5, INK, legend),
     ):
         figure.text(0.075, y, text, fontsize=size, color=colour)
-    save(figure, path)
+    save_png(figure, path, dpi=150)

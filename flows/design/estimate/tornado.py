@@ -1,19 +1,15 @@
 """Which assumptions move the answer most: every one at either end of its range, the others and the arrays kept."""
 
-import io
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from flows.design.estimate.figures import Estimate, moved, value_of
+from flows.pictures.save import INK, save
 from golden.errors import UserError
-from golden.files import write_file
 
 __all__ = ["METRICS", "Bar", "bars", "plot_tornado"]
 
@@ -63,7 +59,7 @@ def draw(axes: Axes, base: Estimate, metric: str) -> None:
                 side = "left" if value > centre else "right"
                 axes.annotate(f"{end:.3g}", (value, y), xytext=(3 if side == "left" else -3, 0), ha=side, va="center",
                               textcoords="offset points", fontsize=6.5)  # fmt: skip
-    axes.axvline(centre, color="#1b1f24", linewidth=0.9)
+    axes.axvline(centre, color=INK, linewidth=0.9)
     axes.set_yticks(range(len(rows)), [f"{bar.name.replace('_', ' ')} ({bar.kind})" for bar in rows], fontsize=7.5)
     axes.invert_yaxis()
     axes.set_xscale("log")
@@ -77,19 +73,12 @@ def plot_tornado(base: Estimate, path: Path) -> list[Path]:
     """Write the plot as PNG and SVG beside each other, whichever `path` names; same bytes for the same estimate."""
     if path.suffix not in SUFFIXES:
         raise UserError(f"--tornado {path}: give a file ending in {' or '.join(SUFFIXES)}; both are written")
-    plt.rcParams["svg.hashsalt"] = "hardloom"
     figure, grid = plt.subplots(2, 2, figsize=(13, 8))
     figure.subplots_adjust(left=0.17, right=0.985, top=0.92, bottom=0.05, hspace=0.22, wspace=0.48)
     for axes, metric in zip(grid.flat, METRICS, strict=True):
         draw(axes, base, metric)
     title = f"{base.shape.name} at {base.request.node}, sampler {base.request.sampler}: ten assumptions that move most"
     figure.suptitle(f"{title} (blue: low end, orange: high end)", fontsize=10)
-    written = []
-    for suffix in SUFFIXES:
-        buffer = io.BytesIO()
-        metadata = {"Date": None} if suffix == ".svg" else {"Software": None}
-        figure.savefig(buffer, format=suffix[1:], dpi=110, metadata=metadata)
-        write_file(path.with_suffix(suffix), buffer.getvalue())
-        written.append(path.with_suffix(suffix))
-    plt.close(figure)
+    written = [path.with_suffix(suffix) for suffix in SUFFIXES]
+    save(figure, *written, dpi=110)
     return written

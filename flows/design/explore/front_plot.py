@@ -1,19 +1,15 @@
 """The picture of `hardloom explore`: area or energy against throughput, both logarithmic."""
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter
 
 from flows.design.estimate.arrays import metal_only
 from flows.design.explore.search import Point, Space, measure, pareto
+from flows.pictures.save import save
 from golden.errors import UserError
-from golden.files import write_file
 
 __all__ = ["plot_front"]
 
@@ -48,7 +44,4 @@ def plot_front(space: Space, chosen: Point, front: list[Point], objective: str, 
     axes.set_title(f"{space.shape.name}, {units}", fontsize=10, loc="left")
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    plt.close(figure)
-    write_file(path, buffer.getvalue())
+    save(figure, path, dpi=110)
