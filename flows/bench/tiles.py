@@ -7,19 +7,36 @@ from typing import Any
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.design.cost.fit import fit_tiles
+from flows.design.cost.quantities import count_shape
+from flows.design.cost.shapes import STORED, ArrayShape, lines_of
 from flows.design.cost.tiles import measure_tiles
-from golden.files import write_json
+from flows.design.estimate.chip import option_shapes
+from golden.checkpoints.presets import PRESETS, read_preset
+from golden.files import write_file, write_json
+from golden.shape import ModelShape
 
-__all__ = ["tiles", "tiles_parts"]
+__all__ = ["published_shapes", "tiles", "tiles_parts"]
 
 SHAPE = ("style", "rows", "inputs", "slices", "lanes")
 
 
+def published_shapes() -> Iterator[ArrayShape]:
+    """Every array that `hardloom estimate` prices for a published model."""
+    for name in PRESETS:
+        for kind in ModelShape.from_config(name, read_preset(name)).kinds():
+            yield from option_shapes(kind)
+
+
 def tiles(out: Path, liberty: Sequence[Path]) -> dict[str, Any]:
-    """Write the cost model to `out`: the contents of the file."""
+    """Write the cost model to `out`, and beside it what it counts in the arrays of published models.
+
+    Returns the contents of the cost model's file.
+    """
     with progress_bar("synthesizing tiles", "tiles") as progress:
         fitted = fit_tiles(measure_tiles(liberty, progress=progress))
     write_json(out, fitted)
+    counted = [(shape, count_shape(shape)) for shape in dict.fromkeys(published_shapes())]
+    write_file(out.with_name(STORED.name), lines_of(counted))
     return fitted
 
 

@@ -117,7 +117,9 @@ def layer(
 
 @commands.command()
 def tiles(
-    out: Annotated[Path, typer.Option("-o", "--output", help="File of the fitted cost model to write.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--output", help="File of the fitted cost model to write; quantities.jsonl beside it.")
+    ],
     liberty: Annotated[list[Path] | None, typer.Option(help="Cell library; several of a process one by one.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.design.cost.model import ArrayShape, CostModel
+from flows.design.cost.model import CostModel
+from flows.design.cost.shapes import ArrayShape
 from flows.design.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
 from flows.design.estimate.cost import dies_per_wafer, murphy_yield
 from flows.design.estimate.figures import Estimate, Request, error_bar, estimate, moved, read_model, value_of

@@ -12,7 +12,7 @@ from flows.cli.app import commands
 from flows.design.cost.model import CostModel
 from flows.design.cost.quantities import COUNTED
 from flows.design.cost.tiles import TILES
-from flows.design.estimate.arrays import PRICED_STYLES
+from flows.design.estimate.arrays import PRICED_STYLES, addressed
 from flows.pictures.arrays import COLORS
 from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.styles import STYLES
@@ -49,6 +49,10 @@ def test_every_style_but_baselines_is_priced():
     assert (
         set(COUNTED) == {tile.style for tile in TILES} == set(CostModel.read().styles) == set(PRICED_STYLES) == PRICED
     )
+
+
+def test_styles_that_are_priced_are_addressed_as_they_are_emitted():
+    assert {name: addressed(name) for name in PRICED} == {name: STYLES[name].addressed for name in PRICED}
 
 
 @pytest.mark.parametrize("style", STYLES)

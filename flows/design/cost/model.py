@@ -1,36 +1,16 @@
-"""The cost model: gates and cycles of an array of any size, from the plan of a sample of its rows."""
+"""The cost model: gates and cycles of an array of any size, from its quantities."""
 
 import json
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from math import gcd
 from pathlib import Path
 from typing import Any
 
-from flows.design.cost.quantities import Quantities, count
-from flows.synth.arrays import normal_matrix, plan_matrix
-from gen.arrays.rings import fold_of
-from gen.arrays.styles import STYLES
+from flows.design.cost.shapes import ArrayShape, Counted, Quantities, stored
 from golden.errors import UserError
-from golden.quantization.integers import IntegerMatrix
 
-__all__ = ["DEFAULT_FIT", "ArrayCost", "ArrayShape", "CostModel"]
+__all__ = ["DEFAULT_FIT", "ArrayCost", "CostModel"]
 
 DEFAULT_FIT = Path(__file__).parent / "data" / "fit.json"
-SAMPLE = 128  # rows that are planned for all
-MOST = 2048  # rows that are planned where they share logic
-
-
-@dataclass(frozen=True)
-class ArrayShape:
-    """An array unit of random normal weights: `banks` matrices of [rows, inputs] in a style."""
-
-    style: str
-    rows: int
-    inputs: int
-    slices: int
-    lanes: int
-    banks: int = 1
 
 
 @dataclass(frozen=True)
@@ -61,13 +41,14 @@ class CostModel:
 
     def cost(self, shape: ArrayShape) -> ArrayCost:
         """What an array of a shape costs."""
-        quantities, compute_cycles = planned(shape)
+        counted = quantities_of(shape)
+        quantities = counted.quantities
         laws = self.styles[shape.style]
         gates = {name: law * quantities.core[name] for name, law in laws["core"].items()}
         common = sum(gates[name] for name in quantities.common)
         neurons = sum(gates.values()) - common
         shell = sum(law * quantities.shell[name] for name, law in laws["shell"].items())
-        packet = max(shape.inputs // shape.lanes, compute_cycles + -(-shape.rows // shape.lanes))
+        packet = max(shape.inputs // shape.lanes, counted.compute_cycles + -(-shape.rows // shape.lanes))
         return ArrayCost(neurons, common + shell, neurons - gates["merged_wires"], packet, quantities)
 
     @classmethod
@@ -82,34 +63,10 @@ class CostModel:
             raise UserError(f"{path}: is no fit; write it again with `hardloom bench tiles -o FILE`") from None
 
 
-def sample_of(shape: ArrayShape) -> tuple[int, int]:
-    """Rows and lanes of a smaller array whose units are like those of `shape`; where neurons share, of all of it."""
-    style = STYLES[shape.style]
-    if style.neurons_share:
-        return min(shape.rows * shape.banks, MOST), shape.lanes
-    if style.addressed:
-        return min(shape.rows, max(SAMPLE, 8 * shape.lanes)), shape.lanes
-    fold = fold_of(shape.rows, shape.inputs, shape.lanes, shape.slices)
-    most = max(1, min(SAMPLE, shape.rows) // fold)
-    lanes = gcd(shape.inputs, 1 << (most.bit_length() - 1))
-    return fold * lanes, lanes
+def quantities_of(shape: ArrayShape) -> Counted:
+    """As they are stored, or counted, for which an array is planned; that takes seconds at the first one."""
+    if shape in stored():
+        return stored()[shape]
+    from flows.design.cost.quantities import count_shape
 
-
-@lru_cache(maxsize=8)
-def matrix_of(rows: int, inputs: int) -> IntegerMatrix:
-    return normal_matrix(rows, inputs)
-
-
-@cache
-def counted(style: str, rows: int, inputs: int, slices: int, lanes: int) -> tuple[Quantities, int]:
-    """Quantities and compute cycles of an array of one bank, from its plan."""
-    plan = plan_matrix(matrix_of(rows, inputs), style, slices, lanes)
-    return count(plan), plan.form.compute_cycles
-
-
-@cache
-def planned(shape: ArrayShape) -> tuple[Quantities, int]:
-    """Quantities and compute cycles of an array, from the plan of a sample."""
-    rows, lanes = sample_of(shape)
-    sample, compute_cycles = counted(shape.style, rows, shape.inputs, shape.slices, lanes)
-    return sample.times(shape.rows * shape.banks / rows, shape.lanes), compute_cycles
+    return count_shape(shape)

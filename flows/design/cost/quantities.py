@@ -1,62 +1,30 @@
-"""What an array's gates are linear in, counted in its plan, by style."""
+"""What an array's gates are linear in, counted in its plan, by style; of large arrays, in the plan of a sample."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from math import gcd
 from typing import Any, TypeVar
 
 import numpy as np
 
+from flows.design.cost.shapes import ArrayShape, Counted, Quantities
+from flows.synth.arrays import normal_matrix, plan_matrix
 from gen.arrays import ArrayPlan
 from gen.arrays.metal import PLANES, MetalForm
 from gen.arrays.multiplier import magnitude_bits
-from gen.arrays.rings import rings
+from gen.arrays.rings import fold_of, rings
 from gen.arrays.rom import RomForm
 from gen.arrays.serial import SerialForm, ranks_of
 from gen.arrays.shared_form import SharedForm
+from gen.arrays.styles import STYLES
+from golden.quantization.integers import IntegerMatrix
 
-__all__ = ["COUNTED", "Quantities", "count"]
+__all__ = ["COUNTED", "count", "count_shape"]
 
+SAMPLE = 128  # rows that are planned for all
+MOST = 2048  # rows that are planned where they share logic
 
 S = TypeVar("S", bound=SerialForm)
-
-
-@dataclass(frozen=True)
-class Quantities:
-    """Of one array.
-
-    Attributes
-    ----------
-    neurons: of all neurons together, and in proportion to them; shell: of the shell; common: of what neurons share,
-        which is synthesized with them. By name.
-    steps: cycles of a packet in which neurons add.
-    wire_toggles: gates that a packet toggles between an input or an address and where neurons count or multiply.
-    clocks, shell_clocks: register bits of neurons and shell, each as often as a packet clocks it.
-    """
-
-    neurons: dict[str, float]
-    shell: dict[str, float]
-    steps: int
-    wire_toggles: float
-    clocks: float
-    shell_clocks: float
-    common: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def core(self) -> dict[str, float]:
-        """All but the shell's."""
-        return self.neurons | self.common
-
-    def times(self, neurons: float, lanes: int) -> "Quantities":
-        """Of an array with so many times the neurons, and of so many lanes."""
-        return Quantities(
-            {name: neurons * value for name, value in self.neurons.items()},
-            self.shell | ({"lanes": lanes} if "lanes" in self.shell else {}),
-            self.steps,
-            neurons * self.wire_toggles,
-            neurons * self.clocks,
-            self.shell_clocks,
-            self.common,
-        )
 
 
 def metal(plan: ArrayPlan[MetalForm]) -> Quantities:
@@ -151,3 +119,37 @@ COUNTED: dict[str, Callable[[ArrayPlan[Any]], Quantities]] = {
 def count(plan: ArrayPlan) -> Quantities:
     """Quantities of an array, in whatever style of `COUNTED`."""
     return COUNTED[plan.style.name](plan)
+
+
+def sample_of(shape: ArrayShape) -> tuple[int, int]:
+    """Rows and lanes of a smaller array whose units are like those of `shape`; where neurons share, of all of it."""
+    style = STYLES[shape.style]
+    if style.neurons_share:
+        return min(shape.rows * shape.banks, MOST), shape.lanes
+    if style.addressed:
+        return min(shape.rows, max(SAMPLE, 8 * shape.lanes)), shape.lanes
+    fold = fold_of(shape.rows, shape.inputs, shape.lanes, shape.slices)
+    most = max(1, min(SAMPLE, shape.rows) // fold)
+    lanes = gcd(shape.inputs, 1 << (most.bit_length() - 1))
+    return fold * lanes, lanes
+
+
+@lru_cache(maxsize=8)
+def matrix_of(rows: int, inputs: int) -> IntegerMatrix:
+    return normal_matrix(rows, inputs)
+
+
+@cache
+def count_sample(style: str, rows: int, inputs: int, slices: int, lanes: int) -> Counted:
+    """Of an array of one bank of normal weights, from its plan."""
+    plan = plan_matrix(matrix_of(rows, inputs), style, slices, lanes)
+    return Counted(count(plan), plan.form.compute_cycles)
+
+
+@cache
+def count_shape(shape: ArrayShape) -> Counted:
+    """Of an array of normal weights, from the plan of a sample."""
+    rows, lanes = sample_of(shape)
+    sample = count_sample(shape.style, rows, shape.inputs, shape.slices, lanes)
+    whole = sample.quantities.times(shape.rows * shape.banks / rows, shape.lanes)
+    return Counted(whole, sample.compute_cycles)

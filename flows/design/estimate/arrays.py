@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from math import gcd
 
-from flows.design.cost.model import ArrayCost, ArrayShape, CostModel
+from flows.design.cost.model import ArrayCost, CostModel
+from flows.design.cost.shapes import ArrayShape
 from flows.design.estimate.assumptions import Assumption, read_data
-from gen.arrays.styles import STYLES
 from golden.errors import UserError
 from golden.shape import MatrixKind
 
@@ -15,10 +15,12 @@ __all__ = [
     "PRICED_STYLES",
     "ArrayOption",
     "UnitCost",
+    "addressed",
     "array_assumptions",
     "default_model",
     "metal_only",
     "options",
+    "tile_shape",
     "unit_cost",
 ]
 
@@ -42,6 +44,11 @@ def metal_only(style: str) -> bool:
     return read_data("arrays")[style]["metal_only"]
 
 
+def addressed(style: str) -> bool:
+    """Whether inputs are taken by address: `gen.arrays.style.Style.addressed`, without importing the generator."""
+    return read_data("arrays")[style]["addressed"]
+
+
 @dataclass(frozen=True)
 class UnitCost:
     """Of one array unit: gates; packet_cycles from one packet to the next; array: of what drains side by side."""
@@ -62,7 +69,7 @@ def options(kind: MatrixKind, lanes: int, styles: Iterable[str] = PRICED_STYLES)
             raise UserError(
                 f"--styles {style}: no array of this style has been measured; choose from {', '.join(PRICED_STYLES)}"
             )
-        if STYLES[style].addressed:
+        if addressed(style):
             wide = powers_of_two(gcd(lanes, kind.inputs, MOST_INPUTS_A_CYCLE))
             yield from (ArrayOption(style, kind.inputs // count) for count in wide)
         else:
@@ -80,11 +87,15 @@ def default_model() -> CostModel:
     return CostModel.read()
 
 
+def tile_shape(kind: MatrixKind, option: ArrayOption, lanes: int, tile_rows: int) -> ArrayShape:
+    """What drains through one set of lanes: at most `tile_rows` rows."""
+    return ArrayShape(option.style, min(kind.rows, tile_rows), kind.inputs, option.slices, lanes, kind.banks)
+
+
 def unit_cost(model: CostModel, kind: MatrixKind, option: ArrayOption, lanes: int, tile_rows: int) -> UnitCost:
     """What an array unit of a kind costs, of which `tile_rows` rows at most drain through one set of lanes."""
-    rows = min(kind.rows, tile_rows)
-    tile = model.cost(ArrayShape(option.style, rows, kind.inputs, option.slices, lanes, kind.banks))
-    tiles = kind.rows / rows
+    shape = tile_shape(kind, option, lanes, tile_rows)
+    tile, tiles = model.cost(shape), kind.rows / shape.rows
     return UnitCost(tiles * tile.neurons_ge + tile.shared_ge, tile.packet_cycles, tile, tiles)
 
 

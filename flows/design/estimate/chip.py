@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import cache
 from math import ceil, gcd
 
-from flows.design.estimate.arrays import ArrayOption, UnitCost, default_model, options, unit_cost
+from flows.design.cost.shapes import ArrayShape
+from flows.design.estimate.arrays import ArrayOption, UnitCost, default_model, options, tile_shape, unit_cost
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.energy import packet_fj
 from flows.design.estimate.workload import Workload
 from golden.shape import MatrixKind, ModelShape
 
-__all__ = ["Chip", "Choice", "choose", "design_chip"]
+__all__ = ["Chip", "Choice", "choose", "design_chip", "option_shapes"]
 
 GATE_UM2_5NM = 0.0289  # the node of what is scaled from 5 nm, as in `data/nodes.toml`
 LANES = 64  # elements a beat of every stream
@@ -90,6 +91,12 @@ def priced(kind: MatrixKind, styles: tuple[str, ...]) -> list[tuple[ArrayOption,
     """All options for a kind of matrix, and what a unit of each costs."""
     model, lanes = default_model(), gcd(LANES, kind.inputs)
     return [(option, unit_cost(model, kind, option, lanes, TILE_ROWS)) for option in options(kind, lanes, styles)]
+
+
+def option_shapes(kind: MatrixKind) -> list[ArrayShape]:
+    """The arrays whose costs `priced` asks for, in every style."""
+    lanes = gcd(LANES, kind.inputs)
+    return [tile_shape(kind, option, lanes, TILE_ROWS) for option in options(kind, lanes)]
 
 
 def gates(choice: Choice, a: Assumptions) -> float:
