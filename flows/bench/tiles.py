@@ -10,7 +10,7 @@ from flows.design.cost.fit import fit_tiles
 from flows.design.cost.quantities import count_shape
 from flows.design.cost.shapes import STORED, ArrayShape, lines_of
 from flows.design.cost.tiles import measure_tiles
-from flows.design.estimate.chip import option_shapes
+from flows.design.estimate.choices import option_shapes
 from golden.checkpoints.presets import PRESETS, read_preset
 from golden.files import write_file, write_json
 from golden.shape import ModelShape

@@ -45,6 +45,8 @@ def app() -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
+        if error.strerror is None:  # not the file system's, like a template of ours that is missing: a fault of ours
+            raise
         sys.exit(
             f"error: {error.filename or 'file system'}: {error.strerror}; check the path, its permissions and space"
         )

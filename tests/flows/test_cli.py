@@ -1,10 +1,14 @@
 """The commands that make and check builds: what they print, what they refuse, and that a mistake is one sentence."""
 
+import errno
 import json
+import os
 
+import jinja2
 import pytest
 
 from flows.chips.hardware_options import HardwareOptions, hardware_config, parse_slices, parse_style
+from flows.cli.app import app
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from golden.errors import UserError
 from golden.quantization.quantize import quantize_checkpoint
@@ -138,3 +142,17 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(quantized, tmp_path, argument
     assert ran.code == 1
     assert ran.err.startswith("error: ") and sentence in ran.err
     assert len(ran.err.strip().splitlines()) == 1 and ran.out == ""
+
+
+def test_an_error_of_the_file_system_is_one_sentence_and_a_fault_of_ours_a_traceback(monkeypatch):
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "build/a.v")
+
+    def broken() -> None:
+        raise jinja2.TemplateNotFound("neuron.v.j2")
+
+    monkeypatch.setattr("flows.cli.app.commands", full)
+    assert hardloom().err == "error: build/a.v: No space left on device; check the path, its permissions and space"
+    monkeypatch.setattr("flows.cli.app.commands", broken)
+    with pytest.raises(jinja2.TemplateNotFound):
+        app()

@@ -7,15 +7,15 @@ from typing import Any
 
 from flows.design.cost.quantities import count
 from flows.synth.arrays import SHELL, normal_matrix, synthesize_cell, synthesize_flat
-from flows.synth.library.liberty import Library, read_library
+from flows.synth.library.library import Library, read_library
 from gen.arrays.styles import STYLES
 
-__all__ = ["TILES", "Tile", "measure_tiles"]
+__all__ = ["TILES", "Tile", "measure", "measure_tiles"]
 
 
 @dataclass(frozen=True)
 class Tile:
-    """An array of one bank of [rows, inputs] normal weights; ``held_out``: the model is checked against it only."""
+    """An array of one bank of [rows, inputs] normal weights; `held_out`: the model is checked against it only."""
 
     style: str
     rows: int

@@ -9,7 +9,7 @@ from typing import Any
 
 from golden.errors import UserError
 
-__all__ = ["KINDS", "NODES", "Assumption", "Assumptions", "read_data"]
+__all__ = ["KINDS", "NODES", "Assumption", "Assumptions", "parse", "read_data"]
 
 NODES = ("5nm", "7nm", "28nm", "130nm")
 KINDS = ("published", "measured", "design", "assumed", "given")

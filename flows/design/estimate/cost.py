@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from math import exp, pi, sqrt
 
+from flows.design.estimate.area import GATE_UM2_5NM
 from flows.design.estimate.arrays import metal_only
 from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.chip import GATE_UM2_5NM, Chip
+from flows.design.estimate.chip import Chip
 from golden.shape import ModelShape
 
 __all__ = ["Costs", "costs", "dies_per_wafer", "murphy_yield"]

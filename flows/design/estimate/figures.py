@@ -17,8 +17,6 @@ from golden.errors import UserError
 from golden.shape import ModelShape
 
 __all__ = [
-    "ARRAYS",
-    "DESIGNS",
     "HNLPU_TOKENS_PER_S",
     "Estimate",
     "Request",

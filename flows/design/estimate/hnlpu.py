@@ -1,11 +1,12 @@
 """The HNLPU paper's design (arXiv 2508.16151v2) from its own parameters, with its arrays or with ours."""
 
 from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.chip import Chip, Choice, choose, gates, kept
+from flows.design.estimate.chip import Chip
+from flows.design.estimate.choices import Choice, choose, gates, same_arrays
 from golden.errors import UserError
 from golden.shape import ModelShape
 
-__all__ = ["exchanged_elements", "hnlpu_chip"]
+__all__ = ["hnlpu_chip"]
 
 GRID = 4  # rows and columns of chips
 MODEL = "gpt-oss-120b"
@@ -41,7 +42,7 @@ def hnlpu_chip(shape: ModelShape, a: Assumptions, styles: tuple[str, ...], like:
     choices: tuple[Choice, ...] = ()
     if styles:
         budget = cycles * a["busy_share"]
-        choices = choose(shape.kinds(), budget, a, styles) if like is None else kept(like.choices, a)
+        choices = choose(shape.kinds(), budget, a, styles) if like is None else same_arrays(like.choices, a)
         arrays_mm2 = own_arrays(choices, a)
     area = {
         "arrays": arrays_mm2,

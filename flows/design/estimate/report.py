@@ -9,7 +9,7 @@ from flows.console.report import Part, facts, table
 from flows.design.estimate.figures import Estimate, Request, error_bar, estimate, read_model
 from flows.design.estimate.systems import COLUMNS, Row, comparison, reproduction
 
-__all__ = ["Comparison", "Reported", "comparison_parts", "estimate_parts", "report", "report_comparison"]
+__all__ = ["comparison_parts", "estimate_parts", "report", "report_comparison"]
 
 BARS = ("area_um2_per_parameter", "tokens_per_s", "tokens_per_joule", "usd_per_million_tokens")
 

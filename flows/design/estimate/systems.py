@@ -7,7 +7,7 @@ from typing import Any
 from flows.design.estimate.assumptions import read_data
 from flows.design.estimate.figures import Estimate, Request, estimate, read_model
 
-__all__ = ["Row", "comparison", "reproduction"]
+__all__ = ["COLUMNS", "Row", "comparison", "reproduction"]
 
 COLUMNS = ("area_mm2", "area_um2_per_parameter", "tokens_per_s", "power_w", "tokens_per_joule")
 REPRODUCED = {

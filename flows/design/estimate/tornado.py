@@ -11,7 +11,7 @@ from flows.design.estimate.figures import Estimate, moved, value_of
 from flows.pictures.save import INK, save
 from golden.errors import UserError
 
-__all__ = ["METRICS", "Bar", "bars", "plot_tornado"]
+__all__ = ["bars", "plot_tornado"]
 
 METRICS = {
     "area_um2_per_parameter": "um2 a parameter",

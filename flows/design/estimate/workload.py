@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flows.design.estimate.assumptions import Assumptions
 from golden.errors import UserError
 
-__all__ = ["SAMPLERS", "Workload", "default_sampler"]
+__all__ = ["Workload", "default_sampler", "workload_tables"]
 
 SAMPLERS = ("whole", "cached", "block", "autoregressive")
 """whole: every forward computes the whole sequence (LLaDA); cached: the current block and its vicinity, and the whole

@@ -19,7 +19,7 @@ from golden.errors import UserError
 from golden.files import write_json
 from golden.shape import ModelShape
 
-__all__ = ["Exploration", "Outputs", "Units", "exploration_parts", "explore", "search_space", "write_outputs"]
+__all__ = ["Outputs", "Units", "exploration_parts", "explore", "search_space", "write_outputs"]
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from math import gcd
 from typing import Any
 
 from flows.design.cost.model import CostModel
+from flows.design.estimate.area import areas, storage_bits
 from flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, options, unit_cost
 from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.chip import areas, busy, storage_bits
+from flows.design.estimate.choices import busy
 from flows.design.estimate.energy import packet_fj
 from flows.design.estimate.workload import Workload
 from gen.design.hardware import ARRAY_KINDS
@@ -97,10 +98,10 @@ class Space:
         return self.shape.heads * self.work.length / self.keys_per_cycle
 
     def candidates(self, kind: MatrixKind, lanes: int) -> list[Candidate]:
-        """Every option for a kind of array that no other beats in cycles, gates and energy; kept."""
+        """Every option for a kind of array that no other dominates in cycles, gates and energy; kept."""
         if (kind.kind, lanes) not in self.known:
             found = [self.candidate(kind, option, lanes) for option in options(kind, lanes, self.styles)]
-            self.known[kind.kind, lanes] = [c for c in found if not any(beats(other, c) for other in found)]
+            self.known[kind.kind, lanes] = [c for c in found if not any(dominates(other, c) for other in found)]
         return self.known[kind.kind, lanes]
 
     def candidate(self, kind: MatrixKind, option: ArrayOption, lanes: int) -> Candidate:
@@ -126,7 +127,7 @@ class Space:
         slowest = max(cycles.values())
         leaked = sum(gates.values()) * a["leakage_nw_per_gate"] * 1e6 * slowest / clock
         macs = 2 * self.shape.head_dim * self.keys_per_cycle
-        bits = sum(storage_bits(self.shape, self.work, a).values())
+        bits = storage_bits(self.shape, self.work, a)
         return Point(
             lanes,
             {kind: c.option for kind, c in chosen.items()},
@@ -161,7 +162,7 @@ class Space:
         )
 
 
-def beats(other: Candidate, one: Candidate) -> bool:
+def dominates(other: Candidate, one: Candidate) -> bool:
     """Whether `other` is as good as `one` in everything and better in something."""
     figures = [(other.gates, one.gates), (other.energy_fj, one.energy_fj), (other.cycles, one.cycles)]
     return all(o <= c for o, c in figures) and any(o < c for o, c in figures)
@@ -172,7 +173,7 @@ def measure(point: Point, objective: str) -> float:
 
 
 def pareto(points: list[Point], objective: str) -> list[Point]:
-    """Those that no other beats in throughput and area (or energy), the slowest first."""
+    """Those that no other dominates in throughput and area (or energy), the slowest first."""
     front: list[Point] = []
     for point in sorted(points, key=lambda p: (-p.tokens_per_s, measure(p, objective), p.area, p.lanes)):
         if not front or measure(point, objective) < measure(front[-1], objective):

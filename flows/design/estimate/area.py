@@ -1,0 +1,68 @@
+"""Area of a chip by part, in mm2, and what lies between its dies."""
+
+from math import ceil
+
+from flows.design.estimate.assumptions import Assumptions
+from flows.design.estimate.workload import Workload
+from golden.shape import ModelShape
+
+__all__ = ["GATE_UM2_5NM", "areas", "between_dies", "node_link_mm2", "storage_bits"]
+
+GATE_UM2_5NM = 0.0289  # the node of what is scaled from 5 nm, as in `data/nodes.toml`
+
+PARTS = {
+    "attention arrays": ("qkv", "o"),
+    "expert arrays": ("gate_up", "down", "shared_gate_up", "shared_down", "dense_gate_up", "dense_down"),
+    "router and head arrays": ("router", "head"),
+}
+"""Kinds of matrix by part of the chip."""
+
+
+def storage_bits(shape: ModelShape, work: Workload, a: Assumptions) -> float:
+    """SRAM bits of all layers: keys and values, and what waits for them.
+
+    A whole-sequence pass keeps two sequences a layer (one arrives while one is read), queries and residuals of one.
+    With a cache, every layer engine works on a sequence of its own, and each layer keeps keys and values of them all.
+    """
+    held = 2 if work.positions_per_forward >= work.length else shape.layers
+    key_values = held * work.length * 2 * shape.key_value_width * a["key_value_bits"]
+    waiting = min(work.length, 2 * work.positions_per_forward)
+    queue = waiting * (shape.query_width * a["key_value_bits"] + shape.hidden * a["residual_bits"])
+    return shape.layers * key_values + shape.layers * queue
+
+
+def areas(
+    shape: ModelShape, array_gates: dict[str, float], macs: float, bits: float, lanes: int, a: Assumptions
+) -> dict[str, float]:
+    """mm2 by part, without what lies between dies.
+
+    array_gates: of all arrays of each kind; macs: multipliers a layer; bits: of SRAM.
+    """
+    gate_mm2 = a["gate_um2"] / a["utilisation"] * 1e-6
+    found = {part: gate_mm2 * sum(array_gates.get(kind, 0.0) for kind in kinds) for part, kinds in PARTS.items()}
+    found["embedding"] = gate_mm2 * shape.embedding_weights * a["embedding_gates_per_weight"]
+    found["attention"] = gate_mm2 * macs * shape.layers * a["mac_gates"]
+    found["other units"] = gate_mm2 * lanes * shape.layers * a["unit_gates_per_lane"]
+    found["buffers"] = bits * a["sram_bitcell_um2"] / a["sram_efficiency"] * 1e-6
+    share = a["floorplan_overhead"]
+    found["overhead"] = sum(found.values()) * share / (1 - share)
+    return found
+
+
+def node_link_mm2(a: Assumptions) -> float:
+    """mm2 a die-to-die link: analogue circuits shrink with the square root of the gate."""
+    return a["link_mm2"] * (a["gate_um2"] / GATE_UM2_5NM) ** 0.5
+
+
+def between_dies(area: float, positions_per_s: float, shape: ModelShape, a: Assumptions) -> tuple[int, int]:
+    """Dies at the reticle limit, and links: a packet of residuals crosses from die to die for every position."""
+    bytes_per_s = positions_per_s * shape.hidden * a["residual_bits"] / 8
+    links_each = ceil(bytes_per_s / (a["link_gbyte_per_s"] * 1e9))
+    dies = ceil(area / a["reticle_mm2"])
+    while dies > 1:
+        links = 2 * links_each * (dies - 1)
+        needed = ceil((area + links * node_link_mm2(a)) / a["reticle_mm2"])
+        if needed <= dies:
+            return dies, links
+        dies = needed
+    return 1, 0

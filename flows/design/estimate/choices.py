@@ -1,0 +1,77 @@
+"""Which array a kind of matrix takes: the smallest of all styles and slices that is as fast as it must be."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from math import gcd
+
+from flows.design.cost.shapes import ArrayShape
+from flows.design.estimate.arrays import ArrayOption, UnitCost, default_model, options, tile_shape, unit_cost
+from flows.design.estimate.assumptions import Assumptions
+from golden.shape import MatrixKind
+
+__all__ = ["LANES", "Choice", "busy", "choose", "gates", "option_shapes", "same_arrays"]
+
+LANES = 64  # elements a beat of every stream
+TILE_ROWS = 1024  # rows that drain through one set of lanes; a wider array is several tiles side by side
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A kind of matrix, the array option it takes, what a unit costs, and the cycles a position costs the busiest."""
+
+    kind: MatrixKind
+    option: ArrayOption
+    cost: UnitCost
+    cycles_per_position: float
+
+    @property
+    def gates_per_weight(self) -> float:
+        """By the cost model."""
+        return self.cost.gates / self.kind.weights_each
+
+
+def busy(kind: MatrixKind, a: Assumptions) -> float:
+    """Share of the tokens that meets the busiest array of a kind."""
+    return min(1.0, kind.share * a["expert_imbalance"]) if kind.share < 1 else 1.0
+
+
+def choose(kinds: Iterable[MatrixKind], budget: float, a: Assumptions, styles: Iterable[str]) -> tuple[Choice, ...]:
+    """For every kind the smallest option whose busiest array needs at most `budget` cycles a position.
+
+    Where none is as fast, the fastest.
+    """
+    made = []
+    for kind in kinds:
+        share = busy(kind, a)
+        found = [Choice(kind, option, cost, cost.packet_cycles * share) for option, cost in priced(kind, tuple(styles))]
+        quick = [choice for choice in found if choice.cycles_per_position <= budget]
+        made.append(
+            min(quick, key=lambda c: gates(c, a))
+            if quick
+            else min(found, key=lambda c: (c.cycles_per_position, gates(c, a)))
+        )
+    return tuple(made)
+
+
+@cache
+def priced(kind: MatrixKind, styles: tuple[str, ...]) -> list[tuple[ArrayOption, UnitCost]]:
+    """All options for a kind of matrix, and what a unit of each costs."""
+    model, lanes = default_model(), gcd(LANES, kind.inputs)
+    return [(option, unit_cost(model, kind, option, lanes, TILE_ROWS)) for option in options(kind, lanes, styles)]
+
+
+def option_shapes(kind: MatrixKind) -> list[ArrayShape]:
+    """The arrays whose costs `priced` asks for, in every style."""
+    lanes = gcd(LANES, kind.inputs)
+    return [tile_shape(kind, option, lanes, TILE_ROWS) for option in options(kind, lanes)]
+
+
+def gates(choice: Choice, a: Assumptions) -> float:
+    """Gates (NAND2 = 1) of all arrays of a kind."""
+    return choice.cost.gates * choice.kind.count * choice.kind.layers * a[f"{choice.option.style}_gates_scale"]
+
+
+def same_arrays(choices: Iterable[Choice], a: Assumptions) -> tuple[Choice, ...]:
+    """The same options under other assumptions."""
+    return tuple(Choice(c.kind, c.option, c.cost, c.cost.packet_cycles * busy(c.kind, a)) for c in choices)
