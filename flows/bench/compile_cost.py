@@ -1,6 +1,6 @@
 """What an array costs in simulation: Verilator time, g++ time and speed of emission styles and compiler flags.
 
-``python -m flows.bench.compile_cost`` prints the table of docs/arrays.md. The styles are made from the emitted text by
+`python -m flows.bench.compile_cost` prints the table of docs/arrays.md. The styles are made from the emitted text by
 substitution, so that they differ in nothing else. Times are CPU seconds of the tools' processes.
 """
 

@@ -20,7 +20,7 @@ from golden.errors import UserError
 from golden.parallel import cores
 from golden.quantization.formats import quantize
 
-__all__ = ["LayerFigures", "Row", "emission_rate", "layer", "layer_parts", "measure_layer"]
+__all__ = ["layer", "layer_parts"]
 
 GROWTH = (1, 4, 16, 64)
 VOCABULARY = 64  # no part of a layer

@@ -14,7 +14,7 @@ from gen.design.matrices import Selection
 from golden.errors import UserError
 from golden.quantization.quantized import QuantizedCheckpoint
 
-__all__ = ["Contents", "contents_parts", "generate"]
+__all__ = ["contents_parts", "generate"]
 
 
 @dataclass

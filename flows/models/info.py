@@ -13,7 +13,7 @@ from golden.checkpoints.config import ModelConfig
 from golden.checkpoints.stored import has_weights
 from golden.quantization.quantized import CONFIG, QuantizedCheckpoint
 
-__all__ = ["Info", "billions", "describe", "info", "info_parts", "kind"]
+__all__ = ["billions", "describe", "info", "info_parts", "kind"]
 
 KINDS = {
     "embed_tokens": "embedding",

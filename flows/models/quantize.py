@@ -10,7 +10,7 @@ from flows.console.report import Part, table
 from flows.models.info import kind
 from golden.quantization.quantize import Statistics, quantize_checkpoint
 
-__all__ = ["Quantization", "quantize", "quantize_parts"]
+__all__ = ["quantize", "quantize_parts"]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import SamplerParams, Step
 from verif.chip.simulation import Run, SimulatedChip, step_of
 
-__all__ = ["RtlEngine", "cache_folder"]
+__all__ = ["RtlEngine"]
 
 
 def cache_folder() -> Path:
@@ -42,7 +42,7 @@ class RtlEngine:
         positions: prompt and generation together that the chip must hold; at least 64 are provided.
         """
         config = ModelConfig.from_json(path / "config.json")
-        folder = cache_folder() / _checkpoint_key(path, format)
+        folder = cache_folder() / checkpoint_key(path, format)
         quantized = path
         if not QuantizedCheckpoint.is_quantized(path):
             quantized = folder / "quantized"
@@ -70,7 +70,7 @@ class RtlEngine:
             raise UserError(f"the chip refused the run with error code {run.error}; see docs/chip.md")
 
 
-def _checkpoint_key(path: Path, format: str) -> str:
+def checkpoint_key(path: Path, format: str) -> str:
     """Hash of the checkpoint's files and the format."""
     digest = hashlib.sha256(format.encode())
     for file in sorted(path.iterdir()):

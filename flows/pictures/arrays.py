@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 
 from flows.pictures.save import save
 
-__all__ = ["plot_arrays"]
+__all__ = ["COLORS", "plot_arrays"]
 
 COLORS = {
     "metal": "#1f5fa8", "metal flat": "#7aa6d6", "packed": "#2a9d8f", "packed flat": "#7fb800", "rom": "#d9480f",

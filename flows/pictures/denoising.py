@@ -13,7 +13,7 @@ from flows.pictures.save import INK, PAPER, save_png
 from golden.checkpoints.config import ModelConfig
 from verif.chip.simulation import Run
 
-__all__ = ["plot_denoising"]
+__all__ = ["plot_denoising", "timeline"]
 
 DPI = 150
 PROMPT, QUIET, FRESH = "#e7ebf0", "#9aa4b0", "#d9480f"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from flows.synth.library.liberty import Library
+from flows.synth.library.library import Library
 from flows.synth.yosys import Options, Synthesis, synthesize
 from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.metal import MetalForm
@@ -22,7 +22,17 @@ from golden.quantization.formats import quantize
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
 
-__all__ = ["FORMAT", "SHELL", "Parts", "normal_matrix", "plan_matrix", "synthesize_cell", "synthesize_flat"]
+__all__ = [
+    "FORMAT",
+    "SHELL",
+    "Parts",
+    "limits",
+    "normal_matrix",
+    "plan_matrix",
+    "stored_matrix",
+    "synthesize_cell",
+    "synthesize_flat",
+]
 
 FORMAT = "mxfp4"
 BEHIND_SHELL = "shared_subsets"
@@ -59,7 +69,7 @@ def normal_matrix(neurons: int, inputs: int) -> IntegerMatrix:
 
 
 def stored_matrix(checkpoint: QuantizedCheckpoint, neurons: int, inputs: int) -> IntegerMatrix:
-    """The first ``neurons`` rows of a checkpoint's hardwired matrices with ``inputs`` columns, one matrix after the
+    """The first `neurons` rows of a checkpoint's hardwired matrices with `inputs` columns, one matrix after the
     other. Raises UserError where there are fewer, or of another format."""
     if checkpoint.format != FORMAT:
         raise UserError(f"{checkpoint.path}: its format is {checkpoint.format}; quantize with --format {FORMAT}")
@@ -83,7 +93,7 @@ def plan_matrix(matrix: IntegerMatrix, style: str, slices: int, lanes: int) -> A
 
 
 def sample_plan(plan: ArrayPlan, neurons: int) -> ArrayPlan:
-    """The first cells of ``plan`` as an array of their own, a lane each: about ``neurons``, at least one cell."""
+    """The first cells of `plan` as an array of their own, a lane each: about `neurons`, at least one cell."""
     fold = plan.form.fold
     cells = rings(plan.rows, plan.lanes, fold)
     rows = cells[: max(1, neurons // fold)].T
@@ -91,7 +101,7 @@ def sample_plan(plan: ArrayPlan, neurons: int) -> ArrayPlan:
 
 
 def write(plan: ArrayPlan, folder: Path) -> dict[str, Path]:
-    """Emit an array into ``folder``, made first: files by module, the array's own last."""
+    """Emit an array into `folder`, made first: files by module, the array's own last."""
     folder.mkdir()
     prefab, connections = emit(plan)
     files = {}
@@ -121,7 +131,7 @@ def synthesize_cell(matrix: IntegerMatrix, library: Library, style: str, slices:
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
         core, shell = mean_cell(plan, files, library), synthesize_shell(plan, files, library)
-        return _parts(plan, core, plan.form.fold, shell, seconds, files[plan.name].stat().st_size)
+        return parts_of(plan, core, plan.form.fold, shell, seconds, files[plan.name].stat().st_size)
 
 
 def mean_cell(plan: ArrayPlan[MetalForm], files: dict[str, Path], library: Library) -> Synthesis:
@@ -142,10 +152,10 @@ def synthesize_flat(
     sample: int | None = None,
     apart: tuple[str, ...] = APART,
 ) -> Parts:
-    """The cells of about ``sample`` neurons (all) flattened together, constants and unused slots optimised away.
+    """The cells of about `sample` neurons (all) flattened together, constants and unused slots optimised away.
 
     What they share behind the shell is synthesized by itself and counted as often as the array has it, if its modules'
-    names start like one of ``apart``.
+    names start like one of `apart`.
     """
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
@@ -164,10 +174,10 @@ def synthesize_flat(
             for path in boxes
             if path.stem.startswith(BEHIND_SHELL)
         ]
-        return _parts(plan, core, some.rows, shell, seconds, files[plan.name].stat().st_size, shared)
+        return parts_of(plan, core, some.rows, shell, seconds, files[plan.name].stat().st_size, shared)
 
 
-def _parts(
+def parts_of(
     plan: ArrayPlan,
     core: Synthesis,
     sampled: int,

@@ -10,7 +10,7 @@ import gen.text.yosys
 from flows.synth.yosys import Synthesis
 from golden.files import write_json
 
-__all__ = ["Cache", "flow_digest"]
+__all__ = ["Cache"]
 
 
 @cache

@@ -11,7 +11,7 @@ from flows.synth.cache import Cache
 from flows.synth.fpga import PUBLISHED_LUTS_A_WEIGHT, Fpga, place_and_route
 from flows.synth.gate_level import build_plan
 from flows.synth.hierarchy import Hierarchy, synthesize_hierarchy, synthesize_tile
-from flows.synth.library.liberty import read_library
+from flows.synth.library.library import read_library
 from flows.synth.modules import Modules
 from flows.synth.power import array_power
 from flows.synth.report import by_unit, synthesis_parts, write_html

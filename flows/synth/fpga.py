@@ -14,7 +14,7 @@ from typing import Any
 from gen.text.yosys import SynthesisError, run_yosys
 from golden.errors import UserError
 
-__all__ = ["FAMILIES", "PUBLISHED_LUTS_A_WEIGHT", "Fpga", "place_and_route"]
+__all__ = ["PUBLISHED_LUTS_A_WEIGHT", "Fpga", "place_and_route"]
 
 PUBLISHED_LUTS_A_WEIGHT = 10.4
 """ITA (arXiv 2511.22889): 170,502 LUTs for a 64 -> 128 -> 64 network, 16,384 weights, fully parallel."""
@@ -92,7 +92,7 @@ def place_and_route(sources: Sequence[Path], top: str, weights: int, family: str
         run_yosys([f"tee -q -a {where / 'yosys.log'} {command}" for command in commands], where, top, timeout_s)
         cells = json.loads((where / "cells.json").read_text())["modules"][top]["cells"].values()
         kinds = Counter(cell["type"] for cell in cells)
-        fmax = _nextpnr(module, chosen, where, top, timeout_s)
+        fmax = run_nextpnr(module, chosen, where, top, timeout_s)
     luts, carries, flip_flops = (
         sum(count for kind, count in kinds.items() if kind.startswith(prefixes))
         for prefixes in (chosen.luts, chosen.carries, chosen.flip_flops)
@@ -101,7 +101,7 @@ def place_and_route(sources: Sequence[Path], top: str, weights: int, family: str
     return Fpga(family, luts, carries, flip_flops, weights, round(total / weights, 2), round(fmax, 2))
 
 
-def _nextpnr(module: str, family: Family, folder: Path, top: str, timeout_s: float) -> float:
+def run_nextpnr(module: str, family: Family, folder: Path, top: str, timeout_s: float) -> float:
     """Highest clock in MHz of the routed cells in `folder`."""
     report = folder / "report.json"
     pins = ["--lpf-allow-unconstrained"] if "ecp5" in module else ["--pcf-allow-unconstrained"]

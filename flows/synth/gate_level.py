@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.console.report import Check, Line
-from flows.synth.library.liberty import read_library
+from flows.synth.library.library import read_library
 from flows.synth.library.models import cell_models
 from flows.synth.modules import instances_in, is_wiring
 from flows.synth.yosys import Options, synthesize

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flows.synth.cache import Cache
-from flows.synth.library.liberty import Library
+from flows.synth.library.library import Library
 from flows.synth.modules import Modules
 from flows.synth.yosys import Options, Synthesis, synthesize
 from gen.text.yosys import SynthesisError

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from flows.synth.library.liberty import Cell, Group, Library
+from flows.synth.library.liberty import Group
+from flows.synth.library.library import Cell, Library
 from flows.synth.library.models import cell_models
 from flows.synth.saif import toggles
 from flows.synth.yosys import Options, synthesize
@@ -21,7 +22,7 @@ from golden.errors import UserError
 from verif.arrays.bench import PACKETS, TOP, write_bench
 from verif.simulators.runner import QUICK_BUILD, run_tests, verilate
 
-__all__ = ["Energy", "Power", "array_power"]
+__all__ = ["Power", "Units", "array_power", "weigh"]
 
 PACKETS_COUNTED = 16
 NUMBER = re.compile(r"-?[\d.]+(?:[eE][-+]?\d+)?")

@@ -12,7 +12,7 @@ from flows.console.report import Part, table
 from flows.synth.hierarchy import Hierarchy, own_figures
 from golden.files import write_file
 
-__all__ = ["by_unit", "synthesis_parts", "write_html"]
+__all__ = ["by_unit", "remarks", "synthesis_parts", "write_html"]
 
 OPENED = re.compile(r"layer_\d+(_attention|_experts)?")
 """Modules that are units' containers, besides the chip itself."""

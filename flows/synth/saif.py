@@ -27,7 +27,7 @@ def toggles(text: str, instance: str) -> dict[str, int]:
                 names.append("")
                 if tokens[place + 2] == "(":
                     net = word
-                elif word == "TC" and _inside(names) == instance:
+                elif word == "TC" and innermost(names) == instance:
                     found[net.replace("\\", "")] = int(tokens[place + 2])
         elif token == ")":
             names.pop()
@@ -36,6 +36,6 @@ def toggles(text: str, instance: str) -> dict[str, int]:
     return found
 
 
-def _inside(names: list[str]) -> str:
+def innermost(names: list[str]) -> str:
     """The innermost named instance."""
     return next((name for name in reversed(names) if name), "")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.synth.library.liberty import Library
+from flows.synth.library.library import Library
 
 __all__ = ["Timing", "open_sta"]
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from flows.synth.library.liberty import Library
+from flows.synth.library.library import Library
 from flows.synth.techmap import CONSTANT, ONE_BIT, RIPPLE, full_adder_verilog, techmap_verilog
 from gen.text.yosys import run_yosys
 from golden.errors import UserError
@@ -107,7 +107,7 @@ def synthesize(
     """
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
-        commands = _commands(sources, top, options, black_boxes, where)
+        commands = yosys_commands(sources, top, options, black_boxes, where)
         outputs = {"write_verilog -noattr -noexpr": netlist, "write_json": connections}
         if netlist is not None or connections is not None:
             commands += ["splitnets", "rename -hide w:*", "rename -enumerate -pattern n% w:*", "opt_clean -purge"]
@@ -116,20 +116,20 @@ def synthesize(
         for path in (netlist, connections):
             if path is not None:
                 write_file(path, (where / path.name).read_bytes())
-        return _result(where, top, options.library, usage)
+        return read_result(where, top, options.library, usage)
 
 
-def _commands(
+def yosys_commands(
     sources: Sequence[Path], top: str, options: Options, black_boxes: Sequence[Path], folder: Path
 ) -> list[str]:
     """Yosys commands that leave `stat.json`, `memories.json` and `yosys.log` in `folder`."""
-    boxed = [f"read_verilog -lib {' '.join(map(_path, black_boxes))}"] if black_boxes else []
-    commands = [*boxed, f"read_verilog {' '.join(map(_path, sources))}", f"hierarchy -check -top {top}"]
+    boxed = [f"read_verilog -lib {' '.join(map(quoted, black_boxes))}"] if black_boxes else []
+    commands = [*boxed, f"read_verilog {' '.join(map(quoted, sources))}", f"hierarchy -check -top {top}"]
     commands += TO_FULL_ADDERS
     if options.library is None:
-        commands += ["techmap", "opt -fast", "opt_clean -purge", *_flatten(), "abc", "opt_clean -purge"]
+        commands += ["techmap", "opt -fast", "opt_clean -purge", *flatten(), "abc", "opt_clean -purge"]
     else:
-        commands += _mapping(options.library, options.clock_ns, folder)
+        commands += map_to_cells(options.library, options.clock_ns, folder)
     log = folder / "yosys.log"
     logged = ("read_verilog", "hierarchy", "dfflibmap", "abc -")
     commands = [f"tee -q {f'-a {log} ' if c.startswith(logged) else ''}{c}" for c in commands]
@@ -141,22 +141,22 @@ def _commands(
     ]
 
 
-def _path(path: Path) -> str:
+def quoted(path: Path) -> str:
     return f'"{path.resolve()}"'
 
 
-def _flatten() -> list[str]:
+def flatten() -> list[str]:
     return ["flatten -noscopeinfo", "opt_clean -purge", "opt_expr", "opt_merge", "opt_clean -purge"]
 
 
-def _mapping(library: Library, clock_ns: float | None, folder: Path) -> list[str]:
+def map_to_cells(library: Library, clock_ns: float | None, folder: Path) -> list[str]:
     """From modules of `$fa` and word-level logic to cells."""
     files = {
         "ripple.v": RIPPLE + ONE_BIT,
         "constant.v": CONSTANT,
         "adder.v": full_adder_verilog(library),
         "cells.v": techmap_verilog(library),
-        "abc.script": _script(clock_ns),
+        "abc.script": abc_script(clock_ns),
     }
     for name, text in files.items():
         (folder / name).write_text(text)
@@ -164,10 +164,10 @@ def _mapping(library: Library, clock_ns: float | None, folder: Path) -> list[str
     return [
         *(f"techmap -map {folder / 'ripple.v'}", "techmap */t:$fa %n", "opt -fast", "opt_clean -purge"),
         *([f"techmap -map {folder / 'cells.v'} */t:hardloom_clock_gate"] if library.clock_gate else []),
-        *_flatten(),
+        *flatten(),
         *(f"techmap -map {folder / 'constant.v'} */t:$fa", "simplemap", "opt_expr") * ADDER_LEVELS,
         "opt_clean -purge",
-        *(_full_adders(folder) if library.full_adder else []),
+        *(map_full_adders(folder) if library.full_adder else []),
         *(f"techmap -map {folder / 'cells.v'}", "techmap", "opt_expr", "opt_clean -purge"),
         *(f"dfflibmap {liberty}", "opt_clean"),
         f"abc {liberty} -script {folder / 'abc.script'}",
@@ -175,19 +175,19 @@ def _mapping(library: Library, clock_ns: float | None, folder: Path) -> list[str
     ]
 
 
-def _full_adders(folder: Path) -> list[str]:
+def map_full_adders(folder: Path) -> list[str]:
     """To the library's full adder where both outputs are used; half of one is smaller as gates."""
     used = [f"select -set {name} @read %ci1:+$fa[{name}] */t:$fa %i" for name in "XY"]
     read = "select -set read */t:* %ci1 */o:* %u */w:* %i"
     return ["splitnets", read, *used, f"techmap -map {folder / 'adder.v'} @X @Y %i"]
 
 
-def _script(clock_ns: float | None) -> str:
+def abc_script(clock_ns: float | None) -> str:
     script = AREA if clock_ns is None else TIMED.format(ps=round(1000 * clock_ns))
     return script.replace("; ", "\n") + "\n"
 
 
-def _result(folder: Path, top: str, library: Library | None, usage: dict[str, float]) -> Synthesis:
+def read_result(folder: Path, top: str, library: Library | None, usage: dict[str, float]) -> Synthesis:
     module = json.loads((folder / "stat.json").read_text())["modules"][f"\\{top}"]
     kinds: dict[str, int] = module["num_cells_by_type"]
     memories = json.loads((folder / "memories.json").read_text())["modules"].get(top, {"cells": {}})["cells"].values()

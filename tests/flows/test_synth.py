@@ -14,7 +14,7 @@ from flows.synth.command import Request, synth, synth_figures
 from flows.synth.gate_level import mapped_arrays, mapped_units
 from flows.synth.library.boolean import truth_table
 from flows.synth.library.cells import default_liberty
-from flows.synth.library.liberty import read_library
+from flows.synth.library.library import read_library
 from flows.synth.library.models import cell_models
 from flows.synth.power import Power, Units, weigh
 from flows.synth.report import remarks, write_html

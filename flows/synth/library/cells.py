@@ -10,7 +10,7 @@ from functools import cache
 
 from flows.synth.library.boolean import truth_table
 
-__all__ = ["CELLS", "StandardCell", "default_liberty"]
+__all__ = ["default_liberty"]
 
 NAME = "hardloom"
 VOLTS = 0.8
@@ -72,12 +72,12 @@ class StandardCell:
         return self.effort * UNIT_FF * (drive if self.grows == self.columns else 1)
 
 
-def _stage(name: str, function: str, columns: int, effort: float, parasitic: float, drives=(1, 2, 4)) -> StandardCell:
+def stage(name: str, function: str, columns: int, effort: float, parasitic: float, drives=(1, 2, 4)) -> StandardCell:
     """One complementary stage: drive n is n of it side by side."""
     return StandardCell(name, {"Y": function}, columns, effort, parasitic, columns, drives)
 
 
-def _stages(name: str, function: str, columns: int, effort: float, parasitic: float, drives=(1, 2)) -> StandardCell:
+def stages(name: str, function: str, columns: int, effort: float, parasitic: float, drives=(1, 2)) -> StandardCell:
     """Several stages, the last an inverter: of drive n, only it grows."""
     return StandardCell(name, {"Y": function}, columns, effort, parasitic, 1, drives)
 
@@ -85,34 +85,34 @@ def _stages(name: str, function: str, columns: int, effort: float, parasitic: fl
 DFF = 'ff (IQ,IQN) {{ clocked_on : "CK"; next_state : "{}"; {}}}'
 
 CELLS = (
-    _stage("INV", "!A", 1, 1, 1, (1, 2, 4, 8)),
-    _stages("BUF", "A", 2, 1, 2.5, (1, 2, 4, 8)),
-    _stage("NAND2", "!(A&B)", 2, 4 / 3, 2),
-    _stage("NAND3", "!(A&B&C)", 3, 5 / 3, 3, (1, 2)),
-    _stage("NAND4", "!(A&B&C&D)", 4, 2, 4, (1,)),
-    _stage("NOR2", "!(A|B)", 2, 5 / 3, 2),
-    _stage("NOR3", "!(A|B|C)", 3, 7 / 3, 3, (1, 2)),
-    _stage("NOR4", "!(A|B|C|D)", 4, 3, 4, (1,)),
-    _stages("AND2", "A&B", 3, 4 / 3, 4),
-    _stages("AND3", "A&B&C", 4, 5 / 3, 5),
-    _stages("AND4", "A&B&C&D", 5, 2, 6),
-    _stages("OR2", "A|B", 3, 5 / 3, 4),
-    _stages("OR3", "A|B|C", 4, 7 / 3, 5),
-    _stages("OR4", "A|B|C|D", 5, 3, 6),
-    _stage("AOI21", "!((A&B)|C)", 3, 2, 7 / 3, (1, 2)),
-    _stage("OAI21", "!((A|B)&C)", 3, 2, 7 / 3, (1, 2)),
-    _stage("AOI22", "!((A&B)|(C&D))", 4, 2, 4, (1, 2)),
-    _stage("OAI22", "!((A|B)&(C|D))", 4, 2, 4, (1, 2)),
-    _stage("AOI211", "!((A&B)|C|D)", 4, 7 / 3, 4, (1,)),
-    _stage("OAI211", "!((A|B)&C&D)", 4, 7 / 3, 4, (1,)),
-    _stage("AOI221", "!((A&B)|(C&D)|E)", 5, 7 / 3, 5, (1,)),
-    _stage("OAI221", "!((A|B)&(C|D)&E)", 5, 7 / 3, 5, (1,)),
-    _stage("AOI222", "!((A&B)|(C&D)|(E&F))", 6, 7 / 3, 6, (1,)),
-    _stage("OAI222", "!((A|B)&(C|D)&(E|F))", 6, 7 / 3, 6, (1,)),
-    _stage("MAJI3", "!((A&B)|(C&(A|B)))", 5, 2.5, 5, (1,)),
-    _stages("MUX2", "(A&!S)|(B&S)", 6, 1.5, 5),
-    _stages("XOR2", "A^B", 5, 2, 5),
-    _stages("XNOR2", "!(A^B)", 5, 2, 5),
+    stage("INV", "!A", 1, 1, 1, (1, 2, 4, 8)),
+    stages("BUF", "A", 2, 1, 2.5, (1, 2, 4, 8)),
+    stage("NAND2", "!(A&B)", 2, 4 / 3, 2),
+    stage("NAND3", "!(A&B&C)", 3, 5 / 3, 3, (1, 2)),
+    stage("NAND4", "!(A&B&C&D)", 4, 2, 4, (1,)),
+    stage("NOR2", "!(A|B)", 2, 5 / 3, 2),
+    stage("NOR3", "!(A|B|C)", 3, 7 / 3, 3, (1, 2)),
+    stage("NOR4", "!(A|B|C|D)", 4, 3, 4, (1,)),
+    stages("AND2", "A&B", 3, 4 / 3, 4),
+    stages("AND3", "A&B&C", 4, 5 / 3, 5),
+    stages("AND4", "A&B&C&D", 5, 2, 6),
+    stages("OR2", "A|B", 3, 5 / 3, 4),
+    stages("OR3", "A|B|C", 4, 7 / 3, 5),
+    stages("OR4", "A|B|C|D", 5, 3, 6),
+    stage("AOI21", "!((A&B)|C)", 3, 2, 7 / 3, (1, 2)),
+    stage("OAI21", "!((A|B)&C)", 3, 2, 7 / 3, (1, 2)),
+    stage("AOI22", "!((A&B)|(C&D))", 4, 2, 4, (1, 2)),
+    stage("OAI22", "!((A|B)&(C|D))", 4, 2, 4, (1, 2)),
+    stage("AOI211", "!((A&B)|C|D)", 4, 7 / 3, 4, (1,)),
+    stage("OAI211", "!((A|B)&C&D)", 4, 7 / 3, 4, (1,)),
+    stage("AOI221", "!((A&B)|(C&D)|E)", 5, 7 / 3, 5, (1,)),
+    stage("OAI221", "!((A|B)&(C|D)&E)", 5, 7 / 3, 5, (1,)),
+    stage("AOI222", "!((A&B)|(C&D)|(E&F))", 6, 7 / 3, 6, (1,)),
+    stage("OAI222", "!((A|B)&(C|D)&(E|F))", 6, 7 / 3, 6, (1,)),
+    stage("MAJI3", "!((A&B)|(C&(A|B)))", 5, 2.5, 5, (1,)),
+    stages("MUX2", "(A&!S)|(B&S)", 6, 1.5, 5),
+    stages("XOR2", "A^B", 5, 2, 5),
+    stages("XNOR2", "!(A^B)", 5, 2, 5),
     StandardCell("HA", {"CO": "A&B", "S": "A^B"}, 8, 2.5, 5.5, 2, breaks=2),
     StandardCell("FA", {"CO": "(A&B)|(CI&(A|B))", "S": "A^B^CI"}, 14, 3, 8, 2, breaks=2),
     StandardCell("TIE0", {"Y": "0"}, 1, 0, 0, 0),
@@ -150,28 +150,28 @@ def default_liberty() -> str:
         *(f"  {edge}_threshold_pct_{way} : 50;" for edge in ("input", "output") for way in ("rise", "fall")),
         *(f"  slew_lower_threshold_pct_{way} : 20; slew_upper_threshold_pct_{way} : 80;" for way in ("rise", "fall")),
         "  lu_table_template (delay) { variable_1 : input_net_transition; variable_2 : total_output_net_capacitance;",
-        f"    {_axis(1, SLEWS_NS)} {_axis(2, LOADS_FF)} }}",
+        f"    {axis(1, SLEWS_NS)} {axis(2, LOADS_FF)} }}",
         "  lu_table_template (check) { variable_1 : related_pin_transition; variable_2 : constrained_pin_transition;",
-        f"    {_axis(1, SLEWS_NS)} {_axis(2, SLEWS_NS)} }}",
-        f"  power_lut_template (energy) {{ variable_1 : input_transition_time; {_axis(1, SLEWS_NS)} }}",
-        *(line for cell in CELLS for drive in cell.drives for line in _cell(cell, drive)),
+        f"    {axis(1, SLEWS_NS)} {axis(2, SLEWS_NS)} }}",
+        f"  power_lut_template (energy) {{ variable_1 : input_transition_time; {axis(1, SLEWS_NS)} }}",
+        *(line for cell in CELLS for drive in cell.drives for line in cell_lines(cell, drive)),
         "}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _axis(number: int, values: tuple[float, ...]) -> str:
-    return f'index_{number} ("{", ".join(map(_number, values))}");'
+def axis(number: int, values: tuple[float, ...]) -> str:
+    return f'index_{number} ("{", ".join(map(digits, values))}");'
 
 
-def _number(value: float) -> str:
+def digits(value: float) -> str:
     return f"{value:.6g}"
 
 
-def _cell(cell: StandardCell, drive: int) -> Iterator[str]:
+def cell_lines(cell: StandardCell, drive: int) -> Iterator[str]:
     width = cell.width(drive)
     yield f"  cell ({cell.name}_X{drive}) {{"
-    yield f"    area : {_number(width / 3)}; cell_leakage_power : {_number(COLUMN_NW * (width - cell.breaks))};"
+    yield f"    area : {digits(width / 3)}; cell_leakage_power : {digits(COLUMN_NW * (width - cell.breaks))};"
     if cell.name == "CLKGATE":
         yield "    clock_gating_integrated_cell : latch_posedge; dont_use : true; dont_touch : true;"
     if cell.state:
@@ -179,26 +179,26 @@ def _cell(cell: StandardCell, drive: int) -> Iterator[str]:
     if cell.name == "CLKGATE":
         yield "    pin (IQ) { direction : internal; internal_node : IQ; }"
     for pin in cell.inputs:
-        yield from _input(cell, drive, pin)
+        yield from input_lines(cell, drive, pin)
     for pin, function in cell.outputs.items():
-        yield from _output(cell, drive, pin, function)
+        yield from output_lines(cell, drive, pin, function)
     yield "  }"
 
 
-def _input(cell: StandardCell, drive: int, pin: str) -> Iterator[str]:
+def input_lines(cell: StandardCell, drive: int, pin: str) -> Iterator[str]:
     roles = ""
     if pin == cell.clock and cell.name != "DLH":
         roles = " clock : true;"
     if cell.name == "CLKGATE":
         roles += f" clock_gate_{'clock' if pin == cell.clock else 'enable'}_pin : true;"
-    yield f"    pin ({pin}) {{ direction : input; capacitance : {_number(cell.input_ff(drive))};{roles}"
+    yield f"    pin ({pin}) {{ direction : input; capacitance : {digits(cell.input_ff(drive))};{roles}"
     if pin == cell.clock:
         energy = CLOCK_FF * VOLTS**2 / 2
-        yield from _energy("", energy)
+        yield from energy_lines("", energy)
     elif cell.state and pin != "RN":
         edge = "falling" if cell.name == "DLH" else "rising"
         for kind, tau in (("setup", 4), ("hold", 0)):
-            values = _table(
+            values = table(
                 SLEWS_NS, SLEWS_NS, lambda clock, data, tau=tau: tau * TAU_NS + (data - clock) * (tau > 0) / 4
             )
             yield f'      timing () {{ related_pin : "{cell.clock}"; timing_type : {kind}_{edge};'
@@ -207,40 +207,40 @@ def _input(cell: StandardCell, drive: int, pin: str) -> Iterator[str]:
     yield "    }"
 
 
-def _table(first: tuple[float, ...], second: tuple[float, ...], value) -> str:
-    rows = (", ".join(_number(value(a, b)) for b in second) for a in first)
+def table(first: tuple[float, ...], second: tuple[float, ...], value) -> str:
+    rows = (", ".join(digits(value(a, b)) for b in second) for a in first)
     return "values (" + ", ".join(f'"{row}"' for row in rows) + ");"
 
 
-def _energy(related: str, energy: float) -> Iterator[str]:
-    values = f'values ("{", ".join([_number(energy)] * len(SLEWS_NS))}");'
+def energy_lines(related: str, energy: float) -> Iterator[str]:
+    values = f'values ("{", ".join([digits(energy)] * len(SLEWS_NS))}");'
     edges = " ".join(f"{way}_power (energy) {{ {values} }}" for way in ("rise", "fall"))
     yield f"      internal_power () {{{related} {edges} }}"
 
 
-def _output(cell: StandardCell, drive: int, pin: str, function: str) -> Iterator[str]:
+def output_lines(cell: StandardCell, drive: int, pin: str, function: str) -> Iterator[str]:
     limit = LOADS_FF[-1] * drive * 2
     gate = " clock_gate_out_pin : true;" if cell.name == "CLKGATE" else ""
     said = f'state_function : "{function}";' if gate else f'function : "{function}";'
-    yield f"    pin ({pin}) {{ direction : output; {said} max_capacitance : {_number(limit)};{gate}"
+    yield f"    pin ({pin}) {{ direction : output; {said} max_capacitance : {digits(limit)};{gate}"
     sources = (cell.clock,) if cell.state else cell.inputs
-    delay = _table(
+    delay = table(
         SLEWS_NS, LOADS_FF,
         lambda slew, load: TAU_NS * (cell.parasitic + load / UNIT_FF / drive) + SLEW_SHARE * slew,
     )  # fmt: skip
-    slew = _table(SLEWS_NS, LOADS_FF, lambda slew, load: SLEW_RATIO * TAU_NS * (1 + load / UNIT_FF / drive))
+    slew = table(SLEWS_NS, LOADS_FF, lambda slew, load: SLEW_RATIO * TAU_NS * (1 + load / UNIT_FF / drive))
     for source in sources:
-        yield f'      timing () {{ related_pin : "{source}"; {_arc(cell, function, source)}'
+        yield f'      timing () {{ related_pin : "{source}"; {arc(cell, function, source)}'
         for way in ("rise", "fall"):
             yield f"        cell_{way} (delay) {{ {delay} }}"
             yield f"        {way}_transition (delay) {{ {slew} }}"
         yield "      }"
         energy = COLUMN_FF * (cell.columns + cell.grows * (drive - 1)) * VOLTS**2 / 2
-        yield from _energy(f' related_pin : "{source}";', energy)
+        yield from energy_lines(f' related_pin : "{source}";', energy)
     yield "    }"
 
 
-def _arc(cell: StandardCell, function: str, source: str) -> str:
+def arc(cell: StandardCell, function: str, source: str) -> str:
     """Type and sense of the arc from `source`."""
     if cell.name == "DLH":
         return "timing_type : rising_edge; timing_sense : non_unate;"
@@ -248,10 +248,10 @@ def _arc(cell: StandardCell, function: str, source: str) -> str:
         return "timing_sense : positive_unate;"
     if cell.state:
         return "timing_type : rising_edge; timing_sense : non_unate;"
-    return f"timing_sense : {_sense(function, cell.inputs, source)};"
+    return f"timing_sense : {sense(function, cell.inputs, source)};"
 
 
-def _sense(function: str, inputs: tuple[str, ...], source: str) -> str:
+def sense(function: str, inputs: tuple[str, ...], source: str) -> str:
     """Whether the output rises, falls or does either when `source` rises."""
     order = [name for name in inputs if name != source] + [source]
     table, half = truth_table(function, order), 1 << len(inputs) - 1

@@ -1,4 +1,4 @@
-"""Liberty cell libraries: what of them synthesis, timing and power need to know.
+"""Cell libraries: what of them synthesis, timing and power need to know.
 
 Yosys, ABC and OpenSTA read the files themselves; here they are checked before, and their cells are found by what they
 do (a full adder, a clock gate), whatever their names are.
@@ -6,90 +6,19 @@ do (a full adder, a clock gate), whatever their names are.
 
 import gzip
 import hashlib
-import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from flows.synth.library.boolean import truth_table
 from flows.synth.library.cells import default_liberty
+from flows.synth.library.liberty import Group, parse_liberty
 from golden.errors import UserError
 from golden.files import write_file
 
-__all__ = ["Cell", "Group", "Library", "Pin", "parse_liberty", "read_library"]
-
-TOKEN = re.compile(r'"[^"]*"|[{}();:,]|[^\s{}();:,"]+')
-COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|\\\r?\n", re.DOTALL)
-DEFAULT_NAME = "hardloom"
-
-
-@dataclass
-class Group:
-    """One `kind (args) { ... }` of a Liberty file; complex attributes (`values (...)`) are lists of strings."""
-
-    kind: str
-    args: list[str]
-    attributes: dict[str, str | list[str]] = field(default_factory=dict)
-    groups: list["Group"] = field(default_factory=list)
-
-    def of(self, kind: str) -> Iterator["Group"]:
-        """The groups of a kind in this one."""
-        return (group for group in self.groups if group.kind == kind)
-
-    def text(self, name: str, default: str = "") -> str:
-        value = self.attributes.get(name, default)
-        return value if isinstance(value, str) else " ".join(value)
-
-    def number(self, name: str, default: float = 0.0) -> float:
-        """A simple attribute as a number; `default` where there is none, ValueError where it is no number."""
-        value = self.text(name)
-        return float(value) if value else default
-
-
-def parse_liberty(text: str) -> Group:
-    """The `library` group of a Liberty text. Raises ValueError with the reason where it is none."""
-    tokens = TOKEN.findall(COMMENT.sub(" ", text))
-    root, place = Group("", []), 0
-    stack, end = [root], len(tokens)
-    while place < end:
-        token = tokens[place]
-        following = tokens[place + 1] if place + 1 < end else ""
-        if token == ";":
-            place += 1
-        elif token == "}":
-            if len(stack) == 1:
-                raise ValueError("a '}' too many")
-            stack.pop()
-            place += 1
-        elif following == ":":
-            last = place + 3  # a value ends with its line where the semicolon is missing
-            while last < end and tokens[last] not in ";}" and tokens[last + 1 : last + 2] not in ([":"], ["("]):
-                last += 1
-            stack[-1].attributes[token] = " ".join(tokens[place + 2 : last]).strip('"')
-            place = last
-        elif following == "(":
-            try:
-                last = tokens.index(")", place)
-            except ValueError:
-                raise ValueError(f"no ')' behind '{token} ('") from None
-            args = [arg.strip('"') for arg in tokens[place + 2 : last] if arg != ","]
-            place = last + 1
-            if place < end and tokens[place] == "{":
-                group = Group(token, args)
-                stack[-1].groups.append(group)
-                stack.append(group)
-                place += 1
-            else:
-                stack[-1].attributes[token] = args
-        else:
-            raise ValueError(f"'{token[:40]}' is neither attribute nor group")
-    if len(stack) > 1:
-        raise ValueError("it ends within a group")
-    if len(root.groups) != 1 or root.groups[0].kind != "library":
-        raise ValueError("it holds no library group")
-    return root.groups[0]
+__all__ = ["Cell", "Library", "read_library"]
 
 
 @dataclass(frozen=True)
@@ -284,7 +213,7 @@ class Library:
             )
 
 
-def _cell(group: Group) -> Cell:
+def read_cell(group: Group) -> Cell:
     """Raises ValueError where the cell has no area or a pin's numbers are none."""
     pins = tuple(
         Pin(pin.args[0], pin.text("direction"), pin.number("capacitance"), pin.text("function"))
@@ -294,7 +223,7 @@ def _cell(group: Group) -> Cell:
     return Cell(group.args[0], group.number("area"), group.number("cell_leakage_power"), pins, group)
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
     try:
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
@@ -311,14 +240,14 @@ def read_library(files: Sequence[Path] = ()) -> Library:
 
     Raises UserError where a file is no Liberty library, or the whole lacks what every synthesis needs.
     """
-    texts = [_text(path) for path in files] or [default_liberty()]
+    texts = [read_text(path) for path in files] or [default_liberty()]
     heads: list[Group] = []
     cells: dict[str, Cell] = {}
     for number, text in enumerate(texts):
         try:
             heads.append(parse_liberty(text))
             for group in heads[-1].of("cell"):
-                cell = _cell(group)
+                cell = read_cell(group)
                 cells.setdefault(cell.name, cell)
         except (ValueError, IndexError) as error:
             raise UserError(f"{files[number]}: is no Liberty library ({error}); give another --liberty") from error

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from flows.synth.library.boolean import names, verilog_expression
-from flows.synth.library.liberty import Cell, Library
+from flows.synth.library.library import Cell, Library
 
 __all__ = ["cell_models"]
 
