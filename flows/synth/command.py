@@ -1,26 +1,25 @@
 """`hardloom synth`: what a build, a unit or an array comes to in gates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from flows.console.progress import progress_bar
 from flows.console.report import Check, Line
 from flows.synth.cache import Cache
+from flows.synth.figures import Flat, SynthFigures, hierarchy_figures
 from flows.synth.fpga import PUBLISHED_LUTS_A_WEIGHT, Fpga, place_and_route
 from flows.synth.gate_level import build_plan
-from flows.synth.hierarchy import Hierarchy, synthesize_hierarchy, synthesize_tile
-from flows.synth.library.library import read_library
+from flows.synth.hierarchy import synthesize_hierarchy, synthesize_tile
+from flows.synth.library.library import Library, read_library
 from flows.synth.modules import Modules
 from flows.synth.power import array_power
-from flows.synth.report import by_unit, synthesis_parts, write_html
+from flows.synth.report import synthesis_parts, write_html
 from flows.synth.timing import Timing, open_sta
 from flows.synth.yosys import Options, Synthesis
 from gen.build.folder import Build
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
-from golden.files import sha256
 
 __all__ = ["Request", "synth", "synth_figures"]
 
@@ -28,48 +27,7 @@ FOLDER = "synthesis"
 """In the build: results by content hash, netlists."""
 
 
-def hierarchy_figures(modules: Modules, hierarchy: Hierarchy, options: Options) -> dict[str, Any]:
-    """Figures of a hierarchy: by unit, in sum, by kind of cell."""
-    weights = sum(modules.arrays[name]["weights"] for name in modules.below(hierarchy.top) if name in modules.arrays)
-    units = by_unit(hierarchy)
-    arrays = {"cells": 0.0, "ge": 0.0}
-    for name in modules.below(hierarchy.top):
-        if name in modules.arrays:
-            arrays = {key: value + hierarchy.total(name)[key] for key, value in arrays.items()}
-    results = hierarchy.modules.values()
-    delays = {r.top: r.abc_delay_ns for r in results if r.abc_delay_ns}
-    slowest = max(delays, key=delays.__getitem__, default="")
-    library = options.library
-    figures: dict[str, Any] = {
-        "build": str(modules.build.path),
-        "manifest_sha256": sha256(modules.build.path / "manifest.json"),
-        "top": hierarchy.top,
-        "library": library.name if library else None,
-        "nand2_area": library.nand2.area if library else None,
-        "clock_ns": options.clock_ns,
-        "modules": len(results),
-        "units": {name: dict(unit) for name, unit in units.items()},
-        "total": {key: 0 for key in ("cells", "flip_flops", "memory_bits", "ge", "area")}
-        | dict(hierarchy.total(hierarchy.top)),
-        "cells": dict(sorted(hierarchy.cells(hierarchy.top).items(), key=lambda item: (-item[1], item[0]))),
-        "weights": weights,
-        "failed": hierarchy.failed,
-        "timing": Timing(
-            "ABC, within a module, up to adders", delays[slowest], end=slowest, clock_ns=options.clock_ns
-        ).to_json_dict()
-        if slowest
-        else None,
-        "cpu_seconds": round(sum(r.cpu_seconds for r in results), 1),
-        "peak_mib": max((r.peak_mib for r in results), default=0.0),
-    }
-    if weights:
-        figures |= {f"{key}_per_weight": round(value / weights, 3) for key, value in arrays.items()}
-    return figures
-
-
-def synth_figures(
-    path: Path, unit: str | None, tile: str | None, options: Options, netlist: Path | None = None
-) -> dict[str, Any]:
+def synth_figures(path: Path, unit: str | None, tile: str | None, options: Options) -> SynthFigures:
     """Figures of the build `path`: of one `unit`, of one array `tile` (flattened too), or of the whole chip."""
     modules = Modules(Build(path))
     cache = Cache(path / FOLDER / "cache")
@@ -81,35 +39,32 @@ def synth_figures(
     with progress_bar(f"synthesizing {top}", "modules") as progress:
         hierarchy = synthesize_hierarchy(modules, top, options, cache, progress)
     figures = hierarchy_figures(modules, hierarchy, options)
-    if tile is not None:
-        add_flat(figures, modules, top, options, cache)
-    return figures
+    return figures if tile is None else with_flat(figures, modules, top, options, cache)
 
 
-def add_flat(figures: dict[str, Any], modules: Modules, top: str, options: Options, cache: Cache) -> None:
-    """The flattened tile beside the sum of its prefabricated cells, and its longest path."""
+def with_flat(figures: SynthFigures, modules: Modules, top: str, options: Options, cache: Cache) -> SynthFigures:
+    """With the flattened tile beside the sum of its prefabricated cells, and its longest path."""
     netlist = cache.folder.parent / f"{top}.v"
     try:
         flat = synthesize_tile(modules, top, options, cache, netlist)
     except SynthesisError as error:
-        figures["failed"][f"{top} flattened"] = str(error)
-        return
-    key = "ge" if options.library else "cells"
-    value = flat.ge if options.library else sum(flat.cells.values())
-    figures["flat"] = flat.to_json_dict() | {"difference": round(value / figures["total"][key] - 1, 4)}
-    figures["cpu_seconds"] = round(figures["cpu_seconds"] + flat.cpu_seconds, 1)
-    figures["peak_mib"] = max(figures["peak_mib"], flat.peak_mib)
-    if options.library:
-        figures["timing"] = flat_timing(netlist, top, options, flat)
+        return replace(figures, failed=figures.failed | {f"{top} flattened": str(error)})
+    key, value = ("ge", flat.ge) if options.library else ("cells", sum(flat.cells.values()))
+    return replace(
+        figures,
+        flat=Flat(flat, round(value / figures.total[key] - 1, 4)),
+        cpu_seconds=round(figures.cpu_seconds + flat.cpu_seconds, 1),
+        peak_mib=max(figures.peak_mib, flat.peak_mib),
+        timing=flat_timing(netlist, options.library, options.clock_ns, flat) if options.library else figures.timing,
+    )
 
 
-def flat_timing(netlist: Path, top: str, options: Options, flat: Synthesis) -> dict[str, Any] | None:
+def flat_timing(netlist: Path, library: Library, clock_ns: float | None, flat: Synthesis) -> Timing | None:
     """OpenSTA's longest path, or else ABC's."""
-    assert options.library is not None
-    timing = open_sta(netlist, top, options.library, options.clock_ns)
+    timing = open_sta(netlist, flat.top, library, clock_ns)
     if timing is None and flat.abc_delay_ns:
-        timing = Timing("ABC, up to adders", flat.abc_delay_ns, clock_ns=options.clock_ns)
-    return timing.to_json_dict() if timing else None
+        return Timing("ABC, up to adders", flat.abc_delay_ns, clock_ns=clock_ns)
+    return timing
 
 
 @dataclass(frozen=True)
@@ -161,10 +116,10 @@ def synth(path: Path, request: Request) -> Check:
     options = request.options()
     figures = synth_figures(path, request.unit, request.tile, options)
     if request.power and request.tile:
-        add_power(figures, path, request.tile, options)
+        figures = with_power(figures, path, request.tile, options)
     if request.html is not None:
         write_html(figures, request.html)
-    return Check(figures, synthesis_parts(figures), not figures["failed"])
+    return Check(figures, synthesis_parts(figures), not figures.failed)
 
 
 def on_fpga(path: Path, tile: str, family: str, timeout_s: float) -> Check:
@@ -188,12 +143,11 @@ def fpga_lines(top: str, found: Fpga) -> list[str]:
     ]
 
 
-def add_power(figures: dict[str, Any], path: Path, tile: str, options: Options) -> None:
-    """Energy of a vector through the tile, from a gate-level simulation."""
+def with_power(figures: SynthFigures, path: Path, tile: str, options: Options) -> SynthFigures:
+    """With the energy of a vector through the tile, from a gate-level simulation."""
     build = Build(path)
     try:
         power = array_power(build_plan(build, Modules(build).arrays[tile]), options, path / FOLDER / "power" / tile)
     except SynthesisError as error:
-        figures["failed"][f"power of {tile}"] = str(error)
-    else:
-        figures["power"] = power.to_json_dict()
+        return replace(figures, failed=figures.failed | {f"power of {tile}": str(error)})
+    return replace(figures, power=power)

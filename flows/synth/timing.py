@@ -37,10 +37,18 @@ class Timing:
     end: str = ""
     clock_ns: float | None = None
 
+    @property
+    def slack_ns(self) -> float | None:
+        """Negative where the clock is missed; None without one."""
+        return None if self.clock_ns is None else round(self.clock_ns - self.longest_ns, 5)
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the clock is met; None without one."""
+        return None if self.slack_ns is None else self.slack_ns >= 0
+
     def to_json_dict(self) -> dict[str, Any]:
-        """With `slack_ns`, negative where the clock is missed, and `met`; both None without a clock."""
-        slack = None if self.clock_ns is None else round(self.clock_ns - self.longest_ns, 5)
-        return asdict(self) | {"slack_ns": slack, "met": None if slack is None else slack >= 0}
+        return asdict(self) | {"slack_ns": self.slack_ns, "met": self.met}
 
 
 def open_sta(netlist: Path, top: str, library: Library, clock_ns: float | None = None) -> Timing | None:
