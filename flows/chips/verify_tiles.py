@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from flows.chips.verify import Outcome, check_of
+from flows.chips.outcomes import Outcome, report_outcomes
 from flows.console.progress import progress_bar
 from flows.console.report import Check
 from gen.build.folder import Build
@@ -46,7 +46,7 @@ def verify_tiles(path: Path, count: int, simulator: str) -> Check:
             outcomes.append(
                 outcome("expert", name, work, player.CLOCK_NS, partial(bench_expert, build, prefix, expert, work))
             )
-    return check_of(path, outcomes)
+    return report_outcomes(path, outcomes)
 
 
 def outcome(group: str, name: str, folder: Path, clock_ns: int, run: Callable[[], int]) -> Outcome:

@@ -91,7 +91,7 @@ def verify(
         raise UserError("--tiles: goes with --sim; add it")
     if simulator != "verilator" and not tiles:
         raise UserError("--simulator: goes with --sim --tiles; add them")
-    from flows.chips.verify import verify_against, verify_faults, verify_simulation, verify_static
+    from flows.chips.verify import verify_against, verify_faults, verify_static
 
     passed = [verify_static(build).show(as_json)] if static else []
     passed += [verify_against(build, against).show(as_json)] if against else []
@@ -100,6 +100,8 @@ def verify(
 
         passed += [verify_tiles(build, tiles, simulator).show(as_json)]
     elif sim:
+        from flows.chips.verify_simulation import verify_simulation
+
         passed += [verify_simulation(build, units).show(as_json)]
     passed += [verify_faults(build, faults).show(as_json)] if faults else []
     if gates:

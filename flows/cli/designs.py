@@ -12,21 +12,38 @@ __all__ = ["commands"]
 
 commands = typer.Typer()
 
+Checkpoint = Annotated[Path | None, typer.Argument(help="Folder of a checkpoint; its config.json is enough.")]
+Like = Annotated[str | None, typer.Option(help="A published architecture by name, like llada-moe-7b.")]
+Node = Annotated[str, typer.Option(help="5nm, 7nm, 28nm or 130nm.")]
+Sampler = Annotated[str | None, typer.Option(help="whole, cached, block or autoregressive.")]
+PromptLength = Annotated[int | None, typer.Option(help="Tokens of a prompt.")]
+GenLength = Annotated[int | None, typer.Option(help="Tokens generated.")]
+TokensPerForward = Annotated[float | None, typer.Option(help="Tokens that a forward pass commits.")]
+ExpertImbalance = Annotated[float | None, typer.Option(help="Load of the busiest expert over the mean.")]
+Styles = Annotated[str | None, typer.Option(help="Array styles to choose from, like metal,rom.")]
+
+
+def chosen_styles(styles: str | None) -> tuple[str, ...]:
+    """All that are priced, unless some are named."""
+    from flows.design.estimate.arrays import PRICED_STYLES
+
+    return PRICED_STYLES if styles is None else tuple(styles.split(","))
+
 
 @commands.command()
 def estimate(
-    ckpt: Annotated[Path | None, typer.Argument(help="Folder of a checkpoint; its config.json is enough.")] = None,
-    like: Annotated[str | None, typer.Option(help="A published architecture by name, like llada-moe-7b.")] = None,
-    node: Annotated[str, typer.Option(help="5nm, 7nm, 28nm or 130nm.")] = "5nm",
+    ckpt: Checkpoint = None,
+    like: Like = None,
+    node: Node = "5nm",
     design: Annotated[str | None, typer.Option(help="hardloom, or hnlpu: the design of that paper.")] = None,
     arrays: Annotated[str | None, typer.Option(help="With design hnlpu: hnlpu's arrays, or hardloom's.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="whole, cached, block or autoregressive.")] = None,
+    sampler: Sampler = None,
     tokens_per_second: Annotated[float | None, typer.Option(help="Throughput to design for.")] = None,
-    prompt_length: Annotated[int | None, typer.Option(help="Tokens of a prompt.")] = None,
-    gen_length: Annotated[int | None, typer.Option(help="Tokens generated.")] = None,
-    tokens_per_forward: Annotated[float | None, typer.Option(help="Tokens that a forward pass commits.")] = None,
-    expert_imbalance: Annotated[float | None, typer.Option(help="Load of the busiest expert over the mean.")] = None,
-    styles: Annotated[str | None, typer.Option(help="Array styles to choose from, like metal,rom.")] = None,
+    prompt_length: PromptLength = None,
+    gen_length: GenLength = None,
+    tokens_per_forward: TokensPerForward = None,
+    expert_imbalance: ExpertImbalance = None,
+    styles: Styles = None,
     tornado: Annotated[Path | None, typer.Option(help="File of a sensitivity plot; PNG and SVG are written.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Table of published systems beside ours.")] = False,
     as_json: Json = False,
@@ -35,7 +52,6 @@ def estimate(
 
     Example: hardloom estimate --like llada-moe-7b --node 5nm --tornado build/tornado.png
     """
-    from flows.design.estimate.arrays import PRICED_STYLES
     from flows.design.estimate.figures import HNLPU_TOKENS_PER_S, Request
     from flows.design.estimate.report import comparison_parts, estimate_parts, report, report_comparison
 
@@ -45,30 +61,29 @@ def estimate(
         return
     target = HNLPU_TOKENS_PER_S if tokens_per_second is None else tokens_per_second
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
-    chosen = PRICED_STYLES if styles is None else tuple(styles.split(","))
-    request = Request(node, design, arrays, sampler, target, *lengths, chosen)
+    request = Request(node, design, arrays, sampler, target, *lengths, chosen_styles(styles))
     found = report(like, ckpt, request, tornado)
     show(found, as_json, estimate_parts(found))
 
 
 @commands.command()
 def explore(
-    ckpt: Annotated[Path | None, typer.Argument(help="Folder of a checkpoint; its config.json is enough.")] = None,
-    like: Annotated[str | None, typer.Option(help="A published architecture by name, like llada-moe-7b.")] = None,
+    ckpt: Checkpoint = None,
+    like: Like = None,
     tokens_per_second: Annotated[float, typer.Option(help="Throughput to reach.")] = 1000.0,
-    node: Annotated[str, typer.Option(help="5nm, 7nm, 28nm or 130nm.")] = "5nm",
+    node: Node = "5nm",
     objective: Annotated[str, typer.Option(help="What to minimise: area or energy.")] = "area",
     out: Annotated[Path | None, typer.Option("-o", "--output", help="Hardware file for `hardloom generate`.")] = None,
     plot: Annotated[Path | None, typer.Option(help="PNG of the Pareto front to write.")] = None,
     front: Annotated[Path | None, typer.Option(help="JSON of the Pareto front to write.")] = None,
     fit: Annotated[Path | None, typer.Option(help="Cost model from `hardloom bench tiles`.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="whole, cached, block or autoregressive.")] = None,
-    prompt_length: Annotated[int | None, typer.Option(help="Tokens of a prompt.")] = None,
-    gen_length: Annotated[int | None, typer.Option(help="Tokens generated.")] = None,
-    tokens_per_forward: Annotated[float | None, typer.Option(help="Tokens that a forward pass commits.")] = None,
-    expert_imbalance: Annotated[float | None, typer.Option(help="Load of the busiest expert over the mean.")] = None,
+    sampler: Sampler = None,
+    prompt_length: PromptLength = None,
+    gen_length: GenLength = None,
+    tokens_per_forward: TokensPerForward = None,
+    expert_imbalance: ExpertImbalance = None,
     keys_per_cycle: Annotated[int, typer.Option(help="Keys that attention takes a cycle; emitted units take 1.")] = 1,
-    styles: Annotated[str | None, typer.Option(help="Array styles to choose from, like metal,rom.")] = None,
+    styles: Styles = None,
     head_tiles: Annotated[int, typer.Option(help="Parts of the head that drain side by side; emitted are 1.")] = 1,
     as_json: Json = False,
 ) -> None:
@@ -76,15 +91,13 @@ def explore(
 
     Example: hardloom explore --like llada-moe-7b --tokens-per-second 2000 --node 5nm -o build/hardware.json
     """
-    from flows.design.estimate.arrays import PRICED_STYLES
     from flows.design.estimate.figures import Request
     from flows.design.explore.report import Outputs, Units, exploration_parts, search_space, write_outputs
     from flows.design.explore.report import explore as search
 
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
-    chosen = PRICED_STYLES if styles is None else tuple(styles.split(","))
-    request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, chosen)
-    units = Units(keys_per_cycle, head_tiles)
-    found = search(search_space(like, ckpt, request, fit, units), tokens_per_second, objective)
+    request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, chosen_styles(styles))
+    space = search_space(like, ckpt, request, fit, Units(keys_per_cycle, head_tiles))
+    found = search(space, tokens_per_second, objective)
     write_outputs(found, Outputs(out, plot, front), like, ckpt)
     show(found, as_json, exploration_parts(found))

@@ -54,7 +54,6 @@ class RtlEngine:
 
     @staticmethod
     def spread_limit(threshold: float) -> int:
-
         return IntegerModel.spread_limit(threshold)
 
     def denoise(self, prompt: Tensor, params: SamplerParams) -> Iterator[Step]:

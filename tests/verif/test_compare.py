@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from flows.bench.chip import bound_per_forward
-from flows.chips.verify import Outcome, junit
+from flows.chips.outcomes import Outcome, junit
 from flows.pictures.denoising import timeline
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint

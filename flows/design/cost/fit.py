@@ -7,6 +7,8 @@ import numpy as np
 
 __all__ = ["fit_tiles"]
 
+PARTS = ("core", "shell")
+
 
 def fit_tiles(measured: dict[str, Any]) -> dict[str, Any]:
     """The file that `CostModel.read` takes, from what `measure_tiles` found."""
@@ -27,9 +29,6 @@ def fit_tiles(measured: dict[str, Any]) -> dict[str, Any]:
         errors = {held: max(abs(t["error"]) for t in own if t["held_out"] == held) for held in (False, True)}
         styles[style] = laws | {"worst_error_fitted": errors[False], "worst_error_held_out": errors[True]}
     return {"command": "hardloom bench tiles", "library": measured["library"], "styles": styles, "tiles": tiles}
-
-
-PARTS = ("core", "shell")
 
 
 def least_squares(quantities: Sequence[dict[str, float]], gates: Sequence[float]) -> dict[str, float]:

@@ -1,0 +1,117 @@
+"""`hardloom verify --sim`: the chip against the integer model, and the bench of every unit."""
+
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from flows.chips.outcomes import Outcome, report_outcomes
+from flows.console.progress import progress_bar
+from flows.console.report import Check, notice
+from gen.build.folder import Build
+from gen.design.registers import ErrorCode
+from golden.models.integer_model import IntegerModel
+from golden.samplers.denoise import SamplerParams
+from verif.chip.compare import compare_runs
+from verif.chip.simulation import Run, SimulatedChip
+from verif.chip.trace import trace_step
+from verif.streams import bench
+
+__all__ = ["verify_simulation"]
+
+
+def random_runs(model: IntegerModel, max_positions: int, seed: int = 0) -> list[Run]:
+    """Prompts of random tokens: several geometries, by quota and by threshold, as long as the chip holds."""
+    config, draw = model.config, torch.Generator().manual_seed(seed)
+    longest = min(max_positions, config.max_position_embeddings)
+    params = [
+        SamplerParams(8, 4, 4),
+        SamplerParams(6, 2, 3),
+        SamplerParams(8, 8, 3),
+        SamplerParams(8, 4, 2, threshold=0.3),
+        SamplerParams(4, 4, 1, threshold=1.0),
+    ]
+    lengths = [6, 1, 9, 5, longest - 4]
+    chosen = [(n, p) for n, p in zip(lengths, params, strict=True) if 0 < n <= longest - p.gen_length]
+    return [Run(torch.randint(config.vocab_size, (n,), generator=draw).tolist(), p) for n, p in chosen]
+
+
+def refused_runs(vocab_size: int, max_positions: int) -> list[tuple[Run, ErrorCode]]:
+    """Requests that make no sense, with the error code that each must come to."""
+    return [
+        (Run([0], SamplerParams(0, 1, 1)), ErrorCode.LENGTH),
+        (Run([0], SamplerParams(max_positions, max_positions, 1)), ErrorCode.LENGTH),
+        (Run([0], SamplerParams(6, 4, 2)), ErrorCode.BLOCK),
+        (Run([0], SamplerParams(4, 2, 3)), ErrorCode.STEPS),
+        (Run([vocab_size], SamplerParams(4, 2, 2)), ErrorCode.TOKEN),
+    ]
+
+
+def chip_outcomes(chip: SimulatedChip, show: Callable[[int, int], None]) -> list[Outcome]:
+    """Random prompts, every step and every probe point compared; then refused requests with a prompt behind them.
+
+    The first divergence gets a waveform of its step, BUILD/verify.fst.
+    """
+    model = IntegerModel.from_checkpoint(chip.build.path / "quantized")
+    runs = random_runs(model, chip.build.hardware.max_positions)
+    outcomes: list[Outcome] = []
+    for number, run in enumerate(runs):
+        outcomes.append(run_outcome(chip, model, run, trace=all(o.failure is None for o in outcomes)))
+        show(number + 1, len(runs) + 1)
+    outcomes.append(refusal_outcome(chip, model, runs[0]))
+    return outcomes
+
+
+def run_outcome(chip: SimulatedChip, model: IntegerModel, run: Run, trace: bool) -> Outcome:
+    """One prompt on the chip and in the integer model; where they differ, and `trace`, a waveform."""
+    begin, taps, p = time.perf_counter(), chip.folder / "taps.txt", run.params
+    board = compare_runs(chip, model, [run], taps).scoreboard
+    taps.unlink(missing_ok=True)
+    name = f"prompt of {len(run.prompt)}, {p.gen_length} in blocks of {p.block_length}, "
+    name += f"{p.steps} steps" if p.threshold is None else f"threshold {p.threshold}"
+    failure = None
+    if board.first is not None:
+        failure = f"{board.mismatches} integers differ; first: {board.first}"
+        if trace:
+            failure += f"; waveform: {trace_step(chip, run, board.first.step, chip.build.path / 'verify.fst')}"
+    detail = f"{board.compared:,} integers, {run.cycles:,} cycles"
+    return Outcome("chip", name, time.perf_counter() - begin, detail, failure)
+
+
+def refusal_outcome(chip: SimulatedChip, model: IntegerModel, good: Run) -> Outcome:
+    """Every refused request comes to its error code, and a prompt right after all of them runs as it did before."""
+    begin = time.perf_counter()
+    refused = refused_runs(chip.config.vocab_size, chip.build.hardware.max_positions)
+    after = Run(good.prompt, good.params)
+    for _ in chip.simulate([*(run for run, _ in refused), after]):
+        pass
+    wrong = [f"{run.request()}: error {run.error}, expected {code}" for run, code in refused if run.error != code]
+    if (after.steps, after.error) != (good.steps, 0):
+        wrong.append(f"the prompt after them came to {after.steps}, error {after.error}, expected {good.steps}")
+    detail = f"{len(refused)} requests refused, 1 prompt after them"
+    return Outcome("chip", "refused requests", time.perf_counter() - begin, detail, "; ".join(wrong) or None)
+
+
+def unit_outcomes(folder: Path) -> list[Outcome]:
+    """The bench of every unit, by test."""
+    bench.run([], folder)
+    outcomes = []
+    for test in ElementTree.parse(folder / "results.xml").getroot().iter("testcase"):
+        failures = [*test.iter("failure"), *test.iter("error")]
+        failure = None if not failures else failures[0].get("message") or failures[0].get("error_msg") or "failed"
+        outcomes.append(Outcome("units", test.get("name", ""), float(test.get("time", 0)), "", failure))
+    return outcomes
+
+
+def verify_simulation(path: Path, units: bool) -> Check:
+    """The chip on random prompts and, with `units`, the bench of every unit. Writes JUnit XML to `path`/verify.xml."""
+    build = Build(path)
+    notice("building the simulation with Verilator and g++; takes minutes where it is not there yet")
+    chip = SimulatedChip(build)
+    with progress_bar("simulating", "prompts") as progress:
+        outcomes = chip_outcomes(chip, progress)
+    if units:
+        outcomes += unit_outcomes(path / "simulation" / "units")
+    return report_outcomes(path, outcomes)
