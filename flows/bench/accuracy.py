@@ -5,45 +5,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
+from flows.models.demonstration import DEMO_PARAMS, demo_tokenizer, mixed_problems
 from flows.models.sample import load_float_model
 from golden.checkpoints.config import ModelConfig
-from golden.checkpoints.tokenizer import load_tokenizer
-from golden.errors import UserError
 from golden.models.float_model import FloatEngine
 from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import Engine, SamplerParams
-from golden.training.accuracy import exact_match, expert_load, held_out_problems
-from golden.training.tasks import TASKS, Problem, build_tokenizer
+from golden.training.accuracy import exact_match, expert_load
 
-__all__ = ["DEMO_PARAMS", "accuracy", "accuracy_parts", "demo_tokenizer", "mixed_problems"]
-
-DEMO_PARAMS = SamplerParams(gen_length=16, block_length=8, steps=8)
-"""What the demonstration asks of the sampler: two blocks of eight tokens, four steps each, two tokens a step."""
-
-
-def mixed_problems(count: int) -> list[Problem]:
-    """`count` held-out problems, the tasks in turn; `UserError` where there are not so many."""
-    each = -(-count // len(TASKS))
-    by_task = [held_out_problems(task, each) for task in TASKS]
-    chosen = [problem for group in zip(*by_task, strict=False) for problem in group][:count]
-    if len(chosen) < count or count < 1:
-        most = len(TASKS) * min(len(group) for group in by_task)
-        raise UserError(f"--prompts: {count} is not between 1 and the {most} held-out problems; give another number")
-    return chosen
-
-
-def demo_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of the checkpoint `path`; `UserError` where it was not trained on these tasks."""
-    tokenizer = load_tokenizer(path)
-    if tokenizer is None or tokenizer.get_vocab() != build_tokenizer().get_vocab():
-        raise UserError(
-            f"{path}: its tokenizer is not that of the demonstration's tasks; give a folder from `hardloom train`"
-        )
-    return tokenizer
+__all__ = ["accuracy", "accuracy_parts"]
 
 
 @dataclass(frozen=True)

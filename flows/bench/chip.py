@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from flows.bench.accuracy import DEMO_PARAMS
 from flows.console.report import Part, totals
+from flows.models.demonstration import DEMO_PARAMS
 from gen.build.folder import Build
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError

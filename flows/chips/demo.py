@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 from tokenizers import Tokenizer
 
-from flows.bench.accuracy import DEMO_PARAMS, demo_tokenizer, mixed_problems
 from flows.console.progress import progress_bar
 from flows.console.report import table
+from flows.models.demonstration import DEMO_PARAMS, demo_tokenizer, mixed_problems
 from flows.models.sample import draw_step, load_engine
 from flows.pictures.denoising import plot_denoising
 from flows.pictures.wiring import plot_wiring
