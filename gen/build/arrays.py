@@ -15,7 +15,7 @@ from golden.files import COMPRESSED, Contents
 from golden.parallel import ordered_map
 from golden.quantization.quantized import QuantizedCheckpoint
 
-__all__ = ["array_part", "array_parts", "connection_file"]
+__all__ = ["WEIGHTS_HELD", "array_part", "array_parts", "connection_file"]
 
 Progress = Callable[[int, int], None]
 WEIGHTS_HELD = 1 << 27

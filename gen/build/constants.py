@@ -11,7 +11,7 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from golden.units.rope import Rope
 from golden.units.router import Router
 
-__all__ = ["embedding_width", "emit_embedding", "emit_layer_constants", "emit_scales", "scale_words"]
+__all__ = ["SCALE_BITS", "embedding_width", "emit_embedding", "emit_layer_constants", "emit_scales", "scale_words"]
 
 SCALE_BITS = RESCALE.mant_width + RESCALE.shift_width
 

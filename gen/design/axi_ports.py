@@ -4,7 +4,7 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["AXI_LITE", "NO_POSITION", "STREAM_IN", "STREAM_OUT", "commit_record"]
+__all__ = ["ADDRESS_WIDTH", "AXI_LITE", "NO_POSITION", "STREAM_IN", "STREAM_OUT", "commit_record"]
 
 ADDRESS_WIDTH = 8
 

@@ -7,7 +7,7 @@ from gen.design.axi_ports import AXI_LITE
 from gen.design.registers import REGISTERS
 from gen.stream.component import Component
 
-__all__ = ["AxiLiteRegisters"]
+__all__ = ["OKAY", "SLAVE_ERROR", "AxiLiteRegisters"]
 
 OKAY, SLAVE_ERROR = 0, 2
 

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from gen.stream.component import Component
 from gen.stream.stream import SCALE_WIDTH, Stage, beat
 
-__all__ = ["HeadMemory", "Keep", "KeyWalk", "ValueMemory", "walk"]
+__all__ = ["WIDTH", "HeadMemory", "Keep", "KeyWalk", "ValueMemory", "walk"]
 
 WIDTH = 8
 """Bits of an activation."""

@@ -22,7 +22,7 @@ from golden.checkpoints.json_files import parse_json_object
 from golden.errors import UserError
 from golden.files import replacing
 
-__all__ = ["SafetensorsReader", "SafetensorsWriter", "TensorEntry"]
+__all__ = ["NAMES", "SafetensorsReader", "SafetensorsWriter", "TensorEntry"]
 
 DTYPES: dict[str, torch.dtype] = {
     "F32": torch.float32,

@@ -27,7 +27,7 @@ from golden.units.rope import Rope
 from golden.units.router import Router
 from golden.units.swiglu import SwiGLU
 
-__all__ = ["IntegerModel", "Probe", "Units"]
+__all__ = ["COMBINE", "QUANTIZE", "RESCALE", "HardwiredMatrix", "IntegerModel", "Probe", "Units"]
 
 Probe = Callable[[str, Tensor], None]
 """Called with a probe point's name and its integers, [batch, positions, elements]."""

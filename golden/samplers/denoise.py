@@ -24,7 +24,7 @@ from torch import Tensor
 
 from golden.errors import UserError
 
-__all__ = ["Engine", "Prediction", "SamplerParams", "Step", "denoise"]
+__all__ = ["Engine", "Prediction", "SamplerParams", "Step", "choose", "denoise"]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from cocotb_tools.runner import get_runner
 
 from golden.errors import UserError
 
-__all__ = ["QUICK_BUILD", "SIMULATORS", "adapted_main", "build_and_test", "run_tests", "verilate"]
+__all__ = ["MAKE_FLAGS", "QUICK_BUILD", "SIMULATORS", "adapted_main", "build_and_test", "run_tests", "verilate"]
 
 # the wheel's makefile lacks the flag for precompiled headers and the thread library
 MAKE_FLAGS = ["-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", "-MAKEFLAGS", "CFG_LDLIBS_THREADS=-pthread"]

@@ -18,7 +18,7 @@ from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
 from verif.streams.bench import Case, Packet, Stimulus
 from verif.streams.stimulus import integers
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "Hosted", "records"]
 
 SPREAD_TOP = (1 << 24) - 1
 
