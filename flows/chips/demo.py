@@ -70,7 +70,7 @@ def make_chip(ckpt: Path, out: Path, say: Callable[[str], None]) -> SimulatedChi
     say("writing the chip's Verilog")
     with progress_bar("generating", "weights") as progress:
         build = build_chip(checkpoint, out / "chip", HardwareConfig.default(checkpoint.config), progress)
-    say(f"{build.manifest['weights_hardwired']:,} weights hardwired in {len(build.files)} files: {out / 'chip'}")
+    say(f"{build.manifest.weights_hardwired:,} weights hardwired in {len(build.files)} files: {out / 'chip'}")
     say("building the simulation with Verilator and g++; takes minutes where it is not there yet")
     chip = SimulatedChip(build)
     say(f"built in {chip.build_seconds:.0f} s")
@@ -169,7 +169,7 @@ def demo(ckpt: Path, out: Path, count: int, console: Console) -> Result:
         exact_match_rtl=share(rtl, problems),
         exact_match_golden=share(golden, problems),
         exact_match_float=float_share(ckpt, problems, config, tokenizer),
-        weights_hardwired=chip.build.manifest["weights_hardwired"],
+        weights_hardwired=chip.build.manifest.weights_hardwired,
         weights_recovered=recovered,
     )
     write_json(out / "result.json", asdict(result))

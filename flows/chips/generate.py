@@ -49,15 +49,15 @@ class Contents:
         """Of a finished build folder."""
         kinds: dict[str, KindContents] = {}
         for array in build.arrays:
-            kind = kinds.setdefault(array["kind"], KindContents())
+            kind = kinds.setdefault(array.kind, KindContents())
             kind.arrays += 1
-            kind.weights += array["weights"]
-            kind.cycles_per_packet = max(kind.cycles_per_packet, array["cycles_per_packet"])
+            kind.weights += array.weights
+            kind.cycles_per_packet = max(kind.cycles_per_packet, array.cycles_per_packet)
         return cls(
-            top=build.manifest["top"],
-            quantization=build.manifest["quantization"],
-            hardware=build.manifest["hardware"],
-            weights_hardwired=build.manifest["weights_hardwired"],
+            top=build.manifest.top,
+            quantization=build.manifest.quantization,
+            hardware=build.hardware.to_json_dict(),
+            weights_hardwired=build.manifest.weights_hardwired,
             files=len(build.files),
             bytes=sum((build.path / name).stat().st_size for name in build.files),
             arrays=kinds,

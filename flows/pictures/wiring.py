@@ -46,8 +46,8 @@ def wire_number(name: str) -> int:
 
 def read_wiring(build: Build, module: str) -> Wiring:
     """Read the wires of array `module` from its file, and the regions from the file of its neuron cell."""
-    facts = next((array for array in build.arrays if array["module"] == module), None)
-    if facts is None or facts["style"] != "metal":
+    facts = next((array for array in build.arrays if array.module == module), None)
+    if facts is None or facts.style != "metal":
         raise UserError(f"{build.path}: has no array {module} of style metal; see its manifest.json for the arrays")
     found = instances(build.file(f"rtl/arrays/{module}.v").read_bytes())
     neurons = [instance for instance in found if instance.name.startswith("neuron_")]
@@ -58,11 +58,11 @@ def read_wiring(build: Build, module: str) -> Wiring:
     rank, lane = np.divmod(place[:, 1:], lanes)
     rows = lane + lanes * (cell.fold * rank + np.arange(cell.fold))
     order = np.argsort((place[:, :1] * rows.size + rows).ravel())
-    order = order[rows.ravel()[order] < facts["rows"]]
+    order = order[rows.ravel()[order] < facts.rows]
     values = cell.values[:: cell.fold]
     starts = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
     regions = [(first, end - first, int(values[first])) for first, end in pairwise(starts)]
-    return Wiring(facts["inputs"], (np.sign(slots) * (1 + (np.abs(slots) - 1) // cell.fold))[order], regions)
+    return Wiring(facts.inputs, (np.sign(slots) * (1 + (np.abs(slots) - 1) // cell.fold))[order], regions)
 
 
 def by_turn(slots: np.ndarray, fold: int) -> np.ndarray:

@@ -31,11 +31,12 @@ def synth_figures(path: Path, unit: str | None, tile: str | None, options: Optio
     """Figures of the build `path`: of one `unit`, of one array `tile` (flattened too), or of the whole chip."""
     modules = Modules(Build(path))
     cache = Cache(path / FOLDER / "cache")
-    top = modules.top
     if unit is not None:
         top = modules.named(unit, "--unit")
     elif tile is not None:
         top = modules.named(tile, "--tile", sorted(modules.arrays))
+    else:
+        top = modules.top
     with progress_bar(f"synthesizing {top}", "modules") as progress:
         hierarchy = synthesize_hierarchy(modules, top, options, cache, progress)
     figures = hierarchy_figures(modules, hierarchy, options)
@@ -128,7 +129,7 @@ def on_fpga(path: Path, tile: str, family: str, timeout_s: float) -> Check:
     top = modules.named(tile, "--tile", sorted(modules.arrays))
     sources = [modules.path(name) for name in modules.below(top)]
     try:
-        result = place_and_route(sources, top, modules.arrays[top]["weights"], family, timeout_s)
+        result = place_and_route(sources, top, modules.arrays[top].weights, family, timeout_s)
     except SynthesisError as error:
         raise UserError(f"{error}; give a smaller array or another --fpga") from error
     return Check(result, [*map(Line, fpga_lines(top, result))], passed=True)

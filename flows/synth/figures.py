@@ -111,7 +111,7 @@ def hierarchy_figures(modules: Modules, hierarchy: Hierarchy, options: Options) 
     """Figures of a hierarchy."""
     results, library, total = hierarchy.modules.values(), options.library, hierarchy.total(hierarchy.top)
     arrays = [name for name in modules.below(hierarchy.top) if name in modules.arrays]
-    weights = sum(modules.arrays[name]["weights"] for name in arrays)
+    weights = sum(modules.arrays[name].weights for name in arrays)
     per_weight = {
         key: round(sum(hierarchy.total(name)[key] for name in arrays) / weights, 3) if weights else None
         for key in ("cells", "ge")

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from flows.console.report import Check, Line
 from flows.synth.library.library import read_library
@@ -13,6 +12,7 @@ from flows.synth.modules import instances_in, is_wiring
 from flows.synth.yosys import Options, synthesize
 from gen.arrays import ArrayPlan, plan_array
 from gen.build.folder import Build
+from gen.build.manifest import ArrayFacts
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
 from verif.arrays.bench import bench_arrays
@@ -108,19 +108,19 @@ def mapped_arrays(
     return bench_arrays(plans, folder, packets, mapped=mapped)
 
 
-def build_plan(build: Build, facts: dict[str, Any]) -> ArrayPlan:
+def build_plan(build: Build, facts: ArrayFacts) -> ArrayPlan:
     """The plan of an array of a build, from its quantized checkpoint."""
     checkpoint = build.checkpoint()
-    banks = [checkpoint.integers(name) for name in facts["matrices"]]
-    how = {"lanes": build.hardware.lanes, "slices": facts["slices"], "style": facts["style"]}
-    return plan_array(facts["module"], banks, format=checkpoint.format, **how)
+    banks = [checkpoint.integers(name) for name in facts.matrices]
+    lanes = build.hardware.lanes
+    return plan_array(facts.module, banks, lanes, facts.slices, facts.style, checkpoint.format)
 
 
-def array_of_each_kind(build: Build) -> list[dict[str, Any]]:
+def array_of_each_kind(build: Build) -> list[ArrayFacts]:
     """Facts of the first array of every kind."""
-    first: dict[str, dict[str, Any]] = {}
+    first: dict[str, ArrayFacts] = {}
     for facts in build.arrays:
-        first.setdefault(facts["kind"], facts)
+        first.setdefault(facts.kind, facts)
     return list(first.values())
 
 

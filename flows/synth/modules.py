@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gen.build.folder import Build
+from gen.build.manifest import ArrayFacts
 from golden.errors import UserError
 
 __all__ = ["Modules", "instances_in", "is_wiring"]
@@ -40,7 +41,8 @@ class Modules:
 
     @property
     def top(self) -> str:
-        return self.build.manifest["top"]
+        """The top module. Raises UserError where the build holds chosen arrays alone."""
+        return self.build.require_chip()
 
     def path(self, module: str) -> Path:
         return self.build.path / self.files[module]
@@ -53,9 +55,9 @@ class Modules:
         return self.build.file(self.files[module]).read_text()
 
     @cached_property
-    def arrays(self) -> dict[str, dict]:
+    def arrays(self) -> dict[str, ArrayFacts]:
         """Facts of every array unit by module."""
-        return {array["module"]: array for array in self.build.arrays}
+        return {array.module: array for array in self.build.arrays}
 
     def instances(self, module: str) -> Counter[str]:
         """Modules that `module` instantiates, and how often."""

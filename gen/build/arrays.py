@@ -1,13 +1,13 @@
 """Files of hardwired arrays from a quantized checkpoint: on all cores, in a stream, into a build's folder."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import Any
 
 from gen.arrays import emit_connections, emit_prefab, plan_array
 from gen.build.constants import emit_scales
-from gen.build.files import Journal
+from gen.build.journal import Entry, Journal
+from gen.build.manifest import ArrayFacts
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import ArrayUnit
 from golden.checkpoints.checkpoint import expected_tensors
@@ -15,7 +15,7 @@ from golden.files import COMPRESSED, Contents
 from golden.parallel import ordered_map
 from golden.quantization.quantized import QuantizedCheckpoint
 
-__all__ = ["WEIGHTS_HELD", "array_part", "array_parts", "connection_file"]
+__all__ = ["WEIGHTS_HELD", "array_parts", "connection_file"]
 
 Progress = Callable[[int, int], None]
 WEIGHTS_HELD = 1 << 27
@@ -28,8 +28,8 @@ def connection_file(module: str, compress: bool = False) -> str:
 
 
 def array_part(
-    checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, unit: ArrayUnit, compress: bool = False
-) -> tuple[dict[str, Contents], dict[str, Any]]:
+    checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, unit: ArrayUnit, compress: bool
+) -> tuple[dict[str, Contents], ArrayFacts]:
     """Files (the connections as pieces, to be drawn once) and facts of one array unit."""
     banks = [checkpoint.integers(name) for name in unit.matrices]
     plan = plan_array(
@@ -42,45 +42,35 @@ def array_part(
     )
     files: dict[str, Contents] = {f"rtl/prefab/{name}": text for name, text in emit_prefab(plan).items()}
     files[connection_file(unit.module, compress)] = emit_connections(plan)
-    if unit.kind not in ("gate_up", "down"):
+    if unit.expert is None:
         name = unit.module + "_scales"
         files[f"rtl/constants/{name}.v"] = emit_scales(name, [banks], hardware.lanes)
-    facts = {
-        "name": unit.name,
-        "prefix": unit.prefix,
-        "kind": unit.kind,
-        "matrices": list(unit.matrices),
-        "rows": banks[0].weights.shape[0],
-        "inputs": banks[0].weights.shape[1],
-        "weights": plan.weights,
-        "acc_width": plan.acc_width,
-        "cycles_per_packet": plan.cycles_per_packet,
-        "slices": hardware.slices[unit.kind],
-        "style": hardware.style[unit.kind],
-    }
-    return files, facts
+    return files, ArrayFacts.of(unit, plan)
 
 
 def array_parts(
     journal: Journal,
     checkpoint: QuantizedCheckpoint,
     hardware: HardwareConfig,
-    units: Iterable[ArrayUnit],
+    units: Sequence[ArrayUnit],
     compress: bool,
     progress: Progress,
-) -> Iterator[dict[str, Any]]:
-    """Journal entries of array `units`, in order, made where they are missing."""
-    units, shapes = list(units), expected_tensors(checkpoint.config)
+) -> Iterator[tuple[Entry, ArrayFacts]]:
+    """Journal entries and facts of array `units`, in order, made where they are missing."""
+    shapes = expected_tensors(checkpoint.config)
 
     def weights(unit: ArrayUnit) -> int:
         return sum(math.prod(shapes[name]) for name in unit.matrices)
 
-    def made(unit: ArrayUnit) -> dict[str, Any]:
-        entry = journal.done(unit.module)
-        return entry or journal.make(unit.module, *array_part(checkpoint, hardware, unit, compress))
+    def made(unit: ArrayUnit) -> Entry:
+        if entry := journal.done(unit.module):
+            return entry
+        files, facts = array_part(checkpoint, hardware, unit, compress)
+        return journal.make(unit.module, files, facts.to_json())
 
     total, done = sum(map(weights, units)), 0
-    for entry in ordered_map(made, units, weights, WEIGHTS_HELD):
-        done += entry["facts"]["weights"]
+    for unit, entry in zip(units, ordered_map(made, units, weights, WEIGHTS_HELD), strict=True):
+        facts = ArrayFacts.from_json(unit, entry.facts)
+        done += facts.weights
         progress(done, total)
-        yield journal.add(entry)
+        yield journal.add(entry), facts

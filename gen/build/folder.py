@@ -4,9 +4,9 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
-from gen.build.files import JOURNAL
+from gen.build.journal import JOURNAL
+from gen.build.manifest import ArrayFacts, Manifest
 from gen.design.hardware import HardwareConfig
 from golden.errors import UserError
 from golden.files import COMPRESSED, read_file, replacing, sha256
@@ -42,9 +42,8 @@ class Build:
         if not manifest.is_file():
             raise UserError(f"{self.path}: no {MANIFEST}; finish the build with `hardloom generate`")
         try:
-            self.manifest: dict[str, Any] = json.loads(manifest.read_text())
-            self.files: dict[str, str] = self.manifest["files"]
-        except (json.JSONDecodeError, KeyError) as error:
+            self.manifest = Manifest.from_json(json.loads(manifest.read_text()))
+        except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{manifest}: is damaged; run `hardloom generate` again") from error
 
     def file(self, name: str) -> Path:
@@ -70,10 +69,11 @@ class Build:
             raise UserError(f"{self.path}: its Verilog is compressed; generate it without --compress")
         return [self.file(name) for name in sorted(self.files) if name.endswith(".v")]
 
-    def require_chip(self) -> None:
-        """Raise `UserError` where the build holds chosen arrays alone."""
-        if self.manifest["top"] is None:
+    def require_chip(self) -> str:
+        """The top module. Raises `UserError` where the build holds chosen arrays alone."""
+        if self.manifest.top is None:
             raise UserError(f"{self.path}: holds chosen arrays and no chip; generate without --layers and the like")
+        return self.manifest.top
 
     def checkpoint(self) -> QuantizedCheckpoint:
         for name in (CONFIG, QUANTIZATION, TENSORS):
@@ -81,13 +81,18 @@ class Build:
         return QuantizedCheckpoint(self.path / QUANTIZED)
 
     @property
-    def hardware(self) -> HardwareConfig:
-        return HardwareConfig.from_json_dict(self.manifest["hardware"])
+    def files(self) -> dict[str, str]:
+        """SHA-256 of every file by name."""
+        return self.manifest.files
 
     @property
-    def arrays(self) -> list[dict[str, Any]]:
-        """Facts of every array unit, as `array_part` gives them, with `module`."""
-        return self.manifest["arrays"]
+    def hardware(self) -> HardwareConfig:
+        return self.manifest.hardware
+
+    @property
+    def arrays(self) -> tuple[ArrayFacts, ...]:
+        """Every array unit."""
+        return self.manifest.arrays
 
 
 def prepare_folder(out: Path) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -11,21 +11,26 @@ from typing import Any
 
 from gen.build.arrays import array_parts
 from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_scales
-from gen.build.files import Journal
 from gen.build.folder import CHIP, FILE_LIST, MANIFEST, Build, copy_quantized, delete_unlisted_verilog, prepare_folder
+from gen.build.journal import Entry, Journal
+from gen.build.manifest import ArrayFacts, Manifest
 from gen.design.hardware import HardwareConfig
-from gen.design.layer_sizes import LayerSizes
-from gen.design.matrices import EMBEDDING, Selection, array_units, selected_units
+from gen.design.layer_sizes import LayerSizes, layer_prefix
+from gen.design.matrices import EMBEDDING, ArrayUnit, Selection, array_units, selected_units
 from gen.engine.chip import Chip
 from gen.engine.layer import LayerEngine
 from gen.text.verilog import to_verilog
+from golden.checkpoints.config import ModelConfig
+from golden.errors import UserError
 from golden.files import COMPRESSED, sha256, write_file, write_json
 from golden.parallel import ordered_map
 from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
 
-__all__ = ["build_arrays", "build_chip"]
+__all__ = ["DECIDES_NOTHING", "build_arrays", "build_chip"]
 
 Progress = Callable[[int, int], None]
+DECIDES_NOTHING = ("golden/training/",)
+"""Folders of the floors below whose code no emitted text depends on."""
 
 
 def layer_part(checkpoint: QuantizedCheckpoint, sizes: LayerSizes, layer: int) -> dict[str, str]:
@@ -54,8 +59,9 @@ def generator_digest() -> str:
     root, digest = Path(__file__).parents[2], hashlib.sha256()
     for package in ("golden", "gen", "rtl_templates"):
         for path in sorted((root / package).rglob("*")):
-            if path.suffix in (".py", ".j2"):
-                digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+            name = path.relative_to(root).as_posix()
+            if path.suffix in (".py", ".j2") and not name.startswith(DECIDES_NOTHING):
+                digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
@@ -73,15 +79,15 @@ def quantized_hashes(checkpoint: QuantizedCheckpoint) -> dict[str, str]:
 
 
 def layer_sizes(
-    checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, arrays: list[dict[str, Any]]
+    config: ModelConfig, hardware: HardwareConfig, arrays: Iterable[ArrayFacts]
 ) -> tuple[LayerSizes, list[LayerSizes]]:
     """Around the layers, and of each layer, from the facts of the finished arrays."""
-    widths: dict[str, dict[str, int]] = {}
+    widths: dict[int | None, dict[str, int]] = {}
     for facts in arrays:
-        widths.setdefault(facts["prefix"], {})[facts["name"]] = facts["acc_width"]
-    prefixes = [f"layer_{n}" for n in range(checkpoint.config.num_hidden_layers)]
+        widths.setdefault(facts.layer, {})[facts.name] = facts.acc_width
     around, *layers = (
-        LayerSizes(checkpoint.config, hardware, prefix, widths[prefix]) for prefix in ("chip", *prefixes)
+        LayerSizes(config, hardware, layer_prefix(layer), widths[layer])
+        for layer in (None, *range(config.num_hidden_layers))
     )
     return around, layers
 
@@ -105,20 +111,7 @@ def build_chip(
     Same input, same bytes. Parts that an earlier, interrupted run finished are kept; every file appears whole.
     `progress` is called with the weights done and their total. Memory: the arrays under way, as small integers.
     """
-    hashes = quantized_hashes(checkpoint)
-    key = build_key(hashes, hardware.to_json_dict())
-    hardware.check(checkpoint.config)
-    prepare_folder(out)
-    if build := intact_build(out, key):
-        return build
-    journal = begin_build(out, key)
-    units = list(array_units(checkpoint.config))
-    entries = list(array_parts(journal, checkpoint, hardware, units, False, progress))
-    arrays = [{"module": e["part"], **e["facts"]} for e in entries]
-    entries += other_parts(journal, checkpoint, *layer_sizes(checkpoint, hardware, arrays))
-    weights = sum(a["weights"] for a in arrays) + embedding_weights(checkpoint)
-    facts = {"top": CHIP, "arrays": arrays, "weights_hardwired": weights}
-    return finish_build(journal, checkpoint, hardware, hashes, entries, facts)
+    return write_build(checkpoint, out, hardware, list(array_units(checkpoint.config)), CHIP, False, progress)
 
 
 def build_arrays(
@@ -134,24 +127,59 @@ def build_arrays(
 
     `compress`: connection files as Zstandard frames.
     """
-    units, hashes = selected_units(checkpoint.config, selection), quantized_hashes(checkpoint)
-    key = build_key(hashes, hardware.to_json_dict(), [unit.module for unit in units], compress)
+    units = selected_units(checkpoint.config, selection)
+    return write_build(checkpoint, out, hardware, units, None, compress, progress)
+
+
+def write_build(
+    checkpoint: QuantizedCheckpoint,
+    out: Path,
+    hardware: HardwareConfig,
+    units: Sequence[ArrayUnit],
+    top: str | None,
+    compress: bool,
+    progress: Progress,
+) -> Build:
+    """A build of array `units`, with all that stands around them where there is a `top` module."""
+    hashes = quantized_hashes(checkpoint)
+    choices = [] if top else [[unit.module for unit in units], compress]
+    key = build_key(hashes, hardware.to_json_dict(), *choices)
     hardware.check(checkpoint.config)
     prepare_folder(out)
     if build := intact_build(out, key):
         return build
     journal = begin_build(out, key)
-    entries = list(array_parts(journal, checkpoint, hardware, units, compress, progress))
-    arrays = [{"module": e["part"], **e["facts"]} for e in entries]
-    facts = {"top": None, "arrays": arrays, "weights_hardwired": sum(a["weights"] for a in arrays)}
-    return finish_build(journal, checkpoint, hardware, hashes, entries, facts)
+    made = list(array_parts(journal, checkpoint, hardware, units, compress, progress))
+    entries, arrays = [entry for entry, _ in made], tuple(facts for _, facts in made)
+    weights = sum(facts.weights for facts in arrays)
+    if top:
+        entries += other_parts(journal, checkpoint, *layer_sizes(checkpoint.config, hardware, arrays))
+        weights += checkpoint.config.vocab_size * checkpoint.config.hidden_size  # of the embedding
+    files = finish_files(journal, checkpoint, hashes, entries)
+    manifest = Manifest(
+        tool_version=version("hardloom"),
+        key=key,
+        model=checkpoint.config,
+        quantization=checkpoint.format,
+        hardware=hardware,
+        top=top,
+        arrays=arrays,
+        weights_hardwired=weights,
+        files=files,
+    )
+    write_json(out / MANIFEST, manifest.to_json())
+    journal.path.unlink()
+    return Build(out)
 
 
 def intact_build(out: Path, key: str) -> Build | None:
     """The finished build in `out`, if its `key` is this one and every file is as it was written."""
-    if not (out / MANIFEST).exists() or json.loads((out / MANIFEST).read_text()).get("key") != key:
+    try:
+        build = Build(out)
+    except UserError:
         return None
-    build = Build(out)
+    if build.manifest.key != key:
+        return None
     whole = ordered_map(lambda f: (out / f[0]).is_file() and sha256(out / f[0]) == f[1], build.files.items())
     return build if all(whole) else None
 
@@ -162,52 +190,31 @@ def begin_build(out: Path, key: str) -> Journal:
     return Journal(out, key)
 
 
-def finish_build(
-    journal: Journal,
-    checkpoint: QuantizedCheckpoint,
-    hardware: HardwareConfig,
-    hashes: dict[str, str],
-    entries: list[dict[str, Any]],
-    facts: dict[str, Any],
-) -> Build:
-    """Complete the folder: what no entry names goes, the checkpoint, the file list and the manifest come."""
+def finish_files(
+    journal: Journal, checkpoint: QuantizedCheckpoint, hashes: dict[str, str], entries: Iterable[Entry]
+) -> dict[str, str]:
+    """Complete the files: what no entry names goes, the checkpoint and the file list come; SHA-256 of all by name."""
     out = journal.folder
-    files = {name: digest for e in entries for name, digest in e["files"].items()}
+    files = {name: digest for entry in entries for name, digest in entry.files.items()}
     delete_unlisted_verilog(out, files)
     files |= copy_quantized(checkpoint, out, hashes)
     listing = "".join(f"{name}\n" for name in sorted(files) if name.endswith((".v", COMPRESSED)))
-    files[FILE_LIST] = write_file(out / FILE_LIST, listing)
-    manifest = {
-        "tool_version": version("hardloom"),
-        "key": journal.key,
-        "model": checkpoint.config.to_json_dict(),
-        "quantization": checkpoint.format,
-        "hardware": hardware.to_json_dict(),
-        **facts,
-        "files": dict(sorted(files.items())),
-    }
-    write_json(out / MANIFEST, manifest)
-    journal.path.unlink()
-    return Build(out)
-
-
-def embedding_weights(checkpoint: QuantizedCheckpoint) -> int:
-    return checkpoint.config.vocab_size * checkpoint.config.hidden_size
+    return files | {FILE_LIST: write_file(out / FILE_LIST, listing)}
 
 
 def other_parts(
     journal: Journal, checkpoint: QuantizedCheckpoint, around: LayerSizes, layers: list[LayerSizes]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Entry]:
     """Journal entries of the constants and of the Amaranth units."""
     for number, sizes in enumerate(layers):
         part = f"{sizes.prefix}.constants"
-        yield journal.done(part) or journal.write(part, layer_part(checkpoint, sizes, number), {})
+        yield journal.done(part) or journal.write(part, layer_part(checkpoint, sizes, number))
     embedding = checkpoint.integers(EMBEDDING)
     files = {f"rtl/constants/{name}.v": text for name, text in emit_embedding(around, embedding).items()}
-    yield journal.done("chip.embedding") or journal.write("chip.embedding", files, {})
+    yield journal.done("chip.embedding") or journal.write("chip.embedding", files)
     missing = [sizes for sizes in layers if journal.done(sizes.prefix) is None]
-    made = {prefix: journal.write(prefix, texts, {}) for prefix, texts in layer_texts(missing)}
+    made = {prefix: journal.write(prefix, texts) for prefix, texts in layer_texts(missing)}
     yield from (made.get(sizes.prefix) or journal.parts[sizes.prefix] for sizes in layers)
     if (entry := journal.done(CHIP)) is None:
-        entry = journal.write(CHIP, split_modules(to_verilog(Chip(around, embedding_width(embedding)), CHIP)), {})
+        entry = journal.write(CHIP, split_modules(to_verilog(Chip(around, embedding_width(embedding)), CHIP)))
     yield entry

@@ -6,7 +6,12 @@ from gen.design.hardware import HardwareConfig
 from golden.checkpoints.config import ModelConfig
 from golden.models.integer_model import Units
 
-__all__ = ["LayerSizes", "wired_module"]
+__all__ = ["LayerSizes", "layer_prefix", "wired_module"]
+
+
+def layer_prefix(layer: int | None) -> str:
+    """Prefix of the module names of a layer, `layer_3`; `chip` around the layers."""
+    return "chip" if layer is None else f"layer_{layer}"
 
 
 def wired_module(prefix: str, name: str) -> str:
@@ -21,7 +26,7 @@ class LayerSizes:
     Parameters
     ----------
     config, hardware: the model and its hardware.
-    prefix: of the module names: `layer_3` for a layer, `chip` around the layers.
+    prefix: of the module names, as `layer_prefix` gives it.
     acc_width: bits of an accumulator by array name (`qkv`, `expert.5.down`, `head`).
     """
 

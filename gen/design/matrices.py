@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gen.design.hardware import ARRAY_KINDS
-from gen.design.layer_sizes import wired_module
+from gen.design.layer_sizes import layer_prefix, wired_module
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
 
@@ -17,28 +17,30 @@ EMBEDDING = "model.embed_tokens.weight"
 class ArrayUnit:
     """Matrices that share one input vector.
 
-    prefix: of the module (`layer_0`, `chip`); name: within the prefix (`qkv`, `expert.3.down`); kind: one of
-    `gen.design.hardware.ARRAY_KINDS`; matrices: tensor names, one a bank.
+    Attributes
+    ----------
+    layer: number of its layer; None for the head. expert: number of its expert within the layer, if it belongs to one.
+    kind: one of `gen.design.hardware.ARRAY_KINDS`. matrices: tensor names, one a bank.
     """
 
-    prefix: str
-    name: str
+    layer: int | None
+    expert: int | None
     kind: str
     matrices: tuple[str, ...]
 
     @property
+    def prefix(self) -> str:
+        """Of its module's name: `layer_0`, `chip`."""
+        return layer_prefix(self.layer)
+
+    @property
+    def name(self) -> str:
+        """Its name within the layer: `qkv`, `expert.3.down`."""
+        return self.kind if self.expert is None else f"expert.{self.expert}.{self.kind}"
+
+    @property
     def module(self) -> str:
         return wired_module(self.prefix, self.name)
-
-    @property
-    def layer(self) -> int | None:
-        """Number of its layer; None for the head."""
-        return int(self.prefix.removeprefix("layer_")) if self.prefix.startswith("layer_") else None
-
-    @property
-    def expert(self) -> int | None:
-        """Number of its expert within the layer, if it belongs to one."""
-        return int(self.name.split(".")[1]) if self.name.startswith("expert.") else None
 
 
 @dataclass(frozen=True)
@@ -61,22 +63,22 @@ class Selection:
 
 
 def layer_units(config: ModelConfig, layer: int) -> Iterator[ArrayUnit]:
-    prefix, base = f"layer_{layer}", f"model.layers.{layer}."
+    base = f"model.layers.{layer}."
     attention = {n: f"{base}self_attn.{n}_proj.weight" for n in "qkvo"}
-    yield ArrayUnit(prefix, "qkv", "qkv", (attention["q"], attention["k"], attention["v"]))
-    yield ArrayUnit(prefix, "o", "o", (attention["o"],))
-    yield ArrayUnit(prefix, "router", "router", (f"{base}mlp.gate.weight",))
+    yield ArrayUnit(layer, None, "qkv", (attention["q"], attention["k"], attention["v"]))
+    yield ArrayUnit(layer, None, "o", (attention["o"],))
+    yield ArrayUnit(layer, None, "router", (f"{base}mlp.gate.weight",))
     for e in range(config.num_experts):
         expert = {n: f"{base}mlp.experts.{e}.{n}_proj.weight" for n in ("gate", "up", "down")}
-        yield ArrayUnit(prefix, f"expert.{e}.gate_up", "gate_up", (expert["gate"], expert["up"]))
-        yield ArrayUnit(prefix, f"expert.{e}.down", "down", (expert["down"],))
+        yield ArrayUnit(layer, e, "gate_up", (expert["gate"], expert["up"]))
+        yield ArrayUnit(layer, e, "down", (expert["down"],))
 
 
 def array_units(config: ModelConfig) -> Iterator[ArrayUnit]:
     """Every array unit of the chip, in a fixed order; with `EMBEDDING`, all matrices of the model."""
     for layer in range(config.num_hidden_layers):
         yield from layer_units(config, layer)
-    yield ArrayUnit("chip", "head", "head", ("lm_head.weight",))
+    yield ArrayUnit(None, None, "head", ("lm_head.weight",))
 
 
 def selected_units(config: ModelConfig, selection: Selection) -> list[ArrayUnit]:

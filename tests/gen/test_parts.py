@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from gen.build.files import JOURNAL
 from gen.build.folder import MANIFEST, Build
 from gen.build.generate import build_arrays
+from gen.build.journal import JOURNAL
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection, array_units, selected_units
 from golden.checkpoints.config import ModelConfig
@@ -45,7 +45,7 @@ def test_parts_are_the_bytes_of_the_chip(
     ]
     assert all(text == chip[module] for module, text in parts.items())
     recovery = recover(build)
-    assert recovery.complete and recovery.weights == recovery.matching == sum(a["weights"] for a in build.arrays)
+    assert recovery.complete and recovery.weights == recovery.matching == sum(a.weights for a in build.arrays)
     assert recovery.constants == 2 * 3 * 16  # mantissa and exponent of every row of q, k and v
     with pytest.raises(UserError, match="no chip"):
         build.require_chip()
@@ -109,7 +109,7 @@ def test_another_choice_in_the_same_folder_leaves_nothing_of_the_first(
     for kind in ("o", "down"):
         build = build_arrays(checkpoint, out, tiny_hardware, Selection(layers=(0,), matrices=(kind,)))
         assert all(kind in module for module in arrays(out))
-        assert {a["kind"] for a in build.arrays} == {kind}
+        assert {a.kind for a in build.arrays} == {kind}
 
 
 def test_the_checkpoint_in_a_build_outlives_its_source(

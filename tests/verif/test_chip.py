@@ -171,7 +171,7 @@ def test_every_format_and_style_is_the_integer_model(
     hardware = HardwareConfig.from_json_dict(tiny_hardware.to_json_dict() | changes)
     quantized = QuantizedCheckpoint(tmp_path / "quantized")
     build = build_chip(quantized, tmp_path / "chip", hardware)
-    assert {facts["kind"]: facts["style"] for facts in build.arrays} == hardware.style
+    assert {facts.kind: facts.style for facts in build.arrays} == hardware.style
     assert recover(build).complete
     chip = SimulatedChip(build, QUICK_BUILD)
     result = compare_runs(chip, IntegerModel(quantized), [GOOD, OTHER], tmp_path / "taps")

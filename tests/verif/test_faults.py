@@ -1,34 +1,20 @@
 """No planted fault goes unseen: moved wires, flipped bits, broken ties; and every table is read back."""
 
 import contextlib
-import json
 import random
 import re
 from dataclasses import asdict, replace
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module
-from amaranth.lib import wiring
 
 from flows.chips.verify import verify_faults
 from gen.arrays import emit, plan_array
-from gen.build.arrays import array_part
-from gen.build.constants import emit_embedding
-from gen.build.files import Journal
-from gen.build.folder import CHIP, MANIFEST, Build, copy_quantized
-from gen.build.generate import embedding_weights, layer_part, layer_sizes, quantized_hashes, split_modules
+from gen.build.folder import CHIP, Build
+from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
-from gen.design.matrices import EMBEDDING, array_units
-from gen.text.verilog import to_verilog
-from gen.units.rope import Rope
-from gen.units.table import TableLookup
-from golden.models.integer_model import Units
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.table import Table
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.matrices import noise
 from verif.extract.arrays import read_array
@@ -39,78 +25,20 @@ from verif.extract.tables import read_memories
 from verif.faults import KINDS
 from verif.faults.wires import change_wire
 from verif.proof.static import recover
-from verif.proof.tables import ANGLES, chip_tables, initial_values
+from verif.proof.tables import chip_tables, initial_values
 
 COUNT = 210
 CONFIG = tiny_config(num_hidden_layers=1, expert_intermediate_size=36)
 HARDWARE = HardwareConfig(lanes=2, max_positions=12)
 
 
-class Lookups(wiring.Component):
-    """Several tables in one component."""
-
-    def __init__(self, tables: dict[str, Table]) -> None:
-        self.lookups = {name: TableLookup(table) for name, table in tables.items()}
-        ports = {f"{n}_{port}": m for n, u in self.lookups.items() for port, m in u.signature.members.items()}
-        super().__init__(ports)
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        for name, unit in self.lookups.items():
-            m.submodules[name] = unit
-            m.d.comb += [unit.x.eq(getattr(self, f"{name}_x")), getattr(self, f"{name}_y").eq(unit.y)]
-        return m
-
-
-@cache
-def table_texts() -> dict[str, str]:
-    """Emitted tables by file, under the names that they have in a chip, without the rest of the chip."""
-    units = Units.of(CONFIG)
-    tables = {
-        "exp2": units.attention.exp2.table,
-        "invert": units.router.reciprocal.table,
-        "norm_rsqrt": units.norm.rsqrt.table,
-        "head_rsqrt": units.head_norm.rsqrt.table,
-        "sigmoid": units.swiglu.sigmoid.table,
-    }
-    texts = {Path(file).stem: text for file, text in split_modules(to_verilog(Lookups(tables), "t")).items()}
-    rope = split_modules(to_verilog(Rope(units.rope, HARDWARE.lanes, 2, HARDWARE.max_positions), "rope"))
-    by_points = {(table.base, table.delta): texts[f"t_{name}"] for name, table in tables.items()}
-    files = {}
-    for table in chip_tables(CONFIG, HARDWARE, CHIP):
-        points = tuple(map(tuple, table.expected.T.tolist()))
-        text = rope["rtl/units/rope.v"] if table.memory == ANGLES else by_points[points]
-        files[f"rtl/units/{table.module}.v"] = text
-    return files
-
-
 @pytest.fixture(scope="module")
 def build(tmp_path_factory) -> Build:
-    """Arrays, constants and tables of a small chip: all that the static check reads."""
+    """A small chip of one layer."""
     folder = tmp_path_factory.mktemp("faults")
     write_random_checkpoint(folder / "ckpt", CONFIG, seed=3)
     quantize_checkpoint(folder / "ckpt", folder / "q", "mxfp4")
-    checkpoint, out = QuantizedCheckpoint(folder / "q"), folder / "chip"
-    out.mkdir()
-    files, arrays = {}, []
-    for unit in array_units(CONFIG):
-        texts, facts = array_part(checkpoint, HARDWARE, unit)
-        files |= texts
-        arrays.append({"module": unit.module, **facts})
-    around, (layer,) = layer_sizes(checkpoint, HARDWARE, arrays)
-    files |= layer_part(checkpoint, layer, 0)
-    constants = emit_embedding(around, checkpoint.integers(EMBEDDING))
-    files |= {f"rtl/constants/{name}.v": text for name, text in constants.items()}
-    hashes = Journal(out, "key").make("all", files | table_texts(), {})["files"]
-    manifest = {
-        "top": CHIP,
-        "hardware": HARDWARE.to_json_dict(),
-        "arrays": arrays,
-        "weights_hardwired": sum(a["weights"] for a in arrays) + embedding_weights(checkpoint),
-        "files": hashes | copy_quantized(checkpoint, out, quantized_hashes(checkpoint)),
-    }
-    (out / MANIFEST).write_text(json.dumps(manifest))
-    return Build(out)
+    return build_chip(QuantizedCheckpoint(folder / "q"), folder / "chip", HARDWARE)
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +61,9 @@ def test_every_table_is_read_back(build):
     assert recovery.matching_entries == recovery.entries == sum(sizes[n] * counts[n] for n in sizes)
 
 
-def test_any_flipped_bit_of_a_table_is_found():
+def test_any_flipped_bit_of_a_table_is_found(build):
     table = next(chip_tables(CONFIG, HARDWARE, CHIP))
-    text = table_texts()[f"rtl/units/{table.module}.v"]
+    text = build.file(f"rtl/units/{table.module}.v").read_text()
     words = [(m.start(1), m[1]) for m in re.finditer(r"entries\[\d+\] = 28'h(\w{7});", text)]
     assert len(words) == 64
     for start, digits in words:
@@ -144,9 +72,9 @@ def test_any_flipped_bit_of_a_table_is_found():
             assert not np.array_equal(table.read(text[:start] + flipped + text[start + 7 :]), table.expected)
 
 
-def test_a_table_that_is_missing_short_or_out_of_order_is_an_error():
+def test_a_table_that_is_missing_short_or_out_of_order_is_an_error(build):
     table = next(chip_tables(CONFIG, HARDWARE, CHIP))
-    text = table_texts()[f"rtl/units/{table.module}.v"]
+    text = build.file(f"rtl/units/{table.module}.v").read_text()
     line = re.search(r"    entries\[7\] = .*\n", text)[0]
     changes = [text.replace(line, ""), text.replace(line, line * 2), text.replace("entries[7]", "entries[8]", 1)]
     changes += [text.replace("entries[7] = 28'h", "entries[7] = 27'h"), text.replace("entries", "others")]

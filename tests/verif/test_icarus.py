@@ -25,6 +25,6 @@ def test_arrays_of_every_style_compute_their_sums(tmp_path: Path) -> None:
 
 def test_a_whole_chip_compiles_without_warnings(tiny_build: Build) -> None:
     files = [str(tiny_build.path / name) for name in tiny_build.files if name.endswith(".v")]
-    command = ["iverilog", "-g2005", "-Wall", "-s", tiny_build.manifest["top"], "-o", "/dev/null", *files]
+    command = ["iverilog", "-g2005", "-Wall", "-s", tiny_build.manifest.top, "-o", "/dev/null", *files]
     result = subprocess.run(command, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")

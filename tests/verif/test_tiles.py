@@ -57,14 +57,14 @@ def test_an_expert_is_the_integer_models(parts: Build, tmp_path: Path) -> None:
 def test_tiles_differ_and_are_chosen_again_by_their_seed(parts: Build) -> None:
     tiles = choose_tiles(parts, 6, rows=4)
     assert tiles == choose_tiles(parts, 6, rows=4) != choose_tiles(parts, 6, rows=4, seed=1)
-    assert {tile.facts["kind"] for tile in tiles} == {"gate_up", "down"}
-    assert all(0 <= row < tile.facts["rows"] for tile in tiles for cell in tile.cells for row in cell)
+    assert {tile.facts.kind for tile in tiles} == {"gate_up", "down"}
+    assert all(0 <= row < tile.facts.rows for tile in tiles for cell in tile.cells for row in cell)
 
 
 def test_a_tile_whose_wires_were_moved_is_refused(parts: Build) -> None:
     (tile,) = choose_tiles(parts, 1, rows=4)
     assert plan_tile(parts, tile, "tile").rows == 4
-    path = parts.path / "rtl" / "arrays" / f"{tile.facts['module']}.v"
+    path = parts.path / "rtl" / "arrays" / f"{tile.facts.module}.v"
     text, name = path.read_bytes(), path.relative_to(parts.path).as_posix()
     place = re.compile(rb"\bp\d").search(text, text.index(b" neuron_%d_%d " % (tile.bank, tile.start + 1))).start()
     try:

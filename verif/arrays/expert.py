@@ -74,8 +74,8 @@ def experts_of(build: Build) -> list[tuple[str, int]]:
     """(prefix, number) of every expert whose arrays, in style metal, are all in `build`."""
     found: dict[tuple[str, int], set[str]] = {}
     for facts in build.arrays:
-        if facts["kind"] in KINDS and facts["style"] == "metal":
-            found.setdefault((facts["prefix"], int(facts["name"].split(".")[1])), set()).add(facts["kind"])
+        if facts.expert is not None and facts.style == "metal":
+            found.setdefault((facts.prefix, facts.expert), set()).add(facts.kind)
     return [expert for expert, kinds in found.items() if kinds == set(KINDS)]
 
 
@@ -87,15 +87,15 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
     if (prefix, expert) not in experts_of(build):
         raise UserError(f"{build.path}: does not hold both arrays of expert {expert} of {prefix} in style metal")
     folder.mkdir(parents=True, exist_ok=True)
-    facts = [a for a in build.arrays if a["prefix"] == prefix and a["name"] in {f"expert.{expert}.{k}" for k in KINDS}]
+    arrays = [facts for facts in build.arrays if (facts.prefix, facts.expert) == (prefix, expert)]
     sources, checkpoint = [], build.checkpoint()
     prefab = {Path(name).name: build.file(name).read_text() for name in build.files if name.startswith("rtl/prefab/")}
-    for array in facts:
-        weights = read_array(build.read(connection_file(array["module"])), prefab)
-        how = (build.hardware.lanes, array["slices"], array["acc_width"])
-        sources.append(write_table_view(folder, array["module"], weights, *how)[0])
-        scales = array["module"] + "_scales"
-        banks = [checkpoint.integers(name) for name in array["matrices"]]
+    for array in arrays:
+        weights = read_array(build.read(connection_file(array.module)), prefab)
+        how = (build.hardware.lanes, array.slices, array.acc_width)
+        sources.append(write_table_view(folder, array.module, weights, *how)[0])
+        scales = array.module + "_scales"
+        banks = [checkpoint.integers(name) for name in array.matrices]
         sources.append(folder / f"{scales}.v")
         sources[-1].write_text(emit_scales(scales, [banks], build.hardware.lanes))
     description = {
@@ -103,8 +103,8 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
         "prefix": prefix,
         "expert": expert,
         "tokens": tokens,
-        "acc_width": {array["name"]: array["acc_width"] for array in facts},
-        "matrices": [name for array in facts for name in array["matrices"]],
+        "acc_width": {array.name: array.acc_width for array in arrays},
+        "matrices": [name for array in arrays for name in array.matrices],
     }
     environment = {DESCRIPTION: str(folder.resolve() / "expert.json")}
     (folder / "expert.json").write_text(json.dumps(description))

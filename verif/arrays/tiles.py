@@ -18,6 +18,7 @@ from gen.arrays.metal import of_regions
 from gen.arrays.rings import fold_of, rings
 from gen.build.arrays import connection_file
 from gen.build.folder import Build
+from gen.build.manifest import ArrayFacts
 from golden.errors import UserError
 from golden.quantization.integers import IntegerMatrix
 from verif.arrays.bench import bench_arrays
@@ -37,25 +38,25 @@ class Tile:
     """Neuron cells of one bank of an array: facts as in the manifest, number of the bank, first cell, and rows of
     each cell."""
 
-    facts: dict
+    facts: ArrayFacts
     bank: int
     start: int
     cells: tuple[tuple[int, ...], ...]
 
     def __str__(self) -> str:
         cells = f"cells {self.start} to {self.start + len(self.cells) - 1} of {len(self.cells[0])} neurons"
-        return f"{self.facts['module']}, bank {self.bank}, {cells}, {self.facts['inputs']} inputs"
+        return f"{self.facts.module}, bank {self.bank}, {cells}, {self.facts.inputs} inputs"
 
 
 def choose_tiles(build: Build, count: int, rows: int = ROWS, seed: int = 0) -> list[Tile]:
     """`count` random tiles of the arrays of style metal, of the widest and each other width in turn; an array at most
     once where there are enough of them."""
     rng = random.Random(seed)
-    arrays = [facts for facts in build.arrays if facts["style"] == "metal"]
+    arrays = [facts for facts in build.arrays if facts.style == "metal"]
     if not arrays:
         raise UserError(f"{build.path}: has no array of style metal; tiles are taken of those")
-    widths = sorted({facts["inputs"] for facts in arrays}, reverse=True)
-    groups = [[facts for facts in arrays if facts["inputs"] == width] for width in widths]
+    widths = sorted({facts.inputs for facts in arrays}, reverse=True)
+    groups = [[facts for facts in arrays if facts.inputs == width] for width in widths]
     for group in groups:
         rng.shuffle(group)
     in_turn = [facts for some in zip_longest(*groups) for facts in some if facts is not None]
@@ -63,16 +64,16 @@ def choose_tiles(build: Build, count: int, rows: int = ROWS, seed: int = 0) -> l
     return [_choose_tile(build, facts, rows, rng) for facts in chosen]
 
 
-def _choose_tile(build: Build, facts: dict, rows: int, rng: random.Random) -> Tile:
+def _choose_tile(build: Build, facts: ArrayFacts, rows: int, rng: random.Random) -> Tile:
     """Cells of a random place that have all their neurons, as many as hold `rows` rows, or one."""
-    lanes, inputs = build.hardware.lanes, facts["inputs"]
-    cells = rings(facts["rows"], lanes, fold_of(facts["rows"], inputs, lanes, facts["slices"]))
+    lanes, inputs = build.hardware.lanes, facts.inputs
+    cells = rings(facts.rows, lanes, fold_of(facts.rows, inputs, lanes, facts.slices))
     whole = max(1, int((cells[:, -1] >= 0).sum()))
     fitting = [n for n in range(1, whole + 1) if inputs % n == 0 and n * cells.shape[1] <= rows]
     size = max(fitting, default=1)
     start = rng.randrange(whole - size + 1)
     chosen = tuple(map(tuple, cells[start : start + size].tolist()))
-    return Tile(facts, rng.randrange(len(facts["matrices"])), start, chosen)
+    return Tile(facts, rng.randrange(len(facts.matrices)), start, chosen)
 
 
 def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
@@ -81,13 +82,13 @@ def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
     Raises ExtractionError where its text would not be that of the build, slot by slot.
     """
     facts, checkpoint = tile.facts, build.checkpoint()
-    built = neurons(build.read(connection_file(facts["module"])), tile.bank, tile.start, len(tile.cells))
+    built = neurons(build.read(connection_file(facts.module)), tile.bank, tile.start, len(tile.cells))
     cell = CELL.fullmatch(built[0].module)
     if cell is None:
         raise ExtractionError(f"{tile}: {built[0].module} is not a neuron cell of style metal")
-    whole, rows = checkpoint.integers(facts["matrices"][tile.bank]), np.array(tile.cells).T.ravel()
+    whole, rows = checkpoint.integers(facts.matrices[tile.bank]), np.array(tile.cells).T.ravel()
     part = IntegerMatrix(*(getattr(whole, field)[rows[rows >= 0]] for field in ("weights", "mant", "exp")))
-    plan = plan_array(name, [part], len(tile.cells), facts["slices"], "metal", checkpoint.format)
+    plan = plan_array(name, [part], len(tile.cells), facts.slices, "metal", checkpoint.format)
     level, bits = int(cell["level"]), int(cell["bits"])
     fold = len(tile.cells[0])
     regions = next(r for r in classes(plan.inputs, plan.slices // fold, plan.format, bits) if r.level == level)

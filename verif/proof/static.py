@@ -1,10 +1,9 @@
 """Every integer of the checkpoint read back out of a build's Verilog text, and compared."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ import torch
 from gen.build.arrays import WEIGHTS_HELD, connection_file
 from gen.build.constants import SCALE_BITS, embedding_width
 from gen.build.folder import CHIP, Build
+from gen.build.manifest import ArrayFacts
 from gen.design.layer_sizes import wired_module
 from gen.design.matrices import EMBEDDING
 from golden.checkpoints.checkpoint import expected_tensors
@@ -145,7 +145,7 @@ class Reader:
         prefab = [name for name in build.files if name.startswith("rtl/prefab/")]
         self.prefab = {Path(name).name: build.file(name).read_text() for name in prefab}
 
-    def integers(self, names: list[str]) -> list[IntegerMatrix]:
+    def integers(self, names: Sequence[str]) -> list[IntegerMatrix]:
         return [self.checkpoint.integers(name) for name in names]
 
     def rom(
@@ -161,7 +161,7 @@ class Reader:
         read = partial(read_words, width=width, signed=signed, arranged=arranged)
         return Reading(f"rtl/constants/{name}.v", what, expected, read)
 
-    def scales(self, name: str, groups: list[list[str]]) -> Reading:
+    def scales(self, name: str, groups: Sequence[Sequence[str]]) -> Reading:
         """Row scales behind arrays of `groups`; a word holds the lanes of every bank of one array."""
 
         def expected() -> np.ndarray:
@@ -209,18 +209,18 @@ class Reader:
             lambda words: scale_pairs(words.reshape(-1)),
         )
 
-    def array(self, facts: dict[str, Any]) -> Iterator[Reading]:
+    def array(self, facts: ArrayFacts) -> Iterator[Reading]:
         """Weights of an array unit, and its row scales where it has a ROM of its own."""
 
         def expected() -> np.ndarray:
-            return np.stack([matrix.weights.numpy() for matrix in self.integers(facts["matrices"])])
+            return np.stack([matrix.weights.numpy() for matrix in self.integers(facts.matrices)])
 
         def read(text: bytes) -> np.ndarray:
             return read_array(text, self.prefab)
 
-        yield Reading(connection_file(facts["module"]), "weights", expected, read, facts["weights"])
-        if facts["kind"] not in ("gate_up", "down"):
-            yield self.scales(facts["module"] + "_scales", [facts["matrices"]])
+        yield Reading(connection_file(facts.module), "weights", expected, read, facts.weights)
+        if facts.expert is None:
+            yield self.scales(facts.module + "_scales", [facts.matrices])
 
     def tables(self) -> Iterator[Reading]:
         """Every table of every unit, and all other memories, which must start as zeros."""
@@ -236,7 +236,7 @@ class Reader:
         """Every file that holds integers, once."""
         for facts in self.build.arrays:
             yield from self.array(facts)
-        if self.build.manifest["top"] is None:
+        if self.build.manifest.top is None:
             return
         for number in range(self.checkpoint.config.num_hidden_layers):
             yield from self.layer(number)
@@ -264,7 +264,7 @@ def recover(build: Build, progress: Callable[[int, int], None] = lambda done, to
     not recovered. `progress` is called with the weights read and their total. Raises `UserError` where a file is not as
     the manifest says.
     """
-    recovery, total = Recovery(), build.manifest["weights_hardwired"]
+    recovery, total = Recovery(), build.manifest.weights_hardwired
     readings = Reader(build).readings()
     compared = ordered_map(lambda r: r.compare(build.read(r.file)), readings, lambda r: r.weights, WEIGHTS_HELD)
     for found in compared:

@@ -3,14 +3,24 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from golden.files import Contents, sha256, write_file
 
-__all__ = ["JOURNAL", "Journal"]
+__all__ = ["JOURNAL", "Entry", "Journal"]
 
 JOURNAL = "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished part of a build: its files with their SHA-256, and what else is known of it, as JSON."""
+
+    part: str
+    files: dict[str, str]
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Journal:
@@ -20,41 +30,41 @@ class Journal:
     """
 
     def __init__(self, folder: Path, key: str) -> None:
-        self.folder, self.path, self.parts = folder, folder / JOURNAL, {}
+        self.folder, self.path, self.key = folder, folder / JOURNAL, key
+        self.parts: dict[str, Entry] = {}
         if self.path.exists():
             for line in self.path.read_text().splitlines():
                 try:
-                    entry = json.loads(line)
+                    values = json.loads(line)
                 except json.JSONDecodeError:
                     continue
-                if entry["key"] == key:
-                    self.parts[entry["part"]] = entry
-        self.key = key
+                if values.pop("key") == key:
+                    self.parts[values["part"]] = Entry(**values)
 
-    def done(self, part: str) -> dict[str, Any] | None:
+    def done(self, part: str) -> Entry | None:
         """The entry of a finished part whose files are all as they were written."""
         entry = self.parts.get(part)
         if entry is None or any(
-            not (self.folder / f).is_file() or sha256(self.folder / f) != h for f, h in entry["files"].items()
+            not (self.folder / f).is_file() or sha256(self.folder / f) != h for f, h in entry.files.items()
         ):
             return None
         return entry
 
-    def make(self, part: str, files: Mapping[str, Contents], facts: dict[str, Any]) -> dict[str, Any]:
+    def make(self, part: str, files: Mapping[str, Contents], facts: dict[str, Any] | None = None) -> Entry:
         """Write a part's files; its entry, to be given to `add`."""
         hashes = {name: write_file(self.folder / name, contents) for name, contents in sorted(files.items())}
-        return {"key": self.key, "part": part, "files": hashes, "facts": facts}
+        return Entry(part, hashes, facts or {})
 
-    def add(self, entry: dict[str, Any]) -> dict[str, Any]:
+    def add(self, entry: Entry) -> Entry:
         """Write the line of a part, unless it is there; not from two threads at once."""
-        if self.parts.get(entry["part"]) is not entry:
+        if self.parts.get(entry.part) is not entry:
             with self.path.open("a") as file:
-                file.write(json.dumps(entry) + "\n")
+                file.write(json.dumps({"key": self.key, **asdict(entry)}) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-            self.parts[entry["part"]] = entry
+            self.parts[entry.part] = entry
         return entry
 
-    def write(self, part: str, files: Mapping[str, Contents], facts: dict[str, Any]) -> dict[str, Any]:
+    def write(self, part: str, files: Mapping[str, Contents]) -> Entry:
         """Write a part's files, then its line."""
-        return self.add(self.make(part, files, facts))
+        return self.add(self.make(part, files))

@@ -1,0 +1,106 @@
+"""What a build says of itself, `manifest.json`: what it was made from, its array units, the hash of every file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from gen.arrays import ArrayPlan
+from gen.design.hardware import HardwareConfig
+from gen.design.matrices import ArrayUnit, array_units
+from golden.checkpoints.config import ModelConfig
+
+__all__ = ["ArrayFacts", "Manifest"]
+
+
+@dataclass(frozen=True)
+class ArrayFacts(ArrayUnit):
+    """An array unit as it was built.
+
+    Attributes
+    ----------
+    rows, inputs: of one bank. weights: of all banks, zeros included.
+    acc_width: bits of a result. cycles_per_packet: from one packet to the next when nobody waits.
+    slices, style: as in the hardware configuration.
+    """
+
+    rows: int
+    inputs: int
+    weights: int
+    acc_width: int
+    cycles_per_packet: int
+    slices: int
+    style: str
+
+    @classmethod
+    def of(cls, unit: ArrayUnit, plan: ArrayPlan) -> ArrayFacts:
+        return cls(
+            **vars(unit),
+            rows=plan.rows,
+            inputs=plan.inputs,
+            weights=plan.weights,
+            acc_width=plan.acc_width,
+            cycles_per_packet=plan.cycles_per_packet,
+            slices=plan.slices,
+            style=plan.style.name,
+        )
+
+    @classmethod
+    def from_json(cls, unit: ArrayUnit, values: dict[str, Any]) -> ArrayFacts:
+        """Of `unit`, from what `to_json` gave. Raises KeyError where a fact is missing."""
+        known = vars(unit)
+        return cls(**known, **{field.name: values[field.name] for field in fields(cls) if field.name not in known})
+
+    def to_json(self) -> dict[str, Any]:
+        facts = asdict(self)
+        names = {"module": self.module, "name": self.name, "prefix": self.prefix}
+        return names | {key: facts[key] for key in facts if key not in ("layer", "expert")}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One build.
+
+    Attributes
+    ----------
+    tool_version: of hardloom. key: hash of everything that the build depends on.
+    model, quantization, hardware: what was built, the format by name.
+    top: top module; None where the build holds chosen arrays alone.
+    arrays: every array unit, in order. weights_hardwired: of arrays and embedding.
+    files: SHA-256 by name.
+    """
+
+    tool_version: str
+    key: str
+    model: ModelConfig
+    quantization: str
+    hardware: HardwareConfig
+    top: str | None
+    arrays: tuple[ArrayFacts, ...]
+    weights_hardwired: int
+    files: dict[str, str]
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Manifest:
+        """From what `to_json` gave.
+
+        Raises KeyError, TypeError, ValueError, AttributeError or UserError where it is something else.
+        """
+        model = ModelConfig.from_dict(values["model"])
+        units = {unit.module: unit for unit in array_units(model)}
+        made = {
+            "model": model,
+            "hardware": HardwareConfig.from_json_dict(values["hardware"]),
+            "arrays": tuple(ArrayFacts.from_json(units[facts["module"]], facts) for facts in values["arrays"]),
+            "files": dict(values["files"]),
+        }
+        return cls(**{field.name: values[field.name] for field in fields(cls)} | made)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **vars(self),
+            "model": self.model.to_json_dict(),
+            "hardware": self.hardware.to_json_dict(),
+            "arrays": [facts.to_json() for facts in self.arrays],
+            "files": dict(sorted(self.files.items())),
+        }
