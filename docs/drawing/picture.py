@@ -10,7 +10,8 @@ from docs.drawing.rooms import ROOT, Floor
 __all__ = ["PICTURE", "drawing"]
 
 PICTURE = ROOT / "docs" / "images" / "rooms.svg"
-WIDTH, MARGIN, HEAD, GAP = 1280, 16, 58, 18
+MARGIN, INSET, HEAD, GAP = 16, 16, 58, 18
+NARROW, WIDE = 30, 110  # between columns, for an arrow
 COLOURS = {
     "flows": ("#fdf3e3", "#b7791f"),
     "verif": ("#f7ecf2", "#97386b"),
@@ -59,27 +60,25 @@ def curves(made: list[list[Place]], lefts: list[float], middle: float, colour: s
     return drawn
 
 
-def band(floor: Floor, top: float) -> tuple[list[str], float]:
-    """A floor whose upper edge is at `top`, and its height."""
+def band(floor: Floor, made: list[list[Place]], top: float, width: float) -> tuple[list[str], float]:
+    """A floor with its columns, `width` wide, whose upper edge is at `top`; and its height."""
     fill, colour = COLOURS[floor.name]
-    made = columns(floor) if floor.rooms else []
     inside = max((max(p.y + p.height / 2 for p in c) - min(p.y - p.height / 2 for p in c) for c in made), default=-12)
     height = HEAD + inside + 16
-    lines = [
-        f'<rect x="{MARGIN}" y="{top:.0f}" width="{WIDTH - 2 * MARGIN}" height="{height:.0f}" rx="10" fill="{fill}"/>'
-    ]
-    lines.append(f'<text x="{MARGIN + 16}" y="{top + 29:.0f}" class="floor" style="fill: {colour}">{floor.name}</text>')
-    lines.append(text(MARGIN + BOX + 16 + 20, top + 28, floor.purpose, "about"))
+    left = MARGIN + INSET
+    lines = [f'<rect x="{MARGIN}" y="{top:.0f}" width="{width:.0f}" height="{height:.0f}" rx="10" fill="{fill}"/>']
+    lines.append(f'<text x="{left}" y="{top + 29:.0f}" class="floor" style="fill: {colour}">{floor.name}</text>')
+    lines.append(text(left + BOX + 20, top + 28, floor.purpose, "about"))
     if floor.shelf:
         files = "beside the rooms: " + ", ".join(f"{file.split('.')[1]}.py" for file in floor.shelf)
-        lines.append(f'<text x="{WIDTH - MARGIN - 16}" y="{top + 28:.0f}" class="shelf">{files}</text>')
+        lines.append(f'<text x="{left + width - 2 * INSET:.0f}" y="{top + 28:.0f}" class="shelf">{files}</text>')
     if made:
-        space = (WIDTH - 2 * MARGIN - 32 - BOX * len(made)) / max(len(made) - 1, 1)
-        lefts = [MARGIN + 16 + k * (BOX + min(space, 110.0)) for k in range(len(made))]
+        space = min(WIDE, (width - 2 * INSET - BOX * len(made)) / max(len(made) - 1, 1))
+        lefts = [left + k * (BOX + space) for k in range(len(made))]
         middle = top + HEAD - 8 + inside / 2
         lines += curves(made, lefts, middle, colour)
-        for left, column in zip(lefts, made, strict=True):
-            lines += [line for p in column if p.room for line in box(left, middle + p.y, p, colour)]
+        for at, column in zip(lefts, made, strict=True):
+            lines += [line for p in column if p.room for line in box(at, middle + p.y, p, colour)]
     return lines, height
 
 
@@ -104,14 +103,16 @@ def heads() -> Iterable[str]:
 
 def drawing(floors: list[Floor]) -> str:
     """The picture as SVG; the same text for the same imports."""
+    made = [columns(floor) if floor.rooms else [] for floor in floors]
+    width = 2 * INSET - NARROW + (BOX + NARROW) * max(map(len, made))
     lines: list[str] = []
     top = float(MARGIN)
-    for floor in floors:
-        drawn, height = band(floor, top)
+    for floor, laid in zip(floors, made, strict=True):
+        drawn, height = band(floor, laid, top, width)
         lines += drawn
         top += height + GAP
     total = top - GAP + MARGIN
-    size = f'width="{WIDTH}" height="{total:.0f}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {total:.0f}" {size}>'
+    size = f'width="{width + 2 * MARGIN}" height="{total:.0f}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width + 2 * MARGIN} {total:.0f}" {size}>'
     back = f'<rect {size} fill="#ffffff"/>'
     return "\n".join([head, f"<style>{STYLE}</style>", "<defs>", *heads(), "</defs>", back, *lines, "</svg>"]) + "\n"

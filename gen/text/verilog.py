@@ -7,8 +7,7 @@ import tempfile
 from pathlib import Path
 
 from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
-
-from gen.stream.component import Component
+from amaranth.lib.wiring import Component
 
 __all__ = ["LINT_WAIVERS", "to_verilog"]
 
