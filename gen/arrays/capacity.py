@@ -31,7 +31,7 @@ class CapacityError(Exception):
 
 @dataclass(frozen=True)
 class Regions:
-    """Regions of a neuron cell: ``bits`` of value 2^k, then ``bits - 1`` of value 3 * 2^k.
+    """Regions of a neuron cell: `bits` of value 2^k, then `bits - 1` of value 3 * 2^k.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Regions:
 
     @cached_property
     def spills(self) -> tuple[tuple[tuple[int, int, bool], ...], ...]:
-        """For every region, pairs (a, b, minus) of others: its value is that of a plus (``minus``: minus) that of b."""
+        """For every region, pairs (a, b, minus) of others: its value is that of a plus (`minus`: minus) that of b."""
         index = {value: region for region, value in enumerate(self.values)}
         ways = []
         for value in self.values:
@@ -72,9 +72,9 @@ class Regions:
         return tuple(ways)
 
     def part_table(self, largest: int) -> np.ndarray:
-        """Regions whose values sum to each magnitude up to ``largest``: int8 [parts, 1 + largest], -1 for none.
+        """Regions whose values sum to each magnitude up to `largest`: int8 [parts, 1 + largest], -1 for none.
 
-        Raises CapacityError for a ``largest`` of more than ``bits`` bits.
+        Raises CapacityError for a `largest` of more than `bits` bits.
         """
         if largest >> self.bits:
             raise CapacityError(f"a weight needs more than {self.bits} bits")

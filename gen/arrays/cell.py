@@ -99,7 +99,7 @@ def _rows(plan: ArrayPlan[CellForm], bank: int, matrix: np.ndarray) -> Iterator[
 
 
 def _term(weight: int, i: int) -> str:
-    """``weight * x<i>`` as signed shifts, the fewest (canonical signed digits)."""
+    """`weight * x<i>` as signed shifts, the fewest (canonical signed digits)."""
     digits, shift, rest = [], 0, weight
     while rest:
         if rest & 1:

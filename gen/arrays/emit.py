@@ -13,7 +13,7 @@ __all__ = ["Emission", "emit", "emit_connections", "emit_prefab", "render"]
 
 
 class Emission(NamedTuple):
-    """File names to contents. Two checkpoints of one geometry differ in ``connections`` only."""
+    """File names to contents. Two checkpoints of one geometry differ in `connections` only."""
 
     prefab: dict[str, str]
     connections: dict[str, bytes]
@@ -31,7 +31,7 @@ def _templates() -> jinja2.Environment:
 
 
 def render(template: str, names: dict[str, object]) -> str:
-    """Text of the template `template`.v.j2; ``names`` hold what JSON holds. Kept: arrays share much of it."""
+    """Text of the template `template`.v.j2; `names` hold what JSON holds. Kept: arrays share much of it."""
     return _rendered(template, json.dumps(names))
 
 

@@ -35,7 +35,7 @@ class MetalForm:
     Attributes
     ----------
     inputs, slices, format: as in the plan.
-    fold: neurons of a cell; a turn of each and ``slices / fold`` parts of the inputs make the steps of a bit plane.
+    fold: neurons of a cell; a turn of each and `slices / fold` parts of the inputs make the steps of a bit plane.
     regions: value and line capacity of every region of the neuron cell, at one capacity class.
     most: what the wires of one neuron may add up to in one bit plane.
     wide: regions of a second neuron cell, for those that do not fit into the first; None where all do.
@@ -101,7 +101,7 @@ class MetalForm:
 
 
 def of_regions(inputs: int, slices: int, fold: int, format: str, regions: Regions) -> MetalForm:
-    """Form whose neurons may use every line of ``regions`` in every one of their steps."""
+    """Form whose neurons may use every line of `regions` in every one of their steps."""
     full = sum(value * lines for value, lines in zip(regions.values, regions.lines, strict=True))
     return MetalForm(inputs, slices, fold, format, regions, slices // fold * full)
 
@@ -195,7 +195,7 @@ def _step(form: MetalForm) -> int:
 
 
 def _runs(kinds: np.ndarray, step: int) -> Iterator[tuple[int, int, int]]:
-    """Start, stop and kind of neighbours of one kind, ``step`` of them at most."""
+    """Start, stop and kind of neighbours of one kind, `step` of them at most."""
     edges = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]
     for first, last in pairwise(edges):
         for start in range(first, last, step):
@@ -221,7 +221,7 @@ def _tokens(feeds: int) -> tuple[np.ndarray, int]:
 
 
 def _instances(heads: list[bytes], tokens: np.ndarray, width: int, slots: np.ndarray) -> bytes:
-    """Text of neuron cells from their ``heads`` and slots [cells, slots]: a new line every few slots."""
+    """Text of neuron cells from their `heads` and slots [cells, slots]: a new line every few slots."""
     size = -(-slots.shape[1] // SLOTS_A_LINE) + slots.shape[1] * width - 1  # the last comma gives way to the end
     lengths = np.array([len(head) for head in heads])
     starts = np.cumsum(lengths + size + len(END)) - size - len(END)
@@ -235,7 +235,7 @@ def _instances(heads: list[bytes], tokens: np.ndarray, width: int, slots: np.nda
 
 @njit(cache=True, nogil=True)
 def _write_slots(tokens, width, slots, starts, text):
-    """Write every cell's ``slots`` from its place in ``starts`` on, whole words, so that the last one may go over."""
+    """Write every cell's `slots` from its place in `starts` on, whole words, so that the last one may go over."""
     for row in range(len(slots)):
         at = np.uint64(starts[row])
         for slot in range(slots.shape[1]):

@@ -34,17 +34,17 @@ def _choices(table: Digits) -> int:
 
 
 def magnitude_bits(factor: int) -> int:
-    """Bits of an input's magnitude times ``factor``."""
+    """Bits of an input's magnitude times `factor`."""
     return (LARGEST * factor).bit_length()
 
 
 def total_bits(magnitudes: tuple[int, ...], columns: int) -> int:
-    """Bits of the sum of the products of ``columns`` columns, two's complement, as the unit makes it."""
+    """Bits of the sum of the products of `columns` columns, two's complement, as the unit makes it."""
     return ((columns << (magnitude_bits(magnitudes[-1]) + 1)) - 1).bit_length()
 
 
 def cover(names: Sequence[str], codes: Sequence[int], loose: Sequence[int] = ()) -> str:
-    """The shortest sum of products that is 1 for ``codes``, anything for ``loose``; bits lowest name first."""
+    """The shortest sum of products that is 1 for `codes`, anything for `loose`; bits lowest name first."""
     from sympy import symbols
     from sympy.logic import SOPform
 
@@ -58,10 +58,10 @@ def cover(names: Sequence[str], codes: Sequence[int], loose: Sequence[int] = ())
 
 
 def column_names(number: int, wires: list[tuple[str, str]], negative: str, planes: dict[str, str]) -> dict[str, object]:
-    """Template names of column ``number``.
+    """Template names of column `number`.
 
-    wires: names and expressions that the others use; negative: when the weight is; planes: expressions by ``f<factor>``
-    and ``s<shift>``, of which each may use those before; shifts have no meaning for a weight of 0.
+    wires: names and expressions that the others use; negative: when the weight is; planes: expressions by `f<factor>`
+    and `s<shift>`, of which each may use those before; shifts have no meaning for a weight of 0.
     """
     factors, shifts = ([(int(name[1:]), planes[name]) for name in planes if name[0] == part] for part in "fs")
     return {

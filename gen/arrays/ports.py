@@ -61,19 +61,19 @@ def accumulator(bank: int, cell: int) -> str:
 
 
 def accumulators(plan: ArrayPlan, cells: int, kind: str = "wire") -> str:
-    """Declarations of the results of ``cells`` cells a bank."""
+    """Declarations of the results of `cells` cells a bank."""
     names = [accumulator(bank, cell) for bank in range(plan.banks) for cell in range(cells)]
     return wrapped(f"    {kind} [{plan.acc_width - 1}:0] ", names, ";\n")
 
 
 def drain_source(plan: ArrayPlan, bank: int, cell: int, cells: int) -> str:
-    """What a cell takes while results drain: the cell ``lanes`` further, or zero behind the last."""
+    """What a cell takes while results drain: the cell `lanes` further, or zero behind the last."""
     behind = cell + plan.lanes
     return accumulator(bank, behind) if behind < cells else f"{plan.acc_width}'d0"
 
 
 def module_tail(plan: ArrayPlan, cells: int) -> str:
-    """The first ``lanes`` cells of every bank as output, and the end of the module."""
+    """The first `lanes` cells of every bank as output, and the end of the module."""
     lanes = [
         accumulator(bank, lane) if lane < cells else f"{plan.acc_width}'d0"
         for bank in range(plan.banks)
@@ -83,6 +83,6 @@ def module_tail(plan: ArrayPlan, cells: int) -> str:
 
 
 def wrapped(start: str, names: Sequence[str], end: str, per_line: int = 16) -> str:
-    """``start``, the names separated by commas, ``end``; a new line every ``per_line`` names."""
+    """`start`, the names separated by commas, `end`; a new line every `per_line` names."""
     rows = [", ".join(names[i : i + per_line]) for i in range(0, len(names), per_line)]
     return start + ",\n        ".join(rows) + end

@@ -11,7 +11,7 @@ MOST_FEEDS = 1_000_000  # inputs, each once a turn: their numbers have six digit
 
 
 def fold_of(rows: int, inputs: int, lanes: int, slices: int) -> int:
-    """Neurons of a ring: as many as take turns within ``slices`` steps and leave no place of a ring empty."""
+    """Neurons of a ring: as many as take turns within `slices` steps and leave no place of a ring empty."""
     most = gcd(slices, -(-rows // lanes))
     return max(d for d in range(1, most + 1) if most % d == 0 and d * inputs <= max(inputs, MOST_FEEDS))
 

@@ -78,7 +78,7 @@ class SerialForm:
 
     @property
     def address_columns(self) -> int:
-        """Address lines are the products of that many and ``slices / address_columns`` one-hot lines."""
+        """Address lines are the products of that many and `slices / address_columns` one-hot lines."""
         return next(c for c in range(isqrt(self.slices), 0, -1) if self.slices % c == 0)
 
 
@@ -143,7 +143,7 @@ def serial_fold(rows: int, inputs: int, slices: int, lanes: int) -> int:
 
 
 def magnitudes_of(style: str, found: Iterable[int]) -> tuple[int, ...]:
-    """Those of ``found``, ascending, that are not 0. Raises UserError where they are too many."""
+    """Those of `found`, ascending, that are not 0. Raises UserError where they are too many."""
     magnitudes = tuple(int(m) for m in found if m) or (1,)
     if len(magnitudes) > MAX_MAGNITUDES:
         raise UserError(
@@ -153,7 +153,7 @@ def magnitudes_of(style: str, found: Iterable[int]) -> tuple[int, ...]:
 
 
 def width_of(sums: Iterable[int], magnitudes: tuple[int, ...], columns: int, exponent: int = 0) -> int:
-    """Bits of an accumulator: for the largest of ``sums``, of the magnitudes of a row, and of one step of a unit."""
+    """Bits of an accumulator: for the largest of `sums`, of the magnitudes of a row, and of one step of a unit."""
     return max((127 * max(sums)).bit_length() + 1, total_bits(magnitudes, columns) + exponent)
 
 

@@ -102,12 +102,12 @@ def _planes(columns: int, magnitudes: Sequence[int], shifts: Sequence[int]) -> i
 
 
 def _places(seen: list[np.ndarray]) -> tuple[int, ...]:
-    """Where any of the arrays of bool ``seen`` is true."""
+    """Where any of the arrays of bool `seen` is true."""
     return tuple(sorted({int(place) for array in seen for place in np.flatnonzero(array)}))
 
 
 def _best_group(slices: int, planes: int) -> int:
-    """Addresses of a group that make ``planes`` planes of the whole array, and the subsets, fewest gates."""
+    """Addresses of a group that make `planes` planes of the whole array, and the subsets, fewest gates."""
 
     def gates(size: int) -> float:
         groups = -(-slices // size)
@@ -118,7 +118,7 @@ def _best_group(slices: int, planes: int) -> int:
 
 @njit(cache=True, nogil=True)
 def smallest_exponent(largest, most):
-    """The smallest exponent with ``largest`` at most ``most`` times 2 to its power."""
+    """The smallest exponent with `largest` at most `most` times 2 to its power."""
     exponent = 0
     while (most << exponent) < largest:
         exponent += 1
@@ -127,7 +127,7 @@ def smallest_exponent(largest, most):
 
 @njit(cache=True, nogil=True)
 def _survey(matrix, block, most):
-    """The fields of `_Survey` for blocks of ``block`` inputs, a short one at the end of a row maybe."""
+    """The fields of `_Survey` for blocks of `block` inputs, a short one at the end of a row maybe."""
     rows, inputs = matrix.shape
     sums, sound = np.zeros(rows, dtype=np.int64), True
     plain, relative = np.zeros(1, dtype=np.bool_), np.zeros(most + 1, dtype=np.bool_)

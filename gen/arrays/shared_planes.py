@@ -63,7 +63,7 @@ def _tokens(form: SharedForm) -> list[np.ndarray]:
 
 @njit(cache=True, nogil=True)
 def _ranks(matrix, block, most, shifts):
-    """The place among ``shifts`` of the exponent of every block, uint8 [rows, blocks]; 0 where a block is all 0."""
+    """The place among `shifts` of the exponent of every block, uint8 [rows, blocks]; 0 where a block is all 0."""
     rows, inputs = matrix.shape
     ranks = np.zeros((rows, -(-inputs // block)), dtype=np.uint8)
     if len(shifts) == 1:
@@ -80,10 +80,10 @@ def _ranks(matrix, block, most, shifts):
 
 @njit(cache=True, nogil=True)
 def _read(matrix, unit, columns, size, block, spread, ranks, shifts, exponents, planes):
-    """Fill ``planes``, uint16 [planes, groups]: bit j of a plane and group is the plane's at the group's address j.
+    """Fill `planes`, uint16 [planes, groups]: bit j of a plane and group is the plane's at the group's address j.
 
     unit: rows of its ring, those behind the last being 0. size: addresses of a group. spread: `_spread`, and
-    ``exponents`` the same for the places among ``shifts``, uint64 [shifts]. ranks: `_ranks`.
+    `exponents` the same for the places among `shifts`, uint64 [shifts]. ranks: `_ranks`.
     """
     rows, inputs = matrix.shape
     most, words, number = len(spread) // 2, spread.shape[1], 0
@@ -113,7 +113,7 @@ def _read(matrix, unit, columns, size, block, spread, ranks, shifts, exponents, 
 
 @njit(cache=True, nogil=True)
 def _write(planes, groups, group_lengths, subsets, subset_lengths, text):
-    """Write the pins of a unit from its ``planes`` to ``text``, uint8; how many characters there are.
+    """Write the pins of a unit from its `planes` to `text`, uint8; how many characters there are.
 
     Whole words are written, so that what follows a term is overwritten by the next one.
     """

@@ -1,6 +1,6 @@
 """Constants in the wiring: row scales, gains, biases, embedding rows as combinational ROM modules.
 
-A ROM module holds a table of ``beats`` words of ``lanes`` elements and has no clock. Like a hardwired array's
+A ROM module holds a table of `beats` words of `lanes` elements and has no clock. Like a hardwired array's
 connection file, its text is the only thing that differs between two checkpoints of one geometry.
 """
 
@@ -15,18 +15,18 @@ BITS_AT_ONCE = 1 << 24  # bounds the memory of one pass
 
 
 def index_width(beats: int) -> int:
-    """Bits of the ``index`` port of a ROM of ``beats`` words (at least 1)."""
+    """Bits of the `index` port of a ROM of `beats` words (at least 1)."""
     return max(1, (beats - 1).bit_length())
 
 
 def emit_constants(name: str, words: np.ndarray, width: int, signed: bool = True) -> str:
-    """Verilog-2005 text of module ``name``: ``data = words[index]``, latency 0.
+    """Verilog-2005 text of module `name`: `data = words[index]`, latency 0.
 
-    Ports: ``input [index_width(beats)-1:0] index``, ``output [lanes*width-1:0] data``; element k of a word sits
-    in bits ``k*width+width-1 : k*width``, two's complement if ``signed``. An index past the last word gives 0.
+    Ports: `input [index_width(beats)-1:0] index`, `output [lanes*width-1:0] data`; element k of a word sits
+    in bits `k*width+width-1 : k*width`, two's complement if `signed`. An index past the last word gives 0.
 
     words: integers [beats, lanes]; width: bits of an element, 1..63.
-    Raises ValueError when an element does not fit into ``width`` bits.
+    Raises ValueError when an element does not fit into `width` bits.
     """
     words = np.asarray(words).astype(np.int64)
     if words.ndim != 2 or words.size == 0:
@@ -54,7 +54,7 @@ def emit_constants(name: str, words: np.ndarray, width: int, signed: bool = True
 
 
 def _entries(words: np.ndarray, start: int, step: int, width: int, index_bits: int) -> bytes:
-    """Case items of words ``start`` to ``start + step``, as fixed-width lines made without a loop over elements."""
+    """Case items of words `start` to `start + step`, as fixed-width lines made without a loop over elements."""
     block = words[start : start + step]
     count, lanes = block.shape
     bits = ((block[:, :, None] >> np.arange(width)) & 1).reshape(count, lanes * width)
