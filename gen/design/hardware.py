@@ -2,12 +2,13 @@
 
 from dataclasses import asdict, dataclass, field, fields
 from math import gcd
+from typing import Any
 
 from gen.arrays.styles import STYLES
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
 
-__all__ = ["ARRAY_KINDS", "HardwareConfig"]
+__all__ = ["ARRAY_KINDS", "HardwareConfig", "Queues"]
 
 ARRAY_KINDS = ("qkv", "o", "router", "gate_up", "down", "head")
 """Kinds of hardwired array; `gate_up` and `down` exist once an expert."""
@@ -20,6 +21,42 @@ def array_inputs(config: ModelConfig, kind: str) -> int:
     return config.expert_intermediate_size if kind == "down" else config.hidden_size
 
 
+def check_positive(name: str, value: Any) -> None:
+    """Raises UserError where field `name` holds no integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UserError(f"hardware config, {name}: {value!r} must be an integer of at least 1")
+
+
+@dataclass(frozen=True)
+class Queues:
+    """Depths, in tokens, of the queues around a layer's experts: how many tokens are under way at once.
+
+    At any depth of at least 1 nothing is lost and nothing stands still for good; shallow queues cost throughput.
+
+    Parameters
+    ----------
+    residual: tokens whose residual waits while they are with the experts.
+    routing: tokens whose packet waits for the router's choice.
+    jobs: tokens whose jobs wait at each place along the experts' path.
+    """
+
+    residual: int = 8
+    routing: int = 4
+    jobs: int = 4
+
+    def __post_init__(self) -> None:
+        for name, depth in asdict(self).items():
+            check_positive(f"queues.{name}", depth)
+
+    @classmethod
+    def from_json(cls, values: Any) -> "Queues":
+        """From a JSON object; depths that it does not name keep their defaults."""
+        names = [f.name for f in fields(cls)]
+        if not isinstance(values, dict) or not set(values) <= set(names):
+            raise UserError(f"hardware config, queues: give an object with any of {', '.join(names)}")
+        return cls(**values)
+
+
 @dataclass(frozen=True)
 class HardwareConfig:
     """Validated when it is made, against the model when `check` is called.
@@ -30,16 +67,20 @@ class HardwareConfig:
     max_positions: prompt and generation together, at most; depth of sequence, KV and residual memories.
     style: one of `gen.arrays.styles.STYLES`, of each kind of array (`ARRAY_KINDS`); a word is for all.
     slices: parts that the inputs of each kind of array are fed in.
+    queues: depths of the queues that decide throughput.
     """
 
     lanes: int = 4
     max_positions: int = 64
     style: dict[str, str] = field(default_factory=lambda: dict.fromkeys(ARRAY_KINDS, "metal"))
     slices: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_SLICES))
+    queues: Queues = Queues()
 
     def __post_init__(self) -> None:
         if isinstance(self.style, str):
             object.__setattr__(self, "style", dict.fromkeys(ARRAY_KINDS, self.style))
+        if not isinstance(self.queues, Queues):
+            object.__setattr__(self, "queues", Queues.from_json(self.queues))
         for name in ("style", "slices"):
             values = getattr(self, name)
             if not isinstance(values, dict) or set(values) != set(ARRAY_KINDS):
@@ -50,8 +91,7 @@ class HardwareConfig:
                 raise UserError(f"hardware config, style.{kind}: {style!r} is not one of {', '.join(STYLES)}")
         slices = ((f"slices.{kind}", count) for kind, count in self.slices.items())
         for name, value in [("lanes", self.lanes), ("max_positions", self.max_positions), *slices]:
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UserError(f"hardware config, {name}: {value!r} must be an integer of at least 1")
+            check_positive(name, value)
         if self.max_positions > 65535:
             raise UserError(f"hardware config, max_positions: {self.max_positions} exceeds 65535")
 

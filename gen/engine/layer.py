@@ -24,9 +24,6 @@ from golden.units.fixed import FIXED
 
 __all__ = ["AttentionHalf", "ExpertHalf", "LayerEngine", "rescaled_array"]
 
-TOKENS_IN_EXPERTS = 8
-"""Residuals held while their tokens are with the experts; more tokens in flight wait, nothing is lost."""
-
 
 def rescaled_array(m: Module, sizes: LayerSizes, name: str, banks: int, rows: int) -> tuple[HardwiredArray, Rescale]:
     """Hardwired array `name`, its rescale unit and its row-scale ROM, connected."""
@@ -119,9 +116,9 @@ class ExpertHalf(Component):
 
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
-        lanes, hidden = g.lanes, g.beats(g.hidden)
+        lanes, hidden, queues = g.lanes, g.beats(g.hidden), g.hardware.queues
         m.submodules.fork = fork = Fork(self.i.payload.shape(), 2)
-        m.submodules.residual = residual = Residual(FIXED, lanes, TOKENS_IN_EXPERTS * hidden)
+        m.submodules.residual = residual = Residual(FIXED, lanes, queues.residual * hidden)
         norm = gated(m, "post_norm", RMSNorm(g.units.norm, lanes))
         quantize = gated(m, "post_quantize", Quantize(QUANTIZE, lanes, 2 * hidden))
         m.submodules.packet_fork = packets = Fork(beat(8, lanes), 2)
@@ -133,14 +130,14 @@ class ExpertHalf(Component):
         m.d.comb += [bias.index.eq(router.index), router.bias.eq(bias.data)]
         choice = router.o.payload.shape()
         m.submodules.dispatch = dispatch = Dispatch(g.num_experts, g.top_k, lanes, hidden, choice)
-        m.submodules.jobs = jobs = Jobs(g.num_experts, 4, 4 * g.top_k)
+        m.submodules.jobs = jobs = Jobs(g.num_experts, 4, queues.jobs * g.top_k)
 
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         wiring.connect(m, fork.o[0], residual.x)
         chain(m, fork.o[1], norm, quantize, packets)
         wiring.connect(m, packets.o[0], router_array.i)
         chain(m, router_rescale, router, dispatch.choice)
-        wiring.connect(m, queued(m, "waiting", packets.o[1], 4 * hidden), dispatch.i)  # for their routing
+        wiring.connect(m, queued(m, "waiting", packets.o[1], queues.routing * hidden), dispatch.i)
         wiring.connect(m, dispatch.jobs, jobs.i)
 
         middle = self._gate_up(m, dispatch, jobs.o[0])

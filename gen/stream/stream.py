@@ -8,9 +8,12 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 
-__all__ = ["SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain", "probe", "queued"]
+__all__ = ["FULL_RATE", "SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain", "probe", "queued"]
 
 SCALE_WIDTH = 5
+
+FULL_RATE = 4
+"""Depth from which Amaranth's buffered queue takes and gives an item in every cycle."""
 
 
 def beat(width: int, lanes: int) -> data.StructLayout:
@@ -58,7 +61,8 @@ class PacketDelay(Component):
     """Holds each packet back until a statistic of all of it is known, then gives every beat with that statistic.
 
     A subclass gives `fold`. Latency: a packet's beats plus 3 cycles; throughput 1 beat a cycle as long as `depth`
-    is at least two packets. Any packet length up to `depth`.
+    is at least two packets: more depth gains nothing. The queue of statistics never limits up to `FULL_RATE` packets,
+    which is more than units ask for. Any packet length up to `depth`.
 
     Parameters
     ----------
@@ -87,7 +91,7 @@ class PacketDelay(Component):
         m = Module()
         shape, statistic = self.i.payload.shape(), self.o.payload.stat.shape()
         m.submodules.beats = beats = fifo.SyncFIFOBuffered(width=shape.size, depth=max(2, self.depth))
-        m.submodules.stats = stats = fifo.SyncFIFOBuffered(width=Shape.cast(statistic).width, depth=4)
+        m.submodules.stats = stats = fifo.SyncFIFOBuffered(width=Shape.cast(statistic).width, depth=FULL_RATE)
         stat, result, first = Signal(statistic), Signal(statistic), Signal(init=1)
         self.fold(m, stat, first, self.i.payload, result)
 

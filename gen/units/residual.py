@@ -6,13 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import saturate
 from gen.stream.component import Component
-from gen.stream.stream import Stage, beat, chain, queued
+from gen.stream.stream import FULL_RATE, Stage, beat, chain, queued
 from golden.units.fixed import FixedPoint
 
 __all__ = ["Residual"]
-
-FULL_RATE = 4
-"""Depth from which Amaranth's buffered queue takes and gives an item in every cycle."""
 
 
 class _Add(Stage):

@@ -17,7 +17,7 @@ from flows.chips.hardware_options import HardwareOptions, hardware_config
 from gen.build.folder import CHIP, MANIFEST, Build
 from gen.build.generate import build_chip
 from gen.build.journal import JOURNAL
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from gen.design.hardware import ARRAY_KINDS, HardwareConfig, Queues
 from gen.text.verilog import LINT_WAIVERS
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
@@ -161,6 +161,10 @@ def test_the_text_names_no_folder_and_no_time(tiny_build: Build) -> None:
         ({"slices": {"gate": 4}}, "slices"),
         ({"slices": {"o": 0}}, "o"),
         ({"slices": [4]}, "slices"),
+        ({"queues": {"residual": 0}}, "queues.residual"),
+        ({"queues": {"jobs": True}}, "queues.jobs"),
+        ({"queues": {"job": 4}}, "queues"),
+        ({"queues": 4}, "queues"),
         ({"lane": 4}, "lane"),
     ],
 )
@@ -172,6 +176,14 @@ def test_hardware_that_makes_no_sense_is_one_sentence(
     with pytest.raises(UserError) as refused:
         hardware_config(tiny_model_config, HardwareOptions(file)).check(tiny_model_config)
     assert named in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_hardware_without_queues_has_those_of_before_they_could_be_chosen() -> None:
+    old = {name: value for name, value in HardwareConfig().to_json_dict().items() if name != "queues"}
+    assert HardwareConfig.from_json_dict(old).queues == Queues(residual=8, routing=4, jobs=4)
+    deeper = HardwareConfig.from_json_dict(old | {"queues": {"jobs": 6}})
+    assert deeper.queues == Queues(jobs=6)
+    assert HardwareConfig.from_json_dict(json.loads(json.dumps(deeper.to_json_dict()))) == deeper
 
 
 @pytest.mark.parametrize("slices", [None, {}, {kind: 1 for kind in ARRAY_KINDS[1:]}])

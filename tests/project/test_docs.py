@@ -1,14 +1,14 @@
 """The documentation says what the code does."""
 
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 import pytest
 import typer
 
 from flows.cli.app import commands
 from gen.design.axi_ports import NO_POSITION, commit_record
-from gen.design.hardware import HardwareConfig
+from gen.design.hardware import HardwareConfig, Queues
 from gen.design.registers import REGISTERS, ErrorCode
 from golden.checkpoints.fields import FIXED_FIELDS, HARMLESS_FIELDS, USED_FIELDS
 from tests import ROOT
@@ -40,6 +40,7 @@ def test_the_commit_record_is_the_hardware_s():
 
 def test_every_field_of_the_hardware_configuration_is_described():
     assert [row[0] for row in table(CHIP, "field")] == [f.name for f in fields(HardwareConfig)]
+    assert [row[:2] for row in table(CHIP, "queue")] == [[n, str(depth)] for n, depth in asdict(Queues()).items()]
 
 
 def test_every_field_of_a_checkpoint_is_described_with_its_reason():

@@ -4,6 +4,7 @@ import json
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cocotb
@@ -13,7 +14,7 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
 
 from gen.build.generate import build_chip
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from gen.design.hardware import ARRAY_KINDS, HardwareConfig, Queues
 from gen.design.registers import IDENTIFICATION, ErrorCode
 from golden.checkpoints.config import ModelConfig
 from golden.models.integer_model import IntegerModel
@@ -177,6 +178,23 @@ def test_every_format_and_style_is_the_integer_model(
     result = compare_runs(chip, IntegerModel(quantized), [GOOD, OTHER], tmp_path / "taps")
     assert result.scoreboard.mismatches == 0, str(result.scoreboard.first)
     assert result.tokens == result.expected and result.scoreboard.compared > 20_000
+
+
+@pytest.mark.slow
+def test_the_shallowest_queues_cost_cycles_and_change_no_integer(
+    tiny_quantized: list[Path],
+    tiny_hardware: HardwareConfig,
+    tiny_integer_model: IntegerModel,
+    tiny_chip: SimulatedChip,
+    tmp_path: Path,
+) -> None:
+    hardware = replace(tiny_hardware, queues=Queues(residual=1, routing=1, jobs=1))
+    chip = SimulatedChip(build_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "chip", hardware), QUICK_BUILD)
+    runs = [replace(GOOD), replace(GOOD)]
+    shallow = compare_runs(chip, tiny_integer_model, runs[:1], tmp_path / "taps")
+    assert shallow.scoreboard.mismatches == 0 and shallow.tokens == shallow.expected
+    usual = compare_runs(tiny_chip, tiny_integer_model, runs[1:])
+    assert shallow.cycles_per_forward > usual.cycles_per_forward
 
 
 def refused() -> list[tuple[ErrorCode, dict]]:

@@ -12,7 +12,7 @@ from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.choices import busy
 from flows.design.estimate.energy import packet_fj
 from flows.design.estimate.workload import Workload
-from gen.design.hardware import ARRAY_KINDS
+from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from golden.errors import UserError
 from golden.shape import MatrixKind, ModelShape
 
@@ -184,9 +184,6 @@ def pareto(points: list[Point], objective: str) -> list[Point]:
 def hardware_json(point: Point, max_positions: int) -> dict[str, Any]:
     """The fields of `gen.design.hardware.HardwareConfig`."""
     chosen = {kind: point.options[kind] for kind in ARRAY_KINDS}
-    return {
-        "lanes": point.lanes,
-        "max_positions": max_positions,
-        "style": {kind: option.style for kind, option in chosen.items()},
-        "slices": {kind: option.slices for kind, option in chosen.items()},
-    }
+    style = {kind: option.style for kind, option in chosen.items()}
+    slices = {kind: option.slices for kind, option in chosen.items()}
+    return HardwareConfig(point.lanes, max_positions, style, slices).to_json_dict()
