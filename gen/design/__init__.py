@@ -1,1 +1,1 @@
-"""What is decided: hardware configuration, matrices and their arrays, registers, ports, probes."""
+"""What is decided: hardware configuration, matrices and their arrays, registers, ports."""

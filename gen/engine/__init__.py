@@ -1,1 +1,1 @@
-"""Units and arrays connected: a layer, and the chip around it."""
+"""Units and arrays connected: a layer, the chip around it, and an inventory of what they hold."""

@@ -13,7 +13,8 @@ from gen.engine.hardwired import HardwiredConstants
 from gen.engine.layer import rescaled_array
 from gen.stream.component import Component
 from gen.stream.gating import gated
-from gen.stream.stream import beat, chain, probe
+from gen.stream.probe import add_probe
+from gen.stream.stream import beat, chain
 from gen.units.argmax import Argmax
 from gen.units.axi_lite import AxiLiteRegisters
 from gen.units.embedding import Embedding
@@ -85,10 +86,11 @@ class Chip(Component):
         argmax = gated(m, "argmax", Argmax(g.units.argmax, vocabulary, lanes))
         chain(m, embedding, *engines, norm, quantize, head)
         chain(m, rescale, argmax.i)
-        for name, unit in (("embedding", embedding), ("final_norm", quantize), ("logits", rescale)):
-            probe(m, name, unit.o, unit.o.payload.data)
-        probe(m, "token", argmax.o, argmax.o.payload.token)
-        probe(m, "spread", argmax.o, argmax.o.payload.spread)
+        add_probe(m, "embedding", embedding.o, g.hidden)
+        add_probe(m, "final_norm", quantize.o, g.hidden)
+        add_probe(m, "logits", rescale.o, vocabulary)
+        add_probe(m, "argmax.token", argmax.o, 1, value=argmax.o.payload.token)
+        add_probe(m, "argmax.spread", argmax.o, 1, value=argmax.o.payload.spread)
         return embedding, argmax
 
     def _embedding(self, m: Module) -> Embedding:

@@ -8,7 +8,8 @@ from gen.design.layer_sizes import LayerSizes
 from gen.engine.hardwired import HardwiredArray, HardwiredConstants
 from gen.stream.component import Component
 from gen.stream.gating import gated
-from gen.stream.stream import beat, chain, probe, queued
+from gen.stream.probe import add_probe
+from gen.stream.stream import beat, chain, queued
 from gen.units.attention import Attention
 from gen.units.combine import Combine
 from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route
@@ -78,14 +79,11 @@ class AttentionHalf(Component):
         chain(m, attention, output_quantize, o)
         chain(m, o_rescale, residual, wiring.flipped(self.o))
         m.d.comb += attention.positions.eq(self.positions)
-        for name, unit in (
-            ("input_norm", quantize),
-            ("v", v_quantize),
-            ("output", attention),
-            ("o", o_rescale),
-            ("residual", residual),
-        ):
-            probe(m, name, unit.o, unit.o.payload.data)
+        add_probe(m, "input_norm", quantize.o, g.hidden)
+        add_probe(m, "v", v_quantize.o, g.head_dim, g.heads)
+        add_probe(m, "attention.output", attention.o, g.hidden)
+        add_probe(m, "o", o_rescale.o, g.hidden)
+        add_probe(m, "attention.residual", residual.o, g.hidden)
         return m
 
     def _rotated(self, m: Module, name: str) -> tuple[RMSNorm, Rope, Quantize]:
@@ -97,7 +95,7 @@ class AttentionHalf(Component):
         gains = HardwiredConstants(g.module(f"{name}_gain"), g.beats(g.head_dim), rope.gains.shape())
         m.submodules[f"{name}_gain"] = gains
         m.d.comb += [gains.index.eq(rope.index), rope.gains.eq(gains.data), rope.positions.eq(self.positions)]
-        probe(m, name, quantize.o, quantize.o.payload.data)
+        add_probe(m, name, quantize.o, g.head_dim, g.heads)
         return norm, rope, quantize
 
 
@@ -144,16 +142,13 @@ class ExpertHalf(Component):
         down = self._down(m, middle, jobs.o[1], jobs.o[2])
         combine = self._combine(m, down, jobs.o[3])
         chain(m, combine, residual, wiring.flipped(self.o))
-        for name, unit in (
-            ("post_norm", quantize),
-            ("router_logits", router_rescale),
-            ("down", down),
-            ("moe", combine),
-            ("residual", residual),
-        ):
-            probe(m, name, unit.o, unit.o.payload.data)
-        probe(m, "router_experts", router.o, router.o.payload.experts)
-        probe(m, "router_weights", router.o, router.o.payload.weights)
+        add_probe(m, "post_norm", quantize.o, g.hidden)
+        add_probe(m, "router.logits", router_rescale.o, g.num_experts, net="router_logits")
+        add_probe(m, "expert.down", down.o, g.hidden, g.top_k)
+        add_probe(m, "moe", combine.o, g.hidden)
+        add_probe(m, "residual", residual.o, g.hidden)
+        for name, chosen in (("experts", router.o.payload.experts), ("weights", router.o.payload.weights)):
+            add_probe(m, f"router.{name}", router.o, g.top_k, value=chosen, net=f"router_{name}")
         return m
 
     def _arrays(self, m: Module, kind: str, banks: int, route: Route, collect: Collect) -> None:
@@ -199,7 +194,7 @@ class ExpertHalf(Component):
         swiglu = gated(m, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
         quantize = gated(m, "middle_quantize", Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.intermediate)))
         chain(m, rescale, swiglu, quantize)
-        probe(m, "gate_up", rescale.o, rescale.o.payload.data)
+        add_probe(m, "expert.gate_up", rescale.o, 2 * g.intermediate, g.top_k)
         return quantize
 
     def _down(self, m: Module, middle: Quantize, route_jobs, collect_jobs) -> Rescale:

@@ -2,13 +2,13 @@
 
 import itertools
 
-from amaranth.hdl import Module, Shape, ShapeLike, Signal, Value, signed, unsigned
+from amaranth.hdl import Module, Shape, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 
-__all__ = ["FULL_RATE", "SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain", "probe", "queued"]
+__all__ = ["FULL_RATE", "SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain", "queued"]
 
 SCALE_WIDTH = 5
 
@@ -131,14 +131,3 @@ def queued(m: Module, name: str, source, depth: int):
     items = stream.Signature(shape).create()
     items.payload, items.valid, items.ready = shape(queue.r_data), queue.r_rdy, queue.r_en
     return items
-
-
-def probe(m: Module, name: str, source, value) -> None:
-    """Name a probe point: `probe_NAME` is high in cycles in which `source` hands over a beat, `probe_NAME_value` is it.
-
-    Both are plain names of existing nets (but for one AND) and mean nothing to synthesis; benches read them.
-    """
-    bits = Value.cast(value)
-    taken = Signal(name=f"probe_{name}", attrs={"keep": 1})
-    data = Signal(len(bits), name=f"probe_{name}_value", attrs={"keep": 1})
-    m.d.comb += [taken.eq(source.valid & source.ready), data.eq(bits)]

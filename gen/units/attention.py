@@ -8,7 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import round_saturate
 from gen.stream.component import Component
-from gen.stream.stream import SCALE_WIDTH, PacketDelay, Stage, beat, chain, probe
+from gen.stream.probe import add_probe
+from gen.stream.stream import SCALE_WIDTH, PacketDelay, Stage, beat, chain
 from gen.units.attention_mix import Mix, mixture
 from gen.units.attention_scores import Scores, score_beat
 from gen.units.head_memory import WIDTH
@@ -179,5 +180,5 @@ class Attention(Component):
             wiring.connect(m, wiring.flipped(source), sink)
         m.d.comb += [scores.positions.eq(self.positions), mix.positions.eq(self.positions)]
         chain(m, scores, top, mix, divide, wiring.flipped(self.o))
-        probe(m, "scores", scores.o, scores.o.payload.score)
+        add_probe(m, "attention.scores", scores.o, 0, self.heads, scores.o.payload.score)
         return m

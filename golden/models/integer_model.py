@@ -27,9 +27,9 @@ from golden.units.rope import Rope
 from golden.units.router import Router
 from golden.units.swiglu import SwiGLU
 
-__all__ = ["COMBINE", "QUANTIZE", "RESCALE", "HardwiredMatrix", "IntegerModel", "Probe", "Units"]
+__all__ = ["COMBINE", "QUANTIZE", "RESCALE", "HardwiredMatrix", "IntegerModel", "Recorder", "Units"]
 
-Probe = Callable[[str, Tensor], None]
+Recorder = Callable[[str, Tensor], None]
 """Called with a probe point's name and its integers, [batch, positions, elements]."""
 
 EXACT = 1 << 53
@@ -118,24 +118,24 @@ class LayerEngine:
             for e in range(config.num_experts)
         ]
 
-    def attention(self, x: Tensor, angles: tuple[Tensor, Tensor], probe: Probe) -> Tensor:
+    def attention(self, x: Tensor, angles: tuple[Tensor, Tensor], record: Recorder) -> Tensor:
         """Fixed-point [batch, positions, hidden] to the residual after attention, same shape."""
         packet = QUANTIZE.compute(self.units.norm.compute(x))
-        probe(self.prefix + "input_norm", packet[0])
+        record(self.prefix + "input_norm", packet[0])
         q, k, v = (m(packet).unflatten(-1, (self.heads, -1)).transpose(1, 2) for m in (self.q, self.k, self.v))
         q = QUANTIZE.compute(self.units.rope.compute(self.units.head_norm.compute(q), self.q_gain, *angles))
         k = QUANTIZE.compute(self.units.rope.compute(self.units.head_norm.compute(k), self.k_gain, *angles))
         v = QUANTIZE.compute(v)
         for name, (value, _) in (("q", q), ("k", k), ("v", v)):
-            probe(self.prefix + name, value.transpose(1, 2).flatten(2))
+            record(self.prefix + name, value.transpose(1, 2).flatten(2))
         scores = self.units.attention.scores(*q, *k)
-        probe(self.prefix + "attention.scores", scores.transpose(1, 2).flatten(2))
+        record(self.prefix + "attention.scores", scores.transpose(1, 2).flatten(2))
         mixed = self.units.attention.mix(scores, *v).transpose(1, 2).flatten(2)
-        probe(self.prefix + "attention.output", mixed)
+        record(self.prefix + "attention.output", mixed)
         o = self.o(QUANTIZE.compute(mixed))
-        probe(self.prefix + "o", o)
+        record(self.prefix + "o", o)
         x = FIXED.saturate(x + o)
-        probe(self.prefix + "attention.residual", x)
+        record(self.prefix + "attention.residual", x)
         return x
 
     def expert(self, e: int, packet: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -144,15 +144,15 @@ class LayerEngine:
         g, u = gate(packet), up(packet)
         return g, u, down(QUANTIZE.compute(self.units.swiglu.compute(g, u)))
 
-    def moe(self, x: Tensor, probe: Probe) -> Tensor:
+    def moe(self, x: Tensor, record: Recorder) -> Tensor:
         """Fixed-point [batch, positions, hidden] to the residual after the experts, same shape."""
         packet = QUANTIZE.compute(self.units.norm.compute(x))
-        probe(self.prefix + "post_norm", packet[0])
+        record(self.prefix + "post_norm", packet[0])
         logits = self.router(packet)
-        probe(self.prefix + "router.logits", logits)
+        record(self.prefix + "router.logits", logits)
         chosen, weights = self.units.router.compute(logits, self.bias)
-        probe(self.prefix + "router.experts", chosen)
-        probe(self.prefix + "router.weights", weights)
+        record(self.prefix + "router.experts", chosen)
+        record(self.prefix + "router.weights", weights)
         total = torch.zeros_like(x)
         for e in range(len(self.experts)):
             *where, slot = (chosen == e).nonzero(as_tuple=True)
@@ -160,12 +160,12 @@ class LayerEngine:
                 continue
             gate, up, down = self.expert(e, (packet[0][*where], packet[1][*where]))
             for name, value in (("gate", gate), ("up", up), ("down", down)):
-                probe(f"{self.prefix}expert.{e}.{name}", value)
+                record(f"{self.prefix}expert.{e}.{name}", value)
             total.index_put_(tuple(where), weights[*where, slot][:, None] * down, accumulate=True)
         moe = COMBINE.compute(total)
-        probe(self.prefix + "moe", moe)
+        record(self.prefix + "moe", moe)
         x = FIXED.saturate(x + moe)
-        probe(self.prefix + "residual", x)
+        record(self.prefix + "residual", x)
         return x
 
 
@@ -196,30 +196,30 @@ class IntegerModel:
             quantize_checkpoint(Path(path), Path(folder), format)
             return cls(QuantizedCheckpoint(folder), device)
 
-    def forward(self, tokens: Tensor, probe: Probe = lambda name, value: None) -> Tensor:
+    def forward(self, tokens: Tensor, record: Recorder = lambda name, value: None) -> Tensor:
         """Token ids int64 [batch, positions] to fixed-point logits int64 [batch, positions, vocabulary]."""
         tokens = tokens.to(self.device)
         cosine, sine = self.units.rope.angles(tokens.shape[1])
         angles = cosine.to(self.device), sine.to(self.device)
         x = self.embedding(tokens)
-        probe("embedding", x)
+        record("embedding", x)
         for layer in self.layers:
-            x = layer.moe(layer.attention(x, angles, probe), probe)
+            x = layer.moe(layer.attention(x, angles, record), record)
         packet = QUANTIZE.compute(self.units.norm.compute(x))
-        probe("final_norm", packet[0])
+        record("final_norm", packet[0])
         logits = self.head(packet)
-        probe("logits", logits)
+        record("logits", logits)
         return logits
 
     def logits(self, tokens: Tensor) -> Tensor:
         """As `forward`, in float32."""
         return self.forward(tokens).float() * 2.0**-FIXED.frac
 
-    def predict(self, tokens: Tensor, probe: Probe = lambda name, value: None) -> Prediction:
+    def predict(self, tokens: Tensor, record: Recorder = lambda name, value: None) -> Prediction:
         """Token and spread of every position; see `golden.units.argmax`."""
-        token, spread = self.units.argmax.compute(self.forward(tokens, probe))
-        probe("argmax.token", token[..., None])
-        probe("argmax.spread", spread[..., None])
+        token, spread = self.units.argmax.compute(self.forward(tokens, record))
+        record("argmax.token", token[..., None])
+        record("argmax.spread", spread[..., None])
         return Prediction(token.cpu(), spread.cpu())
 
     @staticmethod

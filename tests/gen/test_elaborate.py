@@ -7,39 +7,24 @@ from pathlib import Path
 
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Fragment
 
 import gen
 from gen.design.hardware import HardwareConfig
-from gen.design.layer_sizes import LayerSizes
-from gen.design.matrices import array_units
-from gen.engine.chip import Chip
-from gen.engine.layer import LayerEngine
+from gen.engine.inventory import chip_parts
 from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage
 from tests.checkpoints import tiny_config
 
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=2, hidden_size=8, expert_intermediate_size=4)
+HARDWARE = HardwareConfig(lanes=1, max_positions=4)
 ROOMS = ("units", "engine", "stream")
-
-
-def sizes(prefix: str) -> LayerSizes:
-    widths = {unit.name: 20 for unit in array_units(CONFIG) if unit.prefix == prefix}
-    return LayerSizes(CONFIG, HardwareConfig(lanes=1, max_positions=4), prefix, widths)
-
-
-def components(fragment: Fragment) -> Iterator[Component]:
-    """Every component of an elaborated one."""
-    yield from (origin for origin in fragment.origins or () if isinstance(origin, Component))
-    for part, _, _ in fragment.subfragments:
-        yield from components(part)
 
 
 @pytest.fixture(scope="module")
 def one_of_each() -> dict[type[Component], Component]:
     """A component of every class that a chip is made of."""
-    tops = (Chip(sizes("chip"), 8), LayerEngine(sizes("layer_0")))
-    return {type(part): part for top in tops for part in components(Fragment.get(top, None))}
+    things = [part.thing for part in chip_parts(CONFIG, HARDWARE, "chip")]
+    return {type(thing): thing for thing in things if isinstance(thing, Component)}
 
 
 def subclasses(base: type) -> Iterator[type]:

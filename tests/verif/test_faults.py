@@ -62,7 +62,7 @@ def test_every_table_is_read_back(build):
 
 
 def test_any_flipped_bit_of_a_table_is_found(build):
-    table = next(chip_tables(CONFIG, HARDWARE, CHIP))
+    table = next(table for table in chip_tables(CONFIG, HARDWARE, CHIP) if "exp2" in table.module)
     text = build.file(f"rtl/units/{table.module}.v").read_text()
     words = [(m.start(1), m[1]) for m in re.finditer(r"entries\[\d+\] = 28'h(\w{7});", text)]
     assert len(words) == 64
@@ -73,7 +73,7 @@ def test_any_flipped_bit_of_a_table_is_found(build):
 
 
 def test_a_table_that_is_missing_short_or_out_of_order_is_an_error(build):
-    table = next(chip_tables(CONFIG, HARDWARE, CHIP))
+    table = next(table for table in chip_tables(CONFIG, HARDWARE, CHIP) if "exp2" in table.module)
     text = build.file(f"rtl/units/{table.module}.v").read_text()
     line = re.search(r"    entries\[7\] = .*\n", text)[0]
     changes = [text.replace(line, ""), text.replace(line, line * 2), text.replace("entries[7]", "entries[8]", 1)]

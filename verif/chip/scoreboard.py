@@ -46,8 +46,8 @@ class Reference:
     values: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-class _Recorder:
-    """An engine that keeps the probes of its latest pass, in the chip's shapes."""
+class _ProbedModel:
+    """An engine that keeps the integers at the probe points of its latest pass, in the chip's shapes and order."""
 
     def __init__(self, model: IntegerModel) -> None:
         self.model, self.spread_limit = model, model.spread_limit
@@ -60,9 +60,9 @@ class _Recorder:
         for name, value in seen.items():
             if ".expert." not in name:
                 self.values[name] = value[0].numpy()
-            if name.endswith("router.experts"):
-                self.values[name.replace("router.experts", "expert.gate_up")] = None
-                self.values[name.replace("router.experts", "expert.down")] = None
+            if name.endswith("router.weights"):
+                self.values[name.replace("router.weights", "expert.gate_up")] = None
+                self.values[name.replace("router.weights", "expert.down")] = None
         for layer in range(self.model.config.num_hidden_layers):
             self._experts(f"layer.{layer}.", seen)
         return prediction
@@ -85,7 +85,7 @@ def reference_steps(
     model: IntegerModel, prompt: list[int], params: SamplerParams, probed: bool = True
 ) -> Iterator[Reference]:
     """Golden denoising of one prompt, with the probe points of every pass if `probed`."""
-    engine = _Recorder(model) if probed else None
+    engine = _ProbedModel(model) if probed else None
     for step in denoise(engine or model, torch.tensor([prompt]), params, model.config.mask_token_id):
         yield Reference(step, engine.values if engine else {})
 
@@ -128,9 +128,9 @@ class Scoreboard:
             self.first = self.first or point
 
     def compare_values(self, run: int, number: int, expected: dict[str, np.ndarray], got: dict) -> None:
-        """All probe points of one pass, int64 [positions, elements] by name."""
-        for name, taps in got.items():
-            want = expected[name]
+        """All probe points of one pass, int64 [positions, elements] by name, in the order in which they are passed."""
+        for name, want in expected.items():
+            taps = got[name]
             if name.endswith("expert.gate_up"):
                 want = self._interleave(want)
             rows = min(len(want), len(taps))

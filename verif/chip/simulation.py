@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gen.build.folder import Build
-from gen.design.probes import probes
+from gen.engine.inventory import chip_probes
 from golden.files import sha256, stamped, write_file, write_json
 from golden.samplers.denoise import Prediction, SamplerParams, Step
 from verif.chip.taps import BENCH, bench_verilog
@@ -63,7 +63,7 @@ class SimulatedChip:
         build.require_chip()
         self.build, self.folder = build, build.path / "simulation"
         config, hardware = build.checkpoint().config, build.hardware
-        self.config, self.probes = config, probes(config, hardware.lanes)
+        self.config, self.probes = config, chip_probes(config, hardware)
         bench, main = bench_verilog(self.probes), fast_forward_main()
         key = hashlib.sha256((sha256(build.path / "manifest.json") + bench + main).encode()).hexdigest()
         seconds = self.folder / "build_seconds"

@@ -6,7 +6,7 @@ import numpy as np
 
 from gen.build.folder import CHIP
 from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
-from gen.design.probes import Probe
+from gen.stream.probe import Probe
 
 __all__ = ["BENCH", "bench_verilog", "read_taps"]
 

@@ -1,0 +1,60 @@
+"""Probe points: values that have a name, so that benches can look at them; they mean nothing to synthesis."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Elaboratable, Module, Shape, Signal, Value
+from amaranth.lib import data
+
+__all__ = ["Probe", "ProbeMark", "add_probe"]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One probe point.
+
+    Parameters
+    ----------
+    name: as in `golden.models.integer_model`, without the layer where it is in one: `q`, `router.logits`;
+        `expert.gate_up` and `expert.down` carry the chosen experts' results in job order (position, then choice).
+    path: of the net that is high in cycles in which a beat is handed over, in its module; net `PATH_value` is the beat.
+    width, signed: an element in bits; lanes: elements a beat.
+    elements: of one packet, 0 for as many as there are positions; packets: a position.
+    """
+
+    name: str
+    path: str
+    width: int
+    signed: bool
+    lanes: int
+    elements: int
+    packets: int
+
+
+class ProbeMark(Elaboratable):
+    """Stands for `probe` in the module that has its nets, for `gen.engine.inventory` to find; it is no hardware."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+
+    def elaborate(self, platform) -> Module:
+        return Module()
+
+
+def add_probe(
+    m: Module, name: str, source, elements: int, packets: int = 1, value: Any = None, net: str | None = None
+) -> None:
+    """Add the probe point `name` of stream `source` to `m`; `elements` and `packets` as in `Probe`.
+
+    value: what is looked at, an array or a plain value, `source.payload.data` by default. Its nets, `probe_NET` and
+    `probe_NET_value`, are existing ones by another name (but for one AND); `net` is the last part of `name` by default.
+    """
+    value = source.payload.data if value is None else value
+    shape = value.shape()
+    element, lanes = (shape.elem_shape, shape.length) if isinstance(shape, data.ArrayLayout) else (shape, 1)
+    element, bits = Shape.cast(element), Value.cast(value)
+    path = f"probe_{net or name.rpartition('.')[2]}"
+    taken = Signal(name=path, attrs={"keep": 1})
+    beat = Signal(len(bits), name=f"{path}_value", attrs={"keep": 1})
+    m.d.comb += [taken.eq(source.valid & source.ready), beat.eq(bits)]
+    m.submodules += ProbeMark(Probe(name, path, element.width, element.signed, lanes, elements, packets))

@@ -1,0 +1,90 @@
+"""Probe points and tables are found where the hierarchy has them, whatever its levels and names are."""
+
+import numpy as np
+import pytest
+import torch
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+
+from gen.build.folder import CHIP
+from gen.build.generate import split_modules
+from gen.design.hardware import HardwareConfig
+from gen.design.layer_sizes import LayerSizes
+from gen.engine import inventory
+from gen.engine.inventory import chip_parts, chip_probes
+from gen.engine.layer import LayerEngine
+from gen.stream.component import Component
+from gen.stream.gating import gated
+from gen.text.verilog import to_verilog
+from golden.models.integer_model import IntegerModel
+from golden.quantization.quantize import quantize_checkpoint
+from golden.quantization.quantized import QuantizedCheckpoint
+from tests.checkpoints import tiny_config, write_random_checkpoint
+from verif.proof.tables import chip_tables
+
+CONFIG = tiny_config(num_experts=2, hidden_size=8, expert_intermediate_size=4)
+HARDWARE = HardwareConfig(lanes=1, max_positions=4)
+
+
+class Deeper(Component):
+    """A layer engine one level down, under a name of its own."""
+
+    def __init__(self, sizes: LayerSizes) -> None:
+        self.engine = LayerEngine(sizes)
+        super().__init__(self.engine.signature)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        engine = gated(m, "renamed", self.engine)
+        wiring.connect(m, wiring.flipped(self.i), engine.i)
+        wiring.connect(m, engine.o, wiring.flipped(self.o))
+        m.d.comb += engine.positions.eq(self.positions)
+        return m
+
+
+@pytest.fixture
+def deeper(monkeypatch) -> dict[str, str]:
+    """Verilog by module of a layer that has its engine one level down, as inventories have it, too."""
+    (top,) = (p for p in chip_parts(CONFIG, HARDWARE, CHIP) if isinstance(p.thing, LayerEngine) and p.layer == 0)
+    monkeypatch.setattr(inventory, "LayerEngine", Deeper)
+    files = split_modules(to_verilog(Deeper(top.thing.sizes), top.module))
+    return {file.split("/")[-1].removesuffix(".v"): text for file, text in files.items()}
+
+
+def test_every_probe_point_of_the_integer_model_is_in_the_chip(tmp_path):
+    write_random_checkpoint(tmp_path / "ckpt", CONFIG)
+    quantize_checkpoint(tmp_path / "ckpt", tmp_path / "q", "mxfp4")
+    seen: dict[str, torch.Tensor] = {}
+    IntegerModel(QuantizedCheckpoint(tmp_path / "q")).predict(torch.tensor([[1, 2, 3]]), seen.__setitem__)
+    probes = {probe.name: probe for probe in chip_probes(CONFIG, HARDWARE)}
+    of_experts = {f"layer.{layer}.expert.{part}" for layer in range(2) for part in ("gate_up", "down")}
+    assert set(probes) - of_experts == {name for name in seen if ".expert." not in name}
+    for name in set(probes) - of_experts:
+        probe = probes[name]
+        assert seen[name].shape[-1] == (probe.elements or 3) * probe.packets
+
+
+def test_probes_are_found_below_another_level_and_name(deeper):
+    probes = [probe for probe in chip_probes(CONFIG, HARDWARE) if probe.name.startswith("layer.0.")]
+    assert len(probes) == 16
+    for probe in probes:
+        *path, net = probe.path.split(".")
+        assert path[:2] == ["layer_0", "renamed"]
+        assert all(f" {name};" in deeper["_".join(path)] for name in (net, f"{net}_value"))
+
+
+def test_tables_are_found_below_another_level_and_name(deeper):
+    tables = [table for table in chip_tables(CONFIG, HARDWARE, CHIP) if table.module.startswith("layer_0_")]
+    assert len(tables) == 11
+    for table in tables:
+        assert table.module.startswith("layer_0_renamed_")
+        assert np.array_equal(table.read(deeper[table.module]), table.expected)
+
+
+def test_every_layer_has_what_the_first_one_has():
+    def things(layer: int) -> list[tuple[str, str]]:
+        found = [part for part in chip_parts(CONFIG, HARDWARE, CHIP) if part.layer == layer]
+        return [(type(part.thing).__name__, part.module.removeprefix(f"layer_{layer}")) for part in found]
+
+    assert things(1) == things(0)
+    assert things(1)[0] == ("LayerEngine", "")
