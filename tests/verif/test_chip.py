@@ -99,7 +99,7 @@ def play(chip: SimulatedChip, script: list[dict], folder: Path) -> list[dict]:
     names = {"HARDLOOM_SCRIPT": str(folder / "script.json"), "HARDLOOM_RESULTS": str(folder / "results.json")}
     (folder / "script.json").write_text(json.dumps(script))
     build = (chip.folder / "verilator").resolve()
-    assert run_tests(BENCH, "tests.test_chip", folder, names, build=build, log=folder / "log") == 0
+    assert run_tests(BENCH, __name__, folder, names, build=build, log=folder / "log") == 0
     return json.loads((folder / "results.json").read_text())
 
 

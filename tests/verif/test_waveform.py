@@ -62,7 +62,7 @@ def wave(tmp_path_factory):
     sources = [folder / "counter.v", folder / "silent.v"]
     verilate_traced(sources, "counter", folder / "verilator", ["*/silent.v"])
     environment = window(folder / "counter.fst", FIRST, LAST)
-    assert run_tests("counter", "tests.test_waveform", folder, environment, log=folder / "log") == 0
+    assert run_tests("counter", __name__, folder, environment, log=folder / "log") == 0
     return Fst(folder / "counter.fst")
 
 
