@@ -5,21 +5,21 @@ import torch
 
 from gen.design.layer_sizes import LayerSizes
 from gen.text.constant_module import emit_constants
-from golden.models.integer_model import RESCALE
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.units.rescale import Rescale
 from golden.units.rope import Rope
 from golden.units.router import Router
 
 __all__ = ["SCALE_BITS", "embedding_width", "emit_embedding", "emit_layer_constants", "emit_scales", "scale_words"]
 
-SCALE_BITS = RESCALE.mant_width + RESCALE.shift_width
+SCALE_BITS = Rescale.mant_width + Rescale.shift_width
 
 
 def scale_words(matrix: IntegerMatrix) -> np.ndarray:
     """Row scales as words of 17 bits, int64 [rows]: mant below, shift = -exp (two's complement) above."""
-    shift = -matrix.exp.to(torch.int64) & ((1 << RESCALE.shift_width) - 1)
-    return (matrix.mant.to(torch.int64) | shift << RESCALE.mant_width).numpy()
+    shift = -matrix.exp.to(torch.int64) & ((1 << Rescale.shift_width) - 1)
+    return (matrix.mant.to(torch.int64) | shift << Rescale.mant_width).numpy()
 
 
 def _beats(words: np.ndarray, lanes: int) -> np.ndarray:

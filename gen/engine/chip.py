@@ -21,7 +21,6 @@ from gen.units.embedding import Embedding
 from gen.units.quantize import Quantize
 from gen.units.rmsnorm import RMSNorm
 from gen.units.sampler import Sampler
-from golden.models.integer_model import QUANTIZE
 from golden.units.fixed import FIXED
 
 __all__ = ["Chip"]
@@ -81,7 +80,7 @@ class Chip(Component):
         embedding = self._embedding(m)
         engines = [self._engine(m, number, positions) for number in range(g.config.num_hidden_layers)]
         norm = gated(m, "final_norm", RMSNorm(g.units.norm, lanes))
-        quantize = gated(m, "final_quantize", Quantize(QUANTIZE, lanes, 2 * beats))
+        quantize = gated(m, "final_quantize", Quantize(g.units.quantize, lanes, 2 * beats))
         head, rescale = rescaled_array(m, g, "head", 1, vocabulary)
         argmax = gated(m, "argmax", Argmax(g.units.argmax, vocabulary, lanes))
         chain(m, embedding, *engines, norm, quantize, head)
@@ -97,7 +96,7 @@ class Chip(Component):
         """The embedding and the ROMs of its rows and of their scales."""
         g, vocabulary = self.sizes, self.sizes.config.vocab_size
         beats = g.beats(g.hidden)
-        embedding = gated(m, "embedding", Embedding(self.embedding_width, vocabulary, g.lanes, beats))
+        embedding = gated(m, "embedding", Embedding(g.units.rescale, self.embedding_width, vocabulary, g.lanes, beats))
         m.submodules.embedding_rows = rows = HardwiredConstants(
             g.module("embedding"), vocabulary * beats, embedding.weights.shape()
         )

@@ -20,7 +20,6 @@ from gen.units.rmsnorm import RMSNorm
 from gen.units.rope import Rope
 from gen.units.router import Router
 from gen.units.swiglu import SwiGLU
-from golden.models.integer_model import COMBINE, QUANTIZE, RESCALE
 from golden.units.fixed import FIXED
 
 __all__ = ["AttentionHalf", "ExpertHalf", "LayerEngine", "rescaled_array"]
@@ -30,7 +29,7 @@ def rescaled_array(m: Module, sizes: LayerSizes, name: str, banks: int, rows: in
     """Hardwired array `name`, its rescale unit and its row-scale ROM, connected."""
     lanes, beats = sizes.lanes, sizes.beats(rows)
     array = HardwiredArray(sizes.module(name), lanes, banks, sizes.acc_width[name])
-    rescale = Rescale(RESCALE, sizes.acc_width[name], banks * lanes, beats)
+    rescale = Rescale(sizes.units.rescale, sizes.acc_width[name], banks * lanes, beats)
     scales = HardwiredConstants(sizes.module(name) + "_scales", beats, rescale.rows.shape())
     m.submodules[f"{name}_array"] = array
     m.submodules[f"{name}_scales"] = scales
@@ -38,6 +37,12 @@ def rescaled_array(m: Module, sizes: LayerSizes, name: str, banks: int, rows: in
     m.d.comb += [scales.index.eq(rescale.index), rescale.rows.eq(scales.data)]
     chain(m, array, rescale)
     return array, rescale
+
+
+def residual_streams(sizes: LayerSizes) -> dict[str, wiring.Member]:
+    """Ports `i` and `o` of what takes the residual stream and gives it changed."""
+    word = stream.Signature(beat(FIXED.width, sizes.lanes))
+    return {"i": In(word), "o": Out(word)}
 
 
 class AttentionHalf(Component):
@@ -51,8 +56,7 @@ class AttentionHalf(Component):
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        word = stream.Signature(beat(FIXED.width, sizes.lanes))
-        super().__init__({"i": In(word), "o": Out(word), "positions": In(range(sizes.max_positions + 1))})
+        super().__init__(residual_streams(sizes) | {"positions": In(range(sizes.max_positions + 1))})
 
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
@@ -60,14 +64,14 @@ class AttentionHalf(Component):
         m.submodules.fork = fork = Fork(self.i.payload.shape(), 2)
         m.submodules.residual = residual = Residual(FIXED, lanes, g.max_positions * hidden)
         norm = gated(m, "input_norm", RMSNorm(units.norm, lanes))
-        quantize = gated(m, "input_quantize", Quantize(QUANTIZE, lanes, 2 * hidden))
+        quantize = gated(m, "input_quantize", Quantize(units.quantize, lanes, 2 * hidden))
         qkv, rescale = rescaled_array(m, g, "qkv", 3, g.hidden)
         m.submodules.heads = heads = HeadSplit(FIXED.width, lanes, head)
         attention = Attention(units.attention, g.heads, lanes, g.max_positions)
         gated(m, "attention", attention, ("q", "k", "v"), g.heads)
-        output_quantize = gated(m, "output_quantize", Quantize(QUANTIZE, lanes, 2 * hidden))
+        output_quantize = gated(m, "output_quantize", Quantize(units.quantize, lanes, 2 * hidden))
         o, o_rescale = rescaled_array(m, g, "o", 1, g.hidden)
-        v_quantize = gated(m, "v_quantize", Quantize(QUANTIZE, lanes, 2 * head))
+        v_quantize = gated(m, "v_quantize", Quantize(units.quantize, lanes, 2 * head))
 
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         wiring.connect(m, fork.o[0], residual.x)
@@ -91,7 +95,7 @@ class AttentionHalf(Component):
         g = self.sizes
         norm = gated(m, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes))
         rope = gated(m, f"{name}_rope", Rope(g.units.rope, g.lanes, g.heads, g.max_positions))
-        quantize = gated(m, f"{name}_quantize", Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.head_dim)))
+        quantize = gated(m, f"{name}_quantize", Quantize(g.units.quantize, g.lanes, 2 * g.beats(g.head_dim)))
         gains = HardwiredConstants(g.module(f"{name}_gain"), g.beats(g.head_dim), rope.gains.shape())
         m.submodules[f"{name}_gain"] = gains
         m.d.comb += [gains.index.eq(rope.index), rope.gains.eq(gains.data), rope.positions.eq(self.positions)]
@@ -109,8 +113,7 @@ class ExpertHalf(Component):
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        word = stream.Signature(beat(FIXED.width, sizes.lanes))
-        super().__init__({"i": In(word), "o": Out(word)})
+        super().__init__(residual_streams(sizes))
 
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
@@ -118,7 +121,7 @@ class ExpertHalf(Component):
         m.submodules.fork = fork = Fork(self.i.payload.shape(), 2)
         m.submodules.residual = residual = Residual(FIXED, lanes, queues.residual * hidden)
         norm = gated(m, "post_norm", RMSNorm(g.units.norm, lanes))
-        quantize = gated(m, "post_quantize", Quantize(QUANTIZE, lanes, 2 * hidden))
+        quantize = gated(m, "post_quantize", Quantize(g.units.quantize, lanes, 2 * hidden))
         m.submodules.packet_fork = packets = Fork(beat(8, lanes), 2)
         router_array, router_rescale = rescaled_array(m, g, "router", 1, g.num_experts)
         router = gated(m, "router", Router(g.units.router, lanes))
@@ -168,7 +171,7 @@ class ExpertHalf(Component):
         lanes, beats = g.lanes, g.beats(rows)
         width = max(g.acc_width[f"expert.{e}.{kind}"] for e in range(g.num_experts))
         collect = Collect(beat(width, banks * lanes), g.num_experts)
-        rescale = Rescale(RESCALE, width, banks * lanes, beats)
+        rescale = Rescale(g.units.rescale, width, banks * lanes, beats)
         scales = HardwiredConstants(
             g.module(f"experts.{kind}") + "_scales", g.num_experts * beats, rescale.rows.shape()
         )
@@ -192,7 +195,7 @@ class ExpertHalf(Component):
         ]
         rescale = self._rescaled(m, "gate_up", 2, g.intermediate, jobs, route)
         swiglu = gated(m, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
-        quantize = gated(m, "middle_quantize", Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.intermediate)))
+        quantize = gated(m, "middle_quantize", Quantize(g.units.quantize, g.lanes, 2 * g.beats(g.intermediate)))
         chain(m, rescale, swiglu, quantize)
         add_probe(m, "expert.gate_up", rescale.o, 2 * g.intermediate, g.top_k)
         return quantize
@@ -211,7 +214,7 @@ class ExpertHalf(Component):
 
     def _combine(self, m: Module, down: Rescale, jobs) -> Combine:
         g = self.sizes
-        combine = Combine(COMBINE, g.lanes, g.beats(g.hidden), g.top_k)
+        combine = Combine(g.units.combine, g.lanes, g.beats(g.hidden), g.top_k)
         gated(m, "combine", combine, packets=g.top_k)
         m.d.comb += [
             combine.i.valid.eq(down.o.valid & jobs.valid),
@@ -234,8 +237,7 @@ class LayerEngine(Component):
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        word = stream.Signature(beat(FIXED.width, sizes.lanes))
-        super().__init__({"i": In(word), "o": Out(word), "positions": In(range(sizes.max_positions + 1))})
+        super().__init__(residual_streams(sizes) | {"positions": In(range(sizes.max_positions + 1))})
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -21,6 +21,7 @@ class Embedding(Component):
 
     Parameters
     ----------
+    spec: specification of the rescaling.
     weight_width: bits of an integer weight, sign included.
     vocab_size: rows.
     lanes: elements a beat.
@@ -36,9 +37,8 @@ class Embedding(Component):
     o: stream of fixed-point beats, scale 0, out.
     """
 
-    def __init__(self, weight_width: int, vocab_size: int, lanes: int, beats: int) -> None:
-        self.spec = RescaleSpec()
-        self.weight_width, self.lanes, self.beats = weight_width, lanes, beats
+    def __init__(self, spec: RescaleSpec, weight_width: int, vocab_size: int, lanes: int, beats: int) -> None:
+        self.spec, self.weight_width, self.lanes, self.beats = spec, weight_width, lanes, beats
         super().__init__(
             {
                 "i": In(stream.Signature(index_width(vocab_size))),

@@ -27,38 +27,42 @@ from golden.units.rope import Rope
 from golden.units.router import Router
 from golden.units.swiglu import SwiGLU
 
-__all__ = ["COMBINE", "QUANTIZE", "RESCALE", "HardwiredMatrix", "IntegerModel", "Recorder", "Units"]
+__all__ = ["HardwiredMatrix", "IntegerModel", "Recorder", "Units"]
 
 Recorder = Callable[[str, Tensor], None]
 """Called with a probe point's name and its integers, [batch, positions, elements]."""
 
 EXACT = 1 << 53
-RESCALE = Rescale()
-QUANTIZE = Quantize()
-COMBINE = Combine()
+"""Integers below it are exact in float64."""
 
 
 @dataclass(frozen=True)
 class Units:
     """The specification objects that one model's geometry asks for; golden model and hardware are built from it."""
 
+    quantize: Quantize
+    rescale: Rescale
     norm: RMSNorm
     head_norm: RMSNorm
     rope: Rope
     attention: Attention
     router: Router
     swiglu: SwiGLU
+    combine: Combine
     argmax: Argmax
 
     @classmethod
     def of(cls, config: ModelConfig) -> "Units":
         return cls(
+            quantize=Quantize(),
+            rescale=Rescale(),
             norm=RMSNorm(config.hidden_size, config.rms_norm_eps),
             head_norm=RMSNorm(config.head_dim, config.rms_norm_eps),
             rope=Rope(config.head_dim, config.rope_theta),
             attention=Attention(config.head_dim),
             router=Router(config.num_experts, config.num_experts_per_tok),
             swiglu=SwiGLU(),
+            combine=Combine(),
             argmax=Argmax(),
         )
 
@@ -69,10 +73,11 @@ class HardwiredMatrix:
     Sums are exact because every partial sum stays below 2^53 in float64, on any device and in any order.
     """
 
-    def __init__(self, matrix: IntegerMatrix, name: str, device: torch.device) -> None:
-        bound = int(matrix.weights.abs().sum(1, dtype=torch.int64).max()) * QUANTIZE.limit
+    def __init__(self, matrix: IntegerMatrix, name: str, units: Units, device: torch.device) -> None:
+        bound = int(matrix.weights.abs().sum(1, dtype=torch.int64).max()) * units.quantize.limit
         if bound >= EXACT:
             raise UserError(f"{name}: sums of up to {bound} are not exact in float64; quantize with a smaller spread")
+        self.rescale = units.rescale
         self.weights = matrix.weights.to(device, torch.float64)
         self.mant = matrix.mant.to(device, torch.int64)
         self.shift = -matrix.exp.to(device, torch.int64)
@@ -80,7 +85,7 @@ class HardwiredMatrix:
     def __call__(self, packet: tuple[Tensor, Tensor]) -> Tensor:
         q, scale = packet
         acc = (q.double() @ self.weights.T).to(torch.int64)
-        return RESCALE.compute(acc, self.mant, self.shift, scale)
+        return self.rescale.compute(acc, self.mant, self.shift, scale)
 
 
 class Embedding:
@@ -104,7 +109,7 @@ class LayerEngine:
         self.units, self.heads, self.prefix = units, config.num_attention_heads, f"layer.{layer}."
 
         def matrix(name: str) -> HardwiredMatrix:
-            return HardwiredMatrix(checkpoint.integers(base + name), base + name, device)
+            return HardwiredMatrix(checkpoint.integers(base + name), base + name, units, device)
 
         self.q, self.k, self.v, self.o = (matrix(f"self_attn.{n}_proj.weight") for n in "qkvo")
         self.q_gain, self.k_gain = (
@@ -120,19 +125,19 @@ class LayerEngine:
 
     def attention(self, x: Tensor, angles: tuple[Tensor, Tensor], record: Recorder) -> Tensor:
         """Fixed-point [batch, positions, hidden] to the residual after attention, same shape."""
-        packet = QUANTIZE.compute(self.units.norm.compute(x))
+        packet = self.units.quantize.compute(self.units.norm.compute(x))
         record(self.prefix + "input_norm", packet[0])
         q, k, v = (m(packet).unflatten(-1, (self.heads, -1)).transpose(1, 2) for m in (self.q, self.k, self.v))
-        q = QUANTIZE.compute(self.units.rope.compute(self.units.head_norm.compute(q), self.q_gain, *angles))
-        k = QUANTIZE.compute(self.units.rope.compute(self.units.head_norm.compute(k), self.k_gain, *angles))
-        v = QUANTIZE.compute(v)
+        q = self.units.quantize.compute(self.units.rope.compute(self.units.head_norm.compute(q), self.q_gain, *angles))
+        k = self.units.quantize.compute(self.units.rope.compute(self.units.head_norm.compute(k), self.k_gain, *angles))
+        v = self.units.quantize.compute(v)
         for name, (value, _) in (("q", q), ("k", k), ("v", v)):
             record(self.prefix + name, value.transpose(1, 2).flatten(2))
         scores = self.units.attention.scores(*q, *k)
         record(self.prefix + "attention.scores", scores.transpose(1, 2).flatten(2))
         mixed = self.units.attention.mix(scores, *v).transpose(1, 2).flatten(2)
         record(self.prefix + "attention.output", mixed)
-        o = self.o(QUANTIZE.compute(mixed))
+        o = self.o(self.units.quantize.compute(mixed))
         record(self.prefix + "o", o)
         x = FIXED.saturate(x + o)
         record(self.prefix + "attention.residual", x)
@@ -142,11 +147,11 @@ class LayerEngine:
         """(gate, up, down) in fixed-point for packets [tokens, hidden]."""
         gate, up, down = self.experts[e]
         g, u = gate(packet), up(packet)
-        return g, u, down(QUANTIZE.compute(self.units.swiglu.compute(g, u)))
+        return g, u, down(self.units.quantize.compute(self.units.swiglu.compute(g, u)))
 
     def moe(self, x: Tensor, record: Recorder) -> Tensor:
         """Fixed-point [batch, positions, hidden] to the residual after the experts, same shape."""
-        packet = QUANTIZE.compute(self.units.norm.compute(x))
+        packet = self.units.quantize.compute(self.units.norm.compute(x))
         record(self.prefix + "post_norm", packet[0])
         logits = self.router(packet)
         record(self.prefix + "router.logits", logits)
@@ -162,7 +167,7 @@ class LayerEngine:
             for name, value in (("gate", gate), ("up", up), ("down", down)):
                 record(f"{self.prefix}expert.{e}.{name}", value)
             total.index_put_(tuple(where), weights[*where, slot][:, None] * down, accumulate=True)
-        moe = COMBINE.compute(total)
+        moe = self.units.combine.compute(total)
         record(self.prefix + "moe", moe)
         x = FIXED.saturate(x + moe)
         record(self.prefix + "residual", x)
@@ -185,7 +190,7 @@ class IntegerModel:
         self.layers = [
             LayerEngine(checkpoint, self.units, layer, self.device) for layer in range(self.config.num_hidden_layers)
         ]
-        self.head = HardwiredMatrix(checkpoint.integers("lm_head.weight"), "lm_head.weight", self.device)
+        self.head = HardwiredMatrix(checkpoint.integers("lm_head.weight"), "lm_head.weight", self.units, self.device)
 
     @classmethod
     def from_checkpoint(cls, path: Path | str, format: str = "mxfp4", device: str = "cpu") -> "IntegerModel":
@@ -205,7 +210,7 @@ class IntegerModel:
         record("embedding", x)
         for layer in self.layers:
             x = layer.moe(layer.attention(x, angles, record), record)
-        packet = QUANTIZE.compute(self.units.norm.compute(x))
+        packet = self.units.quantize.compute(self.units.norm.compute(x))
         record("final_norm", packet[0])
         logits = self.head(packet)
         record("logits", logits)

@@ -28,7 +28,7 @@ from gen.units.quantize import Quantize
 from gen.units.swiglu import SwiGLU
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
-from golden.models.integer_model import QUANTIZE, HardwiredMatrix
+from golden.models.integer_model import HardwiredMatrix
 from golden.units.fixed import FIXED
 from verif.arrays.table_view import write_table_view
 from verif.extract.arrays import read_array
@@ -62,7 +62,7 @@ class ExpertPath(Component):
         m, g = Module(), self.sizes
         gate_up, gate_up_rescale = rescaled_array(m, g, f"expert.{self.expert}.gate_up", 2, g.intermediate)
         swiglu = gated(m, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
-        quantize = gated(m, "middle_quantize", Quantize(QUANTIZE, g.lanes, 2 * g.beats(g.intermediate)))
+        quantize = gated(m, "middle_quantize", Quantize(g.units.quantize, g.lanes, 2 * g.beats(g.intermediate)))
         down, down_rescale = rescaled_array(m, g, f"expert.{self.expert}.down", 1, g.hidden)
         chain(m, wiring.flipped(self.i), gate_up)
         chain(m, gate_up_rescale, swiglu, quantize, down)
@@ -120,8 +120,10 @@ def case(description: dict) -> Case:
     config, hardware = ModelConfig.from_json(build.path / "quantized" / "config.json"), build.hardware
     sizes = LayerSizes(config, hardware, description["prefix"], description["acc_width"])
 
+    limit = sizes.units.quantize.limit
+
     def stimulus(generator: torch.Generator, kind: str) -> Stimulus:
-        x = integers(generator, -QUANTIZE.limit, QUANTIZE.limit, (description["tokens"], config.hidden_size))
+        x = integers(generator, -limit, limit, (description["tokens"], config.hidden_size))
         scale = integers(generator, 0, 12, (description["tokens"], 1))
         expected = computed(build, sizes, description["matrices"], x, scale)
         return Stimulus({"i": packets(x, hardware.lanes, scale)}, {"o": packets(expected, hardware.lanes)})
@@ -131,10 +133,10 @@ def case(description: dict) -> Case:
 
 def computed(build: Build, sizes: LayerSizes, names: list[str], x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """What the integer model makes of int8 packets `x` [tokens, hidden] with their `scale` [tokens, 1]."""
-    checkpoint = build.checkpoint()
-    gate, up, down = (HardwiredMatrix(checkpoint.integers(name), name, torch.device("cpu")) for name in names)
-    middle = sizes.units.swiglu.compute(gate((x, scale)), up((x, scale)))
-    return down(QUANTIZE.compute(middle))
+    checkpoint, units, cpu = build.checkpoint(), sizes.units, torch.device("cpu")
+    gate, up, down = (HardwiredMatrix(checkpoint.integers(name), name, units, cpu) for name in names)
+    middle = units.swiglu.compute(gate((x, scale)), up((x, scale)))
+    return down(units.quantize.compute(middle))
 
 
 @cocotb.test()

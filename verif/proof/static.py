@@ -15,9 +15,10 @@ from gen.build.manifest import ArrayFacts
 from gen.design.layer_sizes import wired_module
 from gen.design.matrices import EMBEDDING
 from golden.checkpoints.checkpoint import expected_tensors
-from golden.models.integer_model import RESCALE, Units
+from golden.models.integer_model import Units
 from golden.parallel import ordered_map
 from golden.quantization.integers import IntegerMatrix
+from golden.units.rescale import Rescale
 from golden.units.rope import Rope
 from golden.units.router import Router
 from verif.extract.arrays import read_array
@@ -127,9 +128,9 @@ def unpadded(rom: np.ndarray, count: int) -> np.ndarray:
 
 def scale_pairs(words: np.ndarray) -> np.ndarray:
     """Words of 17 bits to int64 [2, ...]: mantissas, exponents (the ROM holds the negated exponent)."""
-    shift = words >> RESCALE.mant_width
-    shift -= (shift >> (RESCALE.shift_width - 1)) << RESCALE.shift_width
-    return np.stack([words & ((1 << RESCALE.mant_width) - 1), -shift])
+    shift = words >> Rescale.mant_width
+    shift -= (shift >> (Rescale.shift_width - 1)) << Rescale.shift_width
+    return np.stack([words & ((1 << Rescale.mant_width) - 1), -shift])
 
 
 def expected_pairs(matrices: list[IntegerMatrix]) -> np.ndarray:

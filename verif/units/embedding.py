@@ -25,10 +25,9 @@ def _case(lanes: int, count: int, vocab_size: int, weight_width: int, shifts: tu
         expected = spec.word.round(weights[tokens] * mant[tokens], shift[tokens] - spec.word.frac)
         return Stimulus({"i": [[token] for token in tokens.tolist()]}, {"o": packets(expected, lanes)})
 
-    unit = Embedding
     return Case(
         f"embedding_{lanes}x{count}",
-        lambda: WithRoms(unit(weight_width, vocab_size, lanes, count // lanes), roms),
+        lambda: WithRoms(Embedding(spec, weight_width, vocab_size, lanes, count // lanes), roms),
         stimulus,
         4,
     )
