@@ -26,6 +26,8 @@ def verify_static(path: Path) -> Check:
         "tables": recovery.tables,
         "table entries": recovery.entries,
         "table entries recovered": recovery.matching_entries,
+        "sampled weights": recovery.sampled,
+        "sampled weights read by pyverilog too": recovery.matching_sampled,
         "first difference": recovery.first or "none",
     }
     return Check(recovery, [totals(f"{path}: integers read back", rows)], recovery.complete)

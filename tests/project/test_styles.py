@@ -17,6 +17,7 @@ from flows.pictures.arrays import COLORS
 from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.styles import STYLES
 from tests.matrices import noise
+from verif.crosscheck.cells import READERS
 from verif.extract.arrays import read_array
 from verif.extract.errors import ExtractionError
 from verif.extract.mac import read_mac
@@ -39,6 +40,10 @@ def test_a_style_is_called_what_it_is_entered_as():
 
 def test_every_style_has_a_behaviour_to_be_proven_equal_to():
     assert set(ORDERS) == set(STYLES)
+
+
+def test_every_style_has_a_second_reader():
+    assert set(READERS) == set(STYLES)
 
 
 def test_every_style_is_measured_and_has_a_colour():

@@ -16,7 +16,6 @@ from verif.extract.constant_module import read_constants
 from verif.extract.errors import ExtractionError
 from verif.extract.instances import instances
 from verif.extract.neuron import CONTROL, read_neuron
-from verif.extract.parsed import parse_array
 
 
 def plan_of(format: str, rows: int, inputs: int, banks: int = 1, slices: int = 1, style: str = "metal") -> ArrayPlan:
@@ -37,10 +36,9 @@ PLANS = {
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS.keys())
-def test_both_readers_recover_every_weight(plan):
+def test_every_weight_is_recovered(plan):
     prefab, connections = emit(plan)
     assert np.array_equal(read_array(connections["a.v"], prefab), np.stack(plan.matrices))
-    assert np.array_equal(parse_array(connections["a.v"], prefab), np.stack(plan.matrices))
 
 
 def test_multipliers_are_read_too():

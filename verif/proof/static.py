@@ -21,6 +21,7 @@ from golden.quantization.integers import IntegerMatrix
 from golden.units.rescale import Rescale
 from golden.units.rope import Rope
 from golden.units.router import Router
+from verif.crosscheck.sample import crosscheck
 from verif.extract.arrays import read_array
 from verif.extract.constant_module import read_constants
 from verif.extract.errors import ExtractionError
@@ -81,6 +82,8 @@ class Recovery:
     weights, matching: weights of arrays and embedding in the checkpoint, and of them those recovered as they are.
     constants, matching_constants: the same of row scales, gains and biases.
     tables, entries, matching_entries: interpolation and angle tables, their integers, and of them those that match.
+    sampled, matching_sampled: weights in sampled cells of every style and kind of array, and of them those that
+        `verif.crosscheck`, which shares no code with the readers of all the others, recovers as they are.
     files: Verilog files read; first: the first difference in words, or None.
     """
 
@@ -91,13 +94,16 @@ class Recovery:
     tables: int = 0
     entries: int = 0
     matching_entries: int = 0
+    sampled: int = 0
+    matching_sampled: int = 0
     files: int = 0
     first: str | None = None
 
     @property
     def complete(self) -> bool:
-        total = (self.weights, self.constants, self.entries)
-        return self.first is None and total == (self.matching, self.matching_constants, self.matching_entries)
+        total = (self.weights, self.constants, self.entries, self.sampled)
+        matching = (self.matching, self.matching_constants, self.matching_entries, self.matching_sampled)
+        return self.first is None and total == matching
 
     def add(self, found: Comparison) -> None:
         """Count one file."""
@@ -262,8 +268,8 @@ def recover(build: Build, progress: Callable[[int, int], None] = lambda done, to
     """Read every weight, row scale, gain, bias and table out of the Verilog of `build` and compare, on all cores.
 
     Text that is not what the generator writes ends the reading: it becomes `Recovery.first`, and what follows counts as
-    not recovered. `progress` is called with the weights read and their total. Raises `UserError` where a file is not as
-    the manifest says.
+    not recovered. A second reader, `verif.crosscheck`, then reads a sample. `progress` is called with the weights read
+    and their total. Raises `UserError` where a file is not as the manifest says.
     """
     recovery, total = Recovery(), build.manifest.weights_hardwired
     readings = Reader(build).readings()
@@ -274,4 +280,7 @@ def recover(build: Build, progress: Callable[[int, int], None] = lambda done, to
             break
         progress(recovery.weights, total)
     recovery.weights = total
+    sampled = crosscheck(build)
+    recovery.sampled, recovery.matching_sampled = sampled.weights, sampled.matching
+    recovery.first = recovery.first or sampled.first
     return recovery
