@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 from gen.stream.stream import beat
+from gen.text.constant_module import index_width
 
 __all__ = ["HardwiredArray", "HardwiredConstants"]
 
@@ -66,7 +67,7 @@ class HardwiredConstants(Component):
 
     def __init__(self, name: str, depth: int, shape: ShapeLike) -> None:
         self.name = name
-        super().__init__({"index": In(max(1, (depth - 1).bit_length())), "data": Out(shape)})
+        super().__init__({"index": In(index_width(depth)), "data": Out(shape)})
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -15,7 +15,7 @@ from gen.stream.component import Component
 from gen.stream.probe import Probe, ProbeMark
 from golden.checkpoints.config import ModelConfig
 
-__all__ = ["Part", "chip_parts", "chip_probes", "parts"]
+__all__ = ["chip_parts", "chip_probes"]
 
 ANY_WIDTH = 8
 """Of sums and of the embedding's weights, on which no part that is looked for depends."""

@@ -15,8 +15,7 @@ class Probe:
 
     Parameters
     ----------
-    name: as in `golden.models.integer_model`, without the layer where it is in one: `q`, `router.logits`;
-        `expert.gate_up` and `expert.down` carry the chosen experts' results in job order (position, then choice).
+    name: as in `golden.models.integer_model`, without the layer where it is in one: `q`, `router.logits`.
     path: of the net that is high in cycles in which a beat is handed over, in its module; net `PATH_value` is the beat.
     width, signed: an element in bits; lanes: elements a beat.
     elements: of one packet, 0 for as many as there are positions; packets: a position.

@@ -14,9 +14,9 @@ HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 BITS_AT_ONCE = 1 << 24  # bounds the memory of one pass
 
 
-def index_width(beats: int) -> int:
-    """Bits of the `index` port of a ROM of `beats` words (at least 1)."""
-    return max(1, (beats - 1).bit_length())
+def index_width(count: int) -> int:
+    """Bits of a number from 0 to `count` - 1, at least 1: of a word in a memory, of an expert, of a token."""
+    return max(1, (count - 1).bit_length())
 
 
 def emit_constants(name: str, words: np.ndarray, width: int, signed: bool = True) -> str:

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage, beat
+from gen.text.constant_module import index_width
 from gen.units.softmax import EXP_WIDTH, Numerator, largest
 from golden.units.argmax import Argmax as ArgmaxSpec
 
@@ -16,7 +17,7 @@ def prediction(vocab_size: int) -> data.StructLayout:
     """`token`, and `spread` with 16 fraction bits: of `vocab_size` exponentials, so 17 bits and those of the count."""
     return data.StructLayout(
         {
-            "token": unsigned(max(1, (vocab_size - 1).bit_length())),
+            "token": unsigned(index_width(vocab_size)),
             "spread": unsigned(EXP_WIDTH + (vocab_size - 1).bit_length()),
         }
     )

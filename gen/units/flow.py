@@ -8,13 +8,14 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 from gen.stream.stream import beat, queued
+from gen.text.constant_module import index_width
 
 __all__ = ["Collect", "Dispatch", "Fork", "HeadSplit", "Jobs", "Route", "job"]
 
 
 def job(num_experts: int) -> data.StructLayout:
     """One token at one expert: `expert` number, router `weight` (17 bits, 65536 = 1)."""
-    return data.StructLayout({"expert": unsigned(max(1, (num_experts - 1).bit_length())), "weight": unsigned(17)})
+    return data.StructLayout({"expert": unsigned(index_width(num_experts)), "weight": unsigned(17)})
 
 
 class Fork(Component):
@@ -170,7 +171,7 @@ class Route(Component):
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
-                "expert": In(max(1, (num_experts - 1).bit_length())),
+                "expert": In(index_width(num_experts)),
                 "o": Out(stream.Signature(shape)).array(num_experts),
             }
         )

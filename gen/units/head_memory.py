@@ -6,15 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 from gen.stream.stream import SCALE_WIDTH, Stage, beat
+from gen.text.constant_module import index_width
 
 __all__ = ["WIDTH", "HeadMemory", "Keep", "KeyWalk", "ValueMemory", "walk"]
 
 WIDTH = 8
 """Bits of an activation."""
-
-
-def _bits(count: int) -> int:
-    return max(1, (count - 1).bit_length())
 
 
 class HeadMemory(Component):
@@ -47,7 +44,7 @@ class HeadMemory(Component):
                 "positions": In(range(max_positions + 1)),
                 "full": Out(1),
                 "release": In(1),
-                "address": In(_bits(heads * max_positions)),
+                "address": In(index_width(heads * max_positions)),
                 "enable": In(1),
                 "word": Out(data.ArrayLayout(signed(WIDTH), head_dim)),
                 "scale": Out(SCALE_WIDTH),
@@ -140,7 +137,7 @@ class ValueMemory(HeadMemory):
 
 def walk(heads: int, max_positions: int) -> data.StructLayout:
     """One key of one (position, head): words of `key` and `query` in their memories, `head`, whether the `last` key."""
-    words = unsigned(_bits(heads * max_positions))
+    words = unsigned(index_width(heads * max_positions))
     return data.StructLayout({"key": words, "query": words, "head": range(heads), "last": unsigned(1)})
 
 

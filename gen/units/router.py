@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from gen.stream.arith import round_shift
 from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage, beat
+from gen.text.constant_module import index_width
 from gen.units.reciprocal import Reciprocal
 from gen.units.softmax import EXP_WIDTH, Largest, Numerator
 from golden.units.router import Router as RouterSpec
@@ -19,13 +20,9 @@ TERM = data.StructLayout({"e": unsigned(EXP_WIDTH), "last": unsigned(1)})
 """One expert's exponential."""
 
 
-def _index(num_experts: int) -> int:
-    return max(1, (num_experts - 1).bit_length())
-
-
 def choice(num_experts: int, top_k: int) -> data.StructLayout:
     """A token's experts, best first: `experts`, their numbers, and `weights`, 17 bits each, 65536 = 1."""
-    number, weight = unsigned(_index(num_experts)), unsigned(EXP_WIDTH)
+    number, weight = unsigned(index_width(num_experts)), unsigned(EXP_WIDTH)
     return data.StructLayout({"experts": data.ArrayLayout(number, top_k), "weights": data.ArrayLayout(weight, top_k)})
 
 
@@ -146,7 +143,7 @@ class Router(Component):
         super().__init__(
             {
                 "i": In(stream.Signature(beat(spec.numerator.word.width, lanes))),
-                "index": Out(_index(spec.num_experts)),
+                "index": Out(index_width(spec.num_experts)),
                 "bias": In(signed(spec.bias_width)),
                 "o": Out(stream.Signature(choice(spec.num_experts, spec.top_k))),
             }

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from gen.design.axi_ports import NO_POSITION, commit_record
 from gen.design.registers import ErrorCode
 from gen.stream.component import Component
+from gen.text.constant_module import index_width
 from gen.units.sampler_state import PARAMETERS, RunState
 
 __all__ = ["Sampler"]
@@ -40,7 +41,7 @@ class Sampler(Component):
 
     def __init__(self, vocab_size: int, mask_token_id: int, max_positions: int, spread_width: int) -> None:
         self.vocab_size, self.mask_token_id, self.max_positions = vocab_size, mask_token_id, max_positions
-        token = unsigned(max(1, (vocab_size - 1).bit_length()))
+        token = unsigned(index_width(vocab_size))
         prompt = data.StructLayout({"token": unsigned(32), "last": unsigned(1)})
         result = data.StructLayout({"token": token, "spread": unsigned(spread_width)})
         commits = data.StructLayout({"record": commit_record(), "last": unsigned(1)})
@@ -208,13 +209,8 @@ class Sampler(Component):
             with m.If(self.result.valid):
                 m.d.sync += seen.eq(seen + 1)
                 with m.If(seen + 1 == self.positions):
-                    m.d.sync += [
-                        sent.eq(0),
-                        seen.eq(0),
-                        self.forwards.eq(self.forwards + 1),
-                        run.taken.eq(0),
-                        run.quota.eq(run.base + (run.step < run.remainder)),
-                    ]
+                    m.d.sync += [sent.eq(0), seen.eq(0), self.forwards.eq(self.forwards + 1), run.taken.eq(0)]
+                    m.d.sync += run.quota.eq(run.base + (run.step < run.remainder))
                     m.next = "SELECT"
 
     def _select(self, m: Module, run: RunState) -> None:
@@ -275,12 +271,7 @@ class Sampler(Component):
             with m.If(~run.record_valid):
                 m.d.sync += [run.record.eq(0), run.record.position.eq(NO_POSITION), run.record_valid.eq(1)]
             with m.Elif(self.commits.ready):
-                m.d.sync += [
-                    run.record_valid.eq(0),
-                    run.step.eq(run.step + 1),
-                    left.eq(0),
-                    at.eq(run.block_start),
-                ]
+                m.d.sync += [run.record_valid.eq(0), run.step.eq(run.step + 1), left.eq(0), at.eq(run.block_start)]
                 m.next = "COUNT"
                 with m.If(run.by_threshold & (run.taken == 0)):
                     m.next = "NEXT_BLOCK"

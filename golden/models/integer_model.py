@@ -30,7 +30,9 @@ from golden.units.swiglu import SwiGLU
 __all__ = ["HardwiredMatrix", "IntegerModel", "Recorder", "Units"]
 
 Recorder = Callable[[str, Tensor], None]
-"""Called with a probe point's name and its integers, [batch, positions, elements]."""
+"""Called with a probe point's name and its integers, [batch, positions, elements].
+
+`expert.gate_up` and `expert.down` are the results of the chosen experts, best first."""
 
 EXACT = 1 << 53
 """Integers below it are exact in float64."""
@@ -143,11 +145,21 @@ class LayerEngine:
         record(self.prefix + "attention.residual", x)
         return x
 
-    def expert(self, e: int, packet: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """(gate, up, down) in fixed-point for packets [tokens, hidden]."""
+    def expert(self, e: int, packet: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Gate and up, one after the other, and down, in fixed-point for packets [tokens, hidden]."""
         gate, up, down = self.experts[e]
         g, u = gate(packet), up(packet)
-        return g, u, down(self.units.quantize.compute(self.units.swiglu.compute(g, u)))
+        return torch.cat([g, u], -1), down(self.units.quantize.compute(self.units.swiglu.compute(g, u)))
+
+    def jobs(self, chosen: Tensor, packet: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """`expert` of every token and each of the experts `chosen` for it, [batch, positions, top_k, elements]."""
+        gate, _, down = (len(matrix.weights) for matrix in self.experts[0])
+        gate_ups, downs = (packet[0].new_zeros(*chosen.shape, elements) for elements in (2 * gate, down))
+        for e in range(len(self.experts)):
+            where = (chosen == e).nonzero(as_tuple=True)
+            if len(where[0]):
+                gate_ups[where], downs[where] = self.expert(e, (packet[0][where[:-1]], packet[1][where[:-1]]))
+        return gate_ups, downs
 
     def moe(self, x: Tensor, record: Recorder) -> Tensor:
         """Fixed-point [batch, positions, hidden] to the residual after the experts, same shape."""
@@ -158,16 +170,10 @@ class LayerEngine:
         chosen, weights = self.units.router.compute(logits, self.bias)
         record(self.prefix + "router.experts", chosen)
         record(self.prefix + "router.weights", weights)
-        total = torch.zeros_like(x)
-        for e in range(len(self.experts)):
-            *where, slot = (chosen == e).nonzero(as_tuple=True)
-            if len(slot) == 0:
-                continue
-            gate, up, down = self.expert(e, (packet[0][*where], packet[1][*where]))
-            for name, value in (("gate", gate), ("up", up), ("down", down)):
-                record(f"{self.prefix}expert.{e}.{name}", value)
-            total.index_put_(tuple(where), weights[*where, slot][:, None] * down, accumulate=True)
-        moe = self.units.combine.compute(total)
+        gate_up, down = self.jobs(chosen, packet)
+        record(self.prefix + "expert.gate_up", gate_up.flatten(2))
+        record(self.prefix + "expert.down", down.flatten(2))
+        moe = self.units.combine.compute((weights[..., None] * down).sum(-2))
         record(self.prefix + "moe", moe)
         x = FIXED.saturate(x + moe)
         record(self.prefix + "residual", x)

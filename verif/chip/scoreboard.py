@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -47,38 +46,17 @@ class Reference:
 
 
 class _ProbedModel:
-    """An engine that keeps the integers at the probe points of its latest pass, in the chip's shapes and order."""
+    """An engine that keeps the integers at the probe points of its latest pass."""
 
     def __init__(self, model: IntegerModel) -> None:
         self.model, self.spread_limit = model, model.spread_limit
-        self.values: dict[str, Any] = {}
+        self.values: dict[str, np.ndarray] = {}
 
     def predict(self, tokens: Tensor) -> Prediction:
         seen: dict[str, Tensor] = {}
         prediction = self.model.predict(tokens, seen.__setitem__)
-        self.values = {}
-        for name, value in seen.items():
-            if ".expert." not in name:
-                self.values[name] = value[0].numpy()
-            if name.endswith("router.weights"):
-                self.values[name.replace("router.weights", "expert.gate_up")] = None
-                self.values[name.replace("router.weights", "expert.down")] = None
-        for layer in range(self.model.config.num_hidden_layers):
-            self._experts(f"layer.{layer}.", seen)
+        self.values = {name: value[0].numpy() for name, value in seen.items()}
         return prediction
-
-    def _experts(self, prefix: str, seen: dict[str, Tensor]) -> None:
-        """The experts' results in job order: position, then choice."""
-        chosen = seen[prefix + "router.experts"][0]
-        for name, parts in (("expert.gate_up", ("gate", "up")), ("expert.down", ("down",))):
-            rows: Any = None
-            for e in range(self.model.config.num_experts):
-                where = (chosen == e).nonzero(as_tuple=True)
-                if len(where[0]):
-                    result = torch.cat([seen[f"{prefix}expert.{e}.{p}"] for p in parts], dim=-1)
-                    rows = torch.zeros(*chosen.shape, result.shape[-1], dtype=torch.int64) if rows is None else rows
-                    rows[where] = result
-            self.values[prefix + name] = rows.flatten(1).numpy()
 
 
 def reference_steps(
