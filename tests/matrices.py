@@ -8,7 +8,7 @@ from golden.quantization.integers import IntegerMatrix
 
 
 def noise(format: str, rows: int, inputs: int, seed: int = 0, uneven: bool = True) -> IntegerMatrix:
-    """Normal noise in ``format``; ``uneven``: its blocks are of unlike size, so that mxfp4 rows hold big integers."""
+    """Normal noise in `format`; `uneven`: its blocks are of unlike size, so that mxfp4 rows hold big integers."""
     rng = np.random.default_rng(seed)
     sizes = np.repeat(2.0 ** rng.integers(-1, 2, (rows, -(-inputs // 32))), 32, axis=1)[:, :inputs]
     values = rng.standard_normal((rows, inputs)) * (sizes if uneven else 1.0)
@@ -16,7 +16,7 @@ def noise(format: str, rows: int, inputs: int, seed: int = 0, uneven: bool = Tru
 
 
 def exactly(weights: np.ndarray) -> IntegerMatrix:
-    """The integers ``weights`` [rows, inputs] as a matrix."""
+    """The integers `weights` [rows, inputs] as a matrix."""
     rows = len(weights)
     return IntegerMatrix(
         torch.tensor(weights, dtype=torch.int32),
@@ -26,7 +26,7 @@ def exactly(weights: np.ndarray) -> IntegerMatrix:
 
 
 def one_large_row(rows: int, inputs: int, factor: int = 8) -> IntegerMatrix:
-    """Even mxfp4 noise, row 7 multiplied by ``factor``, as one small block in it would do."""
+    """Even mxfp4 noise, row 7 multiplied by `factor`, as one small block in it would do."""
     weights = noise("mxfp4", rows, inputs, uneven=False).weights.numpy().copy()
     weights[7] *= factor
     return exactly(weights)

@@ -197,7 +197,7 @@ def test_digits_are_the_magnitudes(magnitudes):
 
 
 def sums(slots: np.ndarray, cells: np.ndarray, regions: Regions, slices: int, inputs: int) -> np.ndarray:
-    """Weights that ``slots`` stand for, by definition: each wire adds its region's value times its sign."""
+    """Weights that `slots` stand for, by definition: each wire adds its region's value times its sign."""
     values, fold = np.repeat(np.array(regions.values), np.array(regions.lines) * slices), cells.shape[1]
     weights, feeds = np.zeros((1 + cells.max(), inputs), dtype=np.int64), inputs * fold
     for cell, slot in np.argwhere(slots):

@@ -117,7 +117,7 @@ RING = (
 
 
 def changes_are_seen(plan: ArrayPlan, name: str, changes: Sequence[tuple[str, str]]) -> bool:
-    """Whether a reader sees each of ``changes`` (old and new text) in the prefabricated file ``name``."""
+    """Whether a reader sees each of `changes` (old and new text) in the prefabricated file `name`."""
     prefab, connections = emit(plan)
     assert [old for old, _ in changes if old not in prefab[name]] == []
     texts = [prefab[name].replace(old, new, 1) for old, new in changes]
@@ -125,7 +125,7 @@ def changes_are_seen(plan: ArrayPlan, name: str, changes: Sequence[tuple[str, st
 
 
 def seen(text: bytes, prefab: dict[str, str], expected: np.ndarray) -> bool:
-    """Whether a reader's verdict on ``text`` is anything but "all weights as expected"."""
+    """Whether a reader's verdict on `text` is anything but "all weights as expected"."""
     try:
         return not np.array_equal(read_array(text, prefab), expected)
     except ExtractionError:

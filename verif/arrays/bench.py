@@ -1,7 +1,7 @@
-"""Bench of hardwired array units: streams with backpressure in, every sum compared with ``matrix @ x``.
+"""Bench of hardwired array units: streams with backpressure in, every sum compared with `matrix @ x`.
 
 One bench holds any number of array units in one top module: one Verilator build for all of them. What each unit is and
-its weights come from the file that environment variable ``HARDLOOM_ARRAYS`` names.
+its weights come from the file that environment variable `HARDLOOM_ARRAYS` names.
 """
 
 import os
@@ -34,7 +34,7 @@ PORTS = (
 def write_bench(
     plans: Sequence[ArrayPlan], folder: Path, packets: int, seed: int
 ) -> tuple[dict[str, list[Path]], dict]:
-    """Files of every unit by its name, `arrays_top.v` and the description of all in ``folder``; the files of the units,
+    """Files of every unit by its name, `arrays_top.v` and the description of all in `folder`; the files of the units,
     and the environment of the bench."""
     files: dict[str, list[Path]] = {}
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def bench_arrays(
     arguments: Sequence[str] = (),
     simulator: str = "verilator",
 ) -> int:
-    """Emit ``plans`` into ``folder``, build one simulation of all and run it; the number of failed tests.
+    """Emit `plans` into `folder`, build one simulation of all and run it; the number of failed tests.
 
     mapped: makes one file of gates of the files of every unit, to be simulated instead, and names the modules in it
     that are better compiled once for all of their instances. arguments: for Verilator, where nothing is mapped.
@@ -89,7 +89,7 @@ def stimulus(inputs: int, count: int, rng: random.Random) -> list[list[int]]:
 
 
 def _top(plans: Sequence[ArrayPlan]) -> str:
-    """Module `arrays_top`: every unit with its ports as ``<unit>_<port>``."""
+    """Module `arrays_top`: every unit with its ports as `<unit>_<port>`."""
     ports, instances = ["input wire clk"], []
     for plan in plans:
         widths = {"in_data": 8 * plan.lanes, "out_data": plan.banks * plan.lanes * plan.acc_width}
@@ -119,7 +119,7 @@ class Unit:
         self.rst.value = 0
 
     async def send(self, vectors: Sequence[Sequence[int]], scales: Sequence[int], valid: float) -> None:
-        """Drive packets; a beat is offered with probability ``valid`` in a cycle and stays until taken."""
+        """Drive packets; a beat is offered with probability `valid` in a cycle and stays until taken."""
         for vector, scale in zip(vectors, scales, strict=True):
             for start in range(0, self.inputs, self.lanes):
                 while self.rng.random() >= valid:
@@ -136,7 +136,7 @@ class Unit:
         self.in_valid.value = 0
 
     async def receive(self, vectors: Sequence[Sequence[int]], scales: Sequence[int], ready: float) -> None:
-        """Take packets, ready with probability ``ready`` in a cycle, and compare every bit of every beat."""
+        """Take packets, ready with probability `ready` in a cycle, and compare every bit of every beat."""
         for number, (vector, scale) in enumerate(zip(vectors, scales, strict=True)):
             sums = np.zeros((self.banks, self.beats_out * self.lanes), dtype=np.int64)
             sums[:, : self.rows] = self.matrices @ np.array(vector, dtype=np.int64)
@@ -166,7 +166,7 @@ class Unit:
         await driver
 
     async def interrupted(self, cycles: int) -> None:
-        """Start packets and drop reset into them after ``cycles``."""
+        """Start packets and drop reset into them after `cycles`."""
         vectors = stimulus(self.inputs, 12, self.rng)
         scales = [self.rng.randrange(32) for _ in vectors]
         tasks = [

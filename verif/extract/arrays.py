@@ -60,7 +60,7 @@ class ArrayPorts:
 
 
 def read_array(text: bytes | str, prefab: Mapping[str, str]) -> np.ndarray:
-    """Weights of the array in ``text``: int32 [banks, rows, inputs].
+    """Weights of the array in `text`: int32 [banks, rows, inputs].
 
     prefab: texts of prefabricated files by name, of which the neuron cell is read.
     Raises ExtractionError where the text is not a whole and sound array: wires that do not exist, slots too many or too

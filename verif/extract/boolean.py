@@ -13,9 +13,9 @@ TOKEN = re.compile(r"1'b[01]|[A-Za-z_]\w*|[~&|()]")
 
 
 def evaluate(text: str, states: Mapping[str, np.ndarray], size: int) -> np.ndarray:
-    """What ``text`` is in every one of ``size`` states, bool [size]; ``states``: each name's value in all of them.
+    """What `text` is in every one of `size` states, bool [size]; `states`: each name's value in all of them.
 
-    Raises ExtractionError where the text is no such expression, or names what ``states`` do not hold.
+    Raises ExtractionError where the text is no such expression, or names what `states` do not hold.
     """
     tokens = TOKEN.findall(text)
     if "".join(tokens) != text.replace(" ", ""):

@@ -17,7 +17,7 @@ ENTRY = re.compile(r"\s*(\d+)'h([0-9a-f]+): data = (\d+)'h([0-9a-f]+);")
 
 
 def read_constants(text: str, width: int, signed: bool = True) -> np.ndarray:
-    """Words of the ROM module in ``text``: int64 [beats, lanes], elements of ``width`` bits.
+    """Words of the ROM module in `text`: int64 [beats, lanes], elements of `width` bits.
 
     Raises ExtractionError when the text is not one ROM module with every index from 0 once and in order.
     """

@@ -54,7 +54,7 @@ class MacUnit:
         return ("clk", "drain", "chain", "acc", "xs", *(f"x{odd}" for odd in self.odds))
 
     def weights(self, column: int, states: Mapping[str, np.ndarray], size: int) -> np.ndarray:
-        """What ``column`` multiplies by in each of ``size`` states of its pins, int64 [size]; ``states``: bool by pin.
+        """What `column` multiplies by in each of `size` states of its pins, int64 [size]; `states`: bool by pin.
 
         `UNSOUND` where it does no multiplication. Raises ExtractionError where it depends on other pins.
         """
@@ -72,7 +72,7 @@ class MacUnit:
         return np.where(sound, sign * magnitude, UNSOUND)
 
     def shifts(self, states: Mapping[str, np.ndarray], size: int) -> np.ndarray:
-        """How far the sum of all columns is shifted in each of ``size`` states of the exponent's pins, int64 [size].
+        """How far the sum of all columns is shifted in each of `size` states of the exponent's pins, int64 [size].
 
         Minus 1 where nothing is left of the sum, `UNSOUND` where it is no shift.
         """
@@ -86,7 +86,7 @@ class MacUnit:
 
 
 def read_mac(text: str) -> MacUnit:
-    """The unit in ``text``. Raises ExtractionError when it does anything else than such a unit should."""
+    """The unit in `text`. Raises ExtractionError when it does anything else than such a unit should."""
     code = one_line(text)
     head = HEAD.fullmatch(code)
     if head is None:
@@ -126,7 +126,7 @@ class _Body:
         self.at += 1
 
     def _wires(self, pattern: str) -> Expressions:
-        """Statements ``wire <name> = <expression>``, as many as there are with names of ``pattern``."""
+        """Statements `wire <name> = <expression>`, as many as there are with names of `pattern`."""
         found = []
         while self.at < len(self.statements) and (match := WIRE.fullmatch(self.statements[self.at])):
             if not re.fullmatch(pattern, match[1]):
@@ -136,11 +136,11 @@ class _Body:
         return found
 
     def _numbered(self, prefix: str) -> dict[int, str]:
-        """Expressions of the wires ``<prefix><number>``, by number."""
+        """Expressions of the wires `<prefix><number>`, by number."""
         return {int(name[len(prefix) :]): text for name, text in self._wires(prefix + r"(?:0|[1-9]\d*)")}
 
     def _column(self, c: int) -> None:
-        """The statements of column ``c``."""
+        """The statements of column `c`."""
         wires = self._wires(rf"[bw]{c}_\w+")
         minus = self.statements[self.at] if self.at < len(self.statements) else ""
         negative = re.fullmatch(rf"wire minus{c} = xs\[{c}\] \^ \((.*)\)", minus)
@@ -154,7 +154,7 @@ class _Body:
         self.unit.columns.append(_Column(wires, negative[1], factors, shifts))
 
     def _product(self, c: int, factors: list[int], shifts: list[int]) -> None:
-        """The multiple of input ``c``, shifted, complemented."""
+        """The multiple of input `c`, shifted, complemented."""
         wide = max(map(_bits, factors))
         terms = []
         for factor in factors:
@@ -192,7 +192,7 @@ class _Body:
         return "scaled", wide
 
     def _ring(self, result: tuple[str, int]) -> None:
-        """The accumulators; ``result``: what is added, and its bits."""
+        """The accumulators; `result`: what is added, and its bits."""
         name, bits = result
         width = self.unit.width
         if bits > width:
@@ -212,10 +212,10 @@ def _bits(factor: int) -> int:
 
 
 def _wide(bits: int, text: str) -> str:
-    """``text`` with ``bits`` zeros before it."""
+    """`text` with `bits` zeros before it."""
     return f"{{{bits}'d0, {text}}}" if bits else text
 
 
 def _signed(bits: int, top: int, name: str) -> str:
-    """``name``, whose highest bit is ``top``, with ``bits`` copies of its sign before it."""
+    """`name`, whose highest bit is `top`, with `bits` copies of its sign before it."""
     return f"{{{{{bits}{{{name}[{top}]}}}}, {name}}}" if bits else name

@@ -47,7 +47,7 @@ class NeuronCell:
 
 @lru_cache(maxsize=16)
 def read_neuron(text: str) -> NeuronCell:
-    """The neuron cell in ``text``. Raises ExtractionError when it does anything else than a neuron cell should."""
+    """The neuron cell in `text`. Raises ExtractionError when it does anything else than a neuron cell should."""
     code = one_line(text)
     cell = CELL.fullmatch(code)
     if cell is None:
@@ -75,7 +75,7 @@ def read_neuron(text: str) -> NeuronCell:
 
 
 class _Sum:
-    """Recursive descent over ``sum = product {+ product}``, ``product = [constant *] (sum) | slot {| slot}``."""
+    """Recursive descent over `sum = product {+ product}`, `product = [constant *] (sum) | slot {| slot}`."""
 
     def __init__(self, text: str) -> None:
         self.tokens = TOKEN.findall(text)

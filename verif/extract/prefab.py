@@ -18,12 +18,12 @@ Cell = TypeVar("Cell", bound=Named)
 
 
 def one_line(text: str) -> str:
-    """``text`` without comments, each run of blanks and line ends one blank."""
+    """`text` without comments, each run of blanks and line ends one blank."""
     return " ".join(re.sub(r"//[^\n]*|/\*.*?\*/", " ", text).split())
 
 
 def read_prefab(array: str, what: str, module: str, prefab: Mapping[str, str], read: Callable[[str], Cell]) -> Cell:
-    """The prefabricated module that ``array`` instantiates as its ``what``, by ``read``.
+    """The prefabricated module that `array` instantiates as its `what`, by `read`.
 
     prefab: texts of prefabricated files by name. Raises ExtractionError where none is the module's, or where it holds
     another module.

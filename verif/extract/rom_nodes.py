@@ -17,7 +17,7 @@ class NodeReader:
     def __init__(
         self, name: str, data: bytes, start: int, unit: MacUnit, slices: int, prefab: Mapping[str, str]
     ) -> None:
-        """``start``: where the units begin in the array's text ``data``. Raises ExtractionError for another unit."""
+        """`start`: where the units begin in the array's text `data`. Raises ExtractionError for another unit."""
         matches = [match for pin in unit.pins if (match := re.fullmatch(r"n(\d+)_\d+", pin))]
         if len(matches) < len(unit.pins):
             raise ExtractionError(f"{unit.name}: its pins are not nodes")
@@ -50,7 +50,7 @@ class NodeReader:
         return end
 
     def _terms(self, text: bytes) -> tuple[np.ndarray, np.ndarray]:
-        """Node and address of every address line in ``text``."""
+        """Node and address of every address line in `text`."""
         code = np.frombuffer(text.translate(None, b" \n") + b",", dtype=np.uint8)
         ends = np.flatnonzero((code == ord(",")) | (code == ord("|")))
         starts = np.concatenate([[0], ends[:-1] + 1])

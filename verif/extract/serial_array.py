@@ -27,7 +27,7 @@ class PinReader(Protocol):
     """Where the first unit begins."""
 
     def read(self, at: int, weights: np.ndarray) -> int:
-        """Weights from the pins from ``at`` on, int32 [columns, addresses]; where the closing bracket is.
+        """Weights from the pins from `at` on, int32 [columns, addresses]; where the closing bracket is.
 
         Raises ExtractionError where they are malformed.
         """

@@ -26,8 +26,8 @@ class PlaneReader:
     def __init__(
         self, name: str, data: bytes, start: int, unit: MacUnit, slices: int, prefab: Mapping[str, str]
     ) -> None:
-        """``start``: where the subsets begin in the array's text ``data``. Raises ExtractionError where they are
-        malformed, or the pins of ``unit`` are not planes."""
+        """`start`: where the subsets begin in the array's text `data`. Raises ExtractionError where they are
+        malformed, or the pins of `unit` are not planes."""
         self.name, self.code, self.pins = name, np.frombuffer(data, dtype=np.uint8), len(unit.pins)
         sizes, self.start = read_groups(name, data, start, slices, prefab)
         self.sizes = np.array(sizes)
@@ -61,7 +61,7 @@ class PlaneReader:
 
 @njit(cache=True, nogil=True)
 def _number(code, at):
-    """The number at ``at``, at most six digits, no leading zeros, and where it ends; -1 where there is none."""
+    """The number at `at`, at most six digits, no leading zeros, and where it ends; -1 where there is none."""
     start, number = at, 0
     while at < len(code) and at < start + 6 and ZERO <= code[at] < ZERO + 10:
         number = 10 * number + code[at] - ZERO
@@ -73,7 +73,7 @@ def _number(code, at):
 
 @njit(cache=True, nogil=True)
 def _read_planes(code, at, sizes, planes):
-    """Fill ``planes``, uint64 [planes, groups], with the subsets of all pins from ``at`` on in text ``code`` (uint8);
+    """Fill `planes`, uint64 [planes, groups], with the subsets of all pins from `at` on in text `code` (uint8);
     where the bracket behind them is, or -1 where they are malformed."""
     for plane in range(len(planes)):
         first = True
@@ -111,8 +111,8 @@ def _read_planes(code, at, sizes, planes):
 
 @njit(cache=True, nogil=True)
 def _decode(planes, sizes, bits, tables, weights):
-    """Fill ``weights``, int32 [columns, addresses], from subsets ``planes``; ``bits``: pins of each column, then of the
-    exponent, -1 behind the last; ``tables``: their values by code. False where a value is unsound or too long."""
+    """Fill `weights`, int32 [columns, addresses], from subsets `planes`; `bits`: pins of each column, then of the
+    exponent, -1 behind the last; `tables`: their values by code. False where a value is unsound or too long."""
     address = 0
     for group in range(len(sizes)):
         for place in range(sizes[group]):

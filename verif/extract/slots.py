@@ -23,12 +23,12 @@ PLACE = np.uint64(0x0001020304050607)  # 1 << 8 k times this has k in its highes
 
 @njit(cache=True, nogil=True)
 def read_slots(code, start, values, slice_of, slices, most, weights):
-    """Where slots from ``start`` on in text ``code`` (uint8) end, behind their bracket, and a key of `FAULTS` or 0.
+    """Where slots from `start` on in text `code` (uint8) end, behind their bracket, and a key of `FAULTS` or 0.
 
     A slot is 1'b0, or p or n and the number of a feed of at most six digits without leading zeros; blanks and line
     ends may stand before it, a comma or, at the end, a bracket right behind it.
 
-    values: int64 [slots], what a wire adds there. slice_of: int32 [feeds], the slice of each; slots take the ``slices``
+    values: int64 [slots], what a wire adds there. slice_of: int32 [feeds], the slice of each; slots take the `slices`
     in turn, and so do the neurons: slice s is of neuron s % fold. most: what all wires of a neuron may add up to, signs
     left out. weights: int32 [inputs, fold], to be filled: feed by feed.
     """
@@ -73,7 +73,7 @@ def read_slots(code, start, values, slice_of, slices, most, weights):
 
 @njit(cache=True, nogil=True)
 def _number(digits, length):
-    """The number of ``length`` - 1 digits, the first one lowest in the word; beyond any input where it is none."""
+    """The number of `length` - 1 digits, the first one lowest in the word; beyond any input where it is none."""
     if length < TWO or (digits & BYTE == ZERO and length > TWO):
         return HALF
     behind = np.uint64(8) * (length - ONE)

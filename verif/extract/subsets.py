@@ -15,14 +15,14 @@ MODULE = re.compile(r"module (\w+) \( input wire \[(\d+):0\] a, output wire \[(\
 
 
 class Subsets(NamedTuple):
-    """A module that makes the ORs of all subsets of ``size`` lines, inverted."""
+    """A module that makes the ORs of all subsets of `size` lines, inverted."""
 
     name: str
     size: int
 
 
 def read_subsets(text: str) -> Subsets:
-    """The module in ``text``. Raises ExtractionError where it makes anything else."""
+    """The module in `text`. Raises ExtractionError where it makes anything else."""
     code = one_line(text)
     head = MODULE.fullmatch(code)
     if head is None:
@@ -40,7 +40,7 @@ def read_subsets(text: str) -> Subsets:
 
 
 def _doubled(name: str, first: int, size: int) -> list[str]:
-    """Statements of the subsets of ``size`` lines from ``first`` on, each line doubling them."""
+    """Statements of the subsets of `size` lines from `first` on, each line doubling them."""
     return [f"wire [0:0] {name}0 = 1'd0"] + [
         f"wire [{(2 << i) - 1}:0] {name}{i + 1} = {{{name}{i} | {{{1 << i}{{a[{first + i}]}}}}, {name}{i}}}"
         for i in range(size)
