@@ -1,4 +1,4 @@
-"""One dialect of docstrings: single backquotes; sections with a line of dashes and entries `name: text`, which are true."""
+"""One dialect of docstrings: single backquotes, sections underlined by dashes, entries `name: text` that are true."""
 
 import ast
 import re
