@@ -47,9 +47,9 @@ def encode_prompt(folder: Path, tokenizer: Tokenizer | None, text: str, vocab_si
         kept = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
     except BaseException as error:  # as above
         raise UserError(f"--prompt: {path} fails on it ({reason(error)}); correct the file or the prompt") from None
-    covered = set()
+    unknown, covered = getattr(tokenizer.model, "unk_token", None), set()
     for token, (begin, end) in zip(encoding.tokens, encoding.offsets, strict=True):
-        if token == getattr(tokenizer.model, "unk_token", None) and token not in text:
+        if token == unknown and text[begin:end] != token:
             raise UserError(f"--prompt: {text[begin:end]!r} is not in the tokenizer's vocabulary; leave it out")
         covered |= set(range(begin, end))
     composed = tokenizer.normalizer is not None  # a normalizer may put a letter and its accents together

@@ -28,11 +28,6 @@ from tests.checkpoints import (
 Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return write_random_checkpoint(tmp_path / "checkpoint")
-
-
 def test_missing_tensor(folder: Path):
     edit_shard(holder(folder, Q_PROJ), {Q_PROJ: None})
     edit_index(folder, **{Q_PROJ: None})

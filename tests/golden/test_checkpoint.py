@@ -23,11 +23,6 @@ from tests.checkpoints import (
 Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return write_random_checkpoint(tmp_path / "checkpoint")
-
-
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_every_tensor_reads_back_as_written(tmp_path: Path, dtype: torch.dtype, count: int):

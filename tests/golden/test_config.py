@@ -15,13 +15,7 @@ from tests.checkpoints import (
     published_config,
     refusal,
     tiny_config,
-    write_random_checkpoint,
 )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return write_random_checkpoint(tmp_path / "checkpoint")
 
 
 def test_config_survives_the_trip_through_json(tmp_path: Path):

@@ -55,6 +55,14 @@ def test_a_character_that_is_not_in_the_vocabulary(tmp_path: Path, text: str, un
     assert message in refused(saved(tmp_path, letters(unknown)), text)
 
 
+def test_the_unknown_token_may_be_asked_for_by_name_but_covers_nothing_else(tmp_path: Path):
+    tokenizer = letters("<unk>")
+    tokenizer.add_special_tokens(["<unk>"])
+    saved(tmp_path, tokenizer)
+    assert encoded(tmp_path, "a<unk>b") == [0, 6, 1]
+    assert "'Z' is not in the tokenizer's" in refused(tmp_path, "a<unk>Z")
+
+
 def test_an_unknown_token_that_the_vocabulary_lacks(tmp_path: Path):
     saved(tmp_path, Tokenizer(models.WordLevel(LETTERS, unk_token="<nope>")))
     assert "tokenizer.json fails on it" in refused(tmp_path, "Z")
