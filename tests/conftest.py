@@ -16,7 +16,7 @@ from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from verif.chip.simulation import SimulatedChip
-from verif.simulators.runner import QUICK_BUILD
+from verif.simulators.verilator import QUICK_BUILD
 
 torch.set_num_threads(1)
 

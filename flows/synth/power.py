@@ -20,7 +20,8 @@ from gen.arrays import ArrayPlan
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
 from verif.arrays.bench import PACKETS, TOP, write_bench
-from verif.simulators.runner import QUICK_BUILD, run_tests, verilate
+from verif.simulators.runner import run_tests
+from verif.simulators.verilator import QUICK_BUILD, verilate
 
 __all__ = ["Power", "Units", "array_power", "weigh"]
 

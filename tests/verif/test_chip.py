@@ -28,7 +28,8 @@ from verif.chip.scoreboard import reference_steps
 from verif.chip.simulation import Run, SimulatedChip
 from verif.chip.taps import BENCH
 from verif.proof.static import recover
-from verif.simulators.runner import QUICK_BUILD, run_tests
+from verif.simulators.runner import run_tests
+from verif.simulators.verilator import QUICK_BUILD
 
 PARAMETERS = ("gen_length", "block_length", "steps", "spread_limit")
 GOOD = Run([3, 9, 12, 5, 7], SamplerParams(6, 3, 4))

@@ -16,7 +16,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, with_timeout
 
 from gen.arrays import ArrayPlan, emit
-from verif.simulators.runner import QUICK_BUILD, build_and_test
+from verif.simulators.runner import build_and_test
+from verif.simulators.verilator import QUICK_BUILD
 
 __all__ = ["CLOCK_NS", "PACKETS", "TOP", "bench_arrays", "connected_units", "stimulus", "together", "write_bench"]
 

@@ -25,7 +25,7 @@ from verif.arrays.bench import bench_arrays
 from verif.extract.errors import ExtractionError
 from verif.extract.instances import Instance, instances
 from verif.extract.neuron import CONTROL
-from verif.simulators.runner import QUICK_BUILD
+from verif.simulators.verilator import QUICK_BUILD
 
 __all__ = ["Tile", "bench_tile", "choose_tiles", "plan_tile"]
 

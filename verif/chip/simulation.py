@@ -18,7 +18,8 @@ from golden.files import sha256, stamped, write_file, write_json
 from golden.samplers.denoise import Prediction, SamplerParams, Step
 from verif.chip.taps import BENCH, bench_verilog
 from verif.simulators.fast_forward import fast_forward_main
-from verif.simulators.runner import run_tests, verilate
+from verif.simulators.runner import run_tests
+from verif.simulators.verilator import verilate
 
 __all__ = ["Run", "SimulatedChip", "step_of"]
 

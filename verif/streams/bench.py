@@ -25,7 +25,8 @@ from torch import Generator, Tensor
 
 from gen.stream.component import Component
 from gen.text.verilog import to_verilog
-from verif.simulators.runner import QUICK_BUILD, build_and_test
+from verif.simulators.runner import build_and_test
+from verif.simulators.verilator import QUICK_BUILD
 
 __all__ = [
     "Case",
