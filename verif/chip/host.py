@@ -1,25 +1,16 @@
-"""cocotb bench of the whole chip, driven through AXI: runs requests, writes what the chip committed.
+"""The host of a simulated chip: registers and prompts in through AXI, commit records out."""
 
-Environment: HARDLOOM_REQUEST names a JSON file {"runs": [{"prompt", "gen_length", "block_length", "steps",
-"spread_limit"}], "results": FILE}. A JSON line is written for each denoising step ({"run", "commits": [[position,
-token, spread], ...]}) as it ends, and one for each run ({"run", "cycles", "forwards", "error"}).
-"""
-
-import json
-import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import cocotb
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamSink, AxiStreamSource
 
 from gen.design.axi_ports import NO_POSITION, commit_record
 from gen.design.registers import address
+from verif.chip.requests import Request
 
-__all__ = ["Host", "run_requests"]
+__all__ = ["Host"]
 
 ERROR = 2
 RECORD = commit_record()
@@ -56,15 +47,17 @@ class Host:
     async def write(self, name: str, value: int) -> None:
         await self.registers.write_dword(address(name), value)
 
-    async def start(self, run: dict) -> None:
+    async def start(self, run: Request) -> None:
         """Prompt, registers, START."""
         prompt = b"".join(token.to_bytes(4, "little") for token in run["prompt"])
         if prompt:
             await self.source.send(prompt)
             await self.source.wait()
         await self.write("PROMPT_LENGTH", len(run["prompt"]))
-        for name in ("gen_length", "block_length", "steps", "spread_limit"):
-            await self.write(name.upper(), run[name])
+        await self.write("GEN_LENGTH", run["gen_length"])
+        await self.write("BLOCK_LENGTH", run["block_length"])
+        await self.write("STEPS", run["steps"])
+        await self.write("SPREAD_LIMIT", run["spread_limit"])
         await self.write("CONTROL", 1)
 
     async def steps(self) -> AsyncIterator[list[list[int]]]:
@@ -91,23 +84,3 @@ class Host:
             "forwards": await self.read("FORWARDS"),
             "error": status >> 8 if status & ERROR else 0,
         }
-
-
-@cocotb.test()
-async def run_requests(dut) -> None:
-    """Every run of the request, in order, on one chip without a reset between them."""
-    request = json.loads(Path(os.environ["HARDLOOM_REQUEST"]).read_text())
-    Clock(dut.clk, 2, "step").start()
-    host = Host(dut)
-    await host.reset()
-    with open(request["results"], "w") as results:
-
-        def write(line: dict) -> None:
-            results.write(json.dumps(line) + "\n")
-            results.flush()
-
-        for number, run in enumerate(request["runs"]):
-            await host.start(run)
-            async for commits in host.steps():
-                write({"run": number, "commits": commits})
-            write({"run": number, **await host.result()})

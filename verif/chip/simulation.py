@@ -14,8 +14,9 @@ from torch import Tensor
 
 from gen.build.folder import Build
 from gen.engine.inventory import chip_probes
-from golden.files import sha256, stamped, write_file, write_json
+from golden.files import sha256, stamped, write_file
 from golden.samplers.denoise import Prediction, SamplerParams, Step
+from verif.chip.requests import ChipJob, Request
 from verif.chip.taps import BENCH, bench_verilog
 from verif.simulators.fast_forward import fast_forward_main
 from verif.simulators.runner import run_tests
@@ -42,15 +43,15 @@ class Run:
     forwards: int = 0
     error: int = 0
 
-    def request(self) -> dict[str, Any]:
+    def request(self) -> Request:
         p = self.params
-        return {
-            "prompt": self.prompt,
-            "gen_length": p.gen_length,
-            "block_length": p.block_length,
-            "steps": p.steps,
-            "spread_limit": spread_limit(p),
-        }
+        return Request(
+            prompt=self.prompt,
+            gen_length=p.gen_length,
+            block_length=p.block_length,
+            steps=p.steps,
+            spread_limit=spread_limit(p),
+        )
 
 
 class SimulatedChip:
@@ -83,13 +84,13 @@ class SimulatedChip:
 
         taps: a file for what the probes see; see `verif.chip.taps.read_taps`.
         """
-        results, request = self.folder / "results.jsonl", self.folder / "request.json"
+        results = self.folder / "results.jsonl"
         results.unlink(missing_ok=True)
         for run in runs:
             run.steps = []
-        write_json(request, {"runs": [run.request() for run in runs], "results": str(results.resolve())})
+        job = ChipJob([run.request() for run in runs], str(results.resolve()))
         failed: list[int | BaseException] = []
-        worker = threading.Thread(target=self._work, args=(request, taps, failed), daemon=True)
+        worker = threading.Thread(target=self._work, args=(job.hand_over(self.folder), taps, failed), daemon=True)
         worker.start()
         for line in _follow(results, worker):
             run = runs[line["run"]]
@@ -103,12 +104,11 @@ class SimulatedChip:
         if failed != [0]:
             raise RuntimeError(f"simulation failed, see {self.folder / 'simulation.log'}: {failed}")
 
-    def _work(self, request: Path, taps: Path | None, failed: list) -> None:
+    def _work(self, environment: dict[str, str], taps: Path | None, failed: list) -> None:
         try:
             plusargs = [] if taps is None else [f"+taps={taps.resolve()}"]
-            environment = {"HARDLOOM_REQUEST": str(request.resolve())}
             log = self.folder / "simulation.log"
-            failed.append(run_tests(BENCH, "verif.chip.host", self.folder, environment, plusargs=plusargs, log=log))
+            failed.append(run_tests(BENCH, "verif.chip.tests", self.folder, environment, plusargs=plusargs, log=log))
         except BaseException as error:
             failed.append(error)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from golden.files import write_json
+from verif.chip.requests import ChipJob
 from verif.chip.simulation import Run, SimulatedChip
 from verif.chip.taps import BENCH
 from verif.simulators.runner import run_tests
@@ -25,10 +25,9 @@ def trace_step(chip: SimulatedChip, run: Run, step: int, file: Path) -> Path:
     folder = chip.folder / "waveform"
     sources = [*chip.build.verilog(), chip.folder / f"{BENCH}.v"]
     verilate_traced(sources, BENCH, folder / "verilator", QUIET)
-    request = {"runs": [run.request()], "results": str((folder / "results.jsonl").resolve())}
-    write_json(folder / "request.json", request)
+    job = ChipJob([run.request()], str((folder / "results.jsonl").resolve()))
     length = run.cycles / max(1, run.forwards)
     first, last = max(0, int((step - MARGIN) * length)), int((step + 1 + MARGIN) * length) + 1000
-    environment = {"HARDLOOM_REQUEST": str((folder / "request.json").resolve()), **window(file, first, last)}
-    run_tests(BENCH, "verif.chip.host", folder, environment, log=folder / "simulation.log")
+    environment = job.hand_over(folder) | window(file, first, last)
+    run_tests(BENCH, "verif.chip.tests", folder, environment, log=folder / "simulation.log")
     return file

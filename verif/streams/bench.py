@@ -25,14 +25,17 @@ from torch import Generator, Tensor
 
 from gen.stream.component import Component
 from gen.text.verilog import to_verilog
+from verif.simulators.job import Job
 from verif.simulators.runner import build_and_test
 from verif.simulators.verilator import QUICK_BUILD
 
 __all__ = [
+    "BENCH",
     "Case",
     "Packet",
     "Port",
     "Stimulus",
+    "UnitsJob",
     "bench_parts",
     "bench_verilog",
     "cases",
@@ -42,6 +45,9 @@ __all__ = [
     "run",
     "unpack",
 ]
+
+BENCH = "bench"
+"""The top module that holds the cases."""
 
 Packet = list[Any]
 """Beats of one packet; a beat is what `pack` takes: an int, or a dict or list of such."""
@@ -160,7 +166,7 @@ def _instance(case: Case, component: Component, text: str) -> tuple[list[str], s
 
 
 def bench_parts(chosen: Iterable[Case]) -> tuple[dict[str, str], str]:
-    """Verilog of every case by name, and of module `bench`, which has them side by side.
+    """Verilog of every case by name, and of module `BENCH`, which has them side by side.
 
     Each has its own clock and reset: an idle one costs nothing.
     """
@@ -171,7 +177,7 @@ def bench_parts(chosen: Iterable[Case]) -> tuple[dict[str, str], str]:
         ports_of_case, instance = _instance(case, component, texts[case.name])
         declared += ports_of_case
         instances.append(instance)
-    return texts, "module bench(\n  " + ",\n  ".join(declared) + "\n);\n" + "".join(instances) + "endmodule\n"
+    return texts, f"module {BENCH}(\n  " + ",\n  ".join(declared) + "\n);\n" + "".join(instances) + "endmodule\n"
 
 
 def bench_verilog(chosen: Iterable[Case]) -> str:
@@ -190,6 +196,16 @@ def cases(names: Iterable[str] = ()) -> list[Case]:
     return [c for name in (list(names) or units()) for c in importlib.import_module(f"verif.units.{name}").CASES]
 
 
+@dataclass(frozen=True)
+class UnitsJob(Job):
+    """units: names of those to be benched, all if there is none."""
+
+    units: list[str]
+
+    def cases(self) -> list[Case]:
+        return cases(self.units)
+
+
 def run(
     names: Iterable[str],
     folder: Path,
@@ -199,13 +215,12 @@ def run(
 
     mapped: makes gates of the cases' Verilog by name, to be simulated instead.
     """
-    names = list(names)
+    job = UnitsJob(list(names))
     folder.mkdir(parents=True, exist_ok=True)
-    source = folder / "bench.v"
-    texts, top = bench_parts(cases(names))
+    source = folder / f"{BENCH}.v"
+    texts, top = bench_parts(job.cases())
     source.write_text("\n".join([*texts.values(), top]) if mapped is None else mapped(texts) + top)
-    environment = {"HARDLOOM_BENCH": " ".join(names)}
-    return build_and_test([source], "bench", "verif.streams.tests", folder, environment, QUICK_BUILD)
+    return build_and_test([source], BENCH, "verif.streams.tests", folder, job.hand_over(folder), QUICK_BUILD)
 
 
 def main() -> int:

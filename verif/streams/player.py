@@ -5,17 +5,27 @@ from collections.abc import Callable, Iterator
 
 from amaranth.hdl import Shape
 from cocotb.triggers import Timer
+from cocotb.utils import get_sim_time
 
 from verif.streams.bench import Case, Port, Stimulus, pack, ports, unpack
 
-__all__ = ["Mismatch", "Player", "always", "sometimes"]
+__all__ = ["STEP", "Mismatch", "Player", "always", "sometimes"]
 
 CLOCK_NS = 1
 STEP = Timer(500 * CLOCK_NS, "ps")
+"""Half a clock cycle."""
 IDLE_LIMIT = 20000
 """Cycles without any transfer after which a unit counts as stuck."""
 EXTRA = 50
 """Cycles after the last expected beat in which no other may come."""
+
+
+SHOWN = 4
+"""Elements of a wrong beat that its message has."""
+
+
+def now() -> str:
+    return f"at {get_sim_time('ns'):g} ns"
 
 
 class Mismatch(AssertionError):
@@ -35,6 +45,7 @@ class Player:
         self.dut, self.case = dut, case
         self.ports = {port.name: port for port in ports(case.component())}
         self.cycle = 0
+        self.parts: list[Source | Sink] = []
 
     def signal(self, name: str):
         return getattr(self.dut, f"{self.case.name}__{name}")
@@ -56,26 +67,32 @@ class Player:
         self.signal("rst").value = 0
         await STEP
 
-    async def play(self, stimulus: Stimulus, valid: Callable[[], bool], ready: Callable[[], bool], limit: int | None):
+    async def play(
+        self,
+        stimulus: Stimulus,
+        valid: Callable[[], bool],
+        ready: Callable[[], bool],
+        limit: int | None = None,
+    ) -> int:
         """Until all outputs have come (or `limit` cycles have passed); gives the cycles from first beat to last."""
         for name, value in stimulus.constants.items():
             self.signal(name).value = value
         sources = [Source(self, self.ports[name], beats, valid) for name, beats in stimulus.inputs.items()]
         sinks = [Sink(self, self.ports[name], beats, ready) for name, beats in stimulus.outputs.items()]
-        parts: list[Source | Sink] = [*sources, *sinks]
+        self.parts = [*sources, *sinks]
         first: int | None = None
         begin = moved = self.cycle
         patience = IDLE_LIMIT
         while self.cycle < moved + patience and (limit is None or self.cycle < begin + limit):
-            for part in parts:
+            for part in self.parts:
                 part.drive()
             await STEP
-            if any([part.sample() for part in parts]):
+            if any([part.sample() for part in self.parts]):
                 first, moved = self.cycle if first is None else first, self.cycle
                 patience = IDLE_LIMIT if any(sink.left for sink in sinks) else EXTRA
             await self.tick()
         if limit is None and any(sink.left for sink in sinks):
-            raise Mismatch(f"{self.case.name}: stuck, {' and '.join(sink.progress() for sink in sinks)}")
+            raise Mismatch(f"{self.case.name}: stuck {now()}, {'; '.join(part.progress() for part in self.parts)}")
         return moved + 1 - (begin if first is None else first)
 
 
@@ -83,11 +100,15 @@ class Source:
     """Offers the packets of one input stream; an offered beat stays until it is taken."""
 
     def __init__(self, player: Player, port: Port, packets: list, valid: Callable[[], bool]) -> None:
+        self.name = f"{player.case.name}.{port.name}"
         self.words = [pack(port.shape, beat) for packet in packets for beat in packet]
         self.next, self.offered, self.valid = 0, False, valid
         self.payload, self.valid_signal, self.ready_signal = (
             player.signal(f"{port.name}__{part}") for part in ("payload", "valid", "ready")
         )
+
+    def progress(self) -> str:
+        return f"{self.next} of {len(self.words)} beats of {self.name} were taken"
 
     def drive(self) -> None:
         if not self.offered:
@@ -122,6 +143,9 @@ class Sink:
     def progress(self) -> str:
         return f"{self.total - self.left} of {self.total} beats of {self.name} came"
 
+    def _wrong(self, what: str) -> Mismatch:
+        return Mismatch(f"{self.name}: {what}, {now()}; {self.progress()}")
+
     def drive(self) -> None:
         self.accept = self.ready()
         self.ready_signal.value = int(self.accept)
@@ -130,11 +154,11 @@ class Sink:
         """Whether a beat was taken at this clock edge."""
         if not self.valid_signal.value:
             if self.waiting is not None:
-                raise Mismatch(f"{self.name}: valid fell while the beat was waiting for ready")
+                raise self._wrong("valid fell while the beat was waiting for ready")
             return False
         word = int(self.payload.value) & self.mask
         if self.waiting not in (None, word):
-            raise Mismatch(f"{self.name}: the beat changed while it was waiting for ready")
+            raise self._wrong("the beat changed while it was waiting for ready")
         self.waiting = None if self.accept else word
         if self.accept:
             self.compare(word)
@@ -142,15 +166,17 @@ class Sink:
 
     def compare(self, word: int) -> None:
         if not self.left:
-            raise Mismatch(f"{self.name}: a beat more than the {self.total} expected")
+            raise self._wrong(f"a beat more than the {self.total} expected")
         self.left -= 1
         packet, beat, expected = next(self.expected)
         if word != expected:
             got, want = unpack(self.port.shape, word), unpack(self.port.shape, expected)
-            field = next(key for key in want if want[key] != got[key])
-            raise Mismatch(
-                f"{self.name}: packet {packet}, beat {beat}, element {field}: expected {want[field]}, got {got[field]}"
+            wrong = [key for key in want if want[key] != got[key]]
+            shown = "; ".join(
+                f"element {key or 'payload'}: expected {want[key]}, got {got[key]}" for key in wrong[:SHOWN]
             )
+            more = f"; {len(wrong)} of {len(want)} elements differ" if len(wrong) > SHOWN else ""
+            raise self._wrong(f"packet {packet}, beat {beat}, {shown}{more}")
 
 
 def always() -> bool:

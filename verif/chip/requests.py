@@ -1,0 +1,30 @@
+"""What a simulated chip is asked to do, and what it answers, between the two processes of a simulation."""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+from verif.simulators.job import Job
+
+__all__ = ["ChipJob", "Request"]
+
+
+class Request(TypedDict):
+    """One run: tokens of the prompt, and what the registers of its parameters are given."""
+
+    prompt: list[int]
+    gen_length: int
+    block_length: int
+    steps: int
+    spread_limit: int
+
+
+@dataclass(frozen=True)
+class ChipJob(Job):
+    """Requests, one after the other, and the file that answers go to.
+
+    A JSON line is written for each denoising step ({"run", "commits": [[position, token, spread], ...]}) as it ends,
+    and one for each run ({"run", "cycles", "forwards", "error"}).
+    """
+
+    runs: list[Request]
+    results: str

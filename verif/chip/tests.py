@@ -1,0 +1,31 @@
+"""cocotb bench of the whole chip: runs the requests of a `ChipJob`, writes what the chip committed."""
+
+import json
+
+import cocotb
+from cocotb.clock import Clock
+
+from verif.chip.host import Host
+from verif.chip.requests import ChipJob
+
+__all__: list[str] = []
+
+
+@cocotb.test()
+async def run_requests(dut) -> None:
+    """Every run of the job, in order, on one chip without a reset between them."""
+    job = ChipJob.received()
+    Clock(dut.clk, 2, "step").start()
+    host = Host(dut)
+    await host.reset()
+    with open(job.results, "w") as results:
+
+        def write(line: dict) -> None:
+            results.write(json.dumps(line) + "\n")
+            results.flush()
+
+        for number, run in enumerate(job.runs):
+            await host.start(run)
+            async for commits in host.steps():
+                write({"run": number, "commits": commits})
+            write({"run": number, **await host.result()})
