@@ -38,7 +38,7 @@ class NodeReader:
         self.values[nodes, column] = weights[:-1]
 
     def read(self, at: int, weights: np.ndarray) -> int:
-        """See `verif.extract.serial_array.PinReader`. An address in two nodes of a group is an error."""
+        """See `verif.extract.serial.PinReader`. An address in two nodes of a group is an error."""
         end = self.data.find(b")", at)
         node, address = self._terms(self.data[at:end])
         taken = self.groups[node] * self.slices + address

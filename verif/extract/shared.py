@@ -49,7 +49,7 @@ class PlaneReader:
         return [number for number, pin in enumerate(unit.pins) if re.fullmatch(rf"z{column}_\d+", pin)]
 
     def read(self, at: int, weights: np.ndarray) -> int:
-        """See `verif.extract.serial_array.PinReader`."""
+        """See `verif.extract.serial.PinReader`."""
         planes = np.zeros((self.pins, len(self.sizes)), dtype=np.uint64)
         end = _read_planes(self.code, at, self.sizes, planes)
         if end < 0:

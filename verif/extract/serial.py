@@ -10,14 +10,14 @@ import numpy as np
 from verif.extract.errors import ExtractionError
 from verif.extract.instances import Instance, instance_at, instances
 from verif.extract.mac import LARGEST, MacUnit, read_mac
+from verif.extract.ports import STREAM
 from verif.extract.prefab import one_line, read_prefab
-from verif.extract.rom_nodes import NodeReader
-from verif.extract.shared_planes import PlaneReader
+from verif.extract.rom import NodeReader
+from verif.extract.shared import PlaneReader
 
-__all__ = ["read_serial_array"]
+__all__ = ["read_serial"]
 
 SHELL = re.compile(r"array_shell_serial_i(\d+)_r(\d+)_l(\d+)_t(\d+)_f(\d+)_x(\d+(?:_\d+)*)")
-STREAM = "clk, rst, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
 
 
 class PinReader(Protocol):
@@ -53,7 +53,7 @@ class _Shape:
         return self.lanes * -(-self.rows // (self.lanes * self.fold))
 
 
-def read_serial_array(head: re.Match[str], shell: Instance, prefab: Mapping[str, str]) -> np.ndarray:
+def read_serial(head: re.Match[str], shell: Instance, prefab: Mapping[str, str]) -> np.ndarray:
     """Weights of the array whose ports and declarations are in `head`, and its shell: int32 [banks, rows, inputs].
 
     Raises ExtractionError where the text is not a whole and sound array.

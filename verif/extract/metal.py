@@ -1,0 +1,60 @@
+"""Reads the neuron cells of styles `metal` and `packed`: in which slot of which cell an input's wire is.
+
+What a wire in a slot is worth, the cell's own text says (`verif.extract.neuron`).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from verif.extract.errors import ExtractionError
+from verif.extract.instances import instance_at
+from verif.extract.neuron import CONTROL, NeuronCell, read_neuron
+from verif.extract.ports import ArrayPorts
+from verif.extract.prefab import read_prefab
+from verif.extract.slots import FAULTS, read_slots
+
+__all__ = ["read_metal"]
+
+CONTROLLED = {"clk": "core_clk"} | {port: port for port in ("clear", "drain", "shift", "negate")}
+
+
+def read_metal(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str, str]) -> tuple[np.ndarray, int]:
+    """Weights of the cells from `start` on, int32 [banks, rows, inputs], and where they end.
+
+    Raises ExtractionError where a cell is missing, malformed, chained wrongly, or has wires it cannot have.
+    """
+    code, cells, end = np.frombuffer(data, dtype=np.uint8), {}, start
+    weights = np.zeros((ports.banks, ports.rows, ports.inputs), dtype=np.int32)
+    slice_of = np.arange(ports.inputs * ports.fold, dtype=np.int32) % ports.slices
+    ring = np.zeros((ports.inputs, ports.fold), dtype=np.int32)
+    for bank, place in np.ndindex(ports.banks, ports.cells):
+        neuron = instance_at(data, end)
+        if neuron is None or neuron.name != f"neuron_{bank}_{place}":
+            raise ExtractionError(f"{ports.name}: cell {place} of bank {bank} is missing or malformed")
+        pins, slots = neuron.leading(CONTROL)
+        if pins != CONTROLLED | {"chain": ports.wire(bank, place + ports.lanes), "acc": ports.wire(bank, place)}:
+            raise ExtractionError(f"{ports.name}: cell {place} of bank {bank} is chained wrongly")
+        if neuron.module not in cells:
+            cells[neuron.module] = _neuron_cell(ports, neuron.module, prefab)
+        cell = cells[neuron.module]
+        end, fault = read_slots(code, slots, cell.values, slice_of, ports.slices, cell.most, ring)
+        if fault or data[end : end + 2] != b";\n":
+            what = FAULTS[fault].format(len(slice_of)) if fault else "its end is malformed"
+            raise ExtractionError(f"{ports.name}: cell {place} of bank {bank}: {what}")
+        end += 2
+        rank, lane = divmod(place, ports.lanes)
+        rows = lane + ports.lanes * (ports.fold * rank + np.arange(ports.fold))
+        if ring[:, rows >= ports.rows].any():
+            raise ExtractionError(f"{ports.name}: a neuron behind the last row has weights")
+        rows = rows[rows < ports.rows]
+        weights[bank, rows] = ring[:, : len(rows)].T
+    return weights, end
+
+
+def _neuron_cell(ports: ArrayPorts, module: str, prefab: Mapping[str, str]) -> NeuronCell:
+    """A neuron cell of an array, of whose turns, steps and width it must be."""
+    cell = read_prefab(ports.name, "neuron cell", module, prefab, read_neuron)
+    if (cell.slices, cell.fold, cell.acc_width) != (ports.slices, ports.fold, ports.acc_width):
+        raise ExtractionError(f"{ports.name}: its neuron cell {module} does not fit its shell")
+    return cell

@@ -1,0 +1,80 @@
+"""What an array's text says of itself before its first cell: its ports, declarations and the instance of its shell."""
+
+import re
+from dataclasses import dataclass
+
+from verif.extract.errors import ExtractionError
+from verif.extract.instances import Instance
+from verif.extract.prefab import one_line
+
+__all__ = ["HEAD", "STREAM", "ArrayPorts", "read_ports"]
+
+HEAD = re.compile(
+    r"(?://[^\n]*\n)*module (?P<name>\w+) \(\s*input  wire clk,\s*input  wire rst,\s*input  wire in_valid,\s*"
+    r"output wire in_ready,\s*input  wire \[(?P<in>\d+):0\] in_data,\s*input  wire \[4:0\] in_scale,\s*"
+    r"input  wire in_last,\s*output wire out_valid,\s*input  wire out_ready,\s*output wire \[(?P<out>\d+):0\] out_data,"
+    r"\s*output wire \[4:0\] out_scale,\s*output wire out_last\s*\);\n(?P<body>.*)",
+    re.DOTALL,
+)
+SHELL = re.compile(r"array_shell_(metal|cell)_i(\d+)_r(\d+)_l(\d+)_(?:t(\d+)_f(\d+)|a\d+)")
+STREAM = "clk, rst, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
+
+
+@dataclass(frozen=True)
+class ArrayPorts:
+    """What an array's text says of itself before its first row: widths, geometry of its shell, result wires.
+
+    slices, fold: steps of a bit plane, and neurons of a cell; 1 in style `cell`.
+    """
+
+    name: str
+    style: str
+    inputs: int
+    rows: int
+    banks: int
+    lanes: int
+    acc_width: int
+    slices: int = 1
+    fold: int = 1
+
+    @property
+    def cells(self) -> int:
+        """Cells of a bank: those of the last rank only as far as they have a first row."""
+        full = (self.rows - 1) // (self.lanes * self.fold)
+        return full * self.lanes + min(self.lanes, self.rows - full * self.lanes * self.fold)
+
+    def wire(self, bank: int, cell: int) -> str:
+        """Result wire of a cell (style `cell`: of a row), or zero behind the last."""
+        return f"a_{bank}_{cell}" if cell < self.cells else f"{self.acc_width}'d0"
+
+
+def read_ports(head: re.Match[str], shell: Instance) -> ArrayPorts:
+    """Ports, declarations and the shell instance, all of which follow from the geometry.
+
+    Raises ExtractionError where they do not.
+    """
+    shape = SHELL.fullmatch(shell.module)
+    width = re.search(r"\[(\d+):0\] a_0_0\b", head["body"])
+    if shape is None or width is None:
+        raise ExtractionError("the text does not start like an array module")
+    style, inputs, rows, lanes = shape[1], *(int(shape[i]) for i in (2, 3, 4))
+    acc_width, out_width = int(width[1]) + 1, int(head["out"]) + 1
+    turns = tuple(int(number or 1) for number in shape.groups()[4:])
+    ports = ArrayPorts(head["name"], style, inputs, rows, out_width // (lanes * acc_width), lanes, acc_width, *turns)
+    if out_width % (lanes * acc_width) or int(head["in"]) + 1 != 8 * lanes:
+        raise ExtractionError(f"{ports.name}: the widths of in_data and out_data do not fit its shell")
+    if style == "metal":
+        wires = ", ".join(f"p{v}, n{v}" for v in range(inputs * ports.fold))
+        local, kind = f"wire core_clk, clear, drain, shift, negate; wire {wires};", "wire"
+        pins = f"{STREAM}, core_clk, clear, drain, shift, negate, {wires}"
+    else:
+        wires = ", ".join(f"x{i}" for i in range(inputs))
+        local, kind = f"wire core_clk, take; wire signed [{acc_width - 1}:0] {wires};", "reg"
+        pins = f"{STREAM}, core_clk, take, {wires}"
+    sums = ", ".join(f"a_{b}_{u}" for b in range(ports.banks) for u in range(ports.cells))
+    if (
+        one_line(head["body"]) != f"{local} {kind} [{acc_width - 1}:0] {sums};"
+        or ", ".join(pin.decode() for pin in shell.pins) != pins
+    ):
+        raise ExtractionError(f"{ports.name}: its declarations or the pins of its shell are malformed")
+    return ports
