@@ -61,7 +61,7 @@ class AttentionHalf(Component):
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
         units, lanes, hidden, head = g.units, g.lanes, g.beats(g.hidden), g.beats(g.head_dim)
-        m.submodules.fork = fork = Fork(self.i.payload.shape(), 2)
+        m.submodules.branch = fork = Fork(self.i.payload.shape(), 2)
         m.submodules.residual = residual = Residual(FIXED, lanes, g.max_positions * hidden)
         norm = gated(m, "input_norm", RMSNorm(units.norm, lanes))
         quantize = gated(m, "input_quantize", Quantize(units.quantize, lanes, 2 * hidden))
@@ -118,11 +118,11 @@ class ExpertHalf(Component):
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
         lanes, hidden, queues = g.lanes, g.beats(g.hidden), g.hardware.queues
-        m.submodules.fork = fork = Fork(self.i.payload.shape(), 2)
+        m.submodules.branch = fork = Fork(self.i.payload.shape(), 2)
         m.submodules.residual = residual = Residual(FIXED, lanes, queues.residual * hidden)
         norm = gated(m, "post_norm", RMSNorm(g.units.norm, lanes))
         quantize = gated(m, "post_quantize", Quantize(g.units.quantize, lanes, 2 * hidden))
-        m.submodules.packet_fork = packets = Fork(beat(8, lanes), 2)
+        m.submodules.packet_branch = packets = Fork(beat(8, lanes), 2)
         router_array, router_rescale = rescaled_array(m, g, "router", 1, g.num_experts)
         router = gated(m, "router", Router(g.units.router, lanes))
         m.submodules.expert_bias = bias = HardwiredConstants(

@@ -92,7 +92,9 @@ class PacketDelay(Component):
         shape, statistic = self.i.payload.shape(), self.o.payload.stat.shape()
         m.submodules.beats = beats = fifo.SyncFIFOBuffered(width=shape.size, depth=max(2, self.depth))
         m.submodules.stats = stats = fifo.SyncFIFOBuffered(width=Shape.cast(statistic).width, depth=FULL_RATE)
-        stat, result, first = Signal(statistic), Signal(statistic), Signal(init=1)
+        stat = Signal(statistic)
+        result = Signal(statistic)
+        first = Signal(init=1)
         self.fold(m, stat, first, self.i.payload, result)
 
         take = self.i.valid & self.i.ready

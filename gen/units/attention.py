@@ -87,7 +87,9 @@ class _Divide(Component):
         chain(m, multiply, rounding, wiring.flipped(self.o))
 
         sums: Any
-        occupied, leaving, sums = Signal(), Signal(), Signal(x.num.shape(), reset_less=True)
+        occupied = Signal()
+        leaving = Signal()
+        sums = Signal(x.num.shape(), reset_less=True)
         take = self.i.valid & self.i.ready
         m.d.comb += [
             self.i.ready.eq(reciprocal.i.ready & (~occupied | leaving)),
@@ -109,7 +111,8 @@ class _Divide(Component):
     def _emit(self, m: Module, source, leaving, target) -> None:
         """Give the reciprocal with each beat of its sums; `leaving` with the last of them."""
         beats = self.spec.head_dim // self.lanes
-        index, head = Signal(range(beats)), Signal(range(self.heads))
+        index = Signal(range(beats))
+        head = Signal(range(self.heads))
         give = target.valid & target.ready
         m.d.comb += [
             target.valid.eq(source.valid),

@@ -84,7 +84,8 @@ class _Accumulate(Component):
         m = Module()
         x = self.i.payload
         sums: Any
-        first, sums = Signal(init=1), Signal(self.o.payload.shape(), reset_less=True)
+        first = Signal(init=1)
+        sums = Signal(self.o.payload.shape(), reset_less=True)
         m.d.comb += [self.i.ready.eq(~self.o.valid | self.o.ready), self.o.payload.eq(sums)]
         with m.If(self.i.ready):
             m.d.sync += self.o.valid.eq(self.i.valid & x.fetched.term.last)
@@ -150,7 +151,7 @@ class Mix(Component):
             walker.go.eq(values.full),
             walker.positions.eq(self.positions),
             values.positions.eq(self.positions),
-            values.release.eq(walker.done),
+            values.forget.eq(walker.done),
             values.address.eq(walker.o.payload.key),
             values.head.eq(walker.o.payload.head),
             values.enable.eq(fetched.i.valid & fetched.i.ready),

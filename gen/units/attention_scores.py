@@ -148,7 +148,7 @@ class Scores(Component):
             wiring.connect(m, wiring.flipped(source), store.i)
             m.d.comb += [
                 store.positions.eq(self.positions),
-                store.release.eq(walker.done),
+                store.forget.eq(walker.done),
                 store.enable.eq(walker.o.valid & walker.o.ready),
                 target.payload[name].eq(store.word),
                 target.payload[f"{name}_scale"].eq(store.scale),

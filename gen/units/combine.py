@@ -64,7 +64,8 @@ class Combine(Component):
         storage: memory.Memory
         m.submodules.totals = storage = memory.Memory(shape=totals, depth=self.beats, init=[])
         write, read = storage.write_port(), storage.read_port(domain="comb")
-        index, turn = Signal(range(self.beats)), Signal(range(self.top_k))
+        index = Signal(range(self.beats))
+        turn = Signal(range(self.top_k))
         final = turn == self.top_k - 1
         source, sink = multiply.o, rounding.i
         total = Signal(totals)

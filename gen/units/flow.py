@@ -61,7 +61,7 @@ class HeadSplit(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.fork = fork = Fork(self.i.payload.shape(), 3)
+        m.submodules.branch = fork = Fork(self.i.payload.shape(), 3)
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         for bank, (source, sink) in enumerate(zip(fork.o, self.o, strict=True)):
             count = Signal(range(self.head_beats), name=f"count_{bank}")
@@ -85,7 +85,7 @@ class Jobs(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         shape = self.i.payload.shape()
-        m.submodules.fork = fork = Fork(shape, self.readers)
+        m.submodules.branch = fork = Fork(shape, self.readers)
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         for k, (source, sink) in enumerate(zip(fork.o, self.o, strict=True)):
             wiring.connect(m, queued(m, f"queue_{k}", source, self.depth), wiring.flipped(sink))
@@ -125,7 +125,9 @@ class Dispatch(Component):
         packet: memory.Memory
         m.submodules.packet = packet = memory.Memory(shape=shape, depth=self.beats, init=[])
         write, read = packet.write_port(), packet.read_port(domain="comb")
-        turn, index, posted = Signal(range(self.top_k)), Signal(range(self.beats)), Signal()
+        turn = Signal(range(self.top_k))
+        index = Signal(range(self.beats))
+        posted = Signal()
         expert = Array(self.choice.payload.experts)[turn] if self.top_k > 1 else self.choice.payload.experts[0]
         weight = Array(self.choice.payload.weights)[turn] if self.top_k > 1 else self.choice.payload.weights[0]
 

@@ -17,7 +17,7 @@ WIDTH = 8
 class HeadMemory(Component):
     """Stores one pass: `positions` times `heads` packets, word = position * heads + head.
 
-    Packets are taken until the pass is complete; then `full` is high and nothing is taken until `release`. Reading
+    Packets are taken until the pass is complete; then `full` is high and nothing is taken until `forget`. Reading
     takes one cycle. Words may be read while `full`.
 
     Parameters
@@ -32,7 +32,7 @@ class HeadMemory(Component):
     ----------
     i: stream of int8 beats, in.
     positions: positions of the pass, in.
-    full: out; release: forget the pass, in.
+    full: out; forget: the pass is done with, in.
     address, enable: word to read, in; word: `head_dim` int8, scale: 5 bits, of the last word read, out.
     """
 
@@ -43,7 +43,7 @@ class HeadMemory(Component):
                 "i": In(stream.Signature(beat(WIDTH, lanes))),
                 "positions": In(range(max_positions + 1)),
                 "full": Out(1),
-                "release": In(1),
+                "forget": In(1),
                 "address": In(index_width(heads * max_positions)),
                 "enable": In(1),
                 "word": Out(data.ArrayLayout(signed(WIDTH), head_dim)),
@@ -55,26 +55,25 @@ class HeadMemory(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         x = self.i.payload
-        take, closing = Signal(), Signal()
+        take = Signal()
+        closing = Signal()
         index = Signal(range(self.head_dim // self.lanes))
-        head, position, address = (
-            Signal(range(self.heads)),
-            Signal(range(self.max_positions)),
-            Signal.like(self.address),
-        )
-        final = (head == self.heads - 1) & (position == self.positions - 1)
+        head = Signal(range(self.heads))
+        position = Signal(range(self.max_positions))
+        address = Signal.like(self.address)
+        ending = (head == self.heads - 1) & (position == self.positions - 1)
         m.d.comb += [self.i.ready.eq(~self.full), take.eq(self.i.valid & ~self.full), closing.eq(take & x.last)]
         with m.If(take):
             m.d.sync += index.eq(Mux(x.last, 0, index + 1))
         with m.If(closing):
             m.d.sync += [
                 head.eq(Mux(head == self.heads - 1, 0, head + 1)),
-                address.eq(Mux(final, 0, address + 1)),
-                self.full.eq(final),
+                address.eq(Mux(ending, 0, address + 1)),
+                self.full.eq(ending),
             ]
             with m.If(head == self.heads - 1):
-                m.d.sync += position.eq(Mux(final, 0, position + 1))
-        with m.If(self.release):
+                m.d.sync += position.eq(Mux(ending, 0, position + 1))
+        with m.If(self.forget):
             m.d.sync += self.full.eq(0)
         self.store(m, take, index, address)
         self.watch(m, closing, head, position == 0)
@@ -171,19 +170,24 @@ class KeyWalk(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         heads, at = self.heads, self.o.payload
-        place, position = Signal.like(self.positions), Signal.like(self.positions)
-        key, query, head = Signal.like(at.key), Signal.like(at.query), Signal.like(at.head)
-        last, turn, final = Signal(), Signal(), Signal()
+        place = Signal.like(self.positions)
+        position = Signal.like(self.positions)
+        key = Signal.like(at.key)
+        query = Signal.like(at.query)
+        head = Signal.like(at.head)
+        last = Signal()
+        turn = Signal()
+        ending = Signal()
         m.d.comb += [
             last.eq(place == self.positions - 1),
             turn.eq(last & (head == heads - 1)),
-            final.eq(turn & (position == self.positions - 1)),
+            ending.eq(turn & (position == self.positions - 1)),
             self.o.valid.eq(self.go),
             at.key.eq(key),
             at.query.eq(query),
             at.head.eq(head),
             at.last.eq(last),
-            self.done.eq(self.o.valid & self.o.ready & final),
+            self.done.eq(self.o.valid & self.o.ready & ending),
         ]
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += [place.eq(place + 1), key.eq(key + heads)]
@@ -191,7 +195,7 @@ class KeyWalk(Component):
                 m.d.sync += [place.eq(0), key.eq(head + 1), head.eq(head + 1), query.eq(query + 1)]
             with m.If(turn):
                 m.d.sync += [key.eq(0), head.eq(0), position.eq(position + 1)]
-            with m.If(final):
+            with m.If(ending):
                 m.d.sync += [position.eq(0), query.eq(0)]
         return m
 

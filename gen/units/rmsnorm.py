@@ -75,7 +75,8 @@ class _Total(Stage):
         super().__init__(i_shape, self.widths.with_statistic(total=self.widths.total, half=self.widths.half))
 
     def transform(self, m: Module, x, y) -> None:
-        eps, total = Signal(self.widths.total), Signal(self.widths.total)
+        eps = Signal(self.widths.total)
+        total = Signal(self.widths.total)
         m.d.comb += [
             eps.eq(self.spec.eps_sum),
             total.eq(x.stat + (eps >> (x.beat.shift << 1))),
@@ -109,7 +110,7 @@ class _Rsqrt(Stage):
         super().__init__(i_shape, widths.with_statistic(r=max(spec.rsqrt.table.points).bit_length(), half=widths.half))
 
     def transform(self, m: Module, x, y) -> None:
-        m.submodules.table = table = TableLookup(self.spec.rsqrt.table)
+        m.submodules.lookup = table = TableLookup(self.spec.rsqrt.table)
         m.d.comb += [table.x.eq(x.x), y.r.eq(table.y), y.half.eq(x.half), y.data.eq(x.data), y.last.eq(x.last)]
 
 

@@ -218,7 +218,9 @@ class Rope(Component):
 
     def _connect_angles(self, m: Module, pairs: _Pairs, read: memory.ReadPort, rotate: _Rotate) -> None:
         """Reads the angles of the current position: `row` is its first word in the ROM."""
-        head, position, row = Signal(range(self.heads)), Signal(range(self.max_positions)), Signal(len(read.addr))
+        head = Signal(range(self.heads))
+        position = Signal(range(self.max_positions))
+        row = Signal(len(read.addr))
         m.d.comb += [
             read.addr.eq(row + pairs.o.payload.beat),
             rotate.i.valid.eq(pairs.o.valid),

@@ -98,7 +98,9 @@ class _Best(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         x, o = self.i.payload, self.o
-        first, filled, enters = Signal(init=1), Signal(self.top_k), Signal(self.top_k)
+        first = Signal(init=1)
+        filled = Signal(self.top_k)
+        enters = Signal(self.top_k)
         places: list[Any] = [Signal(self.candidate, name=f"place_{j}") for j in range(self.top_k)]
         m.d.comb += self.i.ready.eq(~o.valid | o.ready)
         with m.If(self.i.ready):

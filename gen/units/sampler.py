@@ -129,7 +129,9 @@ class Sampler(Component):
 
     def _check(self, m: Module, run: RunState) -> None:
         """The lengths and the prompt, then the serial divisions."""
-        left, blocks, count = Signal(16), Signal(16), Signal(16)
+        left = Signal(16)
+        blocks = Signal(16)
+        count = Signal(16)
         total = Signal(17)
         m.d.comb += total.eq(run.held.prompt_length + run.held.gen_length)
         zero = (run.held.prompt_length == 0) | (run.held.gen_length == 0) | (run.held.block_length == 0)
@@ -173,7 +175,8 @@ class Sampler(Component):
 
     def _fill(self, m: Module, run: RunState) -> None:
         """Masks behind the prompt; the first block."""
-        at, started = Signal(range(self.max_positions + 1)), Signal()
+        at = Signal(range(self.max_positions + 1))
+        started = Signal()
         with m.State("FILL"):
             where = Mux(started, at, run.held.prompt_length)
             m.d.comb += [
@@ -193,7 +196,8 @@ class Sampler(Component):
 
     def _pass(self, m: Module, run: RunState) -> None:
         """All positions out, all results in."""
-        sent, seen = Signal(range(self.max_positions + 1)), Signal(range(self.max_positions + 1))
+        sent = Signal(range(self.max_positions + 1))
+        seen = Signal(range(self.max_positions + 1))
         with m.State("PASS"):
             m.d.comb += [
                 run.token_read.addr.eq(sent),
@@ -215,7 +219,9 @@ class Sampler(Component):
 
     def _select(self, m: Module, run: RunState) -> None:
         """SCAN finds the most confident candidate of the block; it is committed while there is a reason to."""
-        at, found, go = Signal(range(self.max_positions + 1)), Signal(), Signal()
+        at = Signal(range(self.max_positions + 1))
+        found = Signal()
+        go = Signal()
         best: Any = Signal(self.result.payload.shape())
         best_at = Signal.like(at)
         result = run.result_read.data
@@ -265,7 +271,8 @@ class Sampler(Component):
 
     def _finish_step(self, m: Module, run: RunState) -> None:
         """The step's last record goes out; next step, next block or end."""
-        left, at = Signal(), Signal(range(self.max_positions + 1))
+        left = Signal()
+        at = Signal(range(self.max_positions + 1))
         with m.State("STEP_END"):
             m.d.comb += [run.record_go.eq(1), run.record_last.eq(1)]
             with m.If(~run.record_valid):

@@ -38,20 +38,28 @@ class RunState:
 
     def __init__(self, m: Module, depth: int, token: ShapeLike, result: ShapeLike) -> None:
         self.held = SimpleNamespace(**{name: Signal(width, name=name) for name, width in PARAMETERS.items()})
-        sequence: memory.Memory
+        tokens: memory.Memory
         results: memory.Memory
-        m.submodules.sequence = sequence = memory.Memory(shape=token, depth=depth, init=[])
+        m.submodules.tokens = tokens = memory.Memory(shape=token, depth=depth, init=[])
         m.submodules.results = results = memory.Memory(shape=result, depth=depth, init=[])
-        self.token_write, self.token_read = sequence.write_port(), sequence.read_port(domain="comb")
+        self.token_write, self.token_read = tokens.write_port(), tokens.read_port(domain="comb")
         self.result_write, self.result_read = results.write_port(), results.read_port(domain="comb")
-        self.masked, self.taken = Signal(depth), Signal(depth)
-        self.block_start, self.block_end = Signal(range(depth + 1)), Signal(range(depth + 1))
-        self.block_steps, self.step = Signal(16), Signal(16)
-        self.base, self.remainder, self.quota = Signal(16), Signal(16), Signal(16)
+        self.masked = Signal(depth)
+        self.taken = Signal(depth)
+        self.block_start = Signal(range(depth + 1))
+        self.block_end = Signal(range(depth + 1))
+        self.block_steps = Signal(16)
+        self.step = Signal(16)
+        self.base = Signal(16)
+        self.remainder = Signal(16)
+        self.quota = Signal(16)
         self.by_threshold = Signal()
         m.d.comb += self.by_threshold.eq(self.held.spread_limit != 0)
-        self.received, self.prompt_done = Signal(range(depth + 2)), Signal()
+        self.received = Signal(range(depth + 2))
+        self.prompt_done = Signal()
         self.bad_token = Signal()
         self.record: Any
-        self.record, self.record_valid = Signal(commit_record()), Signal()
-        self.record_last, self.record_go = Signal(), Signal()
+        self.record = Signal(commit_record())
+        self.record_valid = Signal()
+        self.record_last = Signal()
+        self.record_go = Signal()

@@ -30,8 +30,9 @@ class _Sigmoid(Stage):
         m.d.comb += y.last.eq(x.last)
         for k in range(self.lanes):
             gate, up = x.data[k], x.data[self.lanes + k]
-            m.submodules[f"table_{k}"] = table = TableLookup(sigmoid.table)
-            size, positive = Signal(self.spec.word.width), Signal(sigmoid.frac + 1)
+            m.submodules[f"lookup_{k}"] = table = TableLookup(sigmoid.table)
+            size = Signal(self.spec.word.width)
+            positive = Signal(sigmoid.frac + 1)
             m.d.comb += [
                 size.eq(magnitude(gate)),
                 table.x.eq(size),

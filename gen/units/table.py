@@ -42,7 +42,8 @@ class TableLookup(Component):
         entries: memory.Memory
         m.submodules.entries = entries = memory.Memory(shape=entry, depth=len(rows), init=rows)
         port = entries.read_port(domain="comb")
-        index, fraction = Signal(table.index_bits), Signal(table.fraction_bits)
+        index = Signal(table.index_bits)
+        fraction = Signal(table.fraction_bits)
         m.d.comb += [
             index.eq(self.x[table.fraction_bits :]),
             fraction.eq(self.x),
