@@ -30,17 +30,18 @@ MAX_POSITIONS = 32
 
 @pytest.fixture(scope="session")
 def tiny_model_config() -> ModelConfig:
-    """Two layers, three experts with a bias in their choice, a vocabulary that is no multiple of the lanes."""
+    """Two layers, three experts with biases, a vocabulary that is no multiple of the lanes."""
     changes = {"hidden_size": 16, "expert_intermediate_size": 16, "num_experts": 3, "has_expert_bias": True}
     return tiny_config(**changes, vocab_size=19, mask_token_id=17, eos_token_id=18)
 
 
 @pytest.fixture(scope="session")
 def tiny_quantized(tiny_model_config: ModelConfig, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two random quantized checkpoints of one geometry."""
+    """Two random quantized checkpoints of one geometry, whose biases make weights below 0 and above 1."""
     folder = tmp_path_factory.mktemp("tiny")
+    biases = {f"model.layers.{n}.mlp.expert_bias": torch.tensor([-0.75, 0.625, -0.3]) for n in range(2)}
     for seed in (0, 1):
-        write_random_checkpoint(folder / f"ckpt{seed}", tiny_model_config, seed=seed)
+        write_random_checkpoint(folder / f"ckpt{seed}", tiny_model_config, seed=seed, replace=biases)
         quantize_checkpoint(folder / f"ckpt{seed}", folder / str(seed), "mxfp4")
     return [folder / "0", folder / "1"]
 

@@ -39,17 +39,16 @@ def emit_scales(name: str, groups: list[list[IntegerMatrix]], lanes: int) -> str
 
 
 def emit_layer_constants(sizes: LayerSizes, checkpoint: QuantizedCheckpoint, layer: int) -> dict[str, str]:
-    """q and k gains and the expert biases of a layer: module name to text."""
-    base, units = f"model.layers.{layer}.", sizes.units
-    texts = {}
+    """q and k gains of a layer, and the expert biases where the model has them: module name to text."""
+    units, texts = sizes.units, {}
     for n in "qk":
-        gains = units.rope.gains(checkpoint.vector(f"{base}self_attn.{n}_norm.weight")).numpy()
+        gains = units.gains(checkpoint, layer, n).numpy()
         name = sizes.module(f"{n}_gain")
         texts[name] = emit_constants(name, _beats(gains, sizes.lanes), Rope.gain_width)
-    bias = checkpoint.expert_bias(layer)
-    biases = units.router.biases(torch.zeros(sizes.num_experts) if bias is None else bias).numpy()
-    name = sizes.module("expert_bias")
-    texts[name] = emit_constants(name, biases[:, None], Router.bias_width)
+    biases = units.biases(checkpoint, layer)
+    if biases is not None:
+        name = sizes.module("expert_bias")
+        texts[name] = emit_constants(name, biases.numpy()[:, None], Router.bias_width)
     return texts
 
 

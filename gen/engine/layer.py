@@ -125,13 +125,13 @@ class ExpertHalf(Component):
         m.submodules.packet_branch = packets = Fork(beat(8, lanes), 2)
         router_array, router_rescale = rescaled_array(m, g, "router", 1, g.num_experts)
         router = gated(m, "router", Router(g.units.router, lanes))
-        m.submodules.expert_bias = bias = HardwiredConstants(
-            g.module("expert_bias"), g.num_experts, router.bias.shape()
-        )
-        m.d.comb += [bias.index.eq(router.index), router.bias.eq(bias.data)]
-        choice = router.o.payload.shape()
-        m.submodules.dispatch = dispatch = Dispatch(g.num_experts, g.top_k, lanes, hidden, choice)
-        m.submodules.jobs = jobs = Jobs(g.num_experts, 4, queues.jobs * g.top_k)
+        if g.units.router.biased:
+            m.submodules.expert_bias = bias = HardwiredConstants(
+                g.module("expert_bias"), g.num_experts, router.bias.shape()
+            )
+            m.d.comb += [bias.index.eq(router.index), router.bias.eq(bias.data)]
+        m.submodules.dispatch = dispatch = Dispatch(router.o.payload.shape(), lanes, hidden)
+        m.submodules.jobs = jobs = Jobs(dispatch.jobs.payload.shape(), 4, queues.jobs * g.top_k)
 
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         wiring.connect(m, fork.o[0], residual.x)
@@ -170,7 +170,7 @@ class ExpertHalf(Component):
         g = self.sizes
         lanes, beats = g.lanes, g.beats(rows)
         width = max(g.acc_width[f"expert.{e}.{kind}"] for e in range(g.num_experts))
-        collect = Collect(beat(width, banks * lanes), g.num_experts)
+        collect = Collect(beat(width, banks * lanes), g.num_experts, jobs.payload.shape())
         rescale = Rescale(g.units.rescale, width, banks * lanes, beats)
         scales = HardwiredConstants(
             g.module(f"experts.{kind}") + "_scales", g.num_experts * beats, rescale.rows.shape()
@@ -214,7 +214,7 @@ class ExpertHalf(Component):
 
     def _combine(self, m: Module, down: Rescale, jobs) -> Combine:
         g = self.sizes
-        combine = Combine(g.units.combine, g.lanes, g.beats(g.hidden), g.top_k)
+        combine = Combine(g.units.combine, jobs.payload.shape().members["weight"], g.lanes, g.beats(g.hidden), g.top_k)
         gated(m, "combine", combine, packets=g.top_k)
         m.d.comb += [
             combine.i.valid.eq(down.o.valid & jobs.valid),

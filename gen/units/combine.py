@@ -1,6 +1,6 @@
 """Weighted sum of a token's experts."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Shape, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,28 +32,29 @@ class Combine(Component):
     Parameters
     ----------
     spec: specification.
+    weight: shape of a router weight (`gen.units.router.choice`).
     lanes: elements a beat.
     beats: beats a packet.
     top_k: packets a token, 1 or more.
 
     Attributes
     ----------
-    i: stream of {`beat`: fixed-point beat, `weight`: the expert's router weight, 17 bits, 65536 = 1}, in.
+    i: stream of {`beat`: fixed-point beat, `weight`: the expert's router weight, 65536 = 1}, in.
     o: stream of fixed-point beats, out.
     """
 
-    def __init__(self, spec: CombineSpec, lanes: int, beats: int, top_k: int) -> None:
+    def __init__(self, spec: CombineSpec, weight: Shape, lanes: int, beats: int, top_k: int) -> None:
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, not {top_k}")
-        self.spec, self.lanes, self.beats, self.top_k = spec, lanes, beats, top_k
+        self.spec, self.weight, self.lanes, self.beats, self.top_k = spec, weight, lanes, beats, top_k
         shape = beat(spec.word.width, lanes)
-        i_shape = data.StructLayout({"beat": shape, "weight": unsigned(spec.weight_frac + 1)})
+        i_shape = data.StructLayout({"beat": shape, "weight": weight})
         super().__init__({"i": In(stream.Signature(i_shape)), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform) -> Module:
         m = Module()
         spec, lanes = self.spec, self.lanes
-        width = spec.word.width + spec.weight_frac + 1
+        width = spec.word.width + self.weight.width
         total_width = width + (self.top_k - 1).bit_length()
         m.submodules.multiply = multiply = _Multiply(self.i.payload.shape(), width, lanes)
         m.submodules.round = rounding = Round(spec.word, wide_beat(total_width, lanes), spec.weight_frac)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Array, Module, Mux, ShapeLike, Signal, unsigned
+from amaranth.hdl import Array, Module, Mux, ShapeLike, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,9 +13,10 @@ from gen.text.constant_module import index_width
 __all__ = ["Collect", "Dispatch", "Fork", "HeadSplit", "Jobs", "Route", "job"]
 
 
-def job(num_experts: int) -> data.StructLayout:
-    """One token at one expert: `expert` number, router `weight` (17 bits, 65536 = 1)."""
-    return data.StructLayout({"expert": unsigned(index_width(num_experts)), "weight": unsigned(17)})
+def job(choice: data.StructLayout) -> data.StructLayout:
+    """One token at one expert of its `choice` (`gen.units.router.choice`): number `expert`, router `weight`."""
+    experts, weights = (choice.members[name] for name in ("experts", "weights"))
+    return data.StructLayout({"expert": experts.elem_shape, "weight": weights.elem_shape})
 
 
 class Fork(Component):
@@ -75,11 +76,10 @@ class HeadSplit(Component):
 
 
 class Jobs(Component):
-    """A queue of jobs for each of `readers` places along the experts' path, all fed in the same order."""
+    """A queue of jobs of layout `shape` for each of `readers` places along the experts' path, all in the same order."""
 
-    def __init__(self, num_experts: int, readers: int, depth: int) -> None:
+    def __init__(self, shape: data.StructLayout, readers: int, depth: int) -> None:
         self.readers, self.depth = readers, depth
-        shape = job(num_experts)
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape)).array(readers)})
 
     def elaborate(self, platform) -> Module:
@@ -106,9 +106,9 @@ class Dispatch(Component):
     jobs: stream of `job`, out; one as each packet starts.
     """
 
-    def __init__(self, num_experts: int, top_k: int, lanes: int, beats: int, choice: data.StructLayout) -> None:
-        self.top_k, self.beats = top_k, beats
-        shape, task = beat(8, lanes), job(num_experts)
+    def __init__(self, choice: data.StructLayout, lanes: int, beats: int) -> None:
+        self.top_k, self.beats = choice.members["experts"].length, beats
+        shape, task = beat(8, lanes), job(choice)
         o_shape = data.StructLayout({"expert": task.members["expert"], "beat": shape})
         super().__init__(
             {
@@ -189,7 +189,7 @@ class Route(Component):
 
 
 class Collect(Component):
-    """Takes packets from the experts in the order of the jobs. Latency 0.
+    """Takes beats of layout `shape` from the experts, packets in the order of the jobs, of layout `task`. Latency 0.
 
     Attributes
     ----------
@@ -198,8 +198,7 @@ class Collect(Component):
     o: stream of beats, out; expert: where the current beat comes from, out.
     """
 
-    def __init__(self, shape: data.StructLayout, num_experts: int) -> None:
-        task = job(num_experts)
+    def __init__(self, shape: data.StructLayout, num_experts: int, task: data.StructLayout) -> None:
         super().__init__(
             {
                 "jobs": In(stream.Signature(task)),

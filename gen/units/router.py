@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,9 +20,13 @@ TERM = data.StructLayout({"e": unsigned(EXP_WIDTH), "last": unsigned(1)})
 """One expert's exponential."""
 
 
-def choice(num_experts: int, top_k: int) -> data.StructLayout:
-    """A token's experts, best first: `experts`, their numbers, and `weights`, 17 bits each, 65536 = 1."""
-    number, weight = unsigned(index_width(num_experts)), unsigned(EXP_WIDTH)
+def choice(spec: RouterSpec) -> data.StructLayout:
+    """A token's experts, best first: `experts`, their numbers, and `weights`, `spec.weight_width` bits, 65536 = 1.
+
+    Weights have a sign where the model has expert biases.
+    """
+    number, weight = unsigned(index_width(spec.num_experts)), Shape(spec.weight_width, spec.biased)
+    top_k = spec.top_k
     return data.StructLayout({"experts": data.ArrayLayout(number, top_k), "weights": data.ArrayLayout(weight, top_k)})
 
 
@@ -64,22 +68,17 @@ class _Product(Stage):
         m.d.comb += [y.product.eq(x.carry.e * x.r), y.shift.eq(x.bits - 1), y.last.eq(x.carry.last)]
 
 
-class _Probability(Stage):
-    """Rounds to p and adds the bias of the expert, whose number is counted here: `index` out, `bias` in."""
+class _Score(Stage):
+    """Rounds to p, and adds the bias of the expert, whose number is counted here: `index` out, `bias` in, if any."""
 
-    def __init__(self, i_shape: data.StructLayout, o_shape: data.StructLayout, bias_width: int) -> None:
+    def __init__(self, i_shape: data.StructLayout, o_shape: data.StructLayout, bias_width: int | None) -> None:
         super().__init__(i_shape, o_shape)
         self.index = Signal(o_shape.members["expert"])
-        self.bias = Signal(signed(bias_width))
+        self.bias = None if bias_width is None else Signal(signed(bias_width))
 
     def transform(self, m: Module, x, y) -> None:
-        p = round_shift(x.product, x.shift)
-        m.d.comb += [
-            y.weight.eq(p),
-            y.key.eq(p[:EXP_WIDTH] + self.bias),
-            y.expert.eq(self.index),
-            y.last.eq(x.last),
-        ]
+        p = round_shift(x.product, x.shift)[:EXP_WIDTH]
+        m.d.comb += [y.weight.eq(p if self.bias is None else p + self.bias), y.expert.eq(self.index), y.last.eq(x.last)]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += self.index.eq(Mux(x.last, 0, self.index + 1))
 
@@ -87,7 +86,7 @@ class _Probability(Stage):
 class _Best(Component):
     """Sorts a packet's candidates into the `top_k` best places: one item out for a packet in.
 
-    A candidate enters before the first place whose key is smaller, so that of equal keys the earlier stays ahead.
+    A candidate enters before the first place whose weight is smaller, so that of equal ones the earlier stays ahead.
     Latency 1, one candidate a cycle.
     """
 
@@ -110,7 +109,7 @@ class _Best(Component):
             m.d.sync += [first.eq(x.last), filled.eq(Mux(first, 1, (filled << 1) | 1))]
         for j, place in enumerate(places):
             m.d.comb += [
-                enters[j].eq(first | ~filled[j] | (x.key > place.key)),
+                enters[j].eq(first | ~filled[j] | (x.weight > place.weight)),
                 o.payload.experts[j].eq(place.expert),
                 o.payload.weights[j].eq(place.weight),
             ]
@@ -134,20 +133,21 @@ class Router(Component):
     Attributes
     ----------
     i: stream of fixed-point beats (`spec.numerator.word.width` bits), in.
-    index: an expert's number, out; bias: its bias, signed, `spec.bias_width` bits, in the same cycle, in.
-    o: stream of `choice(num_experts, top_k)`, out.
+    index: an expert's number, out, and bias: its bias, signed, `spec.bias_width` bits, in the same cycle, in; both only
+        where the model has biases.
+    o: stream of `choice(spec)`, out.
     """
 
     def __init__(self, spec: RouterSpec, lanes: int) -> None:
         if not 1 <= spec.top_k <= spec.num_experts or lanes < 1:
             raise ValueError(f"cannot choose {spec.top_k} of {spec.num_experts} experts, {lanes} lanes a beat")
         self.spec, self.lanes = spec, lanes
+        constants = {"index": Out(index_width(spec.num_experts)), "bias": In(signed(spec.bias_width))}
         super().__init__(
             {
                 "i": In(stream.Signature(beat(spec.numerator.word.width, lanes))),
-                "index": Out(index_width(spec.num_experts)),
-                "bias": In(signed(spec.bias_width)),
-                "o": Out(stream.Signature(choice(spec.num_experts, spec.top_k))),
+                **(constants if spec.biased else {}),
+                "o": Out(stream.Signature(choice(spec))),
             }
         )
 
@@ -196,15 +196,15 @@ class Router(Component):
         scaled = data.StructLayout(
             {"product": unsigned(2 * EXP_WIDTH), "shift": shape.members["bits"], "last": unsigned(1)}
         )
-        key = signed(max(spec.bias_width, EXP_WIDTH + 1) + 1)
-        candidate = data.StructLayout(
-            {"key": key, "expert": unsigned(len(self.index)), "weight": unsigned(EXP_WIDTH), "last": unsigned(1)}
-        )
+        members = self.o.payload.shape().members
+        expert, weight = (members[name].elem_shape for name in ("experts", "weights"))
+        candidate = data.StructLayout({"weight": weight, "expert": expert, "last": unsigned(1)})
         m.submodules.product = product = _Product(shape, scaled)
-        m.submodules.probability = probability = _Probability(scaled, candidate, spec.bias_width)
+        m.submodules.score = score = _Score(scaled, candidate, spec.bias_width if spec.biased else None)
         m.submodules.best = best = _Best(candidate, self.o.payload.shape(), spec.top_k)
-        m.d.comb += [self.index.eq(probability.index), probability.bias.eq(self.bias)]
+        if score.bias is not None:
+            m.d.comb += [self.index.eq(score.index), score.bias.eq(self.bias)]
         wiring.connect(m, source, product.i)
-        wiring.connect(m, product.o, probability.i)
-        wiring.connect(m, probability.o, best.i)
+        wiring.connect(m, product.o, score.i)
+        wiring.connect(m, score.o, best.i)
         return best.o

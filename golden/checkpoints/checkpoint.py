@@ -121,7 +121,7 @@ class Checkpoint:
         return Size(self._stored[name].shape)
 
     def expert_bias(self, layer: int) -> Tensor | None:
-        """The bias [num_experts] that layer `layer` adds to router probabilities when it selects, or None."""
+        """The bias [num_experts] that layer `layer` adds to router probabilities, or None."""
         return self.tensor(f"model.layers.{layer}.mlp.expert_bias") if self.config.has_expert_bias else None
 
 

@@ -15,7 +15,7 @@ from golden.checkpoints.checkpoint import Checkpoint
 from golden.checkpoints.config import ModelConfig
 from golden.samplers.denoise import Prediction
 
-__all__ = ["FloatEngine", "LLaDAMoE", "Numerics", "RMSNorm", "apply_rotary", "rotary_tables"]
+__all__ = ["FloatEngine", "LLaDAMoE", "MixtureOfExperts", "Numerics", "RMSNorm", "apply_rotary", "rotary_tables"]
 
 
 class Numerics:
@@ -103,7 +103,7 @@ class Expert(nn.Module):
 
 
 class Router(nn.Module):
-    """Softmax over all experts, then the k most probable; their weights are not renormalised."""
+    """Softmax over all experts, the bias added, then the k largest; these are the weights, not renormalised."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -114,17 +114,18 @@ class Router(nn.Module):
     def forward(self, x: Tensor, gain: Tensor, bias: Tensor | None, numerics: Numerics):
         """Normalised `x` [tokens, hidden_size] to logits [tokens, experts], chosen experts and weights [tokens, k].
 
-        `bias` [experts] is added for selection only; ties go to the lowest expert.
+        Weights include `bias` [experts], so that they may be negative or above 1; ties go to the lowest expert.
         """
         logits = F.linear(x, numerics.matrix(self.weight, gain))
-        probability = logits.softmax(-1)
-        ranking = probability if bias is None else probability + bias
-        chosen = torch.sort(ranking, dim=-1, descending=True, stable=True).indices[:, : self.top_k]
-        return logits, chosen, probability.gather(-1, chosen)
+        score = logits.softmax(-1)
+        if bias is not None:
+            score = score + bias
+        chosen = torch.sort(score, dim=-1, descending=True, stable=True).indices[:, : self.top_k]
+        return logits, chosen, score.gather(-1, chosen)
 
 
 class MixtureOfExperts(nn.Module):
-    """A router and its experts, with a bias for the selection where the checkpoint has one."""
+    """A router and its experts, with a bias of the scores where the checkpoint has one."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()

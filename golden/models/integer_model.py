@@ -62,11 +62,32 @@ class Units:
             head_norm=RMSNorm(config.head_dim, config.rms_norm_eps),
             rope=Rope(config.head_dim, config.rope_theta),
             attention=Attention(config.head_dim),
-            router=Router(config.num_experts, config.num_experts_per_tok),
+            router=Router(config.num_experts, config.num_experts_per_tok, config.has_expert_bias),
             swiglu=SwiGLU(),
             combine=Combine(),
             argmax=Argmax(),
         )
+
+    def gains(self, checkpoint: QuantizedCheckpoint, layer: int, projection: str) -> Tensor:
+        """Constants of the head norm behind `projection`, "q" or "k": int64 [head_dim].
+
+        Raises `UserError` naming the tensor where the hardware's word does not hold one.
+        """
+        name = f"model.layers.{layer}.self_attn.{projection}_norm.weight"
+        return named(name, self.rope.gains, checkpoint.vector(name))
+
+    def biases(self, checkpoint: QuantizedCheckpoint, layer: int) -> Tensor | None:
+        """Constants of the router's biases, int64 [num_experts], or None; raises as `gains` does."""
+        bias = checkpoint.expert_bias(layer)
+        return None if bias is None else named(f"model.layers.{layer}.mlp.expert_bias", self.router.biases, bias)
+
+
+def named(name: str, constants: Callable[[Tensor], Tensor], vector: Tensor) -> Tensor:
+    """`constants(vector)`, its errors naming the tensor."""
+    try:
+        return constants(vector)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
 
 
 class HardwiredMatrix:
@@ -114,12 +135,10 @@ class LayerEngine:
             return HardwiredMatrix(checkpoint.integers(base + name), base + name, units, device)
 
         self.q, self.k, self.v, self.o = (matrix(f"self_attn.{n}_proj.weight") for n in "qkvo")
-        self.q_gain, self.k_gain = (
-            units.rope.gains(checkpoint.vector(f"{base}self_attn.{n}_norm.weight")).to(device) for n in "qk"
-        )
+        self.q_gain, self.k_gain = (units.gains(checkpoint, layer, n).to(device) for n in "qk")
         self.router = matrix("mlp.gate.weight")
-        bias = checkpoint.expert_bias(layer)
-        self.bias = units.router.biases(torch.zeros(config.num_experts) if bias is None else bias).to(device)
+        biases = units.biases(checkpoint, layer)
+        self.biases = None if biases is None else biases.to(device)
         self.experts = [
             tuple(matrix(f"mlp.experts.{e}.{n}_proj.weight") for n in ("gate", "up", "down"))
             for e in range(config.num_experts)
@@ -167,7 +186,7 @@ class LayerEngine:
         record(self.prefix + "post_norm", packet[0])
         logits = self.router(packet)
         record(self.prefix + "router.logits", logits)
-        chosen, weights = self.units.router.compute(logits, self.bias)
+        chosen, weights = self.units.router.compute(logits, self.biases)
         record(self.prefix + "router.experts", chosen)
         record(self.prefix + "router.weights", weights)
         gate_up, down = self.jobs(chosen, packet)

@@ -133,7 +133,7 @@ class QuantizedCheckpoint:
         return vector
 
     def expert_bias(self, layer: int) -> Tensor | None:
-        """The float32 bias [num_experts] that layer `layer` adds to router probabilities when it selects, or None."""
+        """The float32 bias [num_experts] that layer `layer` adds to router probabilities, or None."""
         return self.vector(f"model.layers.{layer}.mlp.expert_bias") if self.config.has_expert_bias else None
 
     def scan(self) -> Iterator[int]:

@@ -11,7 +11,10 @@ __all__ = ["Combine"]
 
 @dataclass(frozen=True)
 class Combine:
-    """y = sat(round_shift(sum_k weight_k * x_k, 16)); the sum is exact, so its order does not matter."""
+    """y = sat(round_shift(sum_k weight_k * x_k, 16)); the sum is exact, so its order does not matter.
+
+    Weights are those of `golden.units.router.Router`, negative ones included.
+    """
 
     word: FixedPoint = FIXED
     weight_frac: int = 16

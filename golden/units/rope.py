@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from golden.errors import UserError
 from golden.units.fixed import FIXED, FixedPoint
 
 __all__ = ["Rope"]
@@ -15,8 +16,8 @@ __all__ = ["Rope"]
 class Rope:
     """x * gain, then rotation of the pairs (i, i + head_dim/2) by position * theta^(-2i/head_dim).
 
-    Gains have 20 bits with 14 fraction bits (saturating at +-32); cosines and sines 16 bits with 14. Each of
-    the two steps is rounded and saturated to `word`.
+    Gains have 20 bits with 14 fraction bits; cosines and sines 16 bits with 14. Each of the two steps is rounded and
+    saturated to `word`.
     """
 
     head_dim: int
@@ -26,9 +27,17 @@ class Rope:
     gain_width: int = 20
 
     def gains(self, gain: Tensor) -> Tensor:
-        """float [head_dim] to the int64 constants of the hardware."""
-        limit = (1 << (self.gain_width - 1)) - 1
-        return torch.floor(gain.double() * 2**self.frac + 0.5).clamp(-limit, limit).to(torch.int64)
+        """float [head_dim] to the int64 constants of the hardware, rounded half up.
+
+        Raises `UserError` for a gain that the word does not hold: nearly +-32.
+        """
+        rounded = torch.floor(gain.double() * 2**self.frac + 0.5)
+        if rounded.abs().max() >= 1 << (self.gain_width - 1):
+            raise UserError(
+                f"{float(gain[rounded.abs().argmax()]):g} is too large: a gain of q or k lies between -32 and 32; "
+                "give another checkpoint"
+            )
+        return rounded.to(torch.int64)
 
     def angles(self, positions: int) -> tuple[Tensor, Tensor]:
         """(cos, sin) as int64 [positions, head_dim/2]."""

@@ -8,7 +8,7 @@ from torch.nn.functional import linear
 import golden.training.train
 from golden.checkpoints.checkpoint import Checkpoint, expected_tensors
 from golden.errors import UserError
-from golden.models.float_model import LLaDAMoE, Numerics, Router, apply_rotary, rotary_tables
+from golden.models.float_model import LLaDAMoE, MixtureOfExperts, Numerics, Router, apply_rotary, rotary_tables
 from golden.models.integer_model import IntegerModel
 from golden.quantization.formats import fake_quantize
 from golden.training.export import export_checkpoint
@@ -59,7 +59,8 @@ def reference_logits(path, tokens):
         e = np.exp(w[base + "mlp.gate.weight"] @ h)
         p = e / e.sum()
         out = np.zeros_like(row)
-        for expert in np.argsort(-(p + w[base + "mlp.expert_bias"]))[: config.num_experts_per_tok]:
+        p = p + w[base + "mlp.expert_bias"]
+        for expert in np.argsort(-p)[: config.num_experts_per_tok]:
             gate, up, down = (w[f"{base}mlp.experts.{expert}.{n}_proj.weight"] for n in ("gate", "up", "down"))
             g = gate @ h
             out += p[expert] * (down @ (g / (1 + np.exp(-g)) * (up @ h)))
@@ -113,12 +114,41 @@ def test_router_weights_are_not_renormalised_and_ties_go_to_the_lowest_expert():
     torch.testing.assert_close(weight, torch.tensor([[np.e, 1.0]], dtype=torch.float32) / (np.e + 3))
 
 
-def test_the_expert_bias_decides_who_is_chosen_but_not_the_weight():
+def test_the_expert_bias_is_in_the_choice_and_in_the_weight():
     router = Router(tiny_config(num_experts=4, num_experts_per_tok=2))
     router.weight.data.zero_()
-    _, chosen, weight = router(torch.ones(1, 40), torch.ones(40), torch.tensor([0.0, 0.1, 0.0, 0.2]), Numerics())
+    _, chosen, weight = router(torch.ones(1, 40), torch.ones(40), torch.tensor([-9.0, -0.5, -2.0, 1.25]), Numerics())
     assert chosen.tolist() == [[3, 1]]
-    torch.testing.assert_close(weight, torch.full((1, 2), 0.25))
+    torch.testing.assert_close(weight, torch.tensor([[1.5, -0.25]]))
+
+
+def published_experts(h, block, top_k):
+    """The sparse block of the published code (`LLaDAMoESparseMoeBlock`), in torch: `h` [tokens, hidden_size]."""
+    weights = torch.softmax(h @ block.gate.weight.T, dim=1, dtype=torch.float)
+    weights = weights + block.expert_bias
+    weights, selected = torch.topk(weights, top_k, dim=-1)
+    out = torch.zeros_like(h)
+    mask = torch.nn.functional.one_hot(selected, len(block.experts)).permute(2, 1, 0)
+    for expert, chosen in zip(block.experts, mask, strict=True):
+        slot, token = torch.where(chosen)
+        gate, up = (linear(h[token], projection.weight) for projection in (expert.gate_proj, expert.up_proj))
+        hidden = linear(torch.nn.functional.silu(gate) * up, expert.down_proj.weight)
+        out.index_add_(0, token, hidden * weights[token, slot, None])
+    return out
+
+
+@pytest.mark.parametrize("size", [0.01, 0.3, 3.0])
+def test_experts_are_mixed_as_the_published_code_mixes_them(size):
+    torch.manual_seed(0)
+    block = MixtureOfExperts(tiny_config(num_experts=6, num_experts_per_tok=3, has_expert_bias=True))
+    block.expert_bias.copy_(torch.randn(6) * size)
+    x = torch.randn(1, 50, 40)
+    with torch.inference_mode():
+        found, published = block(x, torch.ones(40), Numerics())[0][0], published_experts(x[0], block, 3)
+        block.expert_bias.zero_()
+        unbiased = block(x, torch.ones(40), Numerics())[0][0]
+    torch.testing.assert_close(found, published)
+    assert (published - unbiased).norm() > size * published.norm() / 10
 
 
 def test_fake_quantized_activations_are_those_of_the_chip():
@@ -145,9 +175,12 @@ def test_fake_quantized_matrices_fold_the_gain_and_pass_the_gradient():
     torch.testing.assert_close(gain.grad, (x.sum(0) * weight.detach()).sum(0))
 
 
-def test_what_training_rounds_is_what_the_chip_computes(tmp_path):
-    config = tiny_config(hidden_size=64, expert_intermediate_size=64)
-    path = write_random_checkpoint(tmp_path / "c", config, seed=5)
+@pytest.mark.parametrize("biased", [False, True])
+def test_what_training_rounds_is_what_the_chip_computes(tmp_path, biased):
+    config = tiny_config(hidden_size=64, expert_intermediate_size=64, has_expert_bias=biased)
+    bias = torch.tensor([-0.75, 0.5, 0.0, -0.2])
+    biases = {f"model.layers.{n}.mlp.expert_bias": bias for n in range(2 * biased)}
+    path = write_random_checkpoint(tmp_path / "c", config, seed=5, replace=biases)
     model, chip = LLaDAMoE.from_checkpoint(path), IntegerModel.from_checkpoint(path)
     tokens = torch.randint(23, (4, 12), generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():

@@ -232,17 +232,53 @@ def test_router_probabilities_are_near_softmax() -> None:
     assert error.abs().max() < 3e-4
 
 
-def test_router_selects_by_probability_plus_bias_and_weighs_without_it() -> None:
-    router, logits = Router(4, 2), torch.tensor([[3, 2, 1, 0]]) * ONE
-    p = router.probabilities(logits)
-    experts, weights = router.compute(logits, router.biases(torch.tensor([0.0, 0.0, 0.0, 1.0])))
-    assert experts.tolist() == [[3, 0]]
-    assert weights.tolist() == [[p[0, 3].item(), p[0, 0].item()]]
+def test_router_selects_and_weighs_by_probability_plus_bias() -> None:
+    router, logits = Router(4, 2, biased=True), torch.tensor([[3, 2, 1, 0]]) * ONE
+    p = router.probabilities(logits)[0].tolist()
+    experts, weights = router.compute(logits, router.biases(torch.tensor([-2.0, -1.5, -2.0, 1.0])))
+    assert experts.tolist() == [[3, 1]]
+    assert weights.tolist() == [[p[3] + 65536, p[1] - 98304]]
+
+
+def test_biased_weights_are_near_the_float_scores() -> None:
+    router, logits, bias = Router(8, 3, biased=True), fixed(normal(12, 500, 8) * 2), normal(13, 8)
+    experts, weights = router.compute(logits, router.biases(bias))
+    score = torch.softmax(logits / ONE, -1) + bias
+    assert (weights / 65536 - score.gather(-1, experts)).abs().max() < 3e-4 + 2**-17
+    assert (weights / 65536 - score.topk(3, -1).values).abs().max() < 3e-4 + 2**-17
+
+
+def test_a_biased_weight_has_25_bits_with_a_sign() -> None:
+    router, level = Router(2, 2, biased=True), torch.zeros(1, 2, dtype=torch.int64)
+    largest = (1 << 23) - 1
+    _, weights = router.compute(level, router.biases(torch.tensor([-largest / 65536, largest / 65536])))
+    assert weights.tolist() == [[largest + 32768, 32768 - largest]]
+    assert router.weight_width == 25 and Router(2, 2).weight_width == 17
+    assert largest + 65536 < 1 << 24
+
+
+@pytest.mark.parametrize("bias", [128.0, -128.0, 1e30])
+def test_a_bias_that_the_word_does_not_hold_is_a_users_error(bias: float) -> None:
+    with pytest.raises(UserError, match="an expert bias lies between -128 and 128"):
+        Router(2, 1, biased=True).biases(torch.tensor([0.0, bias]))
+
+
+@pytest.mark.parametrize("gain", [32.0, -32.0, 1e30])
+def test_a_head_gain_that_the_word_does_not_hold_is_a_users_error(gain: float) -> None:
+    with pytest.raises(UserError, match="a gain of q or k lies between -32 and 32"):
+        Rope(2, 10000.0).gains(torch.tensor([0.0, gain]))
+
+
+def test_sums_of_biased_weights_stay_exact() -> None:
+    with pytest.raises(UserError, match="num_experts_per_tok 513 is more than the 512"):
+        Router(600, 513, biased=True)
+    assert 512 * ((1 << 23) + 65536) * -FIXED.min < 1 << 60
+    assert Router(600, 513).top_k == 513
 
 
 def test_ties_go_to_the_lowest_index() -> None:
     level = torch.zeros(1, 6, dtype=torch.int64)
-    assert Router(6, 3).compute(level, level[0])[0].tolist() == [[0, 1, 2]]
+    assert Router(6, 3).compute(level)[0].tolist() == [[0, 1, 2]]
     logits = torch.tensor([[5, 9, 9, 1, 9], [7, 7, 7, 7, 7]])
     assert Argmax().compute(logits)[0].tolist() == [1, 0]
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import cocotb
 import pytest
+import torch
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
+from torch import Tensor
 
 from gen.build.generate import build_chip
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig, Queues
@@ -116,6 +118,13 @@ def expected(model: IntegerModel, run: Run) -> list[list[list[int]]]:
     ]
 
 
+def router_weights(model: IntegerModel, tokens: list[int]) -> Tensor:
+    """Of all layers and chosen experts, int64 [layers * positions, top_k]."""
+    found: list[Tensor] = []
+    model.forward(torch.tensor([tokens]), lambda name, x: found.append(x[0]) if name.endswith("weights") else None)
+    return torch.cat(found)
+
+
 def by_position(result: dict) -> list[list[list[int]]]:
     return [sorted(step) for step in result["commits"]]
 
@@ -140,6 +149,8 @@ def test_every_step_and_every_probe_point_is_the_integer_model_s(
     assert result.tokens == result.expected
     assert result.steps > 20 and board.compared > 100_000
     assert [run.forwards for run in runs] == [len(run.steps) for run in runs]
+    weights = router_weights(tiny_integer_model, GOOD.prompt)
+    assert weights.min() < 0 and weights.max() > 65536, "biases that the whole width of a weight is needed for"
 
 
 MIXED = {"qkv": "packed", "o": "metal", "router": "cell", "gate_up": "shared", "down": "rom", "head": "shared"}
@@ -167,7 +178,8 @@ def test_every_format_and_style_is_the_integer_model(
     tiny_hardware: HardwareConfig,
     tmp_path: Path,
 ) -> None:
-    write_random_checkpoint(tmp_path / "ckpt", tiny_model_config, seed=5)
+    config = replace(tiny_model_config, has_expert_bias=format == "mxfp4")
+    write_random_checkpoint(tmp_path / "ckpt", config, seed=5)
     quantize_checkpoint(tmp_path / "ckpt", tmp_path / "quantized", format)
     changes = {"style": style, "slices": dict.fromkeys(ARRAY_KINDS, slices) if isinstance(slices, int) else slices}
     hardware = HardwareConfig.from_json_dict(tiny_hardware.to_json_dict() | changes)

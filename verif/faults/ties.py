@@ -149,7 +149,7 @@ def _module(match: re.Match) -> str:
 
 
 def _router(num_experts: int, top_k: int, lanes: int) -> TieUnit:
-    spec = RouterSpec(num_experts, top_k)
+    spec = RouterSpec(num_experts, top_k, biased=True)
     biases = torch.tensor([0, 0, 3000, -700])[integers(Generator().manual_seed(1), 0, 3, (num_experts,))]
     unit = WithRoms(Router(spec, lanes), {"bias": ("index", biases.tolist())})
     padding = -num_experts % lanes

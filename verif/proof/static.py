@@ -187,13 +187,13 @@ class Reader:
         config, units = self.checkpoint.config, Units.of(self.checkpoint.config)
         base, prefix = f"model.layers.{number}.", f"layer_{number}"
         for n in "qk":
-            gains = units.rope.gains(self.checkpoint.vector(f"{base}self_attn.{n}_norm.weight")).numpy()
+            gains = units.gains(self.checkpoint, number, n).numpy()
             arranged = partial(unpadded, count=gains.size)
             yield self.rom(wired_module(prefix, f"{n}_gain"), Rope.gain_width, True, partial(np.array, gains), arranged)
-        bias = self.checkpoint.expert_bias(number)
-        biases = units.router.biases(torch.zeros(config.num_experts) if bias is None else bias).numpy()
-        name = wired_module(prefix, "expert_bias")
-        yield self.rom(name, Router.bias_width, True, partial(np.array, biases), np.ravel)
+        biases = units.biases(self.checkpoint, number)
+        if biases is not None:
+            name = wired_module(prefix, "expert_bias")
+            yield self.rom(name, Router.bias_width, True, partial(np.array, biases.numpy()), np.ravel)
         for kind, names in (("gate_up", ("gate", "up")), ("down", ("down",))):
             experts = [[f"{base}mlp.experts.{e}.{n}_proj.weight" for n in names] for e in range(config.num_experts)]
             yield self.scales(wired_module(prefix, f"experts.{kind}") + "_scales", experts)

@@ -1,5 +1,6 @@
 """Benches of `gen.units.flow`."""
 
+from functools import partial
 from typing import Any
 
 from amaranth.hdl import Module
@@ -10,6 +11,8 @@ from torch import Generator
 from gen.stream.component import Component
 from gen.stream.stream import beat
 from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route, job
+from gen.units.router import choice
+from golden.units.router import Router as RouterSpec
 from verif.streams.bench import Case, Packet, Stimulus, packets
 from verif.streams.stimulus import integers
 
@@ -77,8 +80,9 @@ def experts(generator: Generator, kind: str, count: int, num_experts: int) -> li
     return integers(generator, 0, num_experts - 1, (count,)).tolist()
 
 
-def jobs_of(generator: Generator, chosen: list[int]) -> list[dict[str, int]]:
-    weights = integers(generator, 0, 65536, (len(chosen),)).tolist()
+def jobs_of(generator: Generator, chosen: list[int], biased: bool = False) -> list[dict[str, int]]:
+    low, high = (-(1 << 24), (1 << 24) - 1) if biased else (0, 65536)
+    weights = integers(generator, low, high, (len(chosen),)).tolist()
     return [{"expert": e, "weight": w} for e, w in zip(chosen, weights, strict=True)]
 
 
@@ -104,26 +108,24 @@ def _head_split(lanes: int, head_beats: int, heads: int) -> Case:
     return Case(f"head_split_{lanes}x{head_beats}", lambda: Flat(HeadSplit(8, lanes, head_beats)), stimulus, 0)
 
 
-def _jobs(num_experts: int, readers: int, depth: int) -> Case:
+def _jobs(num_experts: int, readers: int, depth: int, biased: bool = False) -> Case:
+    task = job(choice(RouterSpec(num_experts, 1, biased)))
+
     def stimulus(generator: Generator, kind: str) -> Stimulus:
-        sent = [[task] for task in jobs_of(generator, experts(generator, kind, 40, num_experts))]
+        sent = [[given] for given in jobs_of(generator, experts(generator, kind, 40, num_experts), biased)]
         return Stimulus({"i": sent}, {f"o_{k}": sent for k in range(readers)})
 
-    return Case(f"jobs_{num_experts}x{readers}", lambda: Flat(Jobs(num_experts, readers, depth)), stimulus, 3)
+    name = f"jobs_{num_experts}x{readers}" + "_biased" * biased
+    return Case(name, lambda: Flat(Jobs(task, readers, depth)), stimulus, 3)
 
 
-def _dispatch(num_experts: int, top_k: int, lanes: int, beats: int) -> Case:
-    choice = data.StructLayout(
-        {
-            "experts": data.ArrayLayout(job(num_experts).members["expert"], top_k),
-            "weights": data.ArrayLayout(job(num_experts).members["weight"], top_k),
-        }
-    )
+def _dispatch(num_experts: int, top_k: int, lanes: int, beats: int, biased: bool = False) -> Case:
+    chosen = choice(RouterSpec(num_experts, top_k, biased))
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         count = 10
         sent = vectors(generator, count, lanes, beats)
-        tasks = jobs_of(generator, experts(generator, kind, count * top_k, num_experts))
+        tasks = jobs_of(generator, experts(generator, kind, count * top_k, num_experts), biased)
         turns = [tasks[k : k + top_k] for k in range(0, len(tasks), top_k)]
         choices = [[{"experts": [t["expert"] for t in turn], "weights": [t["weight"] for t in turn]}] for turn in turns]
         given: list[Packet] = []
@@ -132,12 +134,8 @@ def _dispatch(num_experts: int, top_k: int, lanes: int, beats: int) -> Case:
         outputs: dict[str, Any] = {"o": given, "jobs": [[task] for task in tasks]}
         return Stimulus({"i": sent, "choice": choices}, outputs, cycles=count * top_k * (beats + 1))
 
-    return Case(
-        f"dispatch_{num_experts}_{top_k}_{lanes}x{beats}",
-        lambda: Dispatch(num_experts, top_k, lanes, beats, choice),
-        stimulus,
-        0,
-    )
+    name = f"dispatch_{num_experts}_{top_k}_{lanes}x{beats}" + "_biased" * biased
+    return Case(name, lambda: Dispatch(chosen, lanes, beats), stimulus, 0)
 
 
 def _route(num_experts: int) -> Case:
@@ -158,14 +156,17 @@ def _collect(num_experts: int, beats: int) -> Case:
         given = [[{"expert": e, "beat": part} for part in p] for e, p in zip(chosen, sent, strict=True)]
         return Stimulus(inputs, {"o": given})
 
-    return Case(f"collect_{num_experts}x{beats}", lambda: Flat(Collect(beat(8, 2), num_experts), "o"), stimulus, 0)
+    task = job(choice(RouterSpec(num_experts, 1)))
+    unit = partial(Collect, beat(8, 2), num_experts, task)
+    return Case(f"collect_{num_experts}x{beats}", lambda: Flat(unit(), "o"), stimulus, 0)
 
 
 CASES = [
     *(_fork(1), _fork(2), _fork(5)),
     *(_head_split(2, 3, 2), _head_split(1, 1, 3)),
-    *(_jobs(5, 4, 8), _jobs(1, 1, 4)),
+    *(_jobs(5, 4, 8), _jobs(1, 1, 4), _jobs(5, 2, 4, biased=True)),
     *(_dispatch(5, 2, 2, 3), _dispatch(3, 3, 4, 1), _dispatch(8, 1, 1, 4), _dispatch(1, 1, 2, 2)),
+    _dispatch(5, 2, 2, 3, biased=True),
     *(_route(5), _route(1)),
     *(_collect(5, 3), _collect(4, 1), _collect(1, 2)),
 ]

@@ -12,11 +12,11 @@ from verif.units.argmax import logits, padded
 __all__ = ["CASES"]
 
 
-def _case(lanes: int, num_experts: int, top_k: int, biases: Tensor) -> Case:
-    spec = RouterSpec(num_experts, top_k)
+def _case(lanes: int, num_experts: int, top_k: int, biases: Tensor | None = None) -> Case:
+    spec = RouterSpec(num_experts, top_k, biases is not None)
 
     def component() -> WithRoms:
-        return WithRoms(Router(spec, lanes), {"bias": ("index", biases.tolist())})
+        return WithRoms(Router(spec, lanes), {} if biases is None else {"bias": ("index", biases.tolist())})
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         word = spec.numerator.word
@@ -26,10 +26,12 @@ def _case(lanes: int, num_experts: int, top_k: int, biases: Tensor) -> Case:
         cycles = (len(x) + 2) * num_experts + -(-num_experts // lanes) + 15
         return Stimulus({"i": packets(padded(generator, x, lanes, word), lanes)}, {"o": expected}, cycles=cycles)
 
-    return Case(f"router_{lanes}x{num_experts}_{top_k}", component, stimulus, 0)
+    name = f"router_{lanes}x{num_experts}_{top_k}" + "_biased" * spec.biased
+    return Case(name, component, stimulus, 0)
 
 
 def _biases(num_experts: int, limit: int) -> Tensor:
+    """Random ones up to `limit`, the first and last at the ends."""
     biases = integers(torch.Generator().manual_seed(num_experts), -limit, limit, (num_experts,))
     biases[0], biases[-1] = limit, -limit
     return biases
@@ -38,7 +40,9 @@ def _biases(num_experts: int, limit: int) -> Tensor:
 CASES = [
     _case(2, 5, 2, _biases(5, 20000)),
     _case(4, 8, 8, _biases(8, (1 << 23) - 1)),
-    _case(4, 26, 3, torch.zeros(26, dtype=torch.int64)),
+    _case(4, 26, 3),
+    _case(3, 7, 7),
     _case(4, 3, 1, _biases(3, 1)),
+    _case(1, 1, 1),
     _case(1, 1, 1, _biases(1, 5)),
 ]
