@@ -1,6 +1,8 @@
 """RMSNorm without gain, fixed-point to fixed-point."""
 
+import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from torch import Tensor
 
@@ -33,8 +35,8 @@ class RMSNorm:
 
     @property
     def eps_sum(self) -> int:
-        """eps * count in the unit of the sum of squares."""
-        return round(self.eps * self.count * 2 ** (2 * self.word.frac))
+        """eps * count in the unit of the sum of squares, rounded half up."""
+        return math.floor(Fraction(self.eps) * self.count * (1 << 2 * self.word.frac) + Fraction(1, 2))
 
     @property
     def left(self) -> int:

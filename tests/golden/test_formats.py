@@ -164,6 +164,24 @@ def test_ternary_scale_is_the_mean_magnitude():
     assert matrix.codes.tolist() == [[1, 15, 0, 0, 15, 1, 1, 0]]
 
 
+def rounded(x: Fraction, bits: int) -> Fraction:
+    """x > 0 with so many significant bits, half to even."""
+    unit = Fraction(2) ** (math.floor(math.log2(x)) + 1 - bits)
+    return round(x / unit) * unit
+
+
+@given(st.integers(128, 254), st.lists(st.integers(-2, 3), min_size=1, max_size=33))
+def test_scales_of_rows_to_their_last_bit(significand: int, steps: list[int]):
+    """Rows whose mean and largest magnitude are half way between two bfloat16 numbers, or a little beside."""
+    row = torch.tensor([(significand + 0.5) / 128 + step * 2.0**-23 for step in steps])
+    exact = [Fraction(w) for w in row.tolist()]
+    mean = rounded(rounded(sum(exact) / len(row), 53), 24)
+    assert Fraction(quantize(row[None], "ternary").scales.item()) == rounded(mean, 8)
+    assert Fraction(quantize(row[None] * 7, "int4").scales.item()) == rounded(
+        rounded(rounded(max(exact) * 7, 24) / 7, 24), 8
+    )
+
+
 def test_neighbours_of_every_tie_of_every_scale_fall_to_their_sides():
     scale = torch.arange(128, 256)[:, None] / 128
     tie = scale * (torch.arange(7) + 0.5)

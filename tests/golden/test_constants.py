@@ -1,0 +1,159 @@
+"""Every constant that is made of real numbers, to its last bit: computed anew in long decimals and in fractions."""
+
+import math
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from golden.models.integer_model import IntegerModel
+from golden.units.attention import Attention
+from golden.units.rmsnorm import RMSNorm
+from golden.units.rope import Rope
+from golden.units.router import Router
+from golden.units.table import LOG2E, Exp2, Reciprocal, Rsqrt, Sigmoid
+
+DIGITS = 60
+PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
+
+
+@pytest.fixture(autouse=True)
+def long_decimals():
+    with localcontext() as context:
+        context.prec = DIGITS
+        yield
+
+
+def nearest(x: Decimal | Fraction) -> int:
+    """The integer nearest to x, half up."""
+    return math.floor(x + type(x)("0.5"))
+
+
+def cosine_and_sine(angle: Decimal) -> tuple[Decimal, Decimal]:
+    """By their series, of an angle from 0 on."""
+    angle %= 2 * PI
+    sums, term, n = [Decimal(0), Decimal(0)], Decimal(1), 0
+    while n < 2 or abs(term) > Decimal(10) ** (5 - DIGITS):
+        sums[n % 2] += -term if n % 4 > 1 else term
+        n += 1
+        term *= angle / n
+    return sums[0], sums[1]
+
+
+# tables
+
+
+def test_exp2_table() -> None:
+    wanted = [nearest(2 ** (16 - Decimal(i) / 64)) if i % 64 else 65536 >> i // 64 for i in range(65)]
+    assert list(Exp2().table.points) == wanted
+
+
+def test_sigmoid_table() -> None:
+    wanted = [nearest(65536 / (1 + (-Decimal(i) / 16).exp())) if i else 32768 for i in range(129)]
+    assert list(Sigmoid().table.points) == wanted
+
+
+def test_reciprocal_table() -> None:
+    assert list(Reciprocal().table.points) == [nearest(Fraction(1 << 22, 64 + i)) for i in range(65)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 12, 16, 40, 48, 64, 128, 1000, 2048, 4096])
+def test_rsqrt_table(count: int) -> None:
+    exponent = Rsqrt(count).exponent
+    root = Decimal(count * 128).sqrt() * Decimal(2) ** (14 - exponent)
+    assert list(Rsqrt(count).table.points) == [nearest(root / Decimal(max(i, 32)).sqrt()) for i in range(129)]
+
+
+def test_rsqrt_exponent_is_the_smallest() -> None:
+    counts = {*range(1, 300), *(4**e + step for e in range(1, 11) for step in (-1, 0, 1))}
+    assert all(Rsqrt(c).exponent == next(e for e in range(12) if c <= 4**e) for c in counts)
+
+
+# scales
+
+
+def test_log2_of_e() -> None:
+    assert nearest(16384 / Decimal(2).ln()) == LOG2E
+
+
+def test_scale_of_attention_scores() -> None:
+    log2_of_e = 16384 / Decimal(2).ln()
+    assert all(Attention(d).scale == nearest(log2_of_e / Decimal(d).sqrt()) for d in range(2, 514, 2))
+
+
+@example(531826, 0.8232385644268299).via("a product of floats is off by one")
+@example(1, 2.0**-33).via("half way")
+@given(st.integers(1, 1 << 20), st.floats(1e-12, 1.0))
+def test_eps_of_any_norm(count: int, eps: float) -> None:
+    assert RMSNorm(count, eps).eps_sum == nearest(Fraction(eps) * count * (1 << 32))
+
+
+@pytest.mark.parametrize("count", [16, 40, 64, 128, 2048, 4096, 999_983])
+@pytest.mark.parametrize("eps", [1e-5, 1e-6, 3e-7])
+def test_eps_of_norms_like_the_published(count: int, eps: float) -> None:
+    assert RMSNorm(count, eps).eps_sum == nearest(Fraction(eps) * count * (1 << 32))
+
+
+@example(3.613889809242936e-05).via("a quotient of floats is off by one")
+@given(st.floats(2**-30, 1.0, exclude_min=True))
+def test_limit_of_spreads_for_any_threshold(threshold: float) -> None:
+    limit = IntegerModel.spread_limit(threshold)
+    assert Fraction(65536, limit - 1) > Fraction(threshold) or limit == 65536, "the largest spread that passes"
+    assert Fraction(65536, limit) <= Fraction(threshold) or limit == (1 << 32) - 1, "the smallest that does not"
+
+
+# rotary embedding
+
+
+@pytest.mark.parametrize("theta", [50000.0, 10000.0, 600000.0, 3e6])
+@pytest.mark.parametrize("head_dim", [2, 12, 128])
+def test_cosines_and_sines(head_dim: int, theta: float) -> None:
+    half, positions = head_dim // 2, [*range(6), 63, 255, 1000, 2047]
+    cos, sin = Rope(head_dim, theta).angles(positions[-1] + 1)
+    assert cos.shape == sin.shape == (2048, half)
+    for i in {0, 1, half // 3, half - 1} & set(range(half)):
+        frequency = Decimal(theta) ** (-Decimal(2 * i) / head_dim)
+        for p in positions[1:]:
+            wanted = [nearest(16384 * x) for x in cosine_and_sine(p * frequency)]
+            assert [int(cos[p, i]), int(sin[p, i])] == wanted, (p, i)
+    assert cos[0].tolist() == [16384] * half and sin[0].tolist() == [0] * half
+
+
+# vectors of the checkpoint
+
+
+def neighbours(frac: int, integers: list[int]) -> list[float]:
+    """Float32 numbers half way between those of `frac` fraction bits, at them, and beside both."""
+    places = torch.tensor([(k + part) / 2**frac for k in integers for part in (0, 0.5)], dtype=torch.float32)
+    beside = [torch.nextafter(places, torch.tensor(end)) for end in (-math.inf, math.inf)]
+    return torch.cat([places, *beside]).tolist()
+
+
+EDGES = [0, 1, 2, 3, 100, 65535, 65536, 524286, -1, -2, -3, -4, -101, -65536, -524287]
+
+
+def constants(make, values: list[float]) -> list[int]:
+    return make(torch.tensor(values, dtype=torch.float32)).tolist()
+
+
+def test_biases_round_half_up_at_every_side_of_a_half() -> None:
+    values = neighbours(16, [*EDGES, 8388606, -8388607])
+    assert constants(Router(2, 1, biased=True).biases, values) == [nearest(Fraction(v) * 65536) for v in values]
+
+
+def test_gains_round_half_up_at_every_side_of_a_half() -> None:
+    values = neighbours(14, EDGES)
+    assert constants(Rope(2, 1e4).gains, values) == [nearest(Fraction(v) * 16384) for v in values]
+
+
+@given(st.lists(st.floats(-127, 127, width=32), min_size=1, max_size=20))
+def test_biases_of_any_float(values: list[float]) -> None:
+    assert constants(Router(2, 1, biased=True).biases, values) == [nearest(Fraction(v) * 65536) for v in values]
+
+
+@given(st.lists(st.floats(-31, 31, width=32), min_size=1, max_size=20))
+def test_gains_of_any_float(values: list[float]) -> None:
+    assert constants(Rope(2, 1e4).gains, values) == [nearest(Fraction(v) * 16384) for v in values]
