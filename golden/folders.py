@@ -1,11 +1,11 @@
 """Folders that we may write to: empty ones, and those that an earlier run of ours marked as its own."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from golden.errors import UserError
-from golden.files import write_file
+from golden.files import sha256, write_file
 
-__all__ = ["MARK", "claim"]
+__all__ = ["MARK", "claim", "delete", "holds", "inside"]
 
 MARK = ".hardloom"
 """File in every folder that a command makes; its text is what the folder is for."""
@@ -16,7 +16,9 @@ def claim(folder: Path, kind: str) -> None:
 
     Raises `UserError` where it is no folder, or holds anything without our mark, or with the mark of another kind.
     """
-    if folder.exists() and not folder.is_dir():
+    if "\n" in str(folder.absolute()):
+        raise UserError(f"{str(folder)!r}: a path of several lines; name a folder without line breaks with -o")
+    if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
         raise UserError(f"{folder}: is a file; name a new folder with -o")
     mark = folder / MARK
     if mark.is_file() and not mark.is_symlink():
@@ -27,3 +29,30 @@ def claim(folder: Path, kind: str) -> None:
     if folder.is_dir() and any(not path.name.startswith(MARK) for path in folder.iterdir()):
         raise UserError(f"{folder}: is not empty and no {kind} of ours (it has no {MARK}); name a new folder with -o")
     write_file(mark, kind + "\n")
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Path of the file `name` ("rtl/units/x.v") of `folder`, to write or delete it.
+
+    Raises `UserError` where a folder on the way is a link, which could lead out of `folder`.
+    """
+    for parent in PurePosixPath(name).parents[:-1]:
+        if (folder / parent).is_symlink():
+            raise UserError(f"{folder / parent}: is a link, and nothing is written behind one; remove it")
+    return folder / name
+
+
+def delete(folder: Path, name: str) -> None:
+    """Delete the file or link `name` of `folder`, if it is there. Raises `UserError` where it is anything else."""
+    path = inside(folder, name)
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: is no regular file; remove it")
+    path.unlink(missing_ok=True)
+
+
+def holds(folder: Path, name: str, digest: str) -> bool:
+    """Whether `folder` has a regular file `name`, itself and not behind a link, whose SHA-256 is `digest`."""
+    path, parents = folder / name, PurePosixPath(name).parents[:-1]
+    if path.is_symlink() or any((folder / parent).is_symlink() for parent in parents):
+        return False
+    return path.is_file() and sha256(path) == digest

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from gen.arrays import emit_connections, emit_prefab, plan_array
@@ -62,15 +63,15 @@ def array_parts(
     def weights(unit: ArrayUnit) -> int:
         return sum(math.prod(shapes[name]) for name in unit.matrices)
 
-    def made(unit: ArrayUnit) -> Entry:
+    def made(unit: ArrayUnit) -> tuple[Entry, ArrayFacts]:
         if entry := journal.done(unit.module):
-            return entry
+            with suppress(KeyError, ValueError):
+                return entry, ArrayFacts.from_json(unit, entry.facts)
         files, facts = array_part(checkpoint, hardware, unit, compress)
-        return journal.make(unit.module, files, facts.to_json())
+        return journal.make(unit.module, files, facts.to_json()), facts
 
     total, done = sum(map(weights, units)), 0
-    for unit, entry in zip(units, ordered_map(made, units, weights, WEIGHTS_HELD), strict=True):
-        facts = ArrayFacts.from_json(unit, entry.facts)
+    for entry, facts in ordered_map(made, units, weights, WEIGHTS_HELD):
         done += facts.weights
         progress(done, total)
         yield journal.add(entry), facts

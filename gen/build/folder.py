@@ -1,30 +1,34 @@
 """A build folder: what is in it, whether it is as it was written, what goes into it besides Verilog."""
 
-import json
 import os
+import re
 import shutil
-from pathlib import Path
+from collections.abc import Iterable, Set
+from pathlib import Path, PurePosixPath
 
-from gen.build.journal import JOURNAL
 from gen.build.manifest import ArrayFacts, Manifest
+from gen.build.names import QUANTIZED
+from gen.build.seal import is_sealed
 from gen.design.hardware import HardwareConfig
+from golden.checkpoints.json_files import read_json_object
 from golden.errors import UserError
-from golden.files import COMPRESSED, read_file, replacing, sha256
+from golden.files import COMPRESSED, read_file, replacing
+from golden.folders import holds, inside
 from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, QuantizedCheckpoint
 
 __all__ = [
     "CHIP",
-    "FILE_LIST",
     "MANIFEST",
-    "QUANTIZED",
     "Build",
     "copy_quantized",
-    "delete_unlisted_verilog",
-    "prepare_folder",
+    "delete_unfinished",
+    "file_list",
 ]
 
 
-MANIFEST, FILE_LIST, QUANTIZED = "manifest.json", "chip.f", "quantized"
+MANIFEST = "manifest.json"
+
+UNFINISHED = re.compile(r"(?P<name>.+?)(?:\.\d+)?\.part")
 
 CHIP = "hardloom_chip"
 """Top module."""
@@ -34,6 +38,10 @@ class Build:
     """A finished build folder; hashes are checked as files are asked for.
 
     Raises `UserError` where the folder is none, is unfinished, or a file it is asked for has changed.
+
+    Attributes
+    ----------
+    sealed: every field of the manifest is as it was written.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -42,16 +50,16 @@ class Build:
         if not manifest.is_file():
             raise UserError(f"{self.path}: no {MANIFEST}; finish the build with `hardloom generate`")
         try:
-            self.manifest = Manifest.from_json(json.loads(manifest.read_text()))
+            values = read_json_object(manifest)
+            self.manifest, self.sealed = Manifest.from_json(values), is_sealed(values)
         except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{manifest}: is damaged; run `hardloom generate` again") from error
 
     def file(self, name: str) -> Path:
         """Path of file `name` of the manifest, its hash checked."""
-        path = self.path / name
-        if not path.is_file() or sha256(path) != self.files.get(name):
-            raise UserError(f"{path}: differs from {MANIFEST}; run `hardloom generate` again")
-        return path
+        if not holds(self.path, name, self.files.get(name, "")):
+            raise UserError(f"{self.path / name}: differs from {MANIFEST}; run `hardloom generate` again")
+        return self.path / name
 
     def read(self, name: str) -> bytes:
         """Text of file `name`, checked; it may be there compressed."""
@@ -95,20 +103,17 @@ class Build:
         return self.manifest.arrays
 
 
-def prepare_folder(out: Path) -> None:
-    """Make `out`, or make sure that it is a build that may be overwritten."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is a file; name a new folder with -o")
-    if out.is_dir() and any(out.iterdir()) and not any((out / n).exists() for n in (MANIFEST, JOURNAL)):
-        raise UserError(f"{out}: is not empty and no build folder; name a new folder with -o")
-    out.mkdir(parents=True, exist_ok=True)
+def file_list(files: Iterable[str]) -> str:
+    """Text of `FILE_LIST`: every Verilog file of `files`, compressed or not, a line each."""
+    return "".join(f"{name}\n" for name in sorted(files) if name.endswith((".v", COMPRESSED)))
 
 
-def delete_unlisted_verilog(out: Path, files: dict[str, str]) -> None:
-    """Delete Verilog of earlier builds, and unfinished files, from `rtl/`."""
-    for path in (out / "rtl").rglob("*"):
-        if path.is_file() and path.relative_to(out).as_posix() not in files:
-            path.unlink()
+def delete_unfinished(out: Path, names: Set[str]) -> None:
+    """Delete what a killed run left of files `names` that it was writing (`golden.files.replacing`)."""
+    for folder in {str(PurePosixPath(name).parent) for name in names}:
+        for path in inside(out, f"{folder}/any").parent.glob("*.part"):
+            if (found := UNFINISHED.fullmatch(path.name)) and str(PurePosixPath(folder) / found["name"]) in names:
+                path.unlink()
 
 
 def copy_quantized(checkpoint: QuantizedCheckpoint, out: Path, hashes: dict[str, str]) -> dict[str, str]:
@@ -117,7 +122,7 @@ def copy_quantized(checkpoint: QuantizedCheckpoint, out: Path, hashes: dict[str,
     A link is safe: every command that writes such a file puts a new one in its place.
     """
     for name in hashes:
-        source, target = checkpoint.path / name, out / QUANTIZED / name
+        source, target = (checkpoint.path / name).resolve(), inside(out, f"{QUANTIZED}/{name}")
         with replacing(target) as partial:
             try:
                 os.link(source, partial)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 
 from gen.build.arrays import array_parts
 from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_scales
-from gen.build.folder import CHIP, FILE_LIST, MANIFEST, Build, copy_quantized, delete_unlisted_verilog, prepare_folder
-from gen.build.journal import Entry, Journal
+from gen.build.folder import CHIP, MANIFEST, Build, copy_quantized, delete_unfinished, file_list
+from gen.build.journal import JOURNAL, Entry, Journal
 from gen.build.manifest import ArrayFacts, Manifest
+from gen.build.names import FILE_LIST, QUANTIZED
+from gen.build.seal import sealed
 from gen.design.hardware import HardwareConfig
 from gen.design.layer_sizes import LayerSizes, layer_prefix
 from gen.design.matrices import EMBEDDING, ArrayUnit, Selection, array_units, selected_units
@@ -22,7 +25,8 @@ from gen.engine.layer import LayerEngine
 from gen.text.verilog import to_verilog
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
-from golden.files import COMPRESSED, sha256, write_file, write_json
+from golden.files import sha256, write_file, write_json
+from golden.folders import MARK, claim, delete, holds
 from golden.parallel import ordered_map
 from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
 
@@ -145,10 +149,10 @@ def write_build(
     choices = [] if top else [[unit.module for unit in units], compress]
     key = build_key(hashes, hardware.to_json_dict(), *choices)
     hardware.check(checkpoint.config)
-    prepare_folder(out)
+    claim(out, "build")
     if build := intact_build(out, key):
         return build
-    journal = begin_build(out, key)
+    journal = begin_build(out, key, {FILE_LIST, *(f"{QUANTIZED}/{name}" for name in hashes)})
     made = list(array_parts(journal, checkpoint, hardware, units, compress, progress))
     entries, arrays = [entry for entry, _ in made], tuple(facts for _, facts in made)
     weights = sum(facts.weights for facts in arrays)
@@ -167,7 +171,7 @@ def write_build(
         weights_hardwired=weights,
         files=files,
     )
-    write_json(out / MANIFEST, manifest.to_json())
+    write_json(out / MANIFEST, sealed(manifest.to_json()))
     journal.path.unlink()
     return Build(out)
 
@@ -178,28 +182,33 @@ def intact_build(out: Path, key: str) -> Build | None:
         build = Build(out)
     except UserError:
         return None
-    if build.manifest.key != key:
+    if build.manifest.key != key or not build.sealed:
         return None
-    whole = ordered_map(lambda f: (out / f[0]).is_file() and sha256(out / f[0]) == f[1], build.files.items())
+    whole = ordered_map(lambda file: holds(out, *file), build.files.items())
     return build if all(whole) else None
 
 
-def begin_build(out: Path, key: str) -> Journal:
-    """Delete the manifest, without which a folder is unfinished; the journal of what an earlier run left there."""
-    (out / MANIFEST).unlink(missing_ok=True)
-    return Journal(out, key)
+def begin_build(out: Path, key: str, owned: set[str]) -> Journal:
+    """The journal of what an earlier run left there; then the manifest goes, without which a folder is unfinished."""
+    with suppress(UserError):
+        owned = owned | Build(out).files.keys()
+    journal = Journal(out, key, owned)
+    delete(out, MANIFEST)
+    return journal
 
 
 def finish_files(
     journal: Journal, checkpoint: QuantizedCheckpoint, hashes: dict[str, str], entries: Iterable[Entry]
 ) -> dict[str, str]:
-    """Complete the files: what no entry names goes, the checkpoint and the file list come; SHA-256 of all by name."""
+    """Complete the files: checkpoint and file list come, what is ours and in no entry goes; SHA-256 of all by name."""
     out = journal.folder
     files = {name: digest for entry in entries for name, digest in entry.files.items()}
-    delete_unlisted_verilog(out, files)
     files |= copy_quantized(checkpoint, out, hashes)
-    listing = "".join(f"{name}\n" for name in sorted(files) if name.endswith((".v", COMPRESSED)))
-    return files | {FILE_LIST: write_file(out / FILE_LIST, listing)}
+    files |= {FILE_LIST: write_file(out / FILE_LIST, file_list(files))}
+    for name in journal.owned - files.keys():
+        delete(out, name)
+    delete_unfinished(out, journal.owned | files.keys() | {MARK, JOURNAL, MANIFEST})
+    return files
 
 
 def other_parts(

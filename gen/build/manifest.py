@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from gen.arrays import ArrayPlan
+from gen.build.names import check_files
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import ArrayUnit, array_units
 from golden.checkpoints.config import ModelConfig
@@ -47,13 +48,21 @@ class ArrayFacts(ArrayUnit):
 
     @classmethod
     def from_json(cls, unit: ArrayUnit, values: dict[str, Any]) -> ArrayFacts:
-        """Of `unit`, from what `to_json` gave. Raises KeyError where a fact is missing."""
+        """Of `unit`, from what `to_json` gave. Raises KeyError or ValueError where it is something else."""
         known = vars(unit)
-        return cls(**known, **{field.name: values[field.name] for field in fields(cls) if field.name not in known})
+        made = {field.name: values[field.name] for field in fields(cls) if field.name not in known}
+        for name, value in made.items():
+            if not (isinstance(value, str) if name == "style" else type(value) is int and value > 0):
+                raise ValueError(f"{name} of {unit.module} is {value!r:.40}")
+        facts = cls(**known, **made)
+        if facts.to_json() != values:
+            raise ValueError(f"the facts of {unit.module} are those of another array")
+        return facts
 
     def to_json(self) -> dict[str, Any]:
         facts = asdict(self)
         names = {"module": self.module, "name": self.name, "prefix": self.prefix}
+        facts["matrices"] = [*self.matrices]
         return names | {key: facts[key] for key in facts if key not in ("layer", "expert")}
 
 
@@ -92,8 +101,13 @@ class Manifest:
             "model": model,
             "hardware": HardwareConfig.from_json_dict(values["hardware"]),
             "arrays": tuple(ArrayFacts.from_json(units[facts["module"]], facts) for facts in values["arrays"]),
-            "files": dict(values["files"]),
+            "files": check_files(values["files"]),
         }
+        for name, wanted in (("tool_version", str), ("key", str), ("quantization", str), ("weights_hardwired", int)):
+            if type(values[name]) is not wanted:
+                raise ValueError(f"{name} is {values[name]!r:.40}")
+        if not isinstance(values["top"], str | None):
+            raise ValueError(f"top is {values['top']!r:.40}")
         return cls(**{field.name: values[field.name] for field in fields(cls)} | made)
 
     def to_json(self) -> dict[str, Any]:

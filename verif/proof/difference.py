@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gen.build.folder import FILE_LIST, Build
+from gen.build.folder import Build
+from gen.build.names import FILE_LIST
 
 __all__ = ["Difference", "difference"]
 
