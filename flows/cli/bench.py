@@ -52,7 +52,7 @@ def bench_arrays(
     Example: hardloom bench arrays --sizes 16x64,128x2048 --liberty nangate45.lib
     """
     from flows.bench.arrays import arrays, arrays_parts, parse_sizes
-    from flows.synth.library.library import read_library
+    from flows.synth.library.files import read_library
 
     wanted, library = parse_sizes(sizes), read_library(liberty or [])
     found = arrays(wanted, styles, library, weights, plot)

@@ -11,7 +11,8 @@ from flows.synth.figures import Flat, SynthFigures, hierarchy_figures
 from flows.synth.fpga import PUBLISHED_LUTS_A_WEIGHT, Fpga, place_and_route
 from flows.synth.gate_level import build_plan
 from flows.synth.hierarchy import synthesize_hierarchy, synthesize_tile
-from flows.synth.library.library import Library, read_library
+from flows.synth.library.files import read_library
+from flows.synth.library.library import Library
 from flows.synth.modules import Modules
 from flows.synth.power import array_power
 from flows.synth.report import synthesis_parts, write_html

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flows.synth.hierarchy import Hierarchy, own_figures
@@ -79,6 +79,7 @@ class SynthFigures:
     failed: reasons by what failed; timing: the longest path known.
     cpu_seconds, peak_mib: of Yosys and ABC.
     flat: the array flattened; power: energy of a vector through it; None where not asked for.
+    left_out: cells of the library that were not understood, and why.
     """
 
     build: str
@@ -100,6 +101,7 @@ class SynthFigures:
     ge_per_weight: float | None = None
     flat: Flat | None = None
     power: Power | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def to_json_dict(self) -> dict[str, Any]:
         """Without what there is only of arrays, or was not asked for."""
@@ -134,6 +136,7 @@ def hierarchy_figures(modules: Modules, hierarchy: Hierarchy, options: Options) 
         peak_mib=max((result.peak_mib for result in results), default=0.0),
         cells_per_weight=per_weight["cells"],
         ge_per_weight=per_weight["ge"],
+        left_out=library.not_understood if library else {},
     )
 
 

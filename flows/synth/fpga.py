@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gen.text.yosys import SynthesisError, run_yosys
+from gen.text.yosys import SynthesisError, link_sources, run_yosys
 from golden.errors import UserError
 
 __all__ = ["PUBLISHED_LUTS_A_WEIGHT", "Fpga", "place_and_route"]
@@ -87,9 +87,8 @@ def place_and_route(sources: Sequence[Path], top: str, weights: int, family: str
         gate = where / "hardloom_clock_gate.v"
         gate.write_text(chosen.clock_gate)
         files = [gate, *(path for path in sources if path.name != gate.name)]
-        read = " ".join(f'"{path.resolve()}"' for path in files)
-        commands = [f"read_verilog {read}", f"{chosen.synth} -top {top} -json {where / 'cells.json'}"]
-        run_yosys([f"tee -q -a {where / 'yosys.log'} {command}" for command in commands], where, top, timeout_s)
+        commands = [f"read_verilog {link_sources(files, where)}", f"{chosen.synth} -top {top} -json cells.json"]
+        run_yosys([f"tee -q -a yosys.log {command}" for command in commands], where, top, timeout_s)
         cells = json.loads((where / "cells.json").read_text())["modules"][top]["cells"].values()
         kinds = Counter(cell["type"] for cell in cells)
         fmax = run_nextpnr(module, chosen, where, top, timeout_s)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.console.report import Check, Line
-from flows.synth.library.library import read_library
+from flows.synth.library.files import read_library
 from flows.synth.library.models import cell_models
 from flows.synth.modules import instances_in, is_wiring
 from flows.synth.yosys import Options, synthesize

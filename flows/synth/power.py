@@ -5,14 +5,15 @@ simulation having no delays. So the figure is what the cells take, and a lower b
 """
 
 import json
-import re
 from collections import Counter
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from flows.synth.library.liberty import Group
-from flows.synth.library.library import Cell, Library
+from flows.synth.library.boolean import names
+from flows.synth.library.cell import Cell
+from flows.synth.library.liberty import Group, number
+from flows.synth.library.library import Library
 from flows.synth.library.models import cell_models
 from flows.synth.saif import toggles
 from flows.synth.yosys import Options, synthesize
@@ -25,11 +26,9 @@ from verif.simulators.runner import run_tests
 from verif.simulators.verilator import QUICK_BUILD, verilate
 from verif.streams.bench import BENCH
 
-__all__ = ["Power", "Units", "array_power", "weigh"]
+__all__ = ["Power", "array_power", "weigh"]
 
 PACKETS_COUNTED = 16
-NUMBER = re.compile(r"-?[\d.]+(?:[eE][-+]?\d+)?")
-METRIC = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,7 @@ def array_power(
     """
     library = options.library
     assert library is not None
+    volts = library.volts
     files, job = write_bench([plan], folder, 1)
     shell = plan.shell
     common = [path for path in files[plan.name] if path.stem == shell or path.stem.startswith("hardloom_")]
@@ -119,15 +119,14 @@ def array_power(
     arguments = (*QUICK_BUILD, "--trace-saif", "--trace-underscore")
     verilate(sources, BENCH, folder / "verilator", arguments)
     traces = [traced(plan, folder, replace(job, packets=packets)) for packets in (1, 1 + vectors)]
-    units = Units(library)
     energies = []
     for module, instance in [(plan.name, "array"), (shell, "shell")][: len(parts)]:
         before, counts = (Counter(toggles(trace, instance)) for trace in traces)
         counts.subtract(before)
         connections = json.loads((folder / f"gates_{module}.json").read_text())["modules"]
-        energies.append(weigh(connections[module], counts, library, units))
+        energies.append(weigh(connections[module], counts, library))
     nothing = Energy(0.0, 0.0, 0.0, 0.0)
-    return Power.of(plan, vectors, units.volts, energies[0], energies[1] if with_shell else nothing)
+    return Power.of(plan, vectors, volts, energies[0], energies[1] if with_shell else nothing)
 
 
 def traced(plan: ArrayPlan, folder: Path, job: ArraysJob) -> str:
@@ -140,7 +139,7 @@ def traced(plan: ArrayPlan, folder: Path, job: ArraysJob) -> str:
     return trace.read_text()
 
 
-def weigh(module: dict[str, Any], counts: Counter[str], library: Library, units: "Units") -> Energy:
+def weigh(module: dict[str, Any], counts: Counter[str], library: Library) -> Energy:
     """Energies of the cells in a `write_json` module whose nets toggled `counts` times; not of other modules in it."""
     by_bit = {
         bit: counts[name if len(net["bits"]) == 1 else f"{name}[{k}]"]
@@ -149,7 +148,7 @@ def weigh(module: dict[str, Any], counts: Counter[str], library: Library, units:
         if not isinstance(bit, str)
     }
     cells = [instance for instance in module["cells"].values() if instance["type"] in library.cells]
-    pins = {name: pin_energies(library.cells[name], units) for name in {cell["type"] for cell in cells}}
+    pins = {name: pin_energies(library.cells[name], library) for name in {cell["type"] for cell in cells}}
     switching = internal = clock = leakage = 0.0
     for instance in cells:
         cell = library.cells[instance["type"]]
@@ -157,58 +156,40 @@ def weigh(module: dict[str, Any], counts: Counter[str], library: Library, units:
         for pin, (bit, *_) in instance["connections"].items():
             farads, energy, is_clock = pins[cell.name][pin]
             moved = by_bit.get(bit, 0) if not isinstance(bit, str) else 0
-            net = moved * farads * units.volts**2 / 2
+            net = moved * farads * library.volts**2 / 2
             if is_clock:
                 clock += net + moved * energy
             else:
                 switching, internal = switching + net, internal + moved * energy
-    return Energy(switching, internal, clock, leakage * units.leakage_watts)
-
-
-class Units:
-    """A library's units in SI: volts of the supply, farads, joules of an energy table, watts of leakage.
-
-    Raises UserError where it states one that is none.
-    """
-
-    def __init__(self, library: Library) -> None:
-        self.library = library
-        volt_unit = self._scaled("voltage_unit", "1V")
-        self.farads = self._scaled("capacitive_load_unit", "1pF")
-        self.volts = library.head.number("nom_voltage", 1.0) * volt_unit
-        self.joules = self.farads * volt_unit**2
-        self.leakage_watts = self._scaled("leakage_power_unit", "1nW")
-
-    def _scaled(self, name: str, default: str) -> float:
-        """The unit `name`, such as 1pF, in SI."""
-        text = self.library.head.text(name, default)
-        match = re.fullmatch(rf"([\d.]+)\s*([fpnum]?){default[-1]}", text, re.IGNORECASE)
-        if match is None:
-            raise UserError(f"library {self.library.name}: its {name} is {text!r}, which is no unit like {default}")
-        return float(match[1]) * METRIC[match[2].lower()]
+    return Energy(switching, internal, clock, leakage * library.units.watts)
 
 
 def mean_energy(pin: Group) -> float:
-    """Mean of a pin's internal energy tables, over edges, conditions, slews and loads; in the library's unit."""
+    """Mean of a pin's internal energy tables, over edges, conditions, slews and loads; in the library's unit.
+
+    Raises ValueError where a table holds what is no number.
+    """
     tables = [
-        [float(number) for number in NUMBER.findall(table.text("values"))]
+        [number(text) for text in table.text("values").replace(",", " ").split()]
         for group in pin.of("internal_power")
-        for table in group.groups
-        if table.kind in ("rise_power", "fall_power", "power")
+        for table in group.of("rise_power", "fall_power", "power")
     ]
     means = [sum(table) / len(table) for table in tables if table]
     return sum(means) / len(means) if means else 0.0
 
 
-def pin_energies(cell: Cell, units: Units) -> dict[str, tuple[float, float, bool]]:
+def pin_energies(cell: Cell, library: Library) -> dict[str, tuple[float, float, bool]]:
     """By pin: farads of its input, joules inside the cell a toggle, and whether it is a clock."""
-    clocks = {name for state in cell.group.of("ff") for name in re.findall(r"\w+", state.text("clocked_on"))}
-    groups = {pin.args[0]: pin for pin in cell.group.of("pin") if pin.args}
-    return {
-        pin.name: (
-            pin.capacitance * units.farads if pin.direction == "input" else 0.0,
-            mean_energy(groups[pin.name]) * units.joules,
-            pin.name in clocks or groups[pin.name].text("clock") == "true",
-        )
-        for pin in cell.pins
-    }
+    clocks = names(cell.state.text("clocked_on")) if cell.state else set()
+    units = library.units
+    try:
+        return {
+            pin.name: (
+                pin.capacitance * units.farads,
+                mean_energy(pin.group) * units.joules,
+                pin.name in clocks or pin.group.says("clock"),
+            )
+            for pin in cell.pins
+        }
+    except ValueError as error:
+        raise UserError(f"{library.files}: an internal energy of {cell.name} {error}; leave out --power") from None

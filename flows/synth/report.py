@@ -7,6 +7,7 @@ import jinja2
 
 from flows.console.report import Part, table
 from flows.synth.figures import COLUMNS, SynthFigures
+from flows.synth.library.library import reasons
 from flows.synth.timing import Timing
 from golden.files import write_file
 
@@ -29,6 +30,8 @@ def remarks(figures: SynthFigures) -> list[str]:
     """Sentences below the table."""
     library = figures.library
     said = [f"library {library}: 1 GE is its NAND2, area {figures.nand2_area:g}" if library else "generic gates"]
+    if figures.left_out:
+        said.append(reasons(figures.left_out))
     if figures.total["memory_bits"]:
         said.append("memory bits are those of memories that are written; they are not in the area")
     if weights := figures.weights:

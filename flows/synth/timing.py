@@ -10,11 +10,11 @@ from typing import Any
 
 from flows.synth.library.library import Library
 
-__all__ = ["Timing", "open_sta"]
+__all__ = ["Timing", "open_sta", "worst_path"]
 
 SCRIPT = """
-{libraries}
-read_verilog {netlist}
+read_liberty cells.lib
+read_verilog netlist.v
 link_design {top}
 create_clock -name clk -period {period} [get_ports clk]
 set_input_delay 0 -clock clk [all_inputs]
@@ -60,21 +60,37 @@ def open_sta(netlist: Path, top: str, library: Library, clock_ns: float | None =
     if command is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        libraries = "\n".join(f"read_liberty {path}" for path in library.write(Path(folder)))
-        unit = {"1ns": 1.0, "1ps": 0.001, "10ps": 0.01, "100ps": 0.1}[library.head.text("time_unit", "1ns")]
+        library.write(Path(folder) / "cells.lib")
+        (Path(folder) / "netlist.v").symlink_to(netlist.resolve())
+        unit = library.units.seconds / 1e-9
         period = 1.0 if clock_ns is None else clock_ns
         script = Path(folder) / "timing.tcl"
-        names = {"libraries": libraries, "netlist": netlist.resolve(), "top": top, "period": period / unit}
-        script.write_text(SCRIPT.format(**names))
+        script.write_text(SCRIPT.format(top=top, period=period / unit))
         try:
             done = subprocess.run(
-                [command, "-no_splash", "-exit", str(script)], capture_output=True, text=True, timeout=TIMEOUT_S
+                [command, "-no_splash", "-exit", script.name],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_S,
             )
         except subprocess.TimeoutExpired:
             return None
-    slack = re.search(r"^ +(-?[\d.]+) +slack \((?:MET|VIOLATED)\)", done.stdout, re.MULTILINE)
-    ends = [re.search(rf"^{name}: (\S+)", done.stdout, re.MULTILINE) for name in ("Startpoint", "Endpoint")]
-    if slack is None:
+    return worst_path(done.stdout, period, unit, clock_ns)
+
+
+def worst_path(report: str, period: float, unit: float, clock_ns: float | None) -> Timing | None:
+    """The path of least slack in OpenSTA's report, which has one a group of paths; None where there is none.
+
+    period: in ns; unit: ns of the report's unit.
+    """
+    paths = []
+    for text in report.split("Startpoint: ")[1:]:
+        slack = re.search(r"^ +(-?[\d.]+) +slack \((?:MET|VIOLATED)\)", text, re.MULTILINE)
+        end = re.search(r"^Endpoint: (\S+)", text, re.MULTILINE)
+        if slack and end:
+            paths.append((float(slack[1]), text.split(maxsplit=1)[0], end[1]))
+    if not paths:
         return None
-    start, end = (found[1] if found else "" for found in ends)
-    return Timing("OpenSTA", round(period - float(slack[1]) * unit, 5), start, end, clock_ns)
+    slack_units, start, endpoint = min(paths)
+    return Timing("OpenSTA", round(period - slack_units * unit, 5), start, endpoint, clock_ns)

@@ -16,7 +16,7 @@ from typing import Any
 
 from flows.synth.library.library import Library
 from flows.synth.techmap import CONSTANT, ONE_BIT, RIPPLE, full_adder_verilog, techmap_verilog
-from gen.text.yosys import run_yosys
+from gen.text.yosys import SynthesisError, link_sources, run_yosys
 from golden.errors import UserError
 from golden.files import write_file
 
@@ -34,8 +34,14 @@ AREA = "strash; balance; &get -n; &nf; &put; topo; stime -p"
 TIMED = "strash; dch -f; map -B 0.9 -D {ps}; topo; buffer -c; topo; upsize -D {ps}; dnsize -D {ps}; stime -p"
 """ABC's commands with a clock period in picoseconds."""
 
+HERE = "/proc/self/cwd"
+"""The folder of the process, for ABC: Yosys makes names whole paths for it, and the true one may hold anything."""
+
 ADDER_LEVELS = 3
 """Times that constants are followed through full adders."""
+
+WRITERS = {"netlist.v": "write_verilog -noattr -noexpr", "netlist.json": "write_json"}
+"""Commands that write the result, by the file."""
 
 MEMORY = re.compile(r"\$mem(_v2)?$")
 
@@ -105,44 +111,46 @@ def synthesize(
 
     Raises SynthesisError where the module fails, UserError where the library lacks a kind of cell.
     """
+    library = options.library
+    modules = {path.stem for path in (*sources, *black_boxes)} | {top}
+    if library is not None and (shared := sorted(modules & library.cells.keys())):
+        raise UserError(f"{library.files}: its cell {shared[0]} is called like a module; rename it")
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         commands = yosys_commands(sources, top, options, black_boxes, where)
-        outputs = {"write_verilog -noattr -noexpr": netlist, "write_json": connections}
+        outputs = {"netlist.v": netlist, "netlist.json": connections}
         if netlist is not None or connections is not None:
             commands += ["splitnets", "rename -hide w:*", "rename -enumerate -pattern n% w:*", "opt_clean -purge"]
-        commands += [f"{how} {where / path.name}" for how, path in outputs.items() if path is not None]
-        usage = run_yosys(commands, where, top, options.timeout_s, options.memory_gib)
-        for path in (netlist, connections):
-            if path is not None:
-                write_file(path, (where / path.name).read_bytes())
-        return read_result(where, top, options.library, usage)
+        wanted = {name: path for name, path in outputs.items() if path is not None}
+        commands += [f"{how} {name}" for name, how in WRITERS.items() if name in wanted]
+        try:
+            usage = run_yosys(commands, where, top, options.timeout_s, options.memory_gib)
+        except SynthesisError as error:
+            raise SynthesisError(f"{error} (library {library.files})" if library else str(error)) from None
+        for name, path in wanted.items():
+            write_file(path, (where / name).read_bytes())
+        return read_result(where, top, library, usage)
 
 
 def yosys_commands(
     sources: Sequence[Path], top: str, options: Options, black_boxes: Sequence[Path], folder: Path
 ) -> list[str]:
     """Yosys commands that leave `stat.json`, `memories.json` and `yosys.log` in `folder`."""
-    boxed = [f"read_verilog -lib {' '.join(map(quoted, black_boxes))}"] if black_boxes else []
-    commands = [*boxed, f"read_verilog {' '.join(map(quoted, sources))}", f"hierarchy -check -top {top}"]
+    boxed = [f"read_verilog -lib {link_sources(black_boxes, folder, 'box')}"] if black_boxes else []
+    commands = [*boxed, f"read_verilog {link_sources(sources, folder)}", f"hierarchy -check -top {top}"]
     commands += TO_FULL_ADDERS
     if options.library is None:
         commands += ["techmap", "opt -fast", "opt_clean -purge", *flatten(), "abc", "opt_clean -purge"]
     else:
         commands += map_to_cells(options.library, options.clock_ns, folder)
-    log = folder / "yosys.log"
     logged = ("read_verilog", "hierarchy", "dfflibmap", "abc -")
-    commands = [f"tee -q {f'-a {log} ' if c.startswith(logged) else ''}{c}" for c in commands]
+    commands = [f"tee -q {'-a yosys.log ' if c.startswith(logged) else ''}{c}" for c in commands]
     return [
         *commands,
-        f"tee -q -o {folder / 'stat.json'} stat -json",
+        "tee -q -o stat.json stat -json",
         "tee -q select -set memories t:$mem t:$mem_v2",
-        f"tee -q write_json -selected {folder / 'memories.json'}",
+        "tee -q write_json -selected memories.json",
     ]
-
-
-def quoted(path: Path) -> str:
-    return f'"{path.resolve()}"'
 
 
 def flatten() -> list[str]:
@@ -160,26 +168,26 @@ def map_to_cells(library: Library, clock_ns: float | None, folder: Path) -> list
     }
     for name, text in files.items():
         (folder / name).write_text(text)
-    liberty = " ".join(f"-liberty {path}" for path in library.write(folder / "liberty"))
+    library.write(folder / "cells.lib")
     return [
-        *(f"techmap -map {folder / 'ripple.v'}", "techmap */t:$fa %n", "opt -fast", "opt_clean -purge"),
-        *([f"techmap -map {folder / 'cells.v'} */t:hardloom_clock_gate"] if library.clock_gate else []),
+        *("techmap -map ripple.v", "techmap */t:$fa %n", "opt -fast", "opt_clean -purge"),
+        *(["techmap -map cells.v */t:hardloom_clock_gate"] if library.clock_gate else []),
         *flatten(),
-        *(f"techmap -map {folder / 'constant.v'} */t:$fa", "simplemap", "opt_expr") * ADDER_LEVELS,
+        *("techmap -map constant.v */t:$fa", "simplemap", "opt_expr") * ADDER_LEVELS,
         "opt_clean -purge",
-        *(map_full_adders(folder) if library.full_adder else []),
-        *(f"techmap -map {folder / 'cells.v'}", "techmap", "opt_expr", "opt_clean -purge"),
-        *(f"dfflibmap {liberty}", "opt_clean"),
-        f"abc {liberty} -script {folder / 'abc.script'}",
+        *(map_full_adders() if library.full_adder else []),
+        *("techmap -map cells.v", "techmap", "opt_expr", "opt_clean -purge"),
+        *("dfflibmap -liberty cells.lib", "opt_clean"),
+        *("libcache -scl -disable", f"abc -liberty {HERE}/cells.lib -script {HERE}/abc.script"),
         "opt_clean -purge",
     ]
 
 
-def map_full_adders(folder: Path) -> list[str]:
+def map_full_adders() -> list[str]:
     """To the library's full adder where both outputs are used; half of one is smaller as gates."""
     used = [f"select -set {name} @read %ci1:+$fa[{name}] */t:$fa %i" for name in "XY"]
     read = "select -set read */t:* %ci1 */o:* %u */w:* %i"
-    return ["splitnets", read, *used, f"techmap -map {folder / 'adder.v'} @X @Y %i"]
+    return ["splitnets", read, *used, "techmap -map adder.v @X @Y %i"]
 
 
 def abc_script(clock_ns: float | None) -> str:
@@ -211,7 +219,7 @@ def read_result(folder: Path, top: str, library: Library | None, usage: dict[str
     if library is None:
         return result
     if missing := sorted(kind for kind in kinds if kind.startswith("$")):
-        raise UserError(f"library {library.name}: {top} needs {', '.join(missing)}, for which it has no cell")
+        raise UserError(f"{library.files}: {top} needs {', '.join(missing)}, for which it has no cell")
     cells = {kind: count for kind, count in kinds.items() if kind in library.cells}
     area = sum(library.cells[kind].area * count for kind, count in cells.items())
     return replace(

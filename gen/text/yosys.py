@@ -5,9 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["SynthesisError", "run_yosys"]
+__all__ = ["SynthesisError", "link_sources", "run_yosys"]
 
 
 RUN_YOSYS = """
@@ -34,11 +35,14 @@ def run_yosys(
 ) -> dict[str, float]:
     """CPU time and peak memory of the commands in a process of their own; what they say in `folder`/yosys.log helps.
 
-    Raises SynthesisError that names `top`.
+    It works in `folder`: commands name its files by their names, so that no path of a user is ever read as a command,
+    be it by Yosys or by the shell that starts ABC. Raises SynthesisError that names `top`.
     """
-    job = {"commands": commands, "memory": int(memory_gib * 2**30), "usage": str(folder / "usage.json")}
+    job = {"commands": commands, "memory": int(memory_gib * 2**30), "usage": "usage.json"}
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN_YOSYS],
+        [sys.executable, "-P", "-c", RUN_YOSYS],
+        cwd=folder,
+        env=os.environ | {"TMPDIR": "."},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -61,3 +65,11 @@ def run_yosys(
         reason = [line for line in lines if "ERROR" in line]
         raise SynthesisError(f"{top}: {reason[-1] if reason else f'Yosys ended with code {process.returncode}'}")
     return json.loads((folder / "usage.json").read_text())
+
+
+def link_sources(sources: Sequence[Path], folder: Path, prefix: str = "source") -> str:
+    """Names of links in `folder` to Verilog files of any paths, side by side as a command of Yosys takes them."""
+    names = [f"{prefix}{number}.v" for number in range(len(sources))]
+    for name, path in zip(names, sources, strict=True):
+        (folder / name).symlink_to(path.resolve())
+    return " ".join(names)

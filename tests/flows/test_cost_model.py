@@ -16,7 +16,7 @@ from flows.design.cost.quantities import COUNTED, count, count_shape
 from flows.design.cost.shapes import STORED, ArrayShape, lines_of, stored
 from flows.design.cost.tiles import TILES, Tile, measure
 from flows.synth.arrays import normal_matrix, plan_matrix
-from flows.synth.library.library import read_library
+from flows.synth.library.files import read_library
 from gen.arrays.styles import STYLES
 from golden.errors import UserError
 

@@ -1,99 +1,25 @@
 """Synthesis: the embedded library, Liberty files that users give, and what a build comes to in cells."""
 
-import gzip
 import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from flows.synth.command import Request, synth, synth_figures
 from flows.synth.gate_level import mapped_arrays, mapped_units
-from flows.synth.library.boolean import truth_table
-from flows.synth.library.cells import default_liberty
-from flows.synth.library.library import read_library
+from flows.synth.library.files import read_library
 from flows.synth.library.models import cell_models
-from flows.synth.power import Power, Units, weigh
+from flows.synth.power import Power, weigh
 from flows.synth.report import remarks, write_html
 from flows.synth.saif import toggles
-from flows.synth.timing import Timing
+from flows.synth.timing import Timing, worst_path
 from flows.synth.yosys import Options, synthesize
 from gen.arrays import plan_array
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
 from tests.matrices import noise
-
-NAMES = ("A", "B", "C", "D")
-OPERATORS = [("&", "&"), ("*", "&"), (" ", "&"), ("|", "|"), ("+", "|"), ("^", "^")]
-EXPRESSIONS = st.recursive(
-    st.sampled_from(NAMES).map(lambda name: (name, name)),
-    lambda part: st.one_of(
-        part.map(lambda e: (f"!{e[0]}" if len(e[0]) == 1 else f"!({e[0]})", f"(1-{e[1]})")),
-        part.map(lambda e: (f"({e[0]})'", f"(1-{e[1]})")),
-        st.tuples(part, part, st.sampled_from(OPERATORS)).map(
-            lambda t: (f"(({t[0][0]}){t[2][0]}({t[1][0]}))", f"({t[0][1]}{t[2][1]}{t[1][1]})")
-        ),
-    ),
-    max_leaves=8,
-)  # fmt: skip
-
-
-@settings(deadline=None)
-@given(EXPRESSIONS)
-def test_truth_tables_are_what_the_expression_says(expression):
-    liberty, python = expression
-    table = truth_table(liberty, NAMES)
-    for row in range(1 << len(NAMES)):
-        values = {name: row >> i & 1 for i, name in enumerate(NAMES)}
-        assert table >> row & 1 == eval(python, {}, values)
-
-
-def test_products_bind_closer_than_sums_and_exclusive_or_closest():
-    assert truth_table("A + B C", "ABC") == truth_table("A | (B & C)", "ABC")
-    assert truth_table("A B ^ C", "ABC") == truth_table("A & (B ^ C)", "ABC")
-    assert truth_table("!A' ", "A") == truth_table("A", "A")
-
-
-def test_the_embedded_library_has_what_a_chip_needs():
-    library = read_library()
-    assert default_liberty() == default_liberty()
-    assert (library.nand2.name, library.nand2.area) == ("NAND2_X1", 1.0)
-    assert library.full_adder.outputs == {"carry": "CO", "sum": "S"}
-    assert library.clock_gate.cell == "CLKGATE_X1"
-    assert library.latch.cell == "DLH_X1"
-
-
-def test_a_library_may_come_in_several_files_and_packed(tmp_path):
-    cells = re.split(r"(?=^  cell )", default_liberty(), flags=re.MULTILINE)
-    head, cells = cells[0], [cell.removesuffix("}\n") if cell is cells[-1] else cell for cell in cells[1:]]
-    halves = [[c for c in cells if ("DFF" in c) is flag] for flag in (True, False)]
-    files = [tmp_path / "flops.lib.gz", tmp_path / "gates.lib"]
-    texts = [head + "".join(half) + "}\n" for half in halves]
-    files[0].write_bytes(gzip.compress(texts[0].encode()))
-    files[1].write_text(texts[1])
-    assert read_library(files).cells.keys() == read_library().cells.keys()
-    with pytest.raises(UserError, match="no flip-flop"):
-        read_library(files[1:])
-    with pytest.raises(UserError, match="no 2-input NAND"):
-        read_library(files[:1])
-
-
-@pytest.mark.parametrize("content", [b"", b"module m; endmodule", b"library (x) { cell (y) {", b"library (x) { } }"])
-def test_a_corrupt_library_is_refused_in_one_sentence(tmp_path, content):
-    file = tmp_path / "x.lib"
-    file.write_bytes(content)
-    with pytest.raises(UserError, match=r"x\.lib: is no Liberty library \(.*\); give another --liberty"):
-        read_library([file])
-
-
-def test_a_cut_gzip_file_is_refused_in_one_sentence(tmp_path):
-    file = tmp_path / "x.lib.gz"
-    file.write_bytes(gzip.compress(default_liberty().encode())[:-100])
-    with pytest.raises(UserError, match="no complete gzip file"):
-        read_library([file])
 
 
 @pytest.fixture(scope="module")
@@ -208,10 +134,10 @@ def others(library, used):
 
 def test_models_are_what_the_library_says(library):
     text = cell_models(library, ["AOI21_X1", "DFFE_X1", "DFFR_X1", "CLKGATE_X1"])
-    assert "assign Y = (((A & B) | C) ^ 1'b1);" in text
-    assert "always @(posedge CK) IQ <= ((D & E) | (IQ & (E ^ 1'b1)));" in text
-    assert "always @(posedge CK or negedge RN) if ((RN ^ 1'b1)) IQ <= 1'b0; else IQ <= D;" in text
-    assert "assign GCK = CK & open;" in text
+    assert "assign Y = !((A & B) | C);" in text
+    assert "always @(posedge CK) IQ <= ((D & E) | (IQ & !E));" in text
+    assert "always @(posedge CK or negedge RN) if (!RN) IQ <= 1'b0; else IQ <= D;" in text
+    assert "assign GCK = CK & hardloom_open;" in text
 
 
 SAIF = """(SAIFILE (SAIFVERSION "2.0") (DURATION 100) (INSTANCE top (NET (clk (T0 50) (T1 50) (TX 0) (TC 20)))
@@ -234,8 +160,8 @@ def test_energy_is_half_c_v_squared_a_toggle_and_what_the_cell_takes_itself(libr
         },
     }
     plan = plan_array("a", [noise("mxfp4", 2, 4)], 4, 1, "metal", "mxfp4")
-    neurons, shell = (weigh(module, Counter(n), library, Units(library)) for n in ({"a": 10, "y": 6}, {}))
-    power = Power.of(plan, 2, Units(library).volts, neurons, shell)
+    neurons, shell = (weigh(module, Counter(n), library) for n in ({"a": 10, "y": 6}, {}))
+    power = Power.of(plan, 2, library.volts, neurons, shell)
     half = 0.8**2 / 2 * 1e-3  # pJ a fF
     assert power.switching_pj == pytest.approx((10 * 0.6 + 6 * 1.2) * half / 2, abs=1e-4)
     assert power.internal_pj == pytest.approx(6 * 0.15 * half / 2, abs=1e-4)
@@ -266,6 +192,22 @@ def test_a_clock_is_met_or_missed_and_the_report_says_by_how_much(figures, clock
     assert timing.slack_ns == slack and timing.met == (None if slack is None else slack >= 0)
     (said,) = [remark for remark in remarks(replace(figures, timing=timing)) if "longest path" in remark]
     assert re.search(words, said)
+
+
+PATH = """Startpoint: {} (rising edge-triggered flip-flop clocked by clk)
+Endpoint: {} (rising clock gating-check end-point clocked by clk)
+Path Group: {}
+
+    {}   slack ({})
+"""
+
+
+def test_the_longest_path_is_that_of_least_slack_in_all_groups():
+    report = PATH.format("a", "gate", "**clock_gating_default**", "-94.40", "VIOLATED") + PATH.format(
+        "b", "c", "clk", "-4037.18", "VIOLATED"
+    )
+    assert worst_path(report, 1.0, 0.001, 2.0) == Timing("OpenSTA", 5.03718, "b", "c", 2.0)
+    assert worst_path("No paths found.", 1.0, 1.0, None) is None
 
 
 def test_the_page_holds_every_unit_and_nothing_from_elsewhere(figures, tmp_path):

@@ -1,15 +1,62 @@
-"""Values of Boolean expressions of Verilog: names, 1'b0, 1'b1, ~, &, |, brackets."""
+"""Boolean expressions: how Verilog writes them, and any language that has the same operators."""
 
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from verif.extract.errors import ExtractionError
 
-__all__ = ["evaluate"]
+__all__ = ["compute", "evaluate"]
 
 TOKEN = re.compile(r"1'b[01]|[A-Za-z_]\w*|[~&|()]")
+BINARY = {"|": operator.or_, "&": operator.and_, "^": operator.xor}
+VERILOG = "|^&"
+"""Binary operators, the loosest first."""
+
+
+def compute(tokens: Iterable[str], operand: Callable[[str], Any], precedence: str = VERILOG) -> Any:
+    """The value of an expression whose names and constants are worth `operand(token)`, anything with & | ^ ~.
+
+    `~` stands before what it inverts, `'` behind it; both bind closest, then binary operators, the last of `precedence`
+    closer than the first. Raises ValueError where brackets do not match, or an operand or operator is missing.
+    """
+    values: list[Any] = []
+    waiting: list[str] = []  # operators whose operands are not all there, and brackets
+
+    def finish(loosest: int) -> None:
+        while waiting and waiting[-1] != "(" and (waiting[-1] == "~" or precedence.index(waiting[-1]) >= loosest):
+            last = values.pop()
+            sign = waiting.pop()
+            values.append(~last if sign == "~" else BINARY[sign](values.pop(), last))
+
+    ended = False  # whether the token before ended an operand
+    for token in tokens:
+        if ended != (token in BINARY or token in (")", "'")):
+            raise ValueError(f"an {'operator' if ended else 'operand'} is missing before {token!r}")
+        if token == "'":
+            values.append(~values.pop())
+        elif token == ")":
+            finish(0)
+            if not waiting:
+                raise ValueError("a bracket was not opened")
+            waiting.pop()
+        elif token in BINARY:
+            finish(precedence.index(token))
+            waiting.append(token)
+        elif token in "~(":
+            waiting.append(token)
+        else:
+            values.append(operand(token))
+        ended = token not in BINARY and token not in "~("
+    if not ended:
+        raise ValueError("it ends early")
+    finish(0)
+    if waiting:
+        raise ValueError("a bracket is not closed")
+    return values.pop()
 
 
 def evaluate(text: str, states: Mapping[str, np.ndarray], size: int) -> np.ndarray:
@@ -18,51 +65,12 @@ def evaluate(text: str, states: Mapping[str, np.ndarray], size: int) -> np.ndarr
     Raises ExtractionError where the text is no such expression, or names what `states` do not hold.
     """
     tokens = TOKEN.findall(text)
-    if "".join(tokens) != text.replace(" ", ""):
-        raise ExtractionError(f"not a Boolean expression: {text[:60]}")
-    expression = _Expression(text, tokens, states, size)
-    value = expression.alternatives()
-    if expression.tokens:
-        raise ExtractionError(f"not a Boolean expression: {text[:60]}")
-    return value
-
-
-class _Expression:
-    """Tokens, taken from the front as they are evaluated."""
-
-    def __init__(self, text: str, tokens: list[str], states: Mapping[str, np.ndarray], size: int) -> None:
-        self.text, self.tokens, self.states, self.size = text, tokens[::-1], states, size
-
-    def _next(self) -> str:
-        if not self.tokens:
-            raise ExtractionError(f"the expression ends early: {self.text[:60]}")
-        return self.tokens.pop()
-
-    def alternatives(self) -> np.ndarray:
-        value = self._conjunction()
-        while self.tokens and self.tokens[-1] == "|":
-            self.tokens.pop()
-            value = value | self._conjunction()
-        return value
-
-    def _conjunction(self) -> np.ndarray:
-        value = self._factor()
-        while self.tokens and self.tokens[-1] == "&":
-            self.tokens.pop()
-            value = value & self._factor()
-        return value
-
-    def _factor(self) -> np.ndarray:
-        token = self._next()
-        if token == "~":
-            return ~self._factor()
-        if token == "(":
-            value = self.alternatives()
-            if self._next() != ")":
-                raise ExtractionError(f"a bracket is not closed: {self.text[:60]}")
-            return value
-        if token.startswith("1'b"):
-            return np.full(self.size, token == "1'b1")
-        if token not in self.states:
-            raise ExtractionError(f"{token} is not known here: {self.text[:60]}")
-        return self.states[token]
+    constants = {f"1'b{bit}": np.full(size, bool(bit)) for bit in (0, 1)}
+    try:
+        if "".join(tokens) != text.replace(" ", ""):
+            raise ValueError("it holds what is neither name nor operator")
+        return compute(tokens, (constants | dict(states)).__getitem__)
+    except KeyError as error:
+        raise ExtractionError(f"{error.args[0]} is not known here: {text[:60]}") from None
+    except ValueError as error:
+        raise ExtractionError(f"not a Boolean expression ({error}): {text[:60]}") from None

@@ -69,21 +69,21 @@ def prove(plan: ArrayPlan, folder: Path, texts: dict[str, bytes] | None = None) 
     texts = texts or {n: t.encode() for n, t in emission.prefab.items()} | emission.connections
     for name, text in (texts | {"driver.v": driver_verilog(plan).encode()}).items():
         (folder / name).write_bytes(text)
-    read = [f"read_verilog {folder / name}" for name in [*texts, "driver.v"]]
+    read = [f"read_verilog {name}" for name in [*texts, "driver.v"]]
     # not after `opt`: of a flip-flop whose reset it has found, `formalff` would gate all but the reset
     flat = ["hierarchy -check -top driver", "proc", "flatten", "opt_clean", "formalff -declockgate", "opt -full"]
-    flat += ["dffunmap", "opt_expr", "opt_clean", f"write_json {folder / 'driver.json'}"]
-    first = run_yosys([f"tee -q -o {folder / 'yosys.log'} {c}" for c in read + flat], folder, plan.name, PROCESS_S)
+    flat += ["dffunmap", "opt_expr", "opt_clean", "write_json driver.json"]
+    first = run_yosys([f"tee -q -o yosys.log {c}" for c in read + flat], folder, plan.name, PROCESS_S)
     netlist = json.loads((folder / "driver.json").read_text())["modules"]["driver"]
     cycles = 16 + plan.beats_in + plan.rows + 2 * plan.cycles_per_packet
     unrolled, registers = unroll(netlist, cycles, {"clk": "0", "rst": "1"}, {"clk": "0", "rst": "0"})
     (folder / "unrolled.json").write_text(json.dumps({"creator": "hardloom", "modules": {"unrolled": unrolled}}))
     (folder / "miter.v").write_text(behaviour_verilog(plan) + miter_verilog(plan, registers))
-    steps = [f"read_json {folder / 'unrolled.json'}", "opt -full", "wreduce", "opt -full"]
-    steps += [f"read_verilog {folder / 'miter.v'}", "hierarchy -check -top miter", "proc", "flatten", "opt -full"]
+    steps = ["read_json unrolled.json", "opt -full", "wreduce", "opt -full"]
+    steps += ["read_verilog miter.v", "hierarchy -check -top miter", "proc", "flatten", "opt -full"]
     solve = f"sat -timeout {SOLVER_S} -set legal 1 -show x -prove done 1 -prove"
     rows = range(plan.banks * plan.rows)
-    steps += [f"tee -q -o {folder / f'row_{row}.log'} {solve} same[{row}] 1" for row in rows]
+    steps += [f"tee -q -o row_{row}.log {solve} same[{row}] 1" for row in rows]
     second = run_yosys(steps, folder, plan.name, PROCESS_S, MEMORY_GIB)
     logs = [(folder / f"row_{row}.log").read_text() for row in rows]
     sizes = [tuple(map(int, size.groups())) for log in logs if (size := SIZE.search(log))]

@@ -7,7 +7,8 @@ from typing import Any
 
 from flows.design.cost.quantities import count
 from flows.synth.arrays import SHELL, normal_matrix, synthesize_cell, synthesize_flat
-from flows.synth.library.library import Library, read_library
+from flows.synth.library.files import read_library
+from flows.synth.library.library import Library
 from gen.arrays.styles import STYLES
 
 __all__ = ["TILES", "Tile", "measure", "measure_tiles"]

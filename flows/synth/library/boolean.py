@@ -1,38 +1,50 @@
-"""Boolean functions as Liberty writes them, as truth tables and as Verilog."""
+"""Boolean functions as Liberty writes them: checked, as truth tables, and as text for Verilog and Liberty alike."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-__all__ = ["names", "truth_table", "verilog_expression"]
+from verif.extract.boolean import compute
+
+__all__ = ["expression", "names", "truth_table"]
+
+TOKEN = re.compile(r"[A-Za-z_]\w*|[01](?!\w)|[()!'^&*|+]", re.ASCII)
+MEANING = {"!": "~", "*": "&", "+": "|"}
+PRECEDENCE = "|&^"
+"""Liberty's: exclusive or binds closest."""
 
 
-def names(function: str) -> list[str]:
-    """Names in a Liberty `function`, constants included."""
-    return re.findall(r"[A-Za-z_]\w*|[01]", function)
+def tokens(function: str) -> Iterator[str]:
+    """Tokens of a Liberty `function` as Verilog spells them, with a `&` where factors stand side by side."""
+    found = TOKEN.findall(function)
+    if "".join(found) != "".join(function.split()):
+        raise ValueError("it has a character that Liberty does not know")
+    ended = False  # whether an operand ends before this token
+    for token in found:
+        if ended and (token in "(!" or token[0].isalnum() or token[0] == "_"):
+            yield "&"
+        ended = token in ")'" or token[0].isalnum() or token[0] == "_"
+        yield MEANING.get(token, token)
+
+
+def names(function: str) -> set[str]:
+    """Names of pins and states in a Liberty `function`."""
+    return set(re.findall(r"[A-Za-z_]\w*", function))
 
 
 def truth_table(function: str, inputs: Sequence[str]) -> int:
-    """Bit k: the value of a Liberty `function` where input i has bit i of k. Raises ValueError at other names."""
+    """Bit k: the value of a Liberty `function` where input i has bit i of k. Raises ValueError where it is none of
+    these inputs."""
     rows = 1 << len(inputs)
-    mask = (1 << rows) - 1
     values = {name: sum(1 << k for k in range(rows) if k >> i & 1) for i, name in enumerate(inputs)}
-    values |= {"0": 0, "1": mask}
-    if unknown := set(names(function)) - set(values):
-        raise ValueError(f"'{function}' names {', '.join(sorted(unknown))}")
-    return _Expression(function, values, mask).value
+    return computed(function, values | {"0": 0, "1": -1}) & (1 << rows) - 1
 
 
-def verilog_expression(function: str) -> str:
-    """A Liberty `function` of one-bit nets in Verilog, with every precedence written out."""
-    values = {name: Term(name) for name in names(function)} | {"0": Term("1'b0"), "1": Term("1'b1")}
-    return _Expression(function, values, Term("1'b1")).value.text
-
-
+@dataclass(frozen=True)
 class Term:
-    """A Verilog expression; operators make larger ones."""
+    """An expression; operators make larger ones."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    text: str
 
     def __and__(self, other: "Term") -> "Term":
         return Term(f"({self.text} & {other.text})")
@@ -43,55 +55,22 @@ class Term:
     def __xor__(self, other: "Term") -> "Term":
         return Term(f"({self.text} ^ {other.text})")
 
+    def __invert__(self) -> "Term":
+        return Term(self.text[1:] if self.text.startswith("!") else f"!{self.text}")
 
-class _Expression:
-    """Recursive descent: or < and < xor < not, with Liberty's postfix ' and products by juxtaposition.
 
-    values: of the names, and mask, which is true: integers or `Term`s.
+def expression(function: str, zero: str = "0", one: str = "1") -> str:
+    """A Liberty `function` with every precedence written out, as Liberty and, of one-bit nets, Verilog understand it.
+
+    Raises ValueError where it is none.
     """
+    return computed(function, {name: Term(name) for name in names(function)} | {"0": Term(zero), "1": Term(one)}).text
 
-    def __init__(self, text: str, values: dict, mask) -> None:
-        self.tokens = re.findall(r"[A-Za-z_]\w*|[01]|[()!'^&*|+]", text)
-        self.place, self.values, self.mask = 0, values, mask
-        self.value = self._sum()
 
-    def _next(self) -> str:
-        return self.tokens[self.place] if self.place < len(self.tokens) else ""
-
-    def _take(self) -> str:
-        self.place += 1
-        return self.tokens[self.place - 1]
-
-    def _sum(self):
-        value = self._product()
-        while self._next() in ("|", "+"):
-            self._take()
-            value = value | self._product()
-        return value
-
-    def _product(self):
-        value = self._exclusive()
-        while self._next() and self._next() not in "|+)":
-            if self._next() in "&*":
-                self._take()
-            value = value & self._exclusive()
-        return value
-
-    def _exclusive(self):
-        value = self._factor()
-        while self._next() == "^":
-            self._take()
-            value = value ^ self._factor()
-        return value
-
-    def _factor(self):
-        token = self._take()
-        if token == "!":
-            return self._factor() ^ self.mask
-        value = self._sum() if token == "(" else self.values[token]
-        if token == "(":
-            self._take()
-        while self._next() == "'":
-            self._take()
-            value = value ^ self.mask
-        return value
+def computed(function: str, values: dict):
+    try:
+        return compute(tokens(function), values.__getitem__, PRECEDENCE)
+    except KeyError as error:
+        raise ValueError(f"function '{function[:60]}' names {error.args[0]}") from None
+    except ValueError as error:
+        raise ValueError(f"function '{function[:60]}': {error}") from None

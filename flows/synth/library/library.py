@@ -1,69 +1,26 @@
-"""Cell libraries: what of them synthesis, timing and power need to know.
+"""A cell library: what of it synthesis, timing and power need to know.
 
-Yosys, ABC and OpenSTA read the files themselves; here they are checked before, and their cells are found by what they
-do (a full adder, a clock gate), whatever their names are.
+Cells are found by what they do (a full adder, a clock gate), whatever their names are; Yosys, ABC and OpenSTA read
+`Library.text`, which holds what was understood of the user's files and nothing else.
 """
 
-import gzip
 import hashlib
-import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from flows.synth.library.boolean import truth_table
-from flows.synth.library.cells import default_liberty
-from flows.synth.library.liberty import Group, parse_liberty
+from flows.synth.library.cell import DONT_USE, Cell
+from flows.synth.library.liberty import Group, group_lines
+from flows.synth.library.tables import template_groups
+from flows.synth.library.units import Units
 from golden.errors import UserError
 from golden.files import write_file
 
-__all__ = ["Cell", "Library", "read_library"]
+__all__ = ["Library", "clock_gate", "reasons"]
 
-
-@dataclass(frozen=True)
-class Pin:
-    """capacitance: in the library's unit; function: of the other pins, or of the state, as the library writes it."""
-
-    name: str
-    direction: str
-    capacitance: float
-    function: str
-
-
-@dataclass(frozen=True)
-class Cell:
-    """area: in the library's unit; leakage: likewise; group: everything else that the file says."""
-
-    name: str
-    area: float
-    leakage: float
-    pins: tuple[Pin, ...]
-    group: Group = field(repr=False, compare=False)
-
-    @property
-    def inputs(self) -> list[Pin]:
-        return [pin for pin in self.pins if pin.direction == "input"]
-
-    @property
-    def outputs(self) -> list[Pin]:
-        return [pin for pin in self.pins if pin.direction == "output"]
-
-    @property
-    def kind(self) -> str:
-        """`flip-flop`, `latch`, `clock gate` or `gate`."""
-        if "clock_gating_integrated_cell" in self.group.attributes:
-            return "clock gate"
-        kinds = {group.kind for group in self.group.groups}
-        return "flip-flop" if "ff" in kinds else "latch" if "latch" in kinds else "gate"
-
-    @property
-    def usable(self) -> bool:
-        return self.group.text("dont_use") != "true"
-
-    def truth(self, inputs: Sequence[str]) -> dict[str, int]:
-        """Truth table of every output over `inputs`, as `truth_table` gives it."""
-        return {pin.name: truth_table(pin.function, inputs) for pin in self.outputs if pin.function}
+NAMED = 3
+"""Cells named of a reason to leave them out, and reasons told; --json has all."""
 
 
 @dataclass(frozen=True)
@@ -104,153 +61,146 @@ class Library:
 
     Attributes
     ----------
-    name: of the first file's library group.
-    texts: Liberty text of every file.
-    cells: by name.
-    head: the first file's library group: its units.
+    name: of the first file's library group; files: their names, for messages.
+    cells: those that may be used, by name, in the order of their names.
+    left_out: the others that have outputs, and why.
+    units: of every number in `cells`.
+    head: further numbers of the whole, such as `nom_voltage`, as text.
     """
 
     name: str
-    texts: tuple[str, ...] = field(repr=False)
+    files: str
     cells: dict[str, Cell] = field(repr=False)
-    head: Group = field(repr=False)
+    left_out: dict[str, str] = field(repr=False)
+    units: Units
+    head: dict[str, str]
+
+    @cached_property
+    def text(self) -> str:
+        """Liberty of the cells: ASCII, the same for the same cells, whatever files they came in."""
+        groups = [cell.group for cell in self.cells.values()]
+        attributes = {"delay_model": "table_lookup"} | self.units.attributes() | self.head
+        whole = Group("library", ["cells"], attributes, [*template_groups(groups), *groups])
+        return "\n".join(group_lines(whole)) + "\n"
 
     @cached_property
     def sha256(self) -> str:
-        digest = hashlib.sha256()
-        for text in self.texts:
-            digest.update(hashlib.sha256(text.encode()).digest())
-        return digest.hexdigest()
+        return hashlib.sha256(f"{self.name}\n{self.text}".encode()).hexdigest()
 
-    def write(self, folder: Path) -> list[Path]:
-        """The texts as plain files in `folder` (kept where they are there), for tools that read Liberty."""
-        paths = [folder / f"{self.sha256[:16]}_{number}.lib" for number in range(len(self.texts))]
-        for path, text in zip(paths, self.texts, strict=True):
-            if not path.exists():
-                write_file(path, text)
-        return paths
+    @property
+    def not_understood(self) -> dict[str, str]:
+        """What was left out though the library does not ask for it."""
+        return {name: reason for name, reason in self.left_out.items() if reason != DONT_USE}
+
+    @property
+    def volts(self) -> float:
+        """Of the supply. Raises UserError where the library does not say."""
+        if "nom_voltage" not in self.head:
+            raise UserError(f"{self.files}: has no nom_voltage, so there is no energy of it; leave out --power")
+        return float(self.head["nom_voltage"]) * self.units.volts
+
+    def write(self, path: Path) -> None:
+        """The text as a file, for tools that read Liberty."""
+        write_file(path, self.text)
 
     @cached_property
     def nand2(self) -> Cell:
         """The NAND2 whose area is 1 GE: the smallest."""
-        found = [c for c in self._gates(2, 1) if set(c.truth([p.name for p in c.inputs]).values()) == {0b0111}]
+        found = self._gates(2, {0b0111})
         if not found:
-            raise UserError(f"library {self.name}: it has no 2-input NAND; give all files that belong together")
-        return min(found, key=lambda cell: (cell.area, cell.name))
+            raise self._lacks("2-input NAND")
+        return found[0]
 
-    def _gates(self, inputs: int, outputs: int) -> list[Cell]:
-        """Usable combinational cells whose outputs all have functions."""
-        return [
-            cell
-            for cell in self.cells.values()
-            if cell.kind == "gate" and cell.usable and (len(cell.inputs), len(cell.outputs)) == (inputs, outputs)
-            and all(pin.function for pin in cell.outputs)
-        ]  # fmt: skip
+    def _gates(self, inputs: int, outputs: set[int]) -> list[Cell]:
+        """Gates of so many inputs that have these truth tables, one an output, the smallest first."""
+        return sorted(
+            (
+                cell
+                for cell in self.cells.values()
+                if cell.kind == "gate" and (len(cell.inputs), len(cell.outputs)) == (inputs, len(outputs))
+                and set(cell.truth([pin.name for pin in cell.inputs]).values()) == outputs
+            ),
+            key=lambda cell: (cell.area, cell.name),
+        )  # fmt: skip
+
+    def _lacks(self, what: str) -> UserError:
+        why = f" ({reasons(self.left_out)})" if self.left_out else ""
+        return UserError(f"{self.files}: has no {what}{why}; give another --liberty, or all that belong together")
 
     @cached_property
     def full_adder(self) -> Adder | None:
         """The smallest full adder, or None."""
         carry, total = 0b11101000, 0b10010110
         roles = {carry: "carry", carry ^ 0xFF: "carry_n", total: "sum", total ^ 0xFF: "sum_n"}
-        found = []
-        for cell in self._gates(3, 2):
-            inputs = tuple(pin.name for pin in cell.inputs)
-            pins = {roles.get(table, ""): pin for pin, table in cell.truth(inputs).items()}
-            if {role.removesuffix("_n") for role in pins} == {"carry", "sum"}:
-                found.append((cell.area, cell.name, Adder(cell.name, inputs, pins)))
-        return min(found, key=lambda item: item[:2])[-1] if found else None
+        found = [cell for a in (carry, carry ^ 0xFF) for b in (total, total ^ 0xFF) for cell in self._gates(3, {a, b})]
+        if not found:
+            return None
+        cell = min(found, key=lambda cell: (cell.area, cell.name))
+        inputs = tuple(pin.name for pin in cell.inputs)
+        return Adder(cell.name, inputs, {roles[table]: pin for pin, table in cell.truth(inputs).items()})
 
     @cached_property
-    def clock_gate(self) -> "ClockGate | None":
-        """The smallest latch-based clock gate with an active-high output, or None."""
-        found = []
-        for cell in self.cells.values():
-            if cell.kind != "clock gate" or not cell.group.text("clock_gating_integrated_cell").startswith(
-                "latch_posedge"
-            ):
-                continue
-            roles = {
-                key: pin.args[0]
-                for pin in cell.group.of("pin")
-                for key in pin.attributes
-                if key.startswith("clock_gate_")
-            }
-            if all(key in roles for key in ("clock_gate_clock_pin", "clock_gate_enable_pin", "clock_gate_out_pin")):
-                test = roles.get("clock_gate_test_pin")
-                gate = ClockGate(
-                    cell.name,
-                    roles["clock_gate_clock_pin"],
-                    roles["clock_gate_enable_pin"],
-                    roles["clock_gate_out_pin"],
-                    test,
-                )
-                found.append((test is not None, cell.area, cell.name, gate))
-        return min(found)[-1] if found else None
+    def clock_gate(self) -> ClockGate | None:
+        """The smallest latch-based clock gate with an active-high output, without a test pin if it can be; or None."""
+        gates = [(cell, clock_gate(cell)) for cell in self.cells.values()]
+        found = [(gate.test is not None, cell.area, cell.name, gate) for cell, gate in gates if gate]
+        return min(found, key=lambda item: item[:3])[-1] if found else None
 
     @cached_property
-    def latch(self) -> "Latch | None":
+    def latch(self) -> Latch | None:
         """The smallest plain latch, or None."""
-        found = []
-        for cell in self.cells.values():
-            states = list(cell.group.of("latch"))
-            if cell.kind != "latch" or not states or len(cell.inputs) != 2 or not cell.outputs:
-                continue
-            enable, data, out = states[0].text("enable"), states[0].text("data_in"), cell.outputs[0]
-            names = {pin.name for pin in cell.inputs}
-            plain = enable.strip("!()' ")
-            if {plain, data} == names and out.function in states[0].args:
-                inverted = enable.startswith("!") or enable.endswith("'")
-                latch = Latch(cell.name, data, plain, out.name, inverted, out.function == states[0].args[1])
-                found.append((latch.inverted + latch.output_n, cell.area, cell.name, latch))
-        return min(found)[-1] if found else None
+        latches = [(cell, plain_latch(cell)) for cell in self.cells.values()]
+        found = [(latch.inverted + latch.output_n, cell.area, cell.name, latch) for cell, latch in latches if latch]
+        return min(found, key=lambda item: item[:3])[-1] if found else None
 
     def check(self) -> None:
-        """Raises UserError where synthesis would lack a kind of cell."""
+        """Raises UserError where synthesis would lack a kind of cell; ABC takes no library without a buffer."""
         self.nand2  # noqa: B018
-        if not any(cell.kind == "flip-flop" and cell.usable for cell in self.cells.values()):
-            raise UserError(
-                f"library {self.name}: it has no flip-flop; give the file with its flip-flops by another --liberty"
-            )
+        for what, table in (("inverter", 0b01), ("buffer", 0b10)):
+            if not self._gates(1, {table}):
+                raise self._lacks(what)
+        if not any(cell.kind == "flip-flop" for cell in self.cells.values()):
+            raise self._lacks("flip-flop")
 
 
-def read_cell(group: Group) -> Cell:
-    """Raises ValueError where the cell has no area or a pin's numbers are none."""
-    pins = tuple(
-        Pin(pin.args[0], pin.text("direction"), pin.number("capacitance"), pin.text("function"))
-        for pin in group.of("pin")
-        if pin.args
-    )
-    return Cell(group.args[0], group.number("area"), group.number("cell_leakage_power"), pins, group)
+def reasons(left_out: Mapping[str, str]) -> str:
+    """What was left out of a library, by reason: `left out: A, B, C and 5 more, is marked dont_use; D, has a bus`."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        by_reason.setdefault(reason, []).append(name)
+    phrases = []
+    for reason, names in by_reason.items():
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        phrases.append(f"{', '.join(names[:NAMED])}{more}: {reason}")
+    rest = [f"{len(phrases) - NAMED} more reasons"] if len(phrases) > NAMED else []
+    return f"cells left out: {'; '.join(phrases[:NAMED] + rest)}"
 
 
-def read_text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-        return content.decode("utf-8", "surrogateescape")
-    except (OSError, EOFError, zlib.error) as error:
-        if isinstance(error, OSError) and error.filename:
-            raise
-        raise UserError(f"{path}: is no complete gzip file; give another --liberty") from error
+def clock_gate(cell: Cell) -> ClockGate | None:
+    """What `cell` is as a clock gate with a latch that is open while the clock is low; None if it is none."""
+    if not cell.gating.startswith("latch_posedge"):
+        return None
+    pins = {
+        role: [pin.name for pin in cell.pins if pin.group.says(f"clock_gate_{role}_pin")]
+        for role in ("clock", "enable", "test", "out")
+    }
+    if any(len(pins[role]) != 1 for role in ("clock", "enable", "out")) or len(pins["test"]) > 1:
+        return None
+    driven = {name for role in ("clock", "enable", "test") for name in pins[role]}
+    if driven != {pin.name for pin in cell.inputs}:
+        return None
+    (clock,), (enable,), (out,) = pins["clock"], pins["enable"], pins["out"]
+    return ClockGate(cell.name, clock, enable, out, pins["test"][0] if pins["test"] else None)
 
 
-def read_library(files: Sequence[Path] = ()) -> Library:
-    """The library of `files` (plain or gzip), the embedded one by default.
-
-    Raises UserError where a file is no Liberty library, or the whole lacks what every synthesis needs.
-    """
-    texts = [read_text(path) for path in files] or [default_liberty()]
-    heads: list[Group] = []
-    cells: dict[str, Cell] = {}
-    for number, text in enumerate(texts):
-        try:
-            heads.append(parse_liberty(text))
-            for group in heads[-1].of("cell"):
-                cell = read_cell(group)
-                cells.setdefault(cell.name, cell)
-        except (ValueError, IndexError) as error:
-            raise UserError(f"{files[number]}: is no Liberty library ({error}); give another --liberty") from error
-    library = Library(" ".join(heads[0].args), tuple(texts), cells, heads[0])
-    library.check()
-    return library
+def plain_latch(cell: Cell) -> Latch | None:
+    """What `cell` is as a latch of data and enable alone, None if it is none."""
+    state = cell.state
+    if cell.kind != "latch" or state is None or len(cell.inputs) != 2:
+        return None
+    names, out = {pin.name for pin in cell.inputs}, cell.outputs[0]
+    enable, data = state.text("enable"), state.text("data_in")
+    pin = enable.removeprefix("!")
+    if {pin, data} != names or out.function not in state.args or state.attributes.keys() - {"enable", "data_in"}:
+        return None
+    return Latch(cell.name, data, pin, out.name, enable != pin, out.function == state.args[1])

@@ -173,7 +173,7 @@ def cell_lines(cell: StandardCell, drive: int) -> Iterator[str]:
     yield f"  cell ({cell.name}_X{drive}) {{"
     yield f"    area : {digits(width / 3)}; cell_leakage_power : {digits(COLUMN_NW * (width - cell.breaks))};"
     if cell.name == "CLKGATE":
-        yield "    clock_gating_integrated_cell : latch_posedge; dont_use : true; dont_touch : true;"
+        yield "    clock_gating_integrated_cell : latch_posedge; dont_touch : true;"
     if cell.state:
         yield f"    {cell.state}"
     if cell.name == "CLKGATE":
