@@ -4,6 +4,7 @@ Files may be one or several with an index. Other spellings of the same model com
 expert bias under either of its names, and experts stacked in one tensor a layer.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +145,7 @@ def open_indexed(path: Path, index: Path) -> dict[str, SafetensorsReader]:
         raise UserError(f"{index}: weight_map is missing or does not map tensors to file names; download it again")
     holders: dict[str, SafetensorsReader] = {}
     for shard in sorted(set(weight_map.values())):
-        if not (path / shard).exists():
+        if not os.path.exists(path / shard):  # False for what can be no file name, where Path.exists raises
             raise UserError(f"{index}: names the shard {shard}, which does not exist; download the shard")
         reader = SafetensorsReader(path / shard)
         for name in reader.entries:

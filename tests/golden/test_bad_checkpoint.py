@@ -92,6 +92,13 @@ def test_nan_and_infinity_are_named_when_the_tensor_is_read(tmp_path: Path, name
         list(checkpoint.scan())
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800"])
+def test_index_that_names_a_shard_by_what_is_no_file_name(folder: Path, name: str):
+    edit_index(folder, **{Q_PROJ: name})
+    message = refusal(folder)
+    assert "which does not exist" in message and message.isprintable()
+
+
 def test_index_that_names_a_missing_shard(folder: Path):
     shards(folder)[1].unlink()
     assert "names the shard model-00002-of-00002.safetensors, which does not exist" in refusal(folder)
