@@ -8,7 +8,7 @@ from pathlib import Path
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.models.demonstration import DEMO_PARAMS, demo_tokenizer, mixed_problems
-from flows.models.sample import load_float_model
+from flows.models.sample import check_device, load_float_model
 from golden.checkpoints.config import ModelConfig
 from golden.models.float_model import FloatEngine
 from golden.models.integer_model import IntegerModel
@@ -38,6 +38,7 @@ class Accuracy:
 
 def accuracy(path: Path, count: int, params: SamplerParams = DEMO_PARAMS, device: str = "cpu") -> Accuracy:
     """Figures of the checkpoint `path` on `count` held-out problems."""
+    check_device(device)
     config, tokenizer = ModelConfig.from_json(path / "config.json"), demo_tokenizer(path)
     chosen = mixed_problems(count)
     model = load_float_model(path, device)

@@ -5,11 +5,15 @@ from importlib.metadata import version
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from flows.cli import bench, chips, designs, models
 from golden.errors import UserError
 
 __all__ = ["app", "commands"]
+
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended, by the shells' convention."""
 
 commands = typer.Typer(
     no_args_is_help=True,
@@ -38,10 +42,35 @@ def options(
     pass
 
 
+KEPT = {
+    "generate": "what is written whole is kept; run the same command again, and it goes on there",
+    "train": "the last saved state is kept; run the same command again, and it goes on there",
+    "demo": "what is finished is kept; run the same command again, and it goes on there",
+    "sample": "a simulator that is finished is kept; run the same command again",
+}
+"""Of commands that need not start over when they were interrupted: what they left."""
+
+
+def run() -> int:
+    """Run the command line; its exit code. A command that Ctrl-C ended says what to do to go on, and is 130."""
+    code = commands(standalone_mode=False) or 0
+    if code == INTERRUPTED:
+        kept = next(
+            (KEPT[word] for word in sys.argv[1:] if word in KEPT),
+            "nothing half-written counts; run the same command again",
+        )
+        print(f"interrupted: {kept}", file=sys.stderr)
+    return code
+
+
 def app() -> None:
-    """Run the command line. A user's mistake is one sentence on standard error and exit code 1."""
+    """Run the command line and exit. A user's mistake is one sentence on standard error and exit code 1."""
     try:
-        commands()
+        sys.exit(run())
+    except TyperException as error:
+        if message := " ".join(error.format_message().split()):  # empty where it was the help, which is printed
+            sys.exit(f"error: {message[0].lower()}{message[1:]}")
+        sys.exit(1)
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import Json
+from flows.cli.options import MOST, Json, file, folder, given_file, text
 from flows.console.report import show
 
 __all__ = ["commands"]
@@ -15,11 +15,11 @@ commands = typer.Typer(no_args_is_help=True, help="Measure the figures of docs/b
 
 @commands.command()
 def accuracy(
-    ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint from `hardloom train`.")] = Path(
+    ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a checkpoint from `hardloom train`.")] = Path(
         "checkpoints/demo"
     ),
-    prompts: Annotated[int, typer.Option(min=1, help="Held-out problems, the tasks in turn.")] = 500,
-    device: Annotated[str, typer.Option(help="A torch device.")] = "cpu",
+    prompts: Annotated[int, typer.Option(min=1, max=MOST, help="Held-out problems, the tasks in turn.")] = 500,
+    device: Annotated[str, typer.Option(parser=text, help="A torch device.")] = "cpu",
     as_json: Json = False,
 ) -> None:
     """Held-out exact match of the float and the 4-bit model, and the load of every expert.
@@ -34,17 +34,21 @@ def accuracy(
 
 @commands.command("arrays")
 def bench_arrays(
-    sizes: Annotated[str, typer.Option(help="Neurons x inputs, separated by commas.")] = (
+    sizes: Annotated[str, typer.Option(parser=text, help="Neurons x inputs, separated by commas.")] = (
         "16x64,64x256,128x1024,128x2048"
     ),
-    styles: Annotated[str, typer.Option(help="Styles, separated by commas; all by default.")] = "",
+    styles: Annotated[
+        str | None, typer.Option(parser=text, help="Styles, separated by commas; all by default.")
+    ] = None,
     liberty: Annotated[
-        list[Path] | None, typer.Option(help="Cell library; several files that belong together. Default: embedded.")
+        list[Path] | None,
+        typer.Option(parser=given_file, help="Cell library; several files that belong together. Default: embedded."),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Quantized checkpoint whose rows are taken. Default: normal weights.")
+        Path | None,
+        typer.Option(parser=folder, help="Quantized checkpoint whose rows are taken. Default: normal weights."),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Picture to write, as PNG and SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(parser=file, help="Picture to write, as PNG and SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Area, cycles and time of hardwired arrays in every style, of da4ml's and of plain Verilog.
@@ -55,16 +59,16 @@ def bench_arrays(
     from flows.synth.library.files import read_library
 
     wanted, library = parse_sizes(sizes), read_library(liberty or [])
-    found = arrays(wanted, styles, library, weights, plot)
+    found = arrays(wanted, styles or "", library, weights, plot)
     show(found, as_json, arrays_parts(found, library.name), width=120)
 
 
 @commands.command()
 def chip(
-    build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")] = Path(
+    build: Annotated[Path, typer.Argument(parser=folder, help="Build folder that `hardloom generate` wrote.")] = Path(
         "build/demo/chip"
     ),
-    prompts: Annotated[int, typer.Option(min=1, help="Random prompts to run.")] = 20,
+    prompts: Annotated[int, typer.Option(min=1, max=MOST, help="Random prompts to run.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Build time, simulated cycles a second, cycles a step and the bound of the busiest unit.
@@ -79,11 +83,15 @@ def chip(
 
 @commands.command()
 def equivalence(
-    styles: Annotated[str, typer.Option(help="Styles, separated by commas; all by default.")] = "",
-    formats: Annotated[str, typer.Option(help="Weight formats, separated by commas; all by default.")] = "",
-    rows: Annotated[int, typer.Option(min=1, help="Neurons of each array.")] = 4,
-    inputs: Annotated[int, typer.Option(min=2, help="Inputs of each array; eight take long.")] = 4,
-    lanes: Annotated[int, typer.Option(min=1, help="Elements a beat.")] = 2,
+    styles: Annotated[
+        str | None, typer.Option(parser=text, help="Styles, separated by commas; all by default.")
+    ] = None,
+    formats: Annotated[
+        str | None, typer.Option(parser=text, help="Weight formats, separated by commas; all by default.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, max=64, help="Neurons of each array.")] = 4,
+    inputs: Annotated[int, typer.Option(min=2, max=64, help="Inputs of each array; eight take long.")] = 4,
+    lanes: Annotated[int, typer.Option(min=1, max=64, help="Elements a beat.")] = 2,
     as_json: Json = False,
 ) -> None:
     """Yosys proves small arrays of every style equal to W @ x, for all inputs. Exit code 1 where it does not.
@@ -92,7 +100,7 @@ def equivalence(
     """
     from flows.bench.equivalence import equivalence
 
-    chosen = [tuple(filter(None, text.split(","))) for text in (styles, formats)]
+    chosen = [tuple(filter(None, (names or "").split(","))) for names in (styles, formats)]
     if not equivalence(chosen[0], chosen[1], rows, inputs, lanes).show(as_json, width=100):
         raise typer.Exit(1)
 
@@ -102,7 +110,9 @@ def layer(
     experts: Annotated[int, typer.Option(min=1, max=64, help="Experts of the layer.")] = 64,
     growth: Annotated[bool, typer.Option("--growth", help="Layers of 1, 4, 16 and 64 experts too.")] = False,
     compress: Annotated[bool, typer.Option("--compress", help="Verilog as .v.zst, a fifth of the disk.")] = False,
-    folder: Annotated[Path, typer.Option(help="Where to work; emptied again.")] = Path("build/bench-layer"),
+    folder: Annotated[Path, typer.Option(parser=folder, help="Where to work; emptied again.")] = Path(
+        "build/bench-layer"
+    ),
     as_json: Json = False,
 ) -> None:
     """One layer of LLaDA-MoE-7B from checkpoint to Verilog to proof: seconds, memory, bytes.
@@ -118,9 +128,14 @@ def layer(
 @commands.command()
 def tiles(
     out: Annotated[
-        Path, typer.Option("-o", "--output", help="File of the fitted cost model to write; quantities.jsonl beside it.")
+        Path,
+        typer.Option(
+            "-o", "--output", parser=file, help="File of the fitted cost model to write; quantities.jsonl beside it."
+        ),
     ],
-    liberty: Annotated[list[Path] | None, typer.Option(help="Cell library; several of a process one by one.")] = None,
+    liberty: Annotated[
+        list[Path] | None, typer.Option(parser=given_file, help="Cell library; several of a process one by one.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Synthesize array tiles, fit the cost model of `hardloom explore` to some and check it on others.

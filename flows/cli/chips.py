@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import Json
+from flows.cli.options import MOST, Json, file, folder, given_file, positive, text
 from flows.console.report import show
 from golden.errors import UserError
 
@@ -17,24 +17,39 @@ commands = typer.Typer()
 
 @commands.command()
 def generate(
-    quantized: Annotated[Path, typer.Argument(help="Folder that `hardloom quantize` wrote.")],
-    out: Annotated[Path, typer.Option("-o", "--output", help="Build folder to write; a killed run goes on there.")],
-    hardware: Annotated[Path | None, typer.Option(help="JSON file of hardware fields; see docs/chip.md.")] = None,
-    lanes: Annotated[int | None, typer.Option(help="Elements a beat of every stream.")] = None,
-    max_positions: Annotated[int | None, typer.Option(help="Prompt and generation together, at most.")] = None,
+    quantized: Annotated[Path, typer.Argument(parser=folder, help="Folder that `hardloom quantize` wrote.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--output", parser=folder, help="Build folder to write; a killed run goes on there.")
+    ],
+    hardware: Annotated[
+        Path | None, typer.Option(parser=given_file, help="JSON file of hardware fields; see docs/chip.md.")
+    ] = None,
+    lanes: Annotated[int | None, typer.Option(min=1, max=MOST, help="Elements a beat of every stream.")] = None,
+    max_positions: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Prompt and generation together, at most.")
+    ] = None,
     style: Annotated[
         str | None,
-        typer.Option(help="Embedding style: metal, packed, rom, shared or cell; or by kind, like o=metal,down=rom."),
+        typer.Option(
+            parser=text, help="Embedding style: metal, packed, rom, shared or cell; or by kind, like o=metal,down=rom."
+        ),
     ] = None,
     slices: Annotated[
-        str | None, typer.Option(help="Parts that the inputs are fed in, by kind of array, like gate_up=8,down=4.")
+        str | None,
+        typer.Option(parser=text, help="Parts that the inputs are fed in, by kind of array, like gate_up=8,down=4."),
     ] = None,
-    layers: Annotated[str | None, typer.Option(help="Arrays of these layers alone, like 0-3,7; no chip.")] = None,
-    experts: Annotated[str | None, typer.Option(help="Of the experts' arrays those of these experts alone.")] = None,
+    layers: Annotated[
+        str | None, typer.Option(parser=text, help="Arrays of these layers alone, like 0-3,7; no chip.")
+    ] = None,
+    experts: Annotated[
+        str | None, typer.Option(parser=text, help="Of the experts' arrays those of these experts alone.")
+    ] = None,
     matrices: Annotated[
-        str | None, typer.Option(help="Arrays of these kinds alone: qkv, o, router, gate_up, down, head.")
+        str | None, typer.Option(parser=text, help="Arrays of these kinds alone: qkv, o, router, gate_up, down, head.")
     ] = None,
-    compress: Annotated[str | None, typer.Option(help="zstd: arrays as .v.zst; with chosen parts only.")] = None,
+    compress: Annotated[
+        str | None, typer.Option(parser=text, help="zstd: arrays as .v.zst; with chosen parts only.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the Verilog of the whole chip, its weights in the wiring; or of chosen arrays alone.
@@ -58,25 +73,33 @@ def generate(
 
 @commands.command()
 def verify(
-    build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")],
+    build: Annotated[Path, typer.Argument(parser=folder, help="Build folder that `hardloom generate` wrote.")],
     static: Annotated[bool, typer.Option("--static", help="Read every weight back out of the Verilog.")] = False,
-    against: Annotated[Path | None, typer.Option(help="Another build: which files differ, how many wires.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(parser=folder, help="Another build: which files differ, how many wires.")
+    ] = None,
     sim: Annotated[bool, typer.Option("--sim", help="Simulate chip and units against the integer model.")] = False,
     units: Annotated[bool, typer.Option(help="With --sim: the bench of every unit as well.")] = True,
     tiles: Annotated[
-        int | None, typer.Option(min=1, help="With --sim, instead of the chip: so many tiles of arrays, and an expert.")
+        int | None,
+        typer.Option(min=1, max=MOST, help="With --sim, instead of the chip: so many tiles of arrays, and an expert."),
     ] = None,
     simulator: Annotated[
-        str, typer.Option(help="With --tiles: verilator, or icarus, which must be installed.")
+        str, typer.Option(parser=text, help="With --tiles: verilator, or icarus, which must be installed.")
     ] = "verilator",
-    faults: Annotated[int | None, typer.Option(min=1, help="Plant so many faults of each kind; all are found?")] = None,
+    faults: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Plant so many faults of each kind; all are found?")
+    ] = None,
     gates: Annotated[
         bool, typer.Option("--gate-level", help="Simulate the mapped netlists of an array of every kind.")
     ] = False,
     unit: Annotated[
-        list[str] | None, typer.Option(help="With --gate-level: a unit's bench instead of the arrays'; repeat it.")
+        list[str] | None,
+        typer.Option(parser=text, help="With --gate-level: a unit's bench instead of the arrays'; repeat it."),
     ] = None,
-    liberty: Annotated[list[Path] | None, typer.Option(help="With --gate-level: Liberty file; repeat it.")] = None,
+    liberty: Annotated[
+        list[Path] | None, typer.Option(parser=given_file, help="With --gate-level: Liberty file; repeat it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Prove that a build is what its checkpoint says. Exit code 1 on any difference.
@@ -114,27 +137,35 @@ def verify(
 
 @commands.command()
 def synth(
-    build: Annotated[Path, typer.Argument(help="Build folder that `hardloom generate` wrote.")],
-    unit: Annotated[str | None, typer.Option(help="A module with everything in it; default: the whole chip.")] = None,
+    build: Annotated[Path, typer.Argument(parser=folder, help="Build folder that `hardloom generate` wrote.")],
+    unit: Annotated[
+        str | None, typer.Option(parser=text, help="A module with everything in it; default: the whole chip.")
+    ] = None,
     tile: Annotated[
-        str | None, typer.Option(help="An array: its prefabricated cells counted, and flattened as the check.")
+        str | None,
+        typer.Option(parser=text, help="An array: its prefabricated cells counted, and flattened as the check."),
     ] = None,
     whole: Annotated[bool, typer.Option("--all", help="The whole chip, by unit.")] = False,
     liberty: Annotated[
-        list[Path] | None, typer.Option(help="Liberty file, gzip too; repeat for a library in several files.")
+        list[Path] | None,
+        typer.Option(parser=given_file, help="Liberty file, gzip too; repeat for a library in several files."),
     ] = None,
     generic: Annotated[bool, typer.Option("--generic", help="Yosys' own gates, without a library.")] = False,
     clock_ns: Annotated[
-        float | None, typer.Option(min=0.001, help="Clock period to size for; default: area first.")
+        float | None, typer.Option(parser=positive, help="Clock period to size for; default: area first.")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Yosys processes at once; default: one a core.")] = None,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds that one module may take.")] = 900,
-    memory: Annotated[float, typer.Option(min=0.5, help="GiB that one module may take.")] = 8,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Yosys processes at once; default: one a core.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(parser=positive, help="Seconds that one module may take.")] = 900,
+    memory: Annotated[float, typer.Option(parser=positive, help="GiB that one module may take.")] = 8,
     power: Annotated[
         bool, typer.Option("--power", help="With --tile: energy of a vector, from a gate-level simulation.")
     ] = False,
-    fpga: Annotated[str | None, typer.Option(help="With --tile: place and route it instead, on ecp5 or ice40.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Page to write as well.")] = None,
+    fpga: Annotated[
+        str | None, typer.Option(parser=text, help="With --tile: place and route it instead, on ecp5 or ice40.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(parser=file, help="Page to write as well.")] = None,
     as_json: Json = False,
 ) -> None:
     """Gates, area, flip-flops and the longest path, by unit, after Yosys and ABC. Exit code 1 if a module fails.
@@ -154,11 +185,11 @@ def synth(
 
 @commands.command()
 def demo(
-    ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint from `hardloom train`.")] = Path(
+    ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a checkpoint from `hardloom train`.")] = Path(
         "checkpoints/demo"
     ),
-    prompts: Annotated[int, typer.Option(min=1, help="Held-out prompts, the tasks in turn.")] = 20,
-    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("build/demo"),
+    prompts: Annotated[int, typer.Option(min=1, max=MOST, help="Held-out prompts, the tasks in turn.")] = 20,
+    out: Annotated[Path, typer.Option(parser=folder, help="Folder to write.")] = Path("build/demo"),
     as_json: Json = False,
 ) -> None:
     """A trained checkpoint to a simulated chip that answers prompts, compared bit for bit with the integer model.

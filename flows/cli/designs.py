@@ -5,22 +5,26 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import Json
+from flows.cli.options import MOST, Json, file, folder, given_file, positive, text
 from flows.console.report import show
 
 __all__ = ["commands"]
 
 commands = typer.Typer()
 
-Checkpoint = Annotated[Path | None, typer.Argument(help="Folder of a checkpoint; its config.json is enough.")]
-Like = Annotated[str | None, typer.Option(help="A published architecture by name, like llada-moe-7b.")]
-Node = Annotated[str, typer.Option(help="5nm, 7nm, 28nm or 130nm.")]
-Sampler = Annotated[str | None, typer.Option(help="whole, cached, block or autoregressive.")]
-PromptLength = Annotated[int | None, typer.Option(help="Tokens of a prompt.")]
-GenLength = Annotated[int | None, typer.Option(help="Tokens generated.")]
-TokensPerForward = Annotated[float | None, typer.Option(help="Tokens that a forward pass commits.")]
-ExpertImbalance = Annotated[float | None, typer.Option(help="Load of the busiest expert over the mean.")]
-Styles = Annotated[str | None, typer.Option(help="Array styles to choose from, like metal,rom.")]
+Checkpoint = Annotated[
+    Path | None, typer.Argument(parser=folder, help="Folder of a checkpoint; its config.json is enough.")
+]
+Like = Annotated[str | None, typer.Option(parser=text, help="A published architecture by name, like llada-moe-7b.")]
+Node = Annotated[str, typer.Option(parser=text, help="5nm, 7nm, 28nm or 130nm.")]
+Sampler = Annotated[str | None, typer.Option(parser=text, help="whole, cached, block or autoregressive.")]
+PromptLength = Annotated[int | None, typer.Option(min=1, max=MOST, help="Tokens of a prompt.")]
+GenLength = Annotated[int | None, typer.Option(min=1, max=MOST, help="Tokens generated.")]
+TokensPerForward = Annotated[float | None, typer.Option(parser=positive, help="Tokens that a forward pass commits.")]
+ExpertImbalance = Annotated[
+    float | None, typer.Option(parser=positive, help="Load of the busiest expert over the mean, 1 at least.")
+]
+Styles = Annotated[str | None, typer.Option(parser=text, help="Array styles to choose from, like metal,rom.")]
 
 
 def chosen_styles(styles: str | None) -> tuple[str, ...]:
@@ -35,16 +39,22 @@ def estimate(
     ckpt: Checkpoint = None,
     like: Like = None,
     node: Node = "5nm",
-    design: Annotated[str | None, typer.Option(help="hardloom, or hnlpu: the design of that paper.")] = None,
-    arrays: Annotated[str | None, typer.Option(help="With design hnlpu: hnlpu's arrays, or hardloom's.")] = None,
+    design: Annotated[
+        str | None, typer.Option(parser=text, help="hardloom, or hnlpu: the design of that paper.")
+    ] = None,
+    arrays: Annotated[
+        str | None, typer.Option(parser=text, help="With design hnlpu: hnlpu's arrays, or hardloom's.")
+    ] = None,
     sampler: Sampler = None,
-    tokens_per_second: Annotated[float | None, typer.Option(help="Throughput to design for.")] = None,
+    tokens_per_second: Annotated[float | None, typer.Option(parser=positive, help="Throughput to design for.")] = None,
     prompt_length: PromptLength = None,
     gen_length: GenLength = None,
     tokens_per_forward: TokensPerForward = None,
     expert_imbalance: ExpertImbalance = None,
     styles: Styles = None,
-    tornado: Annotated[Path | None, typer.Option(help="File of a sensitivity plot; PNG and SVG are written.")] = None,
+    tornado: Annotated[
+        Path | None, typer.Option(parser=file, help="File of a sensitivity plot; PNG and SVG are written.")
+    ] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Table of published systems beside ours.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -70,21 +80,27 @@ def estimate(
 def explore(
     ckpt: Checkpoint = None,
     like: Like = None,
-    tokens_per_second: Annotated[float, typer.Option(help="Throughput to reach.")] = 1000.0,
+    tokens_per_second: Annotated[float, typer.Option(parser=positive, help="Throughput to reach.")] = 1000.0,
     node: Node = "5nm",
-    objective: Annotated[str, typer.Option(help="What to minimise: area or energy.")] = "area",
-    out: Annotated[Path | None, typer.Option("-o", "--output", help="Hardware file for `hardloom generate`.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="PNG of the Pareto front to write.")] = None,
-    front: Annotated[Path | None, typer.Option(help="JSON of the Pareto front to write.")] = None,
-    fit: Annotated[Path | None, typer.Option(help="Cost model from `hardloom bench tiles`.")] = None,
+    objective: Annotated[str, typer.Option(parser=text, help="What to minimise: area or energy.")] = "area",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--output", parser=file, help="Hardware file for `hardloom generate`.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(parser=file, help="PNG of the Pareto front to write.")] = None,
+    front: Annotated[Path | None, typer.Option(parser=file, help="JSON of the Pareto front to write.")] = None,
+    fit: Annotated[Path | None, typer.Option(parser=given_file, help="Cost model from `hardloom bench tiles`.")] = None,
     sampler: Sampler = None,
     prompt_length: PromptLength = None,
     gen_length: GenLength = None,
     tokens_per_forward: TokensPerForward = None,
     expert_imbalance: ExpertImbalance = None,
-    keys_per_cycle: Annotated[int, typer.Option(help="Keys that attention takes a cycle; emitted units take 1.")] = 1,
+    keys_per_cycle: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Keys that attention takes a cycle; emitted units take 1.")
+    ] = 1,
     styles: Styles = None,
-    head_tiles: Annotated[int, typer.Option(help="Parts of the head that drain side by side; emitted are 1.")] = 1,
+    head_tiles: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Parts of the head that drain side by side; emitted are 1.")
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Choose style and slices by kind of array, and lanes, for a throughput at the least area or energy.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import Json
+from flows.cli.options import MOST, Json, file, folder, positive, text
 from flows.console.report import show
 
 __all__ = ["commands"]
@@ -16,7 +16,8 @@ commands = typer.Typer()
 @commands.command()
 def info(
     ckpt: Annotated[
-        Path, typer.Argument(help="Folder of a checkpoint, of a quantized one, or with config.json alone.")
+        Path,
+        typer.Argument(parser=folder, help="Folder of a checkpoint, of a quantized one, or with config.json alone."),
     ],
     config_only: Annotated[bool, typer.Option("--config-only", help="Count from config.json; ignore weights.")] = False,
     scan: Annotated[bool, typer.Option(help="Read every weight and report NaN and infinity.")] = True,
@@ -34,12 +35,14 @@ def info(
 
 @commands.command("make-checkpoint")
 def make_checkpoint(
-    out: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
-    like: Annotated[str, typer.Option(help="A published architecture, such as llada-moe-7b.")] = "llada-moe-7b",
-    layers: Annotated[int | None, typer.Option(min=1, help="Layers, all by default.")] = None,
-    experts: Annotated[int | None, typer.Option(min=1, help="Experts a layer, all by default.")] = None,
-    vocabulary: Annotated[int | None, typer.Option(min=2, help="Tokens, all by default.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides every weight.")] = 0,
+    out: Annotated[Path, typer.Option("-o", "--output", parser=folder, help="Folder to write.")],
+    like: Annotated[
+        str, typer.Option(parser=text, help="A published architecture, such as llada-moe-7b.")
+    ] = "llada-moe-7b",
+    layers: Annotated[int | None, typer.Option(min=1, max=MOST, help="Layers, all by default.")] = None,
+    experts: Annotated[int | None, typer.Option(min=1, max=MOST, help="Experts a layer, all by default.")] = None,
+    vocabulary: Annotated[int | None, typer.Option(min=2, max=1 << 24, help="Tokens, all by default.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides every weight.")] = 0,
 ) -> None:
     """Write a checkpoint of published shape with random weights, to try everything at real size.
 
@@ -52,9 +55,9 @@ def make_checkpoint(
 
 @commands.command()
 def quantize(
-    ckpt: Annotated[Path, typer.Argument(help="Folder of a Hugging Face checkpoint.")],
-    out: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
-    format: Annotated[str, typer.Option(help="mxfp4, int4 or ternary.")] = "mxfp4",
+    ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a Hugging Face checkpoint.")],
+    out: Annotated[Path, typer.Option("-o", "--output", parser=folder, help="Folder to write.")],
+    format: Annotated[str, typer.Option(parser=text, help="mxfp4, int4 or ternary.")] = "mxfp4",
     as_json: Json = False,
 ) -> None:
     """Quantize a checkpoint to 4 bits and print what that cost, by kind of matrix.
@@ -69,9 +72,13 @@ def quantize(
 
 @commands.command()
 def train(
-    out: Annotated[Path, typer.Option("-o", "--output", help="Folder to write; a killed run goes on from here.")],
-    seed: Annotated[int, typer.Option(min=0, help="Decides everything random.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Updates; for a quick try, fewer than the default.")] = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--output", parser=folder, help="Folder to write; a killed run goes on from here.")
+    ],
+    seed: Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides everything random.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Updates; for a quick try, fewer than the default.")
+    ] = None,
 ) -> None:
     """Train the demonstration model from scratch, quantization-aware: about 20 minutes of one core.
 
@@ -84,17 +91,24 @@ def train(
 
 @commands.command()
 def sample(
-    ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint; of a quantized one for golden and rtl.")],
-    engine: Annotated[str, typer.Option(help="float, golden or rtl.")] = "golden",
+    ckpt: Annotated[
+        Path, typer.Argument(parser=folder, help="Folder of a checkpoint; of a quantized one for golden and rtl.")
+    ],
+    engine: Annotated[str, typer.Option(parser=text, help="float, golden or rtl.")] = "golden",
     prompt: Annotated[str | None, typer.Option(help="The prompt as text.")] = None,
-    prompt_tokens: Annotated[str | None, typer.Option(help="The prompt as token ids, like 5,9,2.")] = None,
-    gen_length: Annotated[int, typer.Option(help="Tokens to generate.")] = 16,
-    block_length: Annotated[int, typer.Option(help="Tokens of a block; divides the generation length.")] = 8,
-    steps: Annotated[int, typer.Option(help="Denoising steps in all; a multiple of the number of blocks.")] = 8,
+    prompt_tokens: Annotated[str | None, typer.Option(parser=text, help="The prompt as token ids, like 5,9,2.")] = None,
+    gen_length: Annotated[int, typer.Option(min=1, max=MOST, help="Tokens to generate.")] = 16,
+    block_length: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Tokens of a block; divides the generation length.")
+    ] = 8,
+    steps: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Denoising steps in all; a multiple of the number of blocks.")
+    ] = 8,
     threshold: Annotated[
-        float | None, typer.Option(help="Commit what is more probable than this, instead of by steps.")
+        float | None,
+        typer.Option(parser=positive, help="Commit what is more probable than this, instead of by steps."),
     ] = None,
-    device: Annotated[str, typer.Option(help="A torch device, for float and golden.")] = "cpu",
+    device: Annotated[str, typer.Option(parser=text, help="A torch device, for float and golden.")] = "cpu",
     as_json: Json = False,
 ) -> None:
     """Generate text behind a prompt by denoising masked tokens.
@@ -111,11 +125,11 @@ def sample(
 
 @commands.command()
 def logits(
-    ckpt: Annotated[Path, typer.Argument(help="Folder of a checkpoint; of a quantized one for golden.")],
-    tokens: Annotated[str, typer.Option(help="The sequence as token ids, like 5,9,2.")],
-    out: Annotated[Path, typer.Option("-o", "--output", help="File to write, NumPy format.")],
-    engine: Annotated[str, typer.Option(help="float or golden.")] = "golden",
-    device: Annotated[str, typer.Option(help="A torch device.")] = "cpu",
+    ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a checkpoint; of a quantized one for golden.")],
+    tokens: Annotated[str, typer.Option(parser=text, help="The sequence as token ids, like 5,9,2.")],
+    out: Annotated[Path, typer.Option("-o", "--output", parser=file, help="File to write, NumPy format.")],
+    engine: Annotated[str, typer.Option(parser=text, help="float or golden.")] = "golden",
+    device: Annotated[str, typer.Option(parser=text, help="A torch device.")] = "cpu",
 ) -> None:
     """Write the logits of one sequence, float32, positions x vocabulary.
 

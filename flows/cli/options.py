@@ -1,9 +1,65 @@
-"""Options that several commands have."""
+"""Options that several commands have, and what every path and number must be before a command starts."""
 
+import math
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["Json"]
+__all__ = ["MOST", "Json", "file", "folder", "given_file", "positive", "text"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+
+MOST = 1_000_000
+"""Of anything that is counted out: far more than a command ever finishes."""
+
+
+def path(text: object) -> Path:
+    """A path that can be named in a message and in a command line of a tool."""
+    if not str(text):
+        raise typer.BadParameter("the path is empty; name a file or folder")
+    if any(ord(character) < 32 for character in str(text)):
+        raise typer.BadParameter(f"{str(text)!r} holds a control character; choose another name")
+    return Path(str(text))
+
+
+def folder(text: object) -> Path:
+    """A folder, there or to be made."""
+    found = path(text)
+    if found.exists() and not found.is_dir():
+        raise typer.BadParameter(f"{found} is no folder; name one")
+    return found
+
+
+def file(text: object) -> Path:
+    """A file to write: what is there already must be a regular file."""
+    found = path(text)
+    if found.exists() and not found.is_file():
+        raise typer.BadParameter(f"{found} is no regular file; name a file to write")
+    return found
+
+
+def given_file(text: object) -> Path:
+    """A file that is read."""
+    found = path(text)
+    if not found.is_file():
+        raise typer.BadParameter(f"{found} is no file; name one that is there")
+    return found
+
+
+def positive(text: object) -> float:
+    """A number above zero, neither infinite nor none at all."""
+    try:
+        number = float(str(text))
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise typer.BadParameter(f"{text!r} is no positive number; write it like 0.5")
+    return number
+
+
+def text(given: object) -> str:
+    """A word or a list of words."""
+    if not str(given).strip(" ,=-") or any(ord(character) < 32 for character in str(given)):
+        raise typer.BadParameter(f"{given!r} is no word; give one")
+    return str(given)

@@ -24,7 +24,7 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Engine, SamplerParams, Step, denoise
 from golden.training.accuracy import answer_text
 
-__all__ = ["Prompt", "draw_step", "load_engine", "load_float_model", "logits", "sample"]
+__all__ = ["Prompt", "check_device", "draw_step", "load_engine", "load_float_model", "logits", "sample"]
 
 ENGINES = ("float", "golden", "rtl")
 
@@ -35,6 +35,7 @@ def check_engine(name: str, known: tuple[str, ...]) -> None:
 
 
 def check_device(device: str) -> None:
+    """Raise `UserError` for a torch device that is not there."""
     try:
         torch.zeros(1, device=device).item()  # a device that holds no values, like meta, fails here
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -145,10 +145,10 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(quantized, tmp_path, argument
 
 
 def test_an_error_of_the_file_system_is_one_sentence_and_a_fault_of_ours_a_traceback(monkeypatch):
-    def full() -> None:
+    def full(**_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "build/a.v")
 
-    def broken() -> None:
+    def broken(**_: object) -> None:
         raise jinja2.TemplateNotFound("neuron.v.j2")
 
     monkeypatch.setattr("flows.cli.app.commands", full)
@@ -156,3 +156,25 @@ def test_an_error_of_the_file_system_is_one_sentence_and_a_fault_of_ours_a_trace
     monkeypatch.setattr("flows.cli.app.commands", broken)
     with pytest.raises(jinja2.TemplateNotFound):
         app()
+
+
+@pytest.mark.parametrize(
+    "command, sentence",
+    [(["generate", "{q}/0", "-o", "{tmp}/b"], "goes on there"), (["info", "{q}/ckpt0"], "run the same command again")],
+)
+def test_a_command_that_is_interrupted_says_how_to_go_on(quantized, tmp_path, monkeypatch, command, sentence):
+    def interrupt(*arguments: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    for work in ("flows.chips.generate.generate", "flows.models.info.info"):
+        monkeypatch.setattr(work, interrupt)
+    ran = hardloom(*(word.format(q=quantized, tmp=tmp_path) for word in command))
+    assert ran.code == 130 and ran.out == ""
+    assert ran.err.startswith("interrupted: ") and sentence in ran.err and len(ran.err.strip().splitlines()) == 1
+
+
+def test_a_command_line_that_is_wrong_is_one_sentence_too():
+    for words in (["no-such-command"], ["info"], ["info", "x", "--nope"], ["info", "x", "y"]):
+        ran = hardloom(*words)
+        assert ran.code == 1 and ran.err.startswith("error: ") and len(ran.err.strip().splitlines()) == 1
+    assert "Usage" in hardloom().out

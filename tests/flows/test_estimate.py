@@ -1,7 +1,7 @@
 """The whole-chip estimate: its arithmetic, its sources, and the published chip that it must reproduce."""
 
 import json
-from math import isclose
+from math import inf, isclose, nan
 
 import pytest
 from hypothesis import given, settings
@@ -102,6 +102,7 @@ def test_more_throughput_never_takes_less_area(tokens_per_s, factor):
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 500), st.integers(1, 500), st.floats(1.0, 10.0))
 def test_positions_of_a_token(prompt, gen, tokens_per_forward):
+    tokens_per_forward = min(tokens_per_forward, gen)
     whole = run("llada-moe-7b", prompt_length=prompt, gen_length=gen, tokens_per_forward=tokens_per_forward)
     assert isclose(whole.workload.positions_per_token, (prompt + gen) / tokens_per_forward)
     block = run("llada2.0-mini", prompt_length=prompt, gen_length=gen, tokens_per_forward=tokens_per_forward)
@@ -211,6 +212,14 @@ def test_the_table_marks_every_cell():
         ({"arrays": "hnlpu"}, "--arrays hnlpu"),
         ({"tokens_per_s": -1.0}, "--tokens-per-s -1.0"),
         ({"gen_length": 0}, "--gen-length 0"),
+        ({"gen_length": 10**6}, "--gen-length: 1000000 positions, and llada-moe-7b has 8192"),
+        ({"tokens_per_s": inf}, "--tokens-per-s inf"),
+        ({"tokens_per_forward": nan}, "--tokens-per-forward nan"),
+        ({"tokens_per_forward": 1e9}, "--tokens-per-forward 1e.09: a pass commits at most the 64"),
+        ({"gen_length": 4}, "--tokens-per-forward 4.29: a pass commits at most the 4"),
+        ({"sampler": "autoregressive", "tokens_per_forward": 2.0}, "autoregressive model commits one"),
+        ({"expert_imbalance": 0.5}, "--expert-imbalance 0.5: the busiest expert has the mean at least"),
+        ({"expert_imbalance": 9.0}, "--expert-imbalance 9: no expert serves more than all, 8"),
         ({"styles": ("memory",)}, "--styles memory"),
     ],
 )

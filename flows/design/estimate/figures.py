@@ -1,12 +1,13 @@
 """From a model's name or checkpoint to all figures of its chip, and their error bars."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from math import exp, log, sqrt
+from math import exp, inf, log, sqrt
 from pathlib import Path
 from typing import Any
 
 from flows.design.estimate.arrays import PRICED_STYLES, array_assumptions, metal_only
-from flows.design.estimate.assumptions import Assumptions
+from flows.design.estimate.assumptions import Assumption, Assumptions
 from flows.design.estimate.chip import Chip, design_chip
 from flows.design.estimate.cost import Costs, costs
 from flows.design.estimate.hnlpu import hnlpu_chip
@@ -62,8 +63,10 @@ class Request:
                 raise UserError(f"--{option} {value}: unknown; choose one of {', '.join(known[1:])}")
         for option in ("tokens_per_s", "prompt_length", "gen_length", "tokens_per_forward", "expert_imbalance"):
             value = getattr(self, option)
-            if value is not None and not value > 0:
-                raise UserError(f"--{option.replace('_', '-')} {value}: must be positive")
+            if value is not None and not 0 < value < inf:
+                raise UserError(f"--{option.replace('_', '-')} {value}: must be a positive number")
+        if self.expert_imbalance is not None and self.expert_imbalance < 1:
+            raise UserError(f"--expert-imbalance {self.expert_imbalance}: the busiest expert has the mean at least, 1")
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,10 @@ def read_model(like: str | None, checkpoint: Path | None) -> tuple[str, dict[str
 
 
 def completed(request: Request, name: str, raw: dict[str, Any]) -> Request:
-    """The request with the model's own design, arrays and sampler."""
+    """The request with the model's own design, arrays and sampler. Raises UserError for more positions than it has."""
+    asked, most = (request.prompt_length or 0) + (request.gen_length or 0), raw.get("max_position_embeddings")
+    if isinstance(most, int) and asked > most:
+        raise UserError(f"--prompt-length, --gen-length: {asked} positions, and {name} has {most}; give fewer")
     design = request.design or ("hnlpu" if name == "gpt-oss-120b" else "hardloom")
     sampler = request.sampler or default_sampler(str(raw.get("model_type")))
     return replace(request, design=design, sampler=sampler, arrays=request.arrays or design)
@@ -163,7 +169,27 @@ def prepared(request: Request, shape: ModelShape) -> Assumptions:
     a = Assumptions.of(request.node, tables, hnlpu=request.design == "hnlpu")
     a.entries |= array_assumptions()
     given = ("prompt_length", "gen_length", "tokens_per_forward", "expert_imbalance")
-    return a.given(**{name: getattr(request, name) for name in given})
+    a = a.given(**{name: getattr(request, name) for name in given})
+    check_possible(request, shape, a.entries)
+    return a
+
+
+def check_possible(request: Request, shape: ModelShape, entries: Mapping[str, Assumption]) -> None:
+    """Raise UserError for tokens and loads that no such model can have."""
+    if request.sampler == "autoregressive":
+        if request.tokens_per_forward is not None:
+            raise UserError("--tokens-per-forward: an autoregressive model commits one; leave it out")
+    else:
+        tokens, generated = entries["tokens_per_forward"].value, entries["gen_length"].value
+        most = min(generated, entries["block_length"].value)
+        if tokens > most:
+            raise UserError(
+                f"--tokens-per-forward {tokens:g}: a pass commits at most the {most:g} tokens of a block, of the "
+                f"{generated:g} generated; give fewer, or another --gen-length"
+            )
+    most = shape.experts / shape.experts_per_token
+    if entries["expert_imbalance"].value > most and request.expert_imbalance is not None:
+        raise UserError(f"--expert-imbalance {request.expert_imbalance:g}: no expert serves more than all, {most:g}")
 
 
 def figures(shape: ModelShape, request: Request, a: Assumptions, like: Chip | None = None) -> Estimate:

@@ -38,11 +38,6 @@ class Units:
     keys_per_cycle: int = 1
     head_tiles: int = 1
 
-    def __post_init__(self) -> None:
-        for option, value in (("keys-per-cycle", self.keys_per_cycle), ("head-tiles", self.head_tiles)):
-            if value < 1:
-                raise UserError(f"--{option} {value}: must be at least 1")
-
 
 def search_space(like: str | None, checkpoint: Path | None, request: Request, fit: Path | None, units: Units) -> Space:
     """The design space of a model."""
