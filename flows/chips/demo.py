@@ -68,7 +68,7 @@ def make_chip(ckpt: Path, out: Path, say: Callable[[str], None]) -> SimulatedChi
     quantize_checkpoint(ckpt, out / "quantized", "mxfp4")
     checkpoint = QuantizedCheckpoint(out / "quantized")
     say("writing the chip's Verilog")
-    with progress_bar("generating", "weights") as progress:
+    with progress_bar("generating", None) as progress:
         build = build_chip(checkpoint, out / "chip", HardwareConfig.default(checkpoint.config), progress)
     say(f"{build.manifest.weights_hardwired:,} weights hardwired in {len(build.files)} files: {out / 'chip'}")
     say("building the simulation with Verilator and g++; takes minutes where it is not there yet")

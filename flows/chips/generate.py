@@ -88,7 +88,7 @@ def generate(path: Path, out: Path, options: HardwareOptions, selection: Selecti
     hardware = hardware_config(checkpoint.config, options)
     if compress and selection == Selection():
         raise UserError("--compress: simulators read plain text; choose parts with --layers, --experts or --matrices")
-    with progress_bar(f"generating {out}", "weights") as progress:
+    with progress_bar(f"generating {out}", None) as progress:
         if selection == Selection():
             return Contents.of(build_chip(checkpoint, out, hardware, progress))
         return Contents.of(build_arrays(checkpoint, out, hardware, selection, compress, progress))

@@ -30,10 +30,11 @@ class Rate(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields a function of (done, total) that moves the bar named `what`, counting in `unit`."""
+def progress_bar(what: str, unit: str | None) -> Iterator[Callable[[int, int], None]]:
+    """Yields a function of (done, total) that moves the bar named `what`, counting in `unit`; None: in no one unit."""
     console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), Rate(unit), TimeRemainingColumn()
+    rate = () if unit is None else (Rate(unit),)
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), *rate, TimeRemainingColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

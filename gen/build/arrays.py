@@ -3,22 +3,27 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
 
 from gen.arrays import emit_connections, emit_prefab, plan_array
-from gen.build.constants import emit_scales
+from gen.build.constants import emit_scales, scale_words
 from gen.build.journal import Entry, Journal
 from gen.build.manifest import ArrayFacts
+from gen.build.work import Work
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import ArrayUnit
 from golden.checkpoints.checkpoint import expected_tensors
+from golden.checkpoints.config import ModelConfig
 from golden.files import COMPRESSED, Contents
 from golden.parallel import ordered_map
 from golden.quantization.quantized import QuantizedCheckpoint
 
-__all__ = ["WEIGHTS_HELD", "array_parts", "connection_file"]
+__all__ = ["WEIGHTS_HELD", "BuiltArray", "array_parts", "array_weights", "connection_file"]
 
-Progress = Callable[[int, int], None]
 WEIGHTS_HELD = 1 << 27
 """Weights of the arrays under way at once, in all threads, but for an array that has more by itself."""
 
@@ -28,10 +33,34 @@ def connection_file(module: str, compress: bool = False) -> str:
     return str(PurePosixPath("rtl/arrays") / f"{module}.v{COMPRESSED if compress else ''}")
 
 
+@dataclass(frozen=True)
+class BuiltArray:
+    """A finished array unit.
+
+    Attributes
+    ----------
+    entry: of the journal, which holds all of this, so that a build that goes on need not decode the matrices again.
+    scales: row scales of an expert's banks, as `scale_words`, for a ROM of the layer; none of other arrays.
+    """
+
+    entry: Entry
+    facts: ArrayFacts
+    scales: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(cls, unit: ArrayUnit, entry: Entry) -> "BuiltArray":
+        """Raises KeyError, TypeError or ValueError where the entry's facts are those of another unit."""
+        facts = ArrayFacts.from_json(unit, entry.facts["array"])
+        scales = tuple(np.frombuffer(bytes.fromhex(words), dtype="<u4") for words in entry.facts["scales"])
+        if [len(words) for words in scales] != [facts.rows] * (len(unit.matrices) if unit.expert is not None else 0):
+            raise ValueError(f"the row scales of {unit.module} are those of another array")
+        return cls(entry, facts, scales)
+
+
 def array_part(
     checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, unit: ArrayUnit, compress: bool
-) -> tuple[dict[str, Contents], ArrayFacts]:
-    """Files (the connections as pieces, to be drawn once) and facts of one array unit."""
+) -> tuple[dict[str, Contents], dict[str, Any]]:
+    """Files (the connections as pieces, to be drawn once) of one array unit, and what the journal says of it."""
     banks = [checkpoint.integers(name) for name in unit.matrices]
     plan = plan_array(
         unit.module,
@@ -43,10 +72,19 @@ def array_part(
     )
     files: dict[str, Contents] = {f"rtl/prefab/{name}": text for name, text in emit_prefab(plan).items()}
     files[connection_file(unit.module, compress)] = emit_connections(plan)
+    scales = [scale_words(bank) for bank in banks]
     if unit.expert is None:
         name = unit.module + "_scales"
-        files[f"rtl/constants/{name}.v"] = emit_scales(name, [banks], hardware.lanes)
-    return files, ArrayFacts.of(unit, plan)
+        files[f"rtl/constants/{name}.v"] = emit_scales(name, [scales], hardware.lanes)
+        scales = []
+    texts = [words.astype("<u4").tobytes().hex() for words in scales]
+    return files, {"array": ArrayFacts.of(unit, plan).to_json(), "scales": texts}
+
+
+def array_weights(config: ModelConfig) -> Callable[[ArrayUnit], int]:
+    """Weights of an array unit of a model, zeros included."""
+    shapes = expected_tensors(config)
+    return lambda unit: sum(math.prod(shapes[name]) for name in unit.matrices)
 
 
 def array_parts(
@@ -55,23 +93,17 @@ def array_parts(
     hardware: HardwareConfig,
     units: Sequence[ArrayUnit],
     compress: bool,
-    progress: Progress,
-) -> Iterator[tuple[Entry, ArrayFacts]]:
-    """Journal entries and facts of array `units`, in order, made where they are missing."""
-    shapes = expected_tensors(checkpoint.config)
+    work: Work,
+) -> Iterator[BuiltArray]:
+    """Array `units`, in order, made where they are missing."""
 
-    def weights(unit: ArrayUnit) -> int:
-        return sum(math.prod(shapes[name]) for name in unit.matrices)
-
-    def made(unit: ArrayUnit) -> tuple[Entry, ArrayFacts]:
+    def made(unit: ArrayUnit) -> BuiltArray:
         if entry := journal.done(unit.module):
-            with suppress(KeyError, ValueError):
-                return entry, ArrayFacts.from_json(unit, entry.facts)
-        files, facts = array_part(checkpoint, hardware, unit, compress)
-        return journal.make(unit.module, files, facts.to_json()), facts
+            with suppress(KeyError, TypeError, ValueError):
+                return BuiltArray.of(unit, entry)
+        return BuiltArray.of(unit, journal.make(unit.module, *array_part(checkpoint, hardware, unit, compress)))
 
-    total, done = sum(map(weights, units)), 0
-    for entry, facts in ordered_map(made, units, weights, WEIGHTS_HELD):
-        done += facts.weights
-        progress(done, total)
-        yield journal.add(entry), facts
+    for built in ordered_map(made, units, array_weights(checkpoint.config), WEIGHTS_HELD):
+        journal.add(built.entry)
+        work.done(built.facts.weights)
+        yield built

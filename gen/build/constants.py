@@ -1,10 +1,13 @@
 """Constant ROMs beside the arrays: row scales, gains, biases, the embedding."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from gen.design.layer_sizes import LayerSizes
 from gen.text.constant_module import emit_constants
+from golden.files import Contents
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.units.rescale import Rescale
@@ -29,18 +32,19 @@ def _beats(words: np.ndarray, lanes: int) -> np.ndarray:
     return padded.reshape(-1, lanes)
 
 
-def emit_scales(name: str, groups: list[list[IntegerMatrix]], lanes: int) -> str:
+def emit_scales(name: str, groups: Sequence[Sequence[np.ndarray]], lanes: int) -> Contents:
     """Row-scale ROM of arrays whose results go through one rescale unit.
 
-    groups: for each array in turn its banks; a word holds the lanes of bank 0, then those of bank 1, ...
+    groups: for each array in turn the `scale_words` of its banks; a word of the ROM holds the lanes of bank 0, then
+    those of bank 1, ...
     """
-    words = [np.concatenate([_beats(scale_words(bank), lanes) for bank in banks], axis=1) for banks in groups]
+    words = [np.concatenate([_beats(bank, lanes) for bank in banks], axis=1) for banks in groups]
     return emit_constants(name, np.concatenate(words), SCALE_BITS, signed=False)
 
 
-def emit_layer_constants(sizes: LayerSizes, checkpoint: QuantizedCheckpoint, layer: int) -> dict[str, str]:
+def emit_layer_constants(sizes: LayerSizes, checkpoint: QuantizedCheckpoint, layer: int) -> dict[str, Contents]:
     """q and k gains of a layer, and the expert biases where the model has them: module name to text."""
-    units, texts = sizes.units, {}
+    units, texts = sizes.units, dict[str, Contents]()
     for n in "qk":
         gains = units.gains(checkpoint, layer, n).numpy()
         name = sizes.module(f"{n}_gain")
@@ -54,16 +58,16 @@ def emit_layer_constants(sizes: LayerSizes, checkpoint: QuantizedCheckpoint, lay
 
 def embedding_width(matrix: IntegerMatrix) -> int:
     """Bits of an embedding weight: 8 where they suffice, so that checkpoints of one geometry share their units."""
-    bits = int(matrix.weights.abs().max()).bit_length() + 1
+    least, most = (int(extreme) for extreme in matrix.weights.aminmax())
+    bits = max(-least, most).bit_length() + 1
     return next(width for width in (8, 12, 16, 24, 32) if bits <= width)
 
 
-def emit_embedding(sizes: LayerSizes, matrix: IntegerMatrix) -> dict[str, str]:
+def emit_embedding(sizes: LayerSizes, matrix: IntegerMatrix) -> dict[str, Contents]:
     """Embedding rows and their scales: module name to text."""
-    weights = matrix.weights.numpy().astype(np.int64)
-    beats = sizes.beats(weights.shape[1])
-    padded = np.zeros((len(weights), beats * sizes.lanes), dtype=np.int64)
-    padded[:, : weights.shape[1]] = weights
+    weights = matrix.weights.numpy()
+    padding = -weights.shape[1] % sizes.lanes
+    padded = np.pad(weights, ((0, 0), (0, padding))) if padding else weights  # large enough not to be copied in vain
     rows, scales = sizes.module("embedding"), sizes.module("embedding_scales")
     return {
         rows: emit_constants(rows, padded.reshape(-1, sizes.lanes), embedding_width(matrix)),

@@ -3,20 +3,23 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gen.build.arrays import array_parts
+import numpy as np
+
+from gen.build.arrays import BuiltArray, array_parts, array_weights
 from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_scales
 from gen.build.folder import CHIP, MANIFEST, Build, copy_quantized, delete_unfinished, file_list
 from gen.build.journal import JOURNAL, Entry, Journal
 from gen.build.manifest import ArrayFacts, Manifest
 from gen.build.names import FILE_LIST, QUANTIZED
 from gen.build.seal import sealed
+from gen.build.work import CHIP_TEXT, LAYER_TEXTS, Progress, Work
 from gen.design.hardware import HardwareConfig
 from gen.design.layer_sizes import LayerSizes, layer_prefix
 from gen.design.matrices import EMBEDDING, ArrayUnit, Selection, array_units, selected_units
@@ -25,26 +28,24 @@ from gen.engine.layer import LayerEngine
 from gen.text.verilog import to_verilog
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
-from golden.files import sha256, write_file, write_json
+from golden.files import Contents, sha256, write_file, write_json
 from golden.folders import MARK, claim, delete, holds
 from golden.parallel import ordered_map
 from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
 
 __all__ = ["DECIDES_NOTHING", "build_arrays", "build_chip"]
 
-Progress = Callable[[int, int], None]
 DECIDES_NOTHING = ("golden/training/",)
 """Folders of the floors below whose code no emitted text depends on."""
 
 
-def layer_part(checkpoint: QuantizedCheckpoint, sizes: LayerSizes, layer: int) -> dict[str, str]:
-    """Constants of one layer: gains, biases, the experts' row scales."""
+def layer_part(
+    checkpoint: QuantizedCheckpoint, sizes: LayerSizes, layer: int, scales: Mapping[str, Sequence[np.ndarray]]
+) -> dict[str, Contents]:
+    """Constants of one layer: gains, biases, the experts' row scales; `scales`: those of each bank, by array."""
     texts = emit_layer_constants(sizes, checkpoint, layer)
-    for kind, names in (("gate_up", ("gate", "up")), ("down", ("down",))):
-        groups = [
-            [checkpoint.integers(f"model.layers.{layer}.mlp.experts.{e}.{n}_proj.weight") for n in names]
-            for e in range(sizes.num_experts)
-        ]
+    for kind in ("gate_up", "down"):
+        groups = [scales[sizes.module(f"expert.{e}.{kind}")] for e in range(sizes.num_experts)]
         name = sizes.module(f"experts.{kind}") + "_scales"
         texts[name] = emit_scales(name, groups, sizes.lanes)
     return {f"rtl/constants/{name}.v": text for name, text in texts.items()}
@@ -113,7 +114,7 @@ def build_chip(
     """Write the build folder of a whole chip: manifest, `rtl/`, `chip.f`, `quantized/`.
 
     Same input, same bytes. Parts that an earlier, interrupted run finished are kept; every file appears whole.
-    `progress` is called with the weights done and their total. Memory: the arrays under way, as small integers.
+    `progress` is called with the work done and its total. Memory: the arrays under way, as small integers.
     """
     return write_build(checkpoint, out, hardware, list(array_units(checkpoint.config)), CHIP, False, progress)
 
@@ -153,12 +154,14 @@ def write_build(
     if build := intact_build(out, key):
         return build
     journal = begin_build(out, key, {FILE_LIST, *(f"{QUANTIZED}/{name}" for name in hashes)})
-    made = list(array_parts(journal, checkpoint, hardware, units, compress, progress))
-    entries, arrays = [entry for entry, _ in made], tuple(facts for _, facts in made)
-    weights = sum(facts.weights for facts in arrays)
+    weights = sum(map(array_weights(checkpoint.config), units))
     if top:
-        entries += other_parts(journal, checkpoint, *layer_sizes(checkpoint.config, hardware, arrays))
         weights += checkpoint.config.vocab_size * checkpoint.config.hidden_size  # of the embedding
+    work = Work(progress, weights + (LAYER_TEXTS + CHIP_TEXT if top else 0))
+    made = list(array_parts(journal, checkpoint, hardware, units, compress, work))
+    entries, arrays = [built.entry for built in made], tuple(built.facts for built in made)
+    if top:
+        entries += other_parts(journal, checkpoint, *layer_sizes(checkpoint.config, hardware, arrays), made, work)
     files = finish_files(journal, checkpoint, hashes, entries)
     manifest = Manifest(
         tool_version=version("hardloom"),
@@ -212,18 +215,35 @@ def finish_files(
 
 
 def other_parts(
-    journal: Journal, checkpoint: QuantizedCheckpoint, around: LayerSizes, layers: list[LayerSizes]
+    journal: Journal,
+    checkpoint: QuantizedCheckpoint,
+    around: LayerSizes,
+    layers: list[LayerSizes],
+    arrays: Iterable[BuiltArray],
+    work: Work,
 ) -> Iterator[Entry]:
     """Journal entries of the constants and of the Amaranth units."""
+    scales = {built.facts.module: built.scales for built in arrays}
     for number, sizes in enumerate(layers):
         part = f"{sizes.prefix}.constants"
-        yield journal.done(part) or journal.write(part, layer_part(checkpoint, sizes, number))
-    embedding = checkpoint.integers(EMBEDDING)
-    files = {f"rtl/constants/{name}.v": text for name, text in emit_embedding(around, embedding).items()}
-    yield journal.done("chip.embedding") or journal.write("chip.embedding", files)
+        yield journal.done(part) or journal.write(part, layer_part(checkpoint, sizes, number, scales))
+    yield (embedding := embedding_part(journal, checkpoint, around))
+    work.done(checkpoint.config.vocab_size * checkpoint.config.hidden_size)
     missing = [sizes for sizes in layers if journal.done(sizes.prefix) is None]
     made = {prefix: journal.write(prefix, texts) for prefix, texts in layer_texts(missing)}
     yield from (made.get(sizes.prefix) or journal.parts[sizes.prefix] for sizes in layers)
+    work.done(LAYER_TEXTS)
     if (entry := journal.done(CHIP)) is None:
-        entry = journal.write(CHIP, split_modules(to_verilog(Chip(around, embedding_width(embedding)), CHIP)))
+        entry = journal.write(CHIP, split_modules(to_verilog(Chip(around, embedding.facts["width"]), CHIP)))
     yield entry
+    work.done(CHIP_TEXT)
+
+
+def embedding_part(journal: Journal, checkpoint: QuantizedCheckpoint, around: LayerSizes) -> Entry:
+    """The embedding's rows and scales; the entry's facts say how many bits its weights have."""
+    entry = journal.done("chip.embedding")
+    if entry is None or not isinstance(entry.facts.get("width"), int):
+        matrix = checkpoint.integers(EMBEDDING)
+        files = {f"rtl/constants/{name}.v": text for name, text in emit_embedding(around, matrix).items()}
+        entry = journal.add(journal.make("chip.embedding", files, {"width": embedding_width(matrix)}))
+    return entry

@@ -13,7 +13,9 @@ def digest(*arrays: np.ndarray) -> str:
 
     All values take as many bytes as the largest of them needs: 1, 2, 4 or 8.
     """
-    least, most = (int(np.min([f(a) for a in arrays if a.size], initial=0)) for f in (np.min, lambda a: -np.max(a)))
+    least, most = (
+        int(np.min([f(a) for a in arrays if a.size], initial=0)) for f in (np.min, lambda a: -int(np.max(a)))
+    )
     width = next(width for width in (1, 2, 4, 8) if max(-least - 1, -most) < 1 << (8 * width - 1))
     sha = hashlib.sha256()
     for array in arrays:

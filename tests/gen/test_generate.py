@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,13 @@ from flows.chips.hardware_options import HardwareOptions, hardware_config
 from gen.build.folder import CHIP, MANIFEST, Build
 from gen.build.generate import build_chip
 from gen.build.journal import JOURNAL
+from gen.build.work import CHIP_TEXT, LAYER_TEXTS
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig, Queues
 from gen.text.verilog import LINT_WAIVERS
+from golden.checkpoints.checkpoint import matrix_names
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
+from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
 from tests.conftest import MAX_POSITIONS
 from verif.simulators.verilator import lint
@@ -103,10 +107,47 @@ def test_a_finished_build_is_left_as_it_is_and_a_changed_file_is_made_again(
         Build(copy).verilog()
 
 
-def test_two_checkpoints_differ_in_connections_alone(
-    tiny_quantized: list[Path], tiny_build: Build, tmp_path: Path, tiny_hardware: HardwareConfig
-) -> None:
-    other = build_chip(QuantizedCheckpoint(tiny_quantized[1]), tmp_path / "chip", tiny_hardware)
+@dataclass
+class Watched:
+    """A build and what happened on the way: matrices decoded, and at every call of `progress` the work done, its total
+    and the last line of the journal."""
+
+    build: Build
+    decoded: list[str]
+    calls: list[tuple[int, int, str]]
+
+
+@pytest.fixture(scope="module")
+def watched(
+    tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path_factory: pytest.TempPathFactory
+) -> Watched:
+    """The second checkpoint as a chip."""
+    out, decoded, calls = tmp_path_factory.mktemp("watched") / "chip", list[str](), list[tuple[int, int, str]]()
+
+    class Watching(QuantizedCheckpoint):
+        def integers(self, name: str) -> IntegerMatrix:
+            decoded.append(name)
+            return super().integers(name)
+
+    def progress(done: int, total: int) -> None:
+        calls.append((done, total, (out / JOURNAL).read_text().splitlines()[-1]))
+
+    return Watched(build_chip(Watching(tiny_quantized[1]), out, tiny_hardware, progress), decoded, calls)
+
+
+def test_every_matrix_is_decoded_once(watched: Watched) -> None:
+    assert sorted(watched.decoded) == sorted(matrix_names(watched.build.manifest.model))
+
+
+def test_progress_is_whole_when_nothing_is_left(watched: Watched) -> None:
+    done, totals, lines = zip(*watched.calls, strict=True)
+    assert list(done) == sorted(set(done)) and done[0] > 0
+    assert set(totals) == {done[-1]} == {watched.build.manifest.weights_hardwired + LAYER_TEXTS + CHIP_TEXT}
+    assert [f'"part": "{CHIP}"' in line for line in lines] == [False] * (len(lines) - 1) + [True]
+
+
+def test_two_checkpoints_differ_in_connections_alone(tiny_build: Build, watched: Watched) -> None:
+    other = watched.build
     texts = [{n: t for n, t in contents(b.path).items() if n.startswith("rtl/")} for b in (tiny_build, other)]
     assert texts[0].keys() == texts[1].keys()
     changed = different(*texts)

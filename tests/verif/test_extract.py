@@ -203,22 +203,26 @@ def test_a_neuron_cell_counts_every_slot_at_its_regions_value():
     assert cell.lines.tolist() == [slot // 4 for slot in range(4 * sum(regions.lines))]
 
 
+def constants(words: np.ndarray, width: int, signed: bool = True) -> str:
+    return b"".join(emit_constants("r", words, width, signed)).decode()
+
+
 @pytest.mark.parametrize(("beats", "lanes", "width"), [(1, 1, 1), (5, 3, 7), (64, 8, 28), (3, 2, 63)])
 def test_rom_words_are_read_back(beats, lanes, width):
     words = np.random.default_rng(beats).integers(-(1 << (width - 1)), 1 << (width - 1), (beats, lanes))
-    assert np.array_equal(read_constants(emit_constants("r", words, width), width), words)
+    assert np.array_equal(read_constants(constants(words, width), width), words)
 
 
 def test_unsigned_rom_words_use_every_bit():
     words = np.array([[255, 128], [0, 1]])
-    assert np.array_equal(read_constants(emit_constants("r", words, 8, signed=False), 8, signed=False), words)
+    assert np.array_equal(read_constants(constants(words, 8, signed=False), 8, signed=False), words)
     with pytest.raises(ValueError, match="needs more than 8 bits"):
         emit_constants("r", words, 8)
 
 
 def test_any_flipped_rom_bit_is_found():
     words = np.random.default_rng(0).integers(-64, 64, (20, 4))
-    text, rng = emit_constants("r", words, 7), random.Random(3)
+    text, rng = constants(words, 7), random.Random(3)
     places = [m.start(1) + i for m in re.finditer(r"28'h([0-9a-f]{7});\n", text) for i in range(7)]
     for place in rng.sample(places, 100):
         digit = format(int(text[place], 16) ^ (1 << rng.randrange(4)), "x")

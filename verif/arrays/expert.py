@@ -15,7 +15,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.build.arrays import connection_file
-from gen.build.constants import emit_scales
+from gen.build.constants import emit_scales, scale_words
 from gen.build.folder import Build
 from gen.design.layer_sizes import LayerSizes
 from gen.engine.layer import rescaled_array
@@ -26,6 +26,7 @@ from gen.units.quantize import Quantize
 from gen.units.swiglu import SwiGLU
 from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
+from golden.files import write_file
 from golden.models.integer_model import HardwiredMatrix
 from golden.units.fixed import FIXED
 from verif.arrays.table_view import write_table_view
@@ -92,9 +93,9 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
         how = (build.hardware.lanes, array.slices, array.acc_width)
         sources.append(write_table_view(folder, array.module, weights, *how)[0])
         scales = array.module + "_scales"
-        banks = [checkpoint.integers(name) for name in array.matrices]
+        banks = [scale_words(checkpoint.integers(name)) for name in array.matrices]
         sources.append(folder / f"{scales}.v")
-        sources[-1].write_text(emit_scales(scales, [banks], build.hardware.lanes))
+        write_file(sources[-1], emit_scales(scales, [banks], build.hardware.lanes))
     acc_width = {array.name: array.acc_width for array in arrays}
     matrices = [name for array in arrays for name in array.matrices]
     job = ExpertJob(str(build.path.resolve()), prefix, expert, tokens, acc_width, matrices)
