@@ -1,6 +1,7 @@
 """A LLaDA-MoE checkpoint in Hugging Face form: `config.json`, safetensors (sharded or single), `tokenizer.json`."""
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -85,9 +86,9 @@ class Checkpoint:
 
     @property
     def tokenizer_path(self) -> Path | None:
-        """The checkpoint's `tokenizer.json`, or None."""
+        """The checkpoint's `tokenizer.json`, which may be unreadable, or None where nothing has that name."""
         path = self.path / "tokenizer.json"
-        return path if path.is_file() else None
+        return path if os.path.lexists(path) else None
 
     def names(self) -> list[str]:
         """The names of all tensors, in the order of `expected_tensors`."""

@@ -58,7 +58,7 @@ class StoredTensor:
 
 def has_weights(path: Path) -> bool:
     """Whether the folder `path` holds safetensors of a Hugging Face checkpoint."""
-    return (path / INDEX).exists() or (path / SINGLE).exists()
+    return os.path.lexists(path / INDEX) or os.path.lexists(path / SINGLE)
 
 
 def stored_tensors_of(path: Path, config: ModelConfig) -> dict[str, StoredTensor]:
@@ -128,9 +128,9 @@ def stacked(
 def open_files(path: Path) -> dict[str, SafetensorsReader]:
     """Tensor name to the reader of the file that holds it."""
     index = path / INDEX
-    if index.exists():
+    if os.path.lexists(index):
         return open_indexed(path, index)
-    if (path / SINGLE).exists():
+    if os.path.lexists(path / SINGLE):
         reader = SafetensorsReader(path / SINGLE)
         return dict.fromkeys(reader.entries, reader)
     raise UserError(f"{path}: holds neither {INDEX} nor {SINGLE}; give the folder of a checkpoint with its weights")

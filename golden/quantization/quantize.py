@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from golden.checkpoints.checkpoint import Checkpoint, folded_gain, matrix_names
+from golden.checkpoints.json_files import read_regular_file
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.errors import UserError
 from golden.files import write_file, write_json
@@ -83,6 +84,7 @@ def quantize_checkpoint(
     """
     rules, source, out = format_rules(format), Checkpoint(ckpt), Path(out)
     statistics = {} if statistics is None else statistics
+    tokenizer = None if source.tokenizer_path is None else read_regular_file(source.tokenizer_path)
     claim(out, "quantized checkpoint")
     (out / QUANTIZATION).unlink(missing_ok=True)  # it says that all else is whole, and comes last
     names = matrix_names(source.config)
@@ -104,10 +106,10 @@ def quantize_checkpoint(
     matrices = {name: {"shape": list(source.shape(name)), **statistics[name].report()} for name in names}
     report = {"format": format, "tool_version": version("hardloom"), "matrices": matrices}
     write_json(out / CONFIG, source.config.to_json_dict())
-    if source.tokenizer_path:
-        write_file(out / TOKENIZER, source.tokenizer_path.read_bytes())
-    else:
+    if tokenizer is None:
         (out / TOKENIZER).unlink(missing_ok=True)
+    else:
+        write_file(out / TOKENIZER, tokenizer)
     write_json(out / QUANTIZATION, report)
     return report
 

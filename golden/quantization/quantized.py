@@ -8,6 +8,7 @@ matrix), `tokenizer.json` where the source had one, and `quantized.safetensors`:
 - float32 vectors: the q_norm and k_norm weights, and the expert biases where the model has them.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,9 +92,9 @@ class QuantizedCheckpoint:
 
     @property
     def tokenizer_path(self) -> Path | None:
-        """The checkpoint's `tokenizer.json`, or None."""
+        """The checkpoint's `tokenizer.json`, which may be unreadable, or None where nothing has that name."""
         path = self.path / TOKENIZER
-        return path if path.is_file() else None
+        return path if os.path.lexists(path) else None
 
     def matrix(self, name: str, start: int = 0, stop: int | None = None) -> QuantizedMatrix:
         """The matrix that stands for tensor `name` of the checkpoint, its norm gain folded in; or some rows of it.

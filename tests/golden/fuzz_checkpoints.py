@@ -342,7 +342,7 @@ def moved_file(rng: random.Random, folder: Path) -> str:
 
 def no_file(rng: random.Random, folder: Path) -> str:
     path = rng.choice([p for p in folder.iterdir() if p.is_file()])
-    return LAWFUL if replaced_file(rng, path) in ("nothing", "dangling") and path.name == TOKENIZER else REFUSED
+    return LAWFUL if replaced_file(rng, path) == "nothing" and path.name == TOKENIZER else REFUSED
 
 
 def strangers(rng: random.Random, folder: Path) -> str:

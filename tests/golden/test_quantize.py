@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from golden.checkpoints.checkpoint import Checkpoint, folded_gain, matrix_names
+from golden.checkpoints.tokenizer import load_tokenizer
 from golden.errors import UserError
 from golden.folders import MARK
 from golden.quantization.formats import FORMATS, QuantizedMatrix, quantize
@@ -97,6 +98,17 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path, source: Path, forma
         "tokenizer.json",
     ]
     assert QuantizedCheckpoint(tmp_path / "first").tokenizer_path.read_text() == '{"version": "1.0"}'
+
+
+@pytest.mark.parametrize("target", ["nowhere", "tokenizer.json", "/dev/null", "."])
+def test_a_tokenizer_that_cannot_be_read_is_not_left_out_silently(source: Path, tmp_path: Path, target: str):
+    (source / "tokenizer.json").unlink(missing_ok=True)
+    (source / "tokenizer.json").symlink_to(target)
+    with pytest.raises(UserError, match=r"source/tokenizer\.json: "):
+        quantize_checkpoint(source, tmp_path / "out", "mxfp4")
+    with pytest.raises(UserError, match=r"source/tokenizer\.json: "):
+        load_tokenizer(source)
+    assert not (tmp_path / "out").exists()
 
 
 def test_sharding_does_not_matter(tmp_path: Path):
