@@ -15,6 +15,7 @@ import pytest
 from gen.build.folder import MANIFEST, Build
 from gen.build.generate import build_arrays
 from gen.build.journal import JOURNAL
+from gen.build.seal import sealed
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection, array_units, selected_units
 from golden.checkpoints.config import ModelConfig
@@ -68,7 +69,7 @@ def test_a_moved_wire_is_found_in_a_compressed_file(
         recover(build)
     manifest = json.loads((build.path / MANIFEST).read_text())
     manifest["files"]["rtl/arrays/wired_chip_head.v.zst"] = sha256(path)
-    (build.path / MANIFEST).write_text(json.dumps(manifest))
+    (build.path / MANIFEST).write_text(json.dumps(sealed(manifest)))
     recovery = recover(Build(build.path))
     assert recovery.matching == recovery.weights - 1
     assert f"wired_chip_head.v: at [0, {row}, 1]" in recovery.first

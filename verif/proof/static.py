@@ -15,6 +15,7 @@ from gen.build.manifest import ArrayFacts
 from gen.design.layer_sizes import wired_module
 from gen.design.matrices import EMBEDDING
 from golden.checkpoints.checkpoint import expected_tensors
+from golden.files import COMPRESSED
 from golden.models.integer_model import Units
 from golden.parallel import ordered_map
 from golden.quantization.integers import IntegerMatrix
@@ -25,9 +26,14 @@ from verif.crosscheck.sample import crosscheck
 from verif.extract.arrays import read_array
 from verif.extract.constant_module import read_constants
 from verif.extract.errors import ExtractionError
+from verif.proof.folder import folder_problem, model_weights
+from verif.proof.hierarchy import Hierarchy
 from verif.proof.tables import ChipTable, chip_tables, initial_values
 
 __all__ = ["Comparison", "Reader", "Reading", "Recovery", "recover"]
+
+HEAD_BYTES = 4096
+"""Of an array's text, with its ports."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,7 @@ class Reader:
         self.build, self.checkpoint = build, build.checkpoint()
         self.lanes, self.shapes = build.hardware.lanes, expected_tensors(self.checkpoint.config)
         prefab = [name for name in build.files if name.startswith("rtl/prefab/")]
+        self.hierarchy = Hierarchy(build)
         self.prefab = {Path(name).name: build.file(name).read_text() for name in prefab}
 
     def integers(self, names: Sequence[str]) -> list[IntegerMatrix]:
@@ -223,6 +230,10 @@ class Reader:
             return np.stack([matrix.weights.numpy() for matrix in self.integers(facts.matrices)])
 
         def read(text: bytes) -> np.ndarray:
+            self.hierarchy.read_array(text)
+            width = len(facts.matrices) * self.lanes * facts.acc_width
+            if f"[{width - 1}:0] out_data,".encode() not in text[:HEAD_BYTES]:
+                raise ExtractionError(f"out_data does not have {width} bits, as acc_width in the manifest makes it")
             return read_array(text, self.prefab)
 
         yield Reading(connection_file(facts.module), "weights", expected, read, facts.weights)
@@ -271,16 +282,28 @@ def recover(build: Build, progress: Callable[[int, int], None] = lambda done, to
     not recovered. A second reader, `verif.crosscheck`, then reads a sample. `progress` is called with the weights read
     and their total. Raises `UserError` where a file is not as the manifest says.
     """
-    recovery, total = Recovery(), build.manifest.weights_hardwired
-    readings = Reader(build).readings()
+    reader, recovery, read = Reader(build), Recovery(), set[str]()
+    total = model_weights(build, reader.checkpoint)
+    if problem := folder_problem(build, reader.checkpoint):
+        return Recovery(weights=total, first=problem)
+    readings = reader.readings()
     compared = ordered_map(lambda r: r.compare(build.read(r.file)), readings, lambda r: r.weights, WEIGHTS_HELD)
     for found in compared:
         recovery.add(found)
+        read.add(found.reading.file)
         if not found.legible:
             break
         progress(recovery.weights, total)
     recovery.weights = total
+    unread = sorted(f for f in build.files if f.startswith(("rtl/arrays/", "rtl/constants/")) and plain(f) not in read)
+    strange = f"{unread[0]}: is no part of the model" if unread else reader.hierarchy.problem()
+    recovery.first = recovery.first or strange
     sampled = crosscheck(build)
     recovery.sampled, recovery.matching_sampled = sampled.weights, sampled.matching
     recovery.first = recovery.first or sampled.first
     return recovery
+
+
+def plain(name: str) -> str:
+    """Of a compressed file as well."""
+    return name.removesuffix(COMPRESSED)

@@ -1,0 +1,201 @@
+"""The static proof speaks of the whole build: of every matrix of the model, and of every file of the folder."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gen.build.folder import MANIFEST, Build
+from gen.build.generate import build_arrays
+from gen.build.seal import sealed
+from gen.design.hardware import HardwareConfig
+from gen.design.matrices import Selection
+from golden.errors import UserError
+from golden.files import sha256
+from golden.quantization.quantized import QuantizedCheckpoint
+from verif.proof.static import recover
+
+
+@pytest.fixture
+def build(tiny_build: Build, tmp_path: Path) -> Path:
+    """A copy of the tiny chip."""
+    ignored = shutil.ignore_patterns("simulation", "synthesis", "verify.*")
+    return shutil.copytree(tiny_build.path, tmp_path / "chip", ignore=ignored)
+
+
+def forge(build: Path, change: Callable[[dict[str, Any]], None], with_seal: bool = True) -> None:
+    """Change the manifest; hashes of the files that are there, and its own, are right afterwards."""
+    manifest = json.loads((build / MANIFEST).read_text())
+    change(manifest)
+    manifest["files"] |= {name: sha256(build / name) for name in manifest["files"] if (build / name).is_file()}
+    (build / MANIFEST).write_text(json.dumps(sealed(manifest) if with_seal else manifest))
+
+
+def drop(build: Path, name: str) -> Callable[[dict[str, Any]], None]:
+    def change(manifest: dict[str, Any]) -> None:
+        (build / name).unlink()
+        del manifest["files"][name]
+        (build / "chip.f").write_text((build / "chip.f").read_text().replace(f"{name}\n", ""))
+
+    return change
+
+
+def add(build: Path, name: str, text: str) -> Callable[[dict[str, Any]], None]:
+    def change(manifest: dict[str, Any]) -> None:
+        (build / name).write_text(text)
+        manifest["files"][name] = ""
+        listed = sorted(n for n in manifest["files"] if n.endswith(".v"))
+        (build / "chip.f").write_text("".join(f"{n}\n" for n in listed))
+
+    return change
+
+
+def problem(build: Path) -> str:
+    """Why the build is not proven."""
+    try:
+        recovery = recover(Build(build))
+    except UserError as error:
+        assert "\n" not in str(error)
+        return str(error)
+    assert not recovery.complete and recovery.first is not None
+    return recovery.first
+
+
+def test_a_sound_build_is_proven_and_its_totals_are_counted(build: Path, tiny_build: Build) -> None:
+    recovery = recover(Build(build))
+    assert recovery.complete, recovery.first
+    assert recovery.weights == recovery.matching == tiny_build.manifest.weights_hardwired
+
+
+def test_an_array_that_the_manifest_does_not_name_is_missed(build: Path) -> None:
+    def change(manifest: dict[str, Any]) -> None:
+        array = next(a for a in manifest["arrays"] if a["kind"] == "router")
+        path = build / f"rtl/arrays/{array['module']}.v"
+        path.write_text(path.read_text().replace("n0,", "p0,", 1))
+        manifest["arrays"].remove(array)
+        manifest["weights_hardwired"] -= array["weights"]
+
+    for with_seal in (True, False):
+        forge(build, change if with_seal else lambda manifest: None, with_seal)
+        assert "arrays are not those of the model" in problem(build)
+
+
+def arrays_alone(manifest: dict[str, Any]) -> None:
+    manifest.update(top=None, weights_hardwired=sum(array["weights"] for array in manifest["arrays"]))
+
+
+FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "weights_hardwired": lambda m: m.update(weights_hardwired=m["weights_hardwired"] - 1),
+    "not those of the model, each once": lambda m: m["arrays"].append(m["arrays"][0]),
+    "each once and in order": lambda m: m["arrays"].reverse(),
+    "rows is": lambda m: m["arrays"][0].update(rows=m["arrays"][0]["rows"] + 1),
+    "inputs is": lambda m: m["arrays"][1].update(inputs=1),
+    "weights is": lambda m: m["arrays"][2].update(weights=1),
+    "style is": lambda m: m["arrays"][0].update(style="rom"),
+    "slices is": lambda m: m["arrays"][0].update(slices=16),
+    "acc_width in the manifest": lambda m: m["arrays"][0].update(acc_width=m["arrays"][0]["acc_width"] + 1),
+    "top is": lambda m: m.update(top="other"),
+    "weights_hardwired is": lambda m: m.update(top=None),
+    "is a unit, where the build has arrays alone": arrays_alone,
+    "model or quantization": lambda m: m.update(quantization="int4"),
+    "are not those of quantized/": lambda m: m["model"].update(rms_norm_eps=1e-3),
+    "config.json: differs from manifest.json": lambda m: m["files"].pop("quantized/config.json"),
+    "chip.f: is not in manifest.json": lambda m: m["files"].pop("chip.f"),
+}
+
+
+@pytest.mark.parametrize("reason", FORGED)
+def test_a_forged_manifest_is_compared_with_the_model(build: Path, reason: str) -> None:
+    forge(build, FORGED[reason])
+    assert reason in problem(build)
+
+
+@pytest.mark.parametrize("field", ["tool_version", "key", "hardware", "arrays"])
+def test_any_field_that_was_changed_alone_is_seen(build: Path, field: str) -> None:
+    def change(manifest: dict[str, Any]) -> None:
+        if field == "hardware":
+            manifest["hardware"]["queues"]["jobs"] += 1
+        elif field == "arrays":
+            manifest["arrays"][-1]["cycles_per_packet"] += 1
+        else:
+            manifest[field] += "1"
+
+    forge(build, change, with_seal=False)
+    assert "is not as it was written" in problem(build)
+
+
+EVIL = "module evil; endmodule\n"
+
+
+@pytest.mark.parametrize("kind", ["arrays", "constants", "prefab", "units"])
+def test_listed_text_that_is_no_part_of_the_model_is_seen(build: Path, kind: str) -> None:
+    forge(build, add(build, f"rtl/{kind}/evil.v", EVIL))
+    assert problem(build).startswith(f"rtl/{kind}/evil.v: ")
+
+
+def test_a_second_module_in_a_file_or_a_second_file_of_a_module_is_seen(build: Path) -> None:
+    name = "rtl/units/hardloom_chip.v"
+    text = (build / name).read_text()
+    forge(build, add(build, name, text + "  module evil; endmodule\n"))
+    assert "does not hold the module hardloom_chip alone" in problem(build)
+    forge(build, add(build, name, text))
+    forge(build, add(build, "rtl/prefab/hardloom_chip.v", text))
+    assert "holds a module of that name too" in problem(build)
+
+
+@pytest.mark.parametrize("kind", ["arrays", "constants", "prefab", "units"])
+def test_text_that_is_missing_is_missed(build: Path, tiny_build: Build, kind: str) -> None:
+    names = [name for name in tiny_build.files if name.startswith(f"rtl/{kind}/")]
+    name = next(name for name in sorted(names) if "swiglu" in name or kind != "units")
+    forge(build, drop(build, name))
+    assert problem(build)
+
+
+@pytest.mark.parametrize(
+    "name", ["chip.f", "quantized/config.json", "quantized/quantization.json", "rtl/units/hardloom_chip.v"]
+)
+def test_a_space_at_the_end_of_a_file_is_seen(build: Path, name: str) -> None:
+    path = build / name
+    contents = path.read_bytes()
+    path.unlink()  # the quantized files are links to those of other builds
+    path.write_bytes(contents + b" ")
+    assert problem(build) == f"{path}: differs from manifest.json; run `hardloom generate` again"
+
+
+@pytest.mark.parametrize(
+    "name", ["evil.v", "rtl/units/evil.v", "rtl/arrays/deep/evil.v", "quantized/tokenizer.json", "rtl/x"]
+)
+@pytest.mark.parametrize("make", [lambda p: p.write_text(EVIL), os.mkfifo, lambda p: p.symlink_to("/tmp")])
+def test_what_the_manifest_does_not_list_is_seen(build: Path, name: str, make: Callable[[Path], None]) -> None:
+    (build / name).parent.mkdir(exist_ok=True)
+    make(build / name)
+    assert problem(build) == f"{name}: is not of this build; move it elsewhere"
+
+
+@pytest.mark.parametrize("name", ["chip.f", "rtl", "rtl/arrays", "simulation", "quantized/config.json"])
+def test_links_are_no_part_of_a_build(build: Path, tmp_path: Path, name: str) -> None:
+    if (build / name).exists():
+        (build / name).rename(tmp_path / "moved")
+    (build / name).symlink_to(tmp_path / "moved")
+    assert problem(build)
+
+
+def test_a_listing_of_other_files_is_seen(build: Path) -> None:
+    (build / "chip.f").write_text((build / "chip.f").read_text() + "/tmp/evil.v\n")
+    forge(build, lambda manifest: None)
+    assert problem(build) == "chip.f: is not the list of the Verilog files in manifest.json"
+
+
+def test_a_file_of_another_checkpoint_of_that_geometry_is_seen(
+    build: Path, tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path: Path
+) -> None:
+    name, router = "rtl/arrays/wired_layer_0_router.v", Selection(layers=(0,), matrices=("router",))
+    other = build_arrays(QuantizedCheckpoint(tiny_quantized[1]), tmp_path / "other", tiny_hardware, router)
+    shutil.copyfile(other.path / name, build / name)
+    assert "differs from manifest.json" in problem(build)
+    forge(build, lambda manifest: None)
+    assert problem(build).startswith(f"{name}: at [")

@@ -1,0 +1,108 @@
+"""Whether a build is the model's, whole, and nothing besides: what its manifest says, and what lies in its folder."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from gen.build.folder import CHIP, MANIFEST, Build, file_list
+from gen.build.journal import JOURNAL
+from gen.build.manifest import ArrayFacts
+from gen.build.names import FILE_LIST, QUANTIZED
+from gen.design.hardware import HardwareConfig
+from gen.design.matrices import EMBEDDING, ArrayUnit, array_units
+from golden.checkpoints.checkpoint import expected_tensors
+from golden.folders import MARK
+from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, QuantizedCheckpoint
+
+__all__ = ["folder_problem", "model_weights"]
+
+BESIDE = (MARK, MANIFEST, JOURNAL, "verify.xml", "verify.fst")
+"""Files that generating and other commands leave beside those of the manifest; no chip is made of them."""
+
+RESULTS = ("simulation", "synthesis")
+"""Folders of other commands."""
+
+
+def model_weights(build: Build, checkpoint: QuantizedCheckpoint) -> int:
+    """Weights of all matrices that the build's arrays, and the embedding of a chip, should hold."""
+    shapes = expected_tensors(checkpoint.config)
+    units = [name for unit in wanted_units(build, checkpoint) for name in unit.matrices]
+    return sum(math.prod(shapes[name]) for name in [*units, *([EMBEDDING] if build.manifest.top else [])])
+
+
+def folder_problem(build: Build, checkpoint: QuantizedCheckpoint) -> str | None:
+    """The first thing, in words, by which the folder is not that of a build of `checkpoint`; None: it is.
+
+    Every file is looked at; those that no reader of weights and constants opens are hashed. Raises `UserError` where
+    one of them is not as the manifest says.
+    """
+    for problems in (manifest_problems, listing_problems, folder_problems):
+        if (found := next(problems(build, checkpoint), None)) is not None:
+            return found
+    return None
+
+
+def wanted_units(build: Build, checkpoint: QuantizedCheckpoint) -> list[ArrayUnit]:
+    """Array units of the model, all of them for a chip; of chosen arrays those that the manifest names."""
+    chosen = {facts.module for facts in build.arrays}
+    return [unit for unit in array_units(checkpoint.config) if build.manifest.top or unit.module in chosen]
+
+
+def manifest_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator[str]:
+    """The manifest against the model."""
+    manifest = build.manifest
+    if manifest.model != checkpoint.config or manifest.quantization != checkpoint.format:
+        yield f"{MANIFEST}: model or quantization are not those of {QUANTIZED}/"
+    if manifest.top not in (None, CHIP):
+        yield f"{MANIFEST}: top is {manifest.top!r:.40}, not {CHIP}"
+    wanted, found = ([unit.module for unit in units] for units in (wanted_units(build, checkpoint), build.arrays))
+    if wanted != found or not found:
+        differ = sorted({*wanted} ^ {*found}) or found or [CHIP]
+        yield f"{MANIFEST}: arrays are not those of the model, each once and in order; first: {differ[0]}"
+    shapes = expected_tensors(checkpoint.config)
+    for facts in build.arrays:
+        if problem := facts_problem(facts, shapes[facts.matrices[0]], build.hardware):
+            yield f"{MANIFEST}: {facts.module}: {problem}"
+    if manifest.weights_hardwired != (total := model_weights(build, checkpoint)):
+        yield f"{MANIFEST}: weights_hardwired is {manifest.weights_hardwired:,}, and the model has {total:,}"
+    if not build.sealed:
+        yield f"{MANIFEST}: is not as it was written"
+
+
+def facts_problem(facts: ArrayFacts, shape: tuple[int, ...], hardware: HardwareConfig) -> str | None:
+    """Which of an array's facts is not what model and hardware say; shape: of each of its matrices."""
+    rows, inputs = shape
+    wanted: dict[str, object] = {"rows": rows, "inputs": inputs, "weights": rows * inputs * len(facts.matrices)}
+    wanted |= {"slices": hardware.slices[facts.kind], "style": hardware.style[facts.kind]}
+    differ = [name for name, value in wanted.items() if getattr(facts, name) != value]
+    return f"{differ[0]} is {getattr(facts, differ[0])}, not {wanted[differ[0]]}" if differ else None
+
+
+def listing_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator[str]:
+    """The files of the manifest besides Verilog, and the list of those that are."""
+    needed = {FILE_LIST, *(f"{QUANTIZED}/{name}" for name in (CONFIG, QUANTIZATION, TENSORS))}
+    for name in sorted(needed - build.files.keys()):
+        yield f"{name}: is not in {MANIFEST}"
+    for name in sorted(build.files):
+        if name == FILE_LIST and build.read(name) != file_list(build.files).encode():
+            yield f"{name}: is not the list of the Verilog files in {MANIFEST}"
+        if name.startswith(f"{QUANTIZED}/"):
+            build.file(name)
+    if build.manifest.top is None and (units := sorted(n for n in build.files if n.startswith("rtl/units/"))):
+        yield f"{units[0]}: is a unit, where the build has arrays alone"
+
+
+def folder_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator[str]:
+    """What lies in the folder: regular files of the manifest, and what other commands leave there."""
+    for folder, folders, files in os.walk(build.path):
+        where = Path(folder).relative_to(build.path)
+        for name in sorted([*files, *(each for each in folders if (Path(folder) / each).is_symlink())]):
+            path = (where / name).as_posix()
+            if path not in build.files and path not in BESIDE:
+                yield f"{path}: is not of this build; move it elsewhere"
+            elif (build.path / path).is_symlink() or not (build.path / path).is_file():
+                yield f"{path}: is no regular file"
+        if where == Path():
+            folders[:] = [name for name in folders if name not in RESULTS or (build.path / name).is_symlink()]
+        folders.sort()

@@ -1,0 +1,56 @@
+"""Which modules of a build others instantiate: none is missing, none is there for nothing."""
+
+import re
+
+from gen.build.folder import Build
+from verif.extract.instances import instances
+
+__all__ = ["Hierarchy", "module_of"]
+
+MODULE = re.compile(r"^[ \t]*(?:macro)?module[ \t]+\\?(\S+?)[\s(#;]", re.MULTILINE)
+INSTANCE = re.compile(r"^[ \t]*(?!(?:module|else)\b)(\w+)[ \t]+(?:#\(.*\)[ \t]*)?[\w$\\.\[\]]+[ \t]*\(", re.MULTILINE)
+
+
+def module_of(file: str) -> str:
+    """The module that a Verilog file of a build is named after."""
+    return file.rpartition("/")[2].partition(".")[0]
+
+
+class Hierarchy:
+    """Instances of the units and of the prefabricated cells are read at once, those of arrays as their texts come."""
+
+    def __init__(self, build: Build) -> None:
+        files = sorted(file for file in build.files if file.startswith("rtl/"))
+        self.top, self.files = build.manifest.top, {module_of(file): file for file in files}
+        self.used: set[str] = set()
+        self._problem: str | None = None
+        if len(self.files) < len(files):
+            twice = next(file for file in files if self.files[module_of(file)] != file)
+            self._problem = f"{twice}: {self.files[module_of(twice)]} holds a module of that name too"
+        for file in files:
+            if file.startswith(("rtl/units/", "rtl/prefab/")):
+                self._read(file, build.read(file).decode(errors="replace"))
+        self.cells = {m.encode() for m, file in self.files.items() if file.startswith("rtl/prefab/")}
+
+    def _read(self, file: str, text: str) -> None:
+        if MODULE.findall(text) != [module_of(file)]:
+            self._problem = self._problem or f"{file}: does not hold the module {module_of(file)} alone"
+        self.used.update(INSTANCE.findall(text))
+
+    def read_array(self, text: bytes) -> None:
+        """The shell of an array, and those of its cells that no array before it has; from any thread."""
+        self.used.update(shell.module for shell in [next(instances(text), None)] if shell)
+        found = {cell for cell in list(self.cells) if cell in text}
+        self.cells -= found
+        self.used.update(cell.decode() for cell in found)
+
+    def problem(self) -> str | None:
+        """The first module, in words, that is missing, there twice or for nothing, once every array has been read."""
+        if self._problem or (missing := sorted(self.used - self.files.keys())):
+            return self._problem or f"{missing[0]}: is instantiated, and no file holds it"
+        if self.top is None:  # arrays and their scales are tops
+            roots = {module for module, file in self.files.items() if not file.startswith("rtl/prefab/")}
+        else:
+            roots = {self.top}
+        idle = sorted(self.files.keys() - self.used - roots)
+        return f"{self.files[idle[0]]}: no module of the build instantiates it" if idle else None
