@@ -38,9 +38,8 @@ def remarks(figures: SynthFigures) -> list[str]:
         unit, value = ("GE", figures.ge_per_weight) if library else ("cells", figures.cells_per_weight)
         said.append(f"{weights:,} weights in arrays, {value:g} {unit} a weight")
     if flat := figures.flat:
-        said.append(
-            f"flattened: {figure(flat.synthesis.ge)} GE, {flat.difference:+.1%} against the prefabricated cells counted"
-        )
+        amount = f"{figure(flat.synthesis.ge)} GE" if library else f"{sum(flat.synthesis.cells.values()):,} cells"
+        said.append(f"flattened: {amount}, {flat.difference:+.1%} against the prefabricated cells counted")
     if timing := figures.timing:
         where = f" from {timing.start} to {timing.end}" if timing.start else ""
         where = f" in {timing.end}" if timing.end and not where else where

@@ -222,6 +222,20 @@ def test_a_clock_gate_has_no_inputs_but_those_that_are_tied(tmp_path):
     assert read(tmp_path, library(*TINY[:-1], more)).clock_gate is None
 
 
+LEAKAGES = {
+    "cell_leakage_power : 7; leakage_power () { value : 3; }": 7,
+    "leakage_power () { value : 3; when : A; } leakage_power () { value : 5; when : B; }": 4,
+    "leakage_power () { value : 3; when : A; } leakage_power () { value : 6; }": 6,
+    "leakage_power () { value : 3; related_pg_pin : VDD; } leakage_power () { value : 0; related_pg_pin : VSS; }": 3,
+    "": 0,
+}
+
+
+@pytest.mark.parametrize(("said", "leakage"), LEAKAGES.items())
+def test_leakage_is_of_the_cell_or_summed_over_its_supplies(tmp_path, said, leakage):
+    assert read(tmp_path, library(*TINY, gate("X", 1, "A", "A", said))).cells["X"].leakage == leakage
+
+
 REFUSED = {
     "nothing": (b"", r"is no Liberty library \(it holds 0 library groups and not one\)"),
     "Verilog": (b"module m; endmodule", r"is no Liberty library \(line 1: 'module' is neither"),

@@ -194,6 +194,11 @@ def test_a_clock_is_met_or_missed_and_the_report_says_by_how_much(figures, clock
     assert re.search(words, said)
 
 
+def test_without_a_library_a_flattened_array_is_counted_in_cells(figures):
+    (said,) = [remark for remark in remarks(replace(figures, library=None)) if "flattened" in remark]
+    assert said.startswith(f"flattened: {sum(figures.flat.synthesis.cells.values()):,} cells, ")
+
+
 PATH = """Startpoint: {} (rising edge-triggered flip-flop clocked by clk)
 Endpoint: {} (rising clock gating-check end-point clocked by clk)
 Path Group: {}

@@ -91,7 +91,7 @@ def read_cell(group: Group, templates: Mapping[str, Template], input_capacitance
         raise ValueError(f"has a {found.kind}")
     name = plain(" ".join(group.args), "name")
     pins = tuple(read_pins(group, input_capacitance))
-    area, leakage = group.number("area"), group.number("cell_leakage_power") or 0.0
+    area, leakage = group.number("area"), leakage_of(group)
     if area is None or area <= 0 or leakage < 0:
         raise ValueError("has no area" if area is None or area <= 0 else "has a negative leakage")
     states = list(group.of("ff", "latch"))
@@ -131,6 +131,20 @@ def read_pins(cell: Group, input_capacitance: float | None) -> Iterator[Pin]:
             if "three_state" in group.attributes:
                 raise ValueError(f"has the three-state output {name}")
             yield Pin(name, direction, capacitance_of(group, name, input_capacitance), group.text("function"), group)
+
+
+def leakage_of(cell: Group) -> float:
+    """The cell's; where it is not stated, the sum over supplies of each one's own, or of its mean over states."""
+    if (whole := cell.number("cell_leakage_power")) is not None:
+        return whole
+    supplies: dict[str, list[Group]] = {}
+    for group in cell.of("leakage_power"):
+        supplies.setdefault(group.text("related_pg_pin"), []).append(group)
+    total = 0.0
+    for groups in supplies.values():
+        chosen = [group for group in groups if "when" not in group.attributes] or groups
+        total += sum(group.number("value") or 0.0 for group in chosen) / len(chosen)
+    return total
 
 
 def capacitance_of(pin: Group, name: str, default: float | None) -> float:
