@@ -106,6 +106,24 @@ def test_cycles_and_sizes_are_those_of_the_plan(style, log_rows, log_lanes, log_
         assert estimated.neurons[name] == pytest.approx(value, rel=0.1, abs=2 * rows), name
 
 
+GEOMETRIES = [(256, 128, 4, 1), (512, 128, 4, 2), (2048, 128, 4, 8), (384, 96, 8, 8), (256, 512, 16, 4)]
+
+
+@pytest.mark.parametrize("style", ["metal", "packed"])
+@pytest.mark.parametrize(("rows", "inputs", "slices", "lanes"), GEOMETRIES)
+def test_what_is_counted_of_a_small_metal_array_is_its_plan(style, rows, inputs, slices, lanes):
+    """A sample of a packed array of short rows was a sixth off: whether a second kind of cell pays is chance there."""
+    plan = plan_matrix(normal_matrix(rows, inputs), style, slices, lanes)
+    assert count_shape(ArrayShape(style, rows, inputs, slices, lanes)).quantities == count(plan)
+
+
+@pytest.mark.parametrize(("rows", "inputs", "slices"), [(1024, 512, 16), (512, 1024, 4)])
+def test_a_sample_of_long_rows_is_within_three_percent(rows, inputs, slices):
+    plan = count(plan_matrix(normal_matrix(rows, inputs), "packed", slices, 8))
+    found = count_shape(ArrayShape("packed", rows, inputs, slices, 8)).quantities
+    assert found.neurons == pytest.approx(plan.neurons, rel=0.03) and found.shell == plan.shell
+
+
 def test_banks_and_rows_are_counted_but_for_the_shell():
     model = CostModel.read()
     one, two = (model.cost(ArrayShape("packed", 256, 128, 4, 8, banks)) for banks in (1, 2))

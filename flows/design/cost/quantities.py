@@ -22,6 +22,7 @@ from golden.quantization.integers import IntegerMatrix
 __all__ = ["COUNTED", "count", "count_shape"]
 
 SAMPLE = 128  # rows that are planned for all
+WHOLE = 1 << 18  # weights up to which all rows are planned: of short rows, chance decides what the cells of some need
 MOST = 2048  # rows that are planned where they share logic
 
 S = TypeVar("S", bound=SerialForm)
@@ -128,6 +129,8 @@ def sample_of(shape: ArrayShape) -> tuple[int, int]:
         return min(shape.rows * shape.banks, MOST), shape.lanes
     if style.addressed:
         return min(shape.rows, max(SAMPLE, 8 * shape.lanes)), shape.lanes
+    if shape.rows * shape.inputs <= WHOLE:
+        return shape.rows, shape.lanes
     fold = fold_of(shape.rows, shape.inputs, shape.lanes, shape.slices)
     most = max(1, min(SAMPLE, shape.rows) // fold)
     lanes = gcd(shape.inputs, 1 << (most.bit_length() - 1))
@@ -148,7 +151,7 @@ def count_sample(style: str, rows: int, inputs: int, slices: int, lanes: int) ->
 
 @cache
 def count_shape(shape: ArrayShape) -> Counted:
-    """Of an array of normal weights, from the plan of a sample."""
+    """Of an array of normal weights, from its plan or, where it is large, from that of a sample."""
     rows, lanes = sample_of(shape)
     sample = count_sample(shape.style, rows, shape.inputs, shape.slices, lanes)
     whole = sample.quantities.times(shape.rows * shape.banks / rows, shape.lanes)
