@@ -1,12 +1,135 @@
-"""The matrices of a model, from any `config.json`: by the features it has, never by its family's name."""
+"""One description of a model: its features, layer by layer. What else is known of a model derives from it.
 
+A family's adapter (`golden.checkpoints.families`) makes it from a `config.json`. Tensors have one name here, whatever
+the family calls them in its files; fields are named as in transformers.
+"""
+
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
 
 from golden.errors import UserError
 
-__all__ = ["MatrixKind", "ModelShape"]
+__all__ = [
+    "EMBEDDING",
+    "HEAD",
+    "AttentionShape",
+    "DenseShape",
+    "ExpertsShape",
+    "LayerShape",
+    "MatrixKind",
+    "ModelShape",
+    "TensorShape",
+]
+
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+
+
+@dataclass(frozen=True)
+class TensorShape:
+    """A tensor of the model.
+
+    Attributes
+    ----------
+    name: its one name; shape: [rows, inputs] of a matrix, [elements] of a vector.
+    kind: what it is in a layer or beside them: `q_proj`, `router`, `gate_proj`, `shared.up_proj`, `q_norm`, `head`.
+    layer, expert: where it is, or None.
+    gain: name of the norm vector whose gain multiplies this matrix's inputs, or None.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    layer: int | None = None
+    expert: int | None = None
+    gain: str | None = None
+
+    @property
+    def is_matrix(self) -> bool:
+        return len(self.shape) == 2
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class AttentionShape:
+    """Attention of a layer.
+
+    Attributes
+    ----------
+    rotary_dim: elements of a head that rotary embedding turns, the first ones.
+    head_norms: RMSNorm over every head of q and k, before rotary embedding.
+    clip: q, k and v are clamped to +-clip, q and k after their norms and before rotary embedding; None: not.
+    bias: the projections of q, k and v add a bias.
+    block_length: a position sees its own block and those before it, blocks counted from position 0 (1: causal); None:
+        every position sees every other.
+    """
+
+    num_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    rope_theta: float
+    rotary_dim: int
+    head_norms: bool = False
+    clip: float | None = None
+    bias: bool = False
+    block_length: int | None = None
+
+    @property
+    def query_width(self) -> int:
+        return self.num_heads * self.head_dim
+
+    @property
+    def key_value_width(self) -> int:
+        return self.num_key_value_heads * self.head_dim
+
+
+@dataclass(frozen=True)
+class DenseShape:
+    """One SwiGLU network for every token."""
+
+    intermediate_size: int
+
+
+@dataclass(frozen=True)
+class ExpertsShape:
+    """A router and SwiGLU experts.
+
+    Attributes
+    ----------
+    score: `softmax` over all experts, or `sigmoid` of each.
+    bias: of the router's scores: None, `selection` (added where experts are chosen) or `mixing` (the sums weigh the
+        experts, too).
+    groups, top_groups: experts are cut into `groups` runs; those of the `top_groups` runs whose two best scores have
+        the largest sums can be chosen.
+    capacity: a block of tokens together may use the `capacity` experts with the largest scores; 0: all.
+    renormalise: weights of a token's chosen experts are divided by their sum. scale: of the sum of experts.
+    shared_size: width of an expert that serves every token; 0: none.
+    """
+
+    num_experts: int
+    top_k: int
+    intermediate_size: int
+    score: str = "softmax"
+    bias: str | None = None
+    groups: int = 1
+    top_groups: int = 1
+    capacity: int = 0
+    renormalise: bool = False
+    scale: float = 1.0
+    shared_size: int = 0
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """x += attention(norm(x)); x += mlp(norm(x))."""
+
+    attention: AttentionShape
+    mlp: DenseShape | ExpertsShape
 
 
 @dataclass(frozen=True)
@@ -41,107 +164,129 @@ class MatrixKind:
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Sizes of a transformer with experts.
+    """A transformer: embedding, layers, final norm and head.
 
-    dense_layers: leading layers with a plain MLP of width `dense_intermediate`; shared_experts: experts that serve
-    every token; other_parameters: norms, biases and what else is no matrix.
+    Attributes
+    ----------
+    family: name of its adapter.
+    tied: the head is the embedding's matrix.
+    mask_token_id: None for models that are not of the masked kind. eos_token_ids: each of them ends an answer.
+    shift: logits at position i predict token i + shift.
+    uncomputed: features that the family has and no model here computes, in words; they are counted alone.
+    other_parameters: of those features.
+    name: what tables and messages call the model.
     """
 
-    name: str
-    hidden: int
-    layers: int
-    heads: int
-    key_value_heads: int
-    head_dim: int
-    experts: int
-    experts_per_token: int
-    intermediate: int
-    shared_experts: int
-    dense_layers: int
-    dense_intermediate: int
-    vocabulary: int
-    tied: bool
-    other_parameters: int
-
-    @classmethod
-    def from_config(cls, name: str, raw: dict[str, Any]) -> "ModelShape":
-        """From the fields of a `config.json`; `UserError` naming the field that is missing or no positive integer."""
-
-        def number(*names: str, default: int | None = None) -> int:
-            value = next((raw[n] for n in names if raw.get(n) is not None), default)
-            if type(value) is not int or value < (1 if default is None else 0):
-                raise UserError(f"{name}: {names[0]} is {value!r}; config.json must give it as a positive integer")
-            return value
-
-        hidden, heads = number("hidden_size"), number("num_attention_heads")
-        shape = cls(
-            name=name,
-            hidden=hidden,
-            layers=number("num_hidden_layers"),
-            heads=heads,
-            key_value_heads=number("num_key_value_heads", default=heads),
-            head_dim=number("head_dim", default=hidden // heads),
-            experts=number("num_experts", "num_local_experts"),
-            experts_per_token=number("num_experts_per_tok"),
-            intermediate=number("expert_intermediate_size", "moe_intermediate_size", "intermediate_size"),
-            shared_experts=number("num_shared_experts", default=0),
-            dense_layers=number("first_k_dense_replace", default=0),
-            dense_intermediate=number("intermediate_size", default=0) if raw.get("first_k_dense_replace") else 0,
-            vocabulary=number("vocab_size"),
-            tied=bool(raw.get("tie_word_embeddings")),
-            other_parameters=0,
-        )
-        return cls(**(vars(shape) | {"other_parameters": shape._others(raw)}))
-
-    def _others(self, raw: dict[str, Any]) -> int:
-        """Parameters that are no matrix: norms, biases, attention sinks."""
-        norms = self.layers * 2 * self.hidden + self.hidden
-        if raw.get("qk_layernorm", raw.get("use_qk_norm")):
-            norms += self.layers * 2 * self.head_dim
-        biases = 0
-        if raw.get("moe_router_enable_expert_bias") or raw.get("has_expert_bias"):
-            biases += self.expert_layers * self.experts
-        if raw.get("attention_bias"):  # as in gpt-oss: with sinks, and biases of router and experts
-            biases += self.layers * (self.query_width + 2 * self.key_value_width + self.hidden + self.heads)
-            biases += self.expert_layers * self.experts * (1 + 2 * self.intermediate + self.hidden)
-        return norms + biases
+    family: str
+    vocab_size: int
+    hidden_size: int
+    layers: tuple[LayerShape, ...] = field(repr=False)
+    rms_norm_eps: float
+    max_position_embeddings: int
+    mask_token_id: int | None
+    eos_token_ids: tuple[int, ...]
+    tied: bool = False
+    shift: int = 0
+    uncomputed: tuple[str, ...] = ()
+    other_parameters: int = 0
+    name: str = field(default="", compare=False)
 
     @property
-    def query_width(self) -> int:
-        return self.heads * self.head_dim
+    def mask_token(self) -> int:
+        """The mask token. Raises `UserError` for a model that has none."""
+        if self.mask_token_id is None:
+            raise UserError(f"{self.family} has no mask token, so it does not denoise; give a masked diffusion model")
+        return self.mask_token_id
 
-    @property
-    def key_value_width(self) -> int:
-        return self.key_value_heads * self.head_dim
+    def tensors(self) -> Iterator[TensorShape]:
+        """Every tensor, in the order in which a token meets them. A tied head is one of them, apart."""
+        yield TensorShape(EMBEDDING, (self.vocab_size, self.hidden_size), "embedding")
+        for number, layer in enumerate(self.layers):
+            yield from self._attention_tensors(number, layer.attention)
+            yield from self._mlp_tensors(number, layer.mlp)
+        yield TensorShape("model.norm.weight", (self.hidden_size,), "norm")
+        yield TensorShape(HEAD, (self.vocab_size, self.hidden_size), "head", gain="model.norm.weight")
 
-    @property
-    def expert_layers(self) -> int:
-        return self.layers - self.dense_layers
+    @cached_property
+    def by_place(self) -> dict[tuple[str, int | None, int | None], TensorShape]:
+        """Tensors by kind, layer and expert."""
+        return {(tensor.kind, tensor.layer, tensor.expert): tensor for tensor in self.tensors()}
+
+    def tensor(self, kind: str, layer: int | None = None, expert: int | None = None) -> TensorShape:
+        """The one tensor of a kind, in a layer and of an expert where it is in such."""
+        return self.by_place[kind, layer, expert]
+
+    def matrices(self) -> Iterator[TensorShape]:
+        """The tensors that are hardwired."""
+        return (tensor for tensor in self.tensors() if tensor.is_matrix)
+
+    def vectors(self, gains: bool) -> Iterator[TensorShape]:
+        """The vectors that no matrix takes in: with or without the gains of `TensorShape.gain`."""
+        taken = set() if gains else {tensor.gain for tensor in self.matrices()}
+        return (tensor for tensor in self.tensors() if not tensor.is_matrix and tensor.name not in taken)
+
+    def _attention_tensors(self, number: int, attention: AttentionShape) -> Iterator[TensorShape]:
+        base, hidden = f"model.layers.{number}.", self.hidden_size
+        norm = base + "input_layernorm.weight"
+        yield TensorShape(norm, (hidden,), "input_layernorm", number)
+        widths = {"q": attention.query_width, "k": attention.key_value_width, "v": attention.key_value_width}
+        for name, rows in widths.items():
+            yield TensorShape(f"{base}self_attn.{name}_proj.weight", (rows, hidden), f"{name}_proj", number, gain=norm)
+        out = f"{base}self_attn.o_proj.weight"
+        yield TensorShape(out, (hidden, attention.query_width), "o_proj", number)
+        for name, rows in widths.items() if attention.bias else ():
+            yield TensorShape(f"{base}self_attn.{name}_proj.bias", (rows,), f"{name}_bias", number)
+        for name in "qk" if attention.head_norms else "":
+            yield TensorShape(f"{base}self_attn.{name}_norm.weight", (attention.head_dim,), f"{name}_norm", number)
+
+    def _mlp_tensors(self, number: int, mlp: DenseShape | ExpertsShape) -> Iterator[TensorShape]:
+        base, hidden = f"model.layers.{number}.", self.hidden_size
+        norm = base + "post_attention_layernorm.weight"
+        yield TensorShape(norm, (hidden,), "post_attention_layernorm", number)
+        if isinstance(mlp, DenseShape):
+            yield from self._swiglu(base + "mlp.", "dense.", mlp.intermediate_size, number, None, norm)
+            return
+        yield TensorShape(base + "mlp.gate.weight", (mlp.num_experts, hidden), "router", number, gain=norm)
+        if mlp.bias:
+            yield TensorShape(base + "mlp.expert_bias", (mlp.num_experts,), "expert_bias", number)
+        for e in range(mlp.num_experts):
+            yield from self._swiglu(f"{base}mlp.experts.{e}.", "", mlp.intermediate_size, number, e, norm)
+        if mlp.shared_size:
+            yield from self._swiglu(base + "mlp.shared_experts.", "shared.", mlp.shared_size, number, None, norm)
+
+    def _swiglu(
+        self, base: str, kind: str, width: int, layer: int, expert: int | None, norm: str
+    ) -> Iterator[TensorShape]:
+        for name in ("gate_proj", "up_proj"):
+            yield TensorShape(f"{base}{name}.weight", (width, self.hidden_size), kind + name, layer, expert, norm)
+        yield TensorShape(f"{base}down_proj.weight", (self.hidden_size, width), kind + "down_proj", layer, expert)
+
+    def kinds(self) -> Iterator[MatrixKind]:
+        """Every hardwired array, the embedding apart; alike layers counted together."""
+        for attention, count in Counter(layer.attention for layer in self.layers).items():
+            rows, banks = attention.query_width, 3  # three equal matrices drain side by side, unlike ones in turn
+            if attention.num_key_value_heads != attention.num_heads:
+                rows, banks = attention.query_width + 2 * attention.key_value_width, 1
+            yield MatrixKind("qkv", rows, self.hidden_size, banks, 1, count)
+            yield MatrixKind("o", self.hidden_size, attention.query_width, 1, 1, count)
+        mlps = Counter(layer.mlp for layer in self.layers)
+        for mlp, count in sorted(mlps.items(), key=lambda pair: isinstance(pair[0], DenseShape)):
+            if isinstance(mlp, DenseShape):
+                yield from self._network("dense_", mlp.intermediate_size, 1, count, 1.0)
+                continue
+            yield MatrixKind("router", mlp.num_experts, self.hidden_size, 1, 1, count)
+            yield from self._network("", mlp.intermediate_size, mlp.num_experts, count, mlp.top_k / mlp.num_experts)
+            if mlp.shared_size:
+                yield from self._network("shared_", mlp.shared_size, 1, count, 1.0)
+        yield MatrixKind("head", self.vocab_size, self.hidden_size, 1, 1, 1)
+
+    def _network(self, prefix: str, width: int, count: int, layers: int, share: float) -> Iterator[MatrixKind]:
+        yield MatrixKind(prefix + "gate_up", width, self.hidden_size, 2, count, layers, share)
+        yield MatrixKind(prefix + "down", self.hidden_size, width, 1, count, layers, share)
 
     @property
     def embedding_weights(self) -> int:
-        return self.vocabulary * self.hidden
-
-    def kinds(self) -> Iterator[MatrixKind]:
-        """Every hardwired array, the embedding apart."""
-        hidden, layers = self.hidden, self.layers
-        rows, banks = self.query_width, 3  # three equal matrices drain side by side, unlike ones one after the other
-        if self.key_value_heads != self.heads:
-            rows, banks = self.query_width + 2 * self.key_value_width, 1
-        yield MatrixKind("qkv", rows, hidden, banks, 1, layers)
-        yield MatrixKind("o", hidden, self.query_width, 1, 1, layers)
-        yield MatrixKind("router", self.experts, hidden, 1, 1, self.expert_layers)
-        share = self.experts_per_token / self.experts
-        yield MatrixKind("gate_up", self.intermediate, hidden, 2, self.experts, self.expert_layers, share)
-        yield MatrixKind("down", hidden, self.intermediate, 1, self.experts, self.expert_layers, share)
-        for name, count, width, there in (
-            ("shared", self.shared_experts, self.intermediate, self.expert_layers),
-            ("dense", 1, self.dense_intermediate, self.dense_layers),
-        ):
-            if count and there:
-                yield MatrixKind(f"{name}_gate_up", width, hidden, 2, count, there)
-                yield MatrixKind(f"{name}_down", hidden, width, 1, count, there)
-        yield MatrixKind("head", self.vocabulary, hidden, 1, 1, 1)
+        return self.vocab_size * self.hidden_size
 
     @property
     def hardwired(self) -> int:
@@ -149,11 +294,13 @@ class ModelShape:
         return sum(kind.weights for kind in self.kinds())
 
     @property
-    def parameters(self) -> int:
-        tied = self.embedding_weights if self.tied else 0
-        return self.hardwired + self.embedding_weights - tied + self.other_parameters
-
-    @property
     def active(self) -> float:
         """Hardwired weights that one token meets."""
         return sum(kind.active for kind in self.kinds())
+
+    @property
+    def parameters(self) -> int:
+        """All there are, a tied matrix once."""
+        vectors = sum(tensor.elements for tensor in self.tensors() if not tensor.is_matrix)
+        matrices = self.hardwired + self.embedding_weights * (not self.tied)
+        return matrices + vectors + self.other_parameters

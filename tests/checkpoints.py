@@ -8,10 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from golden.checkpoints.checkpoint import Checkpoint, expected_tensors
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.checkpoint import Checkpoint
+from golden.checkpoints.families import shape_of
+from golden.checkpoints.presets import read_preset
 from golden.checkpoints.safetensors_stream import SafetensorsReader, SafetensorsWriter
 from golden.errors import UserError
+from golden.shape import ModelShape
 
 __all__ = [
     "edit_index",
@@ -21,15 +23,18 @@ __all__ = [
     "published_config",
     "random_tensor",
     "refusal",
+    "shapes_of",
     "shards",
     "tiny_config",
+    "tiny_model",
     "write_random_checkpoint",
 ]
 
 
-def tiny_config(**changes: Any) -> ModelConfig:
-    """Two layers, four experts, no width a power of two; any field can be changed."""
+def tiny_config(**changes: Any) -> dict[str, Any]:
+    """A `config.json`: two layers, four experts, no width a power of two; any field can be changed."""
     fields: dict[str, Any] = {
+        "architectures": ["LLaDAMoEModelLM"],
         "model_type": "llada",
         "vocab_size": 23,
         "hidden_size": 40,
@@ -39,31 +44,34 @@ def tiny_config(**changes: Any) -> ModelConfig:
         "expert_intermediate_size": 33,
         "num_experts": 4,
         "num_experts_per_tok": 2,
+        "qk_layernorm": True,
+        "hidden_act": "silu",
+        "moe_router_score_function": "softmax",
+        "norm_topk_prob": False,
         "rope_theta": 50000.0,
+        "rope_scaling": None,
         "rms_norm_eps": 1e-5,
         "max_position_embeddings": 64,
         "mask_token_id": 21,
         "eos_token_id": 22,
+        "tie_word_embeddings": False,
     }
-    return ModelConfig(**(fields | changes))
+    return fields | changes
 
 
-def published_config(**changes: Any) -> ModelConfig:
+def tiny_model(**changes: Any) -> ModelShape:
+    """The model of `tiny_config`."""
+    return shape_of(tiny_config(**changes))
+
+
+def published_config(**changes: Any) -> dict[str, Any]:
     """LLaDA-MoE-7B-A1B."""
-    fields: dict[str, Any] = {
-        "vocab_size": 157184,
-        "hidden_size": 2048,
-        "num_hidden_layers": 16,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 16,
-        "expert_intermediate_size": 1024,
-        "num_experts": 64,
-        "num_experts_per_tok": 8,
-        "max_position_embeddings": 8192,
-        "mask_token_id": 156895,
-        "eos_token_id": 156892,
-    }
-    return tiny_config(**(fields | changes))
+    return read_preset("llada-moe-7b") | changes
+
+
+def shapes_of(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Name to shape of every tensor of a model, in the order in which a token meets them."""
+    return {tensor.name: tensor.shape for tensor in shape_of(config).tensors()}
 
 
 def random_tensor(name: str, shape: tuple[int, ...], seed: int, position: int) -> torch.Tensor:
@@ -76,7 +84,7 @@ def random_tensor(name: str, shape: tuple[int, ...], seed: int, position: int) -
 
 def write_random_checkpoint(
     path: Path,
-    config: ModelConfig | None = None,
+    config: dict[str, Any] | None = None,
     *,
     seed: int = 0,
     shards: int = 2,
@@ -90,9 +98,9 @@ def write_random_checkpoint(
     """
     config = config or tiny_config()
     path.mkdir(parents=True, exist_ok=True)
-    (path / "config.json").write_text(json.dumps(config.to_json_dict(), indent=1))
+    (path / "config.json").write_text(json.dumps(config, indent=1))
     replace = replace or {}
-    shapes = expected_tensors(config)
+    shapes = shapes_of(config)
     positions = {name: position for position, name in enumerate(shapes)}
     names = list(shapes)
     files = {f"model-{i + 1:05}-of-{shards:05}.safetensors": names[i::shards] for i in range(shards)}

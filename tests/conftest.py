@@ -2,6 +2,7 @@
 one thread for PyTorch (on tensors as small as those of the tests, more of them only wait for each other)."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,10 +11,11 @@ from hypothesis import settings
 from gen.build.folder import Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.families import shape_of
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.shape import ModelShape
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from verif.chip.simulation import SimulatedChip
 from verif.simulators.verilator import QUICK_BUILD
@@ -29,26 +31,32 @@ MAX_POSITIONS = 32
 
 
 @pytest.fixture(scope="session")
-def tiny_model_config() -> ModelConfig:
-    """Two layers, three experts with biases, a vocabulary that is no multiple of the lanes."""
-    changes = {"hidden_size": 16, "expert_intermediate_size": 16, "num_experts": 3, "has_expert_bias": True}
-    return tiny_config(**changes, vocab_size=19, mask_token_id=17, eos_token_id=18)
+def tiny_fields() -> dict[str, Any]:
+    """A `config.json`: two layers, three experts with biases, a vocabulary that is no multiple of the lanes."""
+    sizes = {"hidden_size": 16, "expert_intermediate_size": 16, "num_experts": 3, "vocab_size": 19}
+    return tiny_config(**sizes, moe_router_enable_expert_bias=True, mask_token_id=17, eos_token_id=18)
 
 
 @pytest.fixture(scope="session")
-def tiny_quantized(tiny_model_config: ModelConfig, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def tiny_model(tiny_fields: dict[str, Any]) -> ModelShape:
+    """The model of `tiny_fields`."""
+    return shape_of(tiny_fields)
+
+
+@pytest.fixture(scope="session")
+def tiny_quantized(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two random quantized checkpoints of one geometry, whose biases make weights below 0 and above 1."""
     folder = tmp_path_factory.mktemp("tiny")
     biases = {f"model.layers.{n}.mlp.expert_bias": torch.tensor([-0.75, 0.625, -0.3]) for n in range(2)}
     for seed in (0, 1):
-        write_random_checkpoint(folder / f"ckpt{seed}", tiny_model_config, seed=seed, replace=biases)
+        write_random_checkpoint(folder / f"ckpt{seed}", tiny_fields, seed=seed, replace=biases)
         quantize_checkpoint(folder / f"ckpt{seed}", folder / str(seed), "mxfp4")
     return [folder / "0", folder / "1"]
 
 
 @pytest.fixture(scope="session")
-def tiny_hardware(tiny_model_config: ModelConfig) -> HardwareConfig:
-    fields = HardwareConfig.default(tiny_model_config).to_json_dict()
+def tiny_hardware(tiny_model: ModelShape) -> HardwareConfig:
+    fields = HardwareConfig.default(tiny_model).to_json_dict()
     return HardwareConfig.from_json_dict(fields | {"max_positions": MAX_POSITIONS})
 
 

@@ -9,7 +9,7 @@ from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.models.demonstration import DEMO_PARAMS, demo_tokenizer, mixed_problems
 from flows.models.sample import check_device, load_float_model
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.config import CONFIG, read_config
 from golden.models.float_model import FloatEngine
 from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import Engine, SamplerParams
@@ -39,7 +39,7 @@ class Accuracy:
 def accuracy(path: Path, count: int, params: SamplerParams = DEMO_PARAMS, device: str = "cpu") -> Accuracy:
     """Figures of the checkpoint `path` on `count` held-out problems."""
     check_device(device)
-    config, tokenizer = ModelConfig.from_json(path / "config.json"), demo_tokenizer(path)
+    (_, shape), tokenizer = read_config(path / CONFIG), demo_tokenizer(path)
     chosen = mixed_problems(count)
     model = load_float_model(path, device)
     engines: dict[str, Engine] = {
@@ -51,7 +51,7 @@ def accuracy(path: Path, count: int, params: SamplerParams = DEMO_PARAMS, device
         for number, (name, engine) in enumerate(engines.items()):
             progress(number, 3)
             begin = time.perf_counter()
-            shares = exact_match(engine, chosen, params, tokenizer, config.mask_token_id, config.eos_token_id)
+            shares = exact_match(engine, chosen, params, tokenizer, shape.mask_token, shape.eos_token_ids)
             seconds[name] = round(time.perf_counter() - begin, 2)
             matches[name] = shares | {"all": sum(shares[problem.task] for problem in chosen) / count}
         progress(2, 3)

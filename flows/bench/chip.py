@@ -9,8 +9,8 @@ import torch
 from flows.console.report import Part, totals
 from flows.models.demonstration import DEMO_PARAMS
 from gen.build.folder import Build
-from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
+from golden.shape import ModelShape
 from verif.chip.compare import Comparison, simulate_runs
 from verif.chip.simulation import Run, SimulatedChip
 
@@ -20,20 +20,20 @@ PROMPT = 6
 """Tokens of a prompt; with the 16 generated ones, 22 positions, as an addition of the demonstration has."""
 
 
-def bound_per_forward(config: ModelConfig, positions: int) -> int:
+def bound_per_forward(model: ModelShape, positions: int) -> int:
     """Cycles of a denoising step that the busiest unit alone needs.
 
     It is attention's score unit: one score a cycle, heads * positions scores for each position, in each layer after the
     other, since a layer's first score needs the keys of all positions.
     """
-    return config.num_hidden_layers * positions * config.num_attention_heads * positions
+    return sum(layer.attention.num_heads for layer in model.layers) * positions * positions
 
 
 def measure(chip: SimulatedChip, prompts: int) -> Comparison:
     """Random prompts of `PROMPT` tokens, nothing compared and nothing tapped."""
     draw = torch.Generator().manual_seed(0)
     size = (prompts + 1, PROMPT)
-    tokens = torch.randint(chip.config.vocab_size, size, generator=draw).tolist()
+    tokens = torch.randint(chip.model.vocab_size, size, generator=draw).tolist()
     return simulate_runs(chip, [Run(prompt, DEMO_PARAMS) for prompt in tokens], None)
 
 
@@ -70,7 +70,7 @@ def chip(path: Path, prompts: int) -> ChipSpeed:
         )
     chip = SimulatedChip(build)
     result = measure(chip, prompts)
-    bound = bound_per_forward(chip.config, positions)
+    bound = bound_per_forward(chip.model, positions)
     return ChipSpeed(
         build=str(path),
         verilator_build_s=chip.build_seconds,
@@ -83,7 +83,7 @@ def chip(path: Path, prompts: int) -> ChipSpeed:
         bound_per_forward=bound,
         busiest_unit="attention scores",
         ratio_to_bound=round(result.cycles_per_forward / bound, 3),
-        cycles_per_token_and_layer=round(result.cycles_per_forward / positions / chip.config.num_hidden_layers, 1),
+        cycles_per_token_and_layer=round(result.cycles_per_forward / positions / len(chip.model.layers), 1),
     )
 
 

@@ -11,9 +11,9 @@ from flows.design.cost.quantities import count_shape
 from flows.design.cost.shapes import STORED, ArrayShape, lines_of
 from flows.design.cost.tiles import measure_tiles
 from flows.design.estimate.choices import option_shapes
+from golden.checkpoints.families import shape_of
 from golden.checkpoints.presets import PRESETS, read_preset
 from golden.files import write_file, write_json
-from golden.shape import ModelShape
 
 __all__ = ["published_shapes", "tiles", "tiles_parts"]
 
@@ -23,7 +23,7 @@ SHAPE = ("style", "rows", "inputs", "slices", "lanes")
 def published_shapes() -> Iterator[ArrayShape]:
     """Every array that `hardloom estimate` prices for a published model."""
     for name in PRESETS:
-        for kind in ModelShape.from_config(name, read_preset(name)).kinds():
+        for kind in shape_of(read_preset(name)).kinds():
             yield from option_shapes(kind)
 
 

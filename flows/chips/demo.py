@@ -21,12 +21,13 @@ from gen.build.folder import Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from gen.design.layer_sizes import wired_module
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.config import CONFIG, read_config
 from golden.files import write_json
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Step
+from golden.shape import ModelShape
 from golden.training.accuracy import answer_text, exact_match
 from golden.training.tasks import Problem
 from verif.chip.compare import Comparison, compare_runs
@@ -69,7 +70,7 @@ def make_chip(ckpt: Path, out: Path, say: Callable[[str], None]) -> SimulatedChi
     checkpoint = QuantizedCheckpoint(out / "quantized")
     say("writing the chip's Verilog")
     with progress_bar("generating", None) as progress:
-        build = build_chip(checkpoint, out / "chip", HardwareConfig.default(checkpoint.config), progress)
+        build = build_chip(checkpoint, out / "chip", HardwareConfig.default(checkpoint.model), progress)
     say(f"{build.manifest.weights_hardwired:,} weights hardwired in {len(build.files)} files: {out / 'chip'}")
     say("building the simulation with Verilator and g++; takes minutes where it is not there yet")
     chip = SimulatedChip(build)
@@ -113,10 +114,10 @@ def denoising(
         yield show
 
 
-def answers_of(comparison: Comparison, rows: list[list[int]], config: ModelConfig, tokenizer: Tokenizer) -> list[str]:
+def answers_of(comparison: Comparison, rows: list[list[int]], model: ModelShape, tokenizer: Tokenizer) -> list[str]:
     """The generated text of every run; `rows` are all its tokens."""
     starts = [len(run.prompt) for run in comparison.runs]
-    return [answer_text(row[start:], tokenizer, config.eos_token_id) for row, start in zip(rows, starts, strict=True)]
+    return [answer_text(row[start:], tokenizer, model.eos_token_ids) for row, start in zip(rows, starts, strict=True)]
 
 
 def answer_table(problems: list[Problem], rtl: list[str], golden: list[str], runs: list[Run]) -> Table:
@@ -133,10 +134,10 @@ def share(texts: list[str], problems: list[Problem]) -> float:
     return sum(text == problem.answer for text, problem in zip(texts, problems, strict=True)) / len(problems)
 
 
-def float_share(ckpt: Path, problems: list[Problem], config: ModelConfig, tokenizer: Tokenizer) -> float:
+def float_share(ckpt: Path, problems: list[Problem], model: ModelShape, tokenizer: Tokenizer) -> float:
     """Exact match of the float model on the same prompts."""
     engine = load_engine(ckpt, "float")
-    shares = exact_match(engine, problems, DEMO_PARAMS, tokenizer, config.mask_token_id, config.eos_token_id)
+    shares = exact_match(engine, problems, DEMO_PARAMS, tokenizer, model.mask_token, model.eos_token_ids)
     return sum(shares[problem.task] for problem in problems) / len(problems)
 
 
@@ -145,18 +146,18 @@ def demo(ckpt: Path, out: Path, count: int, console: Console) -> Result:
 
     Writes `result.json`, `denoising.png` and `wiring.png`.
     """
-    config, tokenizer = ModelConfig.from_json(ckpt / "config.json"), demo_tokenizer(ckpt)
+    (_, shape), tokenizer = read_config(ckpt / CONFIG), demo_tokenizer(ckpt)
     problems = mixed_problems(count)
     chip = make_chip(ckpt, out, console.print)
     recovered = recover_weights(chip.build, console.print)
     runs = [Run(tokenizer.encode(problem.prompt).ids, DEMO_PARAMS) for problem in problems]
     console.print(f"{count} prompts on the simulated chip; every token, confidence and probe point is compared")
     model = IntegerModel.from_checkpoint(out / "quantized")
-    with denoising(console, runs, config.mask_token_id, tokenizer) as show:
+    with denoising(console, runs, shape.mask_token, tokenizer) as show:
         comparison = compare_runs(chip, model, runs, out / "taps.txt", show)
     (out / "taps.txt").unlink()
-    rtl = answers_of(comparison, comparison.tokens, config, tokenizer)
-    golden = answers_of(comparison, comparison.expected, config, tokenizer)
+    rtl = answers_of(comparison, comparison.tokens, shape, tokenizer)
+    golden = answers_of(comparison, comparison.expected, shape, tokenizer)
     console.print(answer_table(problems, rtl, golden, runs))
     result = Result(
         prompts=len(comparison.runs),
@@ -168,12 +169,12 @@ def demo(ckpt: Path, out: Path, count: int, console: Console) -> Result:
         simulated_cycles_per_s=round(comparison.cycles_per_s),
         exact_match_rtl=share(rtl, problems),
         exact_match_golden=share(golden, problems),
-        exact_match_float=float_share(ckpt, problems, config, tokenizer),
+        exact_match_float=float_share(ckpt, problems, shape, tokenizer),
         weights_hardwired=chip.build.manifest.weights_hardwired,
         weights_recovered=recovered,
     )
     write_json(out / "result.json", asdict(result))
-    plot_denoising(max(runs, key=lambda run: len(run.prompt)), config, tokenizer, out / "denoising.png")
+    plot_denoising(max(runs, key=lambda run: len(run.prompt)), shape, tokenizer, out / "denoising.png")
     plot_wiring(chip.build, WIRING_ARRAY, out / "wiring.png")
     report(console, comparison, result, out)
     return result

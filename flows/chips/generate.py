@@ -85,7 +85,7 @@ def generate(path: Path, out: Path, options: HardwareOptions, selection: Selecti
     if not QuantizedCheckpoint.is_quantized(path) and (path / "config.json").is_file():
         raise UserError(f"{path}: is not quantized; run `hardloom quantize {path} -o FOLDER` and give FOLDER")
     checkpoint = QuantizedCheckpoint(path)
-    hardware = hardware_config(checkpoint.config, options)
+    hardware = hardware_config(checkpoint.model, options)
     if compress and selection == Selection():
         raise UserError("--compress: simulators read plain text; choose parts with --layers, --experts or --matrices")
     with progress_bar(f"generating {out}", None) as progress:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
-from golden.checkpoints.config import ModelConfig
 from golden.checkpoints.json_files import read_json_object
 from golden.errors import UserError
+from golden.shape import ModelShape
 
 __all__ = ["HardwareOptions", "hardware_config", "parse_numbers", "parse_slices", "parse_style"]
 
@@ -68,7 +68,7 @@ class HardwareOptions:
     slices: dict[str, int] | None = None
 
 
-def hardware_config(config: ModelConfig, options: HardwareOptions) -> HardwareConfig:
+def hardware_config(model: ModelShape, options: HardwareOptions) -> HardwareConfig:
     """The default hardware for a model, changed by the fields of the options' file, then by those given by themselves.
 
     Raises `UserError` for unknown fields and values that make no sense.
@@ -76,7 +76,7 @@ def hardware_config(config: ModelConfig, options: HardwareOptions) -> HardwareCo
     file = options.file
     if file is not None and not file.is_file():
         raise UserError(f"--hardware: {file} is no file; see docs/chip.md for what it holds")
-    fields = HardwareConfig.default(config).to_json_dict()
+    fields = HardwareConfig.default(model).to_json_dict()
     alone = {name: value for name, value in vars(options).items() if name != "file" and value is not None}
     for values in ({} if file is None else read_json_object(file), alone):
         kinds = {name: by_kind(fields[name], values.get(name, {}), name, file) for name in ("style", "slices")}

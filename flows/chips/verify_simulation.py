@@ -24,8 +24,8 @@ __all__ = ["verify_simulation"]
 
 def random_runs(model: IntegerModel, max_positions: int, seed: int = 0) -> list[Run]:
     """Prompts of random tokens: several geometries, by quota and by threshold, as long as the chip holds."""
-    config, draw = model.config, torch.Generator().manual_seed(seed)
-    longest = min(max_positions, config.max_position_embeddings)
+    shape, draw = model.shape, torch.Generator().manual_seed(seed)
+    longest = min(max_positions, shape.max_position_embeddings)
     params = [
         SamplerParams(8, 4, 4),
         SamplerParams(6, 2, 3),
@@ -35,7 +35,7 @@ def random_runs(model: IntegerModel, max_positions: int, seed: int = 0) -> list[
     ]
     lengths = [6, 1, 9, 5, longest - 4]
     chosen = [(n, p) for n, p in zip(lengths, params, strict=True) if 0 < n <= longest - p.gen_length]
-    return [Run(torch.randint(config.vocab_size, (n,), generator=draw).tolist(), p) for n, p in chosen]
+    return [Run(torch.randint(shape.vocab_size, (n,), generator=draw).tolist(), p) for n, p in chosen]
 
 
 def refused_runs(vocab_size: int, max_positions: int) -> list[tuple[Run, ErrorCode]]:
@@ -83,7 +83,7 @@ def run_outcome(chip: SimulatedChip, model: IntegerModel, run: Run, trace: bool)
 def refusal_outcome(chip: SimulatedChip, model: IntegerModel, good: Run) -> Outcome:
     """Every refused request comes to its error code, and a prompt right after all of them runs as it did before."""
     begin = time.perf_counter()
-    refused = refused_runs(chip.config.vocab_size, chip.build.hardware.max_positions)
+    refused = refused_runs(chip.model.vocab_size, chip.build.hardware.max_positions)
     after = Run(good.prompt, good.params)
     for _ in chip.simulate([*(run for run, _ in refused), after]):
         pass

@@ -115,5 +115,5 @@ def explore(
     request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, chosen_styles(styles))
     space = search_space(like, ckpt, request, fit, Units(keys_per_cycle, head_tiles))
     found = search(space, tokens_per_second, objective)
-    write_outputs(found, Outputs(out, plot, front), like, ckpt)
+    write_outputs(found, Outputs(out, plot, front))
     show(found, as_json, exploration_parts(found))

@@ -71,6 +71,22 @@ def quantize(
 
 
 @commands.command()
+def import_gguf(
+    file: Annotated[Path, typer.Argument(help="A GGUF file of a Llama-shaped model.")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
+) -> None:
+    """Write the model of a GGUF file as a checkpoint folder, float32 (needs the extra llm).
+
+    Example: hardloom import-gguf SmolLM2-135M-Instruct.Q4_1.gguf -o build/smollm2
+    """
+    from flows.models.info import billions
+    from golden.checkpoints.gguf_files import import_gguf
+
+    model = import_gguf(file, out)
+    print(f"{out}: {model.family}, {billions(model.parameters)} parameters, float32")
+
+
+@commands.command()
 def train(
     out: Annotated[
         Path, typer.Option("-o", "--output", parser=folder, help="Folder to write; a killed run goes on from here.")

@@ -1,35 +1,44 @@
 """`hardloom info`: what a checkpoint holds."""
 
-import math
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from flows.console.progress import progress_bar
 from flows.console.report import Part, facts, table
-from golden.checkpoints.checkpoint import Checkpoint, expected_tensors
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.checkpoint import Checkpoint
+from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.stored import has_weights
-from golden.quantization.quantized import CONFIG, QuantizedCheckpoint
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.shape import AttentionShape, DenseShape, ExpertsShape, ModelShape, TensorShape
 
-__all__ = ["billions", "describe", "info", "info_parts", "kind"]
+__all__ = ["billions", "describe", "info", "info_parts", "kind_of"]
 
 KINDS = {
-    "embed_tokens": "embedding",
-    "gate": "router",
+    "q_proj": "q",
+    "k_proj": "k",
+    "v_proj": "v",
+    "o_proj": "o",
     "gate_proj": "expert gate",
     "up_proj": "expert up",
     "down_proj": "expert down",
-    "lm_head": "head",
+    "shared.gate_proj": "shared expert gate",
+    "shared.up_proj": "shared expert up",
+    "shared.down_proj": "shared expert down",
+    "dense.gate_proj": "dense gate",
+    "dense.up_proj": "dense up",
+    "dense.down_proj": "dense down",
     "expert_bias": "expert bias",
 }
+"""Kinds of tensor in words; others are called as they are, norms all alike."""
 
 
-def kind(name: str) -> str:
-    """What a tensor is, in a word or two: `model.layers.3.mlp.experts.5.up_proj.weight` is an "expert up"."""
-    module = name.removesuffix(".weight").rpartition(".")[2]
-    return "norm" if module.endswith("norm") else KINDS.get(module, module.removesuffix("_proj"))
+def kind_of(tensor: TensorShape) -> str:
+    """What a tensor is, in a word or two: "expert up"."""
+    return "norm" if tensor.kind.endswith("norm") else KINDS.get(tensor.kind, tensor.kind)
 
 
 @dataclass
@@ -39,7 +48,7 @@ class Kind:
     count: int = 0
     shapes: list[list[int]] = field(default_factory=list)
     parameters: int = 0
-    active: int = 0
+    active: Fraction | int = 0
 
 
 @dataclass(frozen=True)
@@ -56,52 +65,68 @@ class Info:
 
     Attributes
     ----------
-    config: fields of `config.json`; parameters: in all; kinds: by kind of tensor.
+    config: fields of `config.json`; model: what they describe; parameters: in all; kinds: by kind of tensor.
     weights: what was found of them, None where none was read; scanned: whether every value was read.
     """
 
     config: dict[str, Any]
+    model: ModelShape
     parameters: Counts
     kinds: dict[str, Kind]
     weights: str | None = None
     scanned: bool = False
 
+    def to_json_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if name != "model"}
 
-def describe(config: ModelConfig) -> Info:
+
+def describe(config: dict[str, Any], model: ModelShape) -> Info:
     """Architecture and parameter counts.
 
-    Active parameters are those that one token meets: one row of the embedding, `num_experts_per_tok` experts a layer,
-    and everything else.
+    Active parameters are those that one token meets: one row of the embedding, the chosen experts of a layer, and
+    everything else. A tied head counts once.
     """
     kinds: dict[str, Kind] = {}
-    for name, shape in expected_tensors(config).items():
-        row = kinds.setdefault(kind(name), Kind())
+    for tensor in model.tensors():
+        if model.tied and tensor.kind == "head":
+            continue
+        row = kinds.setdefault(kind_of(tensor), Kind())
         row.count += 1
-        row.parameters += math.prod(shape)
-        if list(shape) not in row.shapes:
-            row.shapes.append(list(shape))
-    for name, row in kinds.items():
-        routed = name.startswith("expert ") and name != "expert bias"
-        row.active = row.parameters * config.num_experts_per_tok // config.num_experts if routed else row.parameters
-    kinds["embedding"].active = config.hidden_size
-    counts = Counts(sum(row.parameters for row in kinds.values()), sum(row.active for row in kinds.values()))
-    return Info({**config.to_json_dict(), "has_expert_bias": config.has_expert_bias}, counts, kinds)
+        row.parameters += tensor.elements
+        row.active += tensor.elements * share_of(tensor, model)
+        if list(tensor.shape) not in row.shapes:
+            row.shapes.append(list(tensor.shape))
+    for row in kinds.values():
+        row.active = int(row.active)
+    active = sum(int(row.active) for row in kinds.values()) + model.other_parameters
+    return Info(config, model, Counts(model.parameters, active), kinds)
+
+
+def share_of(tensor: TensorShape, model: ModelShape) -> Fraction:
+    """Share of a tensor's parameters that a token meets, on average over the experts."""
+    if tensor.kind == "embedding":
+        return Fraction(1) if model.tied else Fraction(1, model.vocab_size)
+    if tensor.expert is None:
+        return Fraction(1)
+    mlp = model.layers[tensor.layer or 0].mlp
+    assert isinstance(mlp, ExpertsShape)
+    return Fraction(mlp.top_k, mlp.num_experts)
 
 
 def info(path: Path, config_only: bool, scan: bool) -> Info:
     """What `path` holds: a checkpoint, a quantized folder, or a folder with `config.json` alone."""
     if config_only or not (has_weights(path) or QuantizedCheckpoint.is_quantized(path)):
-        return describe(ModelConfig.from_json(path / CONFIG))
+        return describe(*read_config(path / CONFIG))
     checkpoint = QuantizedCheckpoint(path) if QuantizedCheckpoint.is_quantized(path) else Checkpoint(path)
     if scan:
         read_all(checkpoint)
     weights = checkpoint.format if isinstance(checkpoint, QuantizedCheckpoint) else " ".join(checkpoint.dtypes())
-    return replace(describe(checkpoint.config), weights=weights, scanned=scan)
+    return replace(describe(checkpoint.config, checkpoint.model), weights=weights, scanned=scan)
 
 
 def read_all(checkpoint: Checkpoint | QuantizedCheckpoint) -> None:
     """Read every tensor once, so that what is wrong with any value is reported."""
-    done, total = 0, sum(math.prod(shape) for shape in expected_tensors(checkpoint.config).values())
+    done, total = 0, sum(tensor.elements for tensor in checkpoint.model.tensors())
     with progress_bar("reading weights", "weights") as progress:
         for read in checkpoint.scan():
             progress(done := done + read, total)
@@ -111,7 +136,7 @@ def info_parts(found: Info) -> Iterator[Part]:
     """The model in words, and a table by kind of matrix."""
     counts = found.parameters
     parameters = f"{billions(counts.total)} total, {billions(counts.active)} active a token"
-    yield facts([*architecture(found.config), ("parameters", parameters), ("weights", weights_line(found))])
+    yield facts([*architecture(found.model), ("parameters", parameters), ("weights", weights_line(found))])
     kinds = table(("kind", "count", "shape", "parameters", "active a token"), ())
     kinds.columns[0].no_wrap = True
     for name, row in found.kinds.items():
@@ -122,26 +147,44 @@ def info_parts(found: Info) -> Iterator[Part]:
     yield kinds
 
 
-def architecture(config: dict[str, Any]) -> list[tuple[str, str]]:
+def architecture(model: ModelShape) -> list[tuple[str, str]]:
     """Label and text of each line about the model."""
+    layers = f"{len(model.layers)}, hidden size {model.hidden_size}"
+    lines = [("model", f"{model.family}{', ' + ', '.join(model.uncomputed) if model.uncomputed else ''}")]
+    lines += [("layers", layers + (", head tied to the embedding" if model.tied else ""))]
+    lines += [("attention", text) for text in dict.fromkeys(attention_line(layer.attention) for layer in model.layers)]
+    for mlp, count in Counter(layer.mlp for layer in model.layers).items():
+        lines.append(("experts" if isinstance(mlp, ExpertsShape) else "dense layers", mlp_line(mlp, count)))
+    mask = "no mask token" if model.mask_token_id is None else f"mask token {model.mask_token_id}"
+    ends = ", ".join(map(str, model.eos_token_ids)) or "none"
     return [
-        ("model", f"{config['model_type']} (LLaDA-MoE, masked diffusion, bidirectional attention)"),
-        ("layers", f"{config['num_hidden_layers']}, hidden size {config['hidden_size']}"),
-        (
-            "attention",
-            f"{config['num_attention_heads']} heads of {config['head_dim']}, QK-norm, RoPE {config['rope_theta']:g}",
-        ),
-        (
-            "experts",
-            f"{config['num_experts']} of width {config['expert_intermediate_size']}, {config['num_experts_per_tok']} a "
-            f"token, softmax router{' with expert bias' if config['has_expert_bias'] else ''}",
-        ),
-        (
-            "vocabulary",
-            f"{config['vocab_size']}, mask token {config['mask_token_id']}, end token {config['eos_token_id']}",
-        ),
-        ("positions", f"{config['max_position_embeddings']}"),
+        *lines,
+        ("vocabulary", f"{model.vocab_size}, {mask}, end token {ends}"),
+        ("positions", f"{model.max_position_embeddings}"),
     ]
+
+
+def attention_line(shape: AttentionShape) -> str:
+    shared = "" if shape.num_key_value_heads == shape.num_heads else f" over {shape.num_key_value_heads} of keys"
+    partial = "" if shape.rotary_dim == shape.head_dim else f" of {shape.rotary_dim} elements"
+    seen = {None: "bidirectional", 1: "causal"}.get(shape.block_length, f"causal by blocks of {shape.block_length}")
+    extras = [text for text, there in (("QK-norm", shape.head_norms), ("biases", shape.bias)) if there]
+    extras += [] if shape.clip is None else [f"clipped at {shape.clip:g}"]
+    parts = [f"{shape.num_heads} heads of {shape.head_dim}{shared}", *extras]
+    return ", ".join([*parts, f"RoPE {shape.rope_theta:g}{partial}", seen])
+
+
+def mlp_line(shape: DenseShape | ExpertsShape, layers: int) -> str:
+    if isinstance(shape, DenseShape):
+        return f"{layers}, of width {shape.intermediate_size}"
+    bias = {None: "", "selection": " with a bias of the choice", "mixing": " with expert bias"}[shape.bias]
+    grouped = f", by {shape.top_groups} of {shape.groups} groups" if shape.groups > 1 else ""
+    grouped += f", {shape.capacity} a block" if shape.capacity else ""
+    shared = f", and a shared one of width {shape.shared_size}" if shape.shared_size else ""
+    return (
+        f"{shape.num_experts} of width {shape.intermediate_size}, {shape.top_k} a token{grouped}, "
+        f"{shape.score} router{bias}{shared}"
+    )
 
 
 def weights_line(found: Info) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from flows.console.progress import progress_bar
-from flows.models.info import billions, describe
+from flows.models.info import billions
 from golden.checkpoints.synthetic import make_checkpoint as write_checkpoint
 
 __all__ = ["make_checkpoint"]
@@ -14,6 +14,5 @@ def make_checkpoint(
 ) -> None:
     """Write the folder `out` and print what it holds."""
     with progress_bar(f"writing {out}", "parameters") as progress:
-        config = write_checkpoint(like, out, layers, experts, vocabulary, seed, progress)
-    counts = describe(config).parameters
-    print(f"{out}: {billions(counts.total)} random parameters in the shape of {like}, bfloat16")
+        model = write_checkpoint(like, out, layers, experts, vocabulary, seed, progress)
+    print(f"{out}: {billions(model.parameters)} random parameters in the shape of {like}, bfloat16")

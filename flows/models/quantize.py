@@ -7,8 +7,9 @@ from typing import Any
 
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
-from flows.models.info import kind
+from flows.models.info import kind_of
 from golden.quantization.quantize import Statistics, quantize_checkpoint
+from golden.shape import TensorShape
 
 __all__ = ["quantize", "quantize_parts"]
 
@@ -38,17 +39,17 @@ class Quantization:
 
 def quantize(path: Path, out: Path, format: str) -> Quantization:
     """Quantize the checkpoint `path` into the folder `out`."""
-    statistics: dict[str, Statistics] = {}
+    statistics: dict[TensorShape, Statistics] = {}
     with progress_bar(f"quantizing to {format}", "weights") as progress:
-        report = quantize_checkpoint(path, out, format, progress, statistics)
+        report = quantize_checkpoint(path, out, format, progress=progress, statistics=statistics)
     return Quantization(report, by_kind(statistics))
 
 
-def by_kind(statistics: dict[str, Statistics]) -> dict[str, Losses]:
+def by_kind(statistics: dict[TensorShape, Statistics]) -> dict[str, Losses]:
     """From the statistics of every matrix."""
     members: dict[str, list[Statistics]] = {}
-    for name, one in statistics.items():
-        members.setdefault(kind(name), []).append(one)
+    for matrix, one in statistics.items():
+        members.setdefault(kind_of(matrix), []).append(one)
     kinds = {}
     for name, group in members.items():
         together = Statistics()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.config import CONFIG, read_config
 from golden.errors import UserError
 from golden.files import sha256
 from golden.models.integer_model import IntegerModel
@@ -41,13 +41,13 @@ class RtlEngine:
 
         positions: prompt and generation together that the chip must hold; at least 64 are provided.
         """
-        config = ModelConfig.from_json(path / "config.json")
+        _, model = read_config(path / CONFIG)
         folder = cache_folder() / checkpoint_key(path, format)
         quantized = path
         if not QuantizedCheckpoint.is_quantized(path):
             quantized = folder / "quantized"
             quantize_checkpoint(path, quantized, format)
-        hardware = HardwareConfig.default(config)
+        hardware = HardwareConfig.default(model)
         depth = max(64, 1 << (positions - 1).bit_length())
         hardware = HardwareConfig(**(hardware.to_json_dict() | {"max_positions": depth}))
         return cls(SimulatedChip(build_chip(QuantizedCheckpoint(quantized), folder / f"chip-{depth}", hardware)))
@@ -59,7 +59,7 @@ class RtlEngine:
     def denoise(self, prompt: Tensor, params: SamplerParams) -> Iterator[Step]:
         """As `golden.samplers.denoise.denoise`: one prompt [1, P]; spreads are known where a token was committed."""
         run = Run(prompt[0].tolist(), params)
-        tokens = torch.cat([prompt[0], torch.full((params.gen_length,), self.chip.config.mask_token_id)])
+        tokens = torch.cat([prompt[0], torch.full((params.gen_length,), self.chip.model.mask_token)])
         for _, number in self.chip.simulate([run]):
             if number is not None:
                 step = step_of(run, number, tokens)

@@ -14,14 +14,15 @@ from rich.text import Text
 from tokenizers import Tokenizer
 
 from flows.console.report import Line
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
 from golden.errors import UserError
 from golden.files import write_file
-from golden.models.float_model import FloatEngine, LLaDAMoE
+from golden.models.float_model import FloatEngine, FloatModel
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Engine, SamplerParams, Step, denoise
+from golden.shape import ModelShape
 from golden.training.accuracy import answer_text
 
 __all__ = ["Prompt", "check_device", "draw_step", "load_engine", "load_float_model", "logits", "sample"]
@@ -43,10 +44,10 @@ def check_device(device: str) -> None:
         raise UserError(f"--device: {device!r} cannot be used ({reason}); give cpu or a device that is there") from None
 
 
-def load_float_model(path: Path, device: str) -> LLaDAMoE:
+def load_float_model(path: Path, device: str) -> FloatModel:
     if QuantizedCheckpoint.is_quantized(path):
         raise UserError(f"{path}: is quantized; give the engine float the checkpoint that it was made from")
-    return LLaDAMoE.from_checkpoint(path).to(device)
+    return FloatModel.from_checkpoint(path).to(device)
 
 
 def load_engine(path: Path, name: str, device: str = "cpu") -> Engine:
@@ -56,26 +57,26 @@ def load_engine(path: Path, name: str, device: str = "cpu") -> Engine:
     return IntegerModel.from_checkpoint(path, device=device)
 
 
-def parse_tokens(option: str, text: str, config: ModelConfig) -> list[int]:
+def parse_tokens(option: str, text: str, model: ModelShape) -> list[int]:
     """Token ids from `5,9,2`; `UserError` naming `option` for anything else or ids outside the vocabulary."""
     try:
         tokens = [int(part) for part in text.split(",")]
     except ValueError:
         raise UserError(f"{option}: {text!r} is not a list of token ids; write them like 5,9,2") from None
     for token in tokens:
-        if not 0 <= token < config.vocab_size:
+        if not 0 <= token < model.vocab_size:
             raise UserError(
-                f"{option}: token {token} is outside the vocabulary; give ids from 0 to {config.vocab_size - 1}"
+                f"{option}: token {token} is outside the vocabulary; give ids from 0 to {model.vocab_size - 1}"
             )
-    check_positions(option, len(tokens), config)
+    check_positions(option, len(tokens), model)
     return tokens
 
 
-def check_positions(option: str, positions: int, config: ModelConfig) -> None:
-    if positions > config.max_position_embeddings:
+def check_positions(option: str, positions: int, model: ModelShape) -> None:
+    if positions > model.max_position_embeddings:
         raise UserError(
             f"{option}: {positions} positions are more than the model's max_position_embeddings "
-            f"{config.max_position_embeddings}; shorten the sequence"
+            f"{model.max_position_embeddings}; shorten the sequence"
         )
 
 
@@ -143,12 +144,12 @@ class Prompt:
     text: str | None = None
     tokens: str | None = None
 
-    def read(self, path: Path, config: ModelConfig, tokenizer: Tokenizer | None) -> list[int]:
+    def read(self, path: Path, model: ModelShape, tokenizer: Tokenizer | None) -> list[int]:
         """Its token ids."""
         if self.text is not None and self.tokens is None:
-            return encode_prompt(path, tokenizer, self.text, config.vocab_size)
+            return encode_prompt(path, tokenizer, self.text, model.vocab_size)
         if self.tokens is not None and self.text is None:
-            return parse_tokens("--prompt-tokens", self.tokens, config)
+            return parse_tokens("--prompt-tokens", self.tokens, model)
         raise UserError("the prompt is missing or given twice; give either --prompt or --prompt-tokens")
 
 
@@ -157,20 +158,20 @@ def sample(path: Path, engine: str, given: Prompt, params: SamplerParams, device
     params.validate()
     check_engine(engine, ENGINES)
     check_device(device)
-    config, tokenizer = ModelConfig.from_json(path / "config.json"), load_tokenizer(path)
-    prompt = given.read(path, config, tokenizer)
-    check_positions("--gen-length", len(prompt) + params.gen_length, config)
+    (_, model), tokenizer = read_config(path / CONFIG), load_tokenizer(path)
+    prompt = given.read(path, model, tokenizer)
+    check_positions("--gen-length", len(prompt) + params.gen_length, model)
     console = Console(stderr=True)
     live = Live(console=console, transient=True) if console.is_terminal and draw else None
     steps = []
     with live or nullcontext():
-        denoising, certain = denoising_steps(path, engine, prompt, params, config.mask_token_id, device)
+        denoising, certain = denoising_steps(path, engine, prompt, params, model.mask_token, device)
         for step in denoising:
             steps.append(step)
             if live:
-                live.update(draw_step(step, len(prompt), config.mask_token_id, tokenizer), refresh=True)
+                live.update(draw_step(step, len(prompt), model.mask_token, tokenizer), refresh=True)
     tokens = steps[-1].tokens[0, len(prompt) :].tolist()
-    text = None if tokenizer is None else answer_text(tokens, tokenizer, config.eos_token_id)
+    text = None if tokenizer is None else answer_text(tokens, tokenizer, model.eos_token_ids)
     return Sample(tokens, text, len(steps), [commits(number, step, certain) for number, step in enumerate(steps)])
 
 
@@ -178,8 +179,8 @@ def logits(path: Path, engine: str, tokens: str, out: Path, device: str) -> None
     """Write the logits of one sequence to `out`, float32 [positions, vocab_size] in NumPy's format."""
     check_engine(engine, ENGINES[:2])
     check_device(device)
-    config = ModelConfig.from_json(path / "config.json")
-    ids = torch.tensor([parse_tokens("--tokens", tokens, config)], device=device)
+    _, model = read_config(path / CONFIG)
+    ids = torch.tensor([parse_tokens("--tokens", tokens, model)], device=device)
     with torch.inference_mode():
         if engine == "float":
             values = load_float_model(path, device)(ids)

@@ -30,6 +30,7 @@ def run_training(folder: Path, seed: int, steps: int | None) -> None:
     if steps is not None:
         params = replace(params, steps=steps, quantized_from=steps * params.quantized_from // params.steps)
     params.validate()
+    config = demo_config()
     state = folder / STATE
     if (folder / INDEX).exists() and not state.exists():
         raise UserError(f"{folder}: already holds a checkpoint; give another folder with --output")
@@ -38,8 +39,8 @@ def run_training(folder: Path, seed: int, steps: int | None) -> None:
     torch.set_num_threads(1)
     try:
         with progress_bar(f"training {folder}", "steps") as show:
-            model = train(demo_config(), params, state, lambda step, loss: show(step, params.steps))
+            model = train(config, params, state, lambda step, loss: show(step, params.steps))
     finally:
         torch.set_num_threads(threads)
-    export_checkpoint(model, build_tokenizer(), folder)
+    export_checkpoint(model, config, build_tokenizer(), folder)
     state.unlink()

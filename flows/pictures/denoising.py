@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from tokenizers import Tokenizer
 
 from flows.pictures.save import INK, PAPER, save_png
-from golden.checkpoints.config import ModelConfig
+from golden.shape import ModelShape
 from verif.chip.simulation import Run
 
 __all__ = ["plot_denoising", "timeline"]
@@ -20,9 +20,9 @@ PROMPT, QUIET, FRESH = "#e7ebf0", "#9aa4b0", "#d9480f"
 FONT = "DejaVu Sans Mono"
 
 
-def token_label(token: int, tokenizer: Tokenizer, config: ModelConfig) -> str:
+def token_label(token: int, tokenizer: Tokenizer, model: ModelShape) -> str:
     """What a cell of the timeline shows."""
-    if token == config.eos_token_id:
+    if token in model.eos_token_ids:
         return "eos"
     return tokenizer.decode([token], skip_special_tokens=False).replace(" ", "␣") or "·"
 
@@ -73,19 +73,19 @@ def draw_cell(axes: Axes, at: tuple[int, int], cell: Cell, steps: int, label: st
         axes.add_patch(Rectangle(at, 1, 1, fill=False, edgecolor=FRESH, linewidth=1.6, zorder=3))
 
 
-def plot_denoising(run: Run, config: ModelConfig, tokenizer: Tokenizer, path: Path) -> None:
+def plot_denoising(run: Run, model: ModelShape, tokenizer: Tokenizer, path: Path) -> None:
     """The timeline of one run on the chip: a column a position, a row a denoising step, from top to bottom.
 
     A masked position is hatched. A token has the colour of the step that committed it; in that step it is framed and
     its probability, 1 / spread as the chip reports it, stands below.
     """
     prompt, block = len(run.prompt), run.params.block_length
-    rows = timeline(run, config.mask_token_id)
+    rows = timeline(run, model.mask_token)
     length, steps = len(rows[0]), len(run.steps)
     figure, axes = plt.subplots(figsize=(0.42 * length + 1.2, 0.42 * len(rows) + 1.0), layout="constrained")
     for y, row in enumerate(rows):
         for x, cell in enumerate(row):
-            label = "" if cell.token is None else token_label(cell.token, tokenizer, config)
+            label = "" if cell.token is None else token_label(cell.token, tokenizer, model)
             draw_cell(axes, (x, y), cell, steps, label)
     for start in range(prompt, length + 1, block):
         axes.axvline(start, color=INK, linewidth=1.0, zorder=4)

@@ -16,7 +16,6 @@ from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.metal import MetalForm
 from gen.arrays.rings import rings
 from gen.design.matrices import array_units
-from golden.checkpoints.checkpoint import expected_tensors
 from golden.errors import UserError
 from golden.quantization.formats import quantize
 from golden.quantization.integers import IntegerMatrix
@@ -73,9 +72,9 @@ def stored_matrix(checkpoint: QuantizedCheckpoint, neurons: int, inputs: int) ->
     other. Raises UserError where there are fewer, or of another format."""
     if checkpoint.format != FORMAT:
         raise UserError(f"{checkpoint.path}: its format is {checkpoint.format}; quantize with --format {FORMAT}")
-    shapes = expected_tensors(checkpoint.config)
+    shapes = {tensor.name: tensor.shape for tensor in checkpoint.model.matrices()}
     found: list[IntegerMatrix] = []
-    for name in (name for unit in array_units(checkpoint.config) for name in unit.matrices):
+    for name in (name for unit in array_units(checkpoint.model) for name in unit.matrices):
         if shapes[name][1] == inputs and sum(len(part.weights) for part in found) < neurons:
             found.append(checkpoint.integers(name))
     rows = sum(len(part.weights) for part in found)

@@ -1,6 +1,5 @@
 """Files of hardwired arrays from a quantized checkpoint: on all cores, in a stream, into a build's folder."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,11 +15,10 @@ from gen.build.manifest import ArrayFacts
 from gen.build.work import Work
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import ArrayUnit
-from golden.checkpoints.checkpoint import expected_tensors
-from golden.checkpoints.config import ModelConfig
 from golden.files import COMPRESSED, Contents
 from golden.parallel import ordered_map
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.shape import ModelShape
 
 __all__ = ["WEIGHTS_HELD", "BuiltArray", "array_parts", "array_weights", "connection_file"]
 
@@ -81,10 +79,10 @@ def array_part(
     return files, {"array": ArrayFacts.of(unit, plan).to_json(), "scales": texts}
 
 
-def array_weights(config: ModelConfig) -> Callable[[ArrayUnit], int]:
+def array_weights(model: ModelShape) -> Callable[[ArrayUnit], int]:
     """Weights of an array unit of a model, zeros included."""
-    shapes = expected_tensors(config)
-    return lambda unit: sum(math.prod(shapes[name]) for name in unit.matrices)
+    elements = {matrix.name: matrix.elements for matrix in model.matrices()}
+    return lambda unit: sum(elements[name] for name in unit.matrices)
 
 
 def array_parts(
@@ -103,7 +101,7 @@ def array_parts(
                 return BuiltArray.of(unit, entry)
         return BuiltArray.of(unit, journal.make(unit.module, *array_part(checkpoint, hardware, unit, compress)))
 
-    for built in ordered_map(made, units, array_weights(checkpoint.config), WEIGHTS_HELD):
+    for built in ordered_map(made, units, array_weights(checkpoint.model), WEIGHTS_HELD):
         journal.add(built.entry)
         work.done(built.facts.weights)
         yield built

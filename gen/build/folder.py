@@ -10,11 +10,12 @@ from gen.build.manifest import ArrayFacts, Manifest
 from gen.build.names import QUANTIZED
 from gen.build.seal import is_sealed
 from gen.design.hardware import HardwareConfig
+from golden.checkpoints.config import CONFIG
 from golden.checkpoints.json_files import read_json_object
 from golden.errors import UserError
 from golden.files import COMPRESSED, read_file, replacing
 from golden.folders import holds, inside
-from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, QuantizedCheckpoint
+from golden.quantization.quantized import QUANTIZATION, TENSORS, QuantizedCheckpoint
 
 __all__ = [
     "CHIP",

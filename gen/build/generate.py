@@ -20,18 +20,20 @@ from gen.build.manifest import ArrayFacts, Manifest
 from gen.build.names import FILE_LIST, QUANTIZED
 from gen.build.seal import sealed
 from gen.build.work import CHIP_TEXT, LAYER_TEXTS, Progress, Work
+from gen.design.features import check_numerics
 from gen.design.hardware import HardwareConfig
-from gen.design.layer_sizes import LayerSizes, layer_prefix
-from gen.design.matrices import EMBEDDING, ArrayUnit, Selection, array_units, selected_units
+from gen.design.layer_sizes import LayerSizes
+from gen.design.matrices import ArrayUnit, Selection, array_units, selected_units
 from gen.engine.chip import Chip
 from gen.engine.layer import LayerEngine
 from gen.text.verilog import to_verilog
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.config import CONFIG
 from golden.errors import UserError
 from golden.files import Contents, sha256, write_file, write_json
 from golden.folders import MARK, claim, delete, holds
 from golden.parallel import ordered_map
-from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
+from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
+from golden.shape import EMBEDDING
 
 __all__ = ["DECIDES_NOTHING", "build_arrays", "build_chip"]
 
@@ -84,15 +86,15 @@ def quantized_hashes(checkpoint: QuantizedCheckpoint) -> dict[str, str]:
 
 
 def layer_sizes(
-    config: ModelConfig, hardware: HardwareConfig, arrays: Iterable[ArrayFacts]
+    checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, arrays: Iterable[ArrayFacts]
 ) -> tuple[LayerSizes, list[LayerSizes]]:
     """Around the layers, and of each layer, from the facts of the finished arrays."""
     widths: dict[int | None, dict[str, int]] = {}
     for facts in arrays:
         widths.setdefault(facts.layer, {})[facts.name] = facts.acc_width
     around, *layers = (
-        LayerSizes(config, hardware, layer_prefix(layer), widths[layer])
-        for layer in (None, *range(config.num_hidden_layers))
+        LayerSizes(checkpoint.model, checkpoint.numerics, hardware, layer, widths[layer])
+        for layer in (None, *range(len(checkpoint.model.layers)))
     )
     return around, layers
 
@@ -116,7 +118,7 @@ def build_chip(
     Same input, same bytes. Parts that an earlier, interrupted run finished are kept; every file appears whole.
     `progress` is called with the work done and its total. Memory: the arrays under way, as small integers.
     """
-    return write_build(checkpoint, out, hardware, list(array_units(checkpoint.config)), CHIP, False, progress)
+    return write_build(checkpoint, out, hardware, list(array_units(checkpoint.model)), CHIP, False, progress)
 
 
 def build_arrays(
@@ -132,7 +134,7 @@ def build_arrays(
 
     `compress`: connection files as Zstandard frames.
     """
-    units = selected_units(checkpoint.config, selection)
+    units = selected_units(checkpoint.model, selection)
     return write_build(checkpoint, out, hardware, units, None, compress, progress)
 
 
@@ -149,19 +151,20 @@ def write_build(
     hashes = quantized_hashes(checkpoint)
     choices = [] if top else [[unit.module for unit in units], compress]
     key = build_key(hashes, hardware.to_json_dict(), *choices)
-    hardware.check(checkpoint.config)
+    check_numerics(checkpoint.numerics)
+    hardware.check(checkpoint.model)
     claim(out, "build")
     if build := intact_build(out, key):
         return build
     journal = begin_build(out, key, {FILE_LIST, *(f"{QUANTIZED}/{name}" for name in hashes)})
-    weights = sum(map(array_weights(checkpoint.config), units))
+    weights = sum(map(array_weights(checkpoint.model), units))
     if top:
-        weights += checkpoint.config.vocab_size * checkpoint.config.hidden_size  # of the embedding
+        weights += checkpoint.model.embedding_weights
     work = Work(progress, weights + (LAYER_TEXTS + CHIP_TEXT if top else 0))
     made = list(array_parts(journal, checkpoint, hardware, units, compress, work))
     entries, arrays = [built.entry for built in made], tuple(built.facts for built in made)
     if top:
-        entries += other_parts(journal, checkpoint, *layer_sizes(checkpoint.config, hardware, arrays), made, work)
+        entries += other_parts(journal, checkpoint, *layer_sizes(checkpoint, hardware, arrays), made, work)
     files = finish_files(journal, checkpoint, hashes, entries)
     manifest = Manifest(
         tool_version=version("hardloom"),
@@ -228,7 +231,7 @@ def other_parts(
         part = f"{sizes.prefix}.constants"
         yield journal.done(part) or journal.write(part, layer_part(checkpoint, sizes, number, scales))
     yield (embedding := embedding_part(journal, checkpoint, around))
-    work.done(checkpoint.config.vocab_size * checkpoint.config.hidden_size)
+    work.done(checkpoint.model.embedding_weights)
     missing = [sizes for sizes in layers if journal.done(sizes.prefix) is None]
     made = {prefix: journal.write(prefix, texts) for prefix, texts in layer_texts(missing)}
     yield from (made.get(sizes.prefix) or journal.parts[sizes.prefix] for sizes in layers)

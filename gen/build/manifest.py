@@ -9,7 +9,7 @@ from gen.arrays import ArrayPlan
 from gen.build.names import check_files
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import ArrayUnit, array_units
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.families import shape_of
 
 __all__ = ["ArrayFacts", "Manifest"]
 
@@ -73,7 +73,7 @@ class Manifest:
     Attributes
     ----------
     tool_version: of hardloom. key: hash of everything that the build depends on.
-    model, quantization, hardware: what was built, the format by name.
+    model: fields of the model's `config.json`. quantization, hardware: what was built, the format by name.
     top: top module; None where the build holds chosen arrays alone.
     arrays: every array unit, in order. weights_hardwired: of arrays and embedding.
     files: SHA-256 by name.
@@ -81,7 +81,7 @@ class Manifest:
 
     tool_version: str
     key: str
-    model: ModelConfig
+    model: dict[str, Any]
     quantization: str
     hardware: HardwareConfig
     top: str | None
@@ -95,10 +95,8 @@ class Manifest:
 
         Raises KeyError, TypeError, ValueError, AttributeError or UserError where it is something else.
         """
-        model = ModelConfig.from_dict(values["model"])
-        units = {unit.module: unit for unit in array_units(model)}
+        units = {unit.module: unit for unit in array_units(shape_of(values["model"]))}
         made = {
-            "model": model,
             "hardware": HardwareConfig.from_json_dict(values["hardware"]),
             "arrays": tuple(ArrayFacts.from_json(units[facts["module"]], facts) for facts in values["arrays"]),
             "files": check_files(values["files"]),
@@ -113,7 +111,6 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         return {
             **vars(self),
-            "model": self.model.to_json_dict(),
             "hardware": self.hardware.to_json_dict(),
             "arrays": [facts.to_json() for facts in self.arrays],
             "files": dict(sorted(self.files.items())),

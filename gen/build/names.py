@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, TOKENIZER
+from golden.checkpoints.config import CONFIG
+from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER
 
 __all__ = ["FILE_LIST", "QUANTIZED", "check_files", "is_build_file"]
 

@@ -5,8 +5,9 @@ from math import gcd
 from typing import Any
 
 from gen.arrays.styles import STYLES
-from golden.checkpoints.config import ModelConfig
+from gen.design.features import check_features
 from golden.errors import UserError
+from golden.shape import ModelShape
 
 __all__ = ["ARRAY_KINDS", "HardwareConfig", "Queues"]
 
@@ -16,9 +17,9 @@ ARRAY_KINDS = ("qkv", "o", "router", "gate_up", "down", "head")
 DEFAULT_SLICES = {"qkv": 1, "o": 2, "router": 2, "gate_up": 2, "down": 2, "head": 2}
 
 
-def array_inputs(config: ModelConfig, kind: str) -> int:
+def array_inputs(model: ModelShape, kind: str) -> int:
     """Inputs of the arrays of one kind."""
-    return config.expert_intermediate_size if kind == "down" else config.hidden_size
+    return next(found.inputs for found in model.kinds() if found.kind == kind)
 
 
 def check_positive(name: str, value: Any) -> None:
@@ -96,10 +97,11 @@ class HardwareConfig:
             raise UserError(f"hardware config, max_positions: {self.max_positions} exceeds 65535")
 
     @classmethod
-    def default(cls, config: ModelConfig) -> "HardwareConfig":
-        """As many lanes as fit, up to 8; slices that divide the inputs."""
-        slices = {kind: gcd(count, array_inputs(config, kind)) for kind, count in DEFAULT_SLICES.items()}
-        return cls(lanes=gcd(8, config.head_dim // 2, config.expert_intermediate_size), slices=slices)
+    def default(cls, model: ModelShape) -> "HardwareConfig":
+        """As many lanes as fit, up to 8; slices that divide the inputs. Raises as `check_features` does."""
+        check_features(model)
+        slices = {kind: gcd(count, array_inputs(model, kind)) for kind, count in DEFAULT_SLICES.items()}
+        return cls(lanes=gcd(8, model.layers[0].attention.head_dim // 2, array_inputs(model, "down")), slices=slices)
 
     @classmethod
     def from_json_dict(cls, values: dict) -> "HardwareConfig":
@@ -111,16 +113,17 @@ class HardwareConfig:
     def to_json_dict(self) -> dict:
         return asdict(self)
 
-    def check(self, config: ModelConfig) -> None:
-        """Raises UserError where this hardware can't carry the model."""
+    def check(self, model: ModelShape) -> None:
+        """Raises UserError where this hardware can't carry the model, and as `check_features` does."""
+        check_features(model)
         for name, value in (
-            ("head_dim / 2", config.head_dim // 2),
-            ("expert_intermediate_size", config.expert_intermediate_size),
+            ("head_dim / 2", model.layers[0].attention.head_dim // 2),
+            ("expert_intermediate_size", array_inputs(model, "down")),
         ):
             if value % self.lanes:
                 raise UserError(f"hardware config, lanes: {self.lanes} does not divide {name} = {value}")
         for kind in ARRAY_KINDS:
-            inputs = array_inputs(config, kind)
+            inputs = array_inputs(model, kind)
             if inputs % self.slices[kind]:
                 raise UserError(f"hardware config, slices.{kind}: {self.slices[kind]} does not divide {inputs} inputs")
             try:

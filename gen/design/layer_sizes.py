@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from gen.design.hardware import HardwareConfig
-from golden.checkpoints.config import ModelConfig
 from golden.models.integer_model import Units
+from golden.shape import ExpertsShape, LayerShape, ModelShape
+from golden.units.numerics import Numerics
 
 __all__ = ["LayerSizes", "layer_prefix", "wired_module"]
 
@@ -25,15 +26,31 @@ class LayerSizes:
 
     Parameters
     ----------
-    config, hardware: the model and its hardware.
-    prefix: of the module names, as `layer_prefix` gives it.
+    model, numerics, hardware: the model, its numeric contract and its hardware.
+    layer: number of the layer; None around the layers.
     acc_width: bits of an accumulator by array name (`qkv`, `expert.5.down`, `head`).
     """
 
-    config: ModelConfig
+    model: ModelShape
+    numerics: Numerics
     hardware: HardwareConfig
-    prefix: str
+    layer: int | None
     acc_width: dict[str, int]
+
+    @property
+    def prefix(self) -> str:
+        """Of the module names, as `layer_prefix` gives it."""
+        return layer_prefix(self.layer)
+
+    @property
+    def shape(self) -> LayerShape:
+        """Of the layer; around the layers that of the first."""
+        return self.model.layers[self.layer or 0]
+
+    @property
+    def experts(self) -> ExpertsShape:
+        assert isinstance(self.shape.mlp, ExpertsShape)  # `HardwareConfig.check`
+        return self.shape.mlp
 
     def module(self, name: str) -> str:
         """Verilog module of array or ROM `name`: `wired_layer_3_expert_5_down`."""
@@ -45,7 +62,7 @@ class LayerSizes:
 
     @property
     def units(self) -> Units:
-        return Units.of(self.config)
+        return Units.of(self.model, self.numerics, self.shape)
 
     @property
     def lanes(self) -> int:
@@ -57,24 +74,24 @@ class LayerSizes:
 
     @property
     def hidden(self) -> int:
-        return self.config.hidden_size
+        return self.model.hidden_size
 
     @property
     def heads(self) -> int:
-        return self.config.num_attention_heads
+        return self.shape.attention.num_heads
 
     @property
     def head_dim(self) -> int:
-        return self.config.head_dim
+        return self.shape.attention.head_dim
 
     @property
     def intermediate(self) -> int:
-        return self.config.expert_intermediate_size
+        return self.experts.intermediate_size
 
     @property
     def num_experts(self) -> int:
-        return self.config.num_experts
+        return self.experts.num_experts
 
     @property
     def top_k(self) -> int:
-        return self.config.num_experts_per_tok
+        return self.experts.top_k

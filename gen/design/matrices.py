@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 from gen.design.hardware import ARRAY_KINDS
 from gen.design.layer_sizes import layer_prefix, wired_module
-from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
+from golden.shape import ExpertsShape, ModelShape
 
-__all__ = ["EMBEDDING", "ArrayUnit", "Selection", "array_units", "selected_units"]
-
-EMBEDDING = "model.embed_tokens.weight"
+__all__ = ["ArrayUnit", "Selection", "array_units", "selected_units"]
 
 
 @dataclass(frozen=True)
@@ -62,38 +60,47 @@ class Selection:
         )
 
 
-def layer_units(config: ModelConfig, layer: int) -> Iterator[ArrayUnit]:
-    base = f"model.layers.{layer}."
-    attention = {n: f"{base}self_attn.{n}_proj.weight" for n in "qkvo"}
-    yield ArrayUnit(layer, None, "qkv", (attention["q"], attention["k"], attention["v"]))
-    yield ArrayUnit(layer, None, "o", (attention["o"],))
-    yield ArrayUnit(layer, None, "router", (f"{base}mlp.gate.weight",))
-    for e in range(config.num_experts):
-        expert = {n: f"{base}mlp.experts.{e}.{n}_proj.weight" for n in ("gate", "up", "down")}
-        yield ArrayUnit(layer, e, "gate_up", (expert["gate"], expert["up"]))
-        yield ArrayUnit(layer, e, "down", (expert["down"],))
+def layer_units(model: ModelShape, layer: int) -> Iterator[ArrayUnit]:
+    """Array units of a layer with experts."""
+
+    def unit(kind: str, *kinds: str, expert: int | None = None) -> ArrayUnit:
+        return ArrayUnit(layer, expert, kind, tuple(model.tensor(k, layer, expert).name for k in kinds))
+
+    yield unit("qkv", "q_proj", "k_proj", "v_proj")
+    yield unit("o", "o_proj")
+    yield unit("router", "router")
+    mlp = model.layers[layer].mlp
+    for e in range(mlp.num_experts if isinstance(mlp, ExpertsShape) else 0):
+        yield unit("gate_up", "gate_proj", "up_proj", expert=e)
+        yield unit("down", "down_proj", expert=e)
 
 
-def array_units(config: ModelConfig) -> Iterator[ArrayUnit]:
-    """Every array unit of the chip, in a fixed order; with `EMBEDDING`, all matrices of the model."""
-    for layer in range(config.num_hidden_layers):
-        yield from layer_units(config, layer)
-    yield ArrayUnit(None, None, "head", ("lm_head.weight",))
+def array_units(model: ModelShape) -> Iterator[ArrayUnit]:
+    """Every array unit of the chip, in a fixed order; with the embedding, all matrices of the model."""
+    for layer in range(len(model.layers)):
+        yield from layer_units(model, layer)
+    yield ArrayUnit(None, None, "head", (model.tensor("head").name,))
 
 
-def selected_units(config: ModelConfig, selection: Selection) -> list[ArrayUnit]:
+def layer_experts(model: ModelShape) -> list[int]:
+    """Experts of each layer."""
+    mlps = (layer.mlp for layer in model.layers)
+    return [mlp.num_experts if isinstance(mlp, ExpertsShape) else 0 for mlp in mlps]
+
+
+def selected_units(model: ModelShape, selection: Selection) -> list[ArrayUnit]:
     """Units of `array_units` that are chosen, in order.
 
     Raises `UserError` where a layer, an expert or a kind does not exist, or nothing is chosen.
     """
     for what, chosen, count in (
-        ("layers", selection.layers, config.num_hidden_layers),
-        ("experts", selection.experts, config.num_experts),
+        ("layers", selection.layers, len(model.layers)),
+        ("experts", selection.experts, max(layer_experts(model))),
     ):
         if chosen is not None and (unknown := [n for n in chosen if not 0 <= n < count]):
             raise UserError(f"--{what}: {unknown[0]} does not exist, the model has 0 to {count - 1}")
     if strange := sorted(set(selection.matrices or ()) - set(ARRAY_KINDS)):
         raise UserError(f"--matrices: {strange[0]!r} is not one of {', '.join(ARRAY_KINDS)}")
-    if not (units := [unit for unit in array_units(config) if selection.holds(unit)]):
+    if not (units := [unit for unit in array_units(model) if selection.holds(unit)]):
         raise UserError("--layers, --experts and --matrices choose no array together; leave one of them out")
     return units

@@ -53,10 +53,10 @@ class Chip(Component):
         m = Module()
         positions = Signal(range(self.sizes.max_positions + 1))
         embedding, argmax = self._model(m, positions)
-        config = self.sizes.config
+        model = self.sizes.model
         m.submodules.sampler = sampler = Sampler(
-            config.vocab_size,
-            config.mask_token_id,
+            model.vocab_size,
+            model.mask_token,
             self.sizes.max_positions,
             len(argmax.o.payload.spread),
         )
@@ -76,11 +76,11 @@ class Chip(Component):
         """Embedding to argmax, with all layers in between: the first and the last unit."""
         g = self.sizes
         beats, lanes = g.beats(g.hidden), g.lanes
-        vocabulary = g.config.vocab_size
+        vocabulary = g.model.vocab_size
         embedding = self._embedding(m)
-        engines = [self._engine(m, number, positions) for number in range(g.config.num_hidden_layers)]
+        engines = [self._engine(m, number, positions) for number in range(len(g.model.layers))]
         norm = gated(m, "final_norm", RMSNorm(g.units.norm, lanes))
-        quantize = gated(m, "final_quantize", Quantize(g.units.quantize, lanes, 2 * beats))
+        quantize = gated(m, "final_quantize", Quantize(g.units.quantize("norm"), lanes, 2 * beats))
         head, rescale = rescaled_array(m, g, "head", 1, vocabulary)
         argmax = gated(m, "argmax", Argmax(g.units.argmax, vocabulary, lanes))
         chain(m, embedding, *engines, norm, quantize, head)
@@ -94,7 +94,7 @@ class Chip(Component):
 
     def _embedding(self, m: Module) -> Embedding:
         """The embedding and the ROMs of its rows and of their scales."""
-        g, vocabulary = self.sizes, self.sizes.config.vocab_size
+        g, vocabulary = self.sizes, self.sizes.model.vocab_size
         beats = g.beats(g.hidden)
         embedding = gated(m, "embedding", Embedding(g.units.rescale, self.embedding_width, vocabulary, g.lanes, beats))
         m.submodules.embedding_rows = rows = HardwiredConstants(
@@ -147,8 +147,8 @@ class Chip(Component):
             registers.read_cycles.eq(sampler.cycles),
             registers.read_forwards.eq(sampler.forwards),
             registers.read_max_positions.eq(self.sizes.max_positions),
-            registers.read_vocab_size.eq(self.sizes.config.vocab_size),
-            registers.read_mask_token.eq(self.sizes.config.mask_token_id),
+            registers.read_vocab_size.eq(self.sizes.model.vocab_size),
+            registers.read_mask_token.eq(self.sizes.model.mask_token),
             self.irq.eq(sampler.done | (sampler.error & ~sampler.busy)),
         ]
 

@@ -13,7 +13,8 @@ from gen.engine.chip import Chip
 from gen.engine.layer import LayerEngine
 from gen.stream.component import Component
 from gen.stream.probe import Probe, ProbeMark
-from golden.checkpoints.config import ModelConfig
+from golden.shape import ModelShape
+from golden.units.numerics import Numerics
 
 __all__ = ["chip_parts", "chip_probes"]
 
@@ -55,25 +56,25 @@ def walk(fragment: Any, place: Part) -> Iterator[Part]:
         yield from walk(inner, replace(place, path=(*place.path, name or "")))
 
 
-def any_sizes(config: ModelConfig, hardware: HardwareConfig, layer: int | None) -> LayerSizes:
-    widths = {unit.name: ANY_WIDTH for unit in array_units(config) if unit.layer == layer}
-    return LayerSizes(config, hardware, layer_prefix(layer), widths)
+def any_sizes(model: ModelShape, hardware: HardwareConfig, layer: int | None) -> LayerSizes:
+    widths = {unit.name: ANY_WIDTH for unit in array_units(model) if unit.layer == layer}
+    return LayerSizes(model, Numerics(), hardware, layer, widths)
 
 
-def chip_parts(config: ModelConfig, hardware: HardwareConfig, top: str) -> Iterator[Part]:
+def chip_parts(model: ModelShape, hardware: HardwareConfig, top: str) -> Iterator[Part]:
     """All that a chip, Verilog module `top`, elaborates to: around the layers, then in each layer.
 
     Layers are alike: the first is elaborated, which takes seconds, and stands for all.
     """
-    yield from parts(Chip(any_sizes(config, hardware, None), ANY_WIDTH), top)
-    first = list(parts(LayerEngine(any_sizes(config, hardware, 0)), layer_prefix(0)))
-    for layer in range(config.num_hidden_layers):
+    yield from parts(Chip(any_sizes(model, hardware, None), ANY_WIDTH), top)
+    first = list(parts(LayerEngine(any_sizes(model, hardware, 0)), layer_prefix(0)))
+    for layer in range(len(model.layers)):
         yield from (replace(part, top=layer_prefix(layer), layer=layer) for part in first)
 
 
-def chip_probes(config: ModelConfig, hardware: HardwareConfig) -> list[Probe]:
+def chip_probes(model: ModelShape, hardware: HardwareConfig) -> list[Probe]:
     """Every probe point of a chip: `name` with its layer (`layer.0.q`), `path` from the chip down."""
-    found = list(chip_parts(config, hardware, ""))
+    found = list(chip_parts(model, hardware, ""))
     instances: list[tuple[Any, tuple[str, ...]]] = [(p.thing, p.path) for p in found if isinstance(p.thing, Instance)]
     engines = {instance.type: path for instance, path in instances}
     probes = []

@@ -9,8 +9,7 @@ from gen.engine.hardwired import HardwiredArray, HardwiredConstants
 from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.probe import add_probe
-from gen.stream.queue import Queue
-from gen.stream.stream import beat, chain
+from gen.stream.stream import beat, chain, queued
 from gen.units.attention import Attention
 from gen.units.combine import Combine
 from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route
@@ -24,6 +23,10 @@ from gen.units.swiglu import SwiGLU
 from golden.units.fixed import FIXED
 
 __all__ = ["AttentionHalf", "ExpertHalf", "LayerEngine", "rescaled_array"]
+
+
+SITES = {"q": "query", "k": "key"}
+"""Sites of quantization, fields of `golden.units.numerics.ActivationBits`."""
 
 
 def rescaled_array(m: Module, sizes: LayerSizes, name: str, banks: int, rows: int) -> tuple[HardwiredArray, Rescale]:
@@ -65,14 +68,14 @@ class AttentionHalf(Component):
         m.submodules.branch = fork = Fork(self.i.payload.shape(), 2)
         m.submodules.residual = residual = Residual(FIXED, lanes, g.max_positions * hidden)
         norm = gated(m, "input_norm", RMSNorm(units.norm, lanes))
-        quantize = gated(m, "input_quantize", Quantize(units.quantize, lanes, 2 * hidden))
+        quantize = gated(m, "input_quantize", Quantize(units.quantize("norm"), lanes, 2 * hidden))
         qkv, rescale = rescaled_array(m, g, "qkv", 3, g.hidden)
         m.submodules.heads = heads = HeadSplit(FIXED.width, lanes, head)
         attention = Attention(units.attention, g.heads, lanes, g.max_positions)
         gated(m, "attention", attention, ("q", "k", "v"), g.heads)
-        output_quantize = gated(m, "output_quantize", Quantize(units.quantize, lanes, 2 * hidden))
+        output_quantize = gated(m, "output_quantize", Quantize(units.quantize("mix"), lanes, 2 * hidden))
         o, o_rescale = rescaled_array(m, g, "o", 1, g.hidden)
-        v_quantize = gated(m, "v_quantize", Quantize(units.quantize, lanes, 2 * head))
+        v_quantize = gated(m, "v_quantize", Quantize(units.quantize("value"), lanes, 2 * head))
 
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         wiring.connect(m, fork.o[0], residual.x)
@@ -96,7 +99,9 @@ class AttentionHalf(Component):
         g = self.sizes
         norm = gated(m, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes))
         rope = gated(m, f"{name}_rope", Rope(g.units.rope, g.lanes, g.heads, g.max_positions))
-        quantize = gated(m, f"{name}_quantize", Quantize(g.units.quantize, g.lanes, 2 * g.beats(g.head_dim)))
+        quantize = gated(
+            m, f"{name}_quantize", Quantize(g.units.quantize(SITES[name]), g.lanes, 2 * g.beats(g.head_dim))
+        )
         gains = HardwiredConstants(g.module(f"{name}_gain"), g.beats(g.head_dim), rope.gains.shape())
         m.submodules[f"{name}_gain"] = gains
         m.d.comb += [gains.index.eq(rope.index), rope.gains.eq(gains.data), rope.positions.eq(self.positions)]
@@ -122,9 +127,10 @@ class ExpertHalf(Component):
         m.submodules.branch = fork = Fork(self.i.payload.shape(), 2)
         m.submodules.residual = residual = Residual(FIXED, lanes, queues.residual * hidden)
         norm = gated(m, "post_norm", RMSNorm(g.units.norm, lanes))
-        quantize = gated(m, "post_quantize", Quantize(g.units.quantize, lanes, 2 * hidden))
+        quantize = gated(m, "post_quantize", Quantize(g.units.quantize("norm"), lanes, 2 * hidden))
         m.submodules.packet_branch = packets = Fork(beat(8, lanes), 2)
         router_array, router_rescale = rescaled_array(m, g, "router", 1, g.num_experts)
+        assert g.units.router is not None
         router = gated(m, "router", Router(g.units.router, lanes))
         if g.units.router.biased:
             m.submodules.expert_bias = bias = HardwiredConstants(
@@ -132,7 +138,6 @@ class ExpertHalf(Component):
             )
             m.d.comb += [bias.index.eq(router.index), router.bias.eq(bias.data)]
         m.submodules.dispatch = dispatch = Dispatch(router.o.payload.shape(), lanes, hidden)
-        m.submodules.waiting = waiting = Queue(beat(8, lanes), queues.routing * hidden)
         m.submodules.jobs = jobs = Jobs(dispatch.jobs.payload.shape(), 4, queues.jobs * g.top_k)
 
         wiring.connect(m, wiring.flipped(self.i), fork.i)
@@ -140,7 +145,7 @@ class ExpertHalf(Component):
         chain(m, fork.o[1], norm, quantize, packets)
         wiring.connect(m, packets.o[0], router_array.i)
         chain(m, router_rescale, router, dispatch.choice)
-        chain(m, packets.o[1], waiting, dispatch.i)
+        wiring.connect(m, queued(m, "waiting", packets.o[1], queues.routing * hidden), dispatch.i)
         wiring.connect(m, dispatch.jobs, jobs.i)
 
         middle = self._gate_up(m, dispatch, jobs.o[0])
@@ -197,7 +202,9 @@ class ExpertHalf(Component):
         ]
         rescale = self._rescaled(m, "gate_up", 2, g.intermediate, jobs, route)
         swiglu = gated(m, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
-        quantize = gated(m, "middle_quantize", Quantize(g.units.quantize, g.lanes, 2 * g.beats(g.intermediate)))
+        quantize = gated(
+            m, "middle_quantize", Quantize(g.units.quantize("swiglu"), g.lanes, 2 * g.beats(g.intermediate))
+        )
         chain(m, rescale, swiglu, quantize)
         add_probe(m, "expert.gate_up", rescale.o, 2 * g.intermediate, g.top_k)
         return quantize

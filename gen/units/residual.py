@@ -6,8 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import saturate
 from gen.stream.component import Component
-from gen.stream.queue import FULL_RATE, Queue
-from gen.stream.stream import Stage, beat, chain
+from gen.stream.stream import FULL_RATE, Stage, beat, chain, queued
 from golden.units.fixed import FixedPoint
 
 __all__ = ["Residual"]
@@ -50,10 +49,8 @@ class Residual(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.queue = queue = Queue(self.x.payload.shape(), max(FULL_RATE, self.depth))
+        x = queued(m, "queue", self.x, max(FULL_RATE, self.depth))
         m.submodules.add = add = _Add(self.word, self.lanes)
-        chain(m, wiring.flipped(self.x), queue)
-        x = queue.o
         both = self.i.valid & x.valid
         m.d.comb += [
             add.i.payload.x.eq(x.payload),

@@ -36,7 +36,7 @@ class _Sigmoid(Stage):
             m.d.comb += [
                 size.eq(magnitude(gate)),
                 table.x.eq(size),
-                positive.eq(Mux(size < (sigmoid.limit << sigmoid.frac), table.y, one)),
+                positive.eq(Mux(size < (sigmoid.limit << sigmoid.in_frac), table.y, one)),
                 y.data[k].gate.eq(gate),
                 y.data[k].up.eq(up),
                 y.data[k].sigmoid.eq(Mux(gate < 0, one - positive, positive)),

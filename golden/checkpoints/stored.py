@@ -1,28 +1,26 @@
 """Where the tensors of a checkpoint folder lie: which file, under which name, and which rows of it.
 
-Files may be one or several with an index. Other spellings of the same model come to its one set of names here: the
-expert bias under either of its names, and experts stacked in one tensor a layer.
+Files may be one or several with an index. A family's adapter says under which names they may lie there.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.families import Family, Place
 from golden.checkpoints.json_files import read_json_object
 from golden.checkpoints.safetensors_stream import SafetensorsReader
 from golden.errors import UserError
+from golden.shape import ModelShape, TensorShape
 
-__all__ = ["INDEX", "StoredTensor", "has_weights", "stored_tensors_of"]
+__all__ = ["INDEX", "StoredTensor", "check_tensor_set", "has_weights", "stored_tensors_of"]
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-BIAS = ".mlp.expert_bias"
-INV_FREQ = ".rotary_emb.inv_freq"
-"""A buffer of older transformers, which follows from rope_theta."""
+WEIGHT_DTYPES = ("BF16", "F32", "F16")
 
 
 @dataclass(frozen=True)
@@ -61,68 +59,69 @@ def has_weights(path: Path) -> bool:
     return os.path.lexists(path / INDEX) or os.path.lexists(path / SINGLE)
 
 
-def stored_tensors_of(path: Path, config: ModelConfig) -> dict[str, StoredTensor]:
-    """Name in the model to where it lies, of every tensor in the folder `path` that counts.
+def stored_tensors_of(path: Path, family: Family, model: ModelShape) -> dict[str, StoredTensor]:
+    """Name in the model to where it lies, of every tensor in the folder `path`.
 
-    Raises `UserError` for an index that disagrees with its files, a tensor that is there twice, and stacked experts
-    that can't be told apart.
+    Raises `UserError` for an index that disagrees with its files, tensors that are missing, there twice or belong to
+    nothing, and for wrong shapes and dtypes.
     """
-    tensors: dict[str, StoredTensor] = {}
     files = open_files(path)
-    for stored, reader in files.items():
-        for name, tensor in model_tensors(reader, stored, config):
-            if name in tensors:
-                raise UserError(
-                    f"{reader.path}: {stored} and {tensors[name].name} both hold {name}; remove one of them"
-                )
-            tensors[name] = tensor
     for reader in dict.fromkeys(files.values()):
         reader.check_layout()
-    return tensors
+    places = {tensor: family.places(tensor, model) for tensor in model.tensors()}
+    known = {place.stored for candidates in places.values() for place in candidates}
+    ignored = family.ignored(model)
+    counted = [name for name in files if name in known or not name.endswith(ignored)]
+    wanted = {tensor: present(candidates, files) for tensor, candidates in places.items()}
+    check_tensor_set(path, counted, {place.stored for place in wanted.values()} | (known & set(files)))
+    return {tensor.name: stored_at(place, tensor, files[place.stored]) for tensor, place in wanted.items()}
 
 
-def model_tensors(reader: SafetensorsReader, stored: str, config: ModelConfig) -> Iterator[tuple[str, StoredTensor]]:
-    """What the tensor `stored` of a file is in the model: itself, the experts of a layer, or nothing that counts."""
-    base, _, last = stored.rpartition(".mlp.")
-    if last in ("w1", "experts.gate_up_proj"):
-        yield from stacked(reader, stored, base, ("gate", "up"), config)
-    elif last in ("w2", "experts.down_proj"):
-        yield from stacked(reader, stored, base, ("down",), config)
-    elif last in ("expert_bias", "gate.expert_bias"):
-        if config.has_expert_bias:  # otherwise the published code leaves it alone
-            yield base + BIAS, StoredTensor(reader, stored, reader.entries[stored].shape)
-    elif not stored.endswith(INV_FREQ):
-        yield stored, StoredTensor(reader, stored, reader.entries[stored].shape)
-
-
-def stacked(
-    reader: SafetensorsReader, stored: str, base: str, projections: tuple[str, ...], config: ModelConfig
-) -> Iterator[tuple[str, StoredTensor]]:
-    """The experts' matrices in one stacked tensor [experts, rows of all `projections`, inputs].
-
-    `mlp.w1` and `mlp.w2` are those of the published class FusedLLaDAMoEModelLM, gate rows before up rows;
-    `experts.gate_up_proj` and `experts.down_proj` those of transformers 5.
-    """
-    rows, inputs = config.expert_intermediate_size, config.hidden_size
-    if projections == ("down",):
-        rows, inputs = inputs, rows
-    shape, height = reader.entries[stored].shape, len(projections) * rows
-    if shape != (config.num_experts, height, inputs):
+def present(candidates: tuple[Place, ...], files: dict[str, SafetensorsReader]) -> Place:
+    """The place that exists, or the first where none does; `UserError` where two do."""
+    found = [place for place in candidates if place.stored in files]
+    if len(found) > 1:
+        first, second = (place.stored for place in found[:2])
         raise UserError(
-            f"{reader.path}: tensor {stored} of stacked experts has shape {list(shape)} where config.json makes it "
-            f"{[config.num_experts, height, inputs]}; store a tensor an expert (mlp.experts.0.gate_proj.weight)"
+            f"{files[first].path}: {second} and {first} both hold {candidates[0].stored}; remove one of them"
         )
-    if stored.endswith("gate_up_proj") and height == inputs:
+    return (found or candidates)[0]
+
+
+def stored_at(place: Place, tensor: TensorShape, reader: SafetensorsReader) -> StoredTensor:
+    """A tensor at its place; `UserError` where that has another shape or a dtype that is not supported."""
+    entry = reader.entries[place.stored]
+    if entry.shape != place.shape:
         raise UserError(
-            f"{reader.path}: {stored} stacks the experts in square matrices, whose shape {list(shape)} does not tell "
-            "rows from columns; store them as mlp.w1 [experts, gate rows then up rows, inputs] and mlp.w2, or as a "
-            "tensor an expert (mlp.experts.0.gate_proj.weight)"
+            f"{reader.path}: tensor {place.stored} has shape {list(entry.shape)} where config.json makes it "
+            f"{list(place.shape)}; correct config.json or give the checkpoint that belongs to it"
         )
-    for expert in range(config.num_experts):
-        for number, projection in enumerate(projections):
-            first = expert * height + number * rows
-            name = f"{base}.mlp.experts.{expert}.{projection}_proj.weight"
-            yield name, StoredTensor(reader, stored, (rows, inputs), first)
+    if entry.dtype not in WEIGHT_DTYPES:
+        raise UserError(
+            f"{reader.path}: tensor {place.stored} has dtype {entry.dtype}, and only {', '.join(WEIGHT_DTYPES)} are "
+            "supported; convert the checkpoint to bfloat16"
+        )
+    if place.stored.endswith("gate_up_proj") and place.shape[-1] == place.shape[-2]:
+        raise UserError(
+            f"{reader.path}: {place.stored} stacks the experts in square matrices, whose shape {list(place.shape)} "
+            "does not tell rows from columns; store them as mlp.w1 [experts, gate rows then up rows, inputs] and "
+            "mlp.w2, or as a tensor an expert (mlp.experts.0.gate_proj.weight)"
+        )
+    return StoredTensor(reader, place.stored, tensor.shape, place.first)
+
+
+def check_tensor_set(path: Path, found: Iterable[str], expected: Iterable[str]) -> None:
+    """Raise `UserError` for the first missing tensor, then for the first extra one."""
+    found, expected = list(found), list(expected)
+    if missing := sorted(set(expected) - set(found)):
+        raise UserError(
+            f"{path}: {len(missing)} tensors are missing, the first of them {missing[0]}; give a whole checkpoint"
+        )
+    if extra := sorted(set(found) - set(expected)):
+        raise UserError(
+            f"{path}: {len(extra)} tensors do not belong to the model of config.json, the first of them {extra[0]}; "
+            "correct config.json or remove them"
+        )
 
 
 def open_files(path: Path) -> dict[str, SafetensorsReader]:

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from golden.checkpoints.checkpoint import expected_tensors
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.config import CONFIG
+from golden.checkpoints.families import family_of, shape_of
 from golden.checkpoints.presets import read_preset
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.checkpoints.stored import INDEX
@@ -25,10 +25,10 @@ from golden.errors import UserError
 from golden.files import write_json
 from golden.folders import claim
 from golden.parallel import ordered_map, row_ranges
+from golden.shape import ModelShape
 
 __all__ = ["make_checkpoint"]
 
-CONFIG = "config.json"
 SHARD_BYTES = 4 << 30
 PIECE = 1 << 19  # elements made at once
 OUTLIERS = 1 / 512  # share of input columns that are larger
@@ -46,7 +46,7 @@ def make_checkpoint(
     vocabulary: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> ModelConfig:
+) -> ModelShape:
     """Write the folder `out`: names, shapes, dtype (bfloat16), shards and index of architecture `like`.
 
     `layers`, `experts` and `vocabulary` make a smaller one; the tensors that are left do not depend on them. Same
@@ -55,11 +55,11 @@ def make_checkpoint(
     ours to write to or holds a whole checkpoint.
     """
     fields = reduced(read_preset(like), layers, experts, vocabulary)
-    config = ModelConfig.from_dict(fields)
+    family, model = family_of(fields), shape_of(fields)
     claim(out, "made-up checkpoint")
     if (out / CONFIG).exists():  # the last file to be written
         raise UserError(f"{out}: holds a whole checkpoint already; name a new folder with -o")
-    shapes = expected_tensors(config)
+    shapes = {place.stored: place.shape for tensor in model.tensors() for place in family.places(tensor, model)[:1]}
     shards = list(sharded(shapes))
     files = {f"model-{n:05}-of-{len(shards):05}.safetensors": names for n, names in enumerate(shards, 1)}
     total, done = sum(map(math.prod, shapes.values())), 0
@@ -75,7 +75,7 @@ def make_checkpoint(
     }
     write_json(out / INDEX, index)
     write_json(out / CONFIG, fields)
-    return config
+    return model
 
 
 def reduced(fields: dict[str, Any], layers: int | None, experts: int | None, vocabulary: int | None) -> dict[str, Any]:

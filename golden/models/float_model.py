@@ -1,8 +1,8 @@
-"""LLaDA-MoE in floating point: a Transformer encoder whose feed-forward layers are mixtures of experts.
+"""Every family's model in floating point, composed from the one description of `golden.shape`.
 
-Reads from top to bottom like the paper (arXiv 2509.24389). Module names are those of the published checkpoints, so
-`state_dict()` keys are checkpoint tensor names. Every matrix and every vector that enters a matrix passes through a
-`Numerics` object: the identity here, fake quantization in `golden.training.fake_quant`.
+Reads from top to bottom like the papers: attention, experts or a dense network, layers, head. `state_dict()` keys are
+the names of `ModelShape.tensors`. Every matrix and every vector that enters a matrix passes through an `Arithmetic`
+object: the identity here, fake quantization in `golden.training.fake_quant`.
 """
 
 from pathlib import Path
@@ -12,13 +12,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.config import ModelConfig
+from golden.errors import UserError
 from golden.samplers.denoise import Prediction
+from golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape
 
-__all__ = ["FloatEngine", "LLaDAMoE", "MixtureOfExperts", "Numerics", "RMSNorm", "apply_rotary", "rotary_tables"]
+__all__ = [
+    "Arithmetic",
+    "FloatEngine",
+    "FloatModel",
+    "MixtureOfExperts",
+    "RMSNorm",
+    "apply_rotary",
+    "block_mask",
+    "rotary_tables",
+]
 
 
-class Numerics:
+class Arithmetic:
     """What a matrix and an activation look like to the arithmetic. This one changes nothing."""
 
     def matrix(self, weight: Tensor, gain: Tensor | None = None) -> Tensor:
@@ -43,170 +53,225 @@ class RMSNorm(nn.Module):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps)
 
 
-def rotary_tables(positions: int, head_dim: int, theta: float, device: torch.device | None = None):
-    """Cosines and sines [positions, head_dim] of rotary embedding; both halves of `head_dim` hold the same angles."""
-    frequency = theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float64, device=device) / head_dim)
+def rotary_tables(positions: int, rotary_dim: int, theta: float, device: torch.device | None = None):
+    """Cosines and sines [positions, rotary_dim] of rotary embedding; both halves hold the same angles."""
+    frequency = theta ** (-torch.arange(0, rotary_dim, 2, dtype=torch.float64, device=device) / rotary_dim)
     angle = torch.arange(positions, dtype=torch.float64, device=device)[:, None] * frequency
     angle = torch.cat([angle, angle], dim=-1)
     return angle.cos().float(), angle.sin().float()
 
 
 def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate `x` [..., positions, head_dim]: element i pairs with element i + head_dim / 2 (rotate-half)."""
-    first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat([-second, first], dim=-1) * sin
+    """Rotate the first elements of `x` [..., positions, head_dim], as many as the tables have: element i pairs with
+    element i + rotary_dim / 2 (rotate-half); the others stay."""
+    turned, kept = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
+    first, second = turned.chunk(2, dim=-1)
+    return torch.cat([turned * cos + torch.cat([-second, first], dim=-1) * sin, kept], dim=-1)
+
+
+def block_mask(positions: int, block_length: int, device: torch.device | None = None) -> Tensor:
+    """Which positions (columns) each position (row) sees, bool: those of its own block and of the blocks before it."""
+    block = torch.arange(positions, device=device) // block_length
+    return block[:, None] >= block
 
 
 class Attention(nn.Module):
-    """Full bidirectional attention, RMSNorm over every head of q and k before RoPE."""
+    """Attention of any kind that `AttentionShape` describes."""
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, hidden: int, shape: AttentionShape, eps: float):
         super().__init__()
-        self.heads, self.head_dim = config.num_attention_heads, config.head_dim
-        width = self.heads * self.head_dim
-        self.q_proj = nn.Linear(config.hidden_size, width, bias=False)
-        self.k_proj = nn.Linear(config.hidden_size, width, bias=False)
-        self.v_proj = nn.Linear(config.hidden_size, width, bias=False)
-        self.o_proj = nn.Linear(width, config.hidden_size, bias=False)
-        self.q_norm = RMSNorm(self.head_dim, config.rms_norm_eps)
-        self.k_norm = RMSNorm(self.head_dim, config.rms_norm_eps)
+        self.shape = shape
+        self.q_proj = nn.Linear(hidden, shape.query_width, bias=shape.bias)
+        self.k_proj = nn.Linear(hidden, shape.key_value_width, bias=shape.bias)
+        self.v_proj = nn.Linear(hidden, shape.key_value_width, bias=shape.bias)
+        self.o_proj = nn.Linear(shape.query_width, hidden, bias=False)
+        if shape.head_norms:
+            self.q_norm = RMSNorm(shape.head_dim, eps)
+            self.k_norm = RMSNorm(shape.head_dim, eps)
 
-    def forward(self, x: Tensor, gain: Tensor, rotary: tuple[Tensor, Tensor], numerics: Numerics) -> Tensor:
+    def forward(self, x: Tensor, gain: Tensor, arithmetic: Arithmetic) -> Tensor:
         """Normalised `x` [batch, positions, hidden_size] to the same shape; `gain` belongs to the norm before."""
+        shape, positions = self.shape, x.shape[1]
+        rotary = rotary_tables(positions, shape.rotary_dim, shape.rope_theta, x.device)
 
-        def heads(proj: nn.Linear) -> Tensor:
-            y = F.linear(x, numerics.matrix(proj.weight, gain))
-            return y.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)
+        def heads(proj: nn.Linear, norm: RMSNorm | None = None) -> Tensor:
+            y = F.linear(x, arithmetic.matrix(proj.weight, gain), proj.bias)
+            y = y.unflatten(-1, (-1, shape.head_dim)).transpose(1, 2)
+            y = y if norm is None else norm(y) * norm.weight
+            return y if shape.clip is None else y.clamp(-shape.clip, shape.clip)
 
-        q = apply_rotary(self.q_norm(heads(self.q_proj)) * self.q_norm.weight, *rotary)
-        k = apply_rotary(self.k_norm(heads(self.k_proj)) * self.k_norm.weight, *rotary)
-        v = heads(self.v_proj)
-        y = F.scaled_dot_product_attention(numerics.vector(q), numerics.vector(k), numerics.vector(v))
-        y = numerics.vector(y.transpose(1, 2).flatten(-2))
-        return F.linear(y, numerics.matrix(self.o_proj.weight))
+        norms = (self.q_norm, self.k_norm) if shape.head_norms else (None, None)
+        q = arithmetic.vector(apply_rotary(heads(self.q_proj, norms[0]), *rotary))
+        k = arithmetic.vector(apply_rotary(heads(self.k_proj, norms[1]), *rotary))
+        v = arithmetic.vector(heads(self.v_proj))
+        shared = shape.num_heads // shape.num_key_value_heads
+        k, v = (y.repeat_interleave(shared, dim=1) for y in (k, v))
+        mask = None if shape.block_length is None else block_mask(positions, shape.block_length, x.device)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        y = arithmetic.vector(y.transpose(1, 2).flatten(-2))
+        return F.linear(y, arithmetic.matrix(self.o_proj.weight))
 
 
-class Expert(nn.Module):
-    """One SwiGLU feed-forward network."""
+class SwiGLU(nn.Module):
+    """One feed-forward network: an expert, a shared expert or a dense layer's."""
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, hidden: int, width: int):
         super().__init__()
-        self.gate_proj = nn.Linear(config.hidden_size, config.expert_intermediate_size, bias=False)
-        self.up_proj = nn.Linear(config.hidden_size, config.expert_intermediate_size, bias=False)
-        self.down_proj = nn.Linear(config.expert_intermediate_size, config.hidden_size, bias=False)
+        self.gate_proj = nn.Linear(hidden, width, bias=False)
+        self.up_proj = nn.Linear(hidden, width, bias=False)
+        self.down_proj = nn.Linear(width, hidden, bias=False)
 
-    def forward(self, x: Tensor, gain: Tensor, numerics: Numerics) -> Tensor:
-        """Normalised `x` [tokens, hidden_size] to the same shape."""
-        gate = F.linear(x, numerics.matrix(self.gate_proj.weight, gain))
-        up = F.linear(x, numerics.matrix(self.up_proj.weight, gain))
-        return F.linear(numerics.vector(F.silu(gate) * up), numerics.matrix(self.down_proj.weight))
+    def forward(self, x: Tensor, gain: Tensor, arithmetic: Arithmetic) -> Tensor:
+        """Normalised `x` [..., hidden_size] to the same shape."""
+        gate = F.linear(x, arithmetic.matrix(self.gate_proj.weight, gain))
+        up = F.linear(x, arithmetic.matrix(self.up_proj.weight, gain))
+        return F.linear(arithmetic.vector(F.silu(gate) * up), arithmetic.matrix(self.down_proj.weight))
 
 
 class Router(nn.Module):
-    """Softmax over all experts, the bias added, then the k largest; these are the weights, not renormalised."""
+    """Scores of all experts, and the chosen ones with their weights, as `ExpertsShape` says."""
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, hidden: int, shape: ExpertsShape, block_length: int | None):
         super().__init__()
-        self.top_k = config.num_experts_per_tok
-        self.weight = nn.Parameter(torch.empty(config.num_experts, config.hidden_size))
-        nn.init.normal_(self.weight, std=config.hidden_size**-0.5)
+        self.shape, self.block_length = shape, block_length
+        self.weight = nn.Parameter(torch.empty(shape.num_experts, hidden))
+        nn.init.normal_(self.weight, std=hidden**-0.5)
 
-    def forward(self, x: Tensor, gain: Tensor, bias: Tensor | None, numerics: Numerics):
-        """Normalised `x` [tokens, hidden_size] to logits [tokens, experts], chosen experts and weights [tokens, k].
+    def forward(self, x: Tensor, gain: Tensor, bias: Tensor | None, arithmetic: Arithmetic):
+        """Normalised `x` [batch, positions, hidden_size] to logits [batch, positions, experts], chosen experts and
+        weights [batch, positions, k]; ties go to the lowest expert. bias: [experts] or None."""
+        shape = self.shape
+        logits = F.linear(x, arithmetic.matrix(self.weight, gain))
+        score = logits.softmax(-1) if shape.score == "softmax" else logits.sigmoid()
+        ranking = score if bias is None else score + bias
+        eligible = self.in_best_groups(ranking) & self.admitted(ranking)
+        ranked = torch.sort(ranking.masked_fill(~eligible, -torch.inf), dim=-1, descending=True, stable=True).indices
+        chosen = ranked[..., : shape.top_k]
+        weight = (ranking if shape.bias == "mixing" else score).gather(-1, chosen)
+        if shape.renormalise:
+            weight = weight / (weight.sum(-1, keepdim=True) + 1e-20)
+        return logits, chosen, weight * shape.scale
 
-        Weights include `bias` [experts], so that they may be negative or above 1; ties go to the lowest expert.
-        """
-        logits = F.linear(x, numerics.matrix(self.weight, gain))
-        score = logits.softmax(-1)
-        if bias is not None:
-            score = score + bias
-        chosen = torch.sort(score, dim=-1, descending=True, stable=True).indices[:, : self.top_k]
-        return logits, chosen, score.gather(-1, chosen)
+    def in_best_groups(self, ranking: Tensor) -> Tensor:
+        """Experts of the token's best groups, by the sum of a group's two best; bool like `ranking`."""
+        shape = self.shape
+        groups = ranking.unflatten(-1, (shape.groups, -1))
+        size = groups.shape[-1]
+        totals = groups.topk(min(2, size)).values.sum(-1)
+        best = torch.sort(totals, dim=-1, descending=True, stable=True).indices[..., : shape.top_groups]
+        return torch.zeros_like(totals, dtype=torch.bool).scatter(-1, best, True).repeat_interleave(size, -1)
+
+    def admitted(self, ranking: Tensor) -> Tensor:
+        """Experts that a token's block may use: the `capacity` best by the block's largest score; bool."""
+        if not self.shape.capacity:
+            return torch.ones_like(ranking, dtype=torch.bool)
+        assert self.block_length is not None
+        allowed = torch.zeros_like(ranking, dtype=torch.bool)
+        for start in range(0, ranking.shape[1], self.block_length):
+            block = slice(start, start + self.block_length)
+            largest = ranking[:, block].amax(1, keepdim=True)
+            order = torch.sort(largest, dim=-1, descending=True, stable=True).indices[..., : self.shape.capacity]
+            allowed[:, block] = torch.zeros_like(largest, dtype=torch.bool).scatter(-1, order, True)
+        return allowed
 
 
 class MixtureOfExperts(nn.Module):
-    """A router and its experts, with a bias of the scores where the checkpoint has one."""
+    """A router and its experts, and an expert that serves every token where there is one."""
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, hidden: int, shape: ExpertsShape, block_length: int | None):
         super().__init__()
-        self.gate = Router(config)
-        self.experts = nn.ModuleList(Expert(config) for _ in range(config.num_experts))
-        self.register_buffer("expert_bias", torch.zeros(config.num_experts) if config.has_expert_bias else None)
+        self.gate = Router(hidden, shape, block_length)
+        self.experts = nn.ModuleList(SwiGLU(hidden, shape.intermediate_size) for _ in range(shape.num_experts))
+        self.register_buffer("expert_bias", torch.zeros(shape.num_experts) if shape.bias else None)
+        if shape.shared_size:
+            self.shared_experts = SwiGLU(hidden, shape.shared_size)
 
-    def forward(self, x: Tensor, gain: Tensor, numerics: Numerics) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, gain: Tensor, arithmetic: Arithmetic) -> tuple[Tensor, Tensor]:
         """Normalised `x` [batch, positions, hidden_size] to the same shape, and router logits [tokens, experts]."""
-        tokens = x.flatten(0, 1)
-        logits, chosen, weight = self.gate(tokens, gain, self.expert_bias, numerics)
+        logits, chosen, weight = self.gate(x, gain, self.expert_bias, arithmetic)
+        tokens, chosen, weight = x.flatten(0, 1), chosen.flatten(0, 1), weight.flatten(0, 1)
         out = torch.zeros_like(tokens)
         for index, expert in enumerate(self.experts):
             token, slot = (chosen == index).nonzero(as_tuple=True)
             if len(token):
-                y = expert(tokens[token], gain, numerics) * weight[token, slot, None]
+                y = expert(tokens[token], gain, arithmetic) * weight[token, slot, None]
                 out = out.index_add(0, token, y)
-        return out.view_as(x), logits
+        if self.gate.shape.shared_size:
+            out = out + self.shared_experts(tokens, gain, arithmetic)
+        return out.view_as(x), logits.flatten(0, 1)
 
 
 class Layer(nn.Module):
-    """x += attention(norm(x)); x += experts(norm(x))."""
+    """x += attention(norm(x)); x += mlp(norm(x))."""
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, model: ModelShape, shape: LayerShape):
         super().__init__()
-        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.self_attn = Attention(config)
-        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.mlp = MixtureOfExperts(config)
+        hidden, eps = model.hidden_size, model.rms_norm_eps
+        self.input_layernorm = RMSNorm(hidden, eps)
+        self.self_attn = Attention(hidden, shape.attention, eps)
+        self.post_attention_layernorm = RMSNorm(hidden, eps)
+        self.mlp: nn.Module
+        if isinstance(shape.mlp, DenseShape):
+            self.mlp = SwiGLU(hidden, shape.mlp.intermediate_size)
+        else:
+            self.mlp = MixtureOfExperts(hidden, shape.mlp, shape.attention.block_length)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], numerics: Numerics) -> tuple[Tensor, Tensor]:
-        """`x` [batch, positions, hidden_size] to the same shape, and router logits [tokens, experts]."""
+    def forward(self, x: Tensor, arithmetic: Arithmetic) -> tuple[Tensor, Tensor | None]:
+        """`x` [batch, positions, hidden_size] to the same shape, and router logits [tokens, experts] if it routes."""
         norm = self.input_layernorm
-        x = x + self.self_attn(numerics.vector(norm(x)), norm.weight, rotary, numerics)
+        x = x + self.self_attn(arithmetic.vector(norm(x)), norm.weight, arithmetic)
         norm = self.post_attention_layernorm
-        y, router_logits = self.mlp(numerics.vector(norm(x)), norm.weight, numerics)
+        y = self.mlp(arithmetic.vector(norm(x)), norm.weight, arithmetic)
+        y, router_logits = y if isinstance(y, tuple) else (y, None)
         return x + y, router_logits
 
 
 class Body(nn.Module):
     """Embedding, layers and final norm: what the checkpoints call `model`."""
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, shape: ModelShape):
         super().__init__()
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
-        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.embed_tokens = nn.Embedding(shape.vocab_size, shape.hidden_size)
+        self.layers = nn.ModuleList(Layer(shape, layer) for layer in shape.layers)
+        self.norm = RMSNorm(shape.hidden_size, shape.rms_norm_eps)
 
 
-class LLaDAMoE(nn.Module):
-    """The whole model in float32; `numerics` may be replaced at any time, between two forward passes."""
+class FloatModel(nn.Module):
+    """The whole model in float32; `arithmetic` may be replaced at any time, between two forward passes.
 
-    def __init__(self, config: ModelConfig):
+    A tied head is a matrix of its own here. Raises `UserError` for a model that is only counted.
+    """
+
+    def __init__(self, shape: ModelShape):
         super().__init__()
-        self.config = config
-        self.numerics = Numerics()
-        self.model = Body(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        if shape.uncomputed:
+            raise UserError(f"{shape.family} has {' and '.join(shape.uncomputed)}, which nothing here computes")
+        self.shape = shape
+        self.arithmetic = Arithmetic()
+        self.model = Body(shape)
+        self.lm_head = nn.Linear(shape.hidden_size, shape.vocab_size, bias=False)
 
     @classmethod
-    def from_checkpoint(cls, path: str | Path) -> "LLaDAMoE":
+    def from_checkpoint(cls, path: str | Path) -> "FloatModel":
         """Load a Hugging Face folder as float32. Raises `UserError` for anything wrong with the folder."""
         checkpoint = Checkpoint(path)
         with torch.device("meta"):
-            model = cls(checkpoint.config)
-        tensors = {name: checkpoint.tensor(name).float() for name in model.state_dict()}
+            model = cls(checkpoint.model)
+        tensors = {tensor.name: checkpoint.tensor(tensor.name).float() for tensor in checkpoint.model.tensors()}
         model.load_state_dict(tensors, assign=True)
         return model.eval()
 
     def forward_with_router(self, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """`forward`, and the router logits [batch * positions, experts] of every layer."""
-        config = self.config
-        rotary = rotary_tables(tokens.shape[1], config.head_dim, config.rope_theta, tokens.device)
-        x = F.embedding(tokens, self.numerics.matrix(self.model.embed_tokens.weight))
+        """`forward`, and the router logits [batch * positions, experts] of every layer that has experts."""
+        x = F.embedding(tokens, self.arithmetic.matrix(self.model.embed_tokens.weight))
         router_logits = []
         for layer in self.model.layers:
-            x, logits = layer(x, rotary, self.numerics)
-            router_logits.append(logits)
+            x, logits = layer(x, self.arithmetic)
+            if logits is not None:
+                router_logits.append(logits)
         norm = self.model.norm
-        x = self.numerics.vector(norm(x))
-        return F.linear(x, self.numerics.matrix(self.lm_head.weight, norm.weight)), router_logits
+        x = self.arithmetic.vector(norm(x))
+        return F.linear(x, self.arithmetic.matrix(self.lm_head.weight, norm.weight)), router_logits
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Token ids int64 [batch, positions] to logits float32 [batch, positions, vocab_size]."""
@@ -216,12 +281,13 @@ class LLaDAMoE(nn.Module):
 class FloatEngine:
     """The float model as an engine; spreads are float64."""
 
-    def __init__(self, model: LLaDAMoE):
+    def __init__(self, model: FloatModel):
         self.model = model
 
     @torch.inference_mode()
     def predict(self, tokens: Tensor) -> Prediction:
-        return self.prediction(self.model(tokens.to(self.model.lm_head.weight.device)).cpu())
+        logits = self.model(tokens.to(self.model.lm_head.weight.device)).cpu()
+        return self.prediction(logits).shifted(self.model.shape.shift)
 
     @staticmethod
     def prediction(logits: Tensor) -> Prediction:

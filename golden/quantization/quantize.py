@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from golden.checkpoints.checkpoint import Checkpoint, folded_gain, matrix_names
+from golden.checkpoints.checkpoint import Checkpoint
+from golden.checkpoints.config import CONFIG
 from golden.checkpoints.json_files import read_regular_file
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.errors import UserError
@@ -19,20 +20,20 @@ from golden.folders import claim
 from golden.parallel import ordered_map, row_ranges
 from golden.quantization.formats import Format, format_rules, pack_codes
 from golden.quantization.quantized import (
-    CONFIG,
     QUANTIZATION,
     TENSORS,
     TOKENIZER,
     stored_tensors,
-    vector_names,
 )
+from golden.shape import TensorShape
+from golden.units.numerics import Numerics
 
 __all__ = ["Statistics", "quantize_checkpoint"]
 
 SLICE = 1 << 19
 """Elements quantized at once: they and what is made of them stay in the cache."""
 
-Piece = tuple[str, int, int]
+Piece = tuple[TensorShape, int, int]
 """A matrix and a range of its rows."""
 
 
@@ -70,14 +71,15 @@ def quantize_checkpoint(
     ckpt: str | Path,
     out: str | Path,
     format: str,
+    numerics: Numerics = Numerics(),
     progress: Callable[[int, int], None] | None = None,
-    statistics: dict[str, Statistics] | None = None,
+    statistics: dict[TensorShape, Statistics] | None = None,
 ) -> dict[str, Any]:
     """Fold the norm gains of `ckpt` into its matrices (in float32), quantize these on all cores, and write `out`.
 
     The layout is that of `golden.quantization.quantized`. The same input gives the same bytes; an interrupted run
     leaves no file that looks whole. `progress` is called with the weights done and their total; `statistics`,
-    where given, receives a `Statistics` a matrix name.
+    where given, receives a `Statistics` a matrix.
 
     Returns the contents of `quantization.json`. Raises `UserError` for a bad checkpoint, an unknown format, a weight
     that is or becomes infinite or NaN, and an `out` that is not ours to write to (`golden.folders.claim`).
@@ -87,25 +89,29 @@ def quantize_checkpoint(
     tokenizer = None if source.tokenizer_path is None else read_regular_file(source.tokenizer_path)
     claim(out, "quantized checkpoint")
     (out / QUANTIZATION).unlink(missing_ok=True)  # it says that all else is whole, and comes last
-    names = matrix_names(source.config)
-    total = sum(source.shape(name).numel() for name in names)
-    done = 0
-    tensors = stored_tensors(source.config, format)
+    matrices = list(source.model.matrices())
+    total, done = sum(matrix.elements for matrix in matrices), 0
+    tensors = stored_tensors(source.model, format, numerics.gains)
     with SafetensorsWriter(out / TENSORS, tensors, {"format": format}) as writer:
-        for name in vector_names(source.config):
-            writer.write(name, source.tensor(name).float())
-        statistics.update((name, Statistics()) for name in names)
-        pieces = ((name, *rows) for name in names for rows in row_ranges(source.shape(name), SLICE))
-        for name, codes, scales, found in ordered_map(partial(quantize_piece, source, rules), pieces):
-            writer.write(name + ".codes", codes)
-            writer.write(name + ".scales", scales)
-            statistics[name].merge(found)
+        for vector in source.model.vectors(numerics.gains == "behind"):
+            writer.write(vector.name, source.tensor(vector.name).float())
+        statistics.update((matrix, Statistics()) for matrix in matrices)
+        pieces = ((matrix, *rows) for matrix in matrices for rows in row_ranges(matrix.shape, SLICE))
+        for matrix, codes, scales, found in ordered_map(partial(quantize_piece, source, rules, numerics), pieces):
+            writer.write(matrix.name + ".codes", codes)
+            writer.write(matrix.name + ".scales", scales)
+            statistics[matrix].merge(found)
             done += found.elements
             if progress:
                 progress(done, total)
-    matrices = {name: {"shape": list(source.shape(name)), **statistics[name].report()} for name in names}
-    report = {"format": format, "tool_version": version("hardloom"), "matrices": matrices}
-    write_json(out / CONFIG, source.config.to_json_dict())
+    found_of = {matrix.name: {"shape": list(matrix.shape), **statistics[matrix].report()} for matrix in matrices}
+    report = {
+        "format": format,
+        "numerics": numerics.to_json(),
+        "tool_version": version("hardloom"),
+        "matrices": found_of,
+    }
+    write_json(out / CONFIG, source.config)
     if tokenizer is None:
         (out / TOKENIZER).unlink(missing_ok=True)
     else:
@@ -114,24 +120,26 @@ def quantize_checkpoint(
     return report
 
 
-def quantize_piece(source: Checkpoint, rules: Format, piece: Piece) -> tuple[str, Tensor, Tensor, Statistics]:
-    """Name, packed codes, scales and statistics of some rows of a matrix."""
-    w = folded(source, *piece)
+def quantize_piece(
+    source: Checkpoint, rules: Format, numerics: Numerics, piece: Piece
+) -> tuple[TensorShape, Tensor, Tensor, Statistics]:
+    """The matrix, packed codes, scales and statistics of some rows of a matrix."""
+    matrix, start, stop = piece
+    w = source.tensor(matrix.name, start, stop).float()
+    if matrix.gain is not None and numerics.gains == "folded":
+        w = folded(source, w, matrix.name, matrix.gain)
     codes, scales = rules.quantize(w)
     statistics = Statistics()
     saturated = w.abs() > rules.largest * rules.scale_values(scales, w.shape[1])
     statistics.add(w, rules.dequantize(codes, scales), saturated)
-    return piece[0], pack_codes(codes), scales, statistics
+    return matrix, pack_codes(codes), scales, statistics
 
 
-def folded(source: Checkpoint, name: str, start: int, stop: int) -> Tensor:
-    """Rows of matrix `name` as float32, with the norm gain that belongs there multiplied into their columns."""
-    w, gain_name = source.tensor(name, start, stop).float(), folded_gain(source.config, name)
-    if gain_name is None:
-        return w
-    w = w * source.tensor(gain_name).float()
+def folded(source: Checkpoint, w: Tensor, name: str, gain: str) -> Tensor:
+    """Rows `w` of matrix `name` with the norm's gain multiplied into their columns."""
+    w = w * source.tensor(gain).float()
     if not all(math.isfinite(extreme) for extreme in w.aminmax()):
         raise UserError(
-            f"{source.path}: {name} times the gain {gain_name} exceeds float32; give a checkpoint of smaller ones"
+            f"{source.path}: {name} times the gain {gain} exceeds float32; give a checkpoint of smaller ones"
         )
     return w

@@ -5,7 +5,7 @@ matrix), `tokenizer.json` where the source had one, and `quantized.safetensors`:
 
 - `NAME.codes`, uint8 [rows, ceil(cols / 2)]: two 4-bit codes a byte, low nibble first, rows padded with code 0;
 - `NAME.scales`: see `golden.quantization.formats.QuantizedMatrix`;
-- float32 vectors: the q_norm and k_norm weights, and the expert biases where the model has them.
+- float32 vectors, where the model has them: weights of head norms, biases of experts and of projections.
 """
 
 import os
@@ -16,18 +16,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from golden.checkpoints.checkpoint import check_tensor_set, expected_tensors, folded_gain, matrix_names
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.json_files import read_json_object
 from golden.checkpoints.safetensors_stream import NAMES, SafetensorsReader
+from golden.checkpoints.stored import check_tensor_set
 from golden.errors import UserError
 from golden.parallel import ordered_map, row_ranges
 from golden.quantization.formats import FORMATS, QuantizedMatrix, format_rules, unpack_codes
 from golden.quantization.integers import IntegerMatrix
+from golden.shape import ModelShape
+from golden.units.numerics import Numerics
 
-__all__ = ["CONFIG", "QUANTIZATION", "TENSORS", "TOKENIZER", "QuantizedCheckpoint", "stored_tensors", "vector_names"]
+__all__ = ["QUANTIZATION", "TENSORS", "TOKENIZER", "QuantizedCheckpoint", "stored_tensors"]
 
-CONFIG = "config.json"
 QUANTIZATION = "quantization.json"
 TENSORS = "quantized.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -37,23 +38,17 @@ FEW_BITS = 12
 """Magnitudes below 2^12 go into int16, so that a few of them can be added there too."""
 
 
-def stored_tensors(config: ModelConfig, format: str) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+def stored_tensors(model: ModelShape, format: str, gains: str) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
     """Name to (dtype, shape) of everything in `quantized.safetensors`."""
-    rules, shapes = format_rules(format), expected_tensors(config)
+    rules = format_rules(format)
     tensors: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
-    for name in vector_names(config):
-        tensors[name] = torch.float32, shapes[name]
-    for name in matrix_names(config):
-        rows, cols = shapes[name]
-        tensors[name + ".codes"] = torch.uint8, (rows, -(-cols // 2))
-        tensors[name + ".scales"] = rules.scale_dtype, rules.scale_shape(rows, cols)
+    for vector in model.vectors(gains == "behind"):
+        tensors[vector.name] = torch.float32, vector.shape
+    for matrix in model.matrices():
+        rows, cols = matrix.shape
+        tensors[matrix.name + ".codes"] = torch.uint8, (rows, -(-cols // 2))
+        tensors[matrix.name + ".scales"] = rules.scale_dtype, rules.scale_shape(rows, cols)
     return tensors
-
-
-def vector_names(config: ModelConfig) -> list[str]:
-    """The vectors that stay as they are, since no matrix takes them in."""
-    folded = {folded_gain(config, name) for name in matrix_names(config)}
-    return [name for name, shape in expected_tensors(config).items() if len(shape) == 1 and name not in folded]
 
 
 class QuantizedCheckpoint:
@@ -64,7 +59,9 @@ class QuantizedCheckpoint:
     Attributes
     ----------
     path: the folder
-    config: `ModelConfig`
+    config: fields of `config.json`
+    model: what they describe
+    numerics: the contract that its integers are made for
     format: "mxfp4", "int4" or "ternary"
     quantization: the contents of `quantization.json`
     """
@@ -79,9 +76,13 @@ class QuantizedCheckpoint:
             raise UserError(
                 f"{self.path / QUANTIZATION}: format {self.format!r} is not one of {', '.join(FORMATS)}; quantize again"
             )
-        self.config = ModelConfig.from_json(self.path / CONFIG)
+        self.config, self.model = read_config(self.path / CONFIG)
+        try:
+            self.numerics = Numerics.from_json(self.quantization.get("numerics"))
+        except UserError as error:
+            raise UserError(f"{self.path / QUANTIZATION}: {error}; quantize again") from None
         self._reader = SafetensorsReader(self.path / TENSORS)
-        self._shapes = expected_tensors(self.config)
+        self._shapes = {tensor.name: tensor.shape for tensor in self.model.tensors()}
         self._check_header()
         self._reader.check_layout()
 
@@ -133,20 +134,15 @@ class QuantizedCheckpoint:
             raise UserError(f"{self._reader.path}: tensor {name} holds NaN or infinity; quantize again")
         return vector
 
-    def expert_bias(self, layer: int) -> Tensor | None:
-        """The float32 bias [num_experts] that layer `layer` adds to router probabilities, or None."""
-        return self.vector(f"model.layers.{layer}.mlp.expert_bias") if self.config.has_expert_bias else None
-
     def scan(self) -> Iterator[int]:
         """Read and check everything on all cores, yielding numbers of elements read; raises as reading does."""
-        for name in vector_names(self.config):
-            yield self.vector(name).numel()
-        names = matrix_names(self.config)
-        parts = ((name, *rows) for name in names for rows in row_ranges(self._shapes[name], PIECE))
+        for vector in self.model.vectors(self.numerics.gains == "behind"):
+            yield self.vector(vector.name).numel()
+        parts = ((t.name, *rows) for t in self.model.matrices() for rows in row_ranges(t.shape, PIECE))
         yield from ordered_map(lambda part: self.matrix(*part).codes.numel(), parts)
 
     def _check_header(self) -> None:
-        path, wanted = self._reader.path, stored_tensors(self.config, self.format)
+        path, wanted = self._reader.path, stored_tensors(self.model, self.format, self.numerics.gains)
         check_tensor_set(path, self._reader.entries, wanted)
         for name, (dtype, shape) in wanted.items():
             entry = self._reader.entries[name]

@@ -73,6 +73,13 @@ class Prediction:
     tokens: Tensor
     spread: Tensor
 
+    def shifted(self, shift: int) -> "Prediction":
+        """Each position by the logits `shift` positions before it; the first ones by the first logits."""
+        if not shift:
+            return self
+        by = [0] * shift + list(range(self.tokens.shape[1] - shift))
+        return Prediction(self.tokens[:, by], self.spread[:, by])
+
 
 class Engine(Protocol):
     """Anything that predicts a whole sequence at once."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from golden.models.float_model import Numerics
+from golden.models.float_model import Arithmetic
 from golden.quantization.formats import fake_quantize
 
 __all__ = ["FakeQuant", "quantize_vector"]
@@ -24,7 +24,7 @@ def straight_through(x: Tensor, quantized: Tensor) -> Tensor:
     return x + (quantized - x).detach()
 
 
-class FakeQuant(Numerics):
+class FakeQuant(Arithmetic):
     """Matrices in a weight format of `golden.quantization.formats`, activations in int8, where the chip has them so.
 
     Weights and gains are first rounded to bfloat16, as an exported checkpoint holds them.

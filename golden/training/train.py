@@ -10,15 +10,17 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.families import shape_of
 from golden.errors import UserError
 from golden.files import replacing
-from golden.models.float_model import LLaDAMoE, Numerics
+from golden.models.float_model import Arithmetic, FloatModel
+from golden.shape import ExpertsShape
 from golden.training.fake_quant import FakeQuant
 from golden.training.tasks import ALPHABET, EOS, MASK, SPECIAL, TASKS, build_tokenizer, problems
 
@@ -59,13 +61,13 @@ class TrainingParams:
         if not 0 <= self.quantized_from <= self.steps:
             raise UserError(f"quantized_from is {self.quantized_from}; give a step from 0 to steps, {self.steps}")
 
-    def numerics(self, step: int) -> Numerics:
+    def numerics(self, step: int) -> Arithmetic:
         """Exact at first; then two of three steps quantized, one exact so that the float model stays as good.
 
         A turn of three and the six of `TURNS`, shifted against each other, bring every combination about.
         """
         quantized = step >= self.quantized_from and (step + step // len(TURNS)) % 3 > 0
-        return FakeQuant(self.weight_format) if quantized else Numerics()
+        return FakeQuant(self.weight_format) if quantized else Arithmetic()
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then a cosine down to a hundredth."""
@@ -75,25 +77,29 @@ class TrainingParams:
         return self.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
 
 
-def demo_config() -> ModelConfig:
+def demo_config() -> dict[str, Any]:
     """Geometry of the demonstration model: 237 thousand parameters, 88 thousand active."""
     tokens = [*ALPHABET, *SPECIAL]
-    return ModelConfig(
-        model_type="llada",
-        vocab_size=len(tokens),
-        hidden_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        expert_intermediate_size=64,
-        num_experts=8,
-        num_experts_per_tok=2,
-        rope_theta=50000.0,
-        rms_norm_eps=1e-5,
-        max_position_embeddings=64,
-        mask_token_id=tokens.index(MASK),
-        eos_token_id=tokens.index(EOS),
-    )
+    return {
+        "architectures": ["LLaDAMoEModelLM"],
+        "model_type": "llada",
+        "vocab_size": len(tokens),
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "expert_intermediate_size": 64,
+        "num_experts": 8,
+        "num_experts_per_tok": 2,
+        "qk_layernorm": True,
+        "hidden_act": "silu",
+        "rope_theta": 50000.0,
+        "rms_norm_eps": 1e-5,
+        "max_position_embeddings": 64,
+        "mask_token_id": tokens.index(MASK),
+        "eos_token_id": tokens.index(EOS),
+        "tie_word_embeddings": False,
+    }
 
 
 class Pool:
@@ -122,13 +128,13 @@ class Pool:
         return prompt[row], answer[row, :window]
 
 
-def masked_loss(model: LLaDAMoE, prompt: Tensor, answer: Tensor, random: torch.Generator) -> Tensor:
+def masked_loss(model: FloatModel, prompt: Tensor, answer: Tensor, random: torch.Generator) -> Tensor:
     """Masked-diffusion cross entropy plus router losses.
 
     Each row of `answer` [batch, window] has its tokens masked with its own probability t, spread evenly over (0, 1);
     masked tokens count 1 / t.
     """
-    rows, mask_id = len(answer), model.config.mask_token_id
+    rows, mask_id = len(answer), model.shape.mask_token
     t = (torch.randperm(rows, generator=random) + torch.rand(rows, generator=random)) / rows
     t = 0.001 + 0.999 * t[:, None]
     masked = torch.rand(answer.shape, generator=random) < t
@@ -137,27 +143,28 @@ def masked_loss(model: LLaDAMoE, prompt: Tensor, answer: Tensor, random: torch.G
     logits = logits[:, prompt.shape[1] :]
     cross_entropy = F.cross_entropy(logits.flatten(0, 1), answer.flatten(), reduction="none").view_as(answer)
     loss = (cross_entropy * masked / t).sum() / answer.numel()
-    return loss + router_losses(router_logits, model.config.num_experts_per_tok)
+    return loss + sum(map(router_loss, router_logits, experts_of(model)))
 
 
-def router_losses(router_logits: list[Tensor], top_k: int) -> Tensor:
-    """Load balance (experts * sum of load share * mean probability) and z-loss, summed over layers."""
-    total = torch.zeros(())
-    for logits in router_logits:
-        probability = logits.softmax(-1)
-        experts = logits.shape[-1]
-        load = F.one_hot(probability.topk(top_k).indices, experts).sum(1).float().mean(0) / top_k
-        total = total + BALANCE_WEIGHT * experts * (load * probability.mean(0)).sum()
-        total = total + Z_WEIGHT * logits.logsumexp(-1).square().mean()
-    return total
+def experts_of(model: FloatModel) -> list[ExpertsShape]:
+    """Of the layers that have experts."""
+    return [layer.mlp for layer in model.shape.layers if isinstance(layer.mlp, ExpertsShape)]
+
+
+def router_loss(logits: Tensor, experts: ExpertsShape) -> Tensor:
+    """Load balance (experts * sum of load share * mean probability) and z-loss of a layer."""
+    probability = logits.softmax(-1)
+    load = F.one_hot(probability.topk(experts.top_k).indices, experts.num_experts).sum(1).float().mean(0)
+    balance = experts.num_experts * (load / experts.top_k * probability.mean(0)).sum()
+    return BALANCE_WEIGHT * balance + Z_WEIGHT * logits.logsumexp(-1).square().mean()
 
 
 def train_step(
-    model: LLaDAMoE, optimizer: torch.optim.Optimizer, params: TrainingParams, pool: Pool, step: int
+    model: FloatModel, optimizer: torch.optim.Optimizer, params: TrainingParams, pool: Pool, step: int
 ) -> float:
     """One update; returns the loss."""
     random = torch.Generator().manual_seed(params.seed * 1_000_003 + step)
-    model.numerics = params.numerics(step)
+    model.arithmetic = params.numerics(step)
     for group in optimizer.param_groups:
         group["lr"] = params.rate(step)
     optimizer.zero_grad()
@@ -169,16 +176,16 @@ def train_step(
 
 
 def train(
-    config: ModelConfig, params: TrainingParams, state_file: Path, progress: Callable[[int, float], None]
-) -> LLaDAMoE:
+    config: dict[str, Any], params: TrainingParams, state_file: Path, progress: Callable[[int, float], None]
+) -> FloatModel:
     """Train from scratch, or go on from `state_file`, which is rewritten on the way.
 
     `progress` is called with the steps done and the loss. Raises `UserError` if the state belongs to another run.
     """
     torch.manual_seed(params.seed)
-    model = LLaDAMoE(config).train()
+    model = FloatModel(shape_of(config)).train()
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=params.weight_decay, betas=(0.9, 0.98), fused=True)
-    run = asdict(config) | asdict(params)
+    run = config | asdict(params)
     pool = Pool(params.seed)
     for step in range(restore(state_file, run, model, optimizer), params.steps):
         loss = train_step(model, optimizer, params, pool, step)
@@ -188,14 +195,14 @@ def train(
     return model.eval()
 
 
-def save(path: Path, run: dict, model: LLaDAMoE, optimizer: torch.optim.Optimizer, steps: int) -> None:
+def save(path: Path, run: dict, model: FloatModel, optimizer: torch.optim.Optimizer, steps: int) -> None:
     """Write everything the run needs to go on from here, all of it or nothing."""
     state = {"run": run, "steps": steps, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
     with replacing(path) as partial:
         torch.save(state, partial)
 
 
-def restore(path: Path, run: dict, model: LLaDAMoE, optimizer: torch.optim.Optimizer) -> int:
+def restore(path: Path, run: dict, model: FloatModel, optimizer: torch.optim.Optimizer) -> int:
     """Load what `save` wrote, if it is there, and return the steps done."""
     if not path.exists():
         return 0

@@ -16,6 +16,8 @@ __all__ = ["Rope"]
 class Rope:
     """x * gain, then rotation of the pairs (i, i + head_dim/2) by position * theta^(-2i/head_dim).
 
+    Where embedding turns a part of a head alone, `head_dim` is that of the part (`rotary_dim`).
+
     Gains have 20 bits with 14 fraction bits; cosines and sines 16 bits with 14. Each of the two steps is rounded and
     saturated to `word`.
     """
@@ -49,9 +51,13 @@ class Rope:
         sin = [[round(math.sin(a) * one) for a in row] for row in rows]
         return torch.tensor(cos, dtype=torch.int64), torch.tensor(sin, dtype=torch.int64)
 
-    def compute(self, x: Tensor, gains: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """x int64 [..., head_dim], gains int64 [head_dim], cos and sin int64 [..., head_dim/2]."""
-        first, second = self.word.round(x * gains, self.frac).chunk(2, dim=-1)
+    def scaled(self, x: Tensor, gains: Tensor) -> Tensor:
+        """x int64 [..., elements] times its gains int64 [elements]."""
+        return self.word.round(x * gains, self.frac)
+
+    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """x int64 [..., head_dim], cos and sin int64 [..., head_dim/2]."""
+        first, second = x.chunk(2, dim=-1)
         return torch.cat(
             [
                 self.word.round(first * cos - second * sin, self.frac),
@@ -59,3 +65,7 @@ class Rope:
             ],
             dim=-1,
         )
+
+    def compute(self, x: Tensor, gains: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """Both steps: x int64 [..., head_dim], gains int64 [head_dim], cos and sin int64 [..., head_dim/2]."""
+        return self.rotate(self.scaled(x, gains), cos, sin)

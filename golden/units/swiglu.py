@@ -15,7 +15,10 @@ class SwiGLU:
     """y = sat(round(round(g * sigmoid(g)) * u)), elementwise on fixed-point words."""
 
     word: FixedPoint = FIXED
-    sigmoid: Sigmoid = field(default=Sigmoid(), repr=False)
+    sigmoid: Sigmoid = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sigmoid", Sigmoid(self.word.frac))
 
     def compute(self, gate: Tensor, up: Tensor) -> Tensor:
         silu = round_shift(gate * self.sigmoid.compute(gate), self.sigmoid.frac)

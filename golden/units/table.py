@@ -119,22 +119,23 @@ class Reciprocal:
 
 @dataclass(frozen=True)
 class Sigmoid:
-    """1 / (1 + e^-g) with 16 fraction bits, g in fixed-point with 16; exactly 0 or 1 from |g| = 8 on.
+    """1 / (1 + e^-g) with 16 fraction bits, g in fixed-point with `in_frac`; exactly 0 or 1 from |g| = 8 on.
 
     Error against float below 3.5e-4 (the cut at 8), below 6e-5 inside.
     """
 
+    in_frac: int = 16
     frac: int = 16
     limit: int = 8
-    table: Table = field(
-        default=Table(lambda i: 2.0**16 / (1 + math.exp(-i / 16)), index_bits=7, fraction_bits=12),
-        init=False,
-        repr=False,
-    )
+    table: Table = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        sixteenths = Table(lambda i: 2.0**16 / (1 + math.exp(-i / 16)), index_bits=7, fraction_bits=self.in_frac - 4)
+        object.__setattr__(self, "table", sixteenths)
 
     def compute(self, g: Tensor) -> Tensor:
         magnitude = g.abs()
-        inside = magnitude < (self.limit << self.frac)
-        top = (self.limit << self.frac) - 1
+        inside = magnitude < (self.limit << self.in_frac)
+        top = (self.limit << self.in_frac) - 1
         positive = torch.where(inside, self.table.compute(magnitude.clamp(max=top)), 1 << 16)
         return torch.where(g < 0, (1 << 16) - positive, positive)

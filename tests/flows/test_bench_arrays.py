@@ -55,7 +55,7 @@ def test_matrices_are_the_same_every_time():
 
 def test_rows_of_a_checkpoint_are_taken_one_matrix_after_the_other(tiny_quantized):
     checkpoint = QuantizedCheckpoint(tiny_quantized[0])
-    units = list(array_units(checkpoint.config))
+    units = list(array_units(checkpoint.model))
     first = checkpoint.integers(units[0].matrices[0])
     inputs = first.weights.shape[1]
     matrix = stored_matrix(checkpoint, len(first.weights) + 3, inputs)

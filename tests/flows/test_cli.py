@@ -10,12 +10,15 @@ import pytest
 from flows.chips.hardware_options import HardwareOptions, hardware_config, parse_slices, parse_style
 from flows.cli.app import app
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from golden.checkpoints.families import shape_of
 from golden.errors import UserError
+from golden.folders import MARK
 from golden.quantization.quantize import quantize_checkpoint
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.command_line import hardloom
 
 CONFIG = tiny_config(hidden_size=32, num_hidden_layers=1, num_experts=3, expert_intermediate_size=32)
+MODEL = shape_of(CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,7 @@ def builds(quantized, tmp_path_factory):
     folder = tmp_path_factory.mktemp("builds")
     for seed in ("0", "1"):
         checkpoint = QuantizedCheckpoint(quantized / seed)
-        build_chip(checkpoint, folder / seed, hardware_config(CONFIG, HardwareOptions(max_positions=16)))
+        build_chip(checkpoint, folder / seed, hardware_config(MODEL, HardwareOptions(max_positions=16)))
     return folder
 
 
@@ -51,7 +54,7 @@ def test_generate_reports_every_kind_of_array(quantized, builds):
     assert {kind: row["weights"] for kind, row in figures["arrays"].items()} == weights
     assert figures["weights_hardwired"] == sum(weights.values()) + vocabulary * h
     assert figures["bytes"] == sum(
-        f.stat().st_size for f in (builds / "0").rglob("*") if f.is_file() and f.name != "manifest.json"
+        f.stat().st_size for f in (builds / "0").rglob("*") if f.is_file() and f.name not in ("manifest.json", MARK)
     )
 
 
@@ -77,7 +80,7 @@ def test_verify_against_counts_the_wires_that_change(builds):
 def test_options_go_before_the_hardware_file_and_the_file_before_the_defaults(tmp_path):
     file = tmp_path / "hardware.json"
     file.write_text('{"lanes": 2, "max_positions": 20, "slices": {"o": 8}}')
-    hardware = hardware_config(CONFIG, HardwareOptions(file, max_positions=24, slices=parse_slices("gate_up=4,down=1")))
+    hardware = hardware_config(MODEL, HardwareOptions(file, max_positions=24, slices=parse_slices("gate_up=4,down=1")))
     assert (hardware.lanes, hardware.max_positions) == (2, 24)
     assert hardware.slices == {"qkv": 1, "o": 8, "router": 2, "gate_up": 4, "down": 1, "head": 2}
 
@@ -85,11 +88,11 @@ def test_options_go_before_the_hardware_file_and_the_file_before_the_defaults(tm
 def test_a_style_is_for_all_kinds_of_array_or_by_kind(tmp_path):
     file = tmp_path / "hardware.json"
     file.write_text('{"style": "packed"}')
-    assert set(hardware_config(CONFIG, HardwareOptions(file)).style.values()) == {"packed"}
-    mixed = hardware_config(CONFIG, HardwareOptions(file, style=parse_style("qkv=rom,head=cell")))
+    assert set(hardware_config(MODEL, HardwareOptions(file)).style.values()) == {"packed"}
+    mixed = hardware_config(MODEL, HardwareOptions(file, style=parse_style("qkv=rom,head=cell")))
     assert mixed.style == dict.fromkeys(ARRAY_KINDS, "packed") | {"qkv": "rom", "head": "cell"}
     assert HardwareConfig.from_json_dict(mixed.to_json_dict()) == mixed
-    assert set(hardware_config(CONFIG, HardwareOptions(file, style=parse_style("metal"))).style.values()) == {"metal"}
+    assert set(hardware_config(MODEL, HardwareOptions(file, style=parse_style("metal"))).style.values()) == {"metal"}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,7 @@ def test_a_hardware_file_that_makes_no_sense_is_refused(tmp_path, text, sentence
     file = tmp_path / "hardware.json"
     file.write_text(text)
     with pytest.raises(UserError, match=sentence):
-        hardware_config(CONFIG, HardwareOptions(file))
+        hardware_config(MODEL, HardwareOptions(file))
 
 
 @pytest.mark.parametrize("text", ["gate=4", "gate_up", "down=x", "down=-1", ""])
@@ -129,7 +132,7 @@ def test_styles_that_make_no_sense_are_refused(text):
         (("generate", "{q}/0", "-o", "{tmp}/b", "--hardware", "{tmp}/none.json"), "--hardware"),
         (("generate", "{q}/0", "-o", "{tmp}/b", "--lanes", "7"), "lanes"),
         (("generate", "{q}/0", "-o", "{tmp}/b", "--style", "rom"), "slices.qkv: style rom: 32 inputs a cycle"),
-        (("generate", "{q}/0", "-o", "{q}"), "no build folder"),
+        (("generate", "{q}/0", "-o", "{q}"), "no build of ours"),
         (("verify", "{q}/0"), "--static"),
         (("verify", "{q}/0", "--static"), "hardloom generate"),
         (("bench", "accuracy", "{q}/ckpt0"), "tokenizer"),

@@ -14,11 +14,9 @@ from flows.design.estimate.cost import dies_per_wafer, murphy_yield
 from flows.design.estimate.figures import Estimate, Request, error_bar, estimate, moved, read_model, value_of
 from flows.design.estimate.systems import comparison, reproduction
 from flows.design.estimate.tornado import bars, plot_tornado
-from golden.checkpoints.checkpoint import expected_tensors
-from golden.checkpoints.config import ModelConfig
-from golden.checkpoints.presets import PRESETS, preset_path, read_preset
+from golden.checkpoints.families import shape_of
+from golden.checkpoints.presets import PRESETS, read_preset
 from golden.errors import UserError
-from golden.shape import ModelShape
 from tests import DEMO, ROOT
 from tests.command_line import hardloom
 
@@ -42,14 +40,12 @@ def run(model: str, **request) -> Estimate:
     ],
 )
 def test_parameters_of_the_published_models(name, parameters):
-    assert ModelShape.from_config(name, read_preset(name)).parameters == parameters
+    assert shape_of(read_preset(name)).parameters == parameters
 
 
 def test_the_arrays_of_the_shape_are_the_matrices_of_the_checkpoint():
-    shape = ModelShape.from_config("x", read_preset("llada-moe-7b"))
-    tensors = expected_tensors(ModelConfig.from_json(preset_path("llada-moe-7b")))
-    matrices = sum(s[0] * s[1] for name, s in tensors.items() if len(s) == 2 and "embed_tokens" not in name)
-    assert shape.hardwired == matrices
+    shape = shape_of(read_preset("llada-moe-7b"))
+    assert shape.hardwired == sum(matrix.elements for matrix in shape.matrices() if matrix.kind != "embedding")
 
 
 def test_hnlpu_is_reproduced_from_its_own_parameters():
@@ -135,7 +131,7 @@ def test_the_yield_and_the_wafer_of_the_paper():
 
 def test_gates_are_those_of_the_cost_model():
     found = run("llada-moe-7b").to_json_dict()
-    kinds = ModelShape.from_config("x", read_preset("llada-moe-7b")).kinds()
+    kinds = shape_of(read_preset("llada-moe-7b")).kinds()
     for choice, kind in zip(found["array_choices"], kinds, strict=True):
         tile = ArrayShape(choice["style"], min(kind.rows, 1024), kind.inputs, choice["slices"], 64, kind.banks)
         cost = CostModel.read().cost(tile)
@@ -228,10 +224,10 @@ def test_mistakes_are_one_sentence(request_, sentence):
         run("llada-moe-7b", **request_)
 
 
-def test_a_config_without_experts_names_the_field():
-    raw = {k: v for k, v in read_preset("llada-moe-7b").items() if k != "num_experts"}
-    with pytest.raises(UserError, match="num_experts is None"):
-        ModelShape.from_config("dense", raw)
+def test_a_config_that_is_not_known_names_the_field():
+    raw = read_preset("llada-moe-7b")
+    with pytest.raises(UserError, match="field architecture_of_nobody"):
+        shape_of(raw | {"architecture_of_nobody": 1})
 
 
 def test_assumptions_know_their_ranges():

@@ -15,8 +15,9 @@ from flows.design.explore.report import Units, search_space
 from flows.design.explore.search import Point, Space, hardware_json, measure, pareto
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
-from golden.checkpoints.config import ModelConfig
-from golden.checkpoints.presets import preset_path
+from golden.checkpoints.config import read_config
+from golden.checkpoints.families import shape_of
+from golden.checkpoints.presets import read_preset
 from golden.errors import UserError
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import MatrixKind
@@ -129,7 +130,7 @@ def test_the_hardware_file_is_one_that_generate_takes(tmp_path):
     ran = hardloom(*command, "--plot", tmp_path / "p.png", "--front", tmp_path / "f.json")
     assert ran.code == 0
     hardware = HardwareConfig.from_json_dict(json.loads(file.read_text()))
-    hardware.check(ModelConfig.from_json(preset_path("llada-moe-7b")))
+    hardware.check(shape_of(read_preset("llada-moe-7b")))
     report = json.loads(ran.out)
     assert report["hardware"] == hardware.to_json_dict() and report["chosen"]["tokens_per_s"] >= 2000
     assert json.loads((tmp_path / "f.json").read_text()) == report["front"]
@@ -139,8 +140,8 @@ def test_the_hardware_file_is_one_that_generate_takes(tmp_path):
 def test_the_choice_for_the_demonstration_model_is_one_that_generate_takes():
     found = search_space(None, DEMO, Request(), None, Units())
     best = found.best(1000, "area")
-    config = ModelConfig.from_json(DEMO / "config.json")
-    HardwareConfig.from_json_dict(hardware_json(best, 32)).check(config)
+    _, model = read_config(DEMO / "config.json")
+    HardwareConfig.from_json_dict(hardware_json(best, 32)).check(model)
 
 
 @pytest.mark.slow

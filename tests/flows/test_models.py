@@ -13,7 +13,7 @@ from tests.command_line import hardloom
 
 
 def test_info_counts_the_published_model_from_its_config_alone(tmp_path: Path):
-    (tmp_path / "config.json").write_text(json.dumps(published_config().to_json_dict()))
+    (tmp_path / "config.json").write_text(json.dumps(published_config()))
     ran = hardloom("info", tmp_path)
     assert ran.code == 0
     assert "7.36 B total, 1.40 B active a token" in ran.out
@@ -41,7 +41,7 @@ def test_info_reads_every_weight_unless_told_otherwise(tmp_path: Path):
 
 
 def test_quantize_then_info_from_the_command_line(tmp_path: Path):
-    source = write_random_checkpoint(tmp_path / "source", tiny_config(has_expert_bias=True))
+    source = write_random_checkpoint(tmp_path / "source", tiny_config(moe_router_enable_expert_bias=True))
     ran = hardloom("quantize", source, "-o", tmp_path / "out", "--format", "int4", "--json")
     assert ran.code == 0
     report = json.loads(ran.out)

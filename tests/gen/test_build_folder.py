@@ -13,20 +13,20 @@ from gen.build.journal import JOURNAL
 from gen.build.seal import sealed
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection
-from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
 from golden.folders import MARK
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.shape import ModelShape
 
 ROUTER = "rtl/arrays/wired_layer_0_router.v"
 
 
 @pytest.fixture
-def generate(tiny_quantized: list[Path], tiny_model_config: ModelConfig):
+def generate(tiny_quantized: list[Path], tiny_model: ModelShape):
     """Arrays of layer 0 into a folder: the router alone, which is quick, or other kinds."""
 
     def build(out: Path, *kinds: str) -> Build:
-        hardware = HardwareConfig.default(tiny_model_config)
+        hardware = HardwareConfig.default(tiny_model)
         selection = Selection(layers=(0,), matrices=kinds or ("router",))
         return build_arrays(QuantizedCheckpoint(tiny_quantized[0]), out, hardware, selection)
 

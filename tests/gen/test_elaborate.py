@@ -13,9 +13,11 @@ from gen.design.hardware import HardwareConfig
 from gen.engine.inventory import chip_parts
 from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage
+from golden.checkpoints.families import shape_of
 from tests.checkpoints import tiny_config
 
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=2, hidden_size=8, expert_intermediate_size=4)
+MODEL = shape_of(CONFIG)
 HARDWARE = HardwareConfig(lanes=1, max_positions=4)
 ROOMS = ("units", "engine", "stream")
 
@@ -23,7 +25,7 @@ ROOMS = ("units", "engine", "stream")
 @pytest.fixture(scope="module")
 def one_of_each() -> dict[type[Component], Component]:
     """A component of every class that a chip is made of."""
-    things = [part.thing for part in chip_parts(CONFIG, HARDWARE, "chip")]
+    things = [part.thing for part in chip_parts(MODEL, HARDWARE, "chip")]
     return {type(thing): thing for thing in things if isinstance(thing, Component)}
 
 

@@ -20,11 +20,10 @@ from gen.build.journal import JOURNAL
 from gen.build.work import CHIP_TEXT, LAYER_TEXTS
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig, Queues
 from gen.text.verilog import LINT_WAIVERS
-from golden.checkpoints.checkpoint import matrix_names
-from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.shape import ModelShape
 from tests.conftest import MAX_POSITIONS
 from verif.simulators.verilator import lint
 
@@ -136,7 +135,7 @@ def watched(
 
 
 def test_every_matrix_is_decoded_once(watched: Watched) -> None:
-    assert sorted(watched.decoded) == sorted(matrix_names(watched.build.manifest.model))
+    assert sorted(watched.decoded) == sorted(matrix.name for matrix in watched.build.checkpoint().model.matrices())
 
 
 def test_progress_is_whole_when_nothing_is_left(watched: Watched) -> None:
@@ -212,12 +211,12 @@ def test_the_text_names_no_folder_and_no_time(tiny_build: Build) -> None:
     ],
 )
 def test_hardware_that_makes_no_sense_is_one_sentence(
-    tiny_model_config: ModelConfig, tmp_path: Path, fields: dict, named: str
+    tiny_model: ModelShape, tmp_path: Path, fields: dict, named: str
 ) -> None:
     file = tmp_path / "hardware.json"
     file.write_text(json.dumps(fields))
     with pytest.raises(UserError) as refused:
-        hardware_config(tiny_model_config, HardwareOptions(file)).check(tiny_model_config)
+        hardware_config(tiny_model, HardwareOptions(file)).check(tiny_model)
     assert named in str(refused.value) and "\n" not in str(refused.value)
 
 

@@ -18,10 +18,10 @@ from gen.build.journal import JOURNAL
 from gen.build.seal import sealed
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection, array_units, selected_units
-from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
 from golden.files import read_file, sha256, write_file
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.shape import ModelShape
 from tests.conftest import MAX_POSITIONS
 from verif.proof.static import recover
 
@@ -124,10 +124,10 @@ def test_the_checkpoint_in_a_build_outlives_its_source(
     assert recover(build).complete
 
 
-def test_what_is_chosen(tiny_model_config: ModelConfig) -> None:
-    units = list(array_units(tiny_model_config))
-    assert selected_units(tiny_model_config, Selection()) == units
-    chosen = selected_units(tiny_model_config, Selection(layers=(0,), experts=(1,)))
+def test_what_is_chosen(tiny_model: ModelShape) -> None:
+    units = list(array_units(tiny_model))
+    assert selected_units(tiny_model, Selection()) == units
+    chosen = selected_units(tiny_model, Selection(layers=(0,), experts=(1,)))
     assert [unit.name for unit in chosen] == ["qkv", "o", "router", "expert.1.gate_up", "expert.1.down"]
 
 
@@ -141,8 +141,8 @@ def test_what_is_chosen(tiny_model_config: ModelConfig) -> None:
     ],
 )
 def test_a_choice_that_makes_no_sense_is_one_sentence(
-    tiny_model_config: ModelConfig, selection: Selection, sentence: str
+    tiny_model: ModelShape, selection: Selection, sentence: str
 ) -> None:
     with pytest.raises(UserError) as refused:
-        selected_units(tiny_model_config, selection)
+        selected_units(tiny_model, selection)
     assert sentence in str(refused.value)

@@ -6,7 +6,6 @@ safetensors library reads and the ids that the tokenizers library gives).
 """
 
 import atexit
-import dataclasses
 import hashlib
 import json
 import os
@@ -24,12 +23,14 @@ from safetensors import safe_open
 from tokenizers import Tokenizer, models
 
 from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.fields import FIXED_FIELDS, HARMLESS_FIELDS
+from golden.checkpoints.families.llada_moe import RULES
+from golden.checkpoints.families.rules import HARMLESS
 from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
 from golden.errors import UserError
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.shape import DenseShape, ExpertsShape, ModelShape
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.mutations import mutated_bytes, mutated_value, replaced_file, with_one_value_mutated
 
@@ -43,6 +44,7 @@ REPEATS = {
     "moe_intermediate_size": "expert_intermediate_size",
     "n_routed_experts": "num_experts",
     "num_local_experts": "num_experts",
+    "use_qk_norm": "qk_layernorm",
 }
 
 
@@ -63,7 +65,7 @@ def originals() -> list[tuple[Path, Meaning]]:
     atexit.register(shutil.rmtree, folder)
     small = {"hidden_size": 16, "expert_intermediate_size": 12, "num_experts": 3}
     write_random_checkpoint(folder / "0", tiny_config(**small), seed=1, shards=2)
-    write_random_checkpoint(folder / "1", tiny_config(**small, has_expert_bias=True), seed=2, shards=0)
+    write_random_checkpoint(folder / "1", tiny_config(**small, moe_router_enable_expert_bias=True), seed=2, shards=0)
     write_random_checkpoint(folder / "2", tiny_config(**small), seed=3, shards=0, dtype=torch.float32)
     for path in folder.iterdir():
         Tokenizer(models.BPE({c: i for i, c in enumerate("abcdefghij")}, [])).save(str(path / TOKENIZER))
@@ -80,15 +82,44 @@ def digest(tensor: torch.Tensor) -> str:
     return hashlib.sha256(kind + tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()).hexdigest()
 
 
+def fields_of(model: ModelShape) -> dict[str, Any]:
+    """The fields of a `config.json` that say what was read."""
+    attention, experts = model.layers[0].attention, [layer.mlp for layer in model.layers]
+    routed = [mlp for mlp in experts if isinstance(mlp, ExpertsShape)]
+    dense = [mlp.intermediate_size for mlp in experts if isinstance(mlp, DenseShape)]
+    found: dict[str, Any] = {
+        "vocab_size": model.vocab_size,
+        "hidden_size": model.hidden_size,
+        "num_hidden_layers": len(model.layers),
+        "num_attention_heads": attention.num_heads,
+        "num_key_value_heads": attention.num_key_value_heads,
+        "rope_theta": attention.rope_theta,
+        "partial_rotary_factor": attention.rotary_dim / attention.head_dim,
+        "qk_layernorm": attention.head_norms,
+        "clip_qkv": attention.clip,
+        "rms_norm_eps": model.rms_norm_eps,
+        "max_position_embeddings": model.max_position_embeddings,
+        "mask_token_id": model.mask_token_id,
+        "eos_token_id": list(model.eos_token_ids),
+        "moe_layer_freq": [int(isinstance(mlp, ExpertsShape)) for mlp in experts],
+    }
+    if routed:
+        found |= {"num_experts": routed[0].num_experts, "num_experts_per_tok": routed[0].top_k}
+        found |= {"expert_intermediate_size": routed[0].intermediate_size}
+        found |= {"shared_expert_intermediate_size": routed[0].shared_size}
+        found |= {"moe_router_enable_expert_bias": routed[0].bias == "mixing"}
+    return found | ({"dense_intermediate_size": dense[0]} if dense else {})
+
+
 def meaning(folder: Path, out: Path) -> Meaning:
     """What the product makes of a folder; raises its `UserError`."""
     checkpoint = Checkpoint(folder)
-    tensors = {name: digest(checkpoint.tensor(name)) for name in checkpoint.names()}
-    tokenizer, vocabulary = load_tokenizer(folder), checkpoint.config.vocab_size
+    tensors = {tensor.name: digest(checkpoint.tensor(tensor.name)) for tensor in checkpoint.model.tensors()}
+    tokenizer, vocabulary = load_tokenizer(folder), checkpoint.model.vocab_size
     ids = None if tokenizer is None else encode_prompt(folder, tokenizer, PROMPT, vocabulary)
     quantize_checkpoint(folder, out, "mxfp4")
     integers = IntegerModel(QuantizedCheckpoint(out)).forward(torch.tensor([ids or [1, 0, 2]]))
-    return Meaning(dataclasses.asdict(checkpoint.config), tensors, ids, digest(integers))
+    return Meaning(fields_of(checkpoint.model), tensors, ids, digest(integers))
 
 
 # independent readers
@@ -100,14 +131,21 @@ def check_config(path: Path, original: Path, found: dict[str, Any]) -> None:
     before = json.loads(original.read_bytes())
     said = {name: value for name, value in raw.items() if value is not None}
     said.setdefault("num_key_value_heads", said.get("num_attention_heads"))
-    said["has_expert_bias"] = said.pop("moe_router_enable_expert_bias", False)
+    said.setdefault("moe_router_enable_expert_bias", False)
+    said.setdefault("qk_layernorm", False)
+    said.setdefault("clip_qkv", None)
     said.setdefault("rope_theta", (said.get("rope_parameters") or {}).get("rope_theta"))
+    layers = said.get("moe_layer_freq", 1)
+    said["moe_layer_freq"] = [layers] * said["num_hidden_layers"] if type(layers) is int else layers
+    said["eos_token_id"] = said["eos_token_id"] if isinstance(said["eos_token_id"], list) else [said["eos_token_id"]]
+    for name, neutral in (("shared_expert_intermediate_size", 0), ("partial_rotary_factor", 1.0)):
+        said[name] = neutral if said.get(name) in (None, -1) else said[name]
     for name, value in found.items():
         assert value == said[name] and isinstance(value, bool) == isinstance(said[name], bool), name
     for name, value in said.items():
-        if name in found or name in HARMLESS_FIELDS or name not in raw:
+        if name in found or name in {**HARMLESS, **RULES.harmless} or name not in raw:
             continue
-        neutral = FIXED_FIELDS.get(name, ((found.get(REPEATS.get(name, "")),), ""))[0]
+        neutral = RULES.fixed.get(name, ((found.get(REPEATS.get(name, "")),), ""))[0]
         plain_rope = {"rope_type": "default", "rope_theta": found["rope_theta"]}
         same = value in (before.get(name), *neutral) or (name == "moe_layer_freq" and value == 1)
         assert same or (name.startswith("rope_") and value.items() <= plain_rope.items()), name
@@ -147,7 +185,7 @@ Mutation = Callable[[random.Random, Path], str]
 def config_value(rng: random.Random, folder: Path) -> str:
     """A field of the file, or one of those known, has another value."""
     raw = json.loads((folder / CONFIG).read_text())
-    name = rng.choice([*raw, *raw, rng.choice([*FIXED_FIELDS, *HARMLESS_FIELDS, "rope_parameters", "block_size"])])
+    name = rng.choice([*raw, *raw, rng.choice([*RULES.fixed, *RULES.used, *HARMLESS, "block_size"])])
     raw[name] = mutated_value(rng, raw.get(name))
     (folder / CONFIG).write_text(json.dumps(raw))
     return LAWFUL

@@ -10,13 +10,15 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from golden.checkpoints.checkpoint import Checkpoint, expected_tensors, folded_gain, matrix_names
+from golden.checkpoints.checkpoint import Checkpoint
 from tests.checkpoints import (
     edit_shard,
     published_config,
     random_tensor,
+    shapes_of,
     shards,
     tiny_config,
+    tiny_model,
     write_random_checkpoint,
 )
 
@@ -27,15 +29,14 @@ Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_every_tensor_reads_back_as_written(tmp_path: Path, dtype: torch.dtype, count: int):
     checkpoint = Checkpoint(write_random_checkpoint(tmp_path, seed=5, shards=count, dtype=dtype))
-    assert checkpoint.names() == list(expected_tensors(tiny_config()))
-    for position, name in enumerate(checkpoint.names()):
-        expected = random_tensor(name, expected_tensors(tiny_config())[name], 5, position).to(dtype)
+    for position, (name, shape) in enumerate(shapes_of(tiny_config()).items()):
+        expected = random_tensor(name, shape, 5, position).to(dtype)
         assert checkpoint.tensor(name).dtype == dtype
         assert torch.equal(checkpoint.tensor(name), expected)
 
 
 def test_files_of_the_safetensors_library_are_read_and_ours_are_read_by_it(folder: Path):
-    before = {name: Checkpoint(folder).tensor(name).clone() for name in Checkpoint(folder).names()}
+    before = {name: Checkpoint(folder).tensor(name).clone() for name in shapes_of(tiny_config())}
     for shard in shards(folder):
         with safe_open(shard, "pt") as file:
             for name in file.keys():  # noqa: SIM118
@@ -60,20 +61,21 @@ def test_tokenizer_path_is_none_until_there_is_a_tokenizer(folder: Path):
 
 @pytest.mark.parametrize("stored", ["mlp.expert_bias", "mlp.gate.expert_bias"])
 def test_expert_bias_is_found_under_both_names(tmp_path: Path, stored: str):
-    write_random_checkpoint(tmp_path, tiny_config(has_expert_bias=True), shards=0)
+    write_random_checkpoint(tmp_path, tiny_config(moe_router_enable_expert_bias=True), shards=0)
     path = tmp_path / "model.safetensors"
     biases = [load_file(path)[f"model.layers.{layer}.mlp.expert_bias"].clone() for layer in range(2)]
     for layer, bias in enumerate(biases):
         edit_shard(path, {f"model.layers.{layer}.mlp.expert_bias": None})
         edit_shard(path, {f"model.layers.{layer}.{stored}": bias})
     checkpoint = Checkpoint(tmp_path)
-    assert checkpoint.config.has_expert_bias
-    assert all(torch.equal(checkpoint.expert_bias(layer), bias) for layer, bias in enumerate(biases))
+    assert all(
+        torch.equal(checkpoint.tensor(checkpoint.model.tensor("expert_bias", layer).name), bias)
+        for layer, bias in enumerate(biases)
+    )
 
 
 def test_without_expert_bias_there_is_none(folder: Path):
-    assert not Checkpoint(folder).config.has_expert_bias
-    assert Checkpoint(folder).expert_bias(0) is None
+    assert not any(tensor.kind == "expert_bias" for tensor in Checkpoint(folder).model.tensors())
 
 
 def test_reading_a_checkpoint_keeps_one_matrix_in_memory(tmp_path: Path):
@@ -98,7 +100,7 @@ print(peak() - before)
 
 
 def test_published_model_has_7_36_billion_parameters_in_its_published_names():
-    shapes = expected_tensors(published_config())
+    shapes = shapes_of(published_config())
     assert sum(map(math.prod, shapes.values())) == 7_356_880_896
     assert len(shapes) == 3 + 16 * (9 + 3 * 64)
     assert shapes["model.layers.15.mlp.experts.63.down_proj.weight"] == (2048, 1024)
@@ -107,10 +109,10 @@ def test_published_model_has_7_36_billion_parameters_in_its_published_names():
 
 
 def test_matrices_and_the_gains_that_fold_into_them():
-    config = tiny_config(num_hidden_layers=1, num_experts=1, num_experts_per_tok=1)
+    model = tiny_model(num_hidden_layers=1, num_experts=1, num_experts_per_tok=1)
     layer = "model.layers.0."
     before, after = layer + "input_layernorm.weight", layer + "post_attention_layernorm.weight"
-    assert {name: folded_gain(config, name) for name in matrix_names(config)} == {
+    assert {matrix.name: matrix.gain for matrix in model.matrices()} == {
         "model.embed_tokens.weight": None,
         layer + "self_attn.q_proj.weight": before,
         layer + "self_attn.k_proj.weight": before,

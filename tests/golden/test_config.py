@@ -2,14 +2,18 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.config import ModelConfig
-from golden.checkpoints.fields import FIXED_FIELDS, HARMLESS_FIELDS, USED_FIELDS
+from golden.checkpoints.config import read_config
+from golden.checkpoints.families import FAMILIES, Family, shape_of
+from golden.checkpoints.families.rules import HARMLESS
 from golden.errors import UserError
+from golden.shape import DenseShape
 from tests.checkpoints import (
     edit_json,
     published_config,
@@ -18,37 +22,36 @@ from tests.checkpoints import (
 )
 
 
-def test_config_survives_the_trip_through_json(tmp_path: Path):
-    for config in (tiny_config(), published_config()):
-        (tmp_path / "config.json").write_text(json.dumps(config.to_json_dict()))
-        assert ModelConfig.from_json(tmp_path / "config.json") == config
-
-
 def test_published_token_ids_are_the_default_where_the_vocabulary_has_them(tmp_path: Path):
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(published_config().to_json_dict()))
+    path.write_text(json.dumps(published_config()))
     edit_json(path, mask_token_id=..., eos_token_id=None)
-    assert ModelConfig.from_json(path) == published_config()
+    assert read_config(path)[1] == shape_of(published_config())
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "llama"}, "model_type 'llama' is not supported"),
+        (
+            {"model_type": "mamba"},
+            "model_type 'mamba' is not supported; give a checkpoint of one of Dream",
+        ),
         ({"model_type": ...}, "model_type None is not supported"),
-        ({"num_experts": ...}, "num_experts is missing, so this is a dense LLaDA"),
+        ({"num_experts": ...}, "field hidden_size (40) is not known here and could change the model"),  # a dense LLaDA
         ({"hidden_size": 41}, "hidden_size 41 is no multiple of num_attention_heads 2"),
         ({"hidden_size": 42, "head_dim": ...}, "head_dim 21 (hidden_size / num_attention_heads) is odd"),
-        ({"num_key_value_heads": 1}, "num_key_value_heads 1 differs from num_attention_heads 2"),
+        ({"num_key_value_heads": 3}, "num_attention_heads 2 is no multiple of num_key_value_heads 3"),
         ({"num_experts_per_tok": 5}, "num_experts_per_tok 5 exceeds num_experts 4"),
         ({"mask_token_id": 23}, "mask_token_id 23 lies outside the vocabulary (vocab_size 23)"),
         ({"mask_token_id": -1}, "mask_token_id -1 lies outside the vocabulary"),
         ({"mask_token_id": ...}, "field mask_token_id is missing"),
         ({"eos_token_id": 156892}, "eos_token_id 156892 lies outside the vocabulary"),
-        ({"eos_token_id": [22]}, "eos_token_id is [22], which is not of type int"),
+        ({"eos_token_id": [22, 23]}, "eos_token_id 23 lies outside the vocabulary"),
+        ({"eos_token_id": []}, "eos_token_id is [], which is not of type int"),
         ({"eos_token_id": 21}, "mask_token_id and eos_token_id are both 21"),
-        ({"moe_layer_freq": [0, 1]}, "moe_layer_freq is [0, 1], and only a list of 2 ones"),
-        ({"moe_layer_freq": [1, 1, 1]}, "moe_layer_freq is [1, 1, 1], and only a list of 2 ones"),
+        ({"moe_layer_freq": [0, 1]}, "field dense_intermediate_size is missing"),
+        ({"moe_layer_freq": [0, 2]}, "moe_layer_freq is [0, 2], which holds more than zeros and ones"),
+        ({"moe_layer_freq": [1, 1, 1]}, "moe_layer_freq is [1, 1, 1], and must be a list of num_hidden_layers 2"),
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu', and only 'silu' is supported"),
         ({"moe_router_score_function": "sigmoid"}, "moe_router_score_function is 'sigmoid', and only 'softmax'"),
         ({"norm_topk_prob": True}, "norm_topk_prob is True, and only False is supported"),
@@ -57,8 +60,8 @@ def test_published_token_ids_are_the_default_where_the_vocabulary_has_them(tmp_p
             "rope_scaling is {'type': 'yarn'}, and only plain rotary embedding is supported",
         ),
         ({"tie_word_embeddings": True}, "tie_word_embeddings is True, and only False is supported"),
-        ({"qk_layernorm": False}, "qk_layernorm is False, and only True is supported"),
-        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5"),
+        ({"qk_layernorm": 1}, "qk_layernorm is 1, which is not of type bool"),
+        ({"partial_rotary_factor": 0.33}, "partial_rotary_factor is 0.33; of head_dim 20 it must leave an even number"),
         ({"head_dim": 16}, "head_dim is 16 but hidden_size / num_attention_heads is 20"),
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0; it must be positive"),
         ({"vocab_size": -3}, "vocab_size is -3; it must be positive"),
@@ -75,20 +78,19 @@ def test_published_token_ids_are_the_default_where_the_vocabulary_has_them(tmp_p
         ({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "rope_parameters is {'rope_type': 'yarn'"),
         ({"rope_parameters": {"rope_theta": 4.0}}, "rope_theta is 50000.0 but 4.0 in rope_parameters"),
         ({"rope_parameters": "default"}, "rope_parameters is 'default', and only plain rotary embedding"),
-        ({"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor is 0.5"),
-        ({"clip_qkv": 0.05}, "clip_qkv is 0.05, and only None is supported (q, k and v are not clamped)"),
+        ({"rope_parameters": {"partial_rotary_factor": 0.33}}, "partial_rotary_factor is 0.33"),
+        ({"clip_qkv": -1}, "clip_qkv is -1.0; it must be positive"),
         ({"scoring_func": "sigmoid"}, "scoring_func is 'sigmoid', and only 'softmax'"),
-        ({"n_shared_experts": 1}, "n_shared_experts is 1, and only 0 is supported (no expert serves every token)"),
-        ({"shared_expert_intermediate_size": 64}, "shared_expert_intermediate_size is 64, and only 0"),
+        ({"n_shared_experts": 1}, "n_shared_experts is 1, and only 0 is supported"),
+        ({"shared_expert_intermediate_size": 6.4}, "shared_expert_intermediate_size is 6.4, which is not of type int"),
         ({"sliding_window": 512}, "sliding_window is 512, and only None"),
         ({"logit_softcap": 30.0}, "logit_softcap is 30.0, and only None"),
         ({"mlp_bias": True}, "mlp_bias is True, and only False"),
         ({"n_group": True}, "n_group is True, and only 0"),
         ({"n_routed_experts": 8}, "n_routed_experts is 8 but num_experts is 4"),
         ({"moe_intermediate_size": 8}, "moe_intermediate_size is 8 but expert_intermediate_size is 33"),
-        ({"moe_router_enable_expert_bias": 1}, "has_expert_bias is 1, which is not of type bool"),
+        ({"moe_router_enable_expert_bias": 1}, "moe_router_enable_expert_bias is 1, which is not of type bool"),
         ({"residual_multiplier": 2}, "field residual_multiplier (2) is not known here and could change the model"),
-        ({"qk_layernorm": None}, "qk_layernorm is None, and only True is supported (null and false mean a model"),
         ({"qk_layernorm": ...}, "field qk_layernorm is missing"),
         ({"vocab_size": ..., "rope_theta": None}, "fields vocab_size, rope_theta are missing"),
         ({"rms_norm_eps": 0}, "rms_norm_eps is 0.0; it must be positive"),
@@ -118,14 +120,52 @@ def test_config_that_is_not_a_model_we_compute(folder: Path, changes: dict[str, 
 )
 def test_other_spellings_of_the_same_model(folder: Path, changes: dict[str, object]):
     edit_json(folder / "config.json", **changes)
-    assert Checkpoint(folder).config == tiny_config()
+    assert Checkpoint(folder).model == shape_of(tiny_config())
 
 
-def test_no_field_is_two_things_at_once_and_each_has_its_reason():
-    assert len({*USED_FIELDS, *FIXED_FIELDS, *HARMLESS_FIELDS}) == sum(
-        map(len, (USED_FIELDS, FIXED_FIELDS, HARMLESS_FIELDS))
-    )
-    reasons = [*HARMLESS_FIELDS.values(), *(reason for _, reason in FIXED_FIELDS.values())]
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"qk_layernorm": None}, {"head_norms": False}),
+        ({"qk_layernorm": False, "use_qk_norm": False}, {"head_norms": False}),
+        ({"clip_qkv": 0.5}, {"clip": 0.5}),
+        ({"num_key_value_heads": 1}, {"num_key_value_heads": 1}),
+        ({"partial_rotary_factor": 0.5}, {"rotary_dim": 10}),
+    ],
+)
+def test_attention_is_what_the_fields_say(changes: dict[str, Any], expected: dict[str, Any]):
+    plain, changed = (shape_of(tiny_config(**fields)).layers[1].attention for fields in ({}, changes))
+    assert changed == replace(plain, **expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"moe_router_enable_expert_bias": True}, {"bias": "mixing"}),
+        ({"shared_expert_intermediate_size": 64}, {"shared_size": 64}),
+        ({"num_experts_per_tok": 3}, {"top_k": 3}),
+    ],
+)
+def test_experts_are_what_the_fields_say(changes: dict[str, Any], expected: dict[str, Any]):
+    plain, changed = (shape_of(tiny_config(**fields)).layers[1].mlp for fields in ({}, changes))
+    assert changed == replace(plain, **expected)
+
+
+def test_layers_without_experts_are_dense():
+    dense, routed = shape_of(tiny_config(moe_layer_freq=[0, 1], dense_intermediate_size=48)).layers
+    assert dense.mlp == DenseShape(48) and routed == shape_of(tiny_config()).layers[1]
+
+
+def test_an_answer_may_end_in_several_ways():
+    assert shape_of(tiny_config(eos_token_id=[22, 3])).eos_token_ids == (22, 3)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_no_field_is_two_things_at_once_and_each_has_its_reason(family: Family):
+    kinds = (family.rules.used, family.rules.fixed, family.rules.harmless)
+    assert len({*kinds[0], *kinds[1], *kinds[2]}) == sum(map(len, kinds))
+    assert not set(kinds[0]) & set(HARMLESS) and not set(kinds[1]) & set(HARMLESS)
+    reasons = [*HARMLESS.values(), *kinds[2].values(), *(reason for _, reason in kinds[1].values())]
     assert all(len(reason) > 5 for reason in reasons)
 
 

@@ -6,44 +6,48 @@ import torch
 from torch.nn.functional import linear
 
 import golden.training.train
-from golden.checkpoints.checkpoint import Checkpoint, expected_tensors
+from golden.checkpoints.checkpoint import Checkpoint
+from golden.checkpoints.families import shape_of
 from golden.errors import UserError
-from golden.models.float_model import LLaDAMoE, MixtureOfExperts, Numerics, Router, apply_rotary, rotary_tables
+from golden.models.float_model import Arithmetic, FloatModel, MixtureOfExperts, Router, apply_rotary, rotary_tables
 from golden.models.integer_model import IntegerModel
 from golden.quantization.formats import fake_quantize
+from golden.shape import ExpertsShape
 from golden.training.export import export_checkpoint
 from golden.training.fake_quant import FakeQuant, quantize_vector
 from golden.training.tasks import build_tokenizer
 from golden.training.train import TrainingParams, demo_config, masked_loss, train
 from golden.units.quantize import Quantize
-from tests.checkpoints import tiny_config, write_random_checkpoint
+from tests.checkpoints import shapes_of, tiny_config, write_random_checkpoint
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return write_random_checkpoint(tmp_path_factory.mktemp("model") / "tiny", tiny_config(has_expert_bias=True), seed=3)
+    return write_random_checkpoint(
+        tmp_path_factory.mktemp("model") / "tiny", tiny_config(moe_router_enable_expert_bias=True), seed=3
+    )
 
 
 def reference_logits(path, tokens):
     """Float64 NumPy, one token, head and expert at a time; rotary embedding as multiplication of complex numbers."""
     source = Checkpoint(path)
-    config = source.config
-    w = {name: source.tensor(name).double().numpy() for name in source.names()}
+    model = source.model
+    w = {tensor.name: source.tensor(tensor.name).double().numpy() for tensor in model.tensors()}
 
     def norm(x, gain):
-        return x / np.sqrt((x * x).mean() + config.rms_norm_eps) * gain
+        return x / np.sqrt((x * x).mean() + model.rms_norm_eps) * gain
 
     def rotate(x, position):
         half = len(x) // 2
-        turn = np.exp(1j * position * config.rope_theta ** (-np.arange(half) / half))
+        turn = np.exp(1j * position * 50000.0 ** (-np.arange(half) / half))
         y = (x[:half] + 1j * x[half:]) * turn
         return np.concatenate([y.real, y.imag])
 
     def attention(x, base):
         h = [norm(row, w[base + "input_layernorm.weight"]) for row in x]
         q, k, v = ([w[f"{base}self_attn.{n}_proj.weight"] @ row for row in h] for n in "qkv")
-        mixed, d = np.zeros_like(x), config.head_dim
-        for head in range(config.num_attention_heads):
+        mixed, d = np.zeros_like(x), 20
+        for head in range(2):
             part = slice(head * d, (head + 1) * d)
             qs, ks = (
                 [rotate(norm(row[part], w[f"{base}self_attn.{n}_norm.weight"]), p) for p, row in enumerate(rows)]
@@ -60,14 +64,14 @@ def reference_logits(path, tokens):
         p = e / e.sum()
         out = np.zeros_like(row)
         p = p + w[base + "mlp.expert_bias"]
-        for expert in np.argsort(-p)[: config.num_experts_per_tok]:
+        for expert in np.argsort(-p)[:2]:
             gate, up, down = (w[f"{base}mlp.experts.{expert}.{n}_proj.weight"] for n in ("gate", "up", "down"))
             g = gate @ h
             out += p[expert] * (down @ (g / (1 + np.exp(-g)) * (up @ h)))
         return out
 
     x = w["model.embed_tokens.weight"][tokens]
-    for layer in range(config.num_hidden_layers):
+    for layer in range(len(model.layers)):
         base = f"model.layers.{layer}."
         x = x + attention(x, base)
         x = x + np.array([experts(row, base) for row in x])
@@ -76,22 +80,22 @@ def reference_logits(path, tokens):
 
 def test_logits_agree_with_an_independent_computation(checkpoint):
     tokens = torch.randint(23, (2, 6), generator=torch.Generator().manual_seed(1))
-    logits = LLaDAMoE.from_checkpoint(checkpoint)(tokens)
+    logits = FloatModel.from_checkpoint(checkpoint)(tokens)
     assert logits.shape == (2, 6, 23) and logits.dtype == torch.float32
     for row, found in zip(tokens, logits, strict=True):
         np.testing.assert_allclose(found.detach().numpy(), reference_logits(checkpoint, row.numpy()), atol=2e-5)
 
 
 def test_attention_sees_later_positions(checkpoint):
-    model = LLaDAMoE.from_checkpoint(checkpoint)
+    model = FloatModel.from_checkpoint(checkpoint)
     tokens = torch.tensor([[1, 2, 3, 4]])
     assert not torch.allclose(model(tokens)[0, 0], model(torch.tensor([[1, 2, 3, 5]]))[0, 0])
 
 
 def test_tensor_names_are_those_of_the_checkpoints():
-    for config in (demo_config(), tiny_config(has_expert_bias=True)):
-        shapes = {name: tuple(tensor.shape) for name, tensor in LLaDAMoE(config).state_dict().items()}
-        assert shapes == expected_tensors(config)
+    for config in (demo_config(), tiny_config(moe_router_enable_expert_bias=True)):
+        made = FloatModel(shape_of(config)).state_dict()
+        assert {name: tuple(tensor.shape) for name, tensor in made.items()} == shapes_of(config)
 
 
 def test_rotary_pairs_the_halves_and_leaves_position_zero_alone():
@@ -105,21 +109,22 @@ def test_rotary_pairs_the_halves_and_leaves_position_zero_alone():
 
 
 def test_router_weights_are_not_renormalised_and_ties_go_to_the_lowest_expert():
-    router = Router(tiny_config(num_experts=4, num_experts_per_tok=2))
+    router = Router(40, ExpertsShape(4, 2, 33), None)
     router.weight.data.zero_()
     router.weight.data[3, 0] = 1.0
-    x = torch.eye(1, 40)
-    _, chosen, weight = router(x, torch.ones(40), None, Numerics())
-    assert chosen.tolist() == [[3, 0]]
-    torch.testing.assert_close(weight, torch.tensor([[np.e, 1.0]], dtype=torch.float32) / (np.e + 3))
+    x = torch.eye(1, 40)[None]
+    _, chosen, weight = router(x, torch.ones(40), None, Arithmetic())
+    assert chosen.tolist() == [[[3, 0]]]
+    torch.testing.assert_close(weight, torch.tensor([[[np.e, 1.0]]], dtype=torch.float32) / (np.e + 3))
 
 
 def test_the_expert_bias_is_in_the_choice_and_in_the_weight():
-    router = Router(tiny_config(num_experts=4, num_experts_per_tok=2))
+    router = Router(40, ExpertsShape(4, 2, 33, bias="mixing"), None)
     router.weight.data.zero_()
-    _, chosen, weight = router(torch.ones(1, 40), torch.ones(40), torch.tensor([-9.0, -0.5, -2.0, 1.25]), Numerics())
-    assert chosen.tolist() == [[3, 1]]
-    torch.testing.assert_close(weight, torch.tensor([[1.5, -0.25]]))
+    x, bias = torch.ones(1, 1, 40), torch.tensor([-9.0, -0.5, -2.0, 1.25])
+    _, chosen, weight = router(x, torch.ones(40), bias, Arithmetic())
+    assert chosen.tolist() == [[[3, 1]]]
+    torch.testing.assert_close(weight, torch.tensor([[[1.5, -0.25]]]))
 
 
 def published_experts(h, block, top_k):
@@ -140,13 +145,13 @@ def published_experts(h, block, top_k):
 @pytest.mark.parametrize("size", [0.01, 0.3, 3.0])
 def test_experts_are_mixed_as_the_published_code_mixes_them(size):
     torch.manual_seed(0)
-    block = MixtureOfExperts(tiny_config(num_experts=6, num_experts_per_tok=3, has_expert_bias=True))
+    block = MixtureOfExperts(40, ExpertsShape(6, 3, 33, bias="mixing"), None)
     block.expert_bias.copy_(torch.randn(6) * size)
     x = torch.randn(1, 50, 40)
     with torch.inference_mode():
-        found, published = block(x, torch.ones(40), Numerics())[0][0], published_experts(x[0], block, 3)
+        found, published = block(x, torch.ones(40), Arithmetic())[0][0], published_experts(x[0], block, 3)
         block.expert_bias.zero_()
-        unbiased = block(x, torch.ones(40), Numerics())[0][0]
+        unbiased = block(x, torch.ones(40), Arithmetic())[0][0]
     torch.testing.assert_close(found, published)
     assert (published - unbiased).norm() > size * published.norm() / 10
 
@@ -177,15 +182,15 @@ def test_fake_quantized_matrices_fold_the_gain_and_pass_the_gradient():
 
 @pytest.mark.parametrize("biased", [False, True])
 def test_what_training_rounds_is_what_the_chip_computes(tmp_path, biased):
-    config = tiny_config(hidden_size=64, expert_intermediate_size=64, has_expert_bias=biased)
+    config = tiny_config(hidden_size=64, expert_intermediate_size=64, moe_router_enable_expert_bias=biased)
     bias = torch.tensor([-0.75, 0.5, 0.0, -0.2])
     biases = {f"model.layers.{n}.mlp.expert_bias": bias for n in range(2 * biased)}
     path = write_random_checkpoint(tmp_path / "c", config, seed=5, replace=biases)
-    model, chip = LLaDAMoE.from_checkpoint(path), IntegerModel.from_checkpoint(path)
+    model, chip = FloatModel.from_checkpoint(path), IntegerModel.from_checkpoint(path)
     tokens = torch.randint(23, (4, 12), generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         exact = model(tokens)
-        model.numerics = FakeQuant("mxfp4")
+        model.arithmetic = FakeQuant("mxfp4")
         rounded = model(tokens)
     error, cost = (rounded - chip.logits(tokens)).abs().median(), (rounded - exact).abs().median()
     assert error < cost / 5
@@ -193,22 +198,22 @@ def test_what_training_rounds_is_what_the_chip_computes(tmp_path, biased):
 
 def test_an_exported_model_is_read_back_and_is_the_same_bytes_again(tmp_path):
     torch.manual_seed(0)
-    model = LLaDAMoE(demo_config())
+    model = FloatModel(shape_of(demo_config()))
     for name in ("a", "b"):
-        export_checkpoint(model, build_tokenizer(), tmp_path / name)
+        export_checkpoint(model, demo_config(), build_tokenizer(), tmp_path / name)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert [name for name in files if name.endswith(".safetensors")] == [
         "model-00001-of-00002.safetensors",
         "model-00002-of-00002.safetensors",
     ]
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
-    read = LLaDAMoE.from_checkpoint(tmp_path / "a").state_dict()
+    read = FloatModel.from_checkpoint(tmp_path / "a").state_dict()
     assert all(torch.equal(read[name], tensor.bfloat16().float()) for name, tensor in model.state_dict().items())
 
 
 def test_loss_counts_masked_tokens_alone_each_by_the_inverse_of_its_rate():
     torch.manual_seed(0)
-    model = LLaDAMoE(demo_config())
+    model = FloatModel(shape_of(demo_config()))
     model.lm_head.weight.data.zero_()  # every token costs log(48)
     prompt, answer = torch.zeros(4096, 3, dtype=torch.long), torch.ones(4096, 4, dtype=torch.long)
     loss = masked_loss(model, prompt, answer, torch.Generator().manual_seed(1)).item()

@@ -1,11 +1,8 @@
 """The architectures that come with the package are the published ones."""
 
-import math
-
 import pytest
 
-from golden.checkpoints.checkpoint import expected_tensors
-from golden.checkpoints.config import ModelConfig
+from golden.checkpoints.families import shape_of
 from golden.checkpoints.presets import PRESETS, preset_path, read_preset
 from golden.errors import UserError
 
@@ -15,9 +12,13 @@ def test_every_preset_can_be_read(name):
     assert read_preset(name)["hidden_size"] > 0
 
 
-def test_llada_moe_has_as_many_parameters_as_the_published_checkpoint():
-    config = ModelConfig.from_json(preset_path("llada-moe-7b"))
-    assert sum(math.prod(shape) for shape in expected_tensors(config).values()) == 7_356_880_896
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("llada-moe-7b", 7_356_880_896), ("llada2.0-mini", 16_255_643_392), ("llada2.0-flash", 102_889_705_216)],
+)
+def test_models_have_as_many_parameters_as_the_published_checkpoints(name: str, parameters: int):
+    shape = shape_of(read_preset(name))
+    assert sum(tensor.elements for tensor in shape.tensors()) == shape.parameters == parameters
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():

@@ -8,14 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from golden.checkpoints.checkpoint import Checkpoint, folded_gain, matrix_names
+from golden.checkpoints.checkpoint import Checkpoint
 from golden.checkpoints.tokenizer import load_tokenizer
 from golden.errors import UserError
 from golden.folders import MARK
 from golden.quantization.formats import FORMATS, QuantizedMatrix, quantize
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from tests.checkpoints import tiny_config, write_random_checkpoint
+from tests.checkpoints import edit_json, tiny_config, write_random_checkpoint
 from tests.matrices import values
 
 Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
@@ -23,7 +23,7 @@ Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    return write_random_checkpoint(tmp_path / "source", tiny_config(has_expert_bias=True))
+    return write_random_checkpoint(tmp_path / "source", tiny_config(moe_router_enable_expert_bias=True))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, source: Path) -> Path:
 
 
 def folded(checkpoint: Checkpoint, name: str) -> torch.Tensor:
-    gain = folded_gain(checkpoint.config, name)
+    gain = next(matrix.gain for matrix in checkpoint.model.matrices() if matrix.name == name)
     matrix = checkpoint.tensor(name).float()
     return matrix if gain is None else matrix * checkpoint.tensor(gain).float()
 
@@ -48,7 +48,7 @@ def test_every_matrix_is_the_folded_one_quantized(tmp_path: Path, format: str, d
     quantize_checkpoint(checkpoint.path, tmp_path / "out", format)
     quantized = QuantizedCheckpoint(tmp_path / "out")
     assert (quantized.format, quantized.config) == (format, checkpoint.config)
-    for name in matrix_names(checkpoint.config):
+    for name in (matrix.name for matrix in checkpoint.model.matrices()):
         expected = quantize(folded(checkpoint, name), format)
         assert torch.equal(quantized.matrix(name).codes, expected.codes)
         assert torch.equal(quantized.matrix(name).scales, expected.scales)
@@ -65,7 +65,8 @@ def test_vectors_that_fold_nowhere_are_kept_in_float32(folder: Path, source: Pat
     for layer in range(2):
         for name in (f"model.layers.{layer}.self_attn.{n}_norm.weight" for n in "qk"):
             assert torch.equal(quantized.vector(name), checkpoint.tensor(name).float())
-        assert torch.equal(quantized.expert_bias(layer), checkpoint.expert_bias(layer).float())
+        name = f"model.layers.{layer}.mlp.expert_bias"
+        assert torch.equal(quantized.vector(name), checkpoint.tensor(name).float())
     assert "model.norm.weight" not in load_file(folder / "quantized.safetensors")
 
 
@@ -125,7 +126,9 @@ def test_sharding_does_not_matter(tmp_path: Path):
 def test_statistics_describe_the_loss(tmp_path: Path, source: Path, format: str):
     report = quantize_checkpoint(source, tmp_path / "out", format)
     assert report == json.loads((tmp_path / "out" / "quantization.json").read_text())
-    assert list(report["matrices"]) == matrix_names(QuantizedCheckpoint(tmp_path / "out").config)
+    assert list(report["matrices"]) == [
+        matrix.name for matrix in QuantizedCheckpoint(tmp_path / "out").model.matrices()
+    ]
     before = folded(Checkpoint(source), Q_PROJ).double()
     after = QuantizedCheckpoint(tmp_path / "out").matrix(Q_PROJ).dequantize().double()
     row = report["matrices"][Q_PROJ]
@@ -151,7 +154,7 @@ def test_a_matrix_without_loss_has_no_ratio(tmp_path: Path):
 
 def test_progress_ends_at_the_number_of_weights(tmp_path: Path, source: Path):
     calls: list[tuple[int, int]] = []
-    quantize_checkpoint(source, tmp_path / "out", "int4", lambda done, total: calls.append((done, total)))
+    quantize_checkpoint(source, tmp_path / "out", "int4", progress=lambda done, total: calls.append((done, total)))
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
     assert calls[-1] == (46920 - 280, 46920 - 280)
 
@@ -247,7 +250,7 @@ def test_unknown_format(folder: Path):
 
 
 def test_format_that_the_tensors_do_not_have(folder: Path):
-    (folder / "quantization.json").write_text('{"format": "int4"}')
+    edit_json(folder / "quantization.json", format="int4")
     assert "is U8 [23, 2] where config.json and the format int4 make it BF16 [23]" in refusal(folder)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from golden.models.float_model import FloatEngine, LLaDAMoE
+from golden.checkpoints.families import shape_of
+from golden.models.float_model import FloatEngine, FloatModel
 from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import SamplerParams
 from golden.training.accuracy import answer_text, exact_match, expert_load, held_out_problems
@@ -18,6 +19,7 @@ from tests import DEMO
 
 TOKENIZER = build_tokenizer()
 CONFIG = demo_config()
+MODEL = shape_of(CONFIG)
 
 
 @given(st.text(ALPHABET))
@@ -28,9 +30,9 @@ def test_text_comes_back_from_its_tokens_one_a_character(text):
 
 
 def test_special_tokens_are_where_the_configuration_says():
-    assert TOKENIZER.get_vocab_size() == CONFIG.vocab_size == 48
-    assert TOKENIZER.token_to_id(MASK) == CONFIG.mask_token_id
-    assert TOKENIZER.token_to_id(EOS) == CONFIG.eos_token_id
+    assert TOKENIZER.get_vocab_size() == CONFIG["vocab_size"] == 48
+    assert TOKENIZER.token_to_id(MASK) == CONFIG["mask_token_id"]
+    assert TOKENIZER.token_to_id(EOS) == CONFIG["eos_token_id"]
     assert TOKENIZER.encode("a<mask><eos>").ids == [10, 47, 45]
 
 
@@ -80,15 +82,16 @@ def test_batches_are_prompts_of_one_length_and_answers_filled_with_eos(monkeypat
         for p, a in zip(prompt.tolist(), answer.tolist(), strict=True):
             text = TOKENIZER.decode(p)
             right = text[4:-1][::-1] if text.startswith("rev ") else f"{eval(text[:-1]):03d}"
-            assert answer_text(a, TOKENIZER, CONFIG.eos_token_id) == right
-            assert set(a[len(right) :]) == {CONFIG.eos_token_id}
+            assert answer_text(a, TOKENIZER, MODEL.eos_token_ids) == right
+            assert set(a[len(right) :]) == set(MODEL.eos_token_ids)
 
 
 def test_an_answer_ends_at_the_first_eos():
-    eos = CONFIG.eos_token_id
-    assert answer_text([1, 2, eos, 3], TOKENIZER, eos) == "12"
-    assert answer_text([1, 2, CONFIG.mask_token_id], TOKENIZER, eos) == "12<mask>"
-    assert answer_text([eos], TOKENIZER, eos) == ""
+    (eos,) = ends = MODEL.eos_token_ids
+    assert answer_text([1, 2, eos, 3], TOKENIZER, ends) == "12"
+    assert answer_text([1, 2, MODEL.mask_token], TOKENIZER, ends) == "12<mask>"
+    assert answer_text([eos], TOKENIZER, ends) == ""
+    assert answer_text([1, 2, eos], TOKENIZER, [2, eos]) == "1"
 
 
 class TestDemoCheckpoint:
@@ -100,15 +103,17 @@ class TestDemoCheckpoint:
     def test_it_is_small_and_its_tokenizer_is_that_of_the_tasks(self):
         assert sum(path.stat().st_size for path in DEMO.iterdir()) <= 1_000_000
         assert (DEMO / "tokenizer.json").read_text() == TOKENIZER.to_str(pretty=True)
-        assert LLaDAMoE.from_checkpoint(DEMO).config == CONFIG
+        assert FloatModel.from_checkpoint(DEMO).shape == MODEL
 
     @pytest.mark.parametrize("engine", ["float", "golden"])
     def test_it_answers_what_it_never_saw(self, engine):
-        made = FloatEngine(LLaDAMoE.from_checkpoint(DEMO)) if engine == "float" else IntegerModel.from_checkpoint(DEMO)
-        shares = exact_match(made, self.chosen, self.params, TOKENIZER, CONFIG.mask_token_id, CONFIG.eos_token_id)
+        made = (
+            FloatEngine(FloatModel.from_checkpoint(DEMO)) if engine == "float" else IntegerModel.from_checkpoint(DEMO)
+        )
+        shares = exact_match(made, self.chosen, self.params, TOKENIZER, MODEL.mask_token, MODEL.eos_token_ids)
         assert all(share >= 0.9 for share in shares.values()), shares
 
     def test_its_experts_share_the_work(self):
-        load = expert_load(LLaDAMoE.from_checkpoint(DEMO), self.chosen, self.params, TOKENIZER)
-        assert load.sum(1).tolist() == pytest.approx([CONFIG.num_experts_per_tok] * CONFIG.num_hidden_layers)
+        load = expert_load(FloatModel.from_checkpoint(DEMO), self.chosen, self.params, TOKENIZER)
+        assert load.sum(1).tolist() == pytest.approx([2] * 2)
         assert load.min() >= 0.02 and load.max() <= 0.40, load

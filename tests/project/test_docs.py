@@ -10,7 +10,8 @@ from flows.cli.app import commands
 from gen.design.axi_ports import NO_POSITION, commit_record
 from gen.design.hardware import HardwareConfig, Queues
 from gen.design.registers import REGISTERS, ErrorCode
-from golden.checkpoints.fields import FIXED_FIELDS, HARMLESS_FIELDS, USED_FIELDS
+from golden.checkpoints.families import FAMILIES
+from golden.checkpoints.families.rules import HARMLESS
 from tests import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -43,16 +44,22 @@ def test_every_field_of_the_hardware_configuration_is_described():
     assert [row[:2] for row in table(CHIP, "queue")] == [[n, str(depth)] for n, depth in asdict(Queues()).items()]
 
 
-def test_every_field_of_a_checkpoint_is_described_with_its_reason():
+def names_of(text: str, first: str) -> dict[str, str]:
+    """Of a table whose rows have several names first: each name to the row's last cell."""
+    return {name.strip(" `"): why for names, why in table(text, first) for name in names.split(",")}
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_every_field_of_a_checkpoint_is_described_with_its_reason(family):
     page = (ROOT / "docs" / "checkpoints.md").read_text()
-    assert [(row[0], row[2]) for row in table(page, "fixed field")] == [
-        (n, why) for n, (_, why) in FIXED_FIELDS.items()
-    ]
-    harmless = {
-        name.strip(" `"): why for names, why in table(page, "field without effect") for name in names.split(",")
-    }
-    assert harmless == HARMLESS_FIELDS
-    assert [name for name in USED_FIELDS if f"`{name}`" not in page] == []
+    rules = family.rules
+    fixed = [(row[0], row[2]) for row in table(page, f"fixed field of {family.name}")]
+    assert fixed == [(name, why) for name, (_, why) in rules.fixed.items()]
+    if rules.harmless:
+        assert names_of(page, f"field of {family.name} without effect") == rules.harmless
+    section = page.split(f"### {family.name}\n")[1].split("###")[0]
+    assert [name for name in rules.used if f"`{name}`" not in section] == []
+    assert names_of(page, "field without effect") == HARMLESS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

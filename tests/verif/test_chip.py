@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cocotb
 import pytest
@@ -18,7 +19,6 @@ from torch import Tensor
 from gen.build.generate import build_chip
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig, Queues
 from gen.design.registers import IDENTIFICATION, ErrorCode
-from golden.checkpoints.config import ModelConfig
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -174,11 +174,11 @@ def test_every_format_and_style_is_the_integer_model(
     format: str,
     style: str | dict[str, str],
     slices: int | dict[str, int],
-    tiny_model_config: ModelConfig,
+    tiny_fields: dict[str, Any],
     tiny_hardware: HardwareConfig,
     tmp_path: Path,
 ) -> None:
-    config = replace(tiny_model_config, has_expert_bias=format == "mxfp4")
+    config = tiny_fields | {"moe_router_enable_expert_bias": format == "mxfp4"}
     write_random_checkpoint(tmp_path / "ckpt", config, seed=5)
     quantize_checkpoint(tmp_path / "ckpt", tmp_path / "quantized", format)
     changes = {"style": style, "slices": dict.fromkeys(ARRAY_KINDS, slices) if isinstance(slices, int) else slices}
@@ -235,12 +235,12 @@ def test_a_refused_request_leaves_the_chip_usable(
 ) -> None:
     cases, good = refused(), Run([9, 2], SamplerParams(2, 2, 1))
     facts, *results = play(tiny_chip, [run for _, request in cases for run in (request, good.request())], tmp_path)
-    hardware, config = tiny_chip.build.hardware, tiny_chip.config
+    hardware, model = tiny_chip.build.hardware, tiny_chip.model
     assert facts == {
         "ID": IDENTIFICATION,
         "MAX_POSITIONS": hardware.max_positions,
-        "VOCAB_SIZE": config.vocab_size,
-        "MASK_TOKEN": config.mask_token_id,
+        "VOCAB_SIZE": model.vocab_size,
+        "MASK_TOKEN": model.mask_token,
         "CONTROL": 0,
         "nowhere": True,
     }

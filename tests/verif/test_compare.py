@@ -10,6 +10,7 @@ import torch
 from flows.bench.chip import bound_per_forward
 from flows.chips.outcomes import Outcome, junit
 from flows.pictures.denoising import timeline
+from golden.checkpoints.families import shape_of
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -19,6 +20,7 @@ from verif.chip.compare import compare_runs
 from verif.chip.simulation import Run
 
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=3, expert_intermediate_size=36)
+MODEL = shape_of(CONFIG)
 PARAMS = [SamplerParams(6, 3, 4), SamplerParams(4, 2, 2, threshold=0.9)]
 
 
@@ -26,7 +28,7 @@ class FakeChip:
     """A chip that commits what it is told."""
 
     def __init__(self, commits):
-        self.config, self.commits = CONFIG, commits
+        self.shape, self.commits = MODEL, commits
         self.build = SimpleNamespace(hardware=SimpleNamespace(lanes=2))
 
     def simulate(self, runs, taps=None):
@@ -55,7 +57,7 @@ def right(model):
     """What a right chip commits: a list of records a step, for each run."""
     commits = []
     for run in prompts():
-        steps = denoise(model, torch.tensor([run.prompt]), run.params, CONFIG.mask_token_id)
+        steps = denoise(model, torch.tensor([run.prompt]), run.params, MODEL.mask_token)
         commits.append([records(step) for step in steps])
     return commits
 
@@ -112,4 +114,4 @@ def test_junit_counts_failures_and_keeps_their_message():
 
 
 def test_the_bound_is_one_score_a_cycle():
-    assert bound_per_forward(CONFIG, positions=10) == CONFIG.num_hidden_layers * CONFIG.num_attention_heads * 10 * 10
+    assert bound_per_forward(MODEL, positions=10) == 1 * 2 * 10 * 10

@@ -13,6 +13,7 @@ from gen.arrays import emit, plan_array
 from gen.build.folder import CHIP, Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
+from golden.checkpoints.families import shape_of
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from tests.checkpoints import tiny_config, write_random_checkpoint
@@ -29,6 +30,7 @@ from verif.proof.tables import chip_tables, initial_values
 
 COUNT = 210
 CONFIG = tiny_config(num_hidden_layers=1, expert_intermediate_size=36)
+MODEL = shape_of(CONFIG)
 HARDWARE = HardwareConfig(lanes=2, max_positions=12)
 
 
@@ -62,7 +64,7 @@ def test_every_table_is_read_back(build):
 
 
 def test_any_flipped_bit_of_a_table_is_found(build):
-    table = next(table for table in chip_tables(CONFIG, HARDWARE, CHIP) if "exp2" in table.module)
+    table = next(table for table in chip_tables(MODEL, HARDWARE, CHIP) if "exp2" in table.module)
     text = build.file(f"rtl/units/{table.module}.v").read_text()
     words = [(m.start(1), m[1]) for m in re.finditer(r"entries\[\d+\] = 28'h(\w{7});", text)]
     assert len(words) == 64
@@ -73,7 +75,7 @@ def test_any_flipped_bit_of_a_table_is_found(build):
 
 
 def test_a_table_that_is_missing_short_or_out_of_order_is_an_error(build):
-    table = next(table for table in chip_tables(CONFIG, HARDWARE, CHIP) if "exp2" in table.module)
+    table = next(table for table in chip_tables(MODEL, HARDWARE, CHIP) if "exp2" in table.module)
     text = build.file(f"rtl/units/{table.module}.v").read_text()
     line = re.search(r"    entries\[7\] = .*\n", text)[0]
     changes = [text.replace(line, ""), text.replace(line, line * 2), text.replace("entries[7]", "entries[8]", 1)]

@@ -24,7 +24,6 @@ from gen.stream.gating import gated
 from gen.stream.stream import beat, chain
 from gen.units.quantize import Quantize
 from gen.units.swiglu import SwiGLU
-from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
 from golden.files import write_file
 from golden.models.integer_model import HardwiredMatrix
@@ -60,7 +59,9 @@ class ExpertPath(Component):
         m, g = Module(), self.sizes
         gate_up, gate_up_rescale = rescaled_array(m, g, f"expert.{self.expert}.gate_up", 2, g.intermediate)
         swiglu = gated(m, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
-        quantize = gated(m, "middle_quantize", Quantize(g.units.quantize, g.lanes, 2 * g.beats(g.intermediate)))
+        quantize = gated(
+            m, "middle_quantize", Quantize(g.units.quantize("swiglu"), g.lanes, 2 * g.beats(g.intermediate))
+        )
         down, down_rescale = rescaled_array(m, g, f"expert.{self.expert}.down", 1, g.hidden)
         chain(m, wiring.flipped(self.i), gate_up)
         chain(m, gate_up_rescale, swiglu, quantize, down)
@@ -98,7 +99,9 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
         write_file(sources[-1], emit_scales(scales, [banks], build.hardware.lanes))
     acc_width = {array.name: array.acc_width for array in arrays}
     matrices = [name for array in arrays for name in array.matrices]
-    job = ExpertJob(str(build.path.resolve()), prefix, expert, tokens, acc_width, matrices)
+    layer = arrays[0].layer
+    assert layer is not None
+    job = ExpertJob(str(build.path.resolve()), layer, expert, tokens, acc_width, matrices)
     sources += [folder / "hardloom_clock_gate.v", folder / f"{BENCH}.v"]
     sources[-2].write_text(prefab["hardloom_clock_gate.v"])
     sources[-1].write_text(bench_verilog([job.case()]))
@@ -107,11 +110,11 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
 
 @dataclass(frozen=True)
 class ExpertJob(Job):
-    """build: folder; prefix, expert: of the layer and its expert; tokens: to be played; acc_width: by array; matrices:
-    names of gate, up and down."""
+    """build: folder; layer, expert: numbers of the layer and its expert; tokens: to be played; acc_width: by array;
+    matrices: names of gate, up and down."""
 
     build: str
-    prefix: str
+    layer: int
     expert: int
     tokens: int
     acc_width: dict[str, int]
@@ -120,12 +123,12 @@ class ExpertJob(Job):
     def case(self) -> Case:
         """The expert, with random packets and what the integer model makes of them."""
         build = Build(self.build)
-        config, hardware = ModelConfig.from_json(build.path / "quantized" / "config.json"), build.hardware
-        sizes = LayerSizes(config, hardware, self.prefix, self.acc_width)
-        limit = sizes.units.quantize.limit
+        checkpoint, hardware = build.checkpoint(), build.hardware
+        sizes = LayerSizes(checkpoint.model, checkpoint.numerics, hardware, self.layer, self.acc_width)
+        limit = sizes.units.quantize("norm").limit
 
         def stimulus(generator: torch.Generator, kind: str) -> Stimulus:
-            x = integers(generator, -limit, limit, (self.tokens, config.hidden_size))
+            x = integers(generator, -limit, limit, (self.tokens, sizes.hidden))
             scale = integers(generator, 0, 12, (self.tokens, 1))
             expected = computed(build, sizes, self.matrices, x, scale)
             return Stimulus({"i": packets(x, hardware.lanes, scale)}, {"o": packets(expected, hardware.lanes)})
@@ -136,6 +139,10 @@ class ExpertJob(Job):
 def computed(build: Build, sizes: LayerSizes, names: list[str], x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """What the integer model makes of int8 packets `x` [tokens, hidden] with their `scale` [tokens, 1]."""
     checkpoint, units, cpu = build.checkpoint(), sizes.units, torch.device("cpu")
-    gate, up, down = (HardwiredMatrix(checkpoint.integers(name), name, units, cpu) for name in names)
+    sites = [units.quantize(site) for site in ("norm", "norm", "swiglu")]
+    gate, up, down = (
+        HardwiredMatrix(checkpoint.integers(name), name, units.rescale, site, cpu)
+        for name, site in zip(names, sites, strict=True)
+    )
     middle = units.swiglu.compute(gate((x, scale)), up((x, scale)))
-    return down(units.quantize.compute(middle))
+    return down(sites[-1].compute(middle))

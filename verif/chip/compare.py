@@ -11,6 +11,7 @@ from torch import Tensor
 
 from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import Step
+from golden.shape import ExpertsShape
 from verif.chip.scoreboard import Divergence, Scoreboard, reference_steps
 from verif.chip.simulation import Run, SimulatedChip, step_of
 from verif.chip.taps import read_taps
@@ -61,7 +62,7 @@ def simulate_runs(
     chip: SimulatedChip, runs: list[Run], taps: Path | None, show: Show = lambda number, step: None
 ) -> Comparison:
     """Run prompts on the chip; `show` is called with the run's number and each denoising step as it ends."""
-    mask, numbers = chip.config.mask_token_id, {id(run): number for number, run in enumerate(runs)}
+    mask, numbers = chip.model.mask_token, {id(run): number for number, run in enumerate(runs)}
     tokens = [masked(run, mask) for run in runs]
     ends: list[float] = []
     for run, step in chip.simulate(runs, taps):
@@ -72,7 +73,8 @@ def simulate_runs(
         result = step_of(run, step, tokens[number])
         tokens[number] = result.tokens[0]
         show(number, result)
-    scoreboard = Scoreboard(chip.build.hardware.lanes, chip.config.num_experts_per_tok)
+    top_k = max(layer.mlp.top_k for layer in chip.model.layers if isinstance(layer.mlp, ExpertsShape))
+    scoreboard = Scoreboard(chip.build.hardware.lanes, top_k)
     seconds = ends[-1] - ends[0] if ends else 0.0
     return Comparison(runs, [row.tolist() for row in tokens], scoreboard, seconds)
 

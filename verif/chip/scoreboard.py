@@ -64,7 +64,7 @@ def reference_steps(
 ) -> Iterator[Reference]:
     """Golden denoising of one prompt, with the probe points of every pass if `probed`."""
     engine = _ProbedModel(model) if probed else None
-    for step in denoise(engine or model, torch.tensor([prompt]), params, model.config.mask_token_id):
+    for step in denoise(engine or model, torch.tensor([prompt]), params, model.shape.mask_token):
         yield Reference(step, engine.values if engine else {})
 
 

@@ -78,7 +78,7 @@ def plant(
         campaigns.append(_plant_static(KINDS[number], build, places, change, count, rng))
     progress(len(static), len(KINDS))
     campaigns.append(Campaign(KINDS[-1]))
-    for found, what in plant_ties(reader.checkpoint.config, build.hardware, count, folder, seed):
+    for found, what in plant_ties(reader.checkpoint.model, build.hardware, count, folder, seed):
         campaigns[-1].add(found, what)
     progress(len(KINDS), len(KINDS))
     return campaigns

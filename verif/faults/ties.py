@@ -23,9 +23,9 @@ from gen.text.verilog import to_verilog
 from gen.units.argmax import Argmax, prediction
 from gen.units.router import Router
 from gen.units.sampler import Sampler
-from golden.checkpoints.config import ModelConfig
 from golden.errors import UserError
 from golden.samplers.denoise import Prediction, SamplerParams, choose, denoise
+from golden.shape import ExpertsShape, ModelShape
 from golden.units.argmax import Argmax as ArgmaxSpec
 from golden.units.router import Router as RouterSpec
 from verif.faults.tie_bench import Copy, outputs
@@ -68,12 +68,13 @@ class TieUnit:
     rules: list[TieRule] = field(repr=False)
 
 
-def tie_units(config: ModelConfig, lanes: int) -> list[TieUnit]:
+def tie_units(model: ModelShape, lanes: int) -> list[TieUnit]:
     """The units of a chip that decide ties, with every comparison that can make a difference in its geometry."""
+    routed = dict.fromkeys(layer.mlp for layer in model.layers if isinstance(layer.mlp, ExpertsShape))
     return [
-        _argmax(config.vocab_size, lanes),
-        _router(config.num_experts, config.num_experts_per_tok, lanes),
-        _sampler(config.vocab_size, config.mask_token_id),
+        _argmax(model.vocab_size, lanes),
+        *(_router(shape.num_experts, shape.top_k, lanes) for shape in routed),
+        _sampler(model.vocab_size, model.mask_token),
     ]
 
 
@@ -260,7 +261,7 @@ def _is_best(match: re.Match, side: str) -> bool:
 
 
 def plant_ties(
-    config: ModelConfig, hardware: HardwareConfig, count: int, folder: Path, seed: int
+    model: ModelShape, hardware: HardwareConfig, count: int, folder: Path, seed: int
 ) -> Iterator[tuple[bool, str]]:
     """`count` random faults, a broken comparison and a stimulus each, over all comparisons evenly: (found, what).
 
@@ -268,7 +269,7 @@ def plant_ties(
     found when a beat of its stimulus differs from what the golden unit says. Raises `UserError` where an unbroken unit
     differs.
     """
-    units = tie_units(config, hardware.lanes)
+    units = tie_units(model, hardware.lanes)
     generator, rng = Generator().manual_seed(seed), random.Random(seed)
     pairs = [(unit, rule) for unit in units for rule in unit.rules]
     rng.shuffle(pairs)

@@ -1,19 +1,19 @@
 """Whether a build is the model's, whole, and nothing besides: what its manifest says, and what lies in its folder."""
 
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from gen.build.arrays import array_weights
 from gen.build.folder import CHIP, MANIFEST, Build, file_list
 from gen.build.journal import JOURNAL
 from gen.build.manifest import ArrayFacts
 from gen.build.names import FILE_LIST, QUANTIZED
 from gen.design.hardware import HardwareConfig
-from gen.design.matrices import EMBEDDING, ArrayUnit, array_units
-from golden.checkpoints.checkpoint import expected_tensors
+from gen.design.matrices import ArrayUnit, array_units
+from golden.checkpoints.config import CONFIG
 from golden.folders import MARK
-from golden.quantization.quantized import CONFIG, QUANTIZATION, TENSORS, QuantizedCheckpoint
+from golden.quantization.quantized import QUANTIZATION, TENSORS, QuantizedCheckpoint
 
 __all__ = ["folder_problem", "model_weights"]
 
@@ -26,9 +26,8 @@ RESULTS = ("simulation", "synthesis")
 
 def model_weights(build: Build, checkpoint: QuantizedCheckpoint) -> int:
     """Weights of all matrices that the build's arrays, and the embedding of a chip, should hold."""
-    shapes = expected_tensors(checkpoint.config)
-    units = [name for unit in wanted_units(build, checkpoint) for name in unit.matrices]
-    return sum(math.prod(shapes[name]) for name in [*units, *([EMBEDDING] if build.manifest.top else [])])
+    arrays = sum(map(array_weights(checkpoint.model), wanted_units(build, checkpoint)))
+    return arrays + (checkpoint.model.embedding_weights if build.manifest.top else 0)
 
 
 def folder_problem(build: Build, checkpoint: QuantizedCheckpoint) -> str | None:
@@ -46,7 +45,7 @@ def folder_problem(build: Build, checkpoint: QuantizedCheckpoint) -> str | None:
 def wanted_units(build: Build, checkpoint: QuantizedCheckpoint) -> list[ArrayUnit]:
     """Array units of the model, all of them for a chip; of chosen arrays those that the manifest names."""
     chosen = {facts.module for facts in build.arrays}
-    return [unit for unit in array_units(checkpoint.config) if build.manifest.top or unit.module in chosen]
+    return [unit for unit in array_units(checkpoint.model) if build.manifest.top or unit.module in chosen]
 
 
 def manifest_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator[str]:
@@ -60,7 +59,7 @@ def manifest_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator
     if wanted != found or not found:
         differ = sorted({*wanted} ^ {*found}) or found or [CHIP]
         yield f"{MANIFEST}: arrays are not those of the model, each once and in order; first: {differ[0]}"
-    shapes = expected_tensors(checkpoint.config)
+    shapes = {matrix.name: matrix.shape for matrix in checkpoint.model.matrices()}
     for facts in build.arrays:
         if problem := facts_problem(facts, shapes[facts.matrices[0]], build.hardware):
             yield f"{MANIFEST}: {facts.module}: {problem}"

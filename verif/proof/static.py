@@ -13,12 +13,11 @@ from gen.build.constants import SCALE_BITS, embedding_width
 from gen.build.folder import CHIP, Build
 from gen.build.manifest import ArrayFacts
 from gen.design.layer_sizes import wired_module
-from gen.design.matrices import EMBEDDING
-from golden.checkpoints.checkpoint import expected_tensors
 from golden.files import COMPRESSED
 from golden.models.integer_model import Units
 from golden.parallel import ordered_map
 from golden.quantization.integers import IntegerMatrix
+from golden.shape import EMBEDDING, ExpertsShape
 from golden.units.rescale import Rescale
 from golden.units.rope import Rope
 from golden.units.router import Router
@@ -154,7 +153,8 @@ class Reader:
 
     def __init__(self, build: Build) -> None:
         self.build, self.checkpoint = build, build.checkpoint()
-        self.lanes, self.shapes = build.hardware.lanes, expected_tensors(self.checkpoint.config)
+        self.lanes, self.model = build.hardware.lanes, self.checkpoint.model
+        self.shapes = {tensor.name: tensor.shape for tensor in self.model.tensors()}
         prefab = [name for name in build.files if name.startswith("rtl/prefab/")]
         self.hierarchy = Hierarchy(build)
         self.prefab = {Path(name).name: build.file(name).read_text() for name in prefab}
@@ -191,8 +191,8 @@ class Reader:
 
     def layer(self, number: int) -> Iterator[Reading]:
         """Gains, biases and the experts' row scales of a layer."""
-        config, units = self.checkpoint.config, Units.of(self.checkpoint.config)
-        base, prefix = f"model.layers.{number}.", f"layer_{number}"
+        shape, prefix = self.model.layers[number], f"layer_{number}"
+        units = Units.of(self.model, self.checkpoint.numerics, shape)
         for n in "qk":
             gains = units.gains(self.checkpoint, number, n).numpy()
             arranged = partial(unpadded, count=gains.size)
@@ -201,8 +201,9 @@ class Reader:
         if biases is not None:
             name = wired_module(prefix, "expert_bias")
             yield self.rom(name, Router.bias_width, True, partial(np.array, biases.numpy()), np.ravel)
-        for kind, names in (("gate_up", ("gate", "up")), ("down", ("down",))):
-            experts = [[f"{base}mlp.experts.{e}.{n}_proj.weight" for n in names] for e in range(config.num_experts)]
+        count = shape.mlp.num_experts if isinstance(shape.mlp, ExpertsShape) else 0
+        for kind, names in (("gate_up", ("gate_proj", "up_proj")), ("down", ("down_proj",))):
+            experts = [[self.model.tensor(name, number, e).name for name in names] for e in range(count)]
             yield self.scales(wired_module(prefix, f"experts.{kind}") + "_scales", experts)
 
     def embedding(self) -> Iterator[Reading]:
@@ -242,7 +243,7 @@ class Reader:
 
     def tables(self) -> Iterator[Reading]:
         """Every table of every unit, and all other memories, which must start as zeros."""
-        tables = list(chip_tables(self.checkpoint.config, self.build.hardware, CHIP))
+        tables = list(chip_tables(self.model, self.build.hardware, CHIP))
         files = {f"rtl/units/{table.module}.v": table for table in tables}
         for file, table in files.items():
             yield table_reading(file, table)
@@ -256,7 +257,7 @@ class Reader:
             yield from self.array(facts)
         if self.build.manifest.top is None:
             return
-        for number in range(self.checkpoint.config.num_hidden_layers):
+        for number in range(len(self.model.layers)):
             yield from self.layer(number)
         yield from self.embedding()
         yield from self.tables()

@@ -11,7 +11,7 @@ from gen.design.hardware import HardwareConfig
 from gen.engine.inventory import chip_parts
 from gen.units.rope import Rope
 from gen.units.table import TableLookup
-from golden.checkpoints.config import ModelConfig
+from golden.shape import ModelShape
 from golden.units.table import Table
 from verif.extract.errors import ExtractionError
 from verif.extract.tables import InitialMemory, read_memories
@@ -65,9 +65,9 @@ def _angles(rope: Rope) -> tuple[np.ndarray, tuple[int, ...], tuple[bool, ...]]:
     return torch.cat(parts, 1).numpy(), (width,) * (fields - 1), (True,) * fields
 
 
-def chip_tables(config: ModelConfig, hardware: HardwareConfig, top: str) -> Iterator[ChipTable]:
+def chip_tables(model: ModelShape, hardware: HardwareConfig, top: str) -> Iterator[ChipTable]:
     """All tables of a chip, those around the layers (in modules of `top`) first: wherever a unit has one."""
-    found = list(chip_parts(config, hardware, top))
+    found = list(chip_parts(model, hardware, top))
     memories = {(part.top, part.path[:-1]): part.path[-1] for part in found if isinstance(part.thing, Memory)}
     for part in found:
         if isinstance(part.thing, TableLookup):

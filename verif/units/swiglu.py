@@ -14,7 +14,7 @@ __all__ = ["CASES"]
 def _near_the_ends(spec: SwiGLUSpec, generator: Generator, count: int) -> tuple[Tensor, Tensor]:
     """Gates whose sigmoid is 1, and ups that bring the product near an end of the word."""
     target = tiled(ladder(spec.word), count)
-    gate = integers(generator, spec.sigmoid.limit << spec.sigmoid.frac, spec.word.max, target.shape)
+    gate = integers(generator, spec.sigmoid.limit << spec.sigmoid.in_frac, spec.word.max, target.shape)
     return gate, spec.word.saturate((target << spec.word.frac) // gate)
 
 
@@ -35,7 +35,7 @@ def _case(lanes: int, count: int) -> Case:
         up = vectors(generator, kind, count, spec.word.width, packets=48)
         if kind == "corners":
             up = up[torch.randperm(len(up), generator=generator)]
-        edges = integers(generator, -3, 3, gate.shape) + (spec.sigmoid.limit << spec.sigmoid.frac)
+        edges = integers(generator, -3, 3, gate.shape) + (spec.sigmoid.limit << spec.sigmoid.in_frac)
         gate[::4] = torch.where(gate[::4] < 0, -edges[::4], edges[::4])
         if kind == "corners":
             extra = _near_the_ends(spec, generator, count), _table(spec, generator, count)

@@ -24,11 +24,12 @@ def storage_bits(shape: ModelShape, work: Workload, a: Assumptions) -> float:
     A whole-sequence pass keeps two sequences a layer (one arrives while one is read), queries and residuals of one.
     With a cache, every layer engine works on a sequence of its own, and each layer keeps keys and values of them all.
     """
-    held = 2 if work.positions_per_forward >= work.length else shape.layers
-    key_values = held * work.length * 2 * shape.key_value_width * a["key_value_bits"]
+    attention, layers = shape.layers[0].attention, len(shape.layers)
+    held = 2 if work.positions_per_forward >= work.length else layers
+    key_values = held * work.length * 2 * attention.key_value_width * a["key_value_bits"]
     waiting = min(work.length, 2 * work.positions_per_forward)
-    queue = waiting * (shape.query_width * a["key_value_bits"] + shape.hidden * a["residual_bits"])
-    return shape.layers * key_values + shape.layers * queue
+    queue = waiting * (attention.query_width * a["key_value_bits"] + shape.hidden_size * a["residual_bits"])
+    return layers * key_values + layers * queue
 
 
 def areas(
@@ -41,8 +42,8 @@ def areas(
     gate_mm2 = a["gate_um2"] / a["utilisation"] * 1e-6
     found = {part: gate_mm2 * sum(array_gates.get(kind, 0.0) for kind in kinds) for part, kinds in PARTS.items()}
     found["embedding"] = gate_mm2 * shape.embedding_weights * a["embedding_gates_per_weight"]
-    found["attention"] = gate_mm2 * macs * shape.layers * a["mac_gates"]
-    found["other units"] = gate_mm2 * lanes * shape.layers * a["unit_gates_per_lane"]
+    found["attention"] = gate_mm2 * macs * len(shape.layers) * a["mac_gates"]
+    found["other units"] = gate_mm2 * lanes * len(shape.layers) * a["unit_gates_per_lane"]
     found["buffers"] = bits * a["sram_bitcell_um2"] / a["sram_efficiency"] * 1e-6
     share = a["floorplan_overhead"]
     found["overhead"] = sum(found.values()) * share / (1 - share)
@@ -56,7 +57,7 @@ def node_link_mm2(a: Assumptions) -> float:
 
 def between_dies(area: float, positions_per_s: float, shape: ModelShape, a: Assumptions) -> tuple[int, int]:
     """Dies at the reticle limit, and links: a packet of residuals crosses from die to die for every position."""
-    bytes_per_s = positions_per_s * shape.hidden * a["residual_bits"] / 8
+    bytes_per_s = positions_per_s * shape.hidden_size * a["residual_bits"] / 8
     links_each = ceil(bytes_per_s / (a["link_gbyte_per_s"] * 1e9))
     dies = ceil(area / a["reticle_mm2"])
     while dies > 1:

@@ -50,7 +50,7 @@ def array_fj(choice: Choice, a: Assumptions) -> float:
 
 def attention_macs(shape: ModelShape, work: Workload, cycles: float) -> int:
     """Multipliers of one layer, so that scores and mix of a position take `cycles` at most."""
-    return ceil(2 * shape.query_width * work.length / cycles)
+    return ceil(2 * shape.layers[0].attention.query_width * work.length / cycles)
 
 
 def powers(
@@ -63,13 +63,14 @@ def powers(
     a: Assumptions,
 ) -> dict[str, float]:
     """W by part at full load."""
+    attention, layers = shape.layers[0].attention, len(shape.layers)
     scale = a["energy_scale"] * 1e-15 * positions_per_s
-    macs = 2 * shape.query_width * work.length * shape.layers
-    key_value_bytes = 2 * shape.key_value_width * work.length * shape.layers / 16  # one read serves 16 queries
+    macs = 2 * attention.query_width * work.length * layers
+    key_value_bytes = 2 * attention.key_value_width * work.length * layers / 16  # one read serves 16 queries
     found = {
         "arrays": positions_per_s * 1e-15 * sum(array_fj(choice, a) for choice in choices),
         "attention": scale * macs * a["mac_fj"],
-        "buffers": scale * (key_value_bytes + 8 * shape.hidden * shape.layers) * a["sram_fj_per_byte"],
+        "buffers": scale * (key_value_bytes + 8 * shape.hidden_size * layers) * a["sram_fj_per_byte"],
         "interconnect": links * a["link_w"],
     }
     share = a["clock_tree_share"]

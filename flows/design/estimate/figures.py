@@ -12,6 +12,7 @@ from flows.design.estimate.chip import Chip, design_chip
 from flows.design.estimate.cost import Costs, costs
 from flows.design.estimate.hnlpu import hnlpu_chip
 from flows.design.estimate.workload import Workload, default_sampler, workload_tables
+from golden.checkpoints.families import shape_of
 from golden.checkpoints.json_files import read_json_object
 from golden.checkpoints.presets import read_preset
 from golden.errors import UserError
@@ -155,7 +156,7 @@ def completed(request: Request, name: str, raw: dict[str, Any]) -> Request:
 
 def estimate(name: str, raw: dict[str, Any], request: Request) -> Estimate:
     """All figures of the model `name` with the `config.json` fields `raw`."""
-    request, shape = completed(request, name, raw), ModelShape.from_config(name, raw)
+    request, shape = completed(request, name, raw), shape_of(raw, name)
     if request.design == "hardloom" and request.arrays == "hnlpu":
         raise UserError("--arrays hnlpu: the paper's arrays go with its design; add --design hnlpu")
     if request.design == "hnlpu" and request.node != "5nm":
@@ -165,7 +166,7 @@ def estimate(name: str, raw: dict[str, Any], request: Request) -> Estimate:
 
 def prepared(request: Request, shape: ModelShape) -> Assumptions:
     """The assumptions that a completed request needs, with what the user gave."""
-    tables = workload_tables(str(request.sampler), shape.hidden)
+    tables = workload_tables(str(request.sampler), shape.hidden_size)
     a = Assumptions.of(request.node, tables, hnlpu=request.design == "hnlpu")
     a.entries |= array_assumptions()
     given = ("prompt_length", "gen_length", "tokens_per_forward", "expert_imbalance")
@@ -187,7 +188,7 @@ def check_possible(request: Request, shape: ModelShape, entries: Mapping[str, As
                 f"--tokens-per-forward {tokens:g}: a pass commits at most the {most:g} tokens of a block, of the "
                 f"{generated:g} generated; give fewer, or another --gen-length"
             )
-    most = shape.experts / shape.experts_per_token
+    most = max((1 / kind.share for kind in shape.kinds()), default=1.0)
     if entries["expert_imbalance"].value > most and request.expert_imbalance is not None:
         raise UserError(f"--expert-imbalance {request.expert_imbalance:g}: no expert serves more than all, {most:g}")
 

@@ -9,7 +9,7 @@ from golden.shape import ModelShape
 __all__ = ["hnlpu_chip"]
 
 GRID = 4  # rows and columns of chips
-MODEL = "gpt-oss-120b"
+FAMILY, MODEL = "gpt-oss", "gpt-oss-120b"
 
 
 def exchanged_elements(shape: ModelShape) -> float:
@@ -18,11 +18,12 @@ def exchanged_elements(shape: ModelShape) -> float:
     Partial sums of q, k and v and those of the attention's mix, a column's share of the heads each; the softmax's
     maximum and sum a head; the o matrix's share gathered; and the experts' partial sums of the whole hidden vector.
     """
-    heads = (shape.query_width + 2 * shape.key_value_width) / GRID
-    mix = shape.query_width / GRID
-    softmax = 2 * shape.heads / GRID
-    output = shape.hidden / GRID
-    return heads + mix + softmax + output + shape.hidden
+    attention = shape.layers[0].attention
+    heads = (attention.query_width + 2 * attention.key_value_width) / GRID
+    mix = attention.query_width / GRID
+    softmax = 2 * attention.num_heads / GRID
+    output = shape.hidden_size / GRID
+    return heads + mix + softmax + output + shape.hidden_size
 
 
 def hnlpu_chip(shape: ModelShape, a: Assumptions, styles: tuple[str, ...], like: Chip | None) -> Chip:
@@ -31,9 +32,9 @@ def hnlpu_chip(shape: ModelShape, a: Assumptions, styles: tuple[str, ...], like:
     styles: of arrays to put in place of the published ones, the smallest that keep up with the links, or those of
     `like`; none to leave the published ones.
     """
-    if shape.name != MODEL:
+    if shape.family != FAMILY:
         raise UserError(f"--design hnlpu: the paper's design is of {MODEL}; give --like {MODEL}, or --design hardloom")
-    bytes_ = exchanged_elements(shape) * shape.layers * a["exchange_bytes"]
+    bytes_ = exchanged_elements(shape) * len(shape.layers) * a["exchange_bytes"]
     clock = a["clock_ghz"] * 1e9
     links_cycles = bytes_ / (a["link_gbyte_per_s"] * 1e9) * clock
     cycles = links_cycles / a["communication_share"]

@@ -13,11 +13,9 @@ from flows.design.estimate.figures import Request, completed, prepared, read_mod
 from flows.design.estimate.workload import Workload
 from flows.design.explore.search import OBJECTIVES, Point, Space, hardware_json, pareto
 from gen.design.hardware import HardwareConfig
-from golden.checkpoints.config import ModelConfig
-from golden.checkpoints.presets import preset_path
+from golden.checkpoints.families import shape_of
 from golden.errors import UserError
 from golden.files import write_json
-from golden.shape import ModelShape
 
 __all__ = ["Outputs", "Units", "exploration_parts", "explore", "search_space", "write_outputs"]
 
@@ -43,20 +41,12 @@ def search_space(like: str | None, checkpoint: Path | None, request: Request, fi
     """The design space of a model."""
     name, raw = read_model(like, checkpoint)
     request = completed(request, name, raw)
-    shape = ModelShape.from_config(name, raw)
+    shape = shape_of(raw, name)
     a = prepared(request, shape)
     work, model = Workload.of(str(request.sampler), a), CostModel.read(fit or DEFAULT_FIT)
     if unknown := sorted(set(request.styles) - set(model.styles)):
         raise UserError(f"{fit or DEFAULT_FIT}: knows nothing of style {unknown[0]}; leave it out of --styles")
     return Space(shape, work, a, model, request.styles, units.keys_per_cycle, units.head_tiles)
-
-
-def model_config(like: str | None, checkpoint: Path | None) -> ModelConfig:
-    """The configuration that `hardloom generate` would read; `UserError` where it cannot generate such a model."""
-    try:
-        return ModelConfig.from_json(preset_path(like) if like else Path(str(checkpoint)) / "config.json")
-    except UserError as error:
-        raise UserError(f"-o: `hardloom generate` cannot write this model ({error}); leave -o out") from None
 
 
 @dataclass(frozen=True)
@@ -94,11 +84,13 @@ def explore(space: Space, tokens_per_s: float, objective: str) -> Exploration:
     return Exploration(space, objective, chosen, pareto(list(space.points(objective)), objective))
 
 
-def write_outputs(found: Exploration, outputs: Outputs, like: str | None, checkpoint: Path | None) -> None:
-    """Write what was asked for of an exploration of the preset `like` or of the model of `checkpoint`."""
+def write_outputs(found: Exploration, outputs: Outputs) -> None:
+    """Write what was asked for of an exploration."""
     if outputs.hardware is not None:
-        config = model_config(like, checkpoint)
-        HardwareConfig.from_json_dict(found.hardware()).check(config)
+        try:
+            HardwareConfig.from_json_dict(found.hardware()).check(found.space.shape)
+        except UserError as error:
+            raise UserError(f"-o: `hardloom generate` cannot write this model ({error}); leave -o out") from None
         write_json(outputs.hardware, found.hardware())
     if outputs.front is not None:
         write_json(outputs.front, [point.to_json_dict() for point in found.front])

@@ -90,12 +90,13 @@ class Space:
 
     def lanes(self) -> list[int]:
         """Powers of two that the streams can have."""
-        widest = gcd(self.shape.head_dim // 2, self.shape.intermediate, MOST_LANES)
+        widths = (kind.inputs for kind in self.shape.kinds() if kind.kind.endswith("down"))
+        widest = gcd(self.shape.layers[0].attention.head_dim // 2, *widths, MOST_LANES)
         return [1 << k for k in range(widest.bit_length()) if widest % (1 << k) == 0]
 
     def attention_cycles(self) -> float:
         """Cycles that a position costs the attention of a layer: one key of one head after the other."""
-        return self.shape.heads * self.work.length / self.keys_per_cycle
+        return self.shape.layers[0].attention.num_heads * self.work.length / self.keys_per_cycle
 
     def candidates(self, kind: MatrixKind, lanes: int) -> list[Candidate]:
         """Every option for a kind of array that no other dominates in cycles, gates and energy; kept."""
@@ -126,7 +127,7 @@ class Space:
         gates = {kind: c.gates for kind, c in chosen.items()}
         slowest = max(cycles.values())
         leaked = sum(gates.values()) * a["leakage_nw_per_gate"] * 1e6 * slowest / clock
-        macs = 2 * self.shape.head_dim * self.keys_per_cycle
+        macs = 2 * self.shape.layers[0].attention.head_dim * self.keys_per_cycle
         bits = storage_bits(self.shape, self.work, a)
         return Point(
             lanes,

@@ -1,0 +1,150 @@
+"""A GGUF file of a Llama-shaped model as a checkpoint folder in Hugging Face form.
+
+The file is read by the package `gguf` (extra `llm`), whose dequantization decides the values: float32, exactly what
+llama.cpp computes with.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+from golden.checkpoints.config import CONFIG
+from golden.checkpoints.families import shape_of
+from golden.checkpoints.safetensors_stream import SafetensorsWriter
+from golden.errors import UserError
+from golden.files import write_file, write_json
+from golden.folders import claim
+from golden.shape import ModelShape, TensorShape
+
+__all__ = ["import_gguf"]
+
+FIELDS = {
+    "vocab_size": "llama.vocab_size",
+    "hidden_size": "llama.embedding_length",
+    "intermediate_size": "llama.feed_forward_length",
+    "num_hidden_layers": "llama.block_count",
+    "num_attention_heads": "llama.attention.head_count",
+    "num_key_value_heads": "llama.attention.head_count_kv",
+    "rms_norm_eps": "llama.attention.layer_norm_rms_epsilon",
+    "rope_theta": "llama.rope.freq_base",
+    "max_position_embeddings": "llama.context_length",
+    "eos_token_id": "tokenizer.ggml.eos_token_id",
+}
+"""Field of `config.json` to key of the file."""
+
+BLOCK = {
+    "input_layernorm": "attn_norm",
+    "q_proj": "attn_q",
+    "k_proj": "attn_k",
+    "v_proj": "attn_v",
+    "o_proj": "attn_output",
+    "post_attention_layernorm": "ffn_norm",
+    "dense.gate_proj": "ffn_gate",
+    "dense.up_proj": "ffn_up",
+    "dense.down_proj": "ffn_down",
+}
+BESIDE = {"embedding": "token_embd.weight", "norm": "output_norm.weight", "head": "output.weight"}
+"""Names in the file by kind of tensor, in a block and beside the blocks."""
+
+PRE_TOKENIZERS = {"smollm": (pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False))}
+"""By `tokenizer.ggml.pre`."""
+CONTROL = 3
+"""Type of a token that no text spells."""
+
+
+def import_gguf(file: Path, out: Path) -> ModelShape:
+    """Write the model in `file` to the folder `out`: `config.json`, `model.safetensors` (float32), `tokenizer.json`.
+
+    Raises `UserError` where the package `gguf` is missing, for a file that is no GGUF, another architecture than llama,
+    and an `out` that is not ours to write to.
+    """
+    reader = opened(file)
+    values = {name: field.contents() for name, field in reader.fields.items()}
+    if values.get("general.architecture") != "llama":
+        raise UserError(f"{file}: holds a {values.get('general.architecture')!r:.40}, and only llama is read from GGUF")
+    stored = {tensor.name: tensor for tensor in reader.tensors}
+    config = config_of(file, values, tied=BESIDE["head"] not in stored)
+    model = shape_of(config)
+    claim(out, "imported checkpoint")
+    tensors = [tensor for tensor in model.tensors() if not (model.tied and tensor.kind == "head")]
+    if missing := [name_of(tensor) for tensor in tensors if name_of(tensor) not in stored]:
+        raise UserError(f"{file}: {len(missing)} tensors are missing, the first of them {missing[0]}")
+    kinds = {tensor.name: (torch.float32, tensor.shape) for tensor in tensors}
+    with SafetensorsWriter(out / "model.safetensors", kinds, {"format": "pt"}) as writer:
+        for tensor, value in dequantized(file, tensors, stored, model):
+            writer.write(tensor.name, value)
+    write_file(out / "tokenizer.json", tokenizer_of(file, values).to_str())
+    write_json(out / CONFIG, config)
+    return model
+
+
+def opened(file: Path) -> Any:
+    try:
+        from gguf import GGUFReader
+    except ImportError:
+        raise UserError("reading GGUF needs the package gguf; run: pip install 'hardloom[llm]'") from None
+    try:
+        return GGUFReader(file)
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise UserError(f"{file}: cannot be read as GGUF ({str(error).splitlines()[0]})") from None
+
+
+def config_of(file: Path, values: dict[str, Any], tied: bool) -> dict[str, Any]:
+    """The fields of a `config.json` of the same model."""
+    if missing := [key for key in FIELDS.values() if key not in values]:
+        raise UserError(f"{file}: {missing[0]} is missing; give a whole GGUF of a language model")
+    fields = {name: values[key] for name, key in FIELDS.items()}
+    head_dim = fields["hidden_size"] // fields["num_attention_heads"]
+    if values.get("llama.rope.dimension_count", head_dim) != head_dim:
+        raise UserError(f"{file}: rotary embedding of part of a head is not supported in GGUF")
+    return {"model_type": "llama", **fields, "hidden_act": "silu", "tie_word_embeddings": tied}
+
+
+def name_of(tensor: TensorShape) -> str:
+    """Its name in the file."""
+    return BESIDE[tensor.kind] if tensor.layer is None else f"blk.{tensor.layer}.{BLOCK[tensor.kind]}.weight"
+
+
+def dequantized(
+    file: Path, tensors: list[TensorShape], stored: dict[str, Any], model: ModelShape
+) -> Iterator[tuple[TensorShape, torch.Tensor]]:
+    """Each tensor's values; rows of q and k are brought from llama.cpp's order of rotary pairs to rotate-half."""
+    from gguf.quants import dequantize
+
+    attention = model.layers[0].attention
+    heads = {"q_proj": attention.num_heads, "k_proj": attention.num_key_value_heads}
+    for tensor in tensors:
+        found = stored[name_of(tensor)]
+        values = torch.from_numpy(np.array(dequantize(found.data, found.tensor_type), dtype=np.float32))
+        if tuple(values.shape) != tensor.shape:
+            raise UserError(
+                f"{file}: tensor {found.name} has shape {list(values.shape)} instead of {list(tensor.shape)}"
+            )
+        if tensor.kind in heads:
+            values = (
+                values.view(heads[tensor.kind], attention.head_dim // 2, 2, -1).transpose(1, 2).reshape(tensor.shape)
+            )
+        yield tensor, values
+
+
+def tokenizer_of(file: Path, values: dict[str, Any]) -> Tokenizer:
+    """Byte-level BPE from the file's tokens and merges."""
+    kind, pre = values.get("tokenizer.ggml.model"), values.get("tokenizer.ggml.pre")
+    if kind != "gpt2" or pre not in PRE_TOKENIZERS:
+        raise UserError(
+            f"{file}: tokenizer {kind!r:.20} ({pre!r:.20}) is not known; only gpt2 (smollm) is read from GGUF"
+        )
+    tokens, merges = values["tokenizer.ggml.tokens"], values["tokenizer.ggml.merges"]
+    bpe = models.BPE({token: i for i, token in enumerate(tokens)}, [tuple(merge.split(" ")) for merge in merges])
+    tokenizer = Tokenizer(bpe)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(list(PRE_TOKENIZERS[pre]))
+    tokenizer.decoder = decoders.ByteLevel()
+    types = values["tokenizer.ggml.token_type"]
+    tokenizer.add_special_tokens(
+        [AddedToken(token, special=True) for token, type_ in zip(tokens, types, strict=True) if type_ == CONTROL]
+    )
+    return tokenizer

@@ -1,0 +1,28 @@
+"""The gain of a norm behind it: a constant factor an element."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from golden.units.fixed import FIXED, FixedPoint
+
+__all__ = ["Gain"]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """y = sat(round_shift(x * gain, frac)); gains have `width` bits with `frac` fraction bits, saturating."""
+
+    word: FixedPoint = FIXED
+    frac: int = 12
+    width: int = 20
+
+    def constants(self, gain: Tensor) -> Tensor:
+        """float [elements] to the int64 constants of the hardware."""
+        limit = (1 << (self.width - 1)) - 1
+        return torch.floor(gain.double() * 2**self.frac + 0.5).clamp(-limit, limit).to(torch.int64)
+
+    def compute(self, x: Tensor, gains: Tensor) -> Tensor:
+        """x int64 [..., elements], gains int64 [elements]."""
+        return self.word.round(x * gains, self.frac)

@@ -1,0 +1,82 @@
+"""The numeric contract of a chip as a value: every width that is chosen, and nothing that follows from them.
+
+It stands in a quantized checkpoint; golden model, hardware, benches and extraction are built from it.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from golden.errors import UserError
+from golden.units.fixed import FIXED, SCORE, FixedPoint
+
+__all__ = ["GAINS", "ActivationBits", "Numerics"]
+
+GAINS = ("folded", "behind")
+FEWEST_BITS, MOST_BITS = 4, 12
+
+
+@dataclass(frozen=True)
+class ActivationBits:
+    """Bits of an activation, sign included, where it enters an array or attention: 4 to 12.
+
+    Attributes
+    ----------
+    norm: outputs of norms before projections, experts and head. query, key, value: of attention.
+    mix: attention's output before `o_proj`. swiglu: before a down projection.
+    """
+
+    norm: int = 8
+    query: int = 8
+    key: int = 8
+    value: int = 8
+    mix: int = 8
+    swiglu: int = 8
+
+    def __post_init__(self) -> None:
+        for name, bits in dataclasses.asdict(self).items():
+            if type(bits) is not int or not FEWEST_BITS <= bits <= MOST_BITS:
+                raise UserError(
+                    f"activations of {name} have {bits!r} bits; choose a whole number of {FEWEST_BITS} to {MOST_BITS}"
+                )
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """A contract.
+
+    Attributes
+    ----------
+    word: residual stream, array outputs and every other wide vector. score: attention scores, logits to base 2.
+    activations: bits of what enters arrays and attention.
+    gains: `folded`: a norm's gain is multiplied into the columns of the matrices behind it before these are quantized;
+        `behind`: it multiplies the norm's output.
+    """
+
+    word: FixedPoint = FIXED
+    score: FixedPoint = SCORE
+    activations: ActivationBits = field(default_factory=ActivationBits)
+    gains: str = "folded"
+
+    def __post_init__(self) -> None:
+        if self.gains not in GAINS:
+            raise UserError(f"gains are {self.gains!r:.40}; choose one of {', '.join(GAINS)}")
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: Any) -> "Numerics":
+        """The inverse of `to_json`; `UserError` naming what is missing, unknown or out of range."""
+        parts: dict[str, Any] = {"word": FixedPoint, "score": FixedPoint, "activations": ActivationBits, "gains": str}
+        if not isinstance(raw, dict) or set(raw) != set(parts):
+            raise UserError(f"numerics must have the fields {', '.join(parts)}, and no other")
+        made: dict[str, Any] = {"gains": raw["gains"]}
+        for name in ("word", "score", "activations"):
+            fields = [part.name for part in dataclasses.fields(parts[name])]
+            if not isinstance(raw[name], dict) or set(raw[name]) != set(fields):
+                raise UserError(f"numerics: {name} must have the fields {', '.join(fields)}, and no other")
+            if strange := [key for key, value in raw[name].items() if type(value) is not int]:
+                raise UserError(f"numerics: {name}.{strange[0]} is {raw[name][strange[0]]!r:.40}; give a whole number")
+            made[name] = parts[name](**raw[name])
+        return cls(**made)
