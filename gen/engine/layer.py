@@ -9,7 +9,8 @@ from gen.engine.hardwired import HardwiredArray, HardwiredConstants
 from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.probe import add_probe
-from gen.stream.stream import beat, chain, queued
+from gen.stream.queue import Queue
+from gen.stream.stream import beat, chain
 from gen.units.attention import Attention
 from gen.units.combine import Combine
 from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route
@@ -138,6 +139,7 @@ class ExpertHalf(Component):
             )
             m.d.comb += [bias.index.eq(router.index), router.bias.eq(bias.data)]
         m.submodules.dispatch = dispatch = Dispatch(router.o.payload.shape(), lanes, hidden)
+        m.submodules.waiting = waiting = Queue(beat(8, lanes), queues.routing * hidden)
         m.submodules.jobs = jobs = Jobs(dispatch.jobs.payload.shape(), 4, queues.jobs * g.top_k)
 
         wiring.connect(m, wiring.flipped(self.i), fork.i)
@@ -145,7 +147,7 @@ class ExpertHalf(Component):
         chain(m, fork.o[1], norm, quantize, packets)
         wiring.connect(m, packets.o[0], router_array.i)
         chain(m, router_rescale, router, dispatch.choice)
-        wiring.connect(m, queued(m, "waiting", packets.o[1], queues.routing * hidden), dispatch.i)
+        chain(m, packets.o[1], waiting, dispatch.i)
         wiring.connect(m, dispatch.jobs, jobs.i)
 
         middle = self._gate_up(m, dispatch, jobs.o[0])

@@ -2,18 +2,16 @@
 
 import itertools
 
-from amaranth.hdl import Module, Shape, ShapeLike, Signal, signed, unsigned
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.hdl import Module, ShapeLike, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
+from gen.stream.queue import FULL_RATE, Queue
 
-__all__ = ["FULL_RATE", "SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain", "queued"]
+__all__ = ["SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain"]
 
 SCALE_WIDTH = 5
-
-FULL_RATE = 4
-"""Depth from which Amaranth's buffered queue takes and gives an item in every cycle."""
 
 
 def beat(width: int, lanes: int) -> data.StructLayout:
@@ -90,8 +88,8 @@ class PacketDelay(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         shape, statistic = self.i.payload.shape(), self.o.payload.stat.shape()
-        m.submodules.beats = beats = fifo.SyncFIFOBuffered(width=shape.size, depth=max(2, self.depth))
-        m.submodules.stats = stats = fifo.SyncFIFOBuffered(width=Shape.cast(statistic).width, depth=FULL_RATE)
+        m.submodules.beats = beats = Queue(shape, max(2, self.depth))
+        m.submodules.stats = stats = Queue(statistic, FULL_RATE)
         stat = Signal(statistic)
         result = Signal(statistic)
         first = Signal(init=1)
@@ -99,22 +97,22 @@ class PacketDelay(Component):
 
         take = self.i.valid & self.i.ready
         m.d.comb += [
-            self.i.ready.eq(beats.w_rdy & stats.w_rdy),
-            beats.w_data.eq(self.i.payload),
-            beats.w_en.eq(take),
-            stats.w_data.eq(result),
-            stats.w_en.eq(take & self.i.payload.last),
+            self.i.ready.eq(beats.i.ready & stats.i.ready),
+            beats.i.payload.eq(self.i.payload),
+            beats.i.valid.eq(take),
+            stats.i.payload.eq(result),
+            stats.i.valid.eq(take & self.i.payload.last),
         ]
         with m.If(take):
             m.d.sync += [stat.eq(result), first.eq(self.i.payload.last)]
 
         give = self.o.valid & self.o.ready
         m.d.comb += [
-            self.o.valid.eq(beats.r_rdy & stats.r_rdy),
-            self.o.payload.beat.eq(beats.r_data),
-            self.o.payload.stat.eq(stats.r_data),
-            beats.r_en.eq(give),
-            stats.r_en.eq(give & self.o.payload.beat.last),
+            self.o.valid.eq(beats.o.valid & stats.o.valid),
+            self.o.payload.beat.eq(beats.o.payload),
+            self.o.payload.stat.eq(stats.o.payload),
+            beats.o.ready.eq(give),
+            stats.o.ready.eq(give & self.o.payload.beat.last),
         ]
         return m
 
@@ -123,13 +121,3 @@ def chain(m: Module, *parts) -> None:
     """Connect streams in order: each part is a component with `i` and `o`, or a bare stream at either end."""
     for source, sink in itertools.pairwise(parts):
         wiring.connect(m, getattr(source, "o", source), getattr(sink, "i", sink))
-
-
-def queued(m: Module, name: str, source, depth: int):
-    """The stream of `source` behind a queue of `depth` items, submodule `name`."""
-    shape = source.payload.shape()
-    m.submodules[name] = queue = fifo.SyncFIFOBuffered(width=shape.size, depth=depth)
-    m.d.comb += [queue.w_data.eq(source.payload), queue.w_en.eq(source.valid), source.ready.eq(queue.w_rdy)]
-    items = stream.Signature(shape).create()
-    items.payload, items.valid, items.ready = shape(queue.r_data), queue.r_rdy, queue.r_en
-    return items

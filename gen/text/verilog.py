@@ -11,7 +11,8 @@ from amaranth.lib.wiring import Component
 
 __all__ = ["LINT_WAIVERS", "to_verilog"]
 
-PASSES = ("proc -noopt", "opt_expr", "opt_merge", "opt_dff -simple-dffe", "opt_clean -purge")
+PASSES = ("proc -noopt", "opt_expr", "opt_merge", "opt_dff -simple-dffe", "opt_clean -purge", "setattr -unset init")
+"""Registers lose their initial values: a chip has none, and in a four-state simulator they would hide a lost reset."""
 
 RUN_YOSYS = """
 import sys
@@ -24,7 +25,6 @@ for command in sys.argv[1:]:
 LINT_WAIVERS = {
     "CASEOVERLAP": "Yosys writes a multiplexer of one-hot selects as a casez with patterns that never meet",
     "DECLFILENAME": "a file holds a unit with its submodules",
-    "PROCASSINIT": "registers have an initial value besides their reset: FPGAs load it, ASIC synthesis ignores it",
     "UNUSEDSIGNAL": "carries and the low bits of rounded products are computed and dropped",
     "VARHIDDEN": "an instance may be called like a signal inside it",
     "WIDTHEXPAND": "Yosys relies on Verilog's own extension of operands, which is RTLIL's",

@@ -89,7 +89,7 @@ class _Divide(Component):
         sums: Any
         occupied = Signal()
         leaving = Signal()
-        sums = Signal(x.num.shape(), reset_less=True)
+        sums = Signal(x.num.shape())
         take = self.i.valid & self.i.ready
         m.d.comb += [
             self.i.ready.eq(reciprocal.i.ready & (~occupied | leaving)),

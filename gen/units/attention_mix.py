@@ -85,7 +85,7 @@ class _Accumulate(Component):
         x = self.i.payload
         sums: Any
         first = Signal(init=1)
-        sums = Signal(self.o.payload.shape(), reset_less=True)
+        sums = Signal(self.o.payload.shape())
         m.d.comb += [self.i.ready.eq(~self.o.valid | self.o.ready), self.o.payload.eq(sums)]
         with m.If(self.i.ready):
             m.d.sync += self.o.valid.eq(self.i.valid & x.fetched.term.last)

@@ -7,7 +7,8 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
-from gen.stream.stream import beat, queued
+from gen.stream.queue import Queue
+from gen.stream.stream import beat, chain
 from gen.text.constant_module import index_width
 
 __all__ = ["Collect", "Dispatch", "Fork", "HeadSplit", "Jobs", "Route", "job"]
@@ -88,7 +89,8 @@ class Jobs(Component):
         m.submodules.branch = fork = Fork(shape, self.readers)
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         for k, (source, sink) in enumerate(zip(fork.o, self.o, strict=True)):
-            wiring.connect(m, queued(m, f"queue_{k}", source, self.depth), wiring.flipped(sink))
+            m.submodules[f"queue_{k}"] = queue = Queue(shape, self.depth)
+            chain(m, source, queue, wiring.flipped(sink))
         return m
 
 
@@ -165,7 +167,7 @@ class Route(Component):
 
     Attributes
     ----------
-    i: stream of beats, in; expert: its destination, in.
+    i: stream of beats, in; expert: its destination, in, which counts while a beat is valid.
     o: a stream of beats an expert, out.
     """
 
@@ -180,11 +182,14 @@ class Route(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        free = Signal()
+        for e, o in enumerate(self.o):
+            m.d.comb += [o.valid.eq(self.i.valid & (self.expert == e)), o.payload.eq(self.i.payload)]
         with m.Switch(self.expert):
             for e, o in enumerate(self.o):
                 with m.Case(e):
-                    m.d.comb += [o.valid.eq(self.i.valid), self.i.ready.eq(o.ready)]
-        m.d.comb += [o.payload.eq(self.i.payload) for o in self.o]
+                    m.d.comb += free.eq(o.ready)
+        m.d.comb += self.i.ready.eq(self.i.valid & free)
         return m
 
 
@@ -210,14 +215,16 @@ class Collect(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        arrived = Signal()
         m.d.comb += self.expert.eq(self.jobs.payload.expert)
         with m.Switch(self.expert):
             for e, i in enumerate(self.i):
                 with m.Case(e):
-                    m.d.comb += [
-                        self.o.valid.eq(self.jobs.valid & i.valid),
-                        self.o.payload.eq(i.payload),
-                        i.ready.eq(self.jobs.valid & self.o.ready),
-                    ]
-        m.d.comb += self.jobs.ready.eq(self.o.valid & self.o.ready & self.o.payload.last)
+                    m.d.comb += [arrived.eq(i.valid), self.o.payload.eq(i.payload)]
+        for e, i in enumerate(self.i):
+            m.d.comb += i.ready.eq(self.jobs.valid & self.o.ready & (self.expert == e))
+        m.d.comb += [
+            self.o.valid.eq(self.jobs.valid & arrived),
+            self.jobs.ready.eq(self.o.valid & self.o.ready & self.o.payload.last),
+        ]
         return m

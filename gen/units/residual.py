@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import saturate
 from gen.stream.component import Component
-from gen.stream.stream import FULL_RATE, Stage, beat, chain, queued
+from gen.stream.queue import FULL_RATE, Queue
+from gen.stream.stream import Stage, beat, chain
 from golden.units.fixed import FixedPoint
 
 __all__ = ["Residual"]
@@ -49,8 +50,10 @@ class Residual(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        x = queued(m, "queue", self.x, max(FULL_RATE, self.depth))
+        m.submodules.queue = queue = Queue(self.x.payload.shape(), max(FULL_RATE, self.depth))
         m.submodules.add = add = _Add(self.word, self.lanes)
+        chain(m, wiring.flipped(self.x), queue)
+        x = queue.o
         both = self.i.valid & x.valid
         m.d.comb += [
             add.i.payload.x.eq(x.payload),

@@ -1,16 +1,43 @@
-"""Icarus reads the emitted text without a warning, and computes the same."""
+"""Icarus reads the emitted text without a warning, and computes the same, whatever is unknown before the reset."""
 
+import json
+import os
+import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import cocotb
+import pytest
+from cocotb.clock import Clock
+from cocotb.handle import HierarchyObject, LogicObject
+from cocotb.triggers import FallingEdge
 
 from gen.arrays import ArrayPlan, plan_array
 from gen.arrays.styles import STYLES
 from gen.build.folder import Build
+from gen.build.generate import build_chip
+from gen.design.hardware import HardwareConfig
+from golden.models.integer_model import IntegerModel
+from golden.quantization.quantize import quantize_checkpoint
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.samplers.denoise import SamplerParams
+from tests.checkpoints import write_random_checkpoint
 from tests.icarus import needs_icarus
 from tests.matrices import noise
 from verif.arrays.bench import bench_arrays
+from verif.chip.compare import compare_runs
+from verif.chip.host import Host
+from verif.chip.simulation import Run, SimulatedChip
+from verif.chip.taps import BENCH
+from verif.simulators.runner import run_tests
 
 pytestmark = needs_icarus
+
+SHORT = Run([3, 9], SamplerParams(2, 2, 1))
+CYCLES = 2000
+"""More than the chip takes for it, the host's accesses included."""
 
 
 def plan_of(style: str) -> ArrayPlan:
@@ -28,3 +55,71 @@ def test_a_whole_chip_compiles_without_warnings(tiny_build: Build) -> None:
     command = ["iverilog", "-g2005", "-Wall", "-s", tiny_build.manifest.top, "-o", "/dev/null", *files]
     result = subprocess.run(command, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def chip(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> SimulatedChip:
+    """One layer; of two experts an unknown number chooses both at once, where of three it would choose none."""
+    folder = tmp_path_factory.mktemp("icarus")
+    config = tiny_fields | {"num_hidden_layers": 1, "num_experts": 2, "num_experts_per_tok": 1}
+    write_random_checkpoint(folder / "ckpt", config, seed=3)
+    quantize_checkpoint(folder / "ckpt", folder / "quantized", "mxfp4")
+    checkpoint = QuantizedCheckpoint(folder / "quantized")
+    fields = HardwareConfig.default(checkpoint.model).to_json_dict() | {"max_positions": 8}
+    build = build_chip(checkpoint, folder / "chip", HardwareConfig.from_json_dict(fields))
+    return SimulatedChip(build, simulator="icarus")
+
+
+def handshakes(part: HierarchyObject) -> Iterator[LogicObject]:
+    """All signals below `part` that are called ...valid or ...ready."""
+    for child in part:
+        if isinstance(child, HierarchyObject):
+            yield from handshakes(child)
+        elif isinstance(child, LogicObject) and re.search("(valid|ready)$", child._name):
+            yield child
+
+
+@cocotb.test(timeout_time=2 * CYCLES, timeout_unit="step")
+async def watch_handshakes(dut) -> None:
+    """One run; a JSON list of how many handshake signals there are, and of those that were ever unknown."""
+    Clock(dut.clk, 2, "step").start()
+    watched, unknown = list(handshakes(dut.chip)), set()
+    host = Host(dut)
+    await host.reset()
+
+    async def watch() -> None:
+        while True:
+            await FallingEdge(dut.clk)
+            unknown.update(signal._path for signal in watched if not signal.value.is_resolvable)
+
+    watching = cocotb.start_soon(watch())
+    await host.start(SHORT.request())
+    steps = [step async for step in host.steps()]
+    watching.cancel()
+    assert len(steps) == 1
+    Path(os.environ["HARDLOOM_RESULTS"]).write_text(json.dumps([len(watched), sorted(unknown)]))
+
+
+@pytest.fixture(scope="module")
+def unknown(chip: SimulatedChip, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Paths of the handshake signals that were unknown at any time after the reset, in a run of `SHORT`."""
+    folder = tmp_path_factory.mktemp("handshakes")
+    names, build = {"HARDLOOM_RESULTS": str(folder / "results")}, (chip.folder / "icarus").resolve()
+    assert run_tests(BENCH, __name__, folder, names, build=build, simulator="icarus") == 0
+    count, paths = json.loads((folder / "results").read_text())
+    assert count > 500
+    return paths
+
+
+def test_no_handshake_depends_on_what_is_not_there(unknown: list[str]) -> None:
+    """A payload is unknown until its first `valid`: memories are, and queues read one."""
+    assert unknown == []
+
+
+def test_a_whole_chip_answers_as_the_integer_model(chip: SimulatedChip, unknown: list[str]) -> None:
+    """`unknown` comes first: it gives up on a chip that does not answer."""
+    model = IntegerModel(chip.build.checkpoint())
+    result = compare_runs(chip, model, [SHORT], chip.folder / "taps")
+    assert result.scoreboard.first is None, str(result.scoreboard.first)
+    assert result.tokens == result.expected
+    assert result.scoreboard.compared > 1000

@@ -19,7 +19,7 @@ from golden.samplers.denoise import Prediction, SamplerParams, Step
 from verif.chip.requests import ChipJob, Request
 from verif.chip.taps import BENCH, bench_verilog
 from verif.simulators.fast_forward import fast_forward_main
-from verif.simulators.runner import run_tests
+from verif.simulators.runner import compile_icarus, run_tests
 from verif.simulators.verilator import verilate
 
 __all__ = ["Run", "SimulatedChip", "step_of"]
@@ -55,15 +55,18 @@ class Run:
 
 
 class SimulatedChip:
-    """A build folder's Verilog under Verilator, built once.
+    """A build folder's Verilog under a simulator, built once.
 
     The executable lives in BUILD/simulation and is made again when the manifest changes; `arguments` are Verilator's.
-    `build_seconds` is what Verilator and g++ took when it was made.
+    `build_seconds` is what it took to make it.
+
+    simulator: one of `verif.simulators.runner.SIMULATORS`; Icarus, which knows the unknown value, is for short runs.
     """
 
-    def __init__(self, build: Build, arguments: Sequence[str] = ()) -> None:
+    def __init__(self, build: Build, arguments: Sequence[str] = (), simulator: str = "verilator") -> None:
         build.require_chip()
-        self.build, self.folder = build, build.path / "simulation"
+        self.build, self.simulator = build, simulator
+        self.folder = build.path / "simulation" / ("" if simulator == "verilator" else simulator)
         model, hardware = build.checkpoint().model, build.hardware
         self.model, self.probes = model, chip_probes(model, hardware)
         bench, main = bench_verilog(self.probes), fast_forward_main()
@@ -74,10 +77,16 @@ class SimulatedChip:
                 write_file(self.folder / f"{BENCH}.v", bench)
                 write_file(self.folder / "main.cpp", main)
                 begin = time.perf_counter()
-                sources = [*build.verilog(), self.folder / f"{BENCH}.v"]
-                verilate(sources, BENCH, self.folder / "verilator", arguments, self.folder / "main.cpp")
+                self._compile([*build.verilog(), self.folder / f"{BENCH}.v"], arguments)
                 write_file(seconds, f"{time.perf_counter() - begin:.1f}\n")
         self.build_seconds = float(seconds.read_text())
+
+    def _compile(self, sources: list[Path], arguments: Sequence[str]) -> None:
+        folder = self.folder / self.simulator
+        if self.simulator == "icarus":
+            compile_icarus(sources, BENCH, folder.resolve())
+        else:
+            verilate(sources, BENCH, folder, arguments, self.folder / "main.cpp")
 
     def simulate(self, runs: list[Run], taps: Path | None = None) -> Iterator[tuple[Run, int | None]]:
         """Run prompts one after the other; yields (run, step) as each step ends and (run, None) as a run ends.
@@ -107,8 +116,10 @@ class SimulatedChip:
     def _work(self, environment: dict[str, str], taps: Path | None, failed: list) -> None:
         try:
             plusargs = [] if taps is None else [f"+taps={taps.resolve()}"]
-            log = self.folder / "simulation.log"
-            failed.append(run_tests(BENCH, "verif.chip.tests", self.folder, environment, plusargs=plusargs, log=log))
+            tests = "verif.chip.tests"
+            failed.append(
+                run_tests(BENCH, tests, self.folder, environment, plusargs=plusargs, simulator=self.simulator)
+            )
         except BaseException as error:
             failed.append(error)
 

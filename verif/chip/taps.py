@@ -36,7 +36,7 @@ def bench_verilog(probes: list[Probe]) -> str:
     lines += ["    always @(posedge clk) if (taps != 0 && !rst) begin"]
     for number, probe in enumerate(probes):
         lines.append(f'        if (chip.{probe.path}) $fwrite(taps, "{number} %h\\n", chip.{probe.path}_value);')
-    lines += ["    end", "    final if (taps != 0) $fclose(taps);", "endmodule", ""]
+    lines += ["    end", "endmodule", ""]
     return "\n".join(lines)
 
 

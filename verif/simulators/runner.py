@@ -12,7 +12,7 @@ from cocotb_tools.runner import get_runner
 from golden.errors import UserError
 from verif.simulators.verilator import verilate
 
-__all__ = ["SIMULATORS", "build_and_test", "run_tests"]
+__all__ = ["SIMULATORS", "build_and_test", "compile_icarus", "run_tests"]
 
 SIMULATORS = ("verilator", "icarus")
 
