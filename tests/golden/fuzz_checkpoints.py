@@ -22,6 +22,7 @@ import torch
 from safetensors import safe_open
 from tokenizers import Tokenizer, models
 
+from flows.models.info import info, info_parts
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.checkpoints.families.llada_moe import RULES
 from golden.checkpoints.families.rules import HARMLESS
@@ -113,6 +114,7 @@ def fields_of(model: ModelShape) -> dict[str, Any]:
 
 def meaning(folder: Path, out: Path) -> Meaning:
     """What the product makes of a folder; raises its `UserError`."""
+    assert list(info_parts(info(folder, config_only=False, scan=True)))
     checkpoint = Checkpoint(folder)
     tensors = {tensor.name: digest(checkpoint.tensor(tensor.name)) for tensor in checkpoint.model.tensors()}
     tokenizer, vocabulary = load_tokenizer(folder), checkpoint.model.vocab_size
@@ -189,6 +191,18 @@ def config_value(rng: random.Random, folder: Path) -> str:
     raw[name] = mutated_value(rng, raw.get(name))
     (folder / CONFIG).write_text(json.dumps(raw))
     return LAWFUL
+
+
+def config_type(rng: random.Random, folder: Path) -> str:
+    """A number of the file is of another type, its value as it was or one that counts the same."""
+    raw = json.loads((folder / CONFIG).read_text())
+    name = rng.choice([name for name, value in raw.items() if type(value) in (int, float)])
+    value = raw[name]
+    raw[name] = rng.choice(
+        [True, False, str(value), [value], {"value": value}, value * 1.0 if type(value) is int else ""]
+    )
+    (folder / CONFIG).write_text(json.dumps(raw))
+    return REFUSED
 
 
 def config_without(rng: random.Random, folder: Path) -> str:
@@ -404,12 +418,21 @@ def tokenizer_harmless(rng: random.Random, folder: Path) -> str:
     return SAME
 
 
+def tokenizer_ids(rng: random.Random, folder: Path) -> str:
+    """A letter of the prompt has another id, of the model's vocabulary or not."""
+    path = folder / TOKENIZER
+    raw = json.loads(path.read_text())
+    raw["model"]["vocab"][rng.choice(PROMPT)] = rng.choice([11, 21, 22, 23, 24, 1000, (1 << 32) - 1, 1 << 32, -1])
+    path.write_text(json.dumps(raw))
+    return LAWFUL
+
+
 MUTATIONS: list[Mutation] = [
-    *([config_value] * 4 + [config_without, config_unknown, config_harmless, json_twice]),
+    *([config_value] * 4 + [config_type, config_without, config_unknown, config_harmless, json_twice]),
     *([any_bytes] * 3 + [any_json] * 3),
     *([header_bytes] * 2 + [header_value] * 4 + [header_length, header_harmless, header_twice]),
     *[data_bits, data_not_finite, data_size],
-    *[index_harmless, index_shard, moved_file, no_file, strangers, tokenizer_harmless],
+    *[index_harmless, index_shard, moved_file, no_file, strangers, tokenizer_harmless, tokenizer_ids],
 ]
 
 
@@ -422,6 +445,7 @@ def case(seed: int, work: Path) -> str:
     mutation = rng.choice(MUTATIONS)
     must = mutation(rng, folder)
     try:
+        assert list(info_parts(info(folder, config_only=True, scan=False)))
         found = meaning(folder, out)
     except UserError as error:
         message = str(error)

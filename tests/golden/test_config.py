@@ -62,6 +62,7 @@ def test_published_token_ids_are_the_default_where_the_vocabulary_has_them(tmp_p
         ({"tie_word_embeddings": True}, "tie_word_embeddings is True, and only False is supported"),
         ({"qk_layernorm": 1}, "qk_layernorm is 1, which is not of type bool"),
         ({"partial_rotary_factor": 0.33}, "partial_rotary_factor is 0.33; of head_dim 20 it must leave an even number"),
+        ({"head_dim": 20.0}, "head_dim is 20.0 but hidden_size / num_attention_heads is 20"),
         ({"head_dim": 16}, "head_dim is 16 but hidden_size / num_attention_heads is 20"),
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0; it must be positive"),
         ({"vocab_size": -3}, "vocab_size is -3; it must be positive"),

@@ -142,7 +142,7 @@ class Fields:
 
     def same(self, name: str, said: Any, of: str) -> None:
         """A field that says again what others say already must agree with them."""
-        if name in self.given and self.given[name] != said:
+        if name in self.given and (self.given[name] != said or type(self.given[name]) is not type(said)):
             raise UserError(f"{name} is {self.given[name]!r:.80} but {of} is {said}; correct one of them")
 
     def token(self, name: str, vocab_size: int, default: int | None = None) -> int:
