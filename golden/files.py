@@ -13,10 +13,13 @@ import zstandard
 
 from golden.errors import UserError
 
-__all__ = ["COMPRESSED", "Contents", "read_file", "replacing", "sha256", "stamped", "write_file", "write_json"]
+__all__ = ["COMPRESSED", "Contents", "read_pieces", "replacing", "sha256", "stamped", "write_file", "write_json"]
 
 COMPRESSED = ".zst"
 """Suffix of a file that holds a Zstandard frame of the text."""
+
+READ_AT_ONCE = 1 << 20
+"""Bytes."""
 
 Contents = str | bytes | Iterable[bytes]
 """What a file is made of: text, in UTF-8, bytes, or pieces of bytes one after the other."""
@@ -77,13 +80,23 @@ def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield compressor.flush()
 
 
-def read_file(path: Path) -> tuple[bytes, str]:
-    """The text of a file, decompressed where its name says so, and the SHA-256 of the file; it is read once."""
-    contents = path.read_bytes()
-    digest = hashlib.sha256(contents).hexdigest()
-    if path.name.endswith(COMPRESSED):
-        contents = zstandard.ZstdDecompressor().decompressobj().decompress(contents)
-    return contents, digest
+def read_pieces(path: Path, digest: "hashlib._Hash") -> Iterator[bytes]:
+    """The text of a file in pieces, decompressed where its name says so; `digest` takes in the bytes of the file.
+
+    Where what is compressed is damaged, the text ends.
+    """
+    decompressor = zstandard.ZstdDecompressor().decompressobj() if path.name.endswith(COMPRESSED) else None
+    sound = True
+    with path.open("rb") as file:
+        while piece := file.read(READ_AT_ONCE):
+            digest.update(piece)
+            if decompressor is None:
+                yield piece
+            elif sound:
+                try:
+                    yield decompressor.decompress(piece)
+                except zstandard.ZstdError:
+                    sound = False
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """A build folder: what is in it, whether it is as it was written, what goes into it besides Verilog."""
 
+import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path, PurePosixPath
 
 from gen.build.manifest import ArrayFacts, Manifest
@@ -13,7 +14,7 @@ from gen.design.hardware import HardwareConfig
 from golden.checkpoints.config import CONFIG
 from golden.checkpoints.json_files import read_json_object
 from golden.errors import UserError
-from golden.files import COMPRESSED, read_file, replacing
+from golden.files import COMPRESSED, read_pieces, replacing
 from golden.folders import holds, inside
 from golden.quantization.quantized import QUANTIZATION, TENSORS, QuantizedCheckpoint
 
@@ -64,13 +65,17 @@ class Build:
 
     def read(self, name: str) -> bytes:
         """Text of file `name`, checked; it may be there compressed."""
+        return b"".join(self.pieces(name))
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The same in pieces. What was read counts once all are drawn: behind the last one `UserError` is raised where
+        the file has changed."""
         name = name if name in self.files else name + COMPRESSED
-        path = self.path / name
+        path, digest = self.path / name, hashlib.sha256()
         if path.is_file():
-            text, digest = read_file(path)
-            if digest == self.files.get(name):
-                return text
-        raise UserError(f"{path}: differs from {MANIFEST}; run `hardloom generate` again")
+            yield from read_pieces(path, digest)
+        if digest.hexdigest() != self.files.get(name):
+            raise UserError(f"{path}: differs from {MANIFEST}; run `hardloom generate` again")
 
     def verilog(self) -> list[Path]:
         """Every Verilog file, checked, in the order of the file list; `UserError` where some are compressed."""

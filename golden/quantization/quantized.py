@@ -108,21 +108,26 @@ class QuantizedCheckpoint:
             raise UserError(f"{self._reader.path}: matrix {name}: {problem}; quantize again")
         return matrix
 
-    def integers(self, name: str) -> IntegerMatrix:
-        """Matrix `name` as integers, made of a few rows at a time; weights are int16 where they have few bits.
+    def rows(self, name: str) -> int:
+        """Rows of matrix `name`."""
+        return self._shapes[name][0]
+
+    def integers(self, name: str, start: int = 0, stop: int | None = None) -> IntegerMatrix:
+        """Matrix `name` as integers, or some rows of it, made of a few rows at a time; weights are int16 where they
+        have few bits.
 
         Raises `UserError` as `matrix` does, and where a row's block exponents spread further than an array can hold.
         """
         rows, cols = self._shapes[name]
-        weights, spread = torch.empty(rows, cols, dtype=torch.int16), 0
-        mant, exp = torch.empty(rows, dtype=torch.int32), torch.empty(rows, dtype=torch.int32)
-        for start, stop in row_ranges(
-            (rows, cols), PIECE
-        ):  # nothing of a piece is kept: what is keeps the memory around it
-            part = self.matrix(name, start, stop).integers()
+        wanted, spread = range(rows)[start:stop], 0
+        weights = torch.empty(len(wanted), cols, dtype=torch.int16)
+        mant, exp = torch.empty(len(wanted), dtype=torch.int32), torch.empty(len(wanted), dtype=torch.int32)
+        # nothing of a piece is kept: what is keeps the memory around it
+        for first, last in row_ranges((len(wanted), cols), PIECE):
+            part = self.matrix(name, wanted.start + first, wanted.start + last).integers()
             if weights.dtype == torch.int16 and int(part.weights.abs().max()) >> FEW_BITS:
                 weights = weights.int()
-            here = slice(start, stop)
+            here = slice(first, last)
             weights[here], mant[here], exp[here] = part.weights, part.mant, part.exp
             spread = max(spread, part.max_spread)
         return IntegerMatrix(weights, mant, exp, spread)

@@ -19,16 +19,17 @@ from gen.build.seal import sealed
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection, array_units, selected_units
 from golden.errors import UserError
-from golden.files import read_file, sha256, write_file
+from golden.files import sha256, write_file
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import ModelShape
 from tests.conftest import MAX_POSITIONS
+from tests.texts import text_of
 from verif.proof.static import recover
 
 
 def arrays(folder: Path) -> dict[str, bytes]:
     """Texts of connection files by module."""
-    return {path.name.split(".")[0]: read_file(path)[0] for path in (folder / "rtl" / "arrays").iterdir()}
+    return {path.name.split(".")[0]: text_of(path) for path in (folder / "rtl" / "arrays").iterdir()}
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -61,7 +62,7 @@ def test_a_moved_wire_is_found_in_a_compressed_file(
     checkpoint, selection = QuantizedCheckpoint(tiny_quantized[0]), Selection(matrices=("head",))
     build = build_arrays(checkpoint, tmp_path / "parts", tiny_hardware, selection, compress=True)
     path = build.path / "rtl" / "arrays" / "wired_chip_head.v.zst"
-    text = read_file(path)[0]
+    text = text_of(path)
     place = text.index(b"p1,", text.index(b" neuron_0_3 "))
     row = int(re.findall(rb" neuron_0_(\d+) ", text[:place])[-1])
     write_file(path, text[:place] + b"n1," + text[place + 3 :])

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from golden.files import read_file, replacing, sha256, stamped, write_file, write_json
+from golden.files import replacing, sha256, stamped, write_file, write_json
+from tests.texts import text_of
 
 
 @pytest.mark.parametrize("contents", ["gr\u00f6\u00dfe", "gr\u00f6\u00dfe".encode(), [b"gr", "\u00f6\u00dfe".encode()]])
@@ -15,7 +16,7 @@ def test_text_bytes_and_pieces_are_written_and_read_back(tmp_path: Path, content
     path = tmp_path / "new" / "folder" / name
     digest = write_file(path, contents)
     assert digest == sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert read_file(path) == ("gr\u00f6\u00dfe".encode(), digest)
+    assert text_of(path) == "gr\u00f6\u00dfe".encode()
     assert [file.name for file in path.parent.iterdir()] == [name]
 
 

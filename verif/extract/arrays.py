@@ -5,7 +5,7 @@ error or a changed weight. Which reader reads the cells, the shell says: `metal.
 `rom.py` or `shared.py` for the pins of its units.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -13,30 +13,60 @@ from verif.extract.cell import read_cell
 from verif.extract.errors import ExtractionError
 from verif.extract.instances import instances
 from verif.extract.metal import read_metal
-from verif.extract.ports import HEAD, read_ports
-from verif.extract.serial import read_serial
+from verif.extract.ports import HEAD, ArrayPorts, read_ports
+from verif.extract.prefab import Prefab
+from verif.extract.serial import SerialArray, serial_array
+from verif.extract.window import Window
 
-__all__ = ["read_array"]
+__all__ = ["ArrayRows", "read_array"]
+
+
+class ArrayRows:
+    """The rows of the array whose text `pieces` are, bank after bank, read as they are asked for.
+
+    prefab: texts of prefabricated files by name, of which the neuron cell is read.
+    Making one and iterating raise ExtractionError where the text is not a whole and sound array: wires that do not
+    exist, slots too many or too few, two inputs of one slice in a line, rows missing or chained wrongly.
+
+    Attributes
+    ----------
+    shape: banks, rows of a bank, inputs. acc_width: bits of a result.
+    modules: prefabricated ones that it instantiates, as far as it has been read.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], prefab: Mapping[str, str]) -> None:
+        self._window, self._prefab = Window(pieces), Prefab(prefab)
+        while (shell := next(instances(self._window.data), None)) is None and self._window.grow():
+            pass
+        head = HEAD.fullmatch(self._window.data[: shell.begin].decode()) if shell else None
+        if shell is None or head is None or shell.name != "shell" or shell.text[shell.stop : shell.stop + 1] != b"\n":
+            raise ExtractionError("the text does not start like an array module")
+        self._start, self._shell = shell.stop + 1, shell.module
+        serial = shell.module.startswith("array_shell_serial_")
+        self._array: SerialArray | ArrayPorts = (
+            serial_array(head, shell, self._window, self._prefab) if serial else read_ports(head, shell)
+        )
+        self.shape = self._array.banks, self._array.rows, self._array.inputs
+        self.acc_width = self._array.acc_width
+
+    @property
+    def modules(self) -> set[str]:
+        return {self._shell, *self._prefab.asked}
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Consecutive rows, int32 [n, inputs], some at a time; once."""
+        array, window = self._array, self._window
+        if isinstance(array, SerialArray):
+            end = yield from array.read()
+        else:
+            read = read_metal if array.style == "metal" else read_cell
+            end = yield from read(window, self._start, array, self._prefab)
+        lanes = [array.wire(bank, lane) for bank in range(array.banks) for lane in range(array.lanes)]
+        if b" ".join(window.rest(end).split()).decode() != f"assign out_data = {{{', '.join(lanes[::-1])}}}; endmodule":
+            raise ExtractionError(f"{array.name}: its end is malformed, or out_data is not the first neurons")
 
 
 def read_array(text: bytes | str, prefab: Mapping[str, str]) -> np.ndarray:
-    """Weights of the array in `text`: int32 [banks, rows, inputs].
-
-    prefab: texts of prefabricated files by name, of which the neuron cell is read.
-    Raises ExtractionError where the text is not a whole and sound array: wires that do not exist, slots too many or too
-    few, two inputs of one slice in a line, rows missing or chained wrongly.
-    """
-    data = text.encode() if isinstance(text, str) else text
-    shell = next(instances(data), None)
-    head = HEAD.fullmatch(data[: shell.begin].decode()) if shell else None
-    if shell is None or head is None or shell.name != "shell" or data[shell.stop : shell.stop + 1] != b"\n":
-        raise ExtractionError("the text does not start like an array module")
-    if shell.module.startswith("array_shell_serial_"):
-        return read_serial(head, shell, prefab)
-    ports = read_ports(head, shell)
-    read = read_metal if ports.style == "metal" else read_cell
-    weights, end = read(data, shell.stop + 1, ports, prefab)
-    lanes = [ports.wire(bank, lane) for bank in range(ports.banks) for lane in range(ports.lanes)]
-    if b" ".join(data[end:].split()).decode() != f"assign out_data = {{{', '.join(lanes[::-1])}}}; endmodule":
-        raise ExtractionError(f"{ports.name}: its end is malformed, or out_data is not the first neurons")
-    return weights
+    """Weights of the array in `text`: int32 [banks, rows, inputs]; else as `ArrayRows`."""
+    rows = ArrayRows([text.encode() if isinstance(text, str) else text], prefab)
+    return np.concatenate(list(rows)).reshape(rows.shape)

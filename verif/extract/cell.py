@@ -1,12 +1,13 @@
 """Reads the rows of style `cell`: a sum of shifted inputs each, written as an expression."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 
 import numpy as np
 
 from verif.extract.errors import ExtractionError
 from verif.extract.ports import ArrayPorts
+from verif.extract.window import Window
 
 __all__ = ["read_cell"]
 
@@ -16,16 +17,19 @@ ROW = re.compile(
 TERM = re.compile(rb" ([+-]) (?:x(\d+)|\(x(\d+) <<< (\d+)\))")
 
 
-def read_cell(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str, str]) -> tuple[np.ndarray, int]:
-    """Weights of the cells from `start` on, int32 [banks, rows, inputs], and where they end.
+def read_cell(
+    window: Window, start: int, ports: ArrayPorts, prefab: Mapping[str, str]
+) -> Generator[np.ndarray, None, int]:
+    """Weights of the rows from `start` on, int32 [1, inputs], a row at a time; where they end.
 
     Raises ExtractionError where a row is missing, malformed, chained wrongly, or sums what does not exist.
     """
-    weights = np.zeros((ports.banks, ports.rows, ports.inputs), dtype=np.int32)
     end = start
     zero = f"{ports.acc_width}'sd0".encode()
     for bank, row in np.ndindex(ports.banks, ports.rows):
-        match = ROW.match(data, end)
+        weights = np.zeros((1, ports.inputs), dtype=np.int32)
+        end = window.hold(end, b";\n    a")  # another row, or what is assigned behind the last
+        match = ROW.match(window.data, end)
         if match is None:
             raise ExtractionError(f"{ports.name}: row {row} of bank {bank} is missing or malformed")
         acc, chain, again, total = match.groups()
@@ -38,6 +42,7 @@ def read_cell(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str, s
         for sign, plain, shifted, shift in terms:
             if int(plain or shifted) >= ports.inputs:
                 raise ExtractionError(f"{ports.name}: row {row} of bank {bank} sums an input that does not exist")
-            weights[bank, row, int(plain or shifted)] += (1 if sign == b"+" else -1) << int(shift or 0)
+            weights[0, int(plain or shifted)] += (1 if sign == b"+" else -1) << int(shift or 0)
         end = match.end()
-    return weights, end
+        yield weights
+    return end

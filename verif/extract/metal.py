@@ -3,7 +3,7 @@
 What a wire in a slot is worth, the cell's own text says (`verif.extract.neuron`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 
 import numpy as np
 
@@ -13,23 +13,27 @@ from verif.extract.neuron import CONTROL, NeuronCell, read_neuron
 from verif.extract.ports import ArrayPorts
 from verif.extract.prefab import read_prefab
 from verif.extract.slots import FAULTS, read_slots
+from verif.extract.window import Window
 
 __all__ = ["read_metal"]
 
 CONTROLLED = {"clk": "core_clk"} | {port: port for port in ("clear", "drain", "shift", "negate")}
 
 
-def read_metal(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str, str]) -> tuple[np.ndarray, int]:
-    """Weights of the cells from `start` on, int32 [banks, rows, inputs], and where they end.
+def read_metal(
+    window: Window, start: int, ports: ArrayPorts, prefab: Mapping[str, str]
+) -> Generator[np.ndarray, None, int]:
+    """Weights of the cells from `start` on, int32 [rows, inputs], a rank of cells at a time; where they end.
 
     Raises ExtractionError where a cell is missing, malformed, chained wrongly, or has wires it cannot have.
     """
-    code, cells, end = np.frombuffer(data, dtype=np.uint8), {}, start
-    weights = np.zeros((ports.banks, ports.rows, ports.inputs), dtype=np.int32)
+    end, cells = start, dict[str, NeuronCell]()
     slice_of = np.arange(ports.inputs * ports.fold, dtype=np.int32) % ports.slices
     ring = np.zeros((ports.inputs, ports.fold), dtype=np.int32)
+    rank = np.zeros((ports.fold, ports.lanes, ports.inputs), dtype=np.int32)
     for bank, place in np.ndindex(ports.banks, ports.cells):
-        neuron = instance_at(data, end)
+        end = window.hold(end, b");\n")
+        neuron = instance_at(window.data, end)
         if neuron is None or neuron.name != f"neuron_{bank}_{place}":
             raise ExtractionError(f"{ports.name}: cell {place} of bank {bank} is missing or malformed")
         pins, slots = neuron.leading(CONTROL)
@@ -37,19 +41,27 @@ def read_metal(data: bytes, start: int, ports: ArrayPorts, prefab: Mapping[str, 
             raise ExtractionError(f"{ports.name}: cell {place} of bank {bank} is chained wrongly")
         if neuron.module not in cells:
             cells[neuron.module] = _neuron_cell(ports, neuron.module, prefab)
-        cell = cells[neuron.module]
+        cell, code = cells[neuron.module], np.frombuffer(window.data, dtype=np.uint8)
         end, fault = read_slots(code, slots, cell.values, slice_of, ports.slices, cell.most, ring)
-        if fault or data[end : end + 2] != b";\n":
+        if fault or window.data[end : end + 2] != b";\n":
             what = FAULTS[fault].format(len(slice_of)) if fault else "its end is malformed"
             raise ExtractionError(f"{ports.name}: cell {place} of bank {bank}: {what}")
         end += 2
-        rank, lane = divmod(place, ports.lanes)
-        rows = lane + ports.lanes * (ports.fold * rank + np.arange(ports.fold))
-        if ring[:, rows >= ports.rows].any():
-            raise ExtractionError(f"{ports.name}: a neuron behind the last row has weights")
-        rows = rows[rows < ports.rows]
-        weights[bank, rows] = ring[:, : len(rows)].T
-    return weights, end
+        lane = place % ports.lanes
+        rank[:, lane] = ring.T
+        if lane == ports.lanes - 1 or place == ports.cells - 1:
+            yield _rows(ports, place // ports.lanes, rank)
+            rank = np.zeros_like(rank)
+    return end
+
+
+def _rows(ports: ArrayPorts, number: int, rank: np.ndarray) -> np.ndarray:
+    """The rows of rank `number` of cells, int32 [n, inputs]; rank: int32 [fold, lanes, inputs]."""
+    rows = ports.rows - number * ports.lanes * ports.fold
+    flat = rank.reshape(-1, ports.inputs)
+    if flat[rows:].any():
+        raise ExtractionError(f"{ports.name}: a neuron behind the last row has weights")
+    return flat[:rows]
 
 
 def _neuron_cell(ports: ArrayPorts, module: str, prefab: Mapping[str, str]) -> NeuronCell:

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from verif.extract.errors import ExtractionError
 
-__all__ = ["one_line", "read_prefab"]
+__all__ = ["Prefab", "one_line", "read_prefab"]
 
 
 class Named(Protocol):
@@ -15,6 +15,18 @@ class Named(Protocol):
 
 
 Cell = TypeVar("Cell", bound=Named)
+
+
+class Prefab(dict[str, str]):
+    """Texts of prefabricated files by name. asked: modules whose text was looked at."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        super().__init__(texts)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, file: str) -> str:
+        self.asked.add(file.removesuffix(".v"))
+        return super().__getitem__(file)
 
 
 def one_line(text: str) -> str:

@@ -21,7 +21,7 @@ class NodeReader:
         matches = [match for pin in unit.pins if (match := re.fullmatch(r"n(\d+)_\d+", pin))]
         if len(matches) < len(unit.pins):
             raise ExtractionError(f"{unit.name}: its pins are not nodes")
-        self.name, self.data, self.start, self.slices = name, data, start, slices
+        self.name, self.start, self.slices = name, start, slices
         self.groups = np.array([int(match[1]) for match in matches])
         self.values = np.zeros((len(matches), len(unit.columns)), dtype=np.int32)
         for column in range(len(unit.columns)):
@@ -37,10 +37,10 @@ class NodeReader:
             raise ExtractionError(f"{unit.name}: column {column} multiplies without an address, or does not multiply")
         self.values[nodes, column] = weights[:-1]
 
-    def read(self, at: int, weights: np.ndarray) -> int:
+    def read(self, data: bytes, at: int, weights: np.ndarray) -> int:
         """See `verif.extract.serial.PinReader`. An address in two nodes of a group is an error."""
-        end = self.data.find(b")", at)
-        node, address = self._terms(self.data[at:end])
+        end = data.find(b")", at)
+        node, address = self._terms(data[at:end])
         taken = self.groups[node] * self.slices + address
         if np.bincount(taken, minlength=1).max() > 1:
             raise ExtractionError(f"{self.name}: an address line is in two nodes of a group, where weights would mix")

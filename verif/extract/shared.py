@@ -28,7 +28,7 @@ class PlaneReader:
     ) -> None:
         """`start`: where the subsets begin in the array's text `data`. Raises ExtractionError where they are
         malformed, or the pins of `unit` are not planes."""
-        self.name, self.code, self.pins = name, np.frombuffer(data, dtype=np.uint8), len(unit.pins)
+        self.name, self.pins = name, len(unit.pins)
         sizes, self.start = read_groups(name, data, start, slices, prefab)
         self.sizes = np.array(sizes)
         bits = [self._bits(unit, str(column)) for column in (*range(len(unit.columns)), "e")]
@@ -48,10 +48,10 @@ class PlaneReader:
         """Pins of a column, or of the exponent."""
         return [number for number, pin in enumerate(unit.pins) if re.fullmatch(rf"z{column}_\d+", pin)]
 
-    def read(self, at: int, weights: np.ndarray) -> int:
+    def read(self, data: bytes, at: int, weights: np.ndarray) -> int:
         """See `verif.extract.serial.PinReader`."""
         planes = np.zeros((self.pins, len(self.sizes)), dtype=np.uint64)
-        end = _read_planes(self.code, at, self.sizes, planes)
+        end = _read_planes(np.frombuffer(data, dtype=np.uint8), at, self.sizes, planes)
         if end < 0:
             raise ExtractionError(f"{self.name}: a plane is neither 1'b1 nor lines of its groups' subsets")
         if not _decode(planes, self.sizes, self.bits, self.tables, weights):

@@ -3,7 +3,6 @@
 import re
 
 from gen.build.folder import Build
-from verif.extract.instances import instances
 
 __all__ = ["Hierarchy", "module_of"]
 
@@ -17,7 +16,7 @@ def module_of(file: str) -> str:
 
 
 class Hierarchy:
-    """Instances of the units and of the prefabricated cells are read at once, those of arrays as their texts come."""
+    """Instances of units and of prefabricated cells are read at once, those of arrays told as these are read."""
 
     def __init__(self, build: Build) -> None:
         files = sorted(file for file in build.files if file.startswith("rtl/"))
@@ -30,19 +29,15 @@ class Hierarchy:
         for file in files:
             if file.startswith(("rtl/units/", "rtl/prefab/")):
                 self._read(file, build.read(file).decode(errors="replace"))
-        self.cells = {m.encode() for m, file in self.files.items() if file.startswith("rtl/prefab/")}
 
     def _read(self, file: str, text: str) -> None:
         if MODULE.findall(text) != [module_of(file)]:
             self._problem = self._problem or f"{file}: does not hold the module {module_of(file)} alone"
         self.used.update(INSTANCE.findall(text))
 
-    def read_array(self, text: bytes) -> None:
-        """The shell of an array, and those of its cells that no array before it has; from any thread."""
-        self.used.update(shell.module for shell in [next(instances(text), None)] if shell)
-        found = {cell for cell in list(self.cells) if cell in text}
-        self.cells -= found
-        self.used.update(cell.decode() for cell in found)
+    def use(self, modules: set[str]) -> None:
+        """What an array instantiates; from any thread."""
+        self.used.update(modules)
 
     def problem(self) -> str | None:
         """The first module, in words, that is missing, there twice or for nothing, once every array has been read."""

@@ -1,14 +1,13 @@
 """Every integer of the checkpoint read back out of a build's Verilog text, and compared."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from gen.build.arrays import WEIGHTS_HELD, connection_file
+from gen.build.arrays import connection_file
 from gen.build.constants import SCALE_BITS, embedding_width
 from gen.build.folder import CHIP, Build
 from gen.build.manifest import ArrayFacts
@@ -16,66 +15,21 @@ from gen.design.layer_sizes import wired_module
 from golden.files import COMPRESSED
 from golden.models.integer_model import Units
 from golden.parallel import ordered_map
-from golden.quantization.integers import IntegerMatrix
 from golden.shape import EMBEDDING, ExpertsShape
 from golden.units.rescale import Rescale
 from golden.units.rope import Rope
 from golden.units.router import Router
 from verif.crosscheck.sample import crosscheck
-from verif.extract.arrays import read_array
+from verif.extract.arrays import ArrayRows
 from verif.extract.constant_module import read_constants
 from verif.extract.errors import ExtractionError
 from verif.proof.folder import folder_problem, model_weights
 from verif.proof.hierarchy import Hierarchy
+from verif.proof.reading import Comparison, Reading
+from verif.proof.row_scales import RowScales
 from verif.proof.tables import ChipTable, chip_tables, initial_values
 
-__all__ = ["Comparison", "Reader", "Reading", "Recovery", "recover"]
-
-HEAD_BYTES = 4096
-"""Of an array's text, with its ports."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How one file is read.
-
-    Attributes
-    ----------
-    file: in the build folder.
-    what: it holds: `weights`, `constants`, a `table`, or `state` (memories that must start as zeros).
-    weights: how many, 0 where it holds something else.
-    expected: gives the integers that should be there; read: the file's text to those that are, raises ExtractionError.
-    """
-
-    file: str
-    what: str
-    expected: Callable[[], np.ndarray] = field(repr=False)
-    read: Callable[[bytes], np.ndarray] = field(repr=False)
-    weights: int = 0
-
-    def compare(self, text: bytes) -> "Comparison":
-        """What `text` holds against what it should."""
-        try:
-            got = self.read(text)
-        except ExtractionError as error:
-            return Comparison(self, 0, 0, f"{self.file}: {error}", False)
-        expected = self.expected()
-        same = expected == got if expected.shape == got.shape else np.zeros(expected.shape, dtype=bool)
-        matching = int(np.count_nonzero(same))
-        sound = expected.shape == got.shape and matching == expected.size
-        first = None if sound else f"{self.file}: {difference(expected, got, same)}"
-        return Comparison(self, expected.size, matching, first)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Integers expected of a file, those that match, the first difference in words; legible: the text could be read."""
-
-    reading: Reading
-    expected: int
-    matching: int
-    first: str | None
-    legible: bool = True
+__all__ = ["Reader", "Recovery", "recover"]
 
 
 @dataclass
@@ -124,13 +78,6 @@ class Recovery:
         self.first = self.first or found.first
 
 
-def difference(expected: np.ndarray, got: np.ndarray, same: np.ndarray) -> str:
-    if expected.shape != got.shape:
-        return f"expected integers of shape {list(expected.shape)}, got {list(got.shape)}"
-    index = tuple(np.argwhere(~same)[0])
-    return f"at {[int(i) for i in index]}: expected {int(expected[index])}, got {int(got[index])}"
-
-
 def unpadded(rom: np.ndarray, count: int) -> np.ndarray:
     """Words [beats, lanes] of one packet to its elements [count]; padding that is not zero stays, as a difference."""
     flat = rom.reshape(-1)
@@ -144,10 +91,6 @@ def scale_pairs(words: np.ndarray) -> np.ndarray:
     return np.stack([words & ((1 << Rescale.mant_width) - 1), -shift])
 
 
-def expected_pairs(matrices: list[IntegerMatrix]) -> np.ndarray:
-    return np.concatenate([torch.stack([m.mant, m.exp]).numpy().astype(np.int64) for m in matrices], axis=1)
-
-
 class Reader:
     """Says how every file of one build is read, and what the checkpoint inside it and the specifications expect."""
 
@@ -155,12 +98,10 @@ class Reader:
         self.build, self.checkpoint = build, build.checkpoint()
         self.lanes, self.model = build.hardware.lanes, self.checkpoint.model
         self.shapes = {tensor.name: tensor.shape for tensor in self.model.tensors()}
+        self.row_scales = RowScales(self.checkpoint)
         prefab = [name for name in build.files if name.startswith("rtl/prefab/")]
         self.hierarchy = Hierarchy(build)
         self.prefab = {Path(name).name: build.file(name).read_text() for name in prefab}
-
-    def integers(self, names: Sequence[str]) -> list[IntegerMatrix]:
-        return [self.checkpoint.integers(name) for name in names]
 
     def rom(
         self,
@@ -169,17 +110,20 @@ class Reader:
         signed: bool,
         expected: Callable[[], np.ndarray],
         arranged: Callable[[np.ndarray], np.ndarray],
-        what: str = "constants",
     ) -> Reading:
         """The constant module `name`; `arranged` brings its words, int64 [beats, lanes], to the shape of `expected`."""
-        read = partial(read_words, width=width, signed=signed, arranged=arranged)
-        return Reading(f"rtl/constants/{name}.v", what, expected, read)
+
+        def read(pieces: Iterable[bytes]) -> np.ndarray:
+            words = np.concatenate(list(read_constants(pieces, width, signed)))
+            try:
+                return arranged(words)
+            except ValueError as error:
+                raise ExtractionError(f"its {len(words)} words do not fit to the rows that they stand for") from error
+
+        return whole(f"rtl/constants/{name}.v", "constants", expected, read)
 
     def scales(self, name: str, groups: Sequence[Sequence[str]]) -> Reading:
         """Row scales behind arrays of `groups`; a word holds the lanes of every bank of one array."""
-
-        def expected() -> np.ndarray:
-            return np.concatenate([expected_pairs(self.integers(banks)) for banks in groups], axis=1)
 
         def arranged(words: np.ndarray) -> np.ndarray:
             beats = words.reshape(len(groups), -1, len(groups[0]), self.lanes).swapaxes(1, 2)
@@ -187,7 +131,8 @@ class Reader:
             return np.concatenate(pairs, axis=1)
 
         rows = self.shapes[groups[0][0]][0]
-        return self.rom(name, SCALE_BITS, False, expected, arranged)
+        names = [name for banks in groups for name in banks]
+        return self.rom(name, SCALE_BITS, False, lambda: self.row_scales.of(names), arranged)
 
     def layer(self, number: int) -> Iterator[Reading]:
         """Gains, biases and the experts' row scales of a layer."""
@@ -208,38 +153,51 @@ class Reader:
 
     def embedding(self) -> Iterator[Reading]:
         matrix = self.checkpoint.integers(EMBEDDING)
-        vocabulary, hidden = matrix.weights.shape
+        weights, width = matrix.weights.numpy(), embedding_width(matrix)
+        vocabulary, hidden = weights.shape
+        beats = -(-hidden // self.lanes)
 
-        def rows(words: np.ndarray) -> np.ndarray:
-            whole = words.reshape(vocabulary, -1) if words.size % vocabulary == 0 else words
-            return whole if whole[:, hidden:].any() else whole[:, :hidden]
+        def read(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
+            for words in grouped(read_constants(pieces, width), beats):
+                rows = words.reshape(-1, words.shape[1] * beats)
+                yield rows if rows[:, hidden:].any() else rows[:, :hidden]
 
-        name, width = wired_module("chip", "embedding"), embedding_width(matrix)
-        yield self.rom(name, width, True, lambda: matrix.weights.numpy().astype(np.int64), rows, "weights")
+        name = wired_module("chip", "embedding")
+        file = f"rtl/constants/{name}.v"
+        yield Reading(file, "weights", lambda start, stop: weights[start:stop], read, (vocabulary,))
+        self.row_scales.keep(EMBEDDING, 0, matrix)
         yield self.rom(
             name + "_scales",
             SCALE_BITS,
             False,
-            lambda: expected_pairs([matrix]),
+            lambda: self.row_scales.of([EMBEDDING]),
             lambda words: scale_pairs(words.reshape(-1)),
         )
 
-    def array(self, facts: ArrayFacts) -> Iterator[Reading]:
-        """Weights of an array unit, and its row scales where it has a ROM of its own."""
+    def array(self, facts: ArrayFacts) -> Reading:
+        """Weights of an array unit."""
+        shape = len(facts.matrices), *self.shapes[facts.matrices[0]]
 
-        def expected() -> np.ndarray:
-            return np.stack([matrix.weights.numpy() for matrix in self.integers(facts.matrices)])
+        def expected(start: int, stop: int) -> np.ndarray:
+            parts = [np.zeros((0, shape[2]), dtype=np.int16)]
+            for bank, name in enumerate(facts.matrices):
+                first, last = (min(max(row - bank * shape[1], 0), shape[1]) for row in (start, stop))
+                if first < last:
+                    part = self.checkpoint.integers(name, first, last)
+                    self.row_scales.keep(name, first, part)
+                    parts.append(part.weights.numpy())
+            return np.concatenate(parts)
 
-        def read(text: bytes) -> np.ndarray:
-            self.hierarchy.read_array(text)
-            width = len(facts.matrices) * self.lanes * facts.acc_width
-            if f"[{width - 1}:0] out_data,".encode() not in text[:HEAD_BYTES]:
-                raise ExtractionError(f"out_data does not have {width} bits, as acc_width in the manifest makes it")
-            return read_array(text, self.prefab)
+        def read(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
+            rows = ArrayRows(pieces, self.prefab)
+            if rows.acc_width != facts.acc_width:
+                raise ExtractionError(f"a sum has {rows.acc_width} bits, and {facts.acc_width} in the manifest")
+            if rows.shape != shape:
+                raise ExtractionError(f"it has {rows.shape} banks, rows and inputs, and should have {shape}")
+            yield from rows
+            self.hierarchy.use(rows.modules)
 
-        yield Reading(connection_file(facts.module), "weights", expected, read, facts.weights)
-        if facts.expert is None:
-            yield self.scales(facts.module + "_scales", [facts.matrices])
+        return Reading(connection_file(facts.module), "weights", expected, read, shape[:2])
 
     def tables(self) -> Iterator[Reading]:
         """Every table of every unit, and all other memories, which must start as zeros."""
@@ -249,12 +207,14 @@ class Reader:
             yield table_reading(file, table)
         for file in self.build.files:
             if file.startswith("rtl/units/") and file not in files:
-                yield Reading(file, "state", lambda: np.zeros(0, np.int64), lambda text: initial_values(text.decode()))
+                yield whole(file, "state", lambda: np.zeros(0, np.int64), lambda text: initial_values(decoded(text)))
 
     def readings(self) -> Iterator[Reading]:
         """Every file that holds integers, once."""
+        yield from map(self.array, self.build.arrays)
         for facts in self.build.arrays:
-            yield from self.array(facts)
+            if facts.expert is None:
+                yield self.scales(facts.module + "_scales", [facts.matrices])
         if self.build.manifest.top is None:
             return
         for number in range(len(self.model.layers)):
@@ -263,17 +223,32 @@ class Reader:
         yield from self.tables()
 
 
+def whole(
+    file: str, what: str, expected: Callable[[], np.ndarray], read: Callable[[Iterable[bytes]], np.ndarray]
+) -> Reading:
+    """Of a file that is compared at once."""
+    return Reading(file, what, lambda start, stop: expected(), lambda pieces: [read(pieces)], (0,))
+
+
 def table_reading(file: str, table: ChipTable) -> Reading:
-    return Reading(file, "table", lambda: table.expected, lambda text: table.read(text.decode()))
+    return whole(file, "table", lambda: table.expected, lambda text: table.read(decoded(text)))
 
 
-def read_words(text: bytes, width: int, signed: bool, arranged: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Integers of a ROM; raises ExtractionError."""
-    words = read_constants(text.decode(), width, signed)
-    try:
-        return arranged(words)
-    except ValueError as error:
-        raise ExtractionError(f"its {len(words)} words do not fit to the rows that they stand for") from error
+def decoded(text: Iterable[bytes]) -> str:
+    return b"".join(text).decode()
+
+
+def grouped(blocks: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """The same rows in blocks of multiples of `count`; raises ExtractionError where some are left."""
+    held = np.zeros((0, 0), dtype=np.int64)
+    for block in blocks:
+        held = np.concatenate([held, block]) if len(held) else block
+        whole = len(held) // count * count
+        if whole:
+            yield held[:whole]
+            held = held[whole:]
+    if len(held):
+        raise ExtractionError(f"its words do not fit to the rows that they stand for: {len(held)} are left")
 
 
 def recover(build: Build, progress: Callable[[int, int], None] = lambda done, total: None) -> Recovery:
@@ -288,7 +263,7 @@ def recover(build: Build, progress: Callable[[int, int], None] = lambda done, to
     if problem := folder_problem(build, reader.checkpoint):
         return Recovery(weights=total, first=problem)
     readings = reader.readings()
-    compared = ordered_map(lambda r: r.compare(build.read(r.file)), readings, lambda r: r.weights, WEIGHTS_HELD)
+    compared = ordered_map(lambda r: r.compare(build.pieces(r.file)), readings)
     for found in compared:
         recovery.add(found)
         read.add(found.reading.file)
