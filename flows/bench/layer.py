@@ -24,6 +24,7 @@ __all__ = ["layer", "layer_parts"]
 
 GROWTH = (1, 4, 16, 64)
 VOCABULARY = 64  # no part of a layer
+LIMIT_MIB = 2048  # of resident memory, for every command
 PROGRAM = "from flows.cli.app import app; app()"
 
 
@@ -36,26 +37,45 @@ class Stage:
     peak_rss_mib: float
     output: str
 
+    def figures(self, name: str, weights: int) -> dict[str, Any]:
+        """Its fields of `Row`."""
+        return {
+            f"{name}_s": round(self.seconds, 2),
+            f"{name}_cpu_s": round(self.cpu_seconds, 2),
+            f"{name}_weights_per_s": round(weights / self.seconds),
+            f"{name}_mib": round(self.peak_rss_mib),
+        }
+
 
 @dataclass(frozen=True)
 class Row:
-    """Figures of one layer; `_s` are wall seconds, `_cpu_s` those of all threads together.
+    """Figures of one layer, with embedding, head and units where it is `whole`.
 
-    weights_per_s_per_core: of `generate`, by its CPU seconds; peak_rss_mib: the largest of the commands.
+    Of the commands quantize, generate and verify: `_s` are wall seconds, `_cpu_s` those of all threads together,
+    `_weights_per_s` weights of the build by wall seconds, `_mib` the peak of resident memory; limit_mib: what none of
+    them may exceed. weights_per_s_per_core: of `generate`, by its CPU seconds.
     """
 
     experts: int
+    whole: bool
+    vocabulary: int
     weights: int
+    weights_recovered: int
     quantize_s: float
     quantize_cpu_s: float
+    quantize_weights_per_s: int
+    quantize_mib: int
     generate_s: float
     generate_cpu_s: float
-    weights_per_s_per_core: float
+    generate_weights_per_s: int
+    generate_mib: int
     proof_s: float
     proof_cpu_s: float
-    weights_recovered: int
-    peak_rss_mib: float
+    proof_weights_per_s: int
+    proof_mib: int
+    weights_per_s_per_core: int
     verilog_bytes: int
+    limit_mib: int = LIMIT_MIB
 
 
 def command(*arguments: object) -> Stage:
@@ -72,30 +92,31 @@ def command(*arguments: object) -> Stage:
         return Stage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output.read())
 
 
-def measure_layer(experts: int, folder: Path, compress: bool = False) -> Row:
-    """Make, quantize, generate and prove one layer of `experts` experts in `folder`, which is empty again after."""
+def measure_layer(experts: int, folder: Path, compress: bool = False, whole: bool = False) -> Row:
+    """Make, quantize, generate and prove one layer of `experts` experts in `folder`, which is empty again after.
+
+    whole: with embedding and head of the published vocabulary, and all units.
+    """
     with tempfile.TemporaryDirectory(dir=folder) as name:
         work = Path(name)
-        size = ("--layers", 1, "--experts", experts, "--vocabulary", VOCABULARY)
+        size = ["--layers", 1, "--experts", experts, *([] if whole else ["--vocabulary", VOCABULARY])]
         command("make-checkpoint", "--like", "llada-moe-7b", *size, "-o", work / "checkpoint")
         quantized = command("quantize", work / "checkpoint", "-o", work / "quantized")
-        how = ("--compress", "zstd") if compress else ()
-        made = command("generate", work / "quantized", "-o", work / "build", "--layers", 0, *how, "--json")
+        how = [*([] if whole else ["--layers", 0]), *(["--compress", "zstd"] if compress else [])]
+        made = command("generate", work / "quantized", "-o", work / "build", *how, "--json")
         proved = command("verify", work / "build", "--static", "--json")
         weights = json.loads(made.output)["weights_hardwired"]
+        stages = {"quantize": quantized, "generate": made, "proof": proved}
+        config = json.loads((work / "quantized" / "config.json").read_text())
         return Row(
             experts=experts,
+            whole=whole,
+            vocabulary=config["vocab_size"],
             weights=weights,
-            quantize_s=round(quantized.seconds, 2),
-            quantize_cpu_s=round(quantized.cpu_seconds, 2),
-            generate_s=round(made.seconds, 2),
-            generate_cpu_s=round(made.cpu_seconds, 2),
-            weights_per_s_per_core=round(weights / made.cpu_seconds),
-            proof_s=round(proved.seconds, 2),
-            proof_cpu_s=round(proved.cpu_seconds, 2),
             weights_recovered=json.loads(proved.output)["matching"],
-            peak_rss_mib=round(max(stage.peak_rss_mib for stage in (quantized, made, proved))),
+            weights_per_s_per_core=round(weights / made.cpu_seconds),
             verilog_bytes=sum(path.stat().st_size for path in (work / "build" / "rtl").rglob("*") if path.is_file()),
+            **{key: value for name, stage in stages.items() for key, value in stage.figures(name, weights).items()},
         )
 
 
@@ -134,13 +155,15 @@ class LayerFigures:
         return {**head, **asdict(self.chosen), "growth": self.rows}
 
 
-def layer(experts: int, growth: bool, compress: bool, folder: Path) -> LayerFigures:
-    """The figures of one layer, and with `growth` those of smaller ones."""
+def layer(experts: int, growth: bool, compress: bool, whole: bool, folder: Path) -> LayerFigures:
+    """The figures of one layer, and with `growth` those of smaller ones; else as in `measure_layer`."""
+    if whole and compress:
+        raise UserError("--compress: the Verilog of a whole chip is not compressed; leave out --whole")
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for count in sorted({*GROWTH, experts} if growth else {experts}):
         notice(f"a layer with {count} of 64 experts: checkpoint, quantization, Verilog, proof")
-        rows.append(measure_layer(count, folder, compress))
+        rows.append(measure_layer(count, folder, compress, whole))
     return LayerFigures(cores(), emission_rate(), next(row for row in rows if row.experts == experts), rows)
 
 

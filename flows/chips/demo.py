@@ -81,7 +81,7 @@ def make_chip(ckpt: Path, out: Path, say: Callable[[str], None]) -> SimulatedChi
 def recover_weights(build: Build, say: Callable[[str], None]) -> int:
     """Weights read back out of the emitted text that are those of the quantized checkpoint."""
     say("reading the weights back out of the emitted Verilog")
-    with progress_bar("reading", "weights") as progress:
+    with progress_bar("reading", None) as progress:
         recovery = recover(build, progress)
     say(f"{recovery.matching:,} of {recovery.weights:,} weights recovered")
     if recovery.first:

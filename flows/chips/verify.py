@@ -15,7 +15,7 @@ __all__ = ["verify_against", "verify_faults", "verify_static"]
 
 def verify_static(path: Path) -> Check:
     """Read every integer back out of the Verilog: all are those of the quantized checkpoint."""
-    with progress_bar(f"reading {path}", "weights") as progress:
+    with progress_bar(f"reading {path}", None) as progress:
         recovery = recover(Build(path), progress)
     rows = {
         "files read": recovery.files,

@@ -109,19 +109,22 @@ def equivalence(
 def layer(
     experts: Annotated[int, typer.Option(min=1, max=64, help="Experts of the layer.")] = 64,
     growth: Annotated[bool, typer.Option("--growth", help="Layers of 1, 4, 16 and 64 experts too.")] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="With embedding, head and units, the vocabulary published.")
+    ] = False,
     compress: Annotated[bool, typer.Option("--compress", help="Verilog as .v.zst, a fifth of the disk.")] = False,
     folder: Annotated[Path, typer.Option(parser=folder, help="Where to work; emptied again.")] = Path(
         "build/bench-layer"
     ),
     as_json: Json = False,
 ) -> None:
-    """One layer of LLaDA-MoE-7B from checkpoint to Verilog to proof: seconds, memory, bytes.
+    """One layer of LLaDA-MoE-7B from checkpoint to Verilog to proof: seconds, weights a second, memory, bytes.
 
     Example: hardloom bench layer --experts 4
     """
     from flows.bench.layer import layer, layer_parts
 
-    found = layer(experts, growth, compress, folder)
+    found = layer(experts, growth, compress, whole, folder)
     show(found, as_json, layer_parts(found))
 
 

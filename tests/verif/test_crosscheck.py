@@ -23,7 +23,7 @@ from verif.extract.errors import ExtractionError
 from verif.extract.mac import read_mac
 from verif.extract.neuron import read_neuron
 from verif.faults.wires import change_wire
-from verif.proof.static import recover
+from verif.proof.static import SAMPLE, recover
 
 
 def plan_of(style: str, format: str, rows: int, inputs: int, slices: int, banks: int = 1) -> ArrayPlan:
@@ -81,6 +81,17 @@ def test_every_cell_of_every_style_is_read(plan: ArrayPlan) -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
+def test_the_last_cell_is_found_in_a_text_that_comes_in_pieces_and_little_is_held(style: str) -> None:
+    plan = plan_of(style, "mxfp4", 64, 64, STYLES[style].small_slices(64))
+    text, prefab = text_of(plan).text, text_of(plan).prefab
+    pieces = (text[start : start + 100] for start in range(0, len(text), 100))
+    array = ArrayText(b"", prefab, 64, 4, plan.slices, pieces)
+    cell = READERS[style](array, 0, 63)
+    assert np.array_equal(cell.weights[cell.rows == 63][0], plan.matrices[0][63])
+    assert len(array.text) < len(text)
+
+
+@pytest.mark.parametrize("style", STYLES)
 def test_any_planted_wrong_wire_is_seen(style: str) -> None:
     plan, rng = plan_of(style, "mxfp4", 8, 16, STYLES[style].small_slices(16)), random.Random(5)
     array, expected = text_of(plan), np.stack(plan.matrices)
@@ -131,8 +142,11 @@ def test_every_style_and_kind_of_a_build_is_sampled_the_same_each_time(mixed: Bu
 
 
 def test_the_sample_of_a_sound_build_is_the_checkpoint(mixed: Build) -> None:
-    recovery = recover(mixed)
+    calls = list[tuple[int, int]]()
+    recovery = recover(mixed, lambda done, total: calls.append((done, total)))
     assert recovery.complete, recovery.first
+    done, work = [done for done, _ in calls], mixed.manifest.weights_hardwired + SAMPLE * len(choose_samples(mixed))
+    assert done == sorted(done) and done.count(work) == 1 and {total for _, total in calls} == {work} == {done[-1]}
     assert recovery.matching_sampled == recovery.sampled >= sum(sample.facts.inputs for sample in choose_samples(mixed))
 
 

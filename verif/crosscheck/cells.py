@@ -1,8 +1,8 @@
 """Weights of single cells of an array, by style: a cell is cut out of the array's text and computed, input by input."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,14 +15,20 @@ __all__ = ["READERS", "ArrayText", "CellWeights"]
 PLANES = 8
 """Bits of an activation: a step of the first plane ends PLANES - 1 places above the lowest bit of the sum."""
 INPUTS_AT_ONCE = 2048
+LONGEST_LINE = 1 << 12
+"""Bytes that are kept before a piece, for the line in which a cell begins."""
 LARGEST = 127
 FEED, SLOT = re.compile(r"[pn]\d+"), re.compile(r"s\d+")
 
 
-@dataclass(frozen=True)
+@dataclass
 class ArrayText:
-    """An array's connection file and the prefabricated files by name; what they are of.
+    """An array's connection file, drawn as far as it is needed, and what it is of.
 
+    Attributes
+    ----------
+    text: what is held of the file: all before the cells, and the cell that was looked for; rest: pieces behind.
+    prefab: texts of the prefabricated files by name.
     inputs: of a row; lanes: cells whose results leave at once; slices: steps of a bit plane, or addresses.
     """
 
@@ -31,6 +37,7 @@ class ArrayText:
     inputs: int
     lanes: int
     slices: int
+    rest: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
     def cut(self, first: str, begin: str, ends: int = 1) -> ast.ModuleDef:
         """The statement that has `begin`, up to so many semicolons at ends of lines, as a module of its own.
@@ -41,14 +48,11 @@ class ArrayText:
         declared = self._find(");\n", 0) + 3
         shell = self._find(" shell (", declared)
         behind = self._find(");\n", shell) + 3
-        start = end = self._find(begin, behind)
+        cells = self._find(first, behind)
+        start = end = self._find(begin, behind, self._find("\n", cells))
         for _ in range(ends):
             end = self._find(";\n", end) + 2
-        pieces = (
-            (declared, self._line(shell)),
-            (behind, self._line(self._find(first, behind))),
-            (self._line(start), end),
-        )
+        pieces = ((declared, self._line(shell)), (behind, self._line(cells)), (self._line(start), end))
         statements = b"".join(self.text[start:end] for start, end in pieces).decode()
         return parse(f"module tile ();\n{statements}endmodule\n")
 
@@ -62,10 +66,16 @@ class ArrayText:
         """Where the line of a byte begins."""
         return self.text.rfind(b"\n", 0, at) + 1
 
-    def _find(self, what: str, start: int) -> int:
-        at = self.text.find(what.encode(), start)
-        if at < 0:
-            raise ExtractionError(f"there is no{what}")
+    def _find(self, what: str, start: int, kept: int | None = None) -> int:
+        """Where `what` is, from byte `start` on; `kept`: what lies between this byte and there may be dropped."""
+        while (at := self.text.find(what.encode(), start)) < 0:
+            piece = next(self.rest, None)
+            if piece is None:
+                raise ExtractionError(f"there is no{what}")
+            if kept is not None:
+                self.text = self.text[:kept] + self.text[max(kept, len(self.text) - LONGEST_LINE) :]
+                start = kept
+            self.text += piece
         return at
 
     def cell(self, name: str) -> ast.ModuleDef:

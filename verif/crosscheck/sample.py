@@ -1,6 +1,8 @@
 """Cells sampled from the arrays of every style and kind of a build, read by pyverilog, against the checkpoint."""
 
 import random
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 from gen.build.arrays import connection_file
 from gen.build.folder import Build
 from gen.build.manifest import ArrayFacts
+from golden.quantization.quantized import QuantizedCheckpoint
 from verif.crosscheck.cells import READERS, ArrayText
 from verif.extract.errors import ExtractionError
 
@@ -48,33 +51,37 @@ def choose_samples(build: Build, seed: int = 0) -> list[Sample]:
     return [Sample(facts, rng.randrange(len(facts.matrices)), rng.randrange(facts.rows)) for facts in chosen]
 
 
-def crosscheck(build: Build) -> Sampled:
+def crosscheck(build: Build, progress: Callable[[int], None] = lambda left: None) -> Sampled:
     """Read the sampled cells and compare them with the quantized checkpoint inside the build.
 
-    Raises `UserError` where a file is not as the manifest says.
+    `progress` is called with the number of samples left. Raises `UserError` where a file is not as the manifest says.
     """
-    result = Sampled()
+    result, checkpoint = Sampled(), build.checkpoint()
     prefab = {Path(name).name: build.file(name).read_text() for name in build.files if name.startswith("rtl/prefab/")}
-    for sample in choose_samples(build):
+    samples = choose_samples(build)
+    for left, sample in zip(reversed(range(len(samples))), samples, strict=True):
         facts = sample.facts
-        text = build.read(connection_file(facts.module))
-        array = ArrayText(text, prefab, facts.inputs, build.hardware.lanes, facts.slices)
+        pieces = build.pieces(connection_file(facts.module))
+        array = ArrayText(b"", prefab, facts.inputs, build.hardware.lanes, facts.slices, pieces)
         try:
             cell = READERS[facts.style](array, sample.bank, sample.row)
         except ExtractionError as error:
             result.weights += facts.inputs
             result.first = result.first or f"{sample}: {error}"
             continue
+        finally:
+            deque(pieces, maxlen=0)  # the hash is that of all of them
+            progress(left)
         for row, got in zip(cell.rows.tolist(), cell.weights, strict=True):
-            _compare(result, sample, row, got, _expected(build, sample, row))
+            _compare(result, sample, row, got, _expected(checkpoint, sample, row))
     return result
 
 
-def _expected(build: Build, sample: Sample, row: int) -> np.ndarray:
+def _expected(checkpoint: QuantizedCheckpoint, sample: Sample, row: int) -> np.ndarray:
     """Weights of a row in the checkpoint, int64 [inputs]; of neurons behind the last row, 0."""
     if row >= sample.facts.rows:
         return np.zeros(sample.facts.inputs, dtype=np.int64)
-    matrix = build.checkpoint().matrix(sample.facts.matrices[sample.bank], row, row + 1)
+    matrix = checkpoint.matrix(sample.facts.matrices[sample.bank], row, row + 1)
     return matrix.integers().weights[0].numpy().astype(np.int64)
 
 

@@ -19,7 +19,7 @@ from golden.shape import EMBEDDING, ExpertsShape
 from golden.units.rescale import Rescale
 from golden.units.rope import Rope
 from golden.units.router import Router
-from verif.crosscheck.sample import crosscheck
+from verif.crosscheck.sample import choose_samples, crosscheck
 from verif.extract.arrays import ArrayRows
 from verif.extract.constant_module import read_constants
 from verif.extract.errors import ExtractionError
@@ -29,7 +29,10 @@ from verif.proof.reading import Comparison, Reading
 from verif.proof.row_scales import RowScales
 from verif.proof.tables import ChipTable, chip_tables, initial_values
 
-__all__ = ["Reader", "Recovery", "recover"]
+__all__ = ["SAMPLE", "Reader", "Recovery", "recover"]
+
+SAMPLE = 10_000_000
+"""Weights that are read in the time in which pyverilog reads a cell."""
 
 
 @dataclass
@@ -191,7 +194,7 @@ class Reader:
         def read(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
             rows = ArrayRows(pieces, self.prefab)
             if rows.acc_width != facts.acc_width:
-                raise ExtractionError(f"a sum has {rows.acc_width} bits, and {facts.acc_width} in the manifest")
+                raise ExtractionError(f"a sum has {rows.acc_width} bits; acc_width in the manifest: {facts.acc_width}")
             if rows.shape != shape:
                 raise ExtractionError(f"it has {rows.shape} banks, rows and inputs, and should have {shape}")
             yield from rows
@@ -255,26 +258,26 @@ def recover(build: Build, progress: Callable[[int, int], None] = lambda done, to
     """Read every weight, row scale, gain, bias and table out of the Verilog of `build` and compare, on all cores.
 
     Text that is not what the generator writes ends the reading: it becomes `Recovery.first`, and what follows counts as
-    not recovered. A second reader, `verif.crosscheck`, then reads a sample. `progress` is called with the weights read
-    and their total. Raises `UserError` where a file is not as the manifest says.
+    not recovered. A second reader, `verif.crosscheck`, then reads a sample. `progress` is called with the work done and
+    its total, both in weights read. Raises `UserError` where a file is not as the manifest says.
     """
     reader, recovery, read = Reader(build), Recovery(), set[str]()
     total = model_weights(build, reader.checkpoint)
     if problem := folder_problem(build, reader.checkpoint):
         return Recovery(weights=total, first=problem)
-    readings = reader.readings()
-    compared = ordered_map(lambda r: r.compare(build.pieces(r.file)), readings)
+    work = total + SAMPLE * len(choose_samples(build))
+    compared = ordered_map(lambda r: r.compare(build.pieces(r.file)), reader.readings())
     for found in compared:
         recovery.add(found)
         read.add(found.reading.file)
         if not found.legible:
             break
-        progress(recovery.weights, total)
+        progress(recovery.weights, work)
     recovery.weights = total
     unread = sorted(f for f in build.files if f.startswith(("rtl/arrays/", "rtl/constants/")) and plain(f) not in read)
     strange = f"{unread[0]}: is no part of the model" if unread else reader.hierarchy.problem()
     recovery.first = recovery.first or strange
-    sampled = crosscheck(build)
+    sampled = crosscheck(build, lambda left: progress(work - SAMPLE * left, work))
     recovery.sampled, recovery.matching_sampled = sampled.weights, sampled.matching
     recovery.first = recovery.first or sampled.first
     return recovery
