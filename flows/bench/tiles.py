@@ -11,6 +11,7 @@ from flows.design.cost.quantities import count_shape
 from flows.design.cost.shapes import STORED, ArrayShape, lines_of
 from flows.design.cost.tiles import measure_tiles
 from flows.design.estimate.choices import option_shapes
+from flows.design.estimate.emitted import why_not_emitted
 from golden.checkpoints.families import shape_of
 from golden.checkpoints.presets import PRESETS, read_preset
 from golden.files import write_file, write_json
@@ -23,8 +24,11 @@ SHAPE = ("style", "rows", "inputs", "slices", "lanes")
 def published_shapes() -> Iterator[ArrayShape]:
     """Every array that `hardloom estimate` prices for a published model."""
     for name in PRESETS:
-        for kind in shape_of(read_preset(name)).kinds():
+        shape = shape_of(read_preset(name))
+        emitted = why_not_emitted(shape, "whole") is None
+        for kind in shape.kinds():
             yield from option_shapes(kind)
+            yield from option_shapes(kind, tile_rows=None) if emitted else ()
 
 
 def tiles(out: Path, liberty: Sequence[Path]) -> dict[str, Any]:

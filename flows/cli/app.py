@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from flows.cli import bench, chips, designs, models
+from flows.cli import bench, cache, chips, designs, models
 from golden.errors import UserError
 
 __all__ = ["app", "commands"]
@@ -25,6 +25,7 @@ commands = typer.Typer(
 for group in (models, chips, designs):
     commands.add_typer(group.commands)
 commands.add_typer(bench.commands, name="bench")
+commands.add_typer(cache.commands, name="cache")
 
 
 def print_version(wanted: bool) -> None:

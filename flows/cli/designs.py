@@ -80,7 +80,7 @@ def estimate(
 def explore(
     ckpt: Checkpoint = None,
     like: Like = None,
-    tokens_per_second: Annotated[float, typer.Option(parser=positive, help="Throughput to reach.")] = 1000.0,
+    tokens_per_second: Annotated[float, typer.Option(parser=positive, help="Throughput to reach.")] = 100.0,
     node: Node = "5nm",
     objective: Annotated[str, typer.Option(parser=text, help="What to minimise: area or energy.")] = "area",
     out: Annotated[
@@ -105,15 +105,24 @@ def explore(
 ) -> None:
     """Choose style and slices by kind of array, and lanes, for a throughput at the least area or energy.
 
-    Example: hardloom explore --like llada-moe-7b --tokens-per-second 2000 --node 5nm -o build/hardware.json
+    Example: hardloom explore --like llada-moe-7b --tokens-per-second 200 --node 5nm -o build/hardware.json
     """
     from flows.design.estimate.figures import Request
-    from flows.design.explore.report import Outputs, Units, exploration_parts, search_space, write_outputs
+    from flows.design.explore.report import (
+        Outputs,
+        Units,
+        check_outputs,
+        exploration_parts,
+        search_space,
+        write_outputs,
+    )
     from flows.design.explore.report import explore as search
 
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, chosen_styles(styles))
     space = search_space(like, ckpt, request, fit, Units(keys_per_cycle, head_tiles))
+    outputs = Outputs(out, plot, front)
+    check_outputs(space, outputs)
     found = search(space, tokens_per_second, objective)
-    write_outputs(found, Outputs(out, plot, front))
+    write_outputs(found, outputs)
     show(found, as_json, exploration_parts(found))

@@ -108,7 +108,10 @@ def train(
 @commands.command()
 def sample(
     ckpt: Annotated[
-        Path, typer.Argument(parser=folder, help="Folder of a checkpoint; of a quantized one for golden and rtl.")
+        Path,
+        typer.Argument(
+            parser=folder, help="Folder of a checkpoint, of a quantized one, or a build for golden and rtl."
+        ),
     ],
     engine: Annotated[str, typer.Option(parser=text, help="float, golden or rtl.")] = "golden",
     prompt: Annotated[str | None, typer.Option(help="The prompt as text.")] = None,

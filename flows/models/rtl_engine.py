@@ -1,13 +1,16 @@
 """The emitted chip as an engine: quantize, generate and build what is missing, then run prompts on the RTL."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from flows.console.progress import progress_bar
+from flows.console.report import notice
+from flows.models.cache import entry
+from gen.build.folder import Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from golden.checkpoints.config import CONFIG, read_config
@@ -22,11 +25,8 @@ from verif.chip.simulation import Run, SimulatedChip, step_of
 __all__ = ["RtlEngine"]
 
 
-def cache_folder() -> Path:
-    """Where chips are kept that were built in passing: `$HARDLOOM_CACHE`, or hardloom in the user's cache folder."""
-    if folder := os.environ.get("HARDLOOM_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hardloom"
+SECONDS_A_WEIGHT = 220 / 236_544
+"""Verilator and g++, of the demonstration chip (docs/benchmarks.md)."""
 
 
 class RtlEngine:
@@ -42,15 +42,30 @@ class RtlEngine:
         positions: prompt and generation together that the chip must hold; at least 64 are provided.
         """
         _, model = read_config(path / CONFIG)
-        folder = cache_folder() / checkpoint_key(path, format)
+        folder = entry(checkpoint_key(path, format), path)
         quantized = path
         if not QuantizedCheckpoint.is_quantized(path):
             quantized = folder / "quantized"
+            notice(f"quantizing {path} to {format}")
             quantize_checkpoint(path, quantized, format)
         hardware = HardwareConfig.default(model)
         depth = max(64, 1 << (positions - 1).bit_length())
         hardware = HardwareConfig(**(hardware.to_json_dict() | {"max_positions": depth}))
-        return cls(SimulatedChip(build_chip(QuantizedCheckpoint(quantized), folder / f"chip-{depth}", hardware)))
+        notice(f"writing the chip's Verilog: {folder / f'chip-{depth}'}")
+        with progress_bar("generating", "weights") as progress:
+            build = build_chip(QuantizedCheckpoint(quantized), folder / f"chip-{depth}", hardware, progress)
+        return cls(simulated(build))
+
+    @classmethod
+    def from_build(cls, path: Path, positions: int) -> "RtlEngine":
+        """The chip of the build folder `path`. Raises UserError where it does not hold so many `positions`."""
+        build = Build(path)
+        most = build.hardware.max_positions
+        if positions > most:
+            raise UserError(
+                f"{path}: this chip holds {most} positions, {positions} are asked for; shorten the sequence"
+            )
+        return cls(simulated(build))
 
     @staticmethod
     def spread_limit(threshold: float) -> int:
@@ -67,6 +82,18 @@ class RtlEngine:
                 yield step
         if run.error:
             raise UserError(f"the chip refused the run with error code {run.error}; see docs/chip.md")
+
+
+def simulated(build: Build) -> SimulatedChip:
+    """The chip of a build under Verilator; says what it does, and about how long that takes."""
+    seconds = max(10.0, SECONDS_A_WEIGHT * build.manifest.weights_hardwired)
+
+    def building() -> None:
+        notice(f"building the simulator (about {seconds:,.0f} s, once)")
+
+    chip = SimulatedChip(build, on_build=building)
+    notice("simulating")
+    return chip
 
 
 def checkpoint_key(path: Path, format: str) -> str:

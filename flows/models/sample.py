@@ -14,6 +14,8 @@ from rich.text import Text
 from tokenizers import Tokenizer
 
 from flows.console.report import Line
+from gen.build.folder import MANIFEST
+from gen.build.names import QUANTIZED
 from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
 from golden.errors import UserError
@@ -28,6 +30,16 @@ from golden.training.accuracy import answer_text
 __all__ = ["Prompt", "check_device", "draw_step", "load_engine", "load_float_model", "logits", "sample"]
 
 ENGINES = ("float", "golden", "rtl")
+
+
+def is_build(path: Path) -> bool:
+    """Whether `path` is a folder that `hardloom generate` wrote."""
+    return (path / MANIFEST).is_file()
+
+
+def model_folder(path: Path) -> Path:
+    """Where the model of a checkpoint, or of a build, is described."""
+    return path / QUANTIZED if is_build(path) else path
 
 
 def check_engine(name: str, known: tuple[str, ...]) -> None:
@@ -88,9 +100,10 @@ def denoising_steps(
     if engine == "rtl":
         from flows.models.rtl_engine import RtlEngine
 
-        chip = RtlEngine.from_checkpoint(path, positions=len(prompt) + params.gen_length)
+        positions = len(prompt) + params.gen_length
+        chip = RtlEngine.from_build(path, positions) if is_build(path) else RtlEngine.from_checkpoint(path, positions)
         return chip.denoise(tokens, params), chip.spread_limit(1.0)
-    model = load_engine(path, engine, device)
+    model = load_engine(model_folder(path), engine, device)
     return denoise(model, tokens, params, mask_token_id), model.spread_limit(1.0)
 
 
@@ -158,14 +171,15 @@ def sample(path: Path, engine: str, given: Prompt, params: SamplerParams, device
     params.validate()
     check_engine(engine, ENGINES)
     check_device(device)
-    (_, model), tokenizer = read_config(path / CONFIG), load_tokenizer(path)
-    prompt = given.read(path, model, tokenizer)
+    folder = model_folder(path)
+    (_, model), tokenizer = read_config(folder / CONFIG), load_tokenizer(folder)
+    prompt = given.read(folder, model, tokenizer)
     check_positions("--gen-length", len(prompt) + params.gen_length, model)
     console = Console(stderr=True)
     live = Live(console=console, transient=True) if console.is_terminal and draw else None
     steps = []
+    denoising, certain = denoising_steps(path, engine, prompt, params, model.mask_token, device)
     with live or nullcontext():
-        denoising, certain = denoising_steps(path, engine, prompt, params, model.mask_token, device)
         for step in denoising:
             steps.append(step)
             if live:

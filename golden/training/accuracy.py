@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Container, Iterator
+from functools import partial
 from itertools import islice
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -61,22 +63,30 @@ def exact_match(
 
 
 class CountingEngine(FloatEngine):
-    """A float engine that counts the tokens that each expert serves."""
+    """A float engine that counts the tokens that each expert serves, as the routers choose them.
+
+    served: int64 [layers, experts]; tokens: of all passes. `close` takes the counters off the model again.
+    """
 
     def __init__(self, model: FloatModel):
         super().__init__(model)
         self.tokens = 0
-        self.experts = [layer.mlp for layer in model.shape.layers if isinstance(layer.mlp, ExpertsShape)]
-        self.served = torch.zeros(len(self.experts), max(e.num_experts for e in self.experts), dtype=torch.int64)
+        experts = [layer.mlp for layer in model.shape.layers if isinstance(layer.mlp, ExpertsShape)]
+        self.served = torch.zeros(len(experts), max(e.num_experts for e in experts), dtype=torch.int64)
+        gates = [module for name, module in model.named_modules() if name.endswith(".gate")]
+        self.hooks = [gate.register_forward_hook(partial(self._count, n)) for n, gate in enumerate(gates)]
 
-    @torch.inference_mode()
+    def _count(self, layer: int, router: torch.nn.Module, given: Any, result: tuple[Tensor, Tensor, Tensor]) -> None:
+        _, chosen, _ = result
+        self.served[layer] += chosen.flatten().bincount(minlength=self.served.shape[1]).cpu()
+
     def predict(self, tokens: Tensor) -> Prediction:
-        logits, router_logits = self.model.forward_with_router(tokens)
         self.tokens += tokens.numel()
-        for served, experts, ranking in zip(self.served, self.experts, router_logits, strict=True):
-            chosen = torch.sort(ranking, dim=-1, descending=True, stable=True).indices[:, : experts.top_k]
-            served += chosen.flatten().bincount(minlength=len(served))
-        return self.prediction(logits)
+        return super().predict(tokens)
+
+    def close(self) -> None:
+        for hook in self.hooks:
+            hook.remove()
 
 
 def expert_load(model: FloatModel, chosen: list[Problem], params: SamplerParams, tokenizer: Tokenizer) -> Tensor:
@@ -84,4 +94,5 @@ def expert_load(model: FloatModel, chosen: list[Problem], params: SamplerParams,
     engine = CountingEngine(model)
     for _ in answers(engine, chosen, params, tokenizer, model.shape.mask_token):
         pass
+    engine.close()
     return engine.served / engine.tokens

@@ -22,7 +22,7 @@ from tests.command_line import hardloom
 
 KEYS = {
     "model", "node", "area_mm2", "area_um2_per_parameter", "dies", "tokens_per_s", "tokens_per_joule", "power_w",
-    "nre_usd_low", "nre_usd_high", "mask_cost_reduction", "assumptions",
+    "nre_usd_low", "nre_usd_high", "mask_cost_reduction", "assumptions", "emitted", "projected",
 }  # fmt: skip
 
 
@@ -120,8 +120,27 @@ def test_the_headline_that_the_documentation_states():
     found = run("llada-moe-7b")
     assert found.chip.dies == 1 and found.chip.tokens_per_s >= 249_960
     assert found.area_um2_per_parameter < 0.5 * 13232e6 / 116_829_156_672
+    emitted = found.emitted
+    assert emitted is not None and 230 < emitted.tokens_per_s < 260 and emitted.area < found.chip.area
     text = (ROOT / "docs" / "estimate.md").read_text()
+    assert f"| emitted | 1 | {emitted.area:,.0f} | {emitted.tokens_per_s:,.0f} |" in text
     assert f"1 of {found.chip.area:,.0f} mm2" in text and f"{found.tokens_per_joule:.0f} |" in text
+
+
+@pytest.mark.parametrize(
+    "model, request_", [("gpt-oss-120b", {}), ("llada2.0-mini", {}), ("llada-moe-7b", {"sampler": "cached"})]
+)
+def test_what_is_not_emitted_says_why(model, request_):
+    found = run(model, **request_)
+    assert found.emitted is None and "`hardloom generate`" in str(found.not_emitted)
+    assert found.to_json_dict()["emitted"] is None and found.to_json_dict()["projected"]["tokens_per_s"] > 1000
+
+
+def test_an_estimate_of_a_published_model_plans_no_array(monkeypatch):
+    """What takes seconds is stored, of the projected chip and of the emitted one."""
+    monkeypatch.setattr("flows.design.cost.quantities.count_shape", lambda shape: pytest.fail(f"{shape} is not stored"))
+    for model in PRESETS:
+        run(model, design="hardloom")
 
 
 def test_the_yield_and_the_wafer_of_the_paper():
@@ -192,7 +211,15 @@ def test_the_tornado_is_sorted_and_repeatable(tmp_path):
 
 def test_the_table_marks_every_cell():
     rows = comparison()
-    assert {row.name for row in rows} >= {"HNLPU", "Taalas HC1", "ROMA", "TOM", "hardloom", "8 x H800, dInfer"}
+    assert {row.name for row in rows} >= {
+        "HNLPU",
+        "Taalas HC1",
+        "ROMA",
+        "TOM",
+        "hardloom, emitted",
+        "hardloom, projected",
+        "8 x H800, dInfer",
+    }
     for row in rows:
         assert row.figures.keys() == row.marks.keys()
         assert set(row.marks.values()) <= {"published", "derived", "reproduced", "ours"}

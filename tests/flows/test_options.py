@@ -41,6 +41,8 @@ GIVEN: dict[str, tuple[str, ...]] = {
     "bench arrays": (),
     "bench equivalence": (),
     "bench layer": (),
+    "cache list": (),
+    "cache empty": (),
 }
 """What each command is given beside the option that is tried."""
 

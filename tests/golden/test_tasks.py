@@ -117,3 +117,11 @@ class TestDemoCheckpoint:
         load = expert_load(FloatModel.from_checkpoint(DEMO), self.chosen, self.params, TOKENIZER)
         assert load.sum(1).tolist() == pytest.approx([2] * 2)
         assert load.min() >= 0.02 and load.max() <= 0.40, load
+
+    def test_experts_that_a_bias_chooses_are_those_that_are_counted(self):
+        model, wanted = FloatModel.from_checkpoint(DEMO), [2, 5]
+        first = next(module for module in model.modules() if hasattr(module, "expert_bias"))
+        first.expert_bias = torch.zeros(8).index_fill(0, torch.tensor(wanted), 2.0)
+        load = expert_load(model, self.chosen[:2], self.params, TOKENIZER)
+        assert load[0].tolist() == [float(expert in wanted) for expert in range(8)]
+        assert load[1].max() < 1.0

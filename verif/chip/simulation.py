@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,16 @@ class SimulatedChip:
     `build_seconds` is what it took to make it.
 
     simulator: one of `verif.simulators.runner.SIMULATORS`; Icarus, which knows the unknown value, is for short runs.
+    on_build: called where it has to be made, before that starts.
     """
 
-    def __init__(self, build: Build, arguments: Sequence[str] = (), simulator: str = "verilator") -> None:
+    def __init__(
+        self,
+        build: Build,
+        arguments: Sequence[str] = (),
+        simulator: str = "verilator",
+        on_build: Callable[[], None] = lambda: None,
+    ) -> None:
         build.require_chip()
         self.build, self.simulator = build, simulator
         self.folder = build.path / "simulation" / ("" if simulator == "verilator" else simulator)
@@ -76,6 +83,7 @@ class SimulatedChip:
             if stale:
                 write_file(self.folder / f"{BENCH}.v", bench)
                 write_file(self.folder / "main.cpp", main)
+                on_build()
                 begin = time.perf_counter()
                 self._compile([*build.verilog(), self.folder / f"{BENCH}.v"], arguments)
                 write_file(seconds, f"{time.perf_counter() - begin:.1f}\n")

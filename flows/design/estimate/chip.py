@@ -2,23 +2,25 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, gcd
 
 from flows.design.estimate.area import areas, between_dies, node_link_mm2, storage_bits
 from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.choices import LANES, Choice, choose, gates, same_arrays
+from flows.design.estimate.choices import LANES, Choice, busy, choose, gates, same_arrays
+from flows.design.estimate.emitted import Emitted
 from flows.design.estimate.energy import packet_fj
 from flows.design.estimate.workload import Workload
 from golden.shape import ModelShape
 
-__all__ = ["Chip", "design_chip"]
+__all__ = ["Chip", "design_chip", "emitted_chip"]
 
 
 @dataclass(frozen=True)
 class Chip:
     """A design, ours or the paper's.
 
-    choices: array options by kind; cycles_per_position: of the busiest unit; area_mm2, power_w: by part, over all dies
+    choices: array options by kind; cycles_per_position: of the busiest unit, or all those of a pass as emitted, by
+    positions; area_mm2, power_w: by part, over all dies
     of a system; links: between dies; extra_usd: range of what a die carries beside board and package (HBM).
     """
 
@@ -92,6 +94,30 @@ def design_chip(
     positions_per_s = clock * a["busy_share"] / cycles
     array_gates = {choice.kind.kind: gates(choice, a) for choice in choices}
     area = areas(shape, array_gates, macs, storage_bits(shape, work, a), LANES, a)
+    dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
+    area["interconnect"] = links * node_link_mm2(a)
+    power = powers(shape, work, choices, positions_per_s, area, links, a)
+    return Chip(choices, cycles, positions_per_s, positions_per_s / work.positions_per_token, area, power, dies, links)
+
+
+def emitted_chip(shape: ModelShape, work: Workload, a: Assumptions, styles: Iterable[str], like: Chip | None) -> Chip:
+    """The chip that `hardloom generate` writes with the smallest arrays that do not slow it: one sequence at a time.
+
+    One key a cycle, and one set of lanes for all rows of an array. With the arrays of `like` if given.
+    """
+    attention = shape.layers[0].attention
+    experts = next(kind for kind in shape.kinds() if kind.kind == "down")
+    lanes = gcd(LANES, attention.head_dim // 2, experts.inputs)
+    if like is None:
+        choices = choose(shape.kinds(), attention.num_heads * work.length, a, styles, lanes, tile_rows=None)
+    else:
+        choices = same_arrays(like.choices, a)
+    packets = {choice.kind.kind: choice.cost.packet_cycles for choice in choices}
+    emitted = Emitted(shape, lanes, packets, busy(experts, a))
+    cycles = emitted.forward_cycles(work.length, a["block_length"], work.tokens_per_forward) / work.length
+    positions_per_s = a["clock_ghz"] * 1e9 / cycles
+    array_gates = {choice.kind.kind: gates(choice, a) for choice in choices}
+    area = areas(shape, array_gates, 2 * attention.head_dim, storage_bits(shape, work, a), lanes, a)
     dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
     area["interconnect"] = links * node_link_mm2(a)
     power = powers(shape, work, choices, positions_per_s, area, links, a)

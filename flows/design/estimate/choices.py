@@ -36,15 +36,23 @@ def busy(kind: MatrixKind, a: Assumptions) -> float:
     return min(1.0, kind.share * a["expert_imbalance"]) if kind.share < 1 else 1.0
 
 
-def choose(kinds: Iterable[MatrixKind], budget: float, a: Assumptions, styles: Iterable[str]) -> tuple[Choice, ...]:
+def choose(
+    kinds: Iterable[MatrixKind],
+    budget: float,
+    a: Assumptions,
+    styles: Iterable[str],
+    lanes: int = LANES,
+    tile_rows: int | None = TILE_ROWS,
+) -> tuple[Choice, ...]:
     """For every kind the smallest option whose busiest array needs at most `budget` cycles a position.
 
-    Where none is as fast, the fastest.
+    Where none is as fast, the fastest. tile_rows: rows that drain through one set of lanes; None: all, as emitted.
     """
     made = []
     for kind in kinds:
         share = busy(kind, a)
-        found = [Choice(kind, option, cost, cost.packet_cycles * share) for option, cost in priced(kind, tuple(styles))]
+        costs = priced(kind, tuple(styles), lanes, tile_rows or kind.rows)
+        found = [Choice(kind, option, cost, cost.packet_cycles * share) for option, cost in costs]
         quick = [choice for choice in found if choice.cycles_per_position <= budget]
         made.append(
             min(quick, key=lambda c: gates(c, a))
@@ -55,16 +63,18 @@ def choose(kinds: Iterable[MatrixKind], budget: float, a: Assumptions, styles: I
 
 
 @cache
-def priced(kind: MatrixKind, styles: tuple[str, ...]) -> list[tuple[ArrayOption, UnitCost]]:
+def priced(
+    kind: MatrixKind, styles: tuple[str, ...], most_lanes: int, tile_rows: int
+) -> list[tuple[ArrayOption, UnitCost]]:
     """All options for a kind of matrix, and what a unit of each costs."""
-    model, lanes = default_model(), gcd(LANES, kind.inputs)
-    return [(option, unit_cost(model, kind, option, lanes, TILE_ROWS)) for option in options(kind, lanes, styles)]
+    model, lanes = default_model(), gcd(most_lanes, kind.inputs)
+    return [(option, unit_cost(model, kind, option, lanes, tile_rows)) for option in options(kind, lanes, styles)]
 
 
-def option_shapes(kind: MatrixKind) -> list[ArrayShape]:
-    """The arrays whose costs `priced` asks for, in every style."""
+def option_shapes(kind: MatrixKind, tile_rows: int | None = TILE_ROWS) -> list[ArrayShape]:
+    """The arrays whose costs `choose` asks for at 64 lanes, in every style."""
     lanes = gcd(LANES, kind.inputs)
-    return [tile_shape(kind, option, lanes, TILE_ROWS) for option in options(kind, lanes)]
+    return [tile_shape(kind, option, lanes, tile_rows or kind.rows) for option in options(kind, lanes)]
 
 
 def gates(choice: Choice, a: Assumptions) -> float:

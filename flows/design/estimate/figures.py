@@ -8,8 +8,9 @@ from typing import Any
 
 from flows.design.estimate.arrays import PRICED_STYLES, array_assumptions, metal_only
 from flows.design.estimate.assumptions import Assumption, Assumptions
-from flows.design.estimate.chip import Chip, design_chip
+from flows.design.estimate.chip import Chip, design_chip, emitted_chip
 from flows.design.estimate.cost import Costs, costs
+from flows.design.estimate.emitted import why_not_emitted
 from flows.design.estimate.hnlpu import hnlpu_chip
 from flows.design.estimate.workload import Workload, default_sampler, workload_tables
 from golden.checkpoints.families import shape_of
@@ -72,7 +73,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Estimate:
-    """All figures of one chip, and the assumptions that they rest on."""
+    """All figures of one chip, and the assumptions that they rest on.
+
+    chip: projected, its pipeline full of sequences; emitted: what `hardloom generate` writes today, None where it does
+    not, for a reason, `not_emitted`.
+    """
 
     shape: ModelShape
     request: Request
@@ -80,6 +85,8 @@ class Estimate:
     chip: Chip
     costs: Costs
     assumptions: Assumptions
+    emitted: Chip | None
+    not_emitted: str | None
 
     @property
     def area_um2_per_parameter(self) -> float:
@@ -94,6 +101,12 @@ class Estimate:
     def tokens_per_joule(self) -> float:
         return self.chip.tokens_per_s / self.power_w
 
+    def row(self, chip: Chip) -> dict[str, float]:
+        """What is told of a chip, emitted or projected, side by side."""
+        per_joule = chip.tokens_per_s / chip.power / self.assumptions["system_overhead"]
+        figures = {"dies": chip.dies, "area_mm2": chip.area, "tokens_per_s": chip.tokens_per_s}
+        return figures | {"tokens_per_joule": per_joule, "cycles_per_position": chip.cycles_per_position}
+
     def to_json_dict(self) -> dict[str, Any]:
         chip, costs = self.chip, asdict(self.costs)
         low, high = costs.pop("nre_usd")
@@ -105,6 +118,9 @@ class Estimate:
             "sampler": self.request.sampler,
             "parameters": self.shape.parameters,
             "hardwired_weights": self.shape.hardwired,
+            "emitted": self.emitted and self.row(self.emitted),
+            "not_emitted": self.not_emitted,
+            "projected": self.row(chip),
             "area_mm2": chip.area,
             "area_um2_per_parameter": self.area_um2_per_parameter,
             "area_by_part_mm2": chip.area_mm2,
@@ -161,7 +177,10 @@ def estimate(name: str, raw: dict[str, Any], request: Request) -> Estimate:
         raise UserError("--arrays hnlpu: the paper's arrays go with its design; add --design hnlpu")
     if request.design == "hnlpu" and request.node != "5nm":
         raise UserError(f"--node {request.node}: the paper's design is at 5nm only; add --design hardloom")
-    return figures(shape, request, prepared(request, shape))
+    reason = why_not_emitted(shape, str(request.sampler))
+    if request.design == "hnlpu":
+        reason = "`hardloom generate` does not write the paper's design"
+    return figures(shape, request, prepared(request, shape), reason)
 
 
 def prepared(request: Request, shape: ModelShape) -> Assumptions:
@@ -193,19 +212,24 @@ def check_possible(request: Request, shape: ModelShape, entries: Mapping[str, As
         raise UserError(f"--expert-imbalance {request.expert_imbalance:g}: no expert serves more than all, {most:g}")
 
 
-def figures(shape: ModelShape, request: Request, a: Assumptions, like: Chip | None = None) -> Estimate:
+def figures(
+    shape: ModelShape, request: Request, a: Assumptions, not_emitted: str | None, like: Estimate | None = None
+) -> Estimate:
     """All figures of a completed request; with the arrays of `like` where one is given."""
-    work = Workload.of(str(request.sampler), a)
+    work, held = Workload.of(str(request.sampler), a), None if like is None else like.chip
     if request.design == "hnlpu":
-        chip = hnlpu_chip(shape, a, request.styles if request.arrays == "hardloom" else (), like)
+        chip = hnlpu_chip(shape, a, request.styles if request.arrays == "hardloom" else (), held)
     else:
-        chip = design_chip(shape, work, a, request.tokens_per_s, request.styles, like)
-    return Estimate(shape, request, work, chip, costs(chip, shape, a), a)
+        chip = design_chip(shape, work, a, request.tokens_per_s, request.styles, held)
+    emitted = None
+    if not_emitted is None:
+        emitted = emitted_chip(shape, work, a, request.styles, None if like is None else like.emitted)
+    return Estimate(shape, request, work, chip, costs(chip, shape, a), a, emitted, not_emitted)
 
 
 def moved(base: Estimate, name: str, value: float) -> Estimate:
     """The same arrays with one assumption moved: buffers and multipliers follow, the throughput is what comes out."""
-    return figures(base.shape, base.request, base.assumptions.at(name, value), base.chip)
+    return figures(base.shape, base.request, base.assumptions.at(name, value), base.not_emitted, base)
 
 
 def error_bar(base: Estimate, metric: str) -> tuple[float, float]:
@@ -220,7 +244,10 @@ def error_bar(base: Estimate, metric: str) -> tuple[float, float]:
 
 
 def value_of(found: Estimate, metric: str) -> float:
-    """A figure of `to_json_dict` by name."""
+    """A figure of `to_json_dict` by name; `emitted_tokens_per_s` only where there is an emitted chip."""
+    if metric == "emitted_tokens_per_s":
+        assert found.emitted is not None
+        return found.emitted.tokens_per_s
     return {
         "area_mm2": found.chip.area,
         "area_um2_per_parameter": found.area_um2_per_parameter,

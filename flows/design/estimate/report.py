@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from flows.console.report import Part, facts, table
 from flows.design.estimate.figures import Estimate, Request, error_bar, estimate, read_model
 from flows.design.estimate.systems import COLUMNS, Row, comparison, reproduction
@@ -28,7 +30,8 @@ class Reported:
 def report(like: str | None, checkpoint: Path | None, request: Request, tornado: Path | None) -> Reported:
     """The estimate with its error bars; draws the tornado plot where a file is named."""
     found = estimate(*read_model(like, checkpoint), request)
-    ranges = {metric: error_bar(found, metric) for metric in BARS}
+    bars = BARS if found.emitted is None else (*BARS, "emitted_tokens_per_s")
+    ranges = {metric: error_bar(found, metric) for metric in bars}
     if tornado is not None:
         from flows.design.estimate.tornado import plot_tornado
 
@@ -37,8 +40,12 @@ def report(like: str | None, checkpoint: Path | None, request: Request, tornado:
 
 
 def estimate_parts(reported: Reported) -> Iterator[Part]:
-    """The figures in words, dies and power by part, and the arrays that were chosen."""
+    """The chip as emitted and as projected, then of the latter: figures in words, parts, and the arrays chosen."""
     values, chip = reported.estimate.to_json_dict(), reported.estimate.chip
+    yield both_rows(values, reported.ranges)
+    if values["not_emitted"]:
+        yield f"not emitted: {values['not_emitted']}"
+    yield "emitted: what `hardloom generate` writes, one sequence at a time; projected, and all below: a full pipeline"
     yield facts(lines(values, reported.ranges))
     parts = []
     for name in dict.fromkeys([*chip.area_mm2, *chip.power_w]):
@@ -54,6 +61,17 @@ def estimate_parts(reported: Reported) -> Iterator[Part]:
         columns = ("arrays", "style", "inputs", "slices", "weights", "gates a weight", "cycles a position")
         yield table(columns, arrays, "arrays chosen", left=columns[:2])
     yield f"{len(values['assumptions'])} assumptions; --json lists them with sources, --tornado ranks them"
+
+
+def both_rows(values: dict[str, Any], ranges: dict[str, tuple[float, float]]) -> Table:
+    """Emitted and projected, as far as they exist."""
+    rows = []
+    for name, bar in (("emitted", "emitted_tokens_per_s"), ("projected", "tokens_per_s")):
+        if v := values[name]:
+            low, high = ranges[bar]
+            speed = f"{v['tokens_per_s']:,.0f}", f"{low:,.0f} to {high:,.0f}", f"{v['tokens_per_joule']:,.4g}"
+            rows.append((name, f"{v['dies']}", f"{v['area_mm2']:,.0f}", *speed))
+    return table(("chip", "dies", "mm2", "tokens/s", "range", "tokens/J"), rows)
 
 
 def lines(v: dict, ranges: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:

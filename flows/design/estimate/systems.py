@@ -1,7 +1,7 @@
 """Published systems, their reproduction and ours in one table, every cell marked."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flows.design.estimate.assumptions import read_data
@@ -70,7 +70,10 @@ def comparison(node: str = "5nm") -> list[Row]:
     rows.append(own("HNLPU, by this model", run("gpt-oss-120b", Request()), "reproduced"))
     rows.append(own("HNLPU with our arrays", run("gpt-oss-120b", Request(arrays="hardloom")), "ours"))
     for model in ("llada-moe-7b", "llada2.0-mini", "llada2.0-flash", "gpt-oss-120b"):
-        rows.append(own("hardloom", run(model, Request(node=node, design="hardloom")), "ours"))
+        found = run(model, Request(node=node, design="hardloom"))
+        if found.emitted is not None:
+            rows.append(own("hardloom, emitted", replace(found, chip=found.emitted), "ours"))
+        rows.append(own("hardloom, projected", found, "ours"))
     return rows
 
 

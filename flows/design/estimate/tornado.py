@@ -15,7 +15,7 @@ __all__ = ["bars", "plot_tornado"]
 
 METRICS = {
     "area_um2_per_parameter": "um2 a parameter",
-    "tokens_per_s": "tokens a second",
+    "tokens_per_s": "tokens a second, projected",
     "tokens_per_joule": "tokens a joule",
     "usd_per_million_tokens": "USD a million tokens",
 }

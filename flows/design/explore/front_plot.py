@@ -36,7 +36,9 @@ def plot_front(space: Space, chosen: Point, front: list[Point], objective: str, 
         )
     draw(front, "#2f6f9f", ", ".join(space.styles))
     axes.plot(chosen.tokens_per_s, measure(chosen, objective) / scale, "o", color="#d9480f", label="chosen")
-    axes.set(xscale="log", yscale="log", xlabel="tokens/s", ylabel=unit)
+    axes.set(
+        xscale="log", yscale="log", xlabel=f"tokens/s, {'projected' if space.why_projected else 'emitted'}", ylabel=unit
+    )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))

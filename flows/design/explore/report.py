@@ -9,6 +9,7 @@ from typing import Any
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.design.cost.model import DEFAULT_FIT, CostModel
+from flows.design.estimate.emitted import why_not_emitted
 from flows.design.estimate.figures import Request, completed, prepared, read_model
 from flows.design.estimate.workload import Workload
 from flows.design.explore.search import OBJECTIVES, Point, Space, hardware_json, pareto
@@ -17,7 +18,7 @@ from golden.checkpoints.families import shape_of
 from golden.errors import UserError
 from golden.files import write_json
 
-__all__ = ["Outputs", "Units", "exploration_parts", "explore", "search_space", "write_outputs"]
+__all__ = ["Outputs", "Units", "check_outputs", "exploration_parts", "explore", "search_space", "write_outputs"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def search_space(like: str | None, checkpoint: Path | None, request: Request, fi
     work, model = Workload.of(str(request.sampler), a), CostModel.read(fit or DEFAULT_FIT)
     if unknown := sorted(set(request.styles) - set(model.styles)):
         raise UserError(f"{fit or DEFAULT_FIT}: knows nothing of style {unknown[0]}; leave it out of --styles")
-    return Space(shape, work, a, model, request.styles, units.keys_per_cycle, units.head_tiles)
+    reason = why_not_emitted(shape, str(request.sampler))
+    return Space(shape, work, a, model, request.styles, units.keys_per_cycle, units.head_tiles, reason)
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,16 @@ def explore(space: Space, tokens_per_s: float, objective: str) -> Exploration:
     return Exploration(space, objective, chosen, pareto(list(space.points(objective)), objective))
 
 
+def check_outputs(space: Space, outputs: Outputs) -> None:
+    """Raise UserError for a hardware file of what `hardloom generate` cannot build."""
+    if outputs.hardware is not None and space.why_projected is not None:
+        raise UserError(f"-o: {space.why_projected}; leave -o out")
+
+
 def write_outputs(found: Exploration, outputs: Outputs) -> None:
     """Write what was asked for of an exploration."""
     if outputs.hardware is not None:
-        try:
-            HardwareConfig.from_json_dict(found.hardware()).check(found.space.shape)
-        except UserError as error:
-            raise UserError(f"-o: `hardloom generate` cannot write this model ({error}); leave -o out") from None
+        HardwareConfig.from_json_dict(found.hardware()).check(found.space.shape)
         write_json(outputs.hardware, found.hardware())
     if outputs.front is not None:
         write_json(outputs.front, [point.to_json_dict() for point in found.front])
@@ -120,8 +125,13 @@ def exploration_parts(found: Exploration) -> Iterator[Part]:
     rows.append(("attention unit", "", "", "", "", f"{chosen.cycles['attention']:,.1f}"))
     columns = ("arrays", "style", "inputs", "slices", "gates a weight", "cycles a position")
     yield table(columns, rows, f"{space.shape.name}: least {found.objective}, {chosen.lanes} lanes", left=columns[:2])
-    speed = f"{chosen.tokens_per_s:,.0f} tokens/s, {space.work.positions_per_token:.1f} positions a token"
-    yield f"{speed}; {chosen.bottleneck} is the busiest"
+    speeds = [("projected", f"{chosen.projected:,.0f}", "a sequence in every layer, always")]
+    if chosen.emitted is not None:
+        speeds = [("emitted", f"{chosen.emitted:,.0f}", "one sequence at a time, as generated today"), *speeds]
+    else:
+        yield f"not emitted: {space.not_emitted}"
+    yield table(("these arrays", "tokens/s", "with"), speeds, left=("these arrays", "with"), no_wrap=True)
+    yield f"{space.work.positions_per_token:.1f} positions a token; {chosen.bottleneck} is the busiest"
     dies = ceil(chosen.area / space.a["reticle_mm2"])
     on = f"on {dies} dies at least" if dies > 1 else "on a die"
     yield f"{chosen.area:,.4g} mm2 {on}, {chosen.energy_pj / 1e6:,.4g} uJ a token in the arrays"

@@ -10,6 +10,7 @@ from flows.design.estimate.area import areas, storage_bits
 from flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, options, unit_cost
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.choices import busy
+from flows.design.estimate.emitted import Emitted
 from flows.design.estimate.energy import packet_fj
 from flows.design.estimate.workload import Workload
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
@@ -32,7 +33,9 @@ class Point:
 
     options: style and slices by kind of array; gates: of all arrays of a kind; cycles: a position costs the busiest
     array of each kind, and `attention`; area_mm2: by part; energy_pj: of the arrays, leakage
-    included, a generated token.
+    included, a generated token. emitted, projected: tokens/s with these arrays of the chip that `hardloom generate`
+    writes, one sequence at a time, None where it writes none, and of one whose pipeline is full; tokens_per_s: the one
+    of them that is searched for.
     """
 
     lanes: int
@@ -42,6 +45,8 @@ class Point:
     area_mm2: dict[str, float]
     energy_pj: float
     tokens_per_s: float
+    emitted: float | None
+    projected: float
 
     @property
     def area(self) -> float:
@@ -76,7 +81,9 @@ class Space:
     """What is searched: a model under a workload, at a node, with a cost model.
 
     styles: to choose from; keys_per_cycle: keys that a layer's attention takes a cycle; head_tiles: parts of the head
-    that drain side by side. The emitted units take one key, and have one part.
+    that drain side by side, and no other array drains more rows at once than such a part. The emitted
+    units take one key, and have one part. not_emitted: why `hardloom generate` writes no chip of this model under this
+    workload, None where it does.
     """
 
     shape: ModelShape
@@ -86,6 +93,7 @@ class Space:
     styles: tuple[str, ...] = PRICED_STYLES
     keys_per_cycle: int = 1
     head_tiles: int = 1
+    not_emitted: str | None = None
     known: dict[tuple[str, int], list[Candidate]] = field(default_factory=dict, compare=False)
 
     def lanes(self) -> list[int]:
@@ -93,6 +101,30 @@ class Space:
         widths = (kind.inputs for kind in self.shape.kinds() if kind.kind.endswith("down"))
         widest = gcd(self.shape.layers[0].attention.head_dim // 2, *widths, MOST_LANES)
         return [1 << k for k in range(widest.bit_length()) if widest % (1 << k) == 0]
+
+    @property
+    def tile_rows(self) -> int:
+        """Rows of an array that drain through one set of lanes, at most."""
+        return -(-self.shape.vocab_size // self.head_tiles)
+
+    @property
+    def why_projected(self) -> str | None:
+        """Why what is searched for is no chip that `hardloom generate` writes; None where it is one."""
+        if self.keys_per_cycle > 1:
+            return f"--keys-per-cycle {self.keys_per_cycle}: `hardloom generate` writes attention of one key a cycle"
+        if self.head_tiles > 1:
+            return f"--head-tiles {self.head_tiles}: `hardloom generate` writes a head that drains in one part"
+        return self.not_emitted
+
+    def emitted_cycles(self, lanes: int, chosen: dict[str, Candidate]) -> float:
+        """Cycles of a pass over one sequence on the emitted chip with these arrays."""
+        kinds = {kind.kind: kind for kind in self.shape.kinds()}
+        packets = {}
+        for name, kind in kinds.items():
+            undrained = max(0, kind.rows - self.tile_rows)
+            packets[name] = chosen[name].cycles / busy(kind, self.a) + -(-undrained // lanes)
+        chip = Emitted(self.shape, lanes, packets, busy(kinds["gate_up"], self.a))
+        return chip.forward_cycles(self.work.length, self.a["block_length"], self.work.tokens_per_forward)
 
     def attention_cycles(self) -> float:
         """Cycles that a position costs the attention of a layer: one key of one head after the other."""
@@ -107,8 +139,7 @@ class Space:
 
     def candidate(self, kind: MatrixKind, option: ArrayOption, lanes: int) -> Candidate:
         """What an option costs."""
-        parts = self.head_tiles if kind.kind == "head" else 1
-        cost = unit_cost(self.model, kind, option, lanes, -(-kind.rows // parts))
+        cost = unit_cost(self.model, kind, option, lanes, self.tile_rows)
         gates = cost.gates * self.a[f"{option.style}_gates_scale"] * kind.count * kind.layers
         energy = packet_fj(cost, self.a) * kind.count * kind.layers * kind.share
         return Candidate(option, gates, energy, cost.packet_cycles * busy(kind, self.a))
@@ -117,7 +148,8 @@ class Space:
         """The best design whose arrays all need at most `budget` cycles a position; None where one cannot."""
         a, chosen = self.a, dict[str, Candidate]()
         clock = a["clock_ghz"] * 1e9 * a["busy_share"]
-        leakage = a["leakage_nw_per_gate"] * 1e6 * max(budget, self.attention_cycles()) / clock
+        alone = len(self.shape.layers) if self.why_projected is None else 1  # layers of which one works at a time
+        leakage = a["leakage_nw_per_gate"] * 1e6 * alone * max(budget, self.attention_cycles()) / clock
         for kind in self.shape.kinds():
             quick = [c for c in self.candidates(kind, lanes) if c.cycles <= budget]
             if not quick:
@@ -125,8 +157,13 @@ class Space:
             chosen[kind.kind] = min(quick, key=lambda c: (c.measure(objective, leakage), c.gates, c.option.style))
         cycles = {"attention": self.attention_cycles()} | {kind: c.cycles for kind, c in chosen.items()}
         gates = {kind: c.gates for kind, c in chosen.items()}
-        slowest = max(cycles.values())
-        leaked = sum(gates.values()) * a["leakage_nw_per_gate"] * 1e6 * slowest / clock
+        projected = clock / max(cycles.values()) / self.work.positions_per_token
+        emitted = None
+        if self.not_emitted is None:
+            passes = a["clock_ghz"] * 1e9 / self.emitted_cycles(lanes, chosen)
+            emitted = passes * self.work.tokens_per_forward
+        speed = emitted if emitted is not None and self.why_projected is None else projected
+        leaked = sum(gates.values()) * a["leakage_nw_per_gate"] * 1e6 / speed / self.work.positions_per_token
         macs = 2 * self.shape.layers[0].attention.head_dim * self.keys_per_cycle
         bits = storage_bits(self.shape, self.work, a)
         return Point(
@@ -136,7 +173,9 @@ class Space:
             gates,
             areas(self.shape, gates, macs, bits, lanes, a),
             (sum(c.energy_fj for c in chosen.values()) + leaked) * self.work.positions_per_token / 1000,
-            clock / slowest / self.work.positions_per_token,
+            speed,
+            emitted,
+            projected,
         )
 
     def points(self, objective: str) -> Iterator[Point]:

@@ -1,0 +1,78 @@
+"""The cache: chips that `hardloom sample --engine rtl` built in passing, a folder a checkpoint (docs/chip.md)."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.console.report import Part, table
+from golden.files import write_file
+
+__all__ = ["Entry", "cache_folder", "cached", "empty", "entry", "listing"]
+
+KEY = re.compile(r"[0-9a-f]{24}", re.ASCII)
+ORIGIN = "checkpoint"
+"""File of an entry that says which checkpoint it was made from."""
+
+
+def cache_folder() -> Path:
+    """Where the entries are: `$HARDLOOM_CACHE`, or hardloom in the user's cache folder."""
+    if folder := os.environ.get("HARDLOOM_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hardloom"
+
+
+def entry(key: str, checkpoint: Path) -> Path:
+    """The folder of the entry `key`, a hash of the files of `checkpoint`."""
+    folder = cache_folder() / key
+    write_file(folder / ORIGIN, f"{checkpoint.resolve()}\n")
+    return folder
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One of the cache. checkpoint: that it was made from; chips: how many; size: bytes, links counted once."""
+
+    folder: str
+    checkpoint: str
+    chips: int
+    size: int
+
+
+def folders() -> list[Path]:
+    """The entries' folders: what else lies beside them is not ours."""
+    held = cache_folder()
+    return (
+        sorted(path for path in held.iterdir() if KEY.fullmatch(path.name) and path.is_dir()) if held.is_dir() else []
+    )
+
+
+def cached() -> list[Entry]:
+    """Every entry."""
+    found = []
+    for folder in folders():
+        files = [path.lstat() for path in folder.rglob("*") if not path.is_dir()]
+        size = sum({status.st_ino: status.st_size for status in files}.values())
+        origin = folder / ORIGIN
+        name = origin.read_text().strip() if origin.is_file() else ""
+        found.append(Entry(str(folder), name, len(list(folder.glob("chip-*"))), size))
+    return found
+
+
+def empty() -> list[Entry]:
+    """Delete every entry; what there was."""
+    found = cached()
+    for folder in folders():
+        shutil.rmtree(folder)
+    return found
+
+
+def listing(found: list[Entry], what: str) -> Iterator[Part]:
+    """A line an entry, and their sum. what: "held" or "deleted"."""
+    rows = [(row.folder, row.checkpoint, f"{row.chips}", f"{row.size / 2**20:,.1f}") for row in found]
+    if rows:
+        yield table(("folder", "checkpoint", "chips", "MiB"), rows, left=("folder", "checkpoint"))
+    size = sum(row.size for row in found)
+    yield f"{cache_folder()}: {len(found)} entries {what}, {size / 2**20:,.1f} MiB"
