@@ -1,10 +1,13 @@
 """What the chip does not have yet of what the golden models compute."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from golden.errors import UserError
 from golden.shape import AttentionShape, DenseShape, ExpertsShape, ModelShape
-from golden.units.numerics import Numerics
+
+if TYPE_CHECKING:  # PyTorch, which takes seconds to import, and `hardloom estimate` needs no more than the shapes
+    from golden.units.numerics import Numerics
 
 __all__ = ["check_features", "check_numerics"]
 
@@ -58,7 +61,7 @@ def check_features(model: ModelShape) -> None:
         )
 
 
-def check_numerics(numerics: Numerics) -> None:
+def check_numerics(numerics: "Numerics") -> None:
     """Raises UserError for another contract than the one that the hardware has."""
-    if numerics != Numerics():
+    if numerics != type(numerics)():
         raise UserError("the chip has the default numeric contract alone yet; quantize with that one")

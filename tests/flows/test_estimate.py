@@ -1,6 +1,8 @@
 """The whole-chip estimate: its arithmetic, its sources, and the published chip that it must reproduce."""
 
 import json
+import subprocess
+import sys
 from math import inf, isclose, nan
 
 import pytest
@@ -141,6 +143,20 @@ def test_an_estimate_of_a_published_model_plans_no_array(monkeypatch):
     monkeypatch.setattr("flows.design.cost.quantities.count_shape", lambda shape: pytest.fail(f"{shape} is not stored"))
     for model in PRESETS:
         run(model, design="hardloom")
+
+
+def test_an_estimate_imports_nothing_that_takes_seconds():
+    """It answers in a second because it loads neither PyTorch nor the generator."""
+    program = """
+import sys
+sys.argv = ["hardloom", "estimate", "--like", "llada-moe-7b", "--json"]
+from flows.cli.app import run
+code = run()
+sys.exit(code or sorted({"torch", "numba", "amaranth", "matplotlib", "scipy"} & sys.modules.keys()) or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["emitted"]["tokens_per_s"] > 200
 
 
 def test_the_yield_and_the_wafer_of_the_paper():
