@@ -14,6 +14,7 @@ from gen.build.folder import Build
 from gen.design.registers import ErrorCode
 from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import SamplerParams
+from golden.shape import ModelShape
 from verif.chip.compare import compare_runs
 from verif.chip.simulation import Run, SimulatedChip
 from verif.chip.trace import trace_step
@@ -23,7 +24,7 @@ __all__ = ["verify_simulation"]
 
 
 def random_runs(model: IntegerModel, max_positions: int, seed: int = 0) -> list[Run]:
-    """Prompts of random tokens: several geometries, by quota and by threshold, as long as the chip holds."""
+    """Prompts of random tokens but the mask: several geometries, by quota and by threshold, as long as it holds."""
     shape, draw = model.shape, torch.Generator().manual_seed(seed)
     longest = min(max_positions, shape.max_position_embeddings)
     params = [
@@ -35,17 +36,20 @@ def random_runs(model: IntegerModel, max_positions: int, seed: int = 0) -> list[
     ]
     lengths = [6, 1, 9, 5, longest - 4]
     chosen = [(n, p) for n, p in zip(lengths, params, strict=True) if 0 < n <= longest - p.gen_length]
-    return [Run(torch.randint(shape.vocab_size, (n,), generator=draw).tolist(), p) for n, p in chosen]
+    drawn = [(torch.randint(shape.vocab_size - 1, (n,), generator=draw), p) for n, p in chosen]
+    return [Run((tokens + (tokens >= shape.mask_token)).tolist(), p) for tokens, p in drawn]
 
 
-def refused_runs(vocab_size: int, max_positions: int) -> list[tuple[Run, ErrorCode]]:
+def refused_runs(model: ModelShape, max_positions: int) -> list[tuple[Run, ErrorCode]]:
     """Requests that make no sense, with the error code that each must come to."""
+    first = int(model.mask_token == 0)
     return [
-        (Run([0], SamplerParams(0, 1, 1)), ErrorCode.LENGTH),
-        (Run([0], SamplerParams(max_positions, max_positions, 1)), ErrorCode.LENGTH),
-        (Run([0], SamplerParams(6, 4, 2)), ErrorCode.BLOCK),
-        (Run([0], SamplerParams(4, 2, 3)), ErrorCode.STEPS),
-        (Run([vocab_size], SamplerParams(4, 2, 2)), ErrorCode.TOKEN),
+        (Run([first], SamplerParams(0, 1, 1)), ErrorCode.LENGTH),
+        (Run([first], SamplerParams(max_positions, max_positions, 1)), ErrorCode.LENGTH),
+        (Run([first], SamplerParams(6, 4, 2)), ErrorCode.BLOCK),
+        (Run([first], SamplerParams(4, 2, 3)), ErrorCode.STEPS),
+        (Run([model.vocab_size], SamplerParams(4, 2, 2)), ErrorCode.TOKEN),
+        (Run([first, model.mask_token], SamplerParams(4, 2, 2)), ErrorCode.TOKEN),
     ]
 
 
@@ -83,7 +87,7 @@ def run_outcome(chip: SimulatedChip, model: IntegerModel, run: Run, trace: bool)
 def refusal_outcome(chip: SimulatedChip, model: IntegerModel, good: Run) -> Outcome:
     """Every refused request comes to its error code, and a prompt right after all of them runs as it did before."""
     begin = time.perf_counter()
-    refused = refused_runs(chip.model.vocab_size, chip.build.hardware.max_positions)
+    refused = refused_runs(chip.model, chip.build.hardware.max_positions)
     after = Run(good.prompt, good.params)
     for _ in chip.simulate([*(run for run, _ in refused), after]):
         pass

@@ -23,7 +23,7 @@ from golden.files import write_file
 from golden.models.float_model import FloatEngine, FloatModel
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import Engine, SamplerParams, Step, denoise
+from golden.samplers.denoise import Engine, SamplerParams, Step, check_prompt, denoise
 from golden.shape import ModelShape
 from golden.training.accuracy import answer_text
 
@@ -174,6 +174,7 @@ def sample(path: Path, engine: str, given: Prompt, params: SamplerParams, device
     folder = model_folder(path)
     (_, model), tokenizer = read_config(folder / CONFIG), load_tokenizer(folder)
     prompt = given.read(folder, model, tokenizer)
+    check_prompt(torch.tensor(prompt), model.mask_token)
     check_positions("--gen-length", len(prompt) + params.gen_length, model)
     console = Console(stderr=True)
     live = Live(console=console, transient=True) if console.is_terminal and draw else None

@@ -20,9 +20,9 @@ class ErrorCode(IntEnum):
     STEPS = 3
     """STEPS is zero or not a multiple of the number of blocks (without a SPREAD_LIMIT)."""
     PROMPT = 4
-    """The prompt received has another length than PROMPT_LENGTH."""
+    """The prompt received has another length than PROMPT_LENGTH, or its last token never came; send it again."""
     TOKEN = 5
-    """A prompt token is outside the vocabulary."""
+    """A prompt token is outside the vocabulary, or the mask token."""
     BUSY = 6
     """START was written while busy; the run goes on."""
 
@@ -31,7 +31,8 @@ class ErrorCode(IntEnum):
 class Register:
     """One 32-bit register of the AXI4-Lite port.
 
-    name: as in the documentation; address: byte address; access: `rw` or `ro`; width: bits in use; doc: meaning.
+    name: as in the documentation; address: byte address; access: `rw`, `ro`, or `wo`: a command,
+    which is not held; width: bits in use; doc: meaning.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Register:
 
 REGISTERS = (
     Register("ID", 0x00, "ro", 32, "identification, 0x484C4D31"),
-    Register("CONTROL", 0x04, "rw", 1, "bit 0: write 1 to start; reads 0"),
+    Register("CONTROL", 0x04, "wo", 1, "bit 0: write 1 to start; reads 0"),
     Register("STATUS", 0x08, "ro", 16, "bit 0 busy, bit 1 error, bit 2 done; bits 15:8 error code; cleared by START"),
     Register("PROMPT_LENGTH", 0x0C, "rw", 16, "tokens of the prompt"),
     Register("GEN_LENGTH", 0x10, "rw", 16, "tokens to generate"),

@@ -29,7 +29,8 @@ class Sampler(Component):
 
     Attributes
     ----------
-    prompt: stream of {`token`, `last`}, in; accepted while idle, `last` ends a prompt and the next one replaces it.
+    prompt: stream of {`token`, `last`}, in; accepted while idle, `last` ends a prompt and the next one replaces it; so
+        does it where a run was refused because `last` had not come. The mask token is refused.
     start, prompt_length, gen_length, block_length, steps, spread_limit: from the registers, in; `start` one cycle, the
         others need to hold in that cycle alone.
     busy, done, error, code, cycles, forwards: to the registers, out.
@@ -91,7 +92,8 @@ class Sampler(Component):
             ]
             with m.If(self.prompt.valid):
                 at = Signal.like(run.received)
-                bad = self.prompt.payload.token >= self.vocab_size
+                token = self.prompt.payload.token
+                bad = (token >= self.vocab_size) | (token == self.mask_token_id)
                 m.d.comb += [
                     at.eq(Mux(run.prompt_done, 0, run.received)),
                     run.token_write.en.eq(at < self.max_positions),
@@ -138,6 +140,8 @@ class Sampler(Component):
         with m.State("CHECK"):
             m.d.sync += [left.eq(run.held.gen_length), blocks.eq(0), self.positions.eq(total), run.masked.eq(0)]
             m.next = "BLOCKS"
+            with m.If(~run.prompt_done):  # the run fails below; what came of the prompt goes, the next one begins anew
+                m.d.sync += [run.received.eq(0), run.prompt_done.eq(1), run.bad_token.eq(0)]
             with m.If(zero | (total > self.max_positions)):
                 self._fail(m, ErrorCode.LENGTH)
             with m.Elif((run.received != run.held.prompt_length) | ~run.prompt_done):

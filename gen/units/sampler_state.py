@@ -32,7 +32,7 @@ class RunState:
     block_steps, step: steps of a block; number of this one within it.
     base, remainder, quota: tokens of a step; how many steps commit one more; tokens that this step still commits.
     by_threshold: the run has a spread limit, and no quotas.
-    received, prompt_done, bad_token: of the prompt: tokens taken, the last one is, one is outside the vocabulary.
+    received, prompt_done, bad_token: of the prompt: tokens taken, the last one is, one is no prompt token.
     record, record_valid: the commit that is held back; record_go, record_last: let it go, as the step's last.
     """
 

@@ -1,8 +1,8 @@
 """The LLaDA sampler at temperature 0, one implementation for the float model, the integer model and the hardware.
 
-The sequence is the prompt and `gen_length` mask tokens behind it, cut into blocks of `block_length`, denoised block
-after block. In every step the engine predicts a token and its spread for all positions, and some masked positions of
-the current block commit to their token, for good:
+The sequence is the prompt, in which no mask token may be, and `gen_length` mask tokens behind it, cut into blocks of
+`block_length`, denoised block after block. In every step the engine predicts a token and its spread for all positions,
+and some masked positions of the current block commit to their token, for good:
 
 - by quota (`threshold` None): a block has s = steps / num_blocks steps; with m masked positions at its start, step i
   commits the m // s most confident ones, plus one while i < m % s. The mask token is a token like any other here: a
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from golden.errors import UserError
 
-__all__ = ["Engine", "Prediction", "SamplerParams", "Step", "choose", "denoise"]
+__all__ = ["Engine", "Prediction", "SamplerParams", "Step", "check_prompt", "choose", "denoise"]
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,22 @@ class Step:
     prediction: Prediction
 
 
+def check_prompt(prompt: Tensor, mask_token_id: int) -> None:
+    """Raise `UserError` where `prompt`, int64 of any shape, has the mask token: what is sent once serves many runs."""
+    if (prompt == mask_token_id).any():
+        raise UserError(
+            f"the prompt has the mask token {mask_token_id}, which is filled in answers alone; give a prompt without it"
+        )
+
+
 def denoise(engine: Engine, prompt: Tensor, params: SamplerParams, mask_token_id: int) -> Iterator[Step]:
     """Yield every denoising step of `prompt`, int64 [batch, length]; the last one's `tokens` are the answer.
 
     Rows do not influence each other; a block ends when all rows are done with it. Raises `UserError` as
-    `SamplerParams.validate` does.
+    `SamplerParams.validate` and `check_prompt` do.
     """
     params.validate()
+    check_prompt(prompt, mask_token_id)
     tokens = torch.nn.functional.pad(prompt, (0, params.gen_length), value=mask_token_id)
     position = torch.arange(tokens.shape[1])
     for block in range(params.num_blocks):

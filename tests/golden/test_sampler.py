@@ -79,6 +79,12 @@ def test_by_quota_a_position_that_commits_to_the_mask_stays_masked():
     assert steps[-1].tokens.tolist() == [[7, MASK, MASK]]
 
 
+@pytest.mark.parametrize("prompt", [[[MASK]], [[7, 8], [MASK, 7]], [[7, 7, MASK]]])
+def test_a_prompt_with_the_mask_token_is_refused(prompt):
+    with pytest.raises(UserError, match=f"the prompt has the mask token {MASK}"):
+        run([[1] * 6], [[0.0] * 6], SamplerParams(2, 2, 2), prompt)
+
+
 def test_rows_of_a_batch_do_not_influence_each_other():
     tokens, spread = [[1, 2, 3], [4, 5, 6]], [[0.0, 1.0, 2.0], [0.0, 2.0, 1.0]]
     steps, _ = run(tokens, spread, SamplerParams(2, 2, 2), prompt=((7,), (8,)))
@@ -102,11 +108,6 @@ def test_by_threshold_the_mask_is_never_committed_and_an_idle_step_ends_the_bloc
     steps, _ = run([[1, MASK, 3, 4, 5]], [[0.0, 1.0, 1.5, 1.0, 1.0]], SamplerParams(4, 2, 1, threshold=0.9))
     assert commits(steps) == [[2], [], [3, 4]]
     assert steps[-1].tokens.tolist() == [[7, MASK, 3, 4, 5]]
-
-
-def test_the_prompt_is_left_alone_even_where_it_holds_the_mask():
-    steps, _ = run([[1, 2, 3, 4]], [[0.5, 0.5, 2.0, 2.0]], SamplerParams(2, 2, 1), prompt=((MASK, 5),))
-    assert steps[-1].tokens.tolist() == [[MASK, 5, 3, 4]]
 
 
 @pytest.mark.parametrize(

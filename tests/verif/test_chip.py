@@ -136,7 +136,7 @@ def test_every_step_and_every_probe_point_is_the_integer_model_s(
         GOOD,
         OTHER,
         Run([1], SamplerParams(1, 1, 1)),
-        Run([18, 17, 0, 17], SamplerParams(4, 4, 6)),
+        Run([18, 16, 0, 16], SamplerParams(4, 4, 6)),
         Run([5, 5, 5, 5, 5, 5, 5], SamplerParams(8, 8, 3)),
         Run([14] * 26, SamplerParams(6, 6, 1)),
         Run([4, 8], SamplerParams(6, 3, 1, threshold=1.0)),
@@ -225,6 +225,7 @@ def refused() -> list[tuple[ErrorCode, dict]]:
         (ErrorCode.STEPS, kept | {"steps": 3}),
         (ErrorCode.TOKEN, kept | {"prompt": [3, 19, 12]}),
         (ErrorCode.TOKEN, kept | {"prompt": [3, 3 + (1 << 24), 12]}),
+        (ErrorCode.TOKEN, kept | {"prompt": [3, 9, 17]}),
         (ErrorCode.PROMPT, held),
         (ErrorCode.BUSY, kept | {"again": True}),
     ]

@@ -145,7 +145,7 @@ class Host:
     sampler: Sampler
     generator: Generator
     held: list[int] = field(default_factory=list)
-    whole: bool = False
+    whole: bool = True
     cycles: int = 0
     inputs: dict[str, list[Packet]] = field(default_factory=lambda: {n: [] for n in ("prompt", "request", "result")})
     outputs: dict[str, list[Packet]] = field(default_factory=lambda: {n: [] for n in ("tokens", "commits", "status")})
@@ -158,10 +158,12 @@ class Host:
         if prompt is not None:
             marks: list[dict[str, int]] = [{}] * (len(prompt) - 1) + [{"last": marked, "end": 1}]
             self.inputs["prompt"].append([{"token": t} | mark for t, mark in zip(prompt, marks, strict=True)])
-            self.held, self.whole = (prompt if self.whole else self.held + prompt), bool(marked)
+            self.held, self.whole = prompt, bool(marked)
         request = {"fresh": prompt is not None, "again": again, "prompt_length": len(self.held)} | parameters
         self.inputs["request"].append([request])
         code = self.refusal(request)
+        if not self.whole:  # what came of it is gone, and the next one begins anew
+            self.held, self.whole = [], True
         forwards = 0 if code else self.denoise(request)
         fits = code not in (ErrorCode.LENGTH, ErrorCode.NONE)
         self.cycles += 10 + len(prompt or ()) + (request["gen_length"] + request["steps"] if fits else 0)
@@ -177,7 +179,7 @@ class Host:
             return ErrorCode.LENGTH
         if lengths[0] != len(self.held) or not self.whole:
             return ErrorCode.PROMPT
-        if max(self.held) >= self.sampler.vocab_size:
+        if max(self.held) >= self.sampler.vocab_size or self.sampler.mask_token_id in self.held:
             return ErrorCode.TOKEN
         if lengths[1] % lengths[2]:
             return ErrorCode.BLOCK
@@ -214,25 +216,35 @@ def records(step: Step) -> Packet:
     return packet
 
 
+def tokens_but_mask(host: Host, count: int) -> list[int]:
+    """Tokens that a prompt may have."""
+    mask = host.sampler.mask_token_id
+    return [t + (t >= mask) for t in integers(host.generator, 0, host.sampler.vocab_size - 2, (count,)).tolist()]
+
+
 def random_runs(host: Host, runs: int) -> None:
     """Prompts and parameters of which some make no sense."""
     for _ in range(runs):
-        depth, vocabulary = host.sampler.max_positions, host.sampler.vocab_size
+        depth = host.sampler.max_positions
         block = host.draw(1, 4)
         gen = block * host.draw(1, max(1, depth // 2 // block)) + (host.draw(0, 7) == 0)
         blocks = max(1, gen // block)
         steps = blocks * host.draw(1, block + 2) + (host.draw(0, 7) == 0)
-        prompt = integers(host.generator, 0, vocabulary - 1, (host.draw(1, max(1, depth - gen)),)).tolist()
+        prompt = tokens_but_mask(host, host.draw(1, max(1, depth - gen)))
+        if host.draw(0, 7) == 0:
+            prompt[host.draw(0, len(prompt) - 1)] = host.sampler.mask_token_id
+        marked = host.draw(0, 7) != 0
         limit = host.draw(1, (1 << len(host.sampler.result.payload.spread)) - 1) if host.draw(0, 1) else 0
         again = host.draw(0, 3) == 0
-        host.run(prompt, again=again, gen_length=gen, block_length=block, steps=steps, spread_limit=limit)
+        host.run(prompt, marked, again, gen_length=gen, block_length=block, steps=steps, spread_limit=limit)
 
 
 def corner_runs(host: Host) -> None:
     """Every refusal for each of its reasons, and a good run behind each; every way to share a block over steps."""
     s, kept = host.sampler, {"gen_length": 4, "block_length": 2, "steps": 4, "spread_limit": 0}
-    good, bad = [s.vocab_size - 1, 0, s.mask_token_id], [0, s.vocab_size, 1]
-    host.run(good, **kept)
+    others = [token for token in (0, 1, s.vocab_size - 2, s.vocab_size - 1) if token != s.mask_token_id]
+    first, last = others[0], others[-1]
+    host.run([last, first, last], **kept)
     for name in ("prompt_length", "gen_length", "block_length", "steps"):
         host.run(None, **kept | {name: 0})
     for change in ({"gen_length": s.max_positions - 2}, {"gen_length": 65535}, {"prompt_length": 65535}):
@@ -241,16 +253,18 @@ def corner_runs(host: Host) -> None:
         host.run(None, **kept | change)
     host.run(None, **kept | {"steps": 0, "spread_limit": 5})
     host.run(None, **kept, prompt_length=2)
-    for token in (s.vocab_size, s.vocab_size | 1 << 31, 1 << 24):
-        host.run([0, token, 1], **kept)
-    host.run([0] * (s.max_positions + 5), **kept, prompt_length=3)
-    host.run(bad, marked=0, **kept)
-    host.run([1], **kept)
-    host.run([1, 1], marked=0, **kept)
-    host.run([0], **kept)
+    for token in (s.vocab_size, s.vocab_size | 1 << 31, 1 << 24, s.mask_token_id):
+        host.run([first, token, last], **kept)
+        host.run([first, last, token], **kept)
+    host.run([first] * (s.max_positions + 5), **kept, prompt_length=3)
+    host.run([first, s.vocab_size, last], marked=0, **kept)
+    host.run([last], **kept)
+    host.run([last, last], marked=0, **kept | {"gen_length": 0})
+    host.run(None, **kept, prompt_length=2)
+    host.run([first], **kept)
     depth = s.max_positions
-    host.run([1] * (depth - 1), gen_length=1, block_length=1, steps=1, spread_limit=0)
-    host.run([1], gen_length=depth - 1, block_length=depth - 1, steps=depth + 1, spread_limit=0)
+    host.run([last] * (depth - 1), gen_length=1, block_length=1, steps=1, spread_limit=0)
+    host.run([last], gen_length=depth - 1, block_length=depth - 1, steps=depth + 1, spread_limit=0)
     for steps, limit in itertools.product(range(1, 7), (0, 7)):
         host.run(None, gen_length=5, block_length=5, steps=steps, spread_limit=limit, prompt_length=1)
 
