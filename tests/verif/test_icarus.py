@@ -96,6 +96,7 @@ async def watch_handshakes(dut) -> None:
     await host.start(SHORT.request())
     steps = [step async for step in host.steps()]
     watching.cancel()
+    host.check_protocol()
     assert len(steps) == 1
     Path(os.environ["HARDLOOM_RESULTS"]).write_text(json.dumps([len(watched), sorted(unknown)]))
 

@@ -76,8 +76,14 @@ class Host:
             records: list[Any] = [RECORD.from_bits(word) for word in words]
             yield [[r.position, r.token, r.spread] for r in records if r.position != NO_POSITION]
 
+    def check_protocol(self) -> None:
+        """Raise AssertionError where a rule of the chip's ports was broken; the simulation's log says which."""
+        violations = int(self.dut.violations.value)
+        assert violations == 0, f"rules of the chip's ports were broken {violations} times, see `protocol` in this log"
+
     async def result(self) -> dict[str, int]:
-        """Counters and error code after a run."""
+        """Counters and error code after a run; raises as `check_protocol`."""
+        self.check_protocol()
         status = await self.read("STATUS")
         return {
             "cycles": await self.read("CYCLES"),

@@ -17,7 +17,7 @@ from gen.engine.inventory import chip_probes
 from golden.files import sha256, stamped, write_file
 from golden.samplers.denoise import Prediction, SamplerParams, Step
 from verif.chip.requests import ChipJob, Request
-from verif.chip.taps import BENCH, bench_verilog
+from verif.chip.taps import BENCH, PROTOCOL_CHECKER, bench_verilog
 from verif.simulators.fast_forward import fast_forward_main
 from verif.simulators.runner import compile_icarus, run_tests
 from verif.simulators.verilator import verilate
@@ -77,7 +77,8 @@ class SimulatedChip:
         model, hardware = build.checkpoint().model, build.hardware
         self.model, self.probes = model, chip_probes(model, hardware)
         bench, main = bench_verilog(self.probes), fast_forward_main()
-        key = hashlib.sha256((sha256(build.path / "manifest.json") + bench + main).encode()).hexdigest()
+        parts = [sha256(build.path / "manifest.json"), sha256(PROTOCOL_CHECKER), bench, main]
+        key = hashlib.sha256("".join(parts).encode()).hexdigest()
         seconds = self.folder / "build_seconds"
         with stamped(self.folder / "stamp", key) as stale:
             if stale:
@@ -85,9 +86,13 @@ class SimulatedChip:
                 write_file(self.folder / "main.cpp", main)
                 on_build()
                 begin = time.perf_counter()
-                self._compile([*build.verilog(), self.folder / f"{BENCH}.v"], arguments)
+                self._compile(self.sources(), arguments)
                 write_file(seconds, f"{time.perf_counter() - begin:.1f}\n")
         self.build_seconds = float(seconds.read_text())
+
+    def sources(self) -> list[Path]:
+        """Verilog of the chip and of its bench."""
+        return [*self.build.verilog(), PROTOCOL_CHECKER, self.folder / f"{BENCH}.v"]
 
     def _compile(self, sources: list[Path], arguments: Sequence[str]) -> None:
         folder = self.folder / self.simulator

@@ -1,6 +1,7 @@
 """The bench around the chip: its ports, and taps that record probe points from inside."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 
@@ -8,9 +9,12 @@ from gen.build.folder import CHIP
 from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 from gen.stream.probe import Probe
 
-__all__ = ["BENCH", "bench_verilog", "read_taps"]
+__all__ = ["BENCH", "PROTOCOL_CHECKER", "bench_verilog", "read_taps"]
 
 BENCH = "hardloom_bench"
+
+PROTOCOL_CHECKER = Path(__file__).parent / "protocol_checker.v"
+"""Verilog of the module that watches the chip's ports."""
 
 
 def _ports(prefix: str, members: dict) -> list[tuple[str, str, int]]:
@@ -18,19 +22,21 @@ def _ports(prefix: str, members: dict) -> list[tuple[str, str, int]]:
 
 
 def bench_verilog(probes: list[Probe]) -> str:
-    """Verilog of the bench's top: the chip and, with `+taps=FILE`, the tap of every probe.
+    """Verilog of the bench's top: the chip, the checker of its ports and, with `+taps=FILE`, the tap of every probe.
 
     A tap writes `NUMBER HEX` for every beat that is accepted, NUMBER counting the probes from 0. `host_rst` is for
-    the bus models, which sleep while it is high.
+    the bus models, which sleep while it is high; `violations` counts what the checker finds.
     """
     ports = [*_ports("s_axil", AXI_LITE), *_ports("s_axis", STREAM_IN), *_ports("m_axis", STREAM_OUT)]
     lines = [f"module {BENCH} (", "    input wire clk,", "    input wire rst,", "    input wire host_rst,"]
     for name, flow, width in ports:
         direction = "input " if flow == "In" else "output"
         lines.append(f"    {direction} wire [{width - 1}:0] {name},")
-    lines += ["    output wire irq", ");"]
+    lines += ["    output wire irq,", "    output wire [31:0] violations", ");"]
     connections = [(name, name) for name, _, _ in ports] + [("clk", "clk"), ("rst", "rst"), ("irq", "irq")]
     lines.append(f"    {CHIP} chip (" + ", ".join(f".{a}({b})" for a, b in connections) + ");")
+    connections.append(("violations", "violations"))
+    lines.append("    protocol_checker checker_ (" + ", ".join(f".{a}({b})" for a, b in connections) + ");")
     lines += ["    integer taps = 0;", "    reg [8*512-1:0] file;"]
     lines += ['    initial if ($value$plusargs("taps=%s", file)) taps = $fopen(file, "w");']
     lines += ["    always @(posedge clk) if (taps != 0 && !rst) begin"]

@@ -23,8 +23,7 @@ def trace_step(chip: SimulatedChip, run: Run, step: int, file: Path) -> Path:
     Builds a second, traced simulation in BUILD/simulation/waveform, which takes as long as the first.
     """
     folder = chip.folder / "waveform"
-    sources = [*chip.build.verilog(), chip.folder / f"{BENCH}.v"]
-    verilate_traced(sources, BENCH, folder / "verilator", QUIET)
+    verilate_traced(chip.sources(), BENCH, folder / "verilator", QUIET)
     job = ChipJob([run.request()], str((folder / "results.jsonl").resolve()))
     length = run.cycles / max(1, run.forwards)
     first, last = max(0, int((step - MARGIN) * length)), int((step + 1 + MARGIN) * length) + 1000
