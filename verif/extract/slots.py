@@ -60,15 +60,22 @@ def read_slots(code, start, values, slice_of, slices, most, weights):
         sums[number] += values[slot] if letter == POSITIVE else -values[slot]
         total[slice_] += values[slot]
         slice_ = slice_ + 1 if slice_ + 1 < slices else 0
+    return at, _fill(weights, sums, total, most)
+
+
+@njit(cache=True, nogil=True)
+def _fill(weights, sums, total, most):
+    """What the wires of every feed sum to, int64 [inputs * fold], as weights; a key of `FAULTS` or 0."""
+    inputs, fold = weights.shape
     for turn in range(fold):
         if total[turn::fold].sum() > most:
-            return at, TOO_MUCH
+            return TOO_MUCH
     for i in range(inputs):
         for turn in range(fold):
             weights[i, turn] = sums[i * fold + turn]
             if weights[i, turn] != sums[i * fold + turn]:
-                return at, WRONG_SUM
-    return at, SOUND
+                return WRONG_SUM
+    return SOUND
 
 
 @njit(cache=True, nogil=True)
