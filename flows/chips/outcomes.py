@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from flows.console.report import Check, table
 from golden.files import write_file
@@ -41,10 +42,10 @@ def junit(outcomes: Sequence[Outcome]) -> bytes:
 def outcome_table(outcomes: Sequence[Outcome]) -> Table:
     """A line for every test of the chip and for every failure; the units' other tests are counted."""
     units = [outcome for outcome in outcomes if outcome.group == "units"]
-    rows = []
+    rows: list[tuple[str | Text, ...]] = []
     for outcome in outcomes:
         if outcome.group != "units" or outcome.failure is not None:
-            result = "[green]passed[/]" if outcome.failure is None else "[bold red]FAILED[/]"
+            result = Text("passed", "green") if outcome.failure is None else Text("FAILED", "bold red")
             what = outcome.failure or outcome.detail
             rows.append((f"{outcome.group}: {outcome.name}", result, f"{outcome.seconds:.1f}", what))
     passed = sum(outcome.failure is None for outcome in units)

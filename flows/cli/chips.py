@@ -200,7 +200,7 @@ def demo(
 
     from flows.chips.demo import demo
 
-    found = demo(ckpt, out, prompts, Console(stderr=as_json, highlight=False))
+    found = demo(ckpt, out, prompts, Console(stderr=as_json, highlight=False, markup=False))
     show(found, as_json, ())
     if not found.right:
         raise typer.Exit(1)

@@ -34,7 +34,13 @@ def progress_bar(what: str, unit: str | None) -> Iterator[Callable[[int, int], N
     """Yields a function of (done, total) that moves the bar named `what`, counting in `unit`; None: in no one unit."""
     console = Console(stderr=True)
     rate = () if unit is None else (Rate(unit),)
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), *rate, TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        *rate,
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

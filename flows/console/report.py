@@ -39,7 +39,7 @@ def show(figures: Any, as_json: bool, parts: Iterable[Part], width: int = 0, ind
     if as_json:
         print(json.dumps(figures, indent=indent, default=to_json))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.width = max(console.width, width)
     for part in parts:
         if isinstance(part, Line):
@@ -55,7 +55,7 @@ def to_json(held: Any) -> Any:
 
 def notice(text: str) -> None:
     """A line about what is being done, on standard error."""
-    Console(stderr=True).print(text)
+    Console(stderr=True, markup=False).print(text)
 
 
 def table(

@@ -51,6 +51,13 @@ def test_sentences_are_broken_and_lines_are_not(capsys):
     assert len(first) <= 40 and last == "a [line] of words " * 4
 
 
+def test_what_stands_in_brackets_is_printed_as_it_is(capsys):
+    """Names of files, libraries and cells may look like rich's markup."""
+    text = "X[i] [bold]of [/red]"
+    show({}, False, [text, table(["name [b]"], [[text]], title=text), facts([(text, text)])], width=80)
+    assert capsys.readouterr().out.count(text) == 5
+
+
 def test_the_terminal_is_as_wide_as_asked_for(capsys):
     show({}, False, ["word " * 12], width=80)
     assert len(capsys.readouterr().out.splitlines()) == 1
