@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -220,16 +221,12 @@ class AttentionEngine:
         self.norm = parts.norm("input_layernorm")
         self.q, self.k, self.v = (parts.matrix(f"{n}_proj", "norm") for n in "qkv")
         self.o = parts.matrix("o_proj", "mix")
-        self.bias = [parts.vector(f"{n}_bias", self.fixed) for n in "qkv"] if shape.bias else None
+        word = partial(self.units.word.constants, what="a bias of a projection")
+        self.bias = [parts.vector(f"{n}_bias", word) for n in "qkv"] if shape.bias else None
         ones = torch.full((shape.head_dim,), 1 << self.units.rope.frac, device=parts.device)
         norms = "qk" if shape.head_norms else ""
         gains = [self.units.gains(parts.checkpoint, parts.layer, n).to(parts.device) for n in norms]
         self.q_gain, self.k_gain = gains or (ones, ones)
-
-    def fixed(self, x: Tensor) -> Tensor:
-        """Floats as words."""
-        word = self.units.word
-        return word.saturate(torch.floor(x.double() * 2**word.frac + 0.5).to(torch.int64))
 
     def heads(self, number: int, matrix: HardwiredMatrix, packet: Packet) -> Tensor:
         """The projection with this number, with its bias, [batch, heads, positions, head_dim]."""
@@ -240,7 +237,8 @@ class AttentionEngine:
     def clipped(self, x: Tensor) -> Tensor:
         if self.shape.clip is None:
             return x
-        limit = int(self.fixed(torch.tensor(self.shape.clip)))
+        word = self.units.word
+        limit = min(math.floor(Fraction(self.shape.clip) * (1 << word.frac) + Fraction(1, 2)), word.max)
         return x.clamp(-limit, limit)
 
     def turned(self, x: Tensor, gain: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:

@@ -55,6 +55,15 @@ class FixedPoint:
     def min(self) -> int:
         return -(1 << (self.width - 1))
 
+    def constants(self, values: Tensor, what: str) -> Tensor:
+        """Finite floats as int64 words, rounded half up. `UserError` where one, called `what`, is beyond the word."""
+        rounded = torch.floor(values.double() * 2**self.frac + 0.5)
+        beyond = (rounded < self.min) | (rounded > self.max)
+        if beyond.any():
+            ends = f"{self.min / 2**self.frac:g} and {(self.max + 1) / 2**self.frac:g}"
+            raise UserError(f"{what} is {values[beyond][0]:g} and must lie between {ends}; give another checkpoint")
+        return rounded.to(torch.int64)
+
     def saturate(self, x: Tensor) -> Tensor:
         return x.clamp(self.min, self.max)
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from golden.units.fixed import FIXED, FixedPoint
@@ -12,16 +11,15 @@ __all__ = ["Gain"]
 
 @dataclass(frozen=True)
 class Gain:
-    """y = sat(round_shift(x * gain, frac)); gains have `width` bits with `frac` fraction bits, saturating."""
+    """y = sat(round_shift(x * gain, frac)); gains have `width` bits with `frac` fraction bits."""
 
     word: FixedPoint = FIXED
     frac: int = 12
     width: int = 20
 
     def constants(self, gain: Tensor) -> Tensor:
-        """float [elements] to the int64 constants of the hardware."""
-        limit = (1 << (self.width - 1)) - 1
-        return torch.floor(gain.double() * 2**self.frac + 0.5).clamp(-limit, limit).to(torch.int64)
+        """float [elements] to the int64 constants of the hardware; raises as `FixedPoint.constants` does."""
+        return FixedPoint(self.width, self.frac).constants(gain, "a gain")
 
     def compute(self, x: Tensor, gains: Tensor) -> Tensor:
         """x int64 [..., elements], gains int64 [elements]."""

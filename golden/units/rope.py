@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from golden.errors import UserError
 from golden.units.fixed import FIXED, FixedPoint
 
 __all__ = ["Rope"]
@@ -29,17 +28,8 @@ class Rope:
     gain_width: int = 20
 
     def gains(self, gain: Tensor) -> Tensor:
-        """float [head_dim] to the int64 constants of the hardware, rounded half up.
-
-        Raises `UserError` for a gain that the word does not hold: nearly +-32.
-        """
-        rounded = torch.floor(gain.double() * 2**self.frac + 0.5)
-        if rounded.abs().max() >= 1 << (self.gain_width - 1):
-            raise UserError(
-                f"{float(gain[rounded.abs().argmax()]):g} is too large: a gain of q or k lies between -32 and 32; "
-                "give another checkpoint"
-            )
-        return rounded.to(torch.int64)
+        """float [head_dim] to the int64 constants of the hardware; raises as `FixedPoint.constants` does."""
+        return FixedPoint(self.gain_width, self.frac).constants(gain, "a gain of q or k")
 
     def angles(self, positions: int) -> tuple[Tensor, Tensor]:
         """(cos, sin) as int64 [positions, head_dim/2]."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from golden.errors import UserError
+from golden.units.fixed import FixedPoint
 from golden.units.softmax import SoftmaxNumerator
 from golden.units.table import Reciprocal
 
@@ -52,17 +53,8 @@ class Router:
         return self.bias_width + 1 if self.biased else self.numerator.exp2.out_frac + 1
 
     def biases(self, bias: Tensor) -> Tensor:
-        """float [num_experts] to the int64 constants of the hardware, rounded half up.
-
-        Raises `UserError` for a bias that the word does not hold: nearly +-128.
-        """
-        rounded = torch.floor(bias.double() * 65536 + 0.5)
-        if rounded.abs().max() >= 1 << (self.bias_width - 1):
-            raise UserError(
-                f"{float(bias[rounded.abs().argmax()]):g} is too large: an expert bias lies between -128 and 128; "
-                "give another checkpoint"
-            )
-        return rounded.to(torch.int64)
+        """float [num_experts] to the int64 constants of the hardware; raises as `FixedPoint.constants` does."""
+        return FixedPoint(self.bias_width, self.numerator.exp2.out_frac).constants(bias, "an expert bias")
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """int64 [..., num_experts], 0 to 65536."""

@@ -1,16 +1,21 @@
 """Every constant that is made of real numbers, to its last bit: computed anew in long decimals and in fractions."""
 
 import math
+from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import partial
 
 import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from golden.errors import UserError
 from golden.models.integer_model import IntegerModel
 from golden.units.attention import Attention
+from golden.units.fixed import FIXED
+from golden.units.gain import Gain
 from golden.units.rmsnorm import RMSNorm
 from golden.units.rope import Rope
 from golden.units.router import Router
@@ -135,25 +140,41 @@ def neighbours(frac: int, integers: list[int]) -> list[float]:
 EDGES = [0, 1, 2, 3, 100, 65535, 65536, 524286, -1, -2, -3, -4, -101, -65536, -524287]
 
 
-def constants(make, values: list[float]) -> list[int]:
+Make = Callable[[torch.Tensor], torch.Tensor]
+
+
+def constants(make: Make, values: list[float]) -> list[int]:
     return make(torch.tensor(values, dtype=torch.float32)).tolist()
 
 
-def test_biases_round_half_up_at_every_side_of_a_half() -> None:
-    values = neighbours(16, [*EDGES, 8388606, -8388607])
-    assert constants(Router(2, 1, biased=True).biases, values) == [nearest(Fraction(v) * 65536) for v in values]
+@pytest.mark.parametrize(
+    "make, frac, width",
+    [
+        (Router(2, 1, biased=True).biases, 16, 24),
+        (Rope(2, 1e4).gains, 14, 20),
+        (Gain().constants, 12, 20),
+        (partial(FIXED.constants, what="a bias of a projection"), 16, 28),
+    ],
+    ids=["biases of experts", "gains of q and k", "gains behind norms", "biases of projections"],
+)
+class TestVectors:
+    """Constants of `width` bits, half up at every side of a half; beyond the word they are refused, not clamped."""
 
+    def test_beside_halves(self, make: Make, frac: int, width: int) -> None:
+        top = min(width - 1, 23)  # float32 has the halves up to there
+        edges = [e for e in EDGES if abs(e) < 1 << (top - 1)] + [(1 << top) - 2, -(1 << top) + 1]
+        values = neighbours(frac, edges)
+        assert constants(make, values) == [nearest(Fraction(v) * 2**frac) for v in values]
 
-def test_gains_round_half_up_at_every_side_of_a_half() -> None:
-    values = neighbours(14, EDGES)
-    assert constants(Rope(2, 1e4).gains, values) == [nearest(Fraction(v) * 16384) for v in values]
+    @given(st.data())
+    def test_of_any_float(self, make: Make, frac: int, width: int, data: st.DataObject) -> None:
+        end = 2.0 ** (width - 1 - frac) - 1
+        values = data.draw(st.lists(st.floats(-end, end, width=32), min_size=1, max_size=20))
+        assert constants(make, values) == [nearest(Fraction(v) * 2**frac) for v in values]
 
-
-@given(st.lists(st.floats(-127, 127, width=32), min_size=1, max_size=20))
-def test_biases_of_any_float(values: list[float]) -> None:
-    assert constants(Router(2, 1, biased=True).biases, values) == [nearest(Fraction(v) * 65536) for v in values]
-
-
-@given(st.lists(st.floats(-31, 31, width=32), min_size=1, max_size=20))
-def test_gains_of_any_float(values: list[float]) -> None:
-    assert constants(Rope(2, 1e4).gains, values) == [nearest(Fraction(v) * 16384) for v in values]
+    def test_at_the_ends_of_the_word(self, make: Make, frac: int, width: int) -> None:
+        end = 2.0 ** (width - 1 - frac)
+        assert constants(make, [-end]) == [-(1 << (width - 1))]
+        for value in (end, -end * 1.001, 1e30):
+            with pytest.raises(UserError, match=f"must lie between {-end:g} and {end:g}"):
+                make(torch.tensor([0.0, value]))

@@ -257,18 +257,6 @@ def test_a_biased_weight_has_25_bits_with_a_sign() -> None:
     assert largest + 65536 < 1 << 24
 
 
-@pytest.mark.parametrize("bias", [128.0, -128.0, 1e30])
-def test_a_bias_that_the_word_does_not_hold_is_a_users_error(bias: float) -> None:
-    with pytest.raises(UserError, match="an expert bias lies between -128 and 128"):
-        Router(2, 1, biased=True).biases(torch.tensor([0.0, bias]))
-
-
-@pytest.mark.parametrize("gain", [32.0, -32.0, 1e30])
-def test_a_head_gain_that_the_word_does_not_hold_is_a_users_error(gain: float) -> None:
-    with pytest.raises(UserError, match="a gain of q or k lies between -32 and 32"):
-        Rope(2, 10000.0).gains(torch.tensor([0.0, gain]))
-
-
 def test_sums_of_biased_weights_stay_exact() -> None:
     with pytest.raises(UserError, match="num_experts_per_tok 513 is more than the 512"):
         Router(600, 513, biased=True)
