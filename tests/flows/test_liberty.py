@@ -3,6 +3,7 @@
 import gzip
 import random
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from flows.synth.library.boolean import expression, truth_table
 from flows.synth.library.embedded import default_liberty
 from flows.synth.library.files import read_library
+from flows.synth.power import weigh
 from flows.synth.yosys import Options, synthesize
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
@@ -234,6 +236,16 @@ LEAKAGES = {
 @pytest.mark.parametrize(("said", "leakage"), LEAKAGES.items())
 def test_leakage_is_of_the_cell_or_summed_over_its_supplies(tmp_path, said, leakage):
     assert read(tmp_path, library(*TINY, gate("X", 1, "A", "A", said))).cells["X"].leakage == leakage
+
+
+def test_energy_needs_a_voltage_and_numbers(tmp_path):
+    with pytest.raises(UserError, match=r"0\.lib: has no nom_voltage, so there is no energy of it"):
+        read(tmp_path, PLAIN.replace("nom_voltage : 0.8;", "")).volts  # noqa: B018
+    table = 'internal_power () { power (x) { values ("1, y"); } }'
+    found = read(tmp_path, library(*TINY, gate("X", 1, "A", "A").replace("function", f"{table} function")))
+    module = {"netnames": {}, "cells": {"i": {"type": "X", "connections": {"A": [2], "Y": [3]}}}}
+    with pytest.raises(UserError, match=r"0\.lib: an internal energy of X is 'y', which is no number"):
+        weigh(module, Counter(), found)
 
 
 REFUSED = {
