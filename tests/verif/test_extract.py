@@ -11,11 +11,12 @@ from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.styles import STYLES
 from gen.text.constant_module import emit_constants, index_width
 from tests.matrices import exactly, noise, one_large_row
-from verif.extract.arrays import read_array
+from verif.extract.arrays import ArrayRows, read_array
 from verif.extract.constant_module import read_constants
 from verif.extract.errors import ExtractionError
 from verif.extract.instances import instances
 from verif.extract.neuron import CONTROL, read_neuron
+from verif.extract.window import Window
 
 
 def plan_of(format: str, rows: int, inputs: int, banks: int = 1, slices: int = 1, style: str = "metal") -> ArrayPlan:
@@ -61,6 +62,32 @@ def test_address_lines_are_read_too(shape):
     plan = plan_of(*shape)
     prefab, connections = emit(plan)
     assert np.array_equal(read_array(connections["a.v"], prefab), np.stack(plan.matrices))
+
+
+PIECEWISE = (
+    PLANS | {name: plan_of(*shape) for name, shape in ROMS.items()} | {"cell": plan_of("int4", 6, 32, style="cell")}
+)
+
+
+@pytest.mark.parametrize("plan", PIECEWISE.values(), ids=PIECEWISE.keys())
+def test_a_text_in_pieces_is_read_as_the_whole(plan: ArrayPlan) -> None:
+    prefab, connections = emit(plan)
+    text = connections["a.v"]
+    rows = ArrayRows((text[start : start + 64] for start in range(0, len(text), 64)), prefab)
+    assert rows.shape == (plan.banks, plan.rows, plan.inputs) and rows.acc_width == plan.acc_width
+    assert np.array_equal(np.concatenate(list(rows)).reshape(rows.shape), np.stack(plan.matrices))
+    assert {f"{module}.v" for module in rows.modules} <= prefab.keys()
+
+
+def test_of_a_long_text_a_few_statements_are_held() -> None:
+    statements = [f"    line number {number};\n".encode() for number in range(1000)]
+    window, at = Window(iter(statements)), 0
+    for statement in statements:
+        at = window.hold(at, b";\n")
+        assert window.data[at : at + len(statement)] == statement
+        assert len(window.data) < 10 * len(statement)
+        at += len(statement)
+    assert window.rest(at) == b""
 
 
 @pytest.mark.parametrize("style", ADDRESSED)
