@@ -1,6 +1,7 @@
 """What tests share: one tiny chip for every one that needs a whole chip (generating and compiling it takes long), and
 one thread for PyTorch (on tensors as small as those of the tests, more of them only wait for each other)."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,15 @@ settings.load_profile("fixed")
 """The same examples in every run; `make test-all` asks for fresh ones and prints how to repeat those that fail."""
 
 MAX_POSITIONS = 32
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Simulations of the tests go to a folder of their own; its name holds what make and shells would trip on."""
+    folder = tmp_path_factory.mktemp("cache") / 'it\'s a "ca$he"; #ü (1)'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARDLOOM_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@
 substitution, so that they differ in nothing else. Times are CPU seconds of the tools' processes.
 """
 
-import os
 import re
 import resource
 import subprocess
@@ -108,16 +107,15 @@ def cost(texts: Texts, optimize: str, arguments: list[str]) -> tuple[float, floa
         for name, text in (texts | {"main.cpp": MAIN}).items():
             (path / name).write_text(text)
         sources = [path / name for name in sorted(texts)]
-        front = cpu_time(translation(sources, "cost", path / "obj", path / "main.cpp", arguments))
-        make = ["make", "-C", str(path / "obj"), "-f", "Vtop.mk", *MAKE_VARIABLES, f"OPT_FAST={optimize}"]
-        back = cpu_time(make)
+        front = cpu_time(translation(sources, "cost", path / "obj", path / "main.cpp", arguments), path / "obj")
+        back = cpu_time(["make", "-f", "Vtop.mk", *MAKE_VARIABLES, f"OPT_FAST={optimize}"], path / "obj")
         idle, busy, _ = subprocess.run([path / "obj" / "cost"], capture_output=True, text=True).stdout.split()
         return front, back, float(idle), float(busy)
 
 
-def cpu_time(command: list[str]) -> float:
+def cpu_time(command: list[str], folder: Path) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

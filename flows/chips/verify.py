@@ -6,6 +6,7 @@ from pathlib import Path
 from flows.console.progress import progress_bar
 from flows.console.report import Check, Line, totals
 from gen.build.folder import Build
+from golden.cache import work_folder
 from verif.faults import plant
 from verif.proof.difference import difference
 from verif.proof.static import recover
@@ -54,7 +55,7 @@ def verify_against(path: Path, other: Path) -> Check:
 def verify_faults(path: Path, count: int) -> Check:
     """Plant `count` random faults of each kind, each alone and in a copy: the checks find all of them."""
     with progress_bar("planting faults", "kinds") as progress:
-        campaigns = plant(Build(path), count, path / "simulation" / "faults", progress=progress)
+        campaigns = plant(Build(path), count, work_folder(path, "faults"), progress=progress)
     found = totals(f"{path}: planted faults found", {c.kind: f"{c.found:,} of {c.planted:,}" for c in campaigns})
     lines = [Line(f"not found: {what}") for campaign in campaigns for what in campaign.missed]
     return Check(campaigns, [found, *lines], all(campaign.found == campaign.planted for campaign in campaigns))

@@ -12,6 +12,7 @@ from flows.console.progress import progress_bar
 from flows.console.report import Check, notice
 from gen.build.folder import Build
 from gen.design.registers import ErrorCode
+from golden.cache import work_folder
 from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import SamplerParams
 from golden.shape import ModelShape
@@ -117,5 +118,5 @@ def verify_simulation(path: Path, units: bool) -> Check:
     with progress_bar("simulating", "prompts") as progress:
         outcomes = chip_outcomes(chip, progress)
     if units:
-        outcomes += unit_outcomes(path / "simulation" / "units")
+        outcomes += unit_outcomes(work_folder(path, "units"))
     return report_outcomes(path, outcomes)

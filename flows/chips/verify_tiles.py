@@ -10,6 +10,7 @@ from flows.chips.outcomes import Outcome, report_outcomes
 from flows.console.progress import progress_bar
 from flows.console.report import Check
 from gen.build.folder import Build
+from golden.cache import work_folder
 from golden.errors import UserError
 from verif.arrays.expert import bench_expert, experts_of
 from verif.arrays.tiles import bench_tile, choose_tiles
@@ -28,7 +29,7 @@ def verify_tiles(path: Path, count: int, simulator: str) -> Check:
     """
     if simulator not in SIMULATORS:
         raise UserError(f"--simulator: {simulator!r} is unknown; choose of {', '.join(SIMULATORS)}")
-    build, folder = Build(path), path / "simulation" / "tiles"
+    build, folder = Build(path), work_folder(path, "tiles")
     outcomes = []
     experts = experts_of(build)[:1]
     with progress_bar("simulating", "tests") as progress:

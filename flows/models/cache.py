@@ -1,6 +1,5 @@
 """The cache: chips that `hardloom sample --engine rtl` built in passing, a folder a checkpoint (docs/chip.md)."""
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -8,32 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.console.report import Part, table
-from golden.files import write_file
+from golden.cache import ORIGIN, cache_folder
 
-__all__ = ["Entry", "cache_folder", "cached", "empty", "entry", "listing"]
+__all__ = ["Entry", "cached", "empty", "listing"]
 
 KEY = re.compile(r"[0-9a-f]{24}", re.ASCII)
-ORIGIN = "checkpoint"
-"""File of an entry that says which checkpoint it was made from."""
-
-
-def cache_folder() -> Path:
-    """Where the entries are: `$HARDLOOM_CACHE`, or hardloom in the user's cache folder."""
-    if folder := os.environ.get("HARDLOOM_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hardloom"
-
-
-def entry(key: str, checkpoint: Path) -> Path:
-    """The folder of the entry `key`, a hash of the files of `checkpoint`."""
-    folder = cache_folder() / key
-    write_file(folder / ORIGIN, f"{checkpoint.resolve()}\n")
-    return folder
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One of the cache. checkpoint: that it was made from; chips: how many; size: bytes, links counted once."""
+    """One of the cache. checkpoint: that, or the build folder, that it was made from; chips: how many; size: bytes, links counted once."""
 
     folder: str
     checkpoint: str

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from flows.console.progress import progress_bar
 from flows.console.report import notice
-from flows.models.cache import entry
 from gen.build.folder import Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
+from golden.cache import entry
 from golden.checkpoints.config import CONFIG, read_config
 from golden.errors import UserError
 from golden.files import sha256

@@ -20,6 +20,7 @@ from flows.synth.timing import Timing, open_sta
 from flows.synth.yosys import Options, Synthesis
 from gen.build.folder import Build
 from gen.text.yosys import SynthesisError
+from golden.cache import work_folder
 from golden.errors import UserError
 
 __all__ = ["Request", "synth", "synth_figures"]
@@ -149,7 +150,7 @@ def with_power(figures: SynthFigures, path: Path, tile: str, options: Options) -
     """With the energy of a vector through the tile, from a gate-level simulation."""
     build = Build(path)
     try:
-        power = array_power(build_plan(build, Modules(build).arrays[tile]), options, path / FOLDER / "power" / tile)
+        power = array_power(build_plan(build, Modules(build).arrays[tile]), options, work_folder(path, "power") / tile)
     except SynthesisError as error:
         return replace(figures, failed=figures.failed | {f"power of {tile}": str(error)})
     return replace(figures, power=power)

@@ -14,6 +14,7 @@ from gen.arrays import ArrayPlan, plan_array
 from gen.build.folder import Build
 from gen.build.manifest import ArrayFacts
 from gen.text.yosys import SynthesisError
+from golden.cache import work_folder
 from golden.errors import UserError
 from verif.arrays.bench import bench_arrays
 from verif.streams import bench
@@ -134,7 +135,7 @@ def verify_gates(path: Path, units: Sequence[str], liberty: Sequence[Path]) -> C
     for unit in units:
         if unit not in known:
             raise UserError(f"--unit: there is no bench of {unit!r}; choose from {', '.join(known)}")
-    options, folder = Options(read_library(liberty)), path / "simulation" / "gates"
+    options, folder = Options(read_library(liberty)), work_folder(path, "gates")
     failed = {}
     try:
         for unit in units:

@@ -48,11 +48,11 @@ def _readable(text: str) -> str:
 
 def _through_yosys(text: str, folder: Path) -> str:
     """In a process of its own: Yosys orders cells by names with a counter that would go on from the call before."""
-    source, result = folder / "in.il", folder / "out.v"
-    source.write_text(text)
-    commands = (f"read_rtlil {source}", *PASSES, f"write_verilog -noattr {result}")
-    subprocess.run([sys.executable, "-c", RUN_YOSYS, *(f"tee -q {command}" for command in commands)], check=True)
-    return result.read_text()
+    (folder / "in.il").write_text(text)
+    commands = ("read_rtlil in.il", *PASSES, "write_verilog -noattr out.v")  # names alone: a path is no command
+    logged = [f"tee -q {command}" for command in commands]
+    subprocess.run([sys.executable, "-P", "-c", RUN_YOSYS, *logged], cwd=folder, check=True)
+    return (folder / "out.v").read_text()
 
 
 def to_verilog(component: Component, name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.models import rtl_engine
-from flows.models.cache import cache_folder, entry
+from golden.cache import cache_folder, entry
 from tests.command_line import hardloom
 from verif.chip.simulation import SimulatedChip
 

@@ -14,11 +14,13 @@ from torch import Tensor
 
 from gen.build.folder import Build
 from gen.engine.inventory import chip_probes
+from golden.cache import work_folder
 from golden.files import sha256, stamped, write_file
 from golden.samplers.denoise import Prediction, SamplerParams, Step
 from verif.chip.requests import ChipJob, Request
 from verif.chip.taps import BENCH, PROTOCOL_CHECKER, bench_verilog
 from verif.simulators.fast_forward import fast_forward_main
+from verif.simulators.links import linked
 from verif.simulators.runner import compile_icarus, run_tests
 from verif.simulators.verilator import verilate
 
@@ -57,8 +59,9 @@ class Run:
 class SimulatedChip:
     """A build folder's Verilog under a simulator, built once.
 
-    The executable lives in BUILD/simulation and is made again when the manifest changes; `arguments` are Verilator's.
-    `build_seconds` is what it took to make it.
+    Every file of the Verilog is hashed each time. The executable is in the user's cache, whatever the build folder
+    brings, and is made again when the manifest changes; `arguments` are Verilator's. `build_seconds` is what it took
+    to make it.
 
     simulator: one of `verif.simulators.runner.SIMULATORS`; Icarus, which knows the unknown value, is for short runs.
     on_build: called where it has to be made, before that starts.
@@ -73,12 +76,13 @@ class SimulatedChip:
     ) -> None:
         build.require_chip()
         self.build, self.simulator = build, simulator
-        self.folder = build.path / "simulation" / ("" if simulator == "verilator" else simulator)
+        self.folder = work_folder(build.path, "chip" if simulator == "verilator" else simulator)
         model, hardware = build.checkpoint().model, build.hardware
         self.model, self.probes = model, chip_probes(model, hardware)
+        build.verilog()  # every file as the manifest says, each time
         bench, main = bench_verilog(self.probes), fast_forward_main()
-        parts = [sha256(build.path / "manifest.json"), sha256(PROTOCOL_CHECKER), bench, main]
-        key = hashlib.sha256("".join(parts).encode()).hexdigest()
+        parts = [sha256(build.path / "manifest.json"), sha256(PROTOCOL_CHECKER), bench, main, *arguments]
+        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         seconds = self.folder / "build_seconds"
         with stamped(self.folder / "stamp", key) as stale:
             if stale:
@@ -128,7 +132,7 @@ class SimulatedChip:
 
     def _work(self, environment: dict[str, str], taps: Path | None, failed: list) -> None:
         try:
-            plusargs = [] if taps is None else [f"+taps={taps.resolve()}"]
+            plusargs = [] if taps is None else [f"+taps={linked([taps], self.folder)[0]}"]
             tests = "verif.chip.tests"
             failed.append(
                 run_tests(BENCH, tests, self.folder, environment, plusargs=plusargs, simulator=self.simulator)

@@ -20,7 +20,7 @@ MARGIN = 0.25
 def trace_step(chip: SimulatedChip, run: Run, step: int, file: Path) -> Path:
     """Write the clock cycles of denoising step `step` (from 0) of `run`, which has run before, to `file` (FST).
 
-    Builds a second, traced simulation in BUILD/simulation/waveform, which takes as long as the first.
+    Builds a second, traced simulation beside the first, which takes as long as the first.
     """
     folder = chip.folder / "waveform"
     verilate_traced(chip.sources(), BENCH, folder / "verilator", QUIET)

