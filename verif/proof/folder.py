@@ -20,7 +20,7 @@ __all__ = ["folder_problem", "model_weights"]
 BESIDE = (MARK, MANIFEST, JOURNAL, "verify.xml", "verify.fst")
 """Files that generating and other commands leave beside those of the manifest; no chip is made of them."""
 
-RESULTS = ("simulation", "synthesis")
+RESULTS = ("synthesis",)
 """Folders of other commands."""
 
 
