@@ -56,7 +56,8 @@ class Fst:
 
 @pytest.fixture(scope="module")
 def wave(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("waveform")
+    folder = tmp_path_factory.mktemp("waveform") / "a b"
+    folder.mkdir()
     (folder / "counter.v").write_text(COUNTER)
     (folder / "silent.v").write_text(SILENT)
     sources = [folder / "counter.v", folder / "silent.v"]
