@@ -16,7 +16,7 @@ KEY = re.compile(r"[0-9a-f]{24}", re.ASCII)
 
 @dataclass(frozen=True)
 class Entry:
-    """One of the cache. checkpoint: that, or the build folder, that it was made from; chips: how many; size: bytes, links counted once."""
+    """One of the cache. checkpoint: or build folder, that it was made from; chips: how many; size: in bytes."""
 
     folder: str
     checkpoint: str
