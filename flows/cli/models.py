@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, file, folder, positive, text
+from flows.cli.options import MOST, Json, file, folder, given_file, positive, text
 from flows.console.report import show
 
 __all__ = ["commands"]
@@ -72,8 +72,8 @@ def quantize(
 
 @commands.command()
 def import_gguf(
-    file: Annotated[Path, typer.Argument(help="A GGUF file of a Llama-shaped model.")],
-    out: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
+    gguf: Annotated[Path, typer.Argument(parser=given_file, help="A GGUF file of a Llama-shaped model.")],
+    out: Annotated[Path, typer.Option("-o", "--output", parser=folder, help="Folder to write.")],
 ) -> None:
     """Write the model of a GGUF file as a checkpoint folder, float32 (needs the extra llm).
 
@@ -82,7 +82,7 @@ def import_gguf(
     from flows.models.info import billions
     from golden.checkpoints.gguf_files import import_gguf
 
-    model = import_gguf(file, out)
+    model = import_gguf(gguf, out)
     print(f"{out}: {model.family}, {billions(model.parameters)} parameters, float32")
 
 

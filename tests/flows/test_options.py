@@ -25,6 +25,7 @@ FREE = {"sample --prompt": ("",)}
 GIVEN: dict[str, tuple[str, ...]] = {
     "info": ("{ckpt}",),
     "make-checkpoint": ("-o", "out"),
+    "import-gguf": ("{ckpt}/config.json", "-o", "out"),
     "quantize": ("{ckpt}", "-o", "out"),
     "train": ("-o", "out"),
     "sample": ("{ckpt}",),
