@@ -70,6 +70,31 @@ def chip(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     return SimulatedChip(build, simulator="icarus")
 
 
+INPUT_STORE = {"held", "held_scale", "bits", "seen"}
+"""Registers of an array that are its memory: of the packet that it has taken in."""
+
+
+def registers(text: str) -> set[str]:
+    """Names of the registers of a module's text that a reset must make known: not memories, nor what they read."""
+    declared = [name for line in re.findall(r"\breg\b([^;\n]*)", text) for name in line.split(",")]
+    names = {found[1].lstrip("\\") for name in declared if (found := re.search(r"(\S+) *$", name))}
+    memories = {found[1].lstrip("\\") for name in declared if (found := re.search(r"(\S+) *\[[^]]*\] *$", name))}
+    clocked = {
+        (to.lstrip("\\"), of.lstrip("\\")) for to, of in re.findall(r"(\S+) *(?:\[[^]]*\])* *<= *(\S+?)\b", text)
+    }
+    return {to for to, of in clocked if to in names and of not in memories and to not in memories | INPUT_STORE}
+
+
+def unknown_registers(part: HierarchyObject, of_module: dict[str, set[str]]) -> Iterator[str]:
+    """Paths of the registers below `part` that have an unknown bit; `of_module`: names of registers by module."""
+    expected = of_module.get(part._def_name, set())
+    for child in part:
+        if isinstance(child, HierarchyObject):
+            yield from unknown_registers(child, of_module)
+        elif child._name in expected and not child.value.is_resolvable:
+            yield child._path
+
+
 def handshakes(part: HierarchyObject) -> Iterator[LogicObject]:
     """All signals below `part` that are called ...valid or ...ready."""
     for child in part:
@@ -81,11 +106,16 @@ def handshakes(part: HierarchyObject) -> Iterator[LogicObject]:
 
 @cocotb.test(timeout_time=2 * CYCLES, timeout_unit="step")
 async def watch_handshakes(dut) -> None:
-    """One run; a JSON list of how many handshake signals there are, and of those that were ever unknown."""
+    """One run; a JSON list of how many handshake signals there are, and of those and registers that were unknown."""
     Clock(dut.clk, 2, "step").start()
     watched, unknown = list(handshakes(dut.chip)), set()
     host = Host(dut)
     await host.reset()
+    sources = Path(os.environ["HARDLOOM_SOURCES"]).read_text().split("\n")
+    modules = [part for path in sources for part in re.split(r"^module ", Path(path).read_text(), flags=re.M)[1:]]
+    of_module = {re.match(r"\w+", module)[0]: registers(module) for module in modules}
+    assert sum(map(len, of_module.values())) > 500
+    unknown.update(unknown_registers(dut.chip, of_module))
 
     async def watch() -> None:
         while True:
@@ -103,16 +133,18 @@ async def watch_handshakes(dut) -> None:
 
 @pytest.fixture(scope="module")
 def unknown(chip: SimulatedChip, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Paths of the handshake signals that were unknown at any time after the reset, in a run of `SHORT`."""
+    """Paths of registers that were unknown right after the reset, and of handshakes that were in a run of `SHORT`."""
     folder = tmp_path_factory.mktemp("handshakes")
-    names, build = {"HARDLOOM_RESULTS": str(folder / "results")}, (chip.folder / "icarus").resolve()
+    (folder / "sources").write_text("\n".join(map(str, chip.build.verilog())))
+    names = {"HARDLOOM_RESULTS": str(folder / "results"), "HARDLOOM_SOURCES": str(folder / "sources")}
+    build = (chip.folder / "icarus").resolve()
     assert run_tests(BENCH, __name__, folder, names, build=build, simulator="icarus") == 0
     count, paths = json.loads((folder / "results").read_text())
     assert count > 500
     return paths
 
 
-def test_no_handshake_depends_on_what_is_not_there(unknown: list[str]) -> None:
+def test_a_reset_reaches_every_register_and_no_handshake_depends_on_what_is_not_there(unknown: list[str]) -> None:
     """A payload is unknown until its first `valid`: memories are, and queues read one."""
     assert unknown == []
 
