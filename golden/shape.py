@@ -298,7 +298,7 @@ class ModelShape:
         """Hardwired weights that one token meets."""
         return sum(kind.active for kind in self.kinds())
 
-    @property
+    @cached_property
     def parameters(self) -> int:
         """All there are, a tied matrix once."""
         vectors = sum(tensor.elements for tensor in self.tensors() if not tensor.is_matrix)

@@ -19,6 +19,7 @@ from flows.design.estimate.tornado import bars, plot_tornado
 from golden.checkpoints.families import shape_of
 from golden.checkpoints.presets import PRESETS, read_preset
 from golden.errors import UserError
+from golden.shape import ModelShape
 from tests import DEMO, ROOT
 from tests.command_line import hardloom
 
@@ -157,6 +158,15 @@ sys.exit(code or sorted({"torch", "numba", "amaranth", "matplotlib", "scipy"} & 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["emitted"]["tokens_per_s"] > 200
+
+
+def test_the_tensors_of_a_model_are_counted_once(monkeypatch):
+    """Hundreds of moved assumptions share one shape; walking its 3,000 tensors for each took seconds."""
+    walked, tensors = [], ModelShape.tensors
+    monkeypatch.setattr(ModelShape, "tensors", lambda shape: walked.append(shape) or tensors(shape))
+    base = run("llada-moe-7b")
+    error_bar(base, "area_um2_per_parameter")
+    assert len(walked) == 1
 
 
 def test_the_yield_and_the_wafer_of_the_paper():
