@@ -6,7 +6,6 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import round_saturate
 from gen.stream.component import Component
 from gen.stream.probe import add_probe
 from gen.stream.stream import SCALE_WIDTH, PacketDelay, Stage, beat, chain
@@ -14,6 +13,7 @@ from gen.units.attention_mix import Mix, mixture
 from gen.units.attention_scores import Scores, score_beat
 from gen.units.head_memory import WIDTH
 from gen.units.reciprocal import Reciprocal
+from gen.units.rounding import round_saturate
 from gen.units.softmax import EXP_WIDTH
 from golden.units.attention import Attention as AttentionSpec
 

@@ -6,11 +6,11 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import round_shift
 from gen.stream.component import Component
 from gen.stream.stream import SCALE_WIDTH, Stage, beat, chain
 from gen.units.attention_scores import score_beat
 from gen.units.head_memory import WIDTH, Keep, KeyWalk, ValueMemory
+from gen.units.rounding import round_shift
 from gen.units.softmax import EXP_WIDTH, Exp2Lookup
 from golden.units.attention import Attention as AttentionSpec
 

@@ -4,10 +4,10 @@ from amaranth.hdl import Module, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import round_saturate
 from gen.stream.component import Component
 from gen.stream.stream import SCALE_WIDTH, Stage, beat, chain
 from gen.units.head_memory import WIDTH, HeadMemory, Keep, KeyWalk
+from gen.units.rounding import round_saturate
 from golden.units.attention import Attention as AttentionSpec
 
 __all__ = ["Scores", "score_beat"]

@@ -4,9 +4,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import bit_length, magnitude, or_reduce, round_shift
+from gen.stream.arith import bit_length, magnitude, or_reduce
 from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage, beat, chain
+from gen.units.rounding import round_shift
 from golden.units.quantize import Quantize as QuantizeSpec
 
 __all__ = ["MaxBits", "Quantize"]

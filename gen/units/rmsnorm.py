@@ -4,11 +4,11 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import bit_length, round_shift
+from gen.stream.arith import bit_length
 from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage, beat, chain
 from gen.units.quantize import MaxBits
-from gen.units.rounding import Round, wide_beat
+from gen.units.rounding import Round, round_shift, wide_beat
 from gen.units.table import TableLookup
 from golden.units.rmsnorm import RMSNorm as RMSNormSpec
 

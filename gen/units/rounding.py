@@ -1,13 +1,39 @@
-"""The last step of most units: exact wide results to fixed-point beats."""
+"""The rounding rule (`golden.units.rounding`) in hardware, and the last step of most units: wide results to beats."""
 
-from amaranth.hdl import Const, Module, Shape, signed, unsigned
+from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
-from gen.stream.arith import round_saturate
+from gen.stream.arith import saturate
 from gen.stream.stream import Stage, beat
 from golden.units.fixed import FixedPoint
 
-__all__ = ["Round", "wide_beat"]
+__all__ = ["Round", "round_saturate", "round_shift", "wide_beat"]
+
+
+def round_shift(x: Value, shift: Value | int) -> Value:
+    """(x + 2^(shift-1)) >> shift for shift >= 1, x for 0; x of either sign, shift unsigned.
+
+    One barrel shifter: floor(x * 2 / 2^shift), plus one, halved.
+    """
+    return (((x << 1) >> shift) + 1) >> 1
+
+
+def round_saturate(m: Module, x: Value, shift: Value, word: FixedPoint, lowest: int, highest: int) -> Value:
+    """`FixedPoint.round` for a signed `shift`.
+
+    `shift` is clamped to [lowest, highest]: choose them so that clamping changes no result (a left shift by
+    `word.width` saturates all but 0, a right shift beyond the width of x gives 0 or less than half).
+    Returns a signed Signal of `word.width` bits.
+    """
+    amount = Signal(range(highest - lowest + 1))
+    m.d.comb += amount.eq(Mux(shift < lowest, 0, Mux(shift > highest, highest - lowest, shift - lowest)))
+    wide = Signal(signed(len(x) + max(0, -lowest)))
+    m.d.comb += wide.eq(x << max(0, -lowest))
+    rounded = Signal(signed(len(wide) + 1))
+    m.d.comb += rounded.eq(round_shift(wide, amount + max(0, lowest)))
+    result = Signal(signed(word.width))
+    m.d.comb += result.eq(saturate(rounded, word))
+    return result
 
 
 def wide_beat(width: int, lanes: int, shift_width: int = 0) -> data.StructLayout:

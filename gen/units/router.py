@@ -6,11 +6,11 @@ from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import round_shift
 from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage, beat
 from gen.text.constant_module import index_width
 from gen.units.reciprocal import Reciprocal
+from gen.units.rounding import round_shift
 from gen.units.softmax import EXP_WIDTH, Largest, Numerator
 from golden.units.router import Router as RouterSpec
 

@@ -4,9 +4,9 @@ from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import round_shift
 from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage, beat, chain
+from gen.units.rounding import round_shift
 from gen.units.table import TableLookup
 from golden.units.softmax import SoftmaxNumerator
 from golden.units.table import LOG2E, Exp2

@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import magnitude, round_shift
+from gen.stream.arith import magnitude
 from gen.stream.component import Component
 from gen.stream.stream import Stage, beat, chain
-from gen.units.rounding import Round, wide_beat
+from gen.units.rounding import Round, round_shift, wide_beat
 from gen.units.table import TableLookup
 from golden.units.swiglu import SwiGLU as SwiGLUSpec
 

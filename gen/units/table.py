@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import round_shift
 from gen.stream.component import Component
+from gen.units.rounding import round_shift
 from golden.units.table import Table
 
 __all__ = ["TableLookup"]

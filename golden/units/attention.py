@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from golden.units.fixed import FIXED, SCORE, FixedPoint, round_shift
+from golden.units.fixed import FIXED, SCORE, FixedPoint
+from golden.units.rounding import round_shift
 from golden.units.table import LOG2E_FRAC, Exp2, Reciprocal
 
 __all__ = ["Attention"]

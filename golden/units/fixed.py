@@ -1,4 +1,4 @@
-"""Fixed-point words and the one rounding rule of the chip."""
+"""Fixed-point words."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,9 @@ import torch
 from torch import Tensor
 
 from golden.errors import UserError
+from golden.units.rounding import round_shift
 
-__all__ = ["FIXED", "SCORE", "FixedPoint", "bit_length", "round_shift"]
-
-
-def round_shift(x: Tensor, shift: Tensor | int) -> Tensor:
-    """x * 2^-shift rounded half up, on int64; a negative shift is an exact left shift (the caller bounds it)."""
-    shift = torch.as_tensor(shift, dtype=torch.int64, device=x.device)
-    right = shift.clamp(min=0, max=62)
-    half = torch.where(right > 0, torch.ones_like(right) << (right - 1).clamp(min=0), 0)
-    return torch.where(shift > 0, (x + half) >> right, x << (-shift).clamp(min=0))
+__all__ = ["FIXED", "SCORE", "FixedPoint", "bit_length"]
 
 
 def bit_length(x: Tensor) -> Tensor:

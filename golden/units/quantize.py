@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from golden.units.fixed import FIXED, FixedPoint, bit_length, round_shift
+from golden.units.fixed import FIXED, FixedPoint, bit_length
+from golden.units.rounding import round_shift
 
 __all__ = ["Quantize"]
 

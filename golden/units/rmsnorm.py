@@ -6,7 +6,8 @@ from fractions import Fraction
 
 from torch import Tensor
 
-from golden.units.fixed import FIXED, FixedPoint, bit_length, round_shift
+from golden.units.fixed import FIXED, FixedPoint, bit_length
+from golden.units.rounding import round_shift
 from golden.units.table import Rsqrt
 
 __all__ = ["RMSNorm"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from golden.units.fixed import bit_length, round_shift
+from golden.units.fixed import bit_length
+from golden.units.rounding import round_shift
 
 __all__ = ["LOG2E", "LOG2E_FRAC", "Exp2", "Reciprocal", "Rsqrt", "Sigmoid", "Table"]
 

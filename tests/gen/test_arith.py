@@ -8,7 +8,8 @@ from amaranth.hdl import Module, Shape, Signal, signed, unsigned
 from amaranth.sim import Simulator
 from torch import Tensor
 
-from gen.stream.arith import bit_length, magnitude, or_reduce, round_saturate, round_shift, saturate
+from gen.stream.arith import bit_length, magnitude, or_reduce, saturate
+from gen.units.rounding import round_saturate, round_shift
 from gen.units.table import TableLookup
 from golden.units import fixed
 from golden.units.fixed import FixedPoint

@@ -13,11 +13,12 @@ from golden.errors import UserError
 from golden.units.argmax import Argmax
 from golden.units.attention import Attention
 from golden.units.combine import Combine
-from golden.units.fixed import FIXED, SCORE, FixedPoint, bit_length, round_shift
+from golden.units.fixed import FIXED, SCORE, FixedPoint, bit_length
 from golden.units.quantize import Quantize
 from golden.units.rescale import Rescale
 from golden.units.rmsnorm import RMSNorm
 from golden.units.rope import Rope
+from golden.units.rounding import round_shift
 from golden.units.router import Router
 from golden.units.swiglu import SwiGLU
 from golden.units.table import Exp2, Reciprocal, Rsqrt, Sigmoid
