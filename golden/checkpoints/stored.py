@@ -66,26 +66,38 @@ def stored_tensors_of(path: Path, family: Family, model: ModelShape) -> dict[str
     nothing, and for wrong shapes and dtypes.
     """
     files = open_files(path)
-    for reader in dict.fromkeys(files.values()):
-        reader.check_layout()
     places = {tensor: family.places(tensor, model) for tensor in model.tensors()}
     known = {place.stored for candidates in places.values() for place in candidates}
     ignored = family.ignored(model)
     counted = [name for name in files if name in known or not name.endswith(ignored)]
     wanted = {tensor: present(candidates, files) for tensor, candidates in places.items()}
+    for reader in dict.fromkeys(files.values()):
+        reader.check_layout()
     check_tensor_set(path, counted, {place.stored for place in wanted.values()} | (known & set(files)))
     return {tensor.name: stored_at(place, tensor, files[place.stored]) for tensor, place in wanted.items()}
 
 
 def present(candidates: tuple[Place, ...], files: dict[str, SafetensorsReader]) -> Place:
-    """The place that exists, or the first where none does; `UserError` where two do."""
+    """The place that exists, or the first where none does; `UserError` where two do, or rows can't be told apart."""
     found = [place for place in candidates if place.stored in files]
     if len(found) > 1:
         first, second = (place.stored for place in found[:2])
         raise UserError(
             f"{files[first].path}: {second} and {first} both hold {candidates[0].stored}; remove one of them"
         )
+    for place in found:
+        check_orientation(place, files[place.stored])
     return (found or candidates)[0]
+
+
+def check_orientation(place: Place, reader: SafetensorsReader) -> None:
+    """Raise `UserError` for stacked experts whose shape does not tell rows from columns."""
+    if place.stored.endswith("gate_up_proj") and place.shape[-1] == place.shape[-2]:
+        raise UserError(
+            f"{reader.path}: {place.stored} stacks the experts in square matrices, whose shape {list(place.shape)} "
+            "does not tell rows from columns; store them as mlp.w1 [experts, gate rows then up rows, inputs] and "
+            "mlp.w2, or as a tensor an expert (mlp.experts.0.gate_proj.weight)"
+        )
 
 
 def stored_at(place: Place, tensor: TensorShape, reader: SafetensorsReader) -> StoredTensor:
@@ -100,12 +112,6 @@ def stored_at(place: Place, tensor: TensorShape, reader: SafetensorsReader) -> S
         raise UserError(
             f"{reader.path}: tensor {place.stored} has dtype {entry.dtype}, and only {', '.join(WEIGHT_DTYPES)} are "
             "supported; convert the checkpoint to bfloat16"
-        )
-    if place.stored.endswith("gate_up_proj") and place.shape[-1] == place.shape[-2]:
-        raise UserError(
-            f"{reader.path}: {place.stored} stacks the experts in square matrices, whose shape {list(place.shape)} "
-            "does not tell rows from columns; store them as mlp.w1 [experts, gate rows then up rows, inputs] and "
-            "mlp.w2, or as a tensor an expert (mlp.experts.0.gate_proj.weight)"
         )
     return StoredTensor(reader, place.stored, tensor.shape, place.first)
 

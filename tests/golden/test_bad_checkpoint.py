@@ -239,6 +239,8 @@ def test_stacked_experts_whose_orientation_is_unknown(tmp_path: Path):
     write_random_checkpoint(tmp_path, config, shards=0)
     stack(tmp_path / "model.safetensors", ("experts.gate_up_proj", "experts.down_proj"), config)
     assert "stacks the experts in square matrices" in refusal(tmp_path)
+    edit_header(tmp_path / "model.safetensors", lambda header: header.pop("model.norm.weight") and None)
+    assert "stacks the experts in square matrices" in refusal(tmp_path)  # before bytes that belong to no tensor
 
 
 def test_stacked_experts_of_another_shape(single: Path):
