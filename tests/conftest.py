@@ -32,7 +32,7 @@ MAX_POSITIONS = 32
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def cache_of_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Simulations of the tests go to a folder of their own; its name holds what make and shells would trip on."""
     folder = tmp_path_factory.mktemp("cache") / 'it\'s a "ca$he"; #ü (1)'
     with pytest.MonkeyPatch.context() as patch:
