@@ -82,8 +82,9 @@ def outputs(copies: Sequence[Copy], folder: Path) -> dict[str, list[bool]]:
     # without cocotb's interface, whose library would take as long to compile as all copies
     build_model([folder / "bench.v"], TOP, folder / "verilator", folder / "main.cpp", QUICK_BUILD)
     cycles = max(_cycles(stimulus) for copy in copies for stimulus in copy.stimuli)
-    command = [str(folder / "verilator" / TOP), str(runs), str(cycles)]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    # run in `folder`: the words' files go by their names alone, for a path may hold what ends a string of Verilog
+    command = [str((folder / "verilator" / TOP).resolve()), str(runs), str(cycles)]
+    printed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
     seen: dict[tuple[str, str, int], list[int]] = defaultdict(list)
     for line in printed.splitlines():
         name, stream, run, payload = line.split()
@@ -126,7 +127,7 @@ def _source(copy: Copy, port: Port, wires: str, runs: int, folder: Path) -> str:
     for name, values in (("FILE", words), ("STARTS", starts)):
         file = folder / f"{copy.unit}_{port.name}_{name.lower()}.hex"
         file.write_text("".join(f"{value:x}\n" for value in values))
-        parameters.append(f'.{name}("{file}")')
+        parameters.append(f'.{name}("{file.name}")')
     pins = ", ".join(f".{part}({wires}__{part})" for part in ("payload", "valid", "ready"))
     return f"  tie_source #({', '.join(parameters)}) {wires}__source (.clk(clk), .rst(rst), .run(run), {pins});\n"
 
