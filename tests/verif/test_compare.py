@@ -28,7 +28,7 @@ class FakeChip:
     """A chip that commits what it is told."""
 
     def __init__(self, commits):
-        self.shape, self.commits = MODEL, commits
+        self.model, self.commits = MODEL, commits
         self.build = SimpleNamespace(hardware=SimpleNamespace(lanes=2))
 
     def simulate(self, runs, taps=None):
