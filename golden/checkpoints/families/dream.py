@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from golden.checkpoints.families.family import Family, Place
-from golden.checkpoints.families.rules import FieldRules, Fields, head_dim_of, key_value_heads_of
-from golden.shape import AttentionShape, DenseShape, LayerShape, ModelShape, TensorShape
+from golden.checkpoints.families.family import Family
+from golden.checkpoints.families.rules import FieldRules, Fields, head_dim_of, key_value_heads_of, model_of
+from golden.shape import AttentionShape, DenseShape, LayerShape, ModelShape
 
 __all__ = ["Dream"]
 
@@ -43,7 +43,7 @@ class Dream(Family):
             "eos_token_id",
         )
         hidden, heads = fields.count("hidden_size"), fields.count("num_attention_heads", most=1 << 16)
-        head_dim, vocab_size = head_dim_of(hidden, heads), fields.count("vocab_size")
+        head_dim = head_dim_of(hidden, heads)
         fields.same("head_dim", head_dim, "hidden_size / num_attention_heads")
         attention = AttentionShape(
             num_heads=heads,
@@ -54,18 +54,4 @@ class Dream(Family):
             bias=True,
         )
         layer = LayerShape(attention, DenseShape(fields.count("intermediate_size")))
-        mask, ends = fields.special_tokens(vocab_size)
-        return ModelShape(
-            family=self.name,
-            vocab_size=vocab_size,
-            hidden_size=hidden,
-            layers=(layer,) * fields.count("num_hidden_layers"),
-            rms_norm_eps=fields.real("rms_norm_eps", 1.0),
-            max_position_embeddings=fields.count("max_position_embeddings"),
-            mask_token_id=mask,
-            eos_token_ids=ends,
-            shift=1,
-        )
-
-    def places(self, tensor: TensorShape, model: ModelShape) -> tuple[Place, ...]:
-        return (Place(tensor.name, tensor.shape),)
+        return model_of(self.name, fields, (layer,) * fields.count("num_hidden_layers"), shift=1)

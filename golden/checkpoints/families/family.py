@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from golden.checkpoints.families.rules import FieldRules
-from golden.shape import ModelShape, TensorShape
+from golden.shape import EMBEDDING, HEAD, ModelShape, TensorShape
 
 __all__ = ["Family", "Place"]
 
@@ -39,9 +39,12 @@ class Family(ABC):
     def shape(self, raw: dict[str, Any]) -> ModelShape:
         """The model of a `config.json`, whose fields `rules` has let pass; `UserError` naming field and remedy."""
 
-    @abstractmethod
     def places(self, tensor: TensorShape, model: ModelShape) -> tuple[Place, ...]:
-        """Where `tensor` of `model` may lie in the family's files; one of these places must exist, and no two."""
+        """Where `tensor` of `model` may lie in the family's files; one of these places must exist, and no two.
+
+        By itself a tensor is stored under its name; the head that is the embedding's matrix, under that one's.
+        """
+        return (Place(EMBEDDING if model.tied and tensor.name == HEAD else tensor.name, tensor.shape),)
 
     def accepts(self, raw: dict[str, Any]) -> bool:
         """Whether a `config.json` is of this family."""

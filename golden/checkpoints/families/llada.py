@@ -3,7 +3,7 @@
 from typing import Any
 
 from golden.checkpoints.families.family import Family, Place
-from golden.checkpoints.families.rules import FieldRules, Fields, head_dim_of
+from golden.checkpoints.families.rules import FieldRules, Fields, head_dim_of, key_value_heads_of
 from golden.errors import UserError
 from golden.shape import AttentionShape, DenseShape, LayerShape, ModelShape, TensorShape
 
@@ -88,9 +88,8 @@ class LLaDA(Family):
                 f"embedding_size {fields.given['embedding_size']} differs from vocab_size {vocab_size}, and rows that "
                 "no token has are not supported; give a checkpoint where they are equal"
             )
-        key_value_heads, head_dim = fields.count("n_kv_heads", heads), head_dim_of(hidden, heads)
-        if heads % key_value_heads:
-            raise UserError(f"n_heads {heads} is no multiple of n_kv_heads {key_value_heads}; correct one of them")
+        key_value_heads = key_value_heads_of(fields, heads, "n_heads", "n_kv_heads")
+        head_dim = head_dim_of(hidden, heads)
         attention = AttentionShape(heads, key_value_heads, head_dim, fields.real("rope_theta", 1e15), head_dim)
         layer = LayerShape(attention, DenseShape(fields.count("mlp_hidden_size")))
         mask, ends = fields.special_tokens(vocab_size)

@@ -7,14 +7,11 @@ divides a token's weights by their sum, whatever `norm_topk_prob` says.
 from typing import Any
 
 from golden.checkpoints.families.family import Family, Place
-from golden.checkpoints.families.rules import FieldRules, Fields, key_value_heads_of
+from golden.checkpoints.families.rules import FieldRules, Fields, key_value_heads_of, model_of
 from golden.errors import UserError
 from golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape, TensorShape
 
 __all__ = ["LLaDA2"]
-
-PUBLISHED_TOKENS = {"mask_token_id": 156895, "eos_token_id": 156892}
-"""Of all published sizes; the first is an argument of the published generation code rather than a field."""
 
 BLOCK_LENGTH = 32
 """Of the block-causal attention of every published size; `block_size` where the file has it (2.2)."""
@@ -63,9 +60,7 @@ class LLaDA2(Family):
     def shape(self, raw: dict[str, Any]) -> ModelShape:
         fields = Fields(raw)
         fields.unfold_rope()
-        for name, published in PUBLISHED_TOKENS.items():
-            if isinstance(raw.get("vocab_size"), int) and published < raw["vocab_size"]:
-                fields.given.setdefault(name, published)
+        fields.add_published_tokens()
         fields.require(
             *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "moe_intermediate_size"),
             *("num_experts", "num_experts_per_tok", "rope_theta", "rms_norm_eps", "max_position_embeddings"),
@@ -74,22 +69,12 @@ class LLaDA2(Family):
         count, dense = fields.count("num_hidden_layers"), fields.typed("first_k_dense_replace", int, 0)
         if not 0 <= dense <= count:
             raise UserError(f"first_k_dense_replace is {dense} of num_hidden_layers {count}; correct one of them")
-        attention, experts, vocab_size = attention_of(fields), experts_of(fields), fields.count("vocab_size")
+        attention, experts = attention_of(fields), experts_of(fields)
         layers = (LayerShape(attention, experts),) * (count - dense)
         if dense:
             fields.require("intermediate_size")
             layers = (LayerShape(attention, DenseShape(fields.count("intermediate_size"))),) * dense + layers
-        mask, ends = fields.special_tokens(vocab_size)
-        return ModelShape(
-            family=self.name,
-            vocab_size=vocab_size,
-            hidden_size=fields.count("hidden_size"),
-            layers=layers,
-            rms_norm_eps=fields.real("rms_norm_eps", 1.0),
-            max_position_embeddings=fields.count("max_position_embeddings"),
-            mask_token_id=mask,
-            eos_token_ids=ends,
-        )
+        return model_of(self.name, fields, layers)
 
     def places(self, tensor: TensorShape, model: ModelShape) -> tuple[Place, ...]:
         base, attention = f"model.layers.{tensor.layer}.", model.layers[tensor.layer or 0].attention

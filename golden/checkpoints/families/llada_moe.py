@@ -7,14 +7,11 @@ The code takes the top k of softmax scores plus bias, mixes by those sums and ne
 from typing import Any
 
 from golden.checkpoints.families.family import Family, Place
-from golden.checkpoints.families.rules import FieldRules, Fields, head_dim_of, key_value_heads_of
+from golden.checkpoints.families.rules import FieldRules, Fields, head_dim_of, key_value_heads_of, model_of
 from golden.errors import UserError
 from golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape, TensorShape
 
 __all__ = ["LLaDAMoE"]
-
-PUBLISHED_TOKENS = {"mask_token_id": 156895, "eos_token_id": 156892}
-"""Of LLaDA-MoE-7B-A1B, whose published file need not name the first."""
 
 MOST_EXPERTS = 1 << 18
 """Experts of all layers."""
@@ -79,10 +76,7 @@ class LLaDAMoE(Family):
     def shape(self, raw: dict[str, Any]) -> ModelShape:
         fields = Fields(raw)
         fields.unfold_rope()
-        vocabulary = raw.get("vocab_size")
-        for name, published in PUBLISHED_TOKENS.items():
-            if isinstance(vocabulary, int) and published < vocabulary:
-                fields.given.setdefault(name, published)
+        fields.add_published_tokens()
         fields.require(
             *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "expert_intermediate_size"),
             *("num_experts", "num_experts_per_tok", "rope_theta", "rms_norm_eps", "max_position_embeddings"),
@@ -90,21 +84,10 @@ class LLaDAMoE(Family):
         )
         if "qk_layernorm" not in raw:
             raise UserError("field qk_layernorm is missing; add what the model's authors say (null: no head norms)")
-        vocab_size = fields.count("vocab_size")
-        mask, ends = fields.special_tokens(vocab_size)
-        return ModelShape(
-            family=self.name,
-            vocab_size=vocab_size,
-            hidden_size=fields.count("hidden_size"),
-            layers=layers(fields),
-            rms_norm_eps=fields.real("rms_norm_eps", 1.0),
-            max_position_embeddings=fields.count("max_position_embeddings"),
-            mask_token_id=mask,
-            eos_token_ids=ends,
-        )
+        return model_of(self.name, fields, layers(fields))
 
     def places(self, tensor: TensorShape, model: ModelShape) -> tuple[Place, ...]:
-        own = Place(tensor.name, tensor.shape)
+        (own,) = super().places(tensor, model)
         base = f"model.layers.{tensor.layer}.mlp."
         if tensor.kind == "expert_bias":
             return own, Place(base + "gate.expert_bias", tensor.shape)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from golden.checkpoints.families.family import Family, Place
-from golden.checkpoints.families.rules import FieldRules, Fields, key_value_heads_of
-from golden.shape import EMBEDDING, HEAD, AttentionShape, DenseShape, LayerShape, ModelShape, TensorShape
+from golden.checkpoints.families.family import Family
+from golden.checkpoints.families.rules import FieldRules, Fields, key_value_heads_of, model_of
+from golden.shape import AttentionShape, DenseShape, LayerShape, ModelShape
 
 __all__ = ["Llama"]
 
@@ -39,7 +39,7 @@ class Llama(Family):
             *("rms_norm_eps", "max_position_embeddings", "eos_token_id"),
         )
         hidden, heads = fields.count("hidden_size"), fields.count("num_attention_heads", most=1 << 16)
-        head_dim, vocab_size = fields.count("head_dim", hidden // heads), fields.count("vocab_size")
+        head_dim = fields.count("head_dim", hidden // heads)
         attention = AttentionShape(
             num_heads=heads,
             num_key_value_heads=key_value_heads_of(fields, heads),
@@ -49,19 +49,5 @@ class Llama(Family):
             block_length=1,
         )
         layer = LayerShape(attention, DenseShape(fields.count("intermediate_size")))
-        return ModelShape(
-            family=self.name,
-            vocab_size=vocab_size,
-            hidden_size=hidden,
-            layers=(layer,) * fields.count("num_hidden_layers"),
-            rms_norm_eps=fields.real("rms_norm_eps", 1.0),
-            max_position_embeddings=fields.count("max_position_embeddings"),
-            mask_token_id=None,
-            eos_token_ids=fields.tokens("eos_token_id", vocab_size),
-            tied=fields.flag("tie_word_embeddings"),
-            shift=1,
-        )
-
-    def places(self, tensor: TensorShape, model: ModelShape) -> tuple[Place, ...]:
-        stored = EMBEDDING if tensor.name == HEAD and model.tied else tensor.name
-        return (Place(stored, tensor.shape),)
+        layers, tied = (layer,) * fields.count("num_hidden_layers"), fields.flag("tie_word_embeddings")
+        return model_of(self.name, fields, layers, masked=False, shift=1, tied=tied)

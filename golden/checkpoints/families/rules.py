@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from golden.errors import UserError
+from golden.shape import LayerShape, ModelShape
 
-__all__ = ["HARMLESS", "FieldRules", "Fields", "head_dim_of", "key_value_heads_of"]
+__all__ = ["HARMLESS", "FieldRules", "Fields", "head_dim_of", "key_value_heads_of", "model_of"]
 
 Fixed = dict[str, tuple[tuple[Any, ...], str]]
 """Name to the values under which the model is the one we compute, and why these."""
@@ -17,6 +18,9 @@ Fixed = dict[str, tuple[tuple[Any, ...], str]]
 LARGEST: dict[str, float] = {"vocab_size": 1 << 24, "num_hidden_layers": 1 << 12, "max_position_embeddings": 1 << 28}
 """Largest value of a count, far beyond any model, small enough to be counted at once; of others see `MOST`."""
 MOST = 1 << 20
+
+PUBLISHED_TOKENS = {"mask_token_id": 156895, "eos_token_id": 156892}
+"""Of LLaDA-MoE and LLaDA2: a published file need not have the first, which is an argument of the generation code."""
 
 HARMLESS: dict[str, str] = {
     "architectures": "names a class; tensors and model_type decide",
@@ -167,6 +171,13 @@ class Fields:
             return tuple(value)
         return (self.token(name, vocab_size, default),)
 
+    def add_published_tokens(self) -> None:
+        """Give mask and end token their published ids where the file has none and the vocabulary reaches them."""
+        vocabulary = self.given.get("vocab_size")
+        for name, published in PUBLISHED_TOKENS.items():
+            if isinstance(vocabulary, int) and published < vocabulary:
+                self.given.setdefault(name, published)
+
     def unfold_rope(self) -> None:
         """Take `rope_theta` and `partial_rotary_factor` out of `rope_parameters`, where transformers 5 writes them.
 
@@ -221,11 +232,31 @@ def head_dim_of(hidden: int, heads: int) -> int:
     return hidden // heads
 
 
-def key_value_heads_of(fields: Fields, heads: int) -> int:
-    """Heads of keys and values: as many as queries where the field is absent or null."""
-    key_value_heads = fields.count("num_key_value_heads", heads, 1 << 16)
+def key_value_heads_of(
+    fields: Fields, heads: int, queries: str = "num_attention_heads", keys: str = "num_key_value_heads"
+) -> int:
+    """Heads of keys and values, as many as queries where there is no field; queries, keys: names of fields."""
+    key_value_heads = fields.count(keys, heads, 1 << 16)
     if heads % key_value_heads:
-        raise UserError(
-            f"num_attention_heads {heads} is no multiple of num_key_value_heads {key_value_heads}; correct one of them"
-        )
+        raise UserError(f"{queries} {heads} is no multiple of {keys} {key_value_heads}; correct one of them")
     return key_value_heads
+
+
+def model_of(
+    family: str, fields: Fields, layers: tuple[LayerShape, ...], masked: bool = True, shift: int = 0, tied: bool = False
+) -> ModelShape:
+    """A model of these layers whose other fields are called as transformers calls them; masked: it has a mask token."""
+    vocab_size = fields.count("vocab_size")
+    mask, ends = fields.special_tokens(vocab_size) if masked else (None, fields.tokens("eos_token_id", vocab_size))
+    return ModelShape(
+        family=family,
+        vocab_size=vocab_size,
+        hidden_size=fields.count("hidden_size"),
+        layers=layers,
+        rms_norm_eps=fields.real("rms_norm_eps", 1.0),
+        max_position_embeddings=fields.count("max_position_embeddings"),
+        mask_token_id=mask,
+        eos_token_ids=ends,
+        tied=tied,
+        shift=shift,
+    )
