@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gen.design.hardware import HardwareConfig
-from golden.models.integer_model import Units
+from golden.models.layer_units import Units
 from golden.shape import ExpertsShape, LayerShape, ModelShape
 from golden.units.numerics import Numerics
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.errors import UserError
+from golden.models.positions import Positions, apply_rotary
 from golden.samplers.denoise import Prediction
 from golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape
 
@@ -22,9 +23,6 @@ __all__ = [
     "FloatModel",
     "MixtureOfExperts",
     "RMSNorm",
-    "apply_rotary",
-    "block_mask",
-    "rotary_tables",
 ]
 
 
@@ -53,28 +51,6 @@ class RMSNorm(nn.Module):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps)
 
 
-def rotary_tables(positions: int, rotary_dim: int, theta: float, device: torch.device | None = None):
-    """Cosines and sines [positions, rotary_dim] of rotary embedding; both halves hold the same angles."""
-    frequency = theta ** (-torch.arange(0, rotary_dim, 2, dtype=torch.float64, device=device) / rotary_dim)
-    angle = torch.arange(positions, dtype=torch.float64, device=device)[:, None] * frequency
-    angle = torch.cat([angle, angle], dim=-1)
-    return angle.cos().float(), angle.sin().float()
-
-
-def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate the first elements of `x` [..., positions, head_dim], as many as the tables have: element i pairs with
-    element i + rotary_dim / 2 (rotate-half); the others stay."""
-    turned, kept = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
-    first, second = turned.chunk(2, dim=-1)
-    return torch.cat([turned * cos + torch.cat([-second, first], dim=-1) * sin, kept], dim=-1)
-
-
-def block_mask(positions: int, block_length: int, device: torch.device | None = None) -> Tensor:
-    """Which positions (columns) each position (row) sees, bool: those of its own block and of the blocks before it."""
-    block = torch.arange(positions, device=device) // block_length
-    return block[:, None] >= block
-
-
 class Attention(nn.Module):
     """Attention of any kind that `AttentionShape` describes."""
 
@@ -89,10 +65,9 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(shape.head_dim, eps)
             self.k_norm = RMSNorm(shape.head_dim, eps)
 
-    def forward(self, x: Tensor, gain: Tensor, arithmetic: Arithmetic) -> Tensor:
+    def forward(self, x: Tensor, gain: Tensor, positions: Positions, arithmetic: Arithmetic) -> Tensor:
         """Normalised `x` [batch, positions, hidden_size] to the same shape; `gain` belongs to the norm before."""
-        shape, positions = self.shape, x.shape[1]
-        rotary = rotary_tables(positions, shape.rotary_dim, shape.rope_theta, x.device)
+        shape = self.shape
 
         def heads(proj: nn.Linear, norm: RMSNorm | None = None) -> Tensor:
             y = F.linear(x, arithmetic.matrix(proj.weight, gain), proj.bias)
@@ -101,13 +76,12 @@ class Attention(nn.Module):
             return y if shape.clip is None else y.clamp(-shape.clip, shape.clip)
 
         norms = (self.q_norm, self.k_norm) if shape.head_norms else (None, None)
-        q = arithmetic.vector(apply_rotary(heads(self.q_proj, norms[0]), *rotary))
-        k = arithmetic.vector(apply_rotary(heads(self.k_proj, norms[1]), *rotary))
+        q = arithmetic.vector(apply_rotary(heads(self.q_proj, norms[0]), *positions.rotary))
+        k = arithmetic.vector(apply_rotary(heads(self.k_proj, norms[1]), *positions.rotary))
         v = arithmetic.vector(heads(self.v_proj))
         shared = shape.num_heads // shape.num_key_value_heads
         k, v = (y.repeat_interleave(shared, dim=1) for y in (k, v))
-        mask = None if shape.block_length is None else block_mask(positions, shape.block_length, x.device)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=positions.mask)
         y = arithmetic.vector(y.transpose(1, 2).flatten(-2))
         return F.linear(y, arithmetic.matrix(self.o_proj.weight))
 
@@ -216,10 +190,10 @@ class Layer(nn.Module):
         else:
             self.mlp = MixtureOfExperts(hidden, shape.mlp, shape.attention.block_length)
 
-    def forward(self, x: Tensor, arithmetic: Arithmetic) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, positions: Positions, arithmetic: Arithmetic) -> tuple[Tensor, Tensor | None]:
         """`x` [batch, positions, hidden_size] to the same shape, and router logits [tokens, experts] if it routes."""
         norm = self.input_layernorm
-        x = x + self.self_attn(arithmetic.vector(norm(x)), norm.weight, arithmetic)
+        x = x + self.self_attn(arithmetic.vector(norm(x)), norm.weight, positions, arithmetic)
         norm = self.post_attention_layernorm
         y = self.mlp(arithmetic.vector(norm(x)), norm.weight, arithmetic)
         y, router_logits = y if isinstance(y, tuple) else (y, None)
@@ -265,8 +239,10 @@ class FloatModel(nn.Module):
         """`forward`, and the router logits [batch * positions, experts] of every layer that has experts."""
         x = F.embedding(tokens, self.arithmetic.matrix(self.model.embed_tokens.weight))
         router_logits = []
-        for layer in self.model.layers:
-            x, logits = layer(x, self.arithmetic)
+        kinds = dict.fromkeys(shape.attention for shape in self.shape.layers)
+        positions = {kind: Positions.of(kind, tokens.shape[1], tokens.device) for kind in kinds}
+        for layer, shape in zip(self.model.layers, self.shape.layers, strict=True):
+            x, logits = layer(x, positions[shape.attention], self.arithmetic)
             if logits is not None:
                 router_logits.append(logits)
         norm = self.model.norm

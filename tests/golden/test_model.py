@@ -9,8 +9,9 @@ import golden.training.train
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.checkpoints.families import shape_of
 from golden.errors import UserError
-from golden.models.float_model import Arithmetic, FloatModel, MixtureOfExperts, Router, apply_rotary, rotary_tables
+from golden.models.float_model import Arithmetic, FloatModel, MixtureOfExperts, Router
 from golden.models.integer_model import IntegerModel
+from golden.models.positions import apply_rotary, rotary_tables
 from golden.quantization.formats import fake_quantize
 from golden.shape import ExpertsShape
 from golden.training.export import export_checkpoint

@@ -26,7 +26,7 @@ from gen.units.quantize import Quantize
 from gen.units.swiglu import SwiGLU
 from golden.errors import UserError
 from golden.files import write_file
-from golden.models.integer_model import HardwiredMatrix
+from golden.models.integer_layers import Parts
 from golden.units.fixed import FIXED
 from verif.arrays.table_view import write_table_view
 from verif.extract.arrays import read_array
@@ -98,10 +98,9 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
         sources.append(folder / f"{scales}.v")
         write_file(sources[-1], emit_scales(scales, [banks], build.hardware.lanes))
     acc_width = {array.name: array.acc_width for array in arrays}
-    matrices = [name for array in arrays for name in array.matrices]
     layer = arrays[0].layer
     assert layer is not None
-    job = ExpertJob(str(build.path.resolve()), layer, expert, tokens, acc_width, matrices)
+    job = ExpertJob(str(build.path.resolve()), layer, expert, tokens, acc_width)
     sources += [folder / "hardloom_clock_gate.v", folder / f"{BENCH}.v"]
     sources[-2].write_text(prefab["hardloom_clock_gate.v"])
     sources[-1].write_text(bench_verilog([job.case()]))
@@ -110,39 +109,26 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
 
 @dataclass(frozen=True)
 class ExpertJob(Job):
-    """build: folder; layer, expert: numbers of the layer and its expert; tokens: to be played; acc_width: by array;
-    matrices: names of gate, up and down."""
+    """build: folder; layer, expert: numbers of the layer and its expert; tokens: to be played; acc_width: by array."""
 
     build: str
     layer: int
     expert: int
     tokens: int
     acc_width: dict[str, int]
-    matrices: list[str]
 
     def case(self) -> Case:
         """The expert, with random packets and what the integer model makes of them."""
         build = Build(self.build)
         checkpoint, hardware = build.checkpoint(), build.hardware
         sizes = LayerSizes(checkpoint.model, checkpoint.numerics, hardware, self.layer, self.acc_width)
+        network = Parts(checkpoint, sizes.units, self.layer, torch.device("cpu")).network(expert=self.expert)
         limit = sizes.units.quantize("norm").limit
 
         def stimulus(generator: torch.Generator, kind: str) -> Stimulus:
             x = integers(generator, -limit, limit, (self.tokens, sizes.hidden))
             scale = integers(generator, 0, 12, (self.tokens, 1))
-            expected = computed(build, sizes, self.matrices, x, scale)
+            _, expected = network((x, scale))
             return Stimulus({"i": packets(x, hardware.lanes, scale)}, {"o": packets(expected, hardware.lanes)})
 
         return Case("expert", lambda: ExpertPath(sizes, self.expert), stimulus, 0)
-
-
-def computed(build: Build, sizes: LayerSizes, names: list[str], x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """What the integer model makes of int8 packets `x` [tokens, hidden] with their `scale` [tokens, 1]."""
-    checkpoint, units, cpu = build.checkpoint(), sizes.units, torch.device("cpu")
-    sites = [units.quantize(site) for site in ("norm", "norm", "swiglu")]
-    gate, up, down = (
-        HardwiredMatrix(checkpoint.integers(name), name, units.rescale, site, cpu)
-        for name, site in zip(names, sites, strict=True)
-    )
-    middle = units.swiglu.compute(gate((x, scale)), up((x, scale)))
-    return down(sites[-1].compute(middle))

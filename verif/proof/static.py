@@ -13,7 +13,7 @@ from gen.build.folder import CHIP, Build
 from gen.build.manifest import ArrayFacts
 from gen.design.layer_sizes import wired_module
 from golden.files import COMPRESSED
-from golden.models.integer_model import Units
+from golden.models.layer_units import Units
 from golden.parallel import ordered_map
 from golden.shape import EMBEDDING, ExpertsShape
 from golden.units.rescale import Rescale

@@ -1,0 +1,105 @@
+"""The specification objects of a layer: what golden model, hardware and benches are all built from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from golden.errors import UserError
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.shape import DenseShape, ExpertsShape, LayerShape, ModelShape
+from golden.units.argmax import Argmax
+from golden.units.attention import Attention
+from golden.units.combine import Combine
+from golden.units.fixed import FixedPoint
+from golden.units.gain import Gain
+from golden.units.numerics import Numerics
+from golden.units.quantize import Quantize
+from golden.units.rescale import Rescale
+from golden.units.rmsnorm import RMSNorm
+from golden.units.rope import Rope
+from golden.units.router import Router
+from golden.units.softmax import SoftmaxNumerator
+from golden.units.swiglu import SwiGLU
+
+__all__ = ["Units", "constants"]
+
+
+@dataclass(frozen=True)
+class Units:
+    """The specification objects of a layer, and of what stands around the layers, under a numeric contract.
+
+    Golden model and hardware are built from them. router: None in a layer without experts.
+    """
+
+    numerics: Numerics
+    rescale: Rescale
+    norm: RMSNorm
+    gain: Gain
+    head_norm: RMSNorm
+    rope: Rope
+    attention: Attention
+    router: Router | None
+    swiglu: SwiGLU
+    combine: Combine
+    argmax: Argmax
+
+    @classmethod
+    def of(cls, model: ModelShape, numerics: Numerics, layer: LayerShape) -> "Units":
+        word, attention, eps = numerics.word, layer.attention, model.rms_norm_eps
+        softmax = SoftmaxNumerator(word)
+        return cls(
+            numerics=numerics,
+            rescale=Rescale(word),
+            norm=RMSNorm(model.hidden_size, eps, word),
+            gain=Gain(word),
+            head_norm=RMSNorm(attention.head_dim, eps, word),
+            rope=Rope(attention.rotary_dim, attention.rope_theta, word),
+            attention=Attention(attention.head_dim, attention.block_length, word, numerics.score),
+            router=router_of(layer.mlp, softmax),
+            swiglu=SwiGLU(word),
+            combine=Combine(word),
+            argmax=Argmax(softmax),
+        )
+
+    @property
+    def word(self) -> FixedPoint:
+        return self.numerics.word
+
+    def gains(self, checkpoint: QuantizedCheckpoint, layer: int | None, projection: str) -> Tensor:
+        """Constants of the head norm behind `projection`, "q" or "k": int64 [head_dim].
+
+        Raises `UserError` naming the tensor where the hardware's word does not hold one.
+        """
+        return constants(checkpoint, f"{projection}_norm", layer, self.rope.gains)
+
+    def biases(self, checkpoint: QuantizedCheckpoint, layer: int | None) -> Tensor | None:
+        """Constants of the router's biases, int64 [num_experts], or None; raises as `gains` does."""
+        if self.router is None or not self.router.biased:
+            return None
+        return constants(checkpoint, "expert_bias", layer, self.router.biases)
+
+    def quantize(self, site: str) -> Quantize:
+        """The quantizer at a site, one of the fields of `golden.units.numerics.ActivationBits`."""
+        return Quantize(self.word, getattr(self.numerics.activations, site))
+
+
+def router_of(mlp: DenseShape | ExpertsShape, softmax: SoftmaxNumerator) -> Router | None:
+    """The router of a layer, or None; `UserError` for one that the integers do not have yet."""
+    if isinstance(mlp, DenseShape):
+        return None
+    plain = ExpertsShape(mlp.num_experts, mlp.top_k, mlp.intermediate_size, bias=mlp.bias, shared_size=mlp.shared_size)
+    if mlp != plain or mlp.bias == "selection":
+        raise UserError("this model's router is computed in floating point alone, not in integers yet")
+    return Router(mlp.num_experts, mlp.top_k, biased=mlp.bias is not None, numerator=softmax)
+
+
+def constants(
+    checkpoint: QuantizedCheckpoint, kind: str, layer: int | None, rule: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """The vector of a kind as constants; errors of `rule` name the tensor."""
+    name = checkpoint.model.tensor(kind, layer).name
+    try:
+        return rule(checkpoint.vector(name))
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
