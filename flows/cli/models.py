@@ -58,6 +58,9 @@ def quantize(
     ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a Hugging Face checkpoint.")],
     out: Annotated[Path, typer.Option("-o", "--output", parser=folder, help="Folder to write.")],
     format: Annotated[str, typer.Option(parser=text, help="mxfp4, int4 or ternary.")] = "mxfp4",
+    numerics: Annotated[
+        Path | None, typer.Option(parser=given_file, help="Numeric contract from `hardloom calibrate`.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Quantize a checkpoint to 4 bits and print what that cost, by kind of matrix.
@@ -66,8 +69,32 @@ def quantize(
     """
     from flows.models.quantize import quantize, quantize_parts
 
-    found = quantize(ckpt, out, format)
+    found = quantize(ckpt, out, format, numerics)
     show(found, as_json, quantize_parts(found, f"{out}: {format}"))
+
+
+@commands.command()
+def calibrate(
+    ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a Hugging Face checkpoint.")],
+    out: Annotated[Path, typer.Option("-o", "--output", parser=file, help="Contract to write, for quantize.")],
+    text: Annotated[Path | None, typer.Option(parser=given_file, help="Text in UTF-8 to run the model on.")] = None,
+    tokens: Annotated[Path | None, typer.Option(parser=given_file, help="The same as token ids, instead.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=MOST, help="Tokens that are taken, at most.")] = 16384,
+    margin: Annotated[
+        float, typer.Option(parser=positive, help="How much more than what is seen the words must hold.")
+    ] = 2.0,
+    seed: Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides which tokens are masked.")] = 0,
+    plot: Annotated[Path | None, typer.Option(parser=file, help="Picture of the outliers, as PNG and SVG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the range of every activation on text, and write the numeric contract that holds them.
+
+    Example: hardloom calibrate build/smollm2 --text book.txt -o build/numerics.json
+    """
+    from flows.models.calibrate import CalibrationText, calibrate, calibrate_parts
+
+    found = calibrate(ckpt, CalibrationText(text, tokens, most, seed), margin, out, plot)
+    show(found, as_json, calibrate_parts(found, out))
 
 
 @commands.command()

@@ -8,8 +8,10 @@ from typing import Any
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.models.info import kind_of
+from golden.calibration.contract import read_contract
 from golden.quantization.quantize import Statistics, quantize_checkpoint
 from golden.shape import TensorShape
+from golden.units.numerics import Numerics
 
 __all__ = ["quantize", "quantize_parts"]
 
@@ -37,11 +39,13 @@ class Quantization:
         return {**self.report, "kinds": self.kinds}
 
 
-def quantize(path: Path, out: Path, format: str) -> Quantization:
-    """Quantize the checkpoint `path` into the folder `out`."""
+def quantize(path: Path, out: Path, format: str, contract: Path | None) -> Quantization:
+    """Quantize the checkpoint `path` into the folder `out`; contract: a file that `hardloom calibrate` wrote."""
     statistics: dict[TensorShape, Statistics] = {}
+    numerics, calibration = (Numerics(), None) if contract is None else read_contract(contract)
+    measured = None if calibration is None else calibration.to_json()
     with progress_bar(f"quantizing to {format}", "weights") as progress:
-        report = quantize_checkpoint(path, out, format, progress=progress, statistics=statistics)
+        report = quantize_checkpoint(path, out, format, numerics, progress, statistics, measured)
     return Quantization(report, by_kind(statistics))
 
 

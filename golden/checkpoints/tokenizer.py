@@ -32,8 +32,10 @@ def load_tokenizer(folder: Path) -> Tokenizer | None:
     return tokenizer
 
 
-def encode_prompt(folder: Path, tokenizer: Tokenizer | None, text: str, vocab_size: int) -> list[int]:
-    """Token ids of `text`, at least one, each below `vocab_size`.
+def encode_prompt(
+    folder: Path, tokenizer: Tokenizer | None, text: str, vocab_size: int, source: str = "--prompt"
+) -> list[int]:
+    """Token ids of `text`, at least one, each below `vocab_size`; `source` is where errors say that it is from.
 
     Raises `UserError` without a tokenizer, for text of which a character is not in its vocabulary, changed or left out
     on the way, and for tokens that the model does not have.
@@ -42,24 +44,24 @@ def encode_prompt(folder: Path, tokenizer: Tokenizer | None, text: str, vocab_si
     if tokenizer is None:
         raise UserError(f"{folder}: has no tokenizer.json; give the prompt as token ids with --prompt-tokens")
     if not text:
-        raise UserError("--prompt: is empty; give at least one character")
+        raise UserError(f"{source}: is empty; give at least one character")
     try:
         encoding = tokenizer.encode(text, add_special_tokens=False)
         kept = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
     except BaseException as error:  # as above
-        raise UserError(f"--prompt: {path} fails on it ({reason(error)}); correct the file or the prompt") from None
+        raise UserError(f"{source}: {path} fails on it ({reason(error)}); correct the file or the prompt") from None
     unknown, covered = getattr(tokenizer.model, "unk_token", None), set()
     for token, (begin, end) in zip(encoding.tokens, encoding.offsets, strict=True):
         if token == unknown and text[begin:end] != token:
-            raise UserError(f"--prompt: {text[begin:end]!r} is not in the tokenizer's vocabulary; leave it out")
+            raise UserError(f"{source}: {text[begin:end]!r} is not in the tokenizer's vocabulary; leave it out")
         covered |= set(range(begin, end))
     composed = tokenizer.normalizer is not None  # a normalizer may put a letter and its accents together
     missing = [c for i, c in enumerate(text) if i not in covered and not (composed and unicodedata.combining(c))]
     if missing:  # behind a character that is dropped, offsets are one too low: name one that gives nothing by itself
         lost = next((c for c in text if not tokenizer.encode(c, add_special_tokens=False).ids), missing[0])
-        raise UserError(f"--prompt: the tokenizer drops {lost!r}, which is not in its vocabulary; leave it out")
+        raise UserError(f"{source}: the tokenizer drops {lost!r}, which is not in its vocabulary; leave it out")
     if plain(kept) != plain(text):
-        raise UserError(f"--prompt: the normalizer of {path} makes it {kept!r:.80}; give it in that form")
+        raise UserError(f"{source}: the normalizer of {path} makes it {kept!r:.80}; give it in that form")
     for token, number in zip(encoding.tokens, encoding.ids, strict=True):
         if number >= vocab_size:
             raise UserError(

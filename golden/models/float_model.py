@@ -1,8 +1,9 @@
 """Every family's model in floating point, composed from the one description of `golden.shape`.
 
 Reads from top to bottom like the papers: attention, experts or a dense network, layers, head. `state_dict()` keys are
-the names of `ModelShape.tensors`. Every matrix and every vector that enters a matrix passes through an `Arithmetic`
-object: the identity here, fake quantization in `golden.training.fake_quant`.
+the names of `ModelShape.tensors`. Every matrix, every vector that enters one and the residual stream pass through an
+`Arithmetic` object: the identity here, fake quantization in `golden.training.fake_quant`, notes of their ranges in
+`golden.calibration`.
 """
 
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = [
     "Arithmetic",
     "FloatEngine",
     "FloatModel",
+    "Layer",
     "MixtureOfExperts",
     "RMSNorm",
 ]
@@ -33,9 +35,21 @@ class Arithmetic:
         """`weight` [rows, columns] with the gain [columns] of the norm before it folded in."""
         return weight if gain is None else weight * gain
 
-    def vector(self, x: Tensor) -> Tensor:
-        """An activation packet: `x` [..., elements], one scale for the last axis."""
+    def vector(self, x: Tensor, site: str) -> Tensor:
+        """An activation packet: `x` [..., elements], one scale for the last axis; `site` as in `ActivationBits`."""
         return x
+
+    def residual(self, x: Tensor) -> Tensor:
+        """The residual stream, [batch, positions, hidden_size], after an addition."""
+        return x
+
+    def norm(self, norm: "RMSNorm", x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The packet behind a norm, and the gain that the matrices behind it take in; None where the packet has it."""
+        return self.vector(norm(x), "norm"), norm.weight
+
+    def linear(self, x: Tensor, weight: Tensor, gain: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        """Packets `x` [..., columns] times `matrix(weight, gain)`, [..., rows]."""
+        return F.linear(x, self.matrix(weight, gain), bias)
 
 
 class RMSNorm(nn.Module):
@@ -65,25 +79,25 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(shape.head_dim, eps)
             self.k_norm = RMSNorm(shape.head_dim, eps)
 
-    def forward(self, x: Tensor, gain: Tensor, positions: Positions, arithmetic: Arithmetic) -> Tensor:
+    def forward(self, x: Tensor, gain: Tensor | None, positions: Positions, arithmetic: Arithmetic) -> Tensor:
         """Normalised `x` [batch, positions, hidden_size] to the same shape; `gain` belongs to the norm before."""
         shape = self.shape
 
         def heads(proj: nn.Linear, norm: RMSNorm | None = None) -> Tensor:
-            y = F.linear(x, arithmetic.matrix(proj.weight, gain), proj.bias)
+            y = arithmetic.linear(x, proj.weight, gain, proj.bias)
             y = y.unflatten(-1, (-1, shape.head_dim)).transpose(1, 2)
             y = y if norm is None else norm(y) * norm.weight
             return y if shape.clip is None else y.clamp(-shape.clip, shape.clip)
 
         norms = (self.q_norm, self.k_norm) if shape.head_norms else (None, None)
-        q = arithmetic.vector(apply_rotary(heads(self.q_proj, norms[0]), *positions.rotary))
-        k = arithmetic.vector(apply_rotary(heads(self.k_proj, norms[1]), *positions.rotary))
-        v = arithmetic.vector(heads(self.v_proj))
+        q = arithmetic.vector(apply_rotary(heads(self.q_proj, norms[0]), *positions.rotary), "query")
+        k = arithmetic.vector(apply_rotary(heads(self.k_proj, norms[1]), *positions.rotary), "key")
+        v = arithmetic.vector(heads(self.v_proj), "value")
         shared = shape.num_heads // shape.num_key_value_heads
         k, v = (y.repeat_interleave(shared, dim=1) for y in (k, v))
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=positions.mask)
-        y = arithmetic.vector(y.transpose(1, 2).flatten(-2))
-        return F.linear(y, arithmetic.matrix(self.o_proj.weight))
+        y = arithmetic.vector(y.transpose(1, 2).flatten(-2), "mix")
+        return arithmetic.linear(y, self.o_proj.weight)
 
 
 class SwiGLU(nn.Module):
@@ -95,11 +109,11 @@ class SwiGLU(nn.Module):
         self.up_proj = nn.Linear(hidden, width, bias=False)
         self.down_proj = nn.Linear(width, hidden, bias=False)
 
-    def forward(self, x: Tensor, gain: Tensor, arithmetic: Arithmetic) -> Tensor:
+    def forward(self, x: Tensor, gain: Tensor | None, arithmetic: Arithmetic) -> Tensor:
         """Normalised `x` [..., hidden_size] to the same shape."""
-        gate = F.linear(x, arithmetic.matrix(self.gate_proj.weight, gain))
-        up = F.linear(x, arithmetic.matrix(self.up_proj.weight, gain))
-        return F.linear(arithmetic.vector(F.silu(gate) * up), arithmetic.matrix(self.down_proj.weight))
+        gate = arithmetic.linear(x, self.gate_proj.weight, gain)
+        up = arithmetic.linear(x, self.up_proj.weight, gain)
+        return arithmetic.linear(arithmetic.vector(F.silu(gate) * up, "swiglu"), self.down_proj.weight)
 
 
 class Router(nn.Module):
@@ -111,11 +125,11 @@ class Router(nn.Module):
         self.weight = nn.Parameter(torch.empty(shape.num_experts, hidden))
         nn.init.normal_(self.weight, std=hidden**-0.5)
 
-    def forward(self, x: Tensor, gain: Tensor, bias: Tensor | None, arithmetic: Arithmetic):
+    def forward(self, x: Tensor, gain: Tensor | None, bias: Tensor | None, arithmetic: Arithmetic):
         """Normalised `x` [batch, positions, hidden_size] to logits [batch, positions, experts], chosen experts and
         weights [batch, positions, k]; ties go to the lowest expert. bias: [experts] or None."""
         shape = self.shape
-        logits = F.linear(x, arithmetic.matrix(self.weight, gain))
+        logits = arithmetic.linear(x, self.weight, gain)
         score = logits.softmax(-1) if shape.score == "softmax" else logits.sigmoid()
         ranking = score if bias is None else score + bias
         eligible = self.in_best_groups(ranking) & self.admitted(ranking)
@@ -160,7 +174,7 @@ class MixtureOfExperts(nn.Module):
         if shape.shared_size:
             self.shared_experts = SwiGLU(hidden, shape.shared_size)
 
-    def forward(self, x: Tensor, gain: Tensor, arithmetic: Arithmetic) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, gain: Tensor | None, arithmetic: Arithmetic) -> tuple[Tensor, Tensor]:
         """Normalised `x` [batch, positions, hidden_size] to the same shape, and router logits [tokens, experts]."""
         logits, chosen, weight = self.gate(x, gain, self.expert_bias, arithmetic)
         tokens, chosen, weight = x.flatten(0, 1), chosen.flatten(0, 1), weight.flatten(0, 1)
@@ -192,12 +206,11 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, positions: Positions, arithmetic: Arithmetic) -> tuple[Tensor, Tensor | None]:
         """`x` [batch, positions, hidden_size] to the same shape, and router logits [tokens, experts] if it routes."""
-        norm = self.input_layernorm
-        x = x + self.self_attn(arithmetic.vector(norm(x)), norm.weight, positions, arithmetic)
-        norm = self.post_attention_layernorm
-        y = self.mlp(arithmetic.vector(norm(x)), norm.weight, arithmetic)
+        packet = arithmetic.norm(self.input_layernorm, x)
+        x = arithmetic.residual(x + self.self_attn(*packet, positions, arithmetic))
+        y = self.mlp(*arithmetic.norm(self.post_attention_layernorm, x), arithmetic)
         y, router_logits = y if isinstance(y, tuple) else (y, None)
-        return x + y, router_logits
+        return arithmetic.residual(x + y), router_logits
 
 
 class Body(nn.Module):
@@ -237,7 +250,7 @@ class FloatModel(nn.Module):
 
     def forward_with_router(self, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
         """`forward`, and the router logits [batch * positions, experts] of every layer that has experts."""
-        x = F.embedding(tokens, self.arithmetic.matrix(self.model.embed_tokens.weight))
+        x = self.arithmetic.residual(F.embedding(tokens, self.arithmetic.matrix(self.model.embed_tokens.weight)))
         router_logits = []
         kinds = dict.fromkeys(shape.attention for shape in self.shape.layers)
         positions = {kind: Positions.of(kind, tokens.shape[1], tokens.device) for kind in kinds}
@@ -245,9 +258,8 @@ class FloatModel(nn.Module):
             x, logits = layer(x, positions[shape.attention], self.arithmetic)
             if logits is not None:
                 router_logits.append(logits)
-        norm = self.model.norm
-        x = self.arithmetic.vector(norm(x))
-        return F.linear(x, self.arithmetic.matrix(self.lm_head.weight, norm.weight)), router_logits
+        x, gain = self.arithmetic.norm(self.model.norm, x)
+        return self.arithmetic.linear(x, self.lm_head.weight, gain), router_logits
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Token ids int64 [batch, positions] to logits float32 [batch, positions, vocab_size]."""

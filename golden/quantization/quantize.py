@@ -74,12 +74,13 @@ def quantize_checkpoint(
     numerics: Numerics = Numerics(),
     progress: Callable[[int, int], None] | None = None,
     statistics: dict[TensorShape, Statistics] | None = None,
+    calibration: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Fold the norm gains of `ckpt` into its matrices (in float32), quantize these on all cores, and write `out`.
 
     The layout is that of `golden.quantization.quantized`. The same input gives the same bytes; an interrupted run
     leaves no file that looks whole. `progress` is called with the weights done and their total; `statistics`,
-    where given, receives a `Statistics` a matrix.
+    where given, receives a `Statistics` a matrix. calibration: what `numerics` was measured by, which is recorded.
 
     Returns the contents of `quantization.json`. Raises `UserError` for a bad checkpoint, an unknown format, a weight
     that is or becomes infinite or NaN, and an `out` that is not ours to write to (`golden.folders.claim`).
@@ -108,6 +109,7 @@ def quantize_checkpoint(
     report = {
         "format": format,
         "numerics": numerics.to_json(),
+        "calibration": calibration,
         "tool_version": version("hardloom"),
         "matrices": found_of,
     }

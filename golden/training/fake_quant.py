@@ -40,5 +40,5 @@ class FakeQuant(Arithmetic):
             exact = exact * gain.detach().bfloat16().float()
         return straight_through(stored, fake_quantize(exact, self.weight_format))
 
-    def vector(self, x: Tensor) -> Tensor:
+    def vector(self, x: Tensor, site: str) -> Tensor:
         return straight_through(x, quantize_vector(x.detach()))

@@ -1,0 +1,35 @@
+"""The picture of `hardloom calibrate`: the largest activation of every channel of every layer."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LogNorm
+from torch import Tensor
+
+from flows.pictures.save import save
+
+__all__ = ["plot_outliers"]
+
+PANELS = (("residual", "residual stream"), ("norm", "norm outputs"), ("swiglu", "SwiGLU outputs"))
+LOWEST = 1e-2
+"""Magnitudes below have the darkest colour."""
+
+
+def plot_outliers(channels: dict[tuple[str, int | None], Tensor], path: Path) -> None:
+    """Write `path` as PNG and as SVG: a panel a site, a row a layer, a column a channel.
+
+    channels: (site, layer) to the largest magnitude of each channel.
+    """
+    figure, panels = plt.subplots(len(PANELS), 1, figsize=(10, 8), layout="constrained")
+    highest = max(float(largest.max()) for largest in channels.values())
+    for axes, (site, title) in zip(panels, PANELS, strict=True):
+        rows = [largest.numpy() for (name, layer), largest in channels.items() if name == site and layer is not None]
+        picture = axes.imshow(
+            np.maximum(np.stack(rows), LOWEST), aspect="auto", interpolation="nearest", cmap="inferno",
+            norm=LogNorm(LOWEST, max(highest, 1)),
+        )  # fmt: skip
+        axes.set(ylabel="layer", title=f"{title}: largest {max(row.max() for row in rows):,.5g}")
+    panels[-1].set_xlabel("channel")
+    figure.colorbar(picture, ax=panels, label="largest magnitude, logarithmic")
+    save(figure, path.with_suffix(".png"), path.with_suffix(".svg"), dpi=110)

@@ -1,0 +1,1 @@
+"""What a model's activations are on text: their ranges, and the numeric contract that holds them."""

@@ -1,0 +1,105 @@
+"""A numeric contract from measured ranges, and whether a contract holds them."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from golden.calibration.ranges import SCORES, Range
+from golden.checkpoints.json_files import read_json_object
+from golden.errors import UserError
+from golden.units.fixed import FixedPoint
+from golden.units.numerics import Numerics
+
+__all__ = ["Calibration", "contract_for", "limit_of", "read_contract"]
+
+MOST_FRACTION, LEAST_FRACTION = 16, 11
+"""Fraction bits: above, they are worth nothing to a model; below, they cost accuracy."""
+WIDEST = 48
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a contract was measured by, and what it promises never to saturate on.
+
+    Attributes
+    ----------
+    tokens: that the model was run on; margin: how much larger than their ranges the words are, at least.
+    ranges: the largest of each site.
+    """
+
+    tokens: int
+    margin: float
+    ranges: tuple[Range, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: Any) -> "Calibration":
+        """The inverse of `to_json`; `UserError` for anything else."""
+        try:
+            ranges = tuple(Range(**found) for found in raw["ranges"])
+            if not all(math.isfinite(found.largest) for found in ranges):
+                raise ValueError
+            return cls(int(raw["tokens"]), float(raw["margin"]), ranges)
+        except (KeyError, TypeError, ValueError):
+            raise UserError("calibration must have tokens, margin and ranges, as `hardloom calibrate` writes") from None
+
+
+def contract_for(ranges: tuple[Range, ...], base: Numerics, margin: float) -> Numerics:
+    """`base` with words that hold `margin` times `ranges`. `UserError` naming the site that no word holds."""
+    scores = [found for found in ranges if found.site == SCORES]
+    others = [found for found in ranges if found.site != SCORES]
+    word = word_for(others, base.word.width, MOST_FRACTION, LEAST_FRACTION, margin)
+    return replace(base, word=word, score=word_for(scores, base.score.width, base.score.frac, 0, margin))
+
+
+def word_for(ranges: list[Range], width: int, most: int, least: int, margin: float) -> FixedPoint:
+    """The word that ends at `margin` times the largest of `ranges` or above: of `width` bits with as many of them
+    fraction as that leaves, at most `most`; wider where fewer than `least` are left."""
+    largest = max(ranges, key=lambda found: found.largest)
+    whole = max(0, math.ceil(math.log2(margin * max(largest.largest, 2**-40))))
+    fraction = min(most, max(least, width - 1 - whole))
+    if (needed := max(width, 1 + whole + fraction)) > WIDEST:
+        raise UserError(
+            f"{place(largest)} reaches {largest.largest:,.6g}, and no word of {WIDEST} bits holds {margin:g} times "
+            f"that with {least} fraction bits; give a smaller --margin or a checkpoint of smaller activations"
+        )
+    return FixedPoint(needed, fraction)
+
+
+def read_contract(file: Path) -> tuple[Numerics, Calibration | None]:
+    """A contract that `hardloom calibrate` wrote, perhaps edited. `UserError` where a word does not hold the ranges."""
+    raw = read_json_object(file)
+    try:
+        numerics = Numerics.from_json(raw.get("numerics"))
+        calibration = None if raw.get("calibration") is None else Calibration.from_json(raw["calibration"])
+        check_holds(numerics, () if calibration is None else calibration.ranges)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+    return numerics, calibration
+
+
+def limit_of(numerics: Numerics, site: str) -> float:
+    """The magnitude where a site's word ends."""
+    word = numerics.score if site == SCORES else numerics.word
+    return 2.0 ** (word.width - 1 - word.frac)
+
+
+def check_holds(numerics: Numerics, ranges: Iterable[Range]) -> None:
+    """`UserError` naming the first site whose range the contract does not hold."""
+    for found in ranges:
+        if found.largest >= limit_of(numerics, found.site):
+            word = numerics.score if found.site == SCORES else numerics.word
+            raise UserError(
+                f"the word of {word.width} bits, {word.frac} of them fraction, ends at "
+                f"{limit_of(numerics, found.site):,g}, and {place(found)} reaches {found.largest:,.6g}; widen it or "
+                "calibrate again"
+            )
+
+
+def place(found: Range) -> str:
+    """Where a range is, in words."""
+    return found.site if found.layer is None else f"{found.site} of layer {found.layer}"
