@@ -30,14 +30,19 @@ class Stage(Component):
 
     A subclass gives `transform`. Latency 1 cycle, throughput 1 beat a cycle.
 
+    Parameters
+    ----------
+    i_shape, o_shape: payloads.
+    ports: of a subclass, besides the streams.
+
     Attributes
     ----------
     i: stream of `i_shape`, in.
     o: stream of `o_shape`, out.
     """
 
-    def __init__(self, i_shape: ShapeLike, o_shape: ShapeLike) -> None:
-        super().__init__({"i": In(stream.Signature(i_shape)), "o": Out(stream.Signature(o_shape))})
+    def __init__(self, i_shape: ShapeLike, o_shape: ShapeLike, ports: dict | None = None) -> None:
+        super().__init__({"i": In(stream.Signature(i_shape)), "o": Out(stream.Signature(o_shape)), **(ports or {})})
 
     def transform(self, m: Module, x, y) -> None:
         """Drive every field of `y` (comb) from `x`."""

@@ -7,12 +7,21 @@ import tempfile
 from pathlib import Path
 
 from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
+from amaranth.hdl._ast import SignalDict
 from amaranth.lib.wiring import Component
+
+from gen.text.hierarchy import ModulePart, modules
+from gen.text.names import plain_names
+from gen.text.port_list import with_port_lists
 
 __all__ = ["LINT_WAIVERS", "to_verilog"]
 
-PASSES = ("proc -noopt", "opt_expr", "opt_merge", "opt_dff -simple-dffe", "opt_clean -purge", "setattr -unset init")
-"""Registers lose their initial values: a chip has none, and in a four-state simulator they would hide a lost reset."""
+PASSES = (
+    *("proc -noopt", "opt_expr", "opt_merge", "opt_clean", "opt_dff -simple-dffe", "opt_clean -purge"),
+    "setattr -unset init",
+)
+"""`opt_dff` finds enables and resets, which become `if`; it sees through no alias that `opt_clean` has left. Registers
+lose their initial values: a chip has none, and in a four-state simulator they would hide a lost reset."""
 
 RUN_YOSYS = """
 import sys
@@ -33,17 +42,16 @@ LINT_WAIVERS = {
 """Verilator warnings (`-Wall`) that emitted text does give, each with the reason why it may."""
 
 
-def _readable(text: str) -> str:
-    """RTLIL whose module names (`top.part.beats`) are made plain identifiers (`top_part_beats`)."""
-    modules = re.findall(r"^module \\(\S+)$", text, re.MULTILINE)
-    names = {module: re.sub(r"\W", "_", module) for module in modules}
-    if len(set(names.values())) < len(names):
-        raise ValueError(f"submodules of {modules[0]} whose names differ in punctuation only: {sorted(names)}")
-
-    def replace(match: re.Match) -> str:
-        return match[1] + names.get(match[2], match[2]) + match[3]
-
-    return re.sub(r"^(module \\|  cell \\)(\S+)(.*)$", replace, text, flags=re.MULTILINE)
+def _to_rtlil(part: ModulePart, seen: SignalDict) -> str:
+    """The module's RTLIL; its signals are added to those `seen` in the parts before."""
+    text, signals = rtlil.convert_fragment(part.fragment, part.ports, part.name, emit_src=False)
+    if len(inside := re.findall(r"^module \\(\S+)$", text, re.MULTILINE)) > 1:
+        raise ValueError(f"{inside[1]}: has no signature; what becomes a module must be a component")
+    ports = SignalDict((signal, name) for name, signal, _ in part.ports)
+    if strangers := [signal.name for signal in signals if len(signal) and signal in seen and signal not in ports]:
+        raise ValueError(f"{part.name}: {strangers[0]} comes from another component and through no port")
+    seen.update(signals.items())
+    return plain_names(text, [name for name, *_ in part.ports])
 
 
 def _through_yosys(text: str, folder: Path) -> str:
@@ -56,18 +64,24 @@ def _through_yosys(text: str, folder: Path) -> str:
 
 
 def to_verilog(component: Component, name: str) -> str:
-    """Verilog of `component` as module `name`, its submodules being `name`_... in the same text.
+    """Verilog of `component` as module `name`, the components in it being `name`_... in the same text.
 
-    Ports are those of Amaranth: `clk`, `rst` (synchronous, active high), then the signature's members joined by
+    Ports are `clk`, `rst` (synchronous, active high) where anything is clocked, then the signature's members joined by
     double underscores (`i__payload`). Memories stay memories; an `Instance` stays an instance of a module that is
     defined elsewhere. The same component gives the same bytes.
 
     Raises
     ------
-    ValueError: two submodules would get one name.
+    ValueError: two components would get one name, a name is a keyword, a part has no signature, or a component uses a
+        signal of another that is none of its ports.
     """
-    text = _readable(rtlil.convert(component, name=name, emit_src=False))
+    texts: dict[str, str] = {}
+    seen = SignalDict()
+    for part in modules(component, name):
+        if part.name in texts:
+            raise ValueError(f"two components would both be module {part.name}")
+        texts[part.name] = _to_rtlil(part, seen)
     with tempfile.TemporaryDirectory() as folder:
-        verilog = _through_yosys(text, Path(folder))
+        verilog = _through_yosys("".join(texts.values()), Path(folder))
     body = verilog.split("*/", 1)[1].lstrip("\n")
-    return f"// {name}: written by hardloom from its Amaranth component\n\n{body}"
+    return f"// {name}: written by hardloom from its Amaranth component\n\n{with_port_lists(body)}"

@@ -72,13 +72,13 @@ class _Score(Stage):
     """Rounds to p, and adds the bias of the expert, whose number is counted here: `index` out, `bias` in, if any."""
 
     def __init__(self, i_shape: data.StructLayout, o_shape: data.StructLayout, bias_width: int | None) -> None:
-        super().__init__(i_shape, o_shape)
-        self.index = Signal(o_shape.members["expert"])
-        self.bias = None if bias_width is None else Signal(signed(bias_width))
+        self.biased = bias_width is not None
+        bias = {"bias": In(signed(bias_width))} if bias_width is not None else {}
+        super().__init__(i_shape, o_shape, {"index": Out(o_shape.members["expert"]), **bias})
 
     def transform(self, m: Module, x, y) -> None:
         p = round_shift(x.product, x.shift)[:EXP_WIDTH]
-        m.d.comb += [y.weight.eq(p if self.bias is None else p + self.bias), y.expert.eq(self.index), y.last.eq(x.last)]
+        m.d.comb += [y.weight.eq(p + self.bias if self.biased else p), y.expert.eq(self.index), y.last.eq(x.last)]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += self.index.eq(Mux(x.last, 0, self.index + 1))
 
@@ -202,7 +202,7 @@ class Router(Component):
         m.submodules.product = product = _Product(shape, scaled)
         m.submodules.score = score = _Score(scaled, candidate, spec.bias_width if spec.biased else None)
         m.submodules.best = best = _Best(candidate, self.o.payload.shape(), spec.top_k)
-        if score.bias is not None:
+        if score.biased:
             m.d.comb += [self.index.eq(score.index), score.bias.eq(self.bias)]
         wiring.connect(m, source, product.i)
         wiring.connect(m, product.o, score.i)

@@ -128,25 +128,17 @@ def _argmax(vocab_size: int, lanes: int) -> TieUnit:
 
 def _is_later(match: re.Match, number: int) -> bool:
     """Whether a comparison drives its module's signal `later` of this number, in the order made."""
-    names = re.findall(r"^  wire \\?(later(?:\$(\d+))?) *;$", _module(match), re.MULTILINE)
-    order = [name for name, _ in sorted(names, key=lambda name: int(name[1] or -1))]
-    driven = match[0].split()[1].removeprefix("\\")
-    inside = "_delay(" in _module(match).split("\n", 1)[0]
-    return inside and order[number : number + 1] == [driven]
+    signal = "later" if number == 0 else f"later_{number + 1}"
+    return _in_delay(match) and match[0].split()[1] == signal
 
 
 def _is_better(match: re.Match) -> bool:
-    return (
-        "_delay(" in _module(match).split("\n", 1)[0]
-        and not re.match(r"  assign \\?later", match[0])
-        and match["operator"] == ">"
-    )
+    return _in_delay(match) and not match[0].startswith("  assign later") and match["operator"] == ">"
 
 
-def _module(match: re.Match) -> str:
-    """Text of the module around a match."""
-    start = match.string.rfind("\nmodule ", 0, match.start()) + 1
-    return match.string[start : match.string.index("endmodule", match.end())]
+def _in_delay(match: re.Match) -> bool:
+    """Whether a match is in the module that holds a packet back until its largest element is known."""
+    return match.string[match.string.rfind("\nmodule ", 0, match.start()) :].split(None, 2)[1].endswith("_delay")
 
 
 def _router(num_experts: int, top_k: int, lanes: int) -> TieUnit:

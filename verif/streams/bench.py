@@ -143,7 +143,7 @@ def packets(x: Tensor, lanes: int, scale: Tensor | int = 0, **fields: Any) -> li
 def _instance(case: Case, component: Component, text: str) -> tuple[list[str], str]:
     """Port declarations and the instance of one case of Verilog `text`; every name starts with the case's."""
     declared, connected = [], []
-    header = re.search(rf"^module {case.name}\((.*?)\);", text, re.MULTILINE | re.DOTALL)
+    header = re.search(rf"^module {case.name} ?\((.*?)\);", text, re.MULTILINE | re.DOTALL)
     existing = re.findall(r"\w+", header[1]) if header else []
 
     def add(direction: str, name: str, width: int) -> None:

@@ -90,15 +90,15 @@ class Hosted(Component):
 
     def _model(self, m: Module, s: Sampler) -> None:
         """No result before its token."""
-        inside = Signal(range(s.max_positions + 1))
+        under_way = Signal(range(s.max_positions + 1))
         wiring.connect(m, wiring.flipped(self.tokens), s.tokens)
         m.d.comb += [
             s.result.payload.eq(self.result.payload),
-            s.result.valid.eq(self.result.valid & (inside != 0)),
-            self.result.ready.eq(s.result.ready & (inside != 0)),
+            s.result.valid.eq(self.result.valid & (under_way != 0)),
+            self.result.ready.eq(s.result.ready & (under_way != 0)),
         ]
         taken, given = self.tokens.valid & self.tokens.ready, self.result.valid & self.result.ready
-        m.d.sync += inside.eq(inside + taken - given)
+        m.d.sync += under_way.eq(under_way + taken - given)
 
 
 @dataclass

@@ -1,0 +1,161 @@
+"""Emitted units read as if written: ports of their signature in its order, plain names, resets and enables as `if`."""
+
+import re
+
+import pytest
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.build.folder import CHIP, Build
+from gen.engine.inventory import chip_parts
+from gen.stream.component import Component
+from gen.stream.stream import Stage, chain
+from gen.text.keywords import KEYWORDS
+from gen.text.verilog import to_verilog
+from golden.checkpoints.families import shape_of
+
+IDENTIFIER = re.compile(r"(?<!')\b[A-Za-z_]\w*\b")
+WORDS = {"always", "assign", "begin", "case", "casez", "default", "else", "end", "endcase", "endfunction", "endmodule"}
+WORDS |= {"function", "if", "initial", "input", "module", "negedge", "output", "posedge", "reg", "signed", "wire"}
+"""Reserved words that emitted text uses as what they are; it may hold no others."""
+
+
+def head(text: str) -> list[tuple[str, str]]:
+    """Direction and name of each port, in order."""
+    listed = re.search(r"^module \w+ \(\n(.*?)\n\);\n", text, re.MULTILINE | re.DOTALL)
+    assert listed, text[:200]
+    lines = [line.split(" = ")[0].split() for line in listed[1].split(",\n")]
+    return [(words[0], words[-1]) for words in lines]
+
+
+def signature(component: wiring.Component) -> list[tuple[str, str]]:
+    members = [
+        (member.flow, "__".join(map(str, path)))
+        for path, member, value in component.signature.flatten(component)
+        if len(Value.cast(value))
+    ]
+    return [("input" if flow == In else "output", name) for flow, name in members]
+
+
+def test_every_module_has_the_ports_of_its_component_in_their_order(tiny_build: Build) -> None:
+    model = shape_of(tiny_build.manifest.model)
+    units = [part for part in chip_parts(model, tiny_build.hardware, CHIP) if isinstance(part.thing, Component)]
+    assert {f"rtl/units/{part.module}.v" for part in units} == {n for n in tiny_build.files if "/units/" in n}
+    for part in units:
+        ports = head(tiny_build.read(f"rtl/units/{part.module}.v").decode())
+        clocked = ports[:2] == [("input", "clk"), ("input", "rst")]
+        assert ports[2 * clocked :] == signature(part.thing), part.module
+
+
+def test_names_are_plain_and_no_keywords(tiny_build: Build) -> None:
+    for name in (name for name in tiny_build.files if name.startswith("rtl/")):
+        text = re.sub(r"//.*", "", tiny_build.read(name).decode())
+        assert "$" not in text.replace("$signed(", "") and "\\" not in text, name
+        if name.startswith("rtl/units/"):
+            assert set(IDENTIFIER.findall(text)) & KEYWORDS <= WORDS, name
+
+
+def test_resets_and_enables_are_if_and_registers_have_names(tiny_build: Build) -> None:
+    for name in (name for name in tiny_build.files if name.startswith("rtl/units/")):
+        text = tiny_build.read(name).decode()
+        assert not re.search(r"\brst \?", text), name
+        for register, value in re.findall(r"^    (\w+) <= (.*);$", text, re.MULTILINE):
+            assert not re.search(rf"\? {register}\b|: {register}$", value), f"{name}: {register} <= {value}"
+
+
+class Twice(Stage):
+    """Two signals of one name, a field of a struct, an enable and a reset."""
+
+    def __init__(self) -> None:
+        pair = data.StructLayout({"low": 4, "high": 4})
+        super().__init__(pair, pair)
+
+    def transform(self, m: Module, x, y) -> None:
+        for part in ("low", "high"):
+            half = Signal(4)
+            m.d.comb += [half.eq(x[part] * 3 + 1), y[part].eq(half)]
+
+
+class Pair(Component):
+    """Two stages, one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__({"i": In(stream.Signature(8)), "o": Out(stream.Signature(8)), "empty": In(0)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.first = first = Twice()
+        m.submodules.second = second = Twice()
+        m.d.comb += [
+            first.i.valid.eq(self.i.valid),
+            first.i.payload.eq(self.i.payload),
+            self.i.ready.eq(first.i.ready),
+            self.o.payload.eq(second.o.payload),
+            self.o.valid.eq(second.o.valid),
+            second.o.ready.eq(self.o.ready),
+        ]
+        chain(m, first, second)
+        return m
+
+
+PAIR = """\
+module pair (
+  input  wire clk,
+  input  wire rst,
+  input  wire [7:0] i__payload,
+  input  wire i__valid,
+  output wire i__ready,
+  output wire [7:0] o__payload,
+  output wire o__valid,
+  input  wire o__ready
+);
+  wire [7:0] first_o__payload;
+  wire first_o__ready;
+  wire first_o__valid;
+  pair_first first (
+"""
+
+
+def test_a_small_component_reads_like_this() -> None:
+    text = to_verilog(Pair(), "pair")
+    assert PAIR in text
+    assert re.findall(r"^module (\w+)", text, re.MULTILINE) == ["pair", "pair_first", "pair_second"]
+    assert "if (rst) o__valid <= 1'h0;\n    else if (i__ready) o__valid <= i__valid;\n" in text
+    assert re.search(r"half_2\b", text) and not re.search(r"half_3\b", text)
+    assert to_verilog(Pair(), "pair") == text
+
+
+class Named(Component):
+    """A register of a given name."""
+
+    def __init__(self, name: str, shape: int = 1) -> None:
+        self.named = Signal(shape, name=name)
+        super().__init__({"i": In(1), "o": Out(1)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.d.sync += self.named.eq(self.i)
+        m.d.comb += self.o.eq(self.named)
+        return m
+
+
+@pytest.mark.parametrize("name", ["release", "table", "logic", "final", "fork"])
+def test_a_signal_called_like_a_keyword_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' is a keyword"):
+        to_verilog(Named(name), "unit")
+
+
+def test_a_component_without_a_name_is_refused() -> None:
+    m = Module()
+    m.submodules += Named("fine")
+
+    class Around(Component):
+        def __init__(self) -> None:
+            super().__init__({"i": In(1)})
+
+        def elaborate(self, platform) -> Module:
+            return m
+
+    with pytest.raises(ValueError, match="in it needs a name"):
+        to_verilog(Around(), "unit")
