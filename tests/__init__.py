@@ -1,4 +1,5 @@
-"""Tests, a folder for each floor and `project` for what is said of the whole; what they share lies beside this file."""
+"""Tests, a folder for each floor, `project` for what is said of the whole, `fuzz` for hostile
+inputs; what they share lies beside this file."""
 
 from pathlib import Path
 

@@ -16,6 +16,7 @@ from golden.errors import UserError
 from golden.shape import ModelShape
 
 __all__ = [
+    "chip_config",
     "edit_index",
     "edit_json",
     "edit_shard",
@@ -27,6 +28,7 @@ __all__ = [
     "shards",
     "tiny_config",
     "tiny_model",
+    "write_chip_checkpoint",
     "write_random_checkpoint",
 ]
 
@@ -57,6 +59,18 @@ def tiny_config(**changes: Any) -> dict[str, Any]:
         "tie_word_embeddings": False,
     }
     return fields | changes
+
+
+def chip_config() -> dict[str, Any]:
+    """Of the tests' chip: three experts with biases, a vocabulary that is no multiple of the lanes."""
+    sizes = {"hidden_size": 16, "expert_intermediate_size": 16, "num_experts": 3, "vocab_size": 19}
+    return tiny_config(**sizes, moe_router_enable_expert_bias=True, mask_token_id=17, eos_token_id=18)
+
+
+def write_chip_checkpoint(path: Path, seed: int) -> Path:
+    """A checkpoint of `chip_config` whose biases make weights below 0 and above 1; return it."""
+    biases = {f"model.layers.{n}.mlp.expert_bias": torch.tensor([-0.75, 0.625, -0.3]) for n in range(2)}
+    return write_random_checkpoint(path, chip_config(), seed=seed, replace=biases)
 
 
 def tiny_model(**changes: Any) -> ModelShape:

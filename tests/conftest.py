@@ -17,7 +17,7 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import ModelShape
-from tests.checkpoints import tiny_config, write_random_checkpoint
+from tests.checkpoints import chip_config, write_chip_checkpoint
 from verif.chip.simulation import SimulatedChip
 from verif.simulators.verilator import QUICK_BUILD
 
@@ -42,9 +42,8 @@ def cache_of_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
 
 @pytest.fixture(scope="session")
 def tiny_fields() -> dict[str, Any]:
-    """A `config.json`: two layers, three experts with biases, a vocabulary that is no multiple of the lanes."""
-    sizes = {"hidden_size": 16, "expert_intermediate_size": 16, "num_experts": 3, "vocab_size": 19}
-    return tiny_config(**sizes, moe_router_enable_expert_bias=True, mask_token_id=17, eos_token_id=18)
+    """A `config.json`: `chip_config`."""
+    return chip_config()
 
 
 @pytest.fixture(scope="session")
@@ -54,13 +53,11 @@ def tiny_model(tiny_fields: dict[str, Any]) -> ModelShape:
 
 
 @pytest.fixture(scope="session")
-def tiny_quantized(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two random quantized checkpoints of one geometry, whose biases make weights below 0 and above 1."""
+def tiny_quantized(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two random quantized checkpoints of one geometry."""
     folder = tmp_path_factory.mktemp("tiny")
-    biases = {f"model.layers.{n}.mlp.expert_bias": torch.tensor([-0.75, 0.625, -0.3]) for n in range(2)}
     for seed in (0, 1):
-        write_random_checkpoint(folder / f"ckpt{seed}", tiny_fields, seed=seed, replace=biases)
-        quantize_checkpoint(folder / f"ckpt{seed}", folder / str(seed), "mxfp4")
+        quantize_checkpoint(write_chip_checkpoint(folder / f"ckpt{seed}", seed), folder / str(seed), "mxfp4")
     return [folder / "0", folder / "1"]
 
 

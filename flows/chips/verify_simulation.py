@@ -59,7 +59,7 @@ def chip_outcomes(chip: SimulatedChip, show: Callable[[int, int], None]) -> list
 
     The first divergence gets a waveform of its step, BUILD/verify.fst.
     """
-    model = IntegerModel.from_checkpoint(chip.build.path / "quantized")
+    model = IntegerModel(chip.build.checkpoint())
     runs = random_runs(model, chip.build.hardware.max_positions)
     outcomes: list[Outcome] = []
     for number, run in enumerate(runs):

@@ -14,8 +14,7 @@ from rich.text import Text
 from tokenizers import Tokenizer
 
 from flows.console.report import Line
-from gen.build.folder import MANIFEST
-from gen.build.names import QUANTIZED
+from gen.build.folder import MANIFEST, Build
 from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
 from golden.errors import UserError
@@ -38,8 +37,8 @@ def is_build(path: Path) -> bool:
 
 
 def model_folder(path: Path) -> Path:
-    """Where the model of a checkpoint, or of a build, is described."""
-    return path / QUANTIZED if is_build(path) else path
+    """Where the model of a checkpoint is, or of a build: `UserError` where that is not what the build was made from."""
+    return Build(path).checkpoint().path if is_build(path) else path
 
 
 def check_engine(name: str, known: tuple[str, ...]) -> None:
@@ -93,9 +92,12 @@ def check_positions(option: str, positions: int, model: ModelShape) -> None:
 
 
 def denoising_steps(
-    path: Path, engine: str, prompt: list[int], params: SamplerParams, mask_token_id: int, device: str
+    path: Path, folder: Path, engine: str, prompt: list[int], params: SamplerParams, mask_token_id: int, device: str
 ) -> tuple[Iterator[Step], float]:
-    """The steps of one prompt on the engine so called, and the spread that stands for certainty there."""
+    """The steps of one prompt on the engine so called, and the spread that stands for certainty there.
+
+    folder: `model_folder` of `path`.
+    """
     tokens = torch.tensor([prompt])
     if engine == "rtl":
         from flows.models.rtl_engine import RtlEngine
@@ -103,7 +105,7 @@ def denoising_steps(
         positions = len(prompt) + params.gen_length
         chip = RtlEngine.from_build(path, positions) if is_build(path) else RtlEngine.from_checkpoint(path, positions)
         return chip.denoise(tokens, params), chip.spread_limit(1.0)
-    model = load_engine(model_folder(path), engine, device)
+    model = load_engine(folder, engine, device)
     return denoise(model, tokens, params, mask_token_id), model.spread_limit(1.0)
 
 
@@ -179,7 +181,7 @@ def sample(path: Path, engine: str, given: Prompt, params: SamplerParams, device
     console = Console(stderr=True)
     live = Live(console=console, transient=True) if console.is_terminal and draw else None
     steps = []
-    denoising, certain = denoising_steps(path, engine, prompt, params, model.mask_token, device)
+    denoising, certain = denoising_steps(path, folder, engine, prompt, params, model.mask_token, device)
     with live or nullcontext():
         for step in denoising:
             steps.append(step)

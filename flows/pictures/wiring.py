@@ -51,7 +51,7 @@ def read_wiring(build: Build, module: str) -> Wiring:
         raise UserError(f"{build.path}: has no array {module} of style metal; see its manifest.json for the arrays")
     found = instances(build.file(f"rtl/arrays/{module}.v").read_bytes())
     neurons = [instance for instance in found if instance.name.startswith("neuron_")]
-    cell = read_neuron(build.file(f"rtl/prefab/{neurons[0].module}.v").read_text())
+    cell = read_neuron(build.text(f"rtl/prefab/{neurons[0].module}.v"))
     feeds = [[wire_number(pin.decode()) for pin in neuron.pins[len(CONTROL) :]] for neuron in neurons]
     slots = by_turn(np.array(feeds), cell.fold)
     lanes, place = build.hardware.lanes, np.array([neuron.place for neuron in neurons])

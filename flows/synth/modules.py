@@ -52,7 +52,7 @@ class Modules:
         return self.build.files[self.files[module]]
 
     def text(self, module: str) -> str:
-        return self.build.file(self.files[module]).read_text()
+        return self.build.text(self.files[module])
 
     @cached_property
     def arrays(self) -> dict[str, ArrayFacts]:
@@ -69,16 +69,21 @@ class Modules:
         return self._instances[module]
 
     def below(self, module: str) -> list[str]:
-        """`module` and everything in it, each once, instantiated ones first."""
+        """`module` and everything in it, each once, instantiated ones first.
+
+        Raises UserError where a module is within itself.
+        """
         order: dict[str, None] = {}
 
-        def visit(name: str) -> None:
+        def visit(name: str, around: tuple[str, ...]) -> None:
+            if name in around:
+                raise UserError(f"{self.path(name)}: {name} is within itself; run `hardloom generate` again")
             for part in sorted(self.instances(name)):
                 if part not in order:
-                    visit(part)
+                    visit(part, (*around, name))
             order[name] = None
 
-        visit(module)
+        visit(module, ())
         return list(order)
 
     def is_wiring(self, module: str) -> bool:

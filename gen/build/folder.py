@@ -16,7 +16,7 @@ from golden.checkpoints.json_files import read_json_object
 from golden.errors import UserError
 from golden.files import COMPRESSED, read_pieces, replacing
 from golden.folders import holds, inside
-from golden.quantization.quantized import QUANTIZATION, TENSORS, QuantizedCheckpoint
+from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
 
 __all__ = [
     "CHIP",
@@ -64,8 +64,17 @@ class Build:
         return self.path / name
 
     def read(self, name: str) -> bytes:
-        """Text of file `name`, checked; it may be there compressed."""
+        """Contents of file `name`, checked; it may be there compressed."""
         return b"".join(self.pieces(name))
+
+    def text(self, name: str) -> str:
+        """The same as text; `UserError` where it is not UTF-8, though its hash is that of the manifest."""
+        try:
+            return self.read(name).decode()
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{self.path / name}: byte {error.start} is not UTF-8; run `hardloom generate` again"
+            ) from None
 
     def pieces(self, name: str) -> Iterator[bytes]:
         """The same in pieces. What was read counts once all are drawn: behind the last one `UserError` is raised where
@@ -90,7 +99,11 @@ class Build:
         return self.manifest.top
 
     def checkpoint(self) -> QuantizedCheckpoint:
-        for name in (CONFIG, QUANTIZATION, TENSORS):
+        """The quantized checkpoint that the build was made from, the hash of each of its files checked."""
+        names = [CONFIG, QUANTIZATION, TENSORS]
+        if os.path.lexists(self.path / QUANTIZED / TOKENIZER):
+            names.append(TOKENIZER)
+        for name in names:
             self.file(f"{QUANTIZED}/{name}")
         return QuantizedCheckpoint(self.path / QUANTIZED)
 

@@ -88,7 +88,7 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
     folder.mkdir(parents=True, exist_ok=True)
     arrays = [facts for facts in build.arrays if (facts.prefix, facts.expert) == (prefix, expert)]
     sources, checkpoint = [], build.checkpoint()
-    prefab = {Path(name).name: build.file(name).read_text() for name in build.files if name.startswith("rtl/prefab/")}
+    prefab = {Path(name).name: build.text(name) for name in build.files if name.startswith("rtl/prefab/")}
     for array in arrays:
         weights = read_array(build.read(connection_file(array.module)), prefab)
         how = (build.hardware.lanes, array.slices, array.acc_width)

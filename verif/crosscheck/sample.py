@@ -57,7 +57,7 @@ def crosscheck(build: Build, progress: Callable[[int], None] = lambda left: None
     `progress` is called with the number of samples left. Raises `UserError` where a file is not as the manifest says.
     """
     result, checkpoint = Sampled(), build.checkpoint()
-    prefab = {Path(name).name: build.file(name).read_text() for name in build.files if name.startswith("rtl/prefab/")}
+    prefab = {Path(name).name: build.text(name) for name in build.files if name.startswith("rtl/prefab/")}
     samples = choose_samples(build)
     for left, sample in zip(reversed(range(len(samples))), samples, strict=True):
         facts = sample.facts
@@ -65,7 +65,7 @@ def crosscheck(build: Build, progress: Callable[[int], None] = lambda left: None
         array = ArrayText(b"", prefab, facts.inputs, build.hardware.lanes, facts.slices, pieces)
         try:
             cell = READERS[facts.style](array, sample.bank, sample.row)
-        except ExtractionError as error:
+        except (ExtractionError, UnicodeDecodeError) as error:
             result.weights += facts.inputs
             result.first = result.first or f"{sample}: {error}"
             continue

@@ -48,6 +48,8 @@ class Reading:
                 at += len(got)
         except ExtractionError as error:
             return Comparison(self, 0, 0, f"{self.file}: {error}", False)
+        except UnicodeDecodeError:
+            return Comparison(self, 0, 0, f"{self.file}: is no text in UTF-8", False)
         finally:
             deque(text, maxlen=0)
         if missing := self.expected(at, int(np.prod(self.shape))).size if at < np.prod(self.shape) else 0:

@@ -104,7 +104,7 @@ class Reader:
         self.row_scales = RowScales(self.checkpoint)
         prefab = [name for name in build.files if name.startswith("rtl/prefab/")]
         self.hierarchy = Hierarchy(build)
-        self.prefab = {Path(name).name: build.file(name).read_text() for name in prefab}
+        self.prefab = {Path(name).name: build.text(name) for name in prefab}
 
     def rom(
         self,

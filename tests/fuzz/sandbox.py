@@ -1,10 +1,12 @@
 """Runs a test case by seed in a process of its own, with limits, so that a crash, a hang or a flood is only a result.
 
-`python -m tests.sandbox MODULE SEED...` runs cases of a module and says what came of each: that is how to repeat one.
-A module of cases has `prepare()`, called once, and `case(seed, folder)`, which works in an empty folder, raises where
-something is wrong, and returns in a word what happened.
+`python -m tests.fuzz.sandbox MODULE SEED...` runs cases of a module and says what came of each: that is how to repeat
+one. A module of cases has `prepare(given)`, called once with a folder that makes it quicker, or None, and
+`case(seed, folder)`, which works in an empty folder, raises where something is wrong, and returns in a word what
+happened.
 """
 
+import argparse
 import importlib
 import json
 import os
@@ -38,21 +40,19 @@ def seeds(count: int) -> range:
     return range(first, first + count)
 
 
-def run_cases(module: str, numbers: Sequence[int]) -> list[Outcome]:
+def run_cases(module: str, numbers: Sequence[int], given: Path | None = None) -> list[Outcome]:
     """The cases `numbers` of `module`, on all cores."""
     parts = [numbers[part :: cores()] for part in range(min(cores(), len(numbers)))]
-    workers = [
-        subprocess.Popen([sys.executable, "-m", __name__, module, *map(str, part)], stdout=subprocess.PIPE, text=True)
-        for part in parts
-    ]
+    command = [sys.executable, "-m", __name__, *(["--given", str(given)] if given else []), module]
+    workers = [subprocess.Popen([*command, *map(str, part)], stdout=subprocess.PIPE, text=True) for part in parts]
     lines = [line for worker in workers for line in worker.communicate()[0].splitlines()]
     outcomes = sorted(tuple(json.loads(line)) for line in lines)
     assert [outcome[0] for outcome in outcomes] == list(numbers), "a worker broke off"
     return outcomes
 
 
-def outcomes_of(cases: ModuleType, numbers: list[int]) -> Iterator[Outcome]:
-    cases.prepare()
+def outcomes_of(cases: ModuleType, numbers: list[int], given: Path | None) -> Iterator[Outcome]:
+    cases.prepare(given)
     for number in numbers:
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
             child = os.fork()
@@ -83,5 +83,10 @@ def attempt(cases: ModuleType, number: int, folder: Path, said: int) -> None:
 
 
 if __name__ == "__main__":
-    for found in outcomes_of(importlib.import_module(sys.argv[1]), [int(number) for number in sys.argv[2:]]):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("module")
+    parser.add_argument("seeds", type=int, nargs="+")
+    parser.add_argument("--given", type=Path)
+    asked = parser.parse_args()
+    for found in outcomes_of(importlib.import_module(asked.module), asked.seeds, asked.given):
         print(json.dumps(found), flush=True)

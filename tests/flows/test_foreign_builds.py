@@ -1,0 +1,71 @@
+"""A build folder may come from anywhere: what a command believes of it is checked, or made again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flows.synth.modules import Modules
+from gen.build.folder import MANIFEST, Build
+from gen.build.generate import build_arrays
+from gen.build.seal import sealed
+from gen.design.hardware import HardwareConfig
+from gen.design.matrices import Selection
+from golden.errors import UserError
+from golden.files import sha256
+from golden.quantization.quantized import QuantizedCheckpoint
+from tests.command_line import hardloom
+
+PROMPT = ("--prompt-tokens", "3,1,4", "--gen-length", "2", "--block-length", "2", "--steps", "1")
+ROUTER = "wired_layer_0_router"
+
+
+@pytest.fixture
+def build(tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path: Path) -> Path:
+    """The router of layer 0 alone, which is quick; none of its files is shared with others."""
+    selection = Selection(layers=(0,), matrices=("router",))
+    made = build_arrays(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "made", tiny_hardware, selection)
+    return shutil.copytree(made.path, tmp_path / "build")
+
+
+def forge(build: Path, name: str, contents: bytes) -> None:
+    """The file `name` has other contents, and manifest and seal say that they are right."""
+    (build / name).write_bytes(contents)
+    manifest = json.loads((build / MANIFEST).read_text())
+    manifest["files"][name] = sha256(build / name)
+    (build / MANIFEST).write_text(json.dumps(sealed(manifest)))
+
+
+@pytest.mark.parametrize("kind", ["arrays", "constants", "prefab"])
+def test_text_that_is_not_utf8_is_named_whatever_its_hash(build: Path, kind: str) -> None:
+    path = min((build / "rtl" / kind).iterdir())
+    name = path.relative_to(build).as_posix()
+    forge(build, name, b"\xff" + path.read_bytes())
+    ran = hardloom("verify", build, "--static", "--json")
+    said = ran.err or json.loads(ran.out)["first"]
+    assert ran.code == 1 and name in said and said.count("\n") <= 1
+    with pytest.raises(UserError, match=f"{name}: byte 0 is not UTF-8; run `hardloom generate` again"):
+        Modules(Build(build)).text(path.stem)
+
+
+def test_a_module_within_itself_is_one_sentence(build: Path) -> None:
+    name = f"rtl/arrays/{ROUTER}.v"
+    text = (build / name).read_text().replace("endmodule", f"  {ROUTER}_scales x ();\nendmodule")
+    forge(build, name, text.encode())
+    scales = f"rtl/constants/{ROUTER}_scales.v"
+    forge(build, scales, (build / scales).read_bytes().replace(b"endmodule", f"  {ROUTER} x ();\nendmodule".encode()))
+    with pytest.raises(UserError, match=f"{ROUTER} is within itself"):
+        Modules(Build(build)).below(ROUTER)
+
+
+@pytest.mark.parametrize("name", ["config.json", "quantization.json", "quantized.safetensors", "tokenizer.json"])
+def test_only_the_model_that_a_build_was_made_from_answers_for_it(build: Path, name: str) -> None:
+    sound = hardloom("sample", build, "--engine", "golden", *PROMPT)
+    assert sound.code == 0, sound.err
+    path = build / "quantized" / name
+    path.write_bytes((path.read_bytes() if path.exists() else b"{}") + b" ")
+    for engine in ("golden", "rtl"):
+        ran = hardloom("sample", build, "--engine", engine, *PROMPT)
+        assert ran.code == 1
+        assert ran.err == f"error: {path}: differs from manifest.json; run `hardloom generate` again"

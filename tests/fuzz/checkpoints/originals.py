@@ -1,0 +1,76 @@
+"""The sound checkpoints that are spoiled: LLaDA-MoE in its forms, and every other family."""
+
+import atexit
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, models
+
+from golden.checkpoints.families import family_of, shape_of
+from tests.checkpoints import random_tensor, tiny_config, write_random_checkpoint
+from tests.fuzz.checkpoints.meaning import TOKENIZER, Meaning, meaning
+from tests.published_models import FAMILIES
+
+__all__ = ["Original", "originals"]
+
+IN_FLOAT_ALONE = ("LLaDA2.0", "LLaDA2.2")
+
+
+@dataclass(frozen=True)
+class Original:
+    """family: a name of `tests.published_models.FAMILIES`; None: LLaDA-MoE, whose fields are all looked at."""
+
+    path: Path
+    meaning: Meaning
+    family: str | None
+
+    @property
+    def integers(self) -> bool:
+        """Whether the integer model computes it."""
+        return self.family not in IN_FLOAT_ALONE
+
+
+@cache
+def originals() -> list[Original]:
+    """LLaDA-MoE in shards, in one file with biases, in one file of float32; then the other families."""
+    folder = Path(tempfile.mkdtemp(prefix="hardloom-fuzz-"))
+    atexit.register(shutil.rmtree, folder)
+    small = {"hidden_size": 16, "expert_intermediate_size": 12, "num_experts": 3}
+    biased = tiny_config(**small, moe_router_enable_expert_bias=True)
+    places = [
+        write_random_checkpoint(folder / "0", tiny_config(**small), seed=1, shards=2),
+        write_random_checkpoint(folder / "1", biased, seed=2, shards=0),
+        write_random_checkpoint(folder / "2", tiny_config(**small), seed=3, shards=0, dtype=torch.float32),
+    ]
+    families: list[str | None] = [None] * len(places)
+    for name in FAMILIES:
+        if name != "LLaDA-MoE":
+            places.append(write_family(folder / name, name))
+            families.append(name)
+    for path in places:
+        Tokenizer(models.BPE({c: i for i, c in enumerate("abcdefghij")}, [])).save(str(path / TOKENIZER))
+    return [original(*place) for place in zip(places, families, strict=True)]
+
+
+def original(path: Path, family: str | None) -> Original:
+    found = meaning(path, path.with_name(f"{path.name}-quantized"), family not in IN_FLOAT_ALONE)
+    return Original(path, found, family)
+
+
+def write_family(path: Path, name: str) -> Path:
+    """A checkpoint of float32 tensors under the family's own names."""
+    path.mkdir()
+    config = FAMILIES[name][0]
+    model = shape_of(config)
+    places = [family_of(config).places(tensor, model)[0] for tensor in model.tensors()]
+    stored = {place.stored: place.shape for place in places}
+    tensors = {n: random_tensor(n, shape, 4, at) for at, (n, shape) in enumerate(stored.items())}
+    save_file(tensors, path / "model.safetensors", {"format": "pt"})
+    (path / "config.json").write_text(json.dumps(config))
+    return path
