@@ -54,6 +54,11 @@ class TensorShape:
     def elements(self) -> int:
         return prod(self.shape)
 
+    @property
+    def short_kind(self) -> str:
+        """Its kind in a word, whichever network of a layer it is in: `down` of `shared.down_proj`."""
+        return self.kind.rpartition(".")[2].removesuffix("_proj")
+
 
 @dataclass(frozen=True)
 class AttentionShape:

@@ -32,12 +32,13 @@ class Contents:
 
     Attributes
     ----------
-    top: top module, None where the build is chosen arrays alone; hardware: fields of the hardware configuration.
+    top: top module, None where the build is chosen arrays alone; quantization: format of each kind of matrix;
+    hardware: fields of the hardware configuration.
     files, bytes: of everything in the manifest; arrays: by kind of array.
     """
 
     top: str | None
-    quantization: str
+    quantization: dict[str, str]
     hardware: dict[str, Any]
     weights_hardwired: int
     files: int

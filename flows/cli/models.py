@@ -57,20 +57,28 @@ def make_checkpoint(
 def quantize(
     ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a Hugging Face checkpoint.")],
     out: Annotated[Path, typer.Option("-o", "--output", parser=folder, help="Folder to write.")],
-    format: Annotated[str, typer.Option(parser=text, help="mxfp4, int4 or ternary.")] = "mxfp4",
+    format: Annotated[
+        str, typer.Option(parser=text, help="mxfp4, mxfp6 (E2M3), mxfp6_e3m2, int4, int8 or ternary.")
+    ] = "mxfp4",
+    formats: Annotated[
+        str | None, typer.Option(parser=text, help="Other formats for kinds of matrix, like head=int8,down=mxfp6.")
+    ] = None,
     numerics: Annotated[
         Path | None, typer.Option(parser=given_file, help="Numeric contract from `hardloom calibrate`.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Quantize a checkpoint to 4 bits and print what that cost, by kind of matrix.
+    """Quantize a checkpoint to few bits and print what that cost, by kind of matrix.
 
-    Example: hardloom quantize checkpoints/demo -o build/demo-mxfp4 --format mxfp4
+    Kinds of matrix: embedding, head, q, k, v, o, router, gate, up, down.
+
+    Example: hardloom quantize checkpoints/demo -o build/demo-mxfp4 --formats head=int8
     """
-    from flows.models.quantize import quantize, quantize_parts
+    from flows.models.quantize import parse_formats, quantize, quantize_parts
+    from golden.quantization.by_kind import in_words
 
-    found = quantize(ckpt, out, format, numerics)
-    show(found, as_json, quantize_parts(found, f"{out}: {format}"))
+    found = quantize(ckpt, out, format, parse_formats(formats), numerics)
+    show(found, as_json, quantize_parts(found, f"{out}: {in_words(found.report['formats'])}"))
 
 
 @commands.command()

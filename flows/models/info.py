@@ -12,6 +12,7 @@ from flows.console.report import Part, facts, table
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.stored import has_weights
+from golden.quantization.by_kind import in_words
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import AttentionShape, DenseShape, ExpertsShape, ModelShape, TensorShape
 
@@ -120,7 +121,9 @@ def info(path: Path, config_only: bool, scan: bool) -> Info:
     checkpoint = QuantizedCheckpoint(path) if QuantizedCheckpoint.is_quantized(path) else Checkpoint(path)
     if scan:
         read_all(checkpoint)
-    weights = checkpoint.format if isinstance(checkpoint, QuantizedCheckpoint) else " ".join(checkpoint.dtypes())
+    weights = (
+        in_words(checkpoint.formats) if isinstance(checkpoint, QuantizedCheckpoint) else " ".join(checkpoint.dtypes())
+    )
     return replace(describe(checkpoint.config, checkpoint.model), weights=weights, scanned=scan)
 
 

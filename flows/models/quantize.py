@@ -1,6 +1,6 @@
-"""`hardloom quantize`: a checkpoint to 4 bits, with what that cost."""
+"""`hardloom quantize`: a checkpoint to weights of few bits, with what that cost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,12 @@ from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.models.info import kind_of
 from golden.calibration.contract import read_contract
+from golden.errors import UserError
 from golden.quantization.quantize import Statistics, quantize_checkpoint
 from golden.shape import TensorShape
 from golden.units.numerics import Numerics
 
-__all__ = ["quantize", "quantize_parts"]
+__all__ = ["parse_formats", "quantize", "quantize_parts"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,29 @@ class Quantization:
         return {**self.report, "kinds": self.kinds}
 
 
-def quantize(path: Path, out: Path, format: str, contract: Path | None) -> Quantization:
-    """Quantize the checkpoint `path` into the folder `out`; contract: a file that `hardloom calibrate` wrote."""
+def parse_formats(text: str | None) -> dict[str, str]:
+    """`head=int8,down=mxfp6` to a dictionary; `UserError` for anything else. None: no kind by itself."""
+    formats: dict[str, str] = {}
+    for part in [] if text is None else text.split(","):
+        kind, _, format = part.partition("=")
+        if not kind or not format or kind in formats:
+            raise UserError(
+                f"--formats: {part!r} is not KIND=FORMAT, each kind once; write it like head=int8,down=mxfp6"
+            )
+        formats[kind] = format
+    return formats
+
+
+def quantize(path: Path, out: Path, format: str, formats: Mapping[str, str], contract: Path | None) -> Quantization:
+    """Quantize the checkpoint `path` into the folder `out`.
+
+    formats: of the kinds of matrix that have another than `format`; contract: a file that `hardloom calibrate` wrote.
+    """
     statistics: dict[TensorShape, Statistics] = {}
     numerics, calibration = (Numerics(), None) if contract is None else read_contract(contract)
     measured = None if calibration is None else calibration.to_json()
-    with progress_bar(f"quantizing to {format}", "weights") as progress:
-        report = quantize_checkpoint(path, out, format, numerics, progress, statistics, measured)
+    with progress_bar(f"quantizing {path}", "weights") as progress:
+        report = quantize_checkpoint(path, out, format, numerics, formats, progress, statistics, measured)
     return Quantization(report, by_kind(statistics))
 
 

@@ -17,6 +17,7 @@ from gen.arrays.metal import MetalForm
 from gen.arrays.rings import rings
 from gen.design.matrices import array_units
 from golden.errors import UserError
+from golden.quantization.by_kind import in_words
 from golden.quantization.formats import quantize
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -70,8 +71,9 @@ def normal_matrix(neurons: int, inputs: int) -> IntegerMatrix:
 def stored_matrix(checkpoint: QuantizedCheckpoint, neurons: int, inputs: int) -> IntegerMatrix:
     """The first `neurons` rows of a checkpoint's hardwired matrices with `inputs` columns, one matrix after the
     other. Raises UserError where there are fewer, or of another format."""
-    if checkpoint.format != FORMAT:
-        raise UserError(f"{checkpoint.path}: its format is {checkpoint.format}; quantize with --format {FORMAT}")
+    if set(checkpoint.formats.values()) != {FORMAT}:
+        formats = in_words(checkpoint.formats)
+        raise UserError(f"{checkpoint.path}: its format is {formats}; quantize with --format {FORMAT}")
     shapes = {tensor.name: tensor.shape for tensor in checkpoint.model.matrices()}
     found: list[IntegerMatrix] = []
     for name in (name for unit in array_units(checkpoint.model) for name in unit.matrices):
@@ -134,10 +136,10 @@ def synthesize_cell(matrix: IntegerMatrix, library: Library, style: str, slices:
 
 
 def mean_cell(plan: ArrayPlan[MetalForm], files: dict[str, Path], library: Library) -> Synthesis:
-    """The usual neuron cell, with the gates that a cell has on average of the array's kinds."""
+    """The usual neuron cell, with the gates that a cell has on average of the kinds of the one bank."""
     form, cells = plan.form, rings(plan.rows, plan.lanes, plan.form.fold)
-    cores = [synthesize([files[name]], name, limits(library)) for name in map(form.neuron_of, form.kinds)]
-    kinds = np.concatenate([form.kind_of_cells(matrix, cells) for matrix in plan.matrices])
+    cores = [synthesize([files[name]], name, limits(library)) for name in map(form.module_of, form.cells[0])]
+    kinds = form.kind_of_cells(0, plan.matrices[0], cells)
     gates, seconds = (np.array([getattr(core, name) for core in cores]) for name in ("ge", "cpu_seconds"))
     return replace(cores[0], ge=float(gates[kinds].mean()), cpu_seconds=float(seconds.sum()))
 

@@ -114,7 +114,8 @@ def build_plan(build: Build, facts: ArrayFacts) -> ArrayPlan:
     checkpoint = build.checkpoint()
     banks = [checkpoint.integers(name) for name in facts.matrices]
     lanes = build.hardware.lanes
-    return plan_array(facts.module, banks, lanes, facts.slices, facts.style, checkpoint.format)
+    formats = [checkpoint.format_of(name) for name in facts.matrices]
+    return plan_array(facts.module, banks, lanes, facts.slices, facts.style, formats)
 
 
 def array_of_each_kind(build: Build) -> list[ArrayFacts]:

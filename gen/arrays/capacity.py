@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
+import torch
 
-__all__ = ["CapacityError", "Regions", "base_lines", "classes"]
+from golden.quantization.formats import format_rules, quantize
 
-MXFP4_BLOCK = 32
+__all__ = ["CapacityError", "Regions", "base_lines", "classes", "magnitude_bits"]
+
 PHASES = [2 ** (i / 8) for i in range(8)]  # standard deviation relative to a power of two
 SPREAD = 5  # block exponents above the row's smallest that class 0 provides for
 SIGMAS = 2.0  # deviations from the mean that class 0 provides for
 ODD_SIGMAS = 3.5  # the same for odd values: an odd weight needs an odd line, wherever it spills
 LONE_SIGMAS = 6.0  # the same where there is no other region to spill into
 RESERVE = 0.03  # share of the inputs that every region takes at least: trained matrices are not quite normal
+SAMPLE = 1 << 17  # normal numbers whose rows stand for all
+FEWEST = 64  # such rows
 GROWTH = 1.5  # lines of a class over those of the one below
 MAX_BITS = 24
 
@@ -85,7 +89,7 @@ class Regions:
 def classes(inputs: int, slices: int, format: str, bits: int) -> Iterator[Regions]:
     """Capacity classes from the smallest on; the last has a line for every input of a slice in every region."""
     per_slice = inputs // slices
-    bits = max(bits, _format_bits(format))
+    bits = max(bits, magnitude_bits(format))
     if bits > MAX_BITS:
         raise CapacityError(f"magnitudes of {bits} bits; an array holds at most {MAX_BITS}")
     base = base_lines(inputs, slices, format, bits)
@@ -108,8 +112,10 @@ def _values(bits: int) -> tuple[int, ...]:
     return tuple(1 << k for k in range(bits)) + tuple(3 << k for k in range(bits - 1))
 
 
-def _format_bits(format: str) -> int:
-    return {"mxfp4": 4 + SPREAD, "int4": 3, "ternary": 1}[format]
+def magnitude_bits(format: str) -> int:
+    """Bits of the magnitudes that the first class provides for."""
+    rules = format_rules(format)
+    return rules.units.bit_length() + (0 if rules.block is None else SPREAD)
 
 
 @cache
@@ -131,75 +137,29 @@ def _normal_need(inputs: int, slices: int, format: str) -> dict[int, int]:
     """Lines for value -> mean of its count in a slice and some deviations, at the worst phase."""
     per_slice = inputs // slices
     need: dict[int, int] = {}
-    for deviation in PHASES:
-        for value, (mean, variance) in _shares(inputs, format, deviation).items():
-            sigmas = LONE_SIGMAS if format == "ternary" else ODD_SIGMAS if value & 1 else SIGMAS
+    for shares in _shares(inputs, format):
+        for value, (mean, variance) in shares.items():
+            sigmas = LONE_SIGMAS if len(shares) == 1 else ODD_SIGMAS if value & 1 else SIGMAS
             count = per_slice * mean + sigmas * math.sqrt(per_slice * mean * (1 - mean) + per_slice**2 * variance)
             need[value] = max(need.get(value, 0), math.ceil(round(count, 6)))
     return need
 
 
-def _shares(inputs: int, format: str, deviation: float) -> dict[int, tuple[float, float]]:
-    """Share of the inputs of a row whose wire goes to each region value: mean and variance between rows."""
-    if format == "mxfp4":
-        return _mxfp4_shares(inputs, deviation)
-    if format == "ternary":  # threshold at half the mean magnitude, 0.4 deviations
-        return {1: (1 - _inside(0.5 * math.sqrt(2 / math.pi)), 0.0)}
-    shares: dict[int, tuple[float, float]] = {}
-    top = math.sqrt(2 * math.log(max(2, inputs)))  # largest magnitude of a row, in deviations, more or less
-    for scale in (0.6 * top / 7, 0.8 * top / 7, top / 7, 1.25 * top / 7):
-        found: dict[int, float] = {}
-        for code in range(1, 8):
-            share = _inside((code + 0.5) * scale if code < 7 else math.inf) - _inside((code - 0.5) * scale)
-            for value in {5: (1, 4), 7: (3, 4)}.get(code, (code,)):
-                found[value] = found.get(value, 0.0) + share
-        shares = {v: max(shares.get(v, (0.0, 0.0)), (s, 0.0)) for v, s in found.items()}
-    return shares
-
-
-def _inside(limit: float) -> float:
-    """Probability that a standard normal value is within +-limit."""
-    return math.erf(limit / math.sqrt(2))
-
-
-def _mxfp4_shares(inputs: int, deviation: float) -> dict[int, tuple[float, float]]:
-    """A row's blocks have exponents of their own; the row's smallest exponent counts as no shift."""
-    blocks = max(1, inputs // MXFP4_BLOCK)
-    exponents = range(-4, 5)  # of a block's largest magnitude
-    below = {e: _inside(2.0**e / deviation) ** MXFP4_BLOCK for e in range(-4, 6)}
-    chance = {e: below[e + 1] - below[e] for e in exponents}
-    first: dict[int, float] = {}
-    second: dict[int, float] = {}
-    within: dict[int, float] = {}
-    for smallest in exponents:
-        weight = (1 - below[smallest]) ** blocks - (1 - below[smallest + 1]) ** blocks
-        given = {e: chance[e] / max(1e-300, 1 - below[smallest]) for e in exponents if e >= smallest}
-        shares: dict[int, float] = {}
-        squares: dict[int, float] = {}
-        for e, p in given.items():
-            for code, share in _e2m1_shares(e, deviation).items():
-                value = code << (e - smallest)
-                shares[value] = shares.get(value, 0.0) + p * share
-                squares[value] = squares.get(value, 0.0) + p * share * share
-        for value, share in shares.items():
-            first[value] = first.get(value, 0.0) + weight * share
-            second[value] = second.get(value, 0.0) + weight * share * share
-            within[value] = within.get(value, 0.0) + weight * (squares[value] - share * share) / blocks
-    return {v: (first[v], max(0.0, second[v] - first[v] ** 2) + within[v]) for v in first}
-
-
 @cache
-def _e2m1_shares(exponent: int, deviation: float) -> dict[int, float]:
-    """Codes (twice the element) of a block whose largest magnitude is in [2^e, 2^(e+1)), zeros left out."""
-    unit = 2.0 ** (exponent - 2) / deviation
-    limits = {
-        1: (0.25, 0.75),
-        2: (0.75, 1.25),
-        3: (1.25, 1.75),
-        4: (1.75, 2.5),
-        6: (2.5, 3.5),
-        8: (3.5, 5.0),
-        12: (5.0, 8.0),
-    }
-    whole = _inside(8 * unit)
-    return {code: (_inside(high * unit) - _inside(low * unit)) / whole for code, (low, high) in limits.items()}
+def _shares(inputs: int, format: str) -> list[dict[int, tuple[float, float]]]:
+    """Share of the inputs of a row whose wire goes to each region value, mean and variance between rows beyond chance,
+    for deviations of all phases: of rows of normal numbers, always the same."""
+    rows = max(FEWEST, SAMPLE // inputs)
+    normal = torch.from_numpy(np.random.default_rng(0).standard_normal((rows, inputs))).float()
+    return [_shares_of(quantize(normal * phase, format).integers().weights.abs().numpy(), inputs) for phase in PHASES]
+
+
+def _shares_of(magnitudes: np.ndarray, inputs: int) -> dict[int, tuple[float, float]]:
+    bits = int(magnitudes.max()).bit_length()
+    counts = np.stack([np.bincount(row, minlength=1 << bits) for row in magnitudes])
+    shares = {}
+    for region, value in enumerate(_values(bits)):
+        share = counts @ (_part_table(bits) == region).sum(axis=0) / inputs
+        if mean := float(share.mean()):
+            shares[value] = mean, max(0.0, float(share.var()) - mean * (1 - mean) / inputs)
+    return shares

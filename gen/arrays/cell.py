@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gen.arrays import ports
+from gen.arrays.capacity import magnitude_bits
 from gen.arrays.style import ArrayPlan, Prefab, Style
 
 __all__ = ["Cell", "CellForm"]
-
-FORMAT_BITS = {"mxfp4": 9, "int4": 3, "ternary": 1}  # magnitudes that the first class of accumulator widths holds
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,10 @@ class Cell(Style[CellForm]):
     name = "cell"
     baseline = True
 
-    def form(self, matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> CellForm:
+    def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> CellForm:
         """Form with room for the magnitudes of `matrices`."""
         largest = max(int(np.abs(matrix).max()) for matrix in matrices)
-        return CellForm(matrices[0].shape[1], max(FORMAT_BITS[format], largest.bit_length()))
+        return CellForm(matrices[0].shape[1], max(largest.bit_length(), *map(magnitude_bits, formats)))
 
     def shell(self, plan: ArrayPlan[CellForm]) -> str:
         return f"array_shell_cell_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_a{plan.acc_width}"

@@ -4,10 +4,11 @@ Prefabricated neuron cells count lines; the weights are which input's wire enter
 serves the neurons of a ring, which take turns: a step adds one part of the inputs for one of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,7 +19,7 @@ from gen.arrays.rings import fold_of, rings
 from gen.arrays.slots import assign, fitting_regions, misfits
 from gen.arrays.style import ArrayPlan, Prefab, Style
 
-__all__ = ["PLANES", "Metal", "MetalForm", "of_regions"]
+__all__ = ["PLANES", "Metal", "MetalForm", "NeuronKind", "by_format", "of_regions"]
 
 PLANES = 8  # bits of an activation, one a step and slice
 SLOTS_A_LINE = 16
@@ -28,36 +29,35 @@ END = b");\n"
 WEIGHTS_AT_ONCE = 1 << 17  # a pass over cells stays in the cache
 
 
+class NeuronKind(NamedTuple):
+    """A kind of neuron cell: the format that it is named after, and value and line capacity of its regions."""
+
+    format: str
+    regions: Regions
+
+
 @dataclass(frozen=True)
 class MetalForm:
     """What the prefabricated text of a metal array depends on, besides rows, banks and lanes.
 
     Attributes
     ----------
-    inputs, slices, format: as in the plan.
+    inputs, slices: as in the plan.
     fold: neurons of a cell; a turn of each and `slices / fold` parts of the inputs make the steps of a bit plane.
-    regions: value and line capacity of every region of the neuron cell, at one capacity class.
+    cells: neuron cells of each bank, the usual one first, then perhaps one for the neurons that do not fit into it.
     most: what the wires of one neuron may add up to in one bit plane.
-    wide: regions of a second neuron cell, for those that do not fit into the first; None where all do.
     """
 
     inputs: int
     slices: int
     fold: int
-    format: str
-    regions: Regions
+    cells: tuple[tuple[NeuronKind, ...], ...]
     most: int
-    wide: Regions | None = None
 
     @property
-    def kinds(self) -> tuple[Regions, ...]:
-        """Regions of all neuron cells, the usual one first."""
-        return (self.regions,) if self.wide is None else (self.regions, self.wide)
-
-    @property
-    def slots(self) -> int:
-        """Slots of one usual neuron cell."""
-        return sum(self.regions.lines) * self.slices
+    def kinds(self) -> list[NeuronKind]:
+        """Every neuron cell of the array."""
+        return list(dict.fromkeys(kind for bank in self.cells for kind in bank))
 
     @property
     def feeds(self) -> int:
@@ -83,27 +83,29 @@ class MetalForm:
         """Cycles between the last beat of one packet and the first of the next."""
         return self.steps + 1
 
-    @property
-    def neuron(self) -> str:
-        """Module of the usual neuron cell."""
-        return self.neuron_of(self.regions)
-
-    def neuron_of(self, regions: Regions) -> str:
+    def module_of(self, kind: NeuronKind) -> str:
+        """Module of a neuron cell."""
         shape = f"i{self.inputs}_t{self.slices}_f{self.fold}"
-        return f"neuron_{self.format}_{shape}_{regions.name}_w{self.acc_width}"
+        return f"neuron_{kind.format}_{shape}_{kind.regions.name}_w{self.acc_width}"
 
-    def kind_of_cells(self, matrix: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        """Which of `kinds` every cell of a bank needs: uint8 [cells]."""
+    def kind_of_cells(self, bank: int, matrix: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Which of the neuron cells of a bank every one of `cells` needs: uint8 [cells]."""
         kinds = np.zeros(len(cells), dtype=np.uint8)
-        if self.wide is not None:
-            kinds[list(misfits(matrix, cells, self.regions, self.slices))] = 1
+        if len(self.cells[bank]) > 1:
+            kinds[list(misfits(matrix, cells, self.cells[bank][0].regions, self.slices))] = 1
         return kinds
 
 
-def of_regions(inputs: int, slices: int, fold: int, format: str, regions: Regions) -> MetalForm:
-    """Form whose neurons may use every line of `regions` in every one of their steps."""
-    full = sum(value * lines for value, lines in zip(regions.values, regions.lines, strict=True))
-    return MetalForm(inputs, slices, fold, format, regions, slices // fold * full)
+def of_regions(inputs: int, slices: int, fold: int, banks: Sequence[NeuronKind]) -> MetalForm:
+    """Form of one kind of neuron cell a bank, whose neurons may use every line in every one of their steps."""
+    full = max(sum(np.multiply(kind.regions.values, kind.regions.lines).tolist()) for kind in banks)
+    return MetalForm(inputs, slices, fold, tuple((kind,) for kind in banks), slices // fold * full)
+
+
+def by_format(matrices: tuple[np.ndarray, ...], formats: tuple[str, ...]) -> dict[str, tuple[np.ndarray, ...]]:
+    """The matrices of each format: they share their neuron cells."""
+    pairs = list(zip(matrices, formats, strict=True))
+    return {format: tuple(matrix for matrix, own in pairs if own == format) for format in dict.fromkeys(formats)}
 
 
 class Metal(Style[MetalForm]):
@@ -112,11 +114,15 @@ class Metal(Style[MetalForm]):
     name = "metal"
     prefabricated = True
 
-    def form(self, matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> MetalForm:
-        """Form with the smallest capacity class that holds every row of `matrices`."""
+    def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> MetalForm:
+        """Form with the smallest capacity class of each format that holds every row of its matrices."""
         rows, inputs = matrices[0].shape
         fold = fold_of(rows, inputs, lanes, slices)
-        return of_regions(inputs, slices, fold, format, fitting_regions(matrices, slices, fold, lanes, format))
+        kinds = {
+            format: NeuronKind(format, fitting_regions(some, slices, fold, lanes, format))
+            for format, some in by_format(matrices, formats).items()
+        }
+        return of_regions(inputs, slices, fold, [kinds[format] for format in formats])
 
     def shell(self, plan: ArrayPlan[MetalForm]) -> str:
         return f"array_shell_metal_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{plan.slices}_f{plan.form.fold}"
@@ -126,16 +132,17 @@ class Metal(Style[MetalForm]):
         turns = {"slices": form.slices, "fold": form.fold}
         shell = ports.shell_names(plan) | {"name": plan.shell, **turns, "parts": form.slices // form.fold}
         yield Prefab(plan.shell, "array_shell_metal", shell)
-        for regions in form.kinds:
+        for kind in form.kinds:
+            lines = sum(kind.regions.lines)
             neuron = {
-                "name": form.neuron_of(regions),
+                "name": form.module_of(kind),
                 **turns,
-                "slots": sum(regions.lines) * form.slices,
-                "lines": sum(regions.lines),
+                "slots": lines * form.slices,
+                "lines": lines,
                 "acc_width": form.acc_width,
-                **_region_names(regions),
+                **_region_names(kind.regions),
             }
-            yield Prefab(form.neuron_of(regions), "neuron_metal", neuron)
+            yield Prefab(form.module_of(kind), "neuron_metal", neuron)
         yield Prefab("hardloom_serial_input", "hardloom_serial_input", {})
         yield Prefab("hardloom_clock_gate", "hardloom_clock_gate", {})
 
@@ -163,8 +170,9 @@ def _region_names(regions: Regions) -> dict[str, object]:
 def _head(plan: ArrayPlan[MetalForm], cells: int) -> str:
     """The module up to the shell's end, of so many `cells` a bank."""
     fold, feeds = plan.form.fold, [f"p{v}, n{v}" for v in range(plan.form.feeds)]
+    classes = " and ".join(dict.fromkeys(bank[0].regions.name for bank in plan.form.cells))
     return (
-        ports.module_head(plan, f"metal, {plan.form.regions.name}, {fold} neurons a cell")
+        ports.module_head(plan, f"metal, {classes}, {fold} neurons a cell")
         + "    wire core_clk, clear, drain, shift, negate;\n"
         + f"    // p{fold}*i+f: input i while it is the turn of neuron f of every cell; n: of its negative.\n"
         + "    // What no neuron weighs positively (negatively) leaves its p (n) unused.\n"
@@ -179,13 +187,12 @@ def _head(plan: ArrayPlan[MetalForm], cells: int) -> str:
 
 def _cells(plan: ArrayPlan[MetalForm], bank: int, cells: np.ndarray) -> Iterator[bytes]:
     """Instances of the neuron cells of one bank, a few at a time. cells: int32 [cells, fold], rows."""
-    form = plan.form
+    form, matrix, kinds = plan.form, plan.matrices[bank], plan.form.cells[bank]
     tokens, width = _tokens(form.feeds)
-    held = [np.empty((_step(form), sum(r.lines) * form.slices), dtype=np.int32) for r in form.kinds]
-    for start, stop, kind in _runs(form.kind_of_cells(plan.matrices[bank], cells), _step(form)):
-        regions = form.kinds[kind]
-        slots = assign(plan.matrices[bank], cells[start:stop], regions, plan.slices, held[kind])
-        heads = [_instance(plan, form.neuron_of(regions), bank, u, len(cells)) for u in range(start, stop)]
+    held = [np.empty((_step(form), sum(kind.regions.lines) * form.slices), dtype=np.int32) for kind in kinds]
+    for start, stop, number in _runs(form.kind_of_cells(bank, matrix, cells), _step(form)):
+        slots = assign(matrix, cells[start:stop], kinds[number].regions, plan.slices, held[number])
+        heads = [_instance(plan, form.module_of(kinds[number]), bank, u, len(cells)) for u in range(start, stop)]
         yield _instances(heads, tokens, width, slots)
 
 

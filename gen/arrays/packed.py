@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from gen.arrays.capacity import Regions
-from gen.arrays.metal import Metal, MetalForm
+from gen.arrays.metal import Metal, MetalForm, NeuronKind, by_format
 from gen.arrays.rings import fold_of, rings
 from gen.arrays.slots import assign, misfits
 
@@ -37,27 +37,35 @@ class Packed(Metal):
 
     name = "packed"
 
-    def form(self, matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> MetalForm:
-        """Metal form with the fewest lines of a few trials.
+    def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> MetalForm:
+        """Metal form with the fewest lines of a few trials, those of each format by themselves.
 
         The few cells that do not fit into the usual one (a row with one block of small weights has larger integers all
         over) are of a second kind, wide enough for each of them.
         """
         rows, inputs = matrices[0].shape
         cells = rings(rows, lanes, fold_of(rows, inputs, lanes, slices))
-        counts, bits = _counts(matrices, cells, slices)
-        best: tuple[PackedRegions, PackedRegions | None] = (_regions(bits, counts.max(axis=(0, 1))), None)
-        least = math.inf
-        for usual in _trials(counts, bits, inputs * cells.shape[1] / slices):
-            over = [b * len(cells) + cell for b, m in enumerate(matrices) for cell in misfits(m, cells, usual, slices)]
-            if len(over) > MOST_WIDE * len(counts):
-                break
-            wide = _regions(bits, counts[over].max(axis=(0, 1))) if over else None
-            lines = sum(usual.lines) * (len(counts) - len(over)) + (sum(wide.lines) * len(over) if wide else 0)
-            if lines <= least:
-                best, least = (usual, wide), lines
-        made = MetalForm(inputs, slices, cells.shape[1], format, best[0], 1, best[1])
-        return replace(made, most=max(_most(matrix, cells, made) for matrix in matrices))
+        kinds = {
+            format: tuple(NeuronKind(format, regions) for regions in _fewest_lines(some, cells, slices))
+            for format, some in by_format(matrices, formats).items()
+        }
+        made = MetalForm(inputs, slices, cells.shape[1], tuple(kinds[format] for format in formats), 1)
+        return replace(made, most=max(_most(bank, matrix, cells, made) for bank, matrix in enumerate(matrices)))
+
+
+def _fewest_lines(matrices: tuple[np.ndarray, ...], cells: np.ndarray, slices: int) -> list[PackedRegions]:
+    """Regions of the usual cell, and of a wide one where there is one."""
+    counts, bits = _counts(matrices, cells, slices)
+    best, least = [_regions(bits, counts.max(axis=(0, 1)))], math.inf
+    for usual in _trials(counts, bits, matrices[0].shape[1] * cells.shape[1] / slices):
+        over = [b * len(cells) + cell for b, m in enumerate(matrices) for cell in misfits(m, cells, usual, slices)]
+        if len(over) > MOST_WIDE * len(counts):
+            break
+        wide = [_regions(bits, counts[over].max(axis=(0, 1)))] if over else []
+        lines = sum(usual.lines) * (len(counts) - len(over)) + sum(sum(regions.lines) for regions in wide) * len(over)
+        if lines <= least:
+            best, least = [usual, *wide], lines
+    return best
 
 
 def _trials(counts: np.ndarray, bits: int, feeds_a_step: float) -> Iterator[PackedRegions]:
@@ -90,11 +98,11 @@ def _counts(matrices: tuple[np.ndarray, ...], cells: np.ndarray, slices: int) ->
     return np.stack(counts), bits
 
 
-def _most(matrix: np.ndarray, cells: np.ndarray, form: MetalForm) -> int:
+def _most(bank: int, matrix: np.ndarray, cells: np.ndarray, form: MetalForm) -> int:
     """The largest sum of what the wires of one neuron add."""
     feeds, fold, most = form.feeds, form.fold, 1
-    for cell, kind in zip(cells, form.kind_of_cells(matrix, cells), strict=True):
-        regions = form.kinds[kind]
+    for cell, kind in zip(cells, form.kind_of_cells(bank, matrix, cells), strict=True):
+        regions = form.cells[bank][kind].regions
         values = np.repeat(np.array(regions.values), np.array(regions.lines) * form.slices)
         slots = assign(matrix, cell[None], regions, form.slices)[0]
         turn = np.where(slots > 0, (slots - 1) % feeds % fold, fold)

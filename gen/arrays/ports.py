@@ -41,7 +41,8 @@ def shell_names(plan: ArrayPlan) -> dict[str, object]:
 
 def module_head(plan: ArrayPlan, what: str) -> str:
     """Provenance and ports."""
-    shape = f"{plan.banks} x {plan.rows} rows x {plan.inputs} inputs, {plan.format}, {plan.lanes} lanes"
+    formats = " and ".join(dict.fromkeys(plan.formats))
+    shape = f"{plan.banks} x {plan.rows} rows x {plan.inputs} inputs, {formats}, {plan.lanes} lanes"
     return (
         header(plan.name, f"hardwired array, {shape}, {what}", plan.sha256)
         + f"module {plan.name} (\n"

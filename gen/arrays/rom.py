@@ -40,7 +40,7 @@ class Rom(SerialStyle[RomForm]):
 
     name = "rom"
 
-    def form(self, matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> RomForm:
+    def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> RomForm:
         """Raises UserError where the matrices have too many magnitudes."""
         rows, inputs = matrices[0].shape
         fold = serial_fold(rows, inputs, slices, lanes)

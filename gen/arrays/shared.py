@@ -25,7 +25,7 @@ class Shared(SerialStyle[SharedForm]):
     name = "shared"
     neurons_share = True
 
-    def form(self, matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> SharedForm:
+    def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> SharedForm:
         return form_of(matrices, slices, lanes)
 
     def prefab(self, plan: ArrayPlan[SharedForm]) -> Iterator[Prefab]:

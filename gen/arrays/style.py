@@ -67,8 +67,8 @@ class Style(ABC, Generic[F]):
     baseline = False
 
     @abstractmethod
-    def form(self, matrices: tuple[np.ndarray, ...], slices: int, format: str, lanes: int) -> F:
-        """Form of an array of `matrices`, int16 or int32 [rows, inputs] each.
+    def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> F:
+        """Form of an array of `matrices`, int16 or int32 [rows, inputs], each of a format.
 
         Raises UserError where they do not go into this style.
         """
@@ -109,7 +109,7 @@ class ArrayPlan(Generic[F]):
     matrices: int32, or int16 for magnitudes below 4096, [rows, inputs], one a bank.
     lanes: elements of an input beat, and of each bank in an output beat.
     slices: parts that the inputs are fed in (input i in slice `i % slices`).
-    format: weight format of `golden.quantization.formats`.
+    formats: of each bank, names of `golden.quantization.formats`.
     style, form: a style, and what it made of the above.
     """
 
@@ -117,7 +117,7 @@ class ArrayPlan(Generic[F]):
     matrices: tuple[np.ndarray, ...]
     lanes: int
     slices: int
-    format: str
+    formats: tuple[str, ...]
     style: Style[F]
     form: F
 

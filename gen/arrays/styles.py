@@ -22,9 +22,9 @@ STYLES: dict[str, Style[Any]] = {style.name: style for style in (Metal(), Packed
 
 
 def plan_array(
-    name: str, banks: Sequence[IntegerMatrix], lanes: int, slices: int, style: str, format: str
+    name: str, banks: Sequence[IntegerMatrix], lanes: int, slices: int, style: str, format: str | Sequence[str]
 ) -> ArrayPlan[Any]:
-    """Plan the array unit `name` of matrices `banks` that share one input vector.
+    """Plan the array unit `name` of matrices `banks` that share one input vector, of one format or each of its own.
 
     Raises UserError where the numbers do not go together.
     """
@@ -38,11 +38,12 @@ def plan_array(
             raise UserError(f"array {name}: {what} {value} does not divide its {inputs} inputs; choose a divisor")
     if style not in STYLES:
         raise UserError(f"array {name}: style {style!r} is unknown; choose one of {', '.join(STYLES)}")
-    if format not in FORMATS:
-        raise UserError(f"array {name}: format {format!r} is unknown; choose one of {', '.join(FORMATS)}")
+    formats = (format,) * len(banks) if isinstance(format, str) else tuple(format)
+    if strange := [each for each in formats if each not in FORMATS]:
+        raise UserError(f"array {name}: format {strange[0]!r} is unknown; choose one of {', '.join(FORMATS)}")
     try:
         STYLES[style].check_beat(inputs, slices, lanes)
-        form = STYLES[style].form(matrices, slices, format, lanes)
+        form = STYLES[style].form(matrices, slices, formats, lanes)
     except UserError as error:
         raise UserError(f"array {name}: {error}") from None
-    return ArrayPlan(name, matrices, lanes, slices, format, STYLES[style], form)
+    return ArrayPlan(name, matrices, lanes, slices, formats, STYLES[style], form)

@@ -66,7 +66,7 @@ def array_part(
         lanes=hardware.lanes,
         slices=hardware.slices[unit.kind],
         style=hardware.style[unit.kind],
-        format=checkpoint.format,
+        format=[checkpoint.format_of(name) for name in unit.matrices],
     )
     files: dict[str, Contents] = {f"rtl/prefab/{name}": text for name, text in emit_prefab(plan).items()}
     files[connection_file(unit.module, compress)] = emit_connections(plan)

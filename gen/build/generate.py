@@ -170,7 +170,7 @@ def write_build(
         tool_version=version("hardloom"),
         key=key,
         model=checkpoint.config,
-        quantization=checkpoint.format,
+        quantization=checkpoint.formats,
         hardware=hardware,
         top=top,
         arrays=arrays,

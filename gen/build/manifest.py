@@ -73,7 +73,7 @@ class Manifest:
     Attributes
     ----------
     tool_version: of hardloom. key: hash of everything that the build depends on.
-    model: fields of the model's `config.json`. quantization, hardware: what was built, the format by name.
+    model: fields of the model's `config.json`. quantization: format of each kind of matrix. hardware: what was built.
     top: top module; None where the build holds chosen arrays alone.
     arrays: every array unit, in order. weights_hardwired: of arrays and embedding.
     files: SHA-256 by name.
@@ -82,7 +82,7 @@ class Manifest:
     tool_version: str
     key: str
     model: dict[str, Any]
-    quantization: str
+    quantization: dict[str, str]
     hardware: HardwareConfig
     top: str | None
     arrays: tuple[ArrayFacts, ...]
@@ -101,7 +101,7 @@ class Manifest:
             "arrays": tuple(ArrayFacts.from_json(units[facts["module"]], facts) for facts in values["arrays"]),
             "files": check_files(values["files"]),
         }
-        for name, wanted in (("tool_version", str), ("key", str), ("quantization", str), ("weights_hardwired", int)):
+        for name, wanted in (("tool_version", str), ("key", str), ("quantization", dict), ("weights_hardwired", int)):
             if type(values[name]) is not wanted:
                 raise ValueError(f"{name} is {values[name]!r:.40}")
         if not isinstance(values["top"], str | None):

@@ -1,1 +1,1 @@
-"""4-bit weights: formats, a checkpoint quantized, the integers of its matrices."""
+"""Weights of few bits: formats, a checkpoint quantized, the integers of its matrices."""

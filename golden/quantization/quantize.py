@@ -1,10 +1,11 @@
 """Quantizes a checkpoint in a stream of row slices: memory holds one matrix of the source, and a slice of work."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,7 +19,8 @@ from golden.errors import UserError
 from golden.files import write_file, write_json
 from golden.folders import claim
 from golden.parallel import ordered_map, row_ranges
-from golden.quantization.formats import Format, format_rules, pack_codes
+from golden.quantization.by_kind import formats_by_kind
+from golden.quantization.formats import format_rules, pack_codes
 from golden.quantization.quantized import (
     QUANTIZATION,
     TENSORS,
@@ -72,6 +74,7 @@ def quantize_checkpoint(
     out: str | Path,
     format: str,
     numerics: Numerics = Numerics(),
+    formats: Mapping[str, str] = MappingProxyType({}),
     progress: Callable[[int, int], None] | None = None,
     statistics: dict[TensorShape, Statistics] | None = None,
     calibration: dict[str, Any] | None = None,
@@ -79,26 +82,28 @@ def quantize_checkpoint(
     """Fold the norm gains of `ckpt` into its matrices (in float32), quantize these on all cores, and write `out`.
 
     The layout is that of `golden.quantization.quantized`. The same input gives the same bytes; an interrupted run
-    leaves no file that looks whole. `progress` is called with the weights done and their total; `statistics`,
-    where given, receives a `Statistics` a matrix. calibration: what `numerics` was measured by, which is recorded.
+    leaves no file that looks whole. `formats`: of the kinds of matrix (`TensorShape.short_kind`) that shall have
+    another than `format`. `progress` is called with the weights done and their total; `statistics`, where given,
+    receives a `Statistics` a matrix. calibration: what `numerics` was measured by, which is recorded.
 
-    Returns the contents of `quantization.json`. Raises `UserError` for a bad checkpoint, an unknown format, a weight
-    that is or becomes infinite or NaN, and an `out` that is not ours to write to (`golden.folders.claim`).
+    Returns the contents of `quantization.json`. Raises `UserError` for a bad checkpoint, an unknown format or kind, a
+    weight that is or becomes infinite or NaN, and an `out` that is not ours to write to (`golden.folders.claim`).
     """
-    rules, source, out = format_rules(format), Checkpoint(ckpt), Path(out)
+    source, out = Checkpoint(ckpt), Path(out)
+    chosen = formats_by_kind(source.model, format, formats)
     statistics = {} if statistics is None else statistics
     tokenizer = None if source.tokenizer_path is None else read_regular_file(source.tokenizer_path)
     claim(out, "quantized checkpoint")
     (out / QUANTIZATION).unlink(missing_ok=True)  # it says that all else is whole, and comes last
     matrices = list(source.model.matrices())
     total, done = sum(matrix.elements for matrix in matrices), 0
-    tensors = stored_tensors(source.model, format, numerics.gains)
-    with SafetensorsWriter(out / TENSORS, tensors, {"format": format}) as writer:
+    tensors = stored_tensors(source.model, chosen, numerics.gains)
+    with SafetensorsWriter(out / TENSORS, tensors) as writer:
         for vector in source.model.vectors(numerics.gains == "behind"):
             writer.write(vector.name, source.tensor(vector.name).float())
         statistics.update((matrix, Statistics()) for matrix in matrices)
         pieces = ((matrix, *rows) for matrix in matrices for rows in row_ranges(matrix.shape, SLICE))
-        for matrix, codes, scales, found in ordered_map(partial(quantize_piece, source, rules, numerics), pieces):
+        for matrix, codes, scales, found in ordered_map(partial(quantize_piece, source, chosen, numerics), pieces):
             writer.write(matrix.name + ".codes", codes)
             writer.write(matrix.name + ".scales", scales)
             statistics[matrix].merge(found)
@@ -107,7 +112,7 @@ def quantize_checkpoint(
                 progress(done, total)
     found_of = {matrix.name: {"shape": list(matrix.shape), **statistics[matrix].report()} for matrix in matrices}
     report = {
-        "format": format,
+        "formats": chosen,
         "numerics": numerics.to_json(),
         "calibration": calibration,
         "tool_version": version("hardloom"),
@@ -123,10 +128,11 @@ def quantize_checkpoint(
 
 
 def quantize_piece(
-    source: Checkpoint, rules: Format, numerics: Numerics, piece: Piece
+    source: Checkpoint, formats: Mapping[str, str], numerics: Numerics, piece: Piece
 ) -> tuple[TensorShape, Tensor, Tensor, Statistics]:
     """The matrix, packed codes, scales and statistics of some rows of a matrix."""
     matrix, start, stop = piece
+    rules = format_rules(formats[matrix.short_kind])
     w = source.tensor(matrix.name, start, stop).float()
     if matrix.gain is not None and numerics.gains == "folded":
         w = folded(source, w, matrix.name, matrix.gain)
@@ -134,7 +140,7 @@ def quantize_piece(
     statistics = Statistics()
     saturated = w.abs() > rules.largest * rules.scale_values(scales, w.shape[1])
     statistics.add(w, rules.dequantize(codes, scales), saturated)
-    return matrix, pack_codes(codes), scales, statistics
+    return matrix, pack_codes(codes, rules.bits), scales, statistics
 
 
 def folded(source: Checkpoint, w: Tensor, name: str, gain: str) -> Tensor:

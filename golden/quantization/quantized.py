@@ -1,15 +1,16 @@
 """A quantized checkpoint: what `hardloom quantize` writes and everything after it reads.
 
-The folder holds `config.json` (Hugging Face form), `quantization.json` (format, tool version, statistics of each
-matrix), `tokenizer.json` where the source had one, and `quantized.safetensors`:
+The folder holds `config.json` (Hugging Face form), `quantization.json` (format of each kind of matrix, numeric
+contract, tool version, statistics of each matrix), `tokenizer.json` where the source had one, and
+`quantized.safetensors`:
 
-- `NAME.codes`, uint8 [rows, ceil(cols / 2)]: two 4-bit codes a byte, low nibble first, rows padded with code 0;
+- `NAME.codes`, uint8 [rows, ceil(cols * bits / 8)]: codes of 4, 6 or 8 bits, packed as `pack_codes` says;
 - `NAME.scales`: see `golden.quantization.formats.QuantizedMatrix`;
 - float32 vectors, where the model has them: weights of head norms, biases of experts and of projections.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from golden.checkpoints.safetensors_stream import NAMES, SafetensorsReader
 from golden.checkpoints.stored import check_tensor_set
 from golden.errors import UserError
 from golden.parallel import ordered_map, row_ranges
-from golden.quantization.formats import FORMATS, QuantizedMatrix, format_rules, unpack_codes
+from golden.quantization.by_kind import check_formats
+from golden.quantization.formats import QuantizedMatrix, format_rules, packed_bytes, unpack_codes
 from golden.quantization.integers import IntegerMatrix
 from golden.shape import ModelShape
 from golden.units.numerics import Numerics
@@ -38,15 +40,16 @@ FEW_BITS = 12
 """Magnitudes below 2^12 go into int16, so that a few of them can be added there too."""
 
 
-def stored_tensors(model: ModelShape, format: str, gains: str) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
-    """Name to (dtype, shape) of everything in `quantized.safetensors`."""
-    rules = format_rules(format)
+def stored_tensors(
+    model: ModelShape, formats: Mapping[str, str], gains: str
+) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+    """Name to (dtype, shape) of everything in `quantized.safetensors`; formats: by kind of matrix."""
     tensors: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
     for vector in model.vectors(gains == "behind"):
         tensors[vector.name] = torch.float32, vector.shape
     for matrix in model.matrices():
-        rows, cols = matrix.shape
-        tensors[matrix.name + ".codes"] = torch.uint8, (rows, -(-cols // 2))
+        (rows, cols), rules = matrix.shape, format_rules(formats[matrix.short_kind])
+        tensors[matrix.name + ".codes"] = torch.uint8, (rows, packed_bytes(cols, rules.bits))
         tensors[matrix.name + ".scales"] = rules.scale_dtype, rules.scale_shape(rows, cols)
     return tensors
 
@@ -62,7 +65,7 @@ class QuantizedCheckpoint:
     config: fields of `config.json`
     model: what they describe
     numerics: the contract that its integers are made for
-    format: "mxfp4", "int4" or "ternary"
+    formats: name of the format of each kind of matrix
     quantization: the contents of `quantization.json`
     """
 
@@ -71,18 +74,14 @@ class QuantizedCheckpoint:
         if not self.is_quantized(self.path):
             raise UserError(f"{self.path}: is no quantized folder; make one with `hardloom quantize`")
         self.quantization: dict[str, Any] = read_json_object(self.path / QUANTIZATION)
-        self.format: str = self.quantization.get("format", "")
-        if self.format not in FORMATS:
-            raise UserError(
-                f"{self.path / QUANTIZATION}: format {self.format!r} is not one of {', '.join(FORMATS)}; quantize again"
-            )
         self.config, self.model = read_config(self.path / CONFIG)
         try:
+            self.formats = check_formats(self.model, self.quantization.get("formats"))
             self.numerics = Numerics.from_json(self.quantization.get("numerics"))
         except UserError as error:
             raise UserError(f"{self.path / QUANTIZATION}: {error}; quantize again") from None
         self._reader = SafetensorsReader(self.path / TENSORS)
-        self._shapes = {tensor.name: tensor.shape for tensor in self.model.tensors()}
+        self._matrices = {matrix.name: matrix for matrix in self.model.matrices()}
         self._check_header()
         self._reader.check_layout()
 
@@ -103,14 +102,19 @@ class QuantizedCheckpoint:
         Raises `UserError` naming file and tensor where a scale or code is invalid.
         """
         packed, scales = (self._reader.tensor(f"{name}.{what}", start, stop) for what in ("codes", "scales"))
-        matrix = QuantizedMatrix(self.format, unpack_codes(packed, self._shapes[name][1]), scales, name)
-        if problem := format_rules(self.format).problem(matrix.codes, matrix.scales):
+        rules = format_rules(self.format_of(name))
+        codes = unpack_codes(packed, self._matrices[name].shape[1], rules.bits)
+        if problem := rules.problem(codes, scales):
             raise UserError(f"{self._reader.path}: matrix {name}: {problem}; quantize again")
-        return matrix
+        return QuantizedMatrix(rules.name, codes, scales, name)
+
+    def format_of(self, name: str) -> str:
+        """Name of the format of matrix `name`."""
+        return self.formats[self._matrices[name].short_kind]
 
     def rows(self, name: str) -> int:
         """Rows of matrix `name`."""
-        return self._shapes[name][0]
+        return self._matrices[name].shape[0]
 
     def integers(self, name: str, start: int = 0, stop: int | None = None) -> IntegerMatrix:
         """Matrix `name` as integers, or some rows of it, made of a few rows at a time; weights are int16 where they
@@ -118,7 +122,7 @@ class QuantizedCheckpoint:
 
         Raises `UserError` as `matrix` does, and where a row's block exponents spread further than an array can hold.
         """
-        rows, cols = self._shapes[name]
+        rows, cols = self._matrices[name].shape
         wanted, spread = range(rows)[start:stop], 0
         weights = torch.empty(len(wanted), cols, dtype=torch.int16)
         mant, exp = torch.empty(len(wanted), dtype=torch.int32), torch.empty(len(wanted), dtype=torch.int32)
@@ -147,12 +151,12 @@ class QuantizedCheckpoint:
         yield from ordered_map(lambda part: self.matrix(*part).codes.numel(), parts)
 
     def _check_header(self) -> None:
-        path, wanted = self._reader.path, stored_tensors(self.model, self.format, self.numerics.gains)
+        path, wanted = self._reader.path, stored_tensors(self.model, self.formats, self.numerics.gains)
         check_tensor_set(path, self._reader.entries, wanted)
         for name, (dtype, shape) in wanted.items():
             entry = self._reader.entries[name]
             if entry.shape != shape or entry.dtype != NAMES[dtype]:
                 raise UserError(
-                    f"{path}: tensor {name} is {entry.dtype} {list(entry.shape)} where {CONFIG} and the format "
-                    f"{self.format} make it {NAMES[dtype]} {list(shape)}; quantize again"
+                    f"{path}: tensor {name} is {entry.dtype} {list(entry.shape)} where {CONFIG} and "
+                    f"{QUANTIZATION} make it {NAMES[dtype]} {list(shape)}; quantize again"
                 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests import ROOT
 from tests.checkpoints import published_config, tiny_config, write_random_checkpoint
 from tests.command_line import hardloom
 
@@ -45,7 +46,7 @@ def test_quantize_then_info_from_the_command_line(tmp_path: Path):
     ran = hardloom("quantize", source, "-o", tmp_path / "out", "--format", "int4", "--json")
     assert ran.code == 0
     report = json.loads(ran.out)
-    assert report["format"] == "int4"
+    assert set(report["formats"].values()) == {"int4"}
     assert report["kinds"]["expert up"]["matrices"] == 8
     assert report["kinds"]["expert up"]["weights"] == 8 * 33 * 40
     worst = min(row["snr_db"] for name, row in report["matrices"].items() if "up_proj" in name)
@@ -59,12 +60,27 @@ def test_quantize_then_info_from_the_command_line(tmp_path: Path):
     assert "expert bias" in ran.out
 
 
+def test_formats_of_kinds_from_the_command_line(tmp_path: Path):
+    source, out = write_random_checkpoint(tmp_path / "source"), tmp_path / "out"
+    ran = hardloom("quantize", source, "-o", out, "--format", "int4", "--formats", "head=int8,down=mxfp6", "--json")
+    formats = json.loads(ran.out)["formats"]
+    assert (formats["head"], formats["down"], formats["q"]) == ("int8", "mxfp6_e2m3", "int4")
+    assert "int4, down mxfp6_e2m3, head int8, every value read" in " ".join(hardloom("info", out).out.split())
+    for wrong in ("head", "=int8", "head=", "head=int8,head=int4", "head=int8,"):
+        ran = hardloom("quantize", source, "-o", out, "--formats", wrong)
+        assert ran.code == 1
+        assert "is not KIND=FORMAT, each kind once; write it like head=int8,down=mxfp6" in " ".join(ran.err.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["info", "nowhere"], "error: nowhere/config.json: the file does not exist"),
         (["quantize", "nowhere", "-o", "out"], "error: nowhere/config.json: the file does not exist"),
-        (["quantize", "nowhere", "-o", "out", "--format", "fp3"], "error: format 'fp3' is not known"),
+        (
+            ["quantize", str(ROOT / "checkpoints" / "demo"), "-o", "out", "--format", "fp3"],
+            "error: format 'fp3' is not known",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch, arguments: list[str], message: str):

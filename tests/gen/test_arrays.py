@@ -29,6 +29,11 @@ def planned(name: str, format: str, rows: int, inputs: int, banks: int = 1, **ho
     return plan_array(name, [noise(format, rows, inputs, seed) for seed in range(banks)], format=format, **how)
 
 
+def slots_of(plan: ArrayPlan) -> int:
+    """Slots of the usual neuron cell of bank 0."""
+    return sum(plan.form.cells[0][0].regions.lines) * plan.slices
+
+
 def extremes(inputs: int) -> np.ndarray:
     """Rows that are all of one value, all zero, alternating, and one-hot."""
     hot = np.zeros(inputs, dtype=int)
@@ -133,10 +138,10 @@ def test_plan_states_what_was_hardwired():
 @pytest.mark.parametrize(("format", "slices"), [("mxfp4", 1), ("mxfp4", 4), ("int4", 2), ("ternary", 1)])
 def test_packed_cells_hold_the_same_weights_in_no_more_slots(format, slices):
     metal, packed = (planned("a", format, 16, 64, slices=slices, style=style) for style in ("metal", "packed"))
-    assert packed.form.slots <= metal.form.slots
+    assert slots_of(packed) <= slots_of(metal)
     weights, cells = packed.matrices[0], rings(16, 4, packed.form.fold)
-    for kind, regions in enumerate(packed.form.kinds):
-        some = cells[packed.form.kind_of_cells(weights, cells) == kind]
+    for number, (_, regions) in enumerate(packed.form.cells[0]):
+        some = cells[packed.form.kind_of_cells(0, weights, cells) == number]
         rows = np.sort(some.ravel())
         assert np.array_equal(
             sums(assign(weights, some, regions, slices), some, regions, slices, 64)[rows], weights[rows]
@@ -146,10 +151,10 @@ def test_packed_cells_hold_the_same_weights_in_no_more_slots(format, slices):
 def test_a_large_row_does_not_widen_the_cells_of_the_others():
     plain = plan_array("a", [one_large_row(48, 64, factor=1)], 4, 1, "packed", "mxfp4")
     plan = plan_array("a", [one_large_row(48, 64)], 4, 1, "packed", "mxfp4")
-    kinds = plan.form.kind_of_cells(plan.matrices[0], rings(48, 4, 1))
+    kinds = plan.form.kind_of_cells(0, plan.matrices[0], rings(48, 4, 1))
     assert kinds[7] == 1
     assert kinds.sum() <= 4
-    assert plan.form.slots <= 1.1 * plain.form.slots
+    assert slots_of(plan) <= 1.1 * slots_of(plain)
 
 
 @pytest.mark.parametrize("style", ADDRESSED)
@@ -233,10 +238,10 @@ def test_full_regions_spill_instead_of_failing():
 def test_what_no_class_was_made_for_takes_the_next():
     for weights in (extremes(64), np.full((2, 64), 7 << 14), np.full((1, 64), -5)):
         plan = plan_array("a", [exactly(weights)], 8, 1, "metal", "mxfp4")
-        assert plan.form.regions.level > 0
+        assert plan.form.cells[0][0].regions.level > 0
         cells = rings(len(weights), 8, 1)
-        slots = assign(plan.matrices[0], cells, plan.form.regions, 1)
-        assert np.array_equal(sums(slots, cells, plan.form.regions, 1, 64), weights)
+        regions = plan.form.cells[0][0].regions
+        assert np.array_equal(sums(assign(plan.matrices[0], cells, regions, 1), cells, regions, 1, 64), weights)
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 16))

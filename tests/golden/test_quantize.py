@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from golden.checkpoints.checkpoint import Checkpoint
+from golden.checkpoints.families import shape_of
+from golden.checkpoints.presets import read_preset
 from golden.checkpoints.tokenizer import load_tokenizer
 from golden.errors import UserError
 from golden.folders import MARK
@@ -18,6 +20,7 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from tests.checkpoints import edit_json, tiny_config, write_random_checkpoint
 from tests.matrices import values
 
+KINDS = ("embedding", "q", "k", "v", "o", "router", "gate", "up", "down", "head")
 Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
 
 
@@ -47,17 +50,49 @@ def test_every_matrix_is_the_folded_one_quantized(tmp_path: Path, format: str, d
     checkpoint = Checkpoint(write_random_checkpoint(tmp_path / "source", dtype=dtype))
     quantize_checkpoint(checkpoint.path, tmp_path / "out", format)
     quantized = QuantizedCheckpoint(tmp_path / "out")
-    assert (quantized.format, quantized.config) == (format, checkpoint.config)
+    assert (set(quantized.formats.values()), quantized.config) == ({format}, checkpoint.config)
     for name in (matrix.name for matrix in checkpoint.model.matrices()):
         expected = quantize(folded(checkpoint, name), format)
         assert torch.equal(quantized.matrix(name).codes, expected.codes)
         assert torch.equal(quantized.matrix(name).scales, expected.scales)
 
 
-def test_slices_of_rows_give_what_the_whole_matrix_gives(tmp_path: Path, folder: Path, source: Path, monkeypatch):
+def test_kinds_of_matrix_have_formats_of_their_own(tmp_path: Path):
+    checkpoint = Checkpoint(write_random_checkpoint(tmp_path / "source"))
+    chosen = {"head": "int8", "v": "mxfp6", "down": "mxfp6_e3m2", "embedding": "int4"}
+    quantize_checkpoint(checkpoint.path, tmp_path / "out", "mxfp4", formats=chosen)
+    quantized = QuantizedCheckpoint(tmp_path / "out")
+    assert quantized.formats == dict.fromkeys(KINDS, "mxfp4") | chosen | {"v": "mxfp6_e2m3"}
+    for matrix in checkpoint.model.matrices():
+        expected = quantize(folded(checkpoint, matrix.name), chosen.get(matrix.short_kind, "mxfp4"))
+        found = quantized.matrix(matrix.name)
+        assert found.format == quantized.format_of(matrix.name) == expected.format
+        assert torch.equal(found.codes, expected.codes)
+        assert torch.equal(found.scales, expected.scales)
+        assert torch.equal(values(quantized.integers(matrix.name)), expected.dequantize().double())
+
+
+def test_a_kind_names_the_matrices_of_every_network_of_a_layer():
+    model = shape_of(read_preset("llada2.0-mini"))
+    assert {matrix.short_kind for matrix in model.matrices()} == set(KINDS)
+    down = {matrix.kind for matrix in model.matrices() if matrix.short_kind == "down"}
+    assert down == {"down_proj", "dense.down_proj", "shared.down_proj"}
+
+
+def test_a_kind_that_the_model_does_not_have_is_refused_before_anything_is_written(tmp_path: Path, source: Path):
+    with pytest.raises(UserError, match="formats: 'heads' is no kind of matrix of this model; choose from embedding, "):
+        quantize_checkpoint(source, tmp_path / "out", "mxfp4", formats={"heads": "int8"})
+    with pytest.raises(UserError, match="format 'fp3' is not known; choose one of mxfp4, "):
+        quantize_checkpoint(source, tmp_path / "out", "mxfp4", formats={"head": "fp3"})
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_slices_of_rows_give_what_the_whole_matrix_gives(tmp_path: Path, source: Path, monkeypatch, format: str):
+    quantize_checkpoint(source, tmp_path / "whole", format)
     monkeypatch.setattr("golden.quantization.quantize.SLICE", 97)
-    quantize_checkpoint(source, tmp_path / "sliced", "mxfp4")
-    assert contents(tmp_path / "sliced") == contents(folder)
+    quantize_checkpoint(source, tmp_path / "sliced", format)
+    assert contents(tmp_path / "sliced") == contents(tmp_path / "whole")
 
 
 def test_vectors_that_fold_nowhere_are_kept_in_float32(folder: Path, source: Path):
@@ -219,7 +254,7 @@ def test_overwriting_leaves_no_tokenizer_of_before(tmp_path: Path, source: Path,
     (folder / "tokenizer.json").write_text("{}")
     quantize_checkpoint(source, folder, "int4")
     assert QuantizedCheckpoint(folder).tokenizer_path is None
-    assert QuantizedCheckpoint(folder).format == "int4"
+    assert set(QuantizedCheckpoint(folder).formats.values()) == {"int4"}
 
 
 # --- bad quantized folders -------------------------------------------------------------------------------------------
@@ -244,14 +279,32 @@ def test_is_quantized_tells_folders_apart(folder: Path, source: Path):
     assert "is no quantized folder; make one with `hardloom quantize`" in refusal(source)
 
 
-def test_unknown_format(folder: Path):
-    (folder / "quantization.json").write_text('{"format": "fp3"}')
-    assert "quantization.json: format 'fp3' is not one of mxfp4, int4, ternary" in refusal(folder)
+@pytest.mark.parametrize(
+    ("formats", "message"),
+    [
+        (..., "formats must name one of each of embedding, q, k, v, o, router, gate, up, down, head, and no other"),
+        ("mxfp4", "formats must name one of each of embedding, "),
+        ({"q": "mxfp4"}, "formats must name one of each of embedding, "),
+        (dict.fromkeys(KINDS, "fp3"), "formats: embedding is 'fp3', not one of mxfp4, "),
+        (dict.fromkeys(KINDS, "mxfp6"), "formats: embedding is 'mxfp6', not one of mxfp4, "),
+        (dict.fromkeys(KINDS, "mxfp4") | {"up": []}, "formats: up is [], not one of mxfp4, "),
+    ],
+)
+def test_formats_that_a_folder_cannot_have(folder: Path, formats: object, message: str):
+    edit_json(folder / "quantization.json", formats=formats, format="mxfp4")
+    assert refusal(folder).startswith(f"{folder / 'quantization.json'}: {message}")
+    assert refusal(folder).endswith("; quantize again")
 
 
 def test_format_that_the_tensors_do_not_have(folder: Path):
-    edit_json(folder / "quantization.json", format="int4")
-    assert "is U8 [23, 2] where config.json and the format int4 make it BF16 [23]" in refusal(folder)
+    formats = dict.fromkeys(KINDS, "mxfp4")
+    edit_json(folder / "quantization.json", formats=formats | {"head": "int4"})
+    assert "is U8 [23, 2] where config.json and quantization.json make it BF16 [23]" in refusal(folder)
+    edit_json(folder / "quantization.json", formats=formats | {"down": "mxfp6_e3m2"})
+    assert (
+        "down_proj.weight.codes is U8 [40, 17] where config.json and quantization.json make it U8 [40, 25]"
+        in refusal(folder)
+    )
 
 
 def test_missing_and_extra_quantized_tensors(folder: Path):

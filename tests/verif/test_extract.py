@@ -163,7 +163,8 @@ def moved_wire(text: bytes, plan: ArrayPlan, rng: random.Random) -> bytes:
     """One wire to a slot where it counts differently or meets the wires of another slice."""
     neuron = rng.choice([instance for instance in instances(text) if instance.name.startswith("neuron_")])
     slots = neuron.pins[len(CONTROL) :]
-    values = np.repeat(plan.form.regions.values, np.array(plan.form.regions.lines) * plan.slices)
+    regions = plan.form.cells[0][0].regions
+    values = np.repeat(regions.values, np.array(regions.lines) * plan.slices)
     source = rng.choice([i for i, slot in enumerate(slots) if slot != b"1'b0"])
     target = rng.choice(
         [i for i in range(len(slots)) if values[i] != values[source] or i % plan.slices != source % plan.slices]
@@ -215,7 +216,7 @@ def test_a_missing_doubled_or_swapped_neuron_is_found():
 def test_a_changed_neuron_cell_is_found():
     plan = PLANS["sliced"]
     prefab, connections = emit(plan)
-    name = f"{plan.form.neuron}.v"
+    name = f"{plan.form.module_of(plan.form.cells[0][0])}.v"
     for old, new in (("2'd2 *", "3'd4 *"), ("s0 | s1", "s0 + s1"), ("s4 |", "s5 |"), ("acc[7:1]", "acc[6:0]")):
         assert old in prefab[name]
         changed = prefab | {name: prefab[name].replace(old, new, 1)}
@@ -224,8 +225,8 @@ def test_a_changed_neuron_cell_is_found():
 
 def test_a_neuron_cell_counts_every_slot_at_its_regions_value():
     plan = PLANS["sliced"]
-    cell = read_neuron(emit(plan).prefab[f"{plan.form.neuron}.v"])
-    regions = plan.form.regions
+    cell = read_neuron(emit(plan).prefab[f"{plan.form.module_of(plan.form.cells[0][0])}.v"])
+    regions = plan.form.cells[0][0].regions
     assert cell.values.tolist() == np.repeat(regions.values, np.array(regions.lines) * 4).tolist()
     assert cell.lines.tolist() == [slot // 4 for slot in range(4 * sum(regions.lines))]
 

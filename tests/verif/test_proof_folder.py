@@ -101,7 +101,7 @@ FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "top is": lambda m: m.update(top="other"),
     "weights_hardwired is": lambda m: m.update(top=None),
     "is a unit, where the build has arrays alone": arrays_alone,
-    "model or quantization": lambda m: m.update(quantization="int4"),
+    "model or quantization": lambda m: m["quantization"].update(q="int4"),
     "are not those of quantized/": lambda m: m["model"].update(rms_norm_eps=1e-3),
     "config.json: differs from manifest.json": lambda m: m["files"].pop("quantized/config.json"),
     "chip.f: is not in manifest.json": lambda m: m["files"].pop("chip.f"),

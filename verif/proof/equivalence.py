@@ -90,7 +90,7 @@ def prove(plan: ArrayPlan, folder: Path, texts: dict[str, bytes] | None = None) 
     found = [difference(row, log, plan.inputs) for row, log in enumerate(logs)]
     return Proof(
         style=plan.style.name,
-        format=plan.format,
+        format=plan.formats[0],
         rows=plan.banks * plan.rows,
         inputs=plan.inputs,
         slices=plan.slices,

@@ -51,7 +51,7 @@ def wanted_units(build: Build, checkpoint: QuantizedCheckpoint) -> list[ArrayUni
 def manifest_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator[str]:
     """The manifest against the model."""
     manifest = build.manifest
-    if manifest.model != checkpoint.config or manifest.quantization != checkpoint.format:
+    if manifest.model != checkpoint.config or manifest.quantization != checkpoint.formats:
         yield f"{MANIFEST}: model or quantization are not those of {QUANTIZED}/"
     if manifest.top not in (None, CHIP):
         yield f"{MANIFEST}: top is {manifest.top!r:.40}, not {CHIP}"

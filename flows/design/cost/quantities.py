@@ -32,10 +32,12 @@ def metal(plan: ArrayPlan[MetalForm]) -> Quantities:
     """Prefabricated cells: every slot is there, used or not."""
     cell = plan.form
     cells, neurons = rings(plan.rows, plan.lanes, cell.fold), plan.rows * plan.banks
-    kinds = np.concatenate([cell.kind_of_cells(matrix, cells) for matrix in plan.matrices])
-    numbers = np.bincount(kinds, minlength=len(cell.kinds)).tolist()
-    lines = sum(number * sum(regions.lines) for number, regions in zip(numbers, cell.kinds, strict=True))
-    bits = sum(n * sum(x.bit_length() for x in regions.lines) for n, regions in zip(numbers, cell.kinds, strict=True))
+    held = [
+        cell.cells[bank][kind].regions.lines
+        for bank, matrix in enumerate(plan.matrices)
+        for kind in cell.kind_of_cells(bank, matrix, cells)
+    ]
+    lines, bits = sum(map(sum, held)), sum(count.bit_length() for lines in held for count in lines)
     return Quantities(
         neurons={
             "merged_wires": lines * (cell.slices - 1),

@@ -1,4 +1,4 @@
-"""The 4-bit weight formats: `mxfp4` (rules in its module), `int4` and `ternary` (`rowwise`).
+"""The weight formats: those of OCP Microscaling (rules in `microscaling`), and integers by row (`rowwise`).
 
 Every format quantizes a row without regard to the others, so a matrix may be quantized in slices of rows.
 """
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from golden.errors import UserError
-from golden.quantization.formats.base import Format, pack_codes, unpack_codes
-from golden.quantization.formats.mxfp4 import MXFP4
-from golden.quantization.formats.rowwise import RowFormat, largest_over_7, mean_magnitude
+from golden.quantization.formats.base import Format
+from golden.quantization.formats.microscaling import Microscaling
+from golden.quantization.formats.packing import pack_codes, packed_bytes, unpack_codes
+from golden.quantization.formats.rowwise import RowFormat, TernaryFormat
 from golden.quantization.integers import IntegerMatrix
 
 __all__ = [
@@ -20,14 +21,24 @@ __all__ = [
     "fake_quantize",
     "format_rules",
     "pack_codes",
+    "packed_bytes",
     "quantize",
     "unpack_codes",
 ]
 
 FORMATS: dict[str, Format] = {
     rules.name: rules
-    for rules in (MXFP4(), RowFormat("int4", 7, largest_over_7), RowFormat("ternary", 1, mean_magnitude))
+    for rules in (
+        Microscaling("mxfp4", exponent_bits=2, mantissa_bits=1),
+        Microscaling("mxfp6_e2m3", exponent_bits=2, mantissa_bits=3),
+        Microscaling("mxfp6_e3m2", exponent_bits=3, mantissa_bits=2),
+        RowFormat("int4", bits=4, limit=7, fractions=tuple(sixteenths / 16 for sixteenths in range(16, 7, -1))),
+        RowFormat("int8", bits=8, limit=127),
+        TernaryFormat("ternary", bits=4, limit=1),
+    )
 }
+
+OTHER_NAMES = {"mxfp6": "mxfp6_e2m3"}
 
 
 @dataclass(frozen=True)
@@ -36,9 +47,9 @@ class QuantizedMatrix:
 
     Attributes
     ----------
-    format: "mxfp4", "int4" or "ternary"
-    codes: uint8 [rows, cols], one 4-bit code an element (mxfp4: E2M1; int4, ternary: two's complement)
-    scales: mxfp4: uint8 [rows, ceil(cols / 32)], E8M0; int4, ternary: bfloat16 [rows]
+    format: name of one of `FORMATS`
+    codes: uint8 [rows, cols], a code an element (mxfp: sign, exponent, mantissa; others: two's complement)
+    scales: mxfp: uint8 [rows, ceil(cols / 32)], E8M0; others: bfloat16 [rows]
     name: what errors call it
     """
 
@@ -63,15 +74,16 @@ class QuantizedMatrix:
 
 
 def format_rules(name: str) -> Format:
-    """The rules of the format called `name`; `UserError` where there is none."""
-    if name not in FORMATS:
+    """The rules of the format called `name`, `mxfp6` being `mxfp6_e2m3`; `UserError` where there is none."""
+    if (rules := FORMATS.get(OTHER_NAMES.get(name, name))) is None:
         raise UserError(f"format {name!r} is not known; choose one of {', '.join(FORMATS)}")
-    return FORMATS[name]
+    return rules
 
 
 def quantize(w: Tensor, format: str) -> QuantizedMatrix:
     """Quantize finite `w`, float32 [..., rows, cols]; leading dimensions hold further matrices."""
-    return QuantizedMatrix(format, *format_rules(format).quantize(w.float()))
+    rules = format_rules(format)
+    return QuantizedMatrix(rules.name, *rules.quantize(w.float()))
 
 
 def fake_quantize(w: Tensor, format: str) -> Tensor:
