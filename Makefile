@@ -36,6 +36,7 @@ drawing: $(TEST_STAMP) ## the rooms and their imports, drawn into docs/architect
 bench: demo ## the figures of docs/benchmarks.md, measured here, but for those that it lists as slow
 	$(BIN)/hardloom bench accuracy --prompts 1000
 	$(BIN)/hardloom bench chip build/demo/chip
+	$(BIN)/hardloom bench cycles
 	$(BIN)/hardloom synth build/demo/chip --all
 	$(BIN)/hardloom verify build/demo/chip --gate-level
 	$(BIN)/hardloom bench equivalence

@@ -82,6 +82,18 @@ def chip(
 
 
 @commands.command()
+def cycles(as_json: Json = False) -> None:
+    """The cycle model of `estimate` and `explore` against Verilator: small chips of many geometries.
+
+    Example: hardloom bench cycles
+    """
+    from flows.bench.cycles import cycles, cycles_parts
+
+    found = cycles()
+    show(found, as_json, cycles_parts(found))
+
+
+@commands.command()
 def equivalence(
     styles: Annotated[
         str | None, typer.Option(parser=text, help="Styles, separated by commas; all by default.")

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict, dataclass, field, fields
 from math import gcd
-from typing import Any
 
 from gen.arrays.styles import STYLES
 from gen.design.features import check_features
+from gen.design.queues import Queues, check_positive
 from golden.errors import UserError
 from golden.shape import ModelShape
 
-__all__ = ["ARRAY_KINDS", "HardwareConfig", "Queues"]
+__all__ = ["ARRAY_KINDS", "HardwareConfig"]
 
 ARRAY_KINDS = ("qkv", "o", "router", "gate_up", "down", "head")
 """Kinds of hardwired array; `gate_up` and `down` exist once an expert."""
@@ -20,42 +20,6 @@ DEFAULT_SLICES = {"qkv": 1, "o": 2, "router": 2, "gate_up": 2, "down": 2, "head"
 def array_inputs(model: ModelShape, kind: str) -> int:
     """Inputs of the arrays of one kind."""
     return next(found.inputs for found in model.kinds() if found.kind == kind)
-
-
-def check_positive(name: str, value: Any) -> None:
-    """Raises UserError where field `name` holds no integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UserError(f"hardware config, {name}: {value!r} must be an integer of at least 1")
-
-
-@dataclass(frozen=True)
-class Queues:
-    """Depths, in tokens, of the queues around a layer's experts: how many tokens are under way at once.
-
-    At any depth of at least 1 nothing is lost and nothing stands still for good; shallow queues cost throughput.
-
-    Parameters
-    ----------
-    residual: tokens whose residual waits while they are with the experts.
-    routing: tokens whose packet waits for the router's choice.
-    jobs: tokens whose jobs wait at each place along the experts' path.
-    """
-
-    residual: int = 8
-    routing: int = 4
-    jobs: int = 4
-
-    def __post_init__(self) -> None:
-        for name, depth in asdict(self).items():
-            check_positive(f"queues.{name}", depth)
-
-    @classmethod
-    def from_json(cls, values: Any) -> "Queues":
-        """From a JSON object; depths that it does not name keep their defaults."""
-        names = [f.name for f in fields(cls)]
-        if not isinstance(values, dict) or not set(values) <= set(names):
-            raise UserError(f"hardware config, queues: give an object with any of {', '.join(names)}")
-        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -75,7 +39,7 @@ class HardwareConfig:
     max_positions: int = 64
     style: dict[str, str] = field(default_factory=lambda: dict.fromkeys(ARRAY_KINDS, "metal"))
     slices: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_SLICES))
-    queues: Queues = Queues()
+    queues: Queues = field(default_factory=Queues)
 
     def __post_init__(self) -> None:
         if isinstance(self.style, str):

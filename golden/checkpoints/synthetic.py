@@ -27,7 +27,7 @@ from golden.folders import claim
 from golden.parallel import ordered_map, row_ranges
 from golden.shape import ModelShape
 
-__all__ = ["make_checkpoint"]
+__all__ = ["make_checkpoint", "make_up"]
 
 SHARD_BYTES = 4 << 30
 PIECE = 1 << 19  # elements made at once
@@ -54,7 +54,13 @@ def make_checkpoint(
     architecture that is unknown or not supported, sizes that do not go together, and an `out` that is not
     ours to write to or holds a whole checkpoint.
     """
-    fields = reduced(read_preset(like), layers, experts, vocabulary)
+    return make_up(reduced(read_preset(like), layers, experts, vocabulary), out, seed, progress)
+
+
+def make_up(
+    fields: dict[str, Any], out: Path, seed: int = 0, progress: Callable[[int, int], None] = lambda done, total: None
+) -> ModelShape:
+    """As `make_checkpoint`, of the model that a `config.json` of these fields describes."""
     family, model = family_of(fields), shape_of(fields)
     claim(out, "made-up checkpoint")
     if (out / CONFIG).exists():  # the last file to be written

@@ -18,7 +18,8 @@ from gen.build.folder import CHIP, MANIFEST, Build
 from gen.build.generate import build_chip
 from gen.build.journal import JOURNAL
 from gen.build.work import CHIP_TEXT, LAYER_TEXTS
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig, Queues
+from gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from gen.design.queues import Queues
 from gen.text.verilog import LINT_WAIVERS
 from golden.errors import UserError
 from golden.quantization.integers import IntegerMatrix

@@ -8,7 +8,8 @@ import typer
 
 from flows.cli.app import commands
 from gen.design.axi_ports import NO_POSITION, commit_record
-from gen.design.hardware import HardwareConfig, Queues
+from gen.design.hardware import HardwareConfig
+from gen.design.queues import Queues
 from gen.design.registers import REGISTERS, ErrorCode
 from golden.checkpoints.families import FAMILIES
 from golden.checkpoints.families.rules import HARMLESS

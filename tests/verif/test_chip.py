@@ -17,7 +17,8 @@ from cocotbext.axi import AxiResp
 from torch import Tensor
 
 from gen.build.generate import build_chip
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig, Queues
+from gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from gen.design.queues import Queues
 from gen.design.registers import IDENTIFICATION, ErrorCode
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint

@@ -78,12 +78,15 @@ class Case:
         `verif.streams.stimulus.WithRoms`.
     stimulus: makes a `Stimulus` of kind "random" or "corners" from a seeded generator.
     latency: cycles beyond the beats themselves that back-to-back packets may take.
+    alone: cycles from the last beat in to the last beat out of a packet that meets no other (`gen.design.latency`);
+        None where that is not promised.
     """
 
     name: str
     component: Callable[[], Component]
     stimulus: Callable[[Generator, str], Stimulus]
     latency: int
+    alone: int | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

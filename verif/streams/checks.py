@@ -7,7 +7,7 @@ import torch
 from verif.streams.bench import Case, Stimulus
 from verif.streams.player import Player, always, sometimes
 
-__all__ = ["at_full_speed", "under_backpressure", "with_resets"]
+__all__ = ["alone", "at_full_speed", "under_backpressure", "with_resets"]
 
 
 def played_from(case: Case, kind: str, seed: int) -> Stimulus:
@@ -24,6 +24,16 @@ async def at_full_speed(dut, case: Case, kind: str) -> None:
     )
     bound = longest + case.latency if played.cycles is None else played.cycles
     assert cycles <= bound, f"{case.name}: {cycles} cycles for {longest} beats, the bound is {bound}"
+
+
+async def alone(dut, case: Case) -> None:
+    """A packet that meets no other takes as long as is promised, to the cycle."""
+    player, played = Player(dut, case), played_from(case, "random", 1)
+    await player.reset()
+    inputs, outputs = ({name: packets[:1] for name, packets in of.items()} for of in (played.inputs, played.outputs))
+    cycles = await player.play(Stimulus(inputs, outputs, played.constants), always, always, None)
+    latency = cycles - max(len(packet) for (packet,) in inputs.values())
+    assert latency == case.alone, f"{case.name}: latency {latency}, {case.alone} is promised"
 
 
 async def under_backpressure(dut, case: Case, seed: int) -> None:

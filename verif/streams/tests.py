@@ -3,7 +3,7 @@
 import cocotb
 
 from verif.streams.bench import Case, UnitsJob
-from verif.streams.checks import at_full_speed, under_backpressure, with_resets
+from verif.streams.checks import alone, at_full_speed, under_backpressure, with_resets
 
 __all__: list[str] = []
 
@@ -14,6 +14,12 @@ CASES = [cocotb.Param(case, name=case.name) for case in UnitsJob.received().case
 @cocotb.parametrize(unit=CASES, kind=["random", "corners"])
 async def packets_at_full_speed(dut, unit: Case, kind: str) -> None:
     await at_full_speed(dut, unit, kind)
+
+
+@cocotb.test()
+@cocotb.parametrize(unit=[case for case in CASES if case.value.alone is not None])
+async def packet_alone(dut, unit: Case) -> None:
+    await alone(dut, unit)
 
 
 @cocotb.test()

@@ -3,6 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
+from gen.design import latency
 from gen.units.argmax import Argmax
 from golden.units.argmax import Argmax as ArgmaxSpec
 from golden.units.fixed import FixedPoint
@@ -43,7 +44,13 @@ def _case(lanes: int, vocab_size: int) -> Case:
         return Stimulus({"i": packets(padded(generator, x, lanes, spec.numerator.word), lanes)}, {"o": expected})
 
     beats = -(-vocab_size // lanes)
-    return Case(f"argmax_{lanes}x{vocab_size}", lambda: Argmax(spec, vocab_size, lanes), stimulus, beats + 7)
+    return Case(
+        f"argmax_{lanes}x{vocab_size}",
+        lambda: Argmax(spec, vocab_size, lanes),
+        stimulus,
+        beats + 7,
+        alone=latency.argmax(beats),
+    )
 
 
 CASES = [_case(4, 37), _case(8, 8), _case(3, 11), _case(1, 5), _case(2, 1)]

@@ -2,6 +2,7 @@
 
 from torch import Generator
 
+from gen.design import latency
 from gen.units.quantize import Quantize
 from golden.units.quantize import Quantize as QuantizeSpec
 from verif.streams.bench import Case, Stimulus, packets
@@ -19,7 +20,13 @@ def _case(lanes: int, count: int) -> Case:
         return Stimulus({"i": packets(x, lanes)}, {"o": packets(q, lanes, scale)})
 
     beats = count // lanes
-    return Case(f"quantize_{lanes}x{count}", lambda: Quantize(spec, lanes, max(4, 2 * beats)), stimulus, beats + 6)
+    return Case(
+        f"quantize_{lanes}x{count}",
+        lambda: Quantize(spec, lanes, max(4, 2 * beats)),
+        stimulus,
+        beats + 6,
+        alone=latency.quantize(beats),
+    )
 
 
 CASES = [_case(4, 16), _case(2, 12), _case(8, 8)]

@@ -3,6 +3,7 @@
 import torch
 from torch import Generator
 
+from gen.design import latency
 from gen.units.rescale import Rescale
 from golden.units.rescale import Rescale as RescaleSpec
 from verif.streams.bench import Case, Stimulus, packets
@@ -36,7 +37,7 @@ def _case(lanes: int, count: int, acc_width: int, shifts: tuple[int, int]) -> Ca
         expected = spec.compute(acc, mant, shift, scale)
         return Stimulus({"i": packets(acc, lanes, scale)}, {"o": packets(expected, lanes)})
 
-    return Case(f"rescale_{lanes}x{count}_{acc_width}", component, stimulus, 4)
+    return Case(f"rescale_{lanes}x{count}_{acc_width}", component, stimulus, 4, alone=latency.RESCALE)
 
 
 CASES = [_case(4, 16, 20, (0, 30)), _case(2, 12, 13, (-256, 255)), _case(3, 3, 40, (-10, 60))]

@@ -3,6 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
+from gen.design import latency
 from gen.units.rmsnorm import RMSNorm
 from golden.units.rmsnorm import RMSNorm as RMSNormSpec
 from verif.streams.bench import Case, Stimulus, packets
@@ -33,7 +34,13 @@ def _case(lanes: int, count: int, eps: float) -> Case:
             x = torch.cat([x, _table(spec, generator)])
         return Stimulus({"i": packets(x, lanes)}, {"o": packets(spec.compute(x), lanes)})
 
-    return Case(f"rmsnorm_{lanes}x{count}", lambda: RMSNorm(spec, lanes), stimulus, 2 * count // lanes + 14)
+    return Case(
+        f"rmsnorm_{lanes}x{count}",
+        lambda: RMSNorm(spec, lanes),
+        stimulus,
+        2 * count // lanes + 14,
+        alone=latency.rms_norm(count // lanes),
+    )
 
 
 CASES = [_case(4, 16, 1e-5), _case(2, 12, 1e-6), _case(4, 64, 1e-5), _case(1, 3, 0.0), _case(8, 8, 1e-5)]

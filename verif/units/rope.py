@@ -3,6 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
+from gen.design import latency
 from gen.units.rope import Rope
 from golden.units.rope import Rope as RopeSpec
 from verif.streams.bench import Case, Stimulus, packets
@@ -44,7 +45,9 @@ def _case(lanes: int, head_dim: int, heads: int, max_positions: int) -> Case:
         expected = spec.compute(x, gains, cos[: len(x)], sin[: len(x)])
         return Stimulus({"i": packets(x, lanes)}, {"o": packets(expected, lanes)}, {"positions": positions})
 
-    return Case(f"rope_{lanes}x{head_dim}", component, stimulus, head_dim // lanes + 8)
+    return Case(
+        f"rope_{lanes}x{head_dim}", component, stimulus, head_dim // lanes + 8, alone=latency.rope(head_dim // lanes)
+    )
 
 
 CASES = [_case(4, 16, 2, 6), _case(2, 12, 3, 5), _case(1, 2, 1, 3)]

@@ -3,6 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
+from gen.design import latency
 from gen.units.router import Router
 from golden.units.router import Router as RouterSpec
 from verif.streams.bench import Case, Stimulus, packets
@@ -27,7 +28,7 @@ def _case(lanes: int, num_experts: int, top_k: int, biases: Tensor | None = None
         return Stimulus({"i": packets(padded(generator, x, lanes, word), lanes)}, {"o": expected}, cycles=cycles)
 
     name = f"router_{lanes}x{num_experts}_{top_k}" + "_biased" * spec.biased
-    return Case(name, component, stimulus, 0)
+    return Case(name, component, stimulus, 0, alone=latency.router(num_experts))
 
 
 def _biases(num_experts: int, limit: int) -> Tensor:

@@ -3,6 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
+from gen.design import latency
 from gen.units.swiglu import SwiGLU
 from golden.units.swiglu import SwiGLU as SwiGLUSpec
 from verif.streams.bench import Case, Stimulus, packets
@@ -44,7 +45,7 @@ def _case(lanes: int, count: int) -> Case:
         expected = spec.compute(gate, up)
         return Stimulus({"i": packets(pairs, 2 * lanes)}, {"o": packets(expected, lanes)})
 
-    return Case(f"swiglu_{lanes}x{count}", lambda: SwiGLU(spec, lanes), stimulus, 6)
+    return Case(f"swiglu_{lanes}x{count}", lambda: SwiGLU(spec, lanes), stimulus, 6, alone=latency.SWIGLU)
 
 
 CASES = [_case(4, 16), _case(2, 6), _case(1, 1)]

@@ -7,7 +7,7 @@ from math import ceil, gcd
 from flows.design.estimate.area import areas, between_dies, node_link_mm2, storage_bits
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.choices import LANES, Choice, busy, choose, gates, same_arrays
-from flows.design.estimate.emitted import Emitted
+from flows.design.estimate.emitted import emitted_pass
 from flows.design.estimate.energy import packet_fj
 from flows.design.estimate.workload import Workload
 from golden.shape import ModelShape
@@ -112,9 +112,8 @@ def emitted_chip(shape: ModelShape, work: Workload, a: Assumptions, styles: Iter
         choices = choose(shape.kinds(), attention.num_heads * work.length, a, styles, lanes, tile_rows=None)
     else:
         choices = same_arrays(like.choices, a)
-    packets = {choice.kind.kind: choice.cost.packet_cycles for choice in choices}
-    emitted = Emitted(shape, lanes, packets, busy(experts, a))
-    cycles = emitted.forward_cycles(work.length, a["block_length"], work.tokens_per_forward) / work.length
+    packets = {choice.kind.kind: round(choice.cost.packet_cycles) for choice in choices}
+    cycles = emitted_pass(shape, lanes, packets, work, busy(experts, a), a) / work.length
     positions_per_s = a["clock_ghz"] * 1e9 / cycles
     array_gates = {choice.kind.kind: gates(choice, a) for choice in choices}
     area = areas(shape, array_gates, 2 * attention.head_dim, storage_bits(shape, work, a), lanes, a)

@@ -1,19 +1,17 @@
-"""Cycles of a forward pass on a chip as `hardloom generate` writes it: one sequence at a time, layer after layer.
-
-A layer's first score needs the keys of all positions, so a layer starts when the last position has left the one before;
-while it walks over positions, heads and keys, one key a cycle, what it has finished goes on through its experts and
-into the next layer. So a pass takes, layer after layer, the time of that layer's busiest unit for all positions, and
-the way of the last position. Latencies are those that the units of `gen/units` state.
-"""
+"""The chip as `hardloom generate` writes it, under a workload: one sequence at a time, layer after layer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cache
 
+from flows.design.cycles.forward import forward_cycles, likely_routes, step_cycles
+from flows.design.cycles.geometry import Geometry
+from flows.design.estimate.assumptions import Assumptions
+from flows.design.estimate.workload import Workload
 from gen.design.features import check_features
 from golden.errors import UserError
-from golden.shape import AttentionShape, ExpertsShape, ModelShape
+from golden.shape import ModelShape
 
-__all__ = ["Emitted", "why_not_emitted"]
+__all__ = ["emitted_pass", "why_not_emitted"]
 
 
 def why_not_emitted(shape: ModelShape, sampler: str) -> str | None:
@@ -27,79 +25,23 @@ def why_not_emitted(shape: ModelShape, sampler: str) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class Emitted:
-    """A chip as emitted.
+def emitted_pass(
+    shape: ModelShape, lanes: int, packets: Mapping[str, int], work: Workload, busiest: float, a: Assumptions
+) -> float:
+    """Cycles of a denoising step over the whole sequence.
 
-    Attributes
-    ----------
-    lanes: elements a beat of every stream.
-    packet_cycles: of one array of each kind, from one packet to the next.
-    expert_share: share of the positions that meets the busiest expert.
+    packets: of one array of each kind, from one packet to the next; busiest: share of the positions that meets the
+    busiest expert.
     """
+    cycles = pass_cycles(shape, lanes, tuple(packets.items()), busiest, round(work.length))
+    return cycles + step_cycles(a["block_length"], work.tokens_per_forward)
 
-    shape: ModelShape
-    lanes: int
-    packet_cycles: Mapping[str, float]
-    expert_share: float
 
-    @property
-    def attention(self) -> AttentionShape:
-        return self.shape.layers[0].attention
-
-    @property
-    def experts(self) -> ExpertsShape:
-        mlp = self.shape.layers[0].mlp
-        assert isinstance(mlp, ExpertsShape)  # as `check_features` asks for, of every layer
-        return mlp
-
-    def beats(self, elements: int) -> int:
-        """Beats of a packet of `elements`."""
-        return -(-elements // self.lanes)
-
-    def layer_units(self, positions: float) -> dict[str, float]:
-        """Cycles that one position costs each unit of a layer, from the attention to the next layer's q, k and v."""
-        experts, packet = self.experts, self.packet_cycles
-        hidden, head = self.beats(self.shape.hidden_size), self.beats(self.attention.head_dim)
-        return {
-            "attention": self.attention.num_heads * max(positions, head + 2),
-            "qkv": packet["qkv"],
-            "o": packet["o"],
-            "router": max(packet["router"], experts.num_experts),
-            "dispatch": experts.top_k * (hidden + 1),
-            "gate_up": packet["gate_up"] * self.expert_share,
-            "SwiGLU": experts.top_k * self.beats(experts.intermediate_size),
-            "down": packet["down"] * self.expert_share,
-            "combine": experts.top_k * hidden,
-        }
-
-    def fill(self) -> float:
-        """Cycles from a position's last beat into a layer until its q, k and v are stored there."""
-        hidden, head = self.beats(self.shape.hidden_size), self.beats(self.attention.head_dim)
-        norm_and_quantize, heads = 3 * hidden + 16, 4 * head + 22
-        return norm_and_quantize + self.packet_cycles["qkv"] + 2 + heads
-
-    def drain(self, positions: float) -> float:
-        """Cycles from the last key's operands to the last beat of that position out of the layer."""
-        experts, packet = self.experts, self.packet_cycles
-        hidden, middle = self.beats(self.shape.hidden_size), self.beats(experts.intermediate_size)
-        attention = positions + 20 + self.beats(self.attention.head_dim)
-        o = hidden + 4 + packet["o"] + 3
-        router = 3 * hidden + 16 + packet["router"] + 2 + self.beats(experts.num_experts)
-        router += 2 * experts.num_experts + 15
-        expert = hidden + 1 + packet["gate_up"] + 6 + middle + 4 + packet["down"] + 2
-        others = (experts.top_k - 1) * max(hidden + 1, middle)
-        return attention + o + router + expert + others + 3
-
-    def head(self) -> float:
-        """Cycles from the last position's last beat out of the last layer to its token."""
-        hidden, vocabulary = self.beats(self.shape.hidden_size), self.beats(self.shape.vocab_size)
-        return 3 * hidden + 16 + self.packet_cycles["head"] + 2 + 2 * vocabulary + 7
-
-    def forward_cycles(self, positions: float, block: float, tokens: float) -> float:
-        """Of one pass over `positions` that commits `tokens` of a block of `block`, the sampler's scans included."""
-        layers, units = len(self.shape.layers), self.layer_units(positions)
-        first = positions * max(self.packet_cycles["qkv"], self.beats(self.shape.hidden_size)) + self.fill()
-        between = positions * max(units.values()) + self.drain(positions) + self.fill()
-        last = positions * max(*units.values(), self.packet_cycles["head"]) + self.drain(positions) + self.head()
-        return first + (layers - 1) * between + last + (tokens + 1) * (block + 3) + block
+@cache
+def pass_cycles(
+    shape: ModelShape, lanes: int, packets: tuple[tuple[str, int], ...], busiest: float, positions: int
+) -> float:
+    """As `forward_cycles`; most assumptions of an estimate change none of these."""
+    g = Geometry(shape, lanes, dict(packets))
+    routes = likely_routes(g.experts.num_experts, g.experts.top_k, busiest, positions)
+    return forward_cycles(g, [routes] * len(shape.layers), positions)

@@ -10,7 +10,7 @@ from flows.design.estimate.area import areas, storage_bits
 from flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, options, unit_cost
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.choices import busy
-from flows.design.estimate.emitted import Emitted
+from flows.design.estimate.emitted import emitted_pass
 from flows.design.estimate.energy import packet_fj
 from flows.design.estimate.workload import Workload
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
@@ -122,9 +122,8 @@ class Space:
         packets = {}
         for name, kind in kinds.items():
             undrained = max(0, kind.rows - self.tile_rows)
-            packets[name] = chosen[name].cycles / busy(kind, self.a) + -(-undrained // lanes)
-        chip = Emitted(self.shape, lanes, packets, busy(kinds["gate_up"], self.a))
-        return chip.forward_cycles(self.work.length, self.a["block_length"], self.work.tokens_per_forward)
+            packets[name] = round(chosen[name].cycles / busy(kind, self.a)) + -(-undrained // lanes)
+        return emitted_pass(self.shape, lanes, packets, self.work, busy(kinds["gate_up"], self.a), self.a)
 
     def attention_cycles(self) -> float:
         """Cycles that a position costs the attention of a layer: one key of one head after the other."""

@@ -1,0 +1,83 @@
+"""What decides the cycles of a chip: beats of its packets, its arrays, its queues."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gen.design.queues import Queues
+from golden.shape import AttentionShape, ExpertsShape, ModelShape
+
+__all__ = ["ArrayCycles", "Geometry"]
+
+
+@dataclass(frozen=True)
+class ArrayCycles:
+    """Cycles of one array (`gen.arrays.style.ArrayPlan`).
+
+    load, drain: beats in and out; packet: from one packet to the next when nobody waits.
+    """
+
+    load: int
+    drain: int
+    packet: int
+
+    @property
+    def compute(self) -> int:
+        """From a packet's start to its first result; where loading is longer, the most that loading hides."""
+        return self.packet - self.drain
+
+    @property
+    def latency(self) -> int:
+        """From the last beat in to the last beat out, where the array is idle."""
+        return 1 + self.packet
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A chip as its cycles see it.
+
+    Attributes
+    ----------
+    model: with layers that are alike (`gen.design.features`).
+    lanes: elements a beat of every stream.
+    packets: cycles of one array of each kind from one packet to the next.
+    queues: depths, in tokens.
+    """
+
+    model: ModelShape
+    lanes: int
+    packets: Mapping[str, int]
+    queues: Queues = field(default_factory=Queues)
+
+    @property
+    def attention(self) -> AttentionShape:
+        return self.model.layers[0].attention
+
+    @property
+    def experts(self) -> ExpertsShape:
+        mlp = self.model.layers[0].mlp
+        assert isinstance(mlp, ExpertsShape)  # as `check_features` asks for, of every layer
+        return mlp
+
+    def beats(self, elements: int) -> int:
+        """Beats of a packet of `elements`."""
+        return -(-elements // self.lanes)
+
+    @property
+    def hidden(self) -> int:
+        """Beats of a hidden vector."""
+        return self.beats(self.model.hidden_size)
+
+    @property
+    def head(self) -> int:
+        """Beats of a head vector."""
+        return self.beats(self.attention.head_dim)
+
+    @property
+    def middle(self) -> int:
+        """Beats of an expert's intermediate vector."""
+        return self.beats(self.experts.intermediate_size)
+
+    def array(self, kind: str) -> ArrayCycles:
+        """Of one array of a kind."""
+        found = next(matrix for matrix in self.model.kinds() if matrix.kind == kind)
+        return ArrayCycles(self.beats(found.inputs), self.beats(found.rows), self.packets[kind])

@@ -1,0 +1,44 @@
+"""Depths of the queues that decide throughput."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from golden.errors import UserError
+
+__all__ = ["Queues", "check_positive"]
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Raises UserError where field `name` holds no integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UserError(f"hardware config, {name}: {value!r} must be an integer of at least 1")
+
+
+@dataclass(frozen=True)
+class Queues:
+    """Depths, in tokens, of the queues around a layer's experts: how many tokens are under way at once.
+
+    At any depth of at least 1 nothing is lost and nothing stands still for good; shallow queues cost throughput.
+
+    Parameters
+    ----------
+    residual: tokens whose residual waits while they are with the experts.
+    routing: tokens whose packet waits for the router's choice.
+    jobs: tokens whose jobs wait at each place along the experts' path.
+    """
+
+    residual: int = 8
+    routing: int = 4
+    jobs: int = 4
+
+    def __post_init__(self) -> None:
+        for name, depth in asdict(self).items():
+            check_positive(f"queues.{name}", depth)
+
+    @classmethod
+    def from_json(cls, values: Any) -> "Queues":
+        """From a JSON object; depths that it does not name keep their defaults."""
+        names = [f.name for f in fields(cls)]
+        if not isinstance(values, dict) or not set(values) <= set(names):
+            raise UserError(f"hardware config, queues: give an object with any of {', '.join(names)}")
+        return cls(**values)

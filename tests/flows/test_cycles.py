@@ -1,0 +1,103 @@
+"""Cycles of a pass on the emitted chip: counted from its units, and measured."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.bench.cycles import modelled
+from flows.design.cost.model import CostModel
+from flows.design.cost.shapes import ArrayShape
+from flows.design.cycles.forward import forward_cycles, likely_routes, step_cycles
+from flows.design.cycles.geometry import Geometry
+from flows.design.cycles.times import in_order
+from gen.design.hardware import HardwareConfig
+from gen.design.queues import Queues
+from golden.checkpoints.config import read_config
+from golden.samplers.denoise import SamplerParams
+from tests import DEMO, ROOT
+from verif.chip.compare import simulate_runs
+from verif.chip.simulation import Run, SimulatedChip
+
+
+@pytest.mark.parametrize("length", [2, 20])
+def test_a_chip_takes_the_cycles_that_the_model_says(tiny_chip: SimulatedChip, length: int):
+    params = SamplerParams(gen_length=8, block_length=4, steps=4)
+    prompt = torch.randint(15, (length,), generator=torch.Generator().manual_seed(length)).tolist()
+    run = simulate_runs(tiny_chip, [Run(prompt, params)], None).runs[0]
+    assert modelled(tiny_chip.build, prompt, params) == pytest.approx(run.cycles, rel=0.01)
+
+
+def demonstration() -> Geometry:
+    """By the cost model; `hardloom estimate` does the same for chips that nobody has built."""
+    _, shape = read_config(DEMO / "config.json")
+    hardware, model = HardwareConfig.default(shape), CostModel.read()
+    packets = {
+        kind.kind: model.cost(
+            ArrayShape("metal", kind.rows, kind.inputs, hardware.slices[kind.kind], hardware.lanes, kind.banks)
+        ).packet_cycles
+        for kind in shape.kinds()
+    }
+    return Geometry(shape, hardware.lanes, packets)
+
+
+def pass_of(g: Geometry, positions: int, busiest: float = 0.34) -> float:
+    routes = likely_routes(g.experts.num_experts, g.experts.top_k, busiest, positions)
+    return forward_cycles(g, [routes] * len(g.model.layers), positions)
+
+
+@pytest.mark.parametrize("positions, cycles", [(22, 5_005), (28, round(1.197 * 2 * 28 * 4 * 28))])
+def test_the_demonstration_chip_takes_the_cycles_that_were_measured(positions: int, cycles: int):
+    """The figures of docs/benchmarks.md, by `hardloom bench chip`: 8 lanes, two tokens a pass."""
+    text = (ROOT / "docs" / "benchmarks.md").read_text()
+    assert "5,005" in text and "| the same at 28 positions | 1.197 |" in text
+    counted = pass_of(demonstration(), positions) + step_cycles(8, 2)
+    assert counted == pytest.approx(cycles, rel=0.01)
+
+
+def test_no_array_is_forgotten():
+    """Whichever is slow, it holds the pass; twice the positions take four times the attention."""
+    g = demonstration()
+    base = pass_of(g, 64)
+    for kind in g.packets:
+        assert pass_of(replace(g, packets=g.packets | {kind: 10_000}), 64) > 5 * base
+    assert pass_of(g, 2048) == pytest.approx(4 * pass_of(g, 1024), rel=0.02)
+
+
+def test_shallow_queues_cost_cycles_where_experts_are_the_slowest():
+    g = demonstration()
+    slow = replace(g, packets=g.packets | {"gate_up": 300, "down": 300})
+    shallow = replace(slow, queues=Queues(residual=1, routing=1, jobs=1))
+    assert pass_of(shallow, 32) > 1.2 * pass_of(slow, 32)
+
+
+def test_experts_chosen_more_often_take_longer_where_they_are_the_slowest():
+    g = demonstration()
+    slow = replace(g, packets=g.packets | {"gate_up": 2000})
+    even, uneven = (pass_of(slow, 64, share) for share in (0.25, 0.75))
+    assert uneven == pytest.approx(3 * even, rel=0.1)
+
+
+@given(
+    st.lists(st.integers(0, 50), min_size=1, max_size=30), st.integers(0, 20), st.integers(1, 20)
+)  # gaps between arrivals
+def test_packets_leave_in_order_each_as_soon_as_it_can(gaps: list[int], latency: int, interval: int):
+    arrivals = np.cumsum(gaps).astype(float)
+    left = in_order(arrivals, latency, interval)
+    expected = [arrivals[0] + latency]
+    for arrival in arrivals[1:]:
+        expected.append(max(arrival + latency, expected[-1] + interval))
+    assert left.tolist() == expected
+    assert all(later - earlier >= interval for earlier, later in pairwise(left))
+
+
+def test_likely_routes_have_the_share_that_is_asked_for():
+    routes = likely_routes(8, 2, 0.4, 1000)
+    load = np.bincount(np.array(routes).ravel(), minlength=8)
+    assert load[0] == 400
+    assert load.sum() == 2000 and load[1:].max() - load[1:].min() <= 1
+    assert all(len(set(experts)) == 2 for experts in routes)
