@@ -45,6 +45,7 @@ def options(
 
 KEPT = {
     "generate": "what is written whole is kept; run the same command again, and it goes on there",
+    "quantize": "layers that gptq has finished are kept; run the same command again, and it goes on there",
     "train": "the last saved state is kept; run the same command again, and it goes on there",
     "demo": "what is finished is kept; run the same command again, and it goes on there",
     "sample": "a simulator that is finished is kept; run the same command again",

@@ -66,6 +66,13 @@ def quantize(
     numerics: Annotated[
         Path | None, typer.Option(parser=given_file, help="Numeric contract from `hardloom calibrate`.")
     ] = None,
+    method: Annotated[str, typer.Option(parser=text, help="nearest, or gptq: with care, by calibration.")] = "nearest",
+    calibration: Annotated[
+        Path | None, typer.Option(parser=given_file, help="Text in UTF-8 that gptq is calibrated on.")
+    ] = None,
+    calibration_tokens: Annotated[
+        Path | None, typer.Option(parser=given_file, help="The same as token ids, instead.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Quantize a checkpoint to few bits and print what that cost, by kind of matrix.
@@ -74,10 +81,11 @@ def quantize(
 
     Example: hardloom quantize checkpoints/demo -o build/demo-mxfp4 --formats head=int8
     """
-    from flows.models.quantize import parse_formats, quantize, quantize_parts
+    from flows.models.quantize import careful_text, parse_formats, quantize, quantize_parts
     from golden.quantization.by_kind import in_words
 
-    found = quantize(ckpt, out, format, parse_formats(formats), numerics)
+    careful = careful_text(method, calibration, calibration_tokens)
+    found = quantize(ckpt, out, format, parse_formats(formats), numerics, careful)
     show(found, as_json, quantize_parts(found, f"{out}: {in_words(found.report['formats'])}"))
 
 
@@ -103,6 +111,31 @@ def calibrate(
 
     found = calibrate(ckpt, CalibrationText(text, tokens, most, seed), margin, out, plot)
     show(found, as_json, calibrate_parts(found, out))
+
+
+@commands.command()
+def sensitivity(
+    ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a Hugging Face checkpoint.")],
+    text: Annotated[Path | None, typer.Option(parser=given_file, help="Text in UTF-8 to run the model on.")] = None,
+    tokens: Annotated[Path | None, typer.Option(parser=given_file, help="The same as token ids, instead.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=MOST, help="Tokens that are taken, at most.")] = 1024,
+    format: Annotated[str, typer.Option(parser=text, help="Format that each kind of matrix is tried in.")] = "mxfp4",
+    numerics: Annotated[
+        Path | None, typer.Option(parser=given_file, help="Contract whose bits each site is tried with.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides which tokens are masked.")] = 0,
+    plot: Annotated[Path | None, typer.Option(parser=file, help="Picture to write, as PNG and SVG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure what rounding each kind of matrix, and each activation, costs by itself.
+
+    Example: hardloom sensitivity build/smollm2 --text book.txt --format mxfp4
+    """
+    from flows.models.calibrate import CalibrationText
+    from flows.models.sensitivity import sensitivity, sensitivity_parts
+
+    found = sensitivity(ckpt, CalibrationText(text, tokens, most, seed), format, numerics, plot)
+    show(found, as_json, sensitivity_parts(found))
 
 
 @commands.command()

@@ -1,5 +1,6 @@
 """`hardloom quantize`: a checkpoint to weights of few bits, with what that cost."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +8,24 @@ from typing import Any
 
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
+from flows.models.calibrate import CalibrationText
 from flows.models.info import kind_of
+from golden.calibration.careful import Careful
 from golden.calibration.contract import read_contract
+from golden.checkpoints.checkpoint import Checkpoint
 from golden.errors import UserError
-from golden.quantization.quantize import Statistics, quantize_checkpoint
+from golden.quantization.pieces import Method, Statistics, nearest
+from golden.quantization.quantize import quantize_checkpoint
 from golden.shape import TensorShape
 from golden.units.numerics import Numerics
 
-__all__ = ["parse_formats", "quantize", "quantize_parts"]
+__all__ = ["METHODS", "careful_text", "parse_formats", "quantize", "quantize_parts"]
+
+METHODS = ("nearest", "gptq")
+JOURNAL = "rounded"
+"""Folder of finished layers in one that is not finished."""
+CALIBRATED = 16384
+"""Tokens that GPTQ is calibrated on, at most."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +64,36 @@ def parse_formats(text: str | None) -> dict[str, str]:
     return formats
 
 
-def quantize(path: Path, out: Path, format: str, formats: Mapping[str, str], contract: Path | None) -> Quantization:
+def careful_text(method: str, text: Path | None, tokens: Path | None) -> CalibrationText | None:
+    """What GPTQ is calibrated on; None for the method `nearest`. `UserError` where method and files do not fit."""
+    if method not in METHODS:
+        raise UserError(f"--method {method!r:.40} is not known; choose one of {', '.join(METHODS)}")
+    if (given := text is not None or tokens is not None) != (method == "gptq"):
+        how = "calibrates on nothing; leave it out" if given else "is calibrated; give a text with --calibration"
+        raise UserError(f"--method {method} {how}")
+    return CalibrationText(text, tokens, CALIBRATED, 0) if given else None
+
+
+def quantize(
+    path: Path,
+    out: Path,
+    format: str,
+    formats: Mapping[str, str],
+    contract: Path | None,
+    careful: CalibrationText | None,
+) -> Quantization:
     """Quantize the checkpoint `path` into the folder `out`.
 
     formats: of the kinds of matrix that have another than `format`; contract: a file that `hardloom calibrate` wrote.
+    careful: what GPTQ is calibrated on; None: weights are rounded to nearest.
     """
     statistics: dict[TensorShape, Statistics] = {}
     numerics, calibration = (Numerics(), None) if contract is None else read_contract(contract)
     measured = None if calibration is None else calibration.to_json()
+    method: Method = nearest if careful is None else Careful(careful.sequences(Checkpoint(path)), out / JOURNAL)
     with progress_bar(f"quantizing {path}", "weights") as progress:
-        report = quantize_checkpoint(path, out, format, numerics, formats, progress, statistics, measured)
+        report = quantize_checkpoint(path, out, format, numerics, formats, progress, statistics, measured, method)
+    shutil.rmtree(out / JOURNAL, ignore_errors=True)
     return Quantization(report, by_kind(statistics))
 
 

@@ -15,7 +15,7 @@ from golden.calibration.streamed import (
     weights_of,
 )
 from golden.checkpoints.checkpoint import Checkpoint
-from golden.models.float_model import Arithmetic, RMSNorm
+from golden.models.float_model import Arithmetic
 from golden.shape import HEAD, ModelShape
 
 __all__ = ["SCORES", "Range", "Ranges", "observe"]
@@ -85,11 +85,6 @@ class Ranges(Arithmetic):
 
     def residual(self, x: Tensor) -> Tensor:
         return self.note("residual", x)
-
-    def norm(self, norm: RMSNorm, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        if self.gains == "folded":
-            return super().norm(norm, x)
-        return self.vector(norm(x) * norm.weight, "norm"), None
 
     def linear(self, x: Tensor, weight: Tensor, gain: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         return self.note(self.matrices[id(weight)], super().linear(x, weight, gain, bias))

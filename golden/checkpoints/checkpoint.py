@@ -62,6 +62,11 @@ class Checkpoint:
         parts = ((t.name, *rows) for t in self.model.tensors() for rows in row_ranges(t.shape, PIECE))
         yield from ordered_map(lambda part: self.tensor(*part).numel(), parts)
 
+    def files(self) -> list[tuple[Path, os.stat_result]]:
+        """The files that hold the tensors, with what the file system says of them."""
+        paths = sorted({stored.reader.path for stored in self._stored.values()})
+        return [(path, path.stat()) for path in paths]
+
     def dtypes(self) -> list[str]:
         """The dtypes that occur among the stored tensors, as safetensors spells them ("BF16")."""
         return sorted({stored.dtype for stored in self._stored.values()})

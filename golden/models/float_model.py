@@ -29,7 +29,12 @@ __all__ = [
 
 
 class Arithmetic:
-    """What a matrix and an activation look like to the arithmetic. This one changes nothing."""
+    """What a matrix and an activation look like to the arithmetic. This one changes nothing.
+
+    gains: as in `Numerics`: where `folded`, matrices take in the gain of the norm before them.
+    """
+
+    gains = "folded"
 
     def matrix(self, weight: Tensor, gain: Tensor | None = None) -> Tensor:
         """`weight` [rows, columns] with the gain [columns] of the norm before it folded in."""
@@ -45,7 +50,9 @@ class Arithmetic:
 
     def norm(self, norm: "RMSNorm", x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The packet behind a norm, and the gain that the matrices behind it take in; None where the packet has it."""
-        return self.vector(norm(x), "norm"), norm.weight
+        if self.gains == "folded":
+            return self.vector(norm(x), "norm"), norm.weight
+        return self.vector(norm(x) * norm.weight, "norm"), None
 
     def linear(self, x: Tensor, weight: Tensor, gain: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         """Packets `x` [..., columns] times `matrix(weight, gain)`, [..., rows]."""

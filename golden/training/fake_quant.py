@@ -11,12 +11,13 @@ __all__ = ["FakeQuant", "quantize_vector"]
 FRACTION_BITS = 16  # of the fixed-point vectors that the chip quantizes
 
 
-def quantize_vector(x: Tensor) -> Tensor:
-    """`x` [..., elements] as int8 in [-127, 127] times one power of two a vector (`quantize` in docs/numeric.md)."""
-    fixed = torch.round(x * 2**FRACTION_BITS)
+def quantize_vector(x: Tensor, bits: int = 8, fraction: int = FRACTION_BITS) -> Tensor:
+    """`x` [..., elements] as integers of `bits` bits times one power of two a vector (`quantize` in docs/numeric.md);
+    fraction: fraction bits of the word that is quantized."""
+    fixed, limit = torch.round(x * 2**fraction), 2 ** (bits - 1) - 1
     bit_length = torch.frexp(fixed.abs().amax(-1, keepdim=True)).exponent
-    step = torch.ldexp(torch.ones_like(x[..., :1]), (bit_length - 7).clamp(min=0))
-    return torch.floor(fixed / step + 0.5).clamp(-127, 127) * step / 2**FRACTION_BITS
+    step = torch.ldexp(torch.ones_like(x[..., :1]), (bit_length - (bits - 1)).clamp(min=0))
+    return torch.floor(fixed / step + 0.5).clamp(-limit, limit) * step / 2**fraction
 
 
 def straight_through(x: Tensor, quantized: Tensor) -> Tensor:

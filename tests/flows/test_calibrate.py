@@ -1,4 +1,4 @@
-"""`hardloom calibrate`: the file that it writes is what `quantize --numerics` takes, and bad input is one sentence."""
+"""`hardloom calibrate`, `sensitivity` and `quantize --method gptq`: what they write, and bad input in one sentence."""
 
 import json
 
@@ -66,3 +66,44 @@ def test_a_bad_text_is_one_sentence(text, message, tmp_path):
 def test_one_of_text_and_tokens_is_given(tmp_path):
     ran = hardloom("calibrate", DEMO, "-o", tmp_path / "n.json")
     assert ran.code == 1 and "--text" in ran.err
+
+
+def test_quantize_by_gptq_takes_a_text_and_leaves_no_journal(written, tmp_path):
+    folder, _ = written
+    ran = hardloom("quantize", DEMO, "-o", tmp_path / "q", "--method", "gptq", "--calibration", folder / "text")
+    assert ran.code == 0, ran.err
+    plain = hardloom("quantize", DEMO, "-o", tmp_path / "n")
+    assert plain.code == 0
+    careful, nearest = (QuantizedCheckpoint(tmp_path / name) for name in "qn")
+    same = [
+        (careful.matrix(m.name).codes == nearest.matrix(m.name).codes).float().mean() for m in careful.model.matrices()
+    ]
+    assert same[0] == 1 and all(0.3 < share < 1 for share in same[1:5])
+    assert sorted(p.name for p in (tmp_path / "q").iterdir()) == sorted(p.name for p in (tmp_path / "n").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--method", "gptq"), "give a text with --calibration"),
+        (("--calibration", "README.md"), "nearest calibrates on nothing"),
+        (("--method", "magic"), "choose one of nearest, gptq"),
+    ],
+)
+def test_method_and_calibration_go_together(options, message, tmp_path):
+    options = [ROOT / option if option == "README.md" else option for option in options]
+    ran = hardloom("quantize", DEMO, "-o", tmp_path / "q", *options)
+    assert ran.code == 1 and message in ran.err and len(ran.err.splitlines()) == 1
+    assert not (tmp_path / "q").exists()
+
+
+def test_sensitivity_has_a_row_for_every_kind_and_site(written, tmp_path):
+    folder, _ = written
+    ran = hardloom("sensitivity", DEMO, "--text", folder / "text", "--plot", tmp_path / "s", "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    kinds = ["embedding", "q", "k", "v", "o", "router", "gate", "up", "down", "head"]
+    assert [cost["kind"] for cost in found["weights"]] == kinds
+    assert [cost["kind"] for cost in found["activations"]] == ["norm", "query", "key", "value", "mix", "swiglu"]
+    assert all(cost["divergence"] > 0 for cost in found["weights"] + found["activations"])
+    assert all((tmp_path / name).stat().st_size > 1000 for name in ("s.png", "s.svg"))

@@ -90,7 +90,7 @@ def test_a_kind_that_the_model_does_not_have_is_refused_before_anything_is_writt
 @pytest.mark.parametrize("format", FORMATS)
 def test_slices_of_rows_give_what_the_whole_matrix_gives(tmp_path: Path, source: Path, monkeypatch, format: str):
     quantize_checkpoint(source, tmp_path / "whole", format)
-    monkeypatch.setattr("golden.quantization.quantize.SLICE", 97)
+    monkeypatch.setattr("golden.quantization.pieces.SLICE", 97)
     quantize_checkpoint(source, tmp_path / "sliced", format)
     assert contents(tmp_path / "sliced") == contents(tmp_path / "whole")
 

@@ -1,0 +1,67 @@
+"""Hessians of the matrices of a layer: sums of x x^T over the inputs x that calibration brings them."""
+
+import torch
+from torch import Tensor
+
+from golden.models.float_model import Arithmetic
+from golden.shape import TensorShape
+
+__all__ = ["Hessian", "Hessians"]
+
+LONGEST = 4.0
+"""Times the median norm of the tokens that run together: longer ones are scaled to it. One attention sink would
+otherwise hold nearly all of the energy of a down projection's inputs."""
+
+FEWEST = 0.25
+"""Tokens for each input of a matrix: an expert that fewer reached is rounded to nearest."""
+
+SHARED = {"k_proj": "q_proj", "v_proj": "q_proj", "up_proj": "gate_proj"}
+"""Matrices with the inputs of another: the last part of both names."""
+
+
+class Hessian:
+    """Of the matrices that share their inputs: `total`, float32 [inputs, inputs], of `tokens` tokens."""
+
+    def __init__(self, inputs: int) -> None:
+        self.total = torch.zeros(inputs, inputs)
+        self.tokens = 0
+
+    @property
+    def is_enough(self) -> bool:
+        return self.tokens >= FEWEST * len(self.total) and bool(self.total.any())
+
+    def add(self, x: Tensor) -> None:
+        """Inputs float32 [tokens, inputs]."""
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        x = x * (LONGEST * norm.median() / norm.clamp(min=1e-30)).clamp(max=1)
+        self.total.addmm_(x.T, x)
+        self.tokens += len(x)
+
+
+class Hessians(Arithmetic):
+    """The float model's arithmetic, which collects them.
+
+    Parameters
+    ----------
+    gains: as in `Numerics`: where `folded`, inputs come without the gain, which the matrix takes in.
+    matrices: those that run, by the identity of a weight.
+    """
+
+    def __init__(self, gains: str, matrices: dict[int, TensorShape]) -> None:
+        self.gains, self.matrices = gains, matrices
+        self.found: dict[str, Hessian] = {}
+
+    @staticmethod
+    def first(matrix: TensorShape) -> str:
+        """Name of the first matrix that has the inputs of `matrix`."""
+        last = matrix.kind.split(".")[-1]
+        return matrix.name.replace(last, SHARED.get(last, last))
+
+    def linear(self, x: Tensor, weight: Tensor, gain: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        self.add(self.matrices[id(weight)], x)
+        return super().linear(x, weight, gain, bias)
+
+    def add(self, matrix: TensorShape, x: Tensor) -> None:
+        """Inputs [..., inputs] of a matrix; those that share them are counted by the first."""
+        if self.first(matrix) == matrix.name:
+            self.found.setdefault(matrix.name, Hessian(matrix.shape[1])).add(x.flatten(0, -2))
