@@ -23,8 +23,8 @@ ROUTER = "wired_layer_0_router"
 
 @pytest.fixture
 def build(tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path: Path) -> Path:
-    """The router of layer 0 alone, which is quick; none of its files is shared with others."""
-    selection = Selection(layers=(0,), matrices=("router",))
+    """Two arrays of layer 0 alone, which is quick; none of their files is shared with others."""
+    selection = Selection(layers=(0,), matrices=("router", "o"))
     made = build_arrays(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "made", tiny_hardware, selection)
     return shutil.copytree(made.path, tmp_path / "build")
 
@@ -47,6 +47,18 @@ def test_text_that_is_not_utf8_is_named_whatever_its_hash(build: Path, kind: str
     assert ran.code == 1 and name in said and said.count("\n") <= 1
     with pytest.raises(UserError, match=f"{name}: byte 0 is not UTF-8; run `hardloom generate` again"):
         Modules(Build(build)).text(path.stem)
+
+
+@pytest.mark.parametrize("name", ["rtl/arrays/wired_layer_0_{}.v", "rtl/constants/wired_layer_0_{}_scales.v"])
+def test_files_that_hold_each_others_modules_are_not_proven(build: Path, name: str) -> None:
+    """Each by itself says what it should; who instantiates it by its name would get the other."""
+    files = [name.format(kind) for kind in ("router", "o")]
+    modules = [Path(file).stem.encode() for file in files]
+    texts = [(build / file).read_bytes() for file in files]
+    for file, text, own, other in zip(files, texts, modules, modules[::-1], strict=True):
+        forge(build, file, text.replace(b"module " + own + b" ", b"module " + other + b" ", 1))
+    ran = hardloom("verify", build, "--static", "--json")
+    assert ran.code == 1 and json.loads(ran.out)["first"].startswith(f"{files[1]}: ")
 
 
 def test_a_module_within_itself_is_one_sentence(build: Path) -> None:

@@ -239,7 +239,7 @@ def words_of(text: str, width: int, signed: bool = True) -> np.ndarray:
     """The words of a ROM whose text comes a few bytes at a time."""
     data = text.encode()
     pieces = (data[start : start + 50] for start in range(0, len(data), 50))
-    return np.concatenate(list(read_constants(pieces, width, signed)))
+    return np.concatenate(list(read_constants(pieces, "r", width, signed)))
 
 
 @pytest.mark.parametrize(("beats", "lanes", "width"), [(1, 1, 1), (5, 3, 7), (64, 8, 28), (3, 2, 63)])

@@ -30,7 +30,7 @@ class ArrayRows:
 
     Attributes
     ----------
-    shape: banks, rows of a bank, inputs. acc_width: bits of a result.
+    name: of the module. shape: banks, rows of a bank, inputs. acc_width: bits of a result.
     modules: prefabricated ones that it instantiates, as far as it has been read.
     """
 
@@ -46,6 +46,7 @@ class ArrayRows:
         self._array: SerialArray | ArrayPorts = (
             serial_array(head, shell, self._window, self._prefab) if serial else read_ports(head, shell)
         )
+        self.name = self._array.name
         self.shape = self._array.banks, self._array.rows, self._array.inputs
         self.acc_width = self._array.acc_width
 

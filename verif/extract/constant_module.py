@@ -21,17 +21,17 @@ DIGITS = np.full(256, 255, dtype=np.uint8)
 DIGITS[np.frombuffer(b"0123456789abcdef", dtype=np.uint8)] = range(16)
 
 
-def read_constants(pieces: Iterable[bytes], width: int, signed: bool = True) -> Iterator[np.ndarray]:
-    """Words of the ROM module whose text `pieces` are, some at a time: int64 [beats, lanes], elements of `width` bits.
+def read_constants(pieces: Iterable[bytes], name: str, width: int, signed: bool = True) -> Iterator[np.ndarray]:
+    """Words of the ROM module `name` whose text `pieces` are, some at a time: int64 [beats, lanes], of `width` bits.
 
-    Raises ExtractionError when the text is not one ROM module with every index from 0 once and in order.
+    Raises ExtractionError when the text is not that ROM module alone, with every index from 0 once and in order.
     """
     window = Window(pieces)
     window.hold(0, b"case (index)\n")
     module = HEAD.match(window.data)
-    if module is None:
-        raise ExtractionError("the text is not one ROM module")
-    name, index_width, data_width = module[1].decode(), int(module[2]) + 1, int(module[3]) + 1
+    if module is None or module[1] != name.encode():
+        raise ExtractionError(f"the text is not the ROM module {name} alone")
+    index_width, data_width = int(module[2]) + 1, int(module[3]) + 1
     if data_width % width:
         raise ExtractionError(f"ROM {name}: {data_width} data bits are no multiple of {width}")
     at = window.hold(module.end(), b";\n")

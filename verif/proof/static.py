@@ -117,7 +117,7 @@ class Reader:
         """The constant module `name`; `arranged` brings its words, int64 [beats, lanes], to the shape of `expected`."""
 
         def read(pieces: Iterable[bytes]) -> np.ndarray:
-            words = np.concatenate(list(read_constants(pieces, width, signed)))
+            words = np.concatenate(list(read_constants(pieces, name, width, signed)))
             try:
                 return arranged(words)
             except ValueError as error:
@@ -161,7 +161,7 @@ class Reader:
         beats = -(-hidden // self.lanes)
 
         def read(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
-            for words in grouped(read_constants(pieces, width), beats):
+            for words in grouped(read_constants(pieces, name, width), beats):
                 rows = words.reshape(-1, words.shape[1] * beats)
                 yield rows if rows[:, hidden:].any() else rows[:, :hidden]
 
@@ -193,6 +193,8 @@ class Reader:
 
         def read(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
             rows = ArrayRows(pieces, self.prefab)
+            if rows.name != facts.module:
+                raise ExtractionError(f"holds the module {rows.name}")
             if rows.acc_width != facts.acc_width:
                 raise ExtractionError(f"a sum has {rows.acc_width} bits; acc_width in the manifest: {facts.acc_width}")
             if rows.shape != shape:
