@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from golden.errors import UserError
 from golden.files import sha256, write_file
 
-__all__ = ["MARK", "claim", "delete", "holds", "inside"]
+__all__ = ["MARK", "check_ours", "claim", "delete", "holds", "inside"]
 
 MARK = ".hardloom"
 """File in every folder that a command makes; its text is what the folder is for."""
@@ -20,15 +20,30 @@ def claim(folder: Path, kind: str) -> None:
         raise UserError(f"{str(folder)!r}: a path of several lines; name a folder without line breaks with -o")
     if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
         raise UserError(f"{folder}: is a file; name a new folder with -o")
-    mark = folder / MARK
-    if mark.is_file() and not mark.is_symlink():
-        marked = mark.read_bytes()[:100].decode(errors="replace").strip()
+    if (marked := mark_of(folder)) is not None:
         if marked != kind:
             raise UserError(f"{folder}: holds a {marked}, and this makes a {kind}; name a new folder with -o")
         return
     if folder.is_dir() and any(not path.name.startswith(MARK) for path in folder.iterdir()):
         raise UserError(f"{folder}: is not empty and no {kind} of ours (it has no {MARK}); name a new folder with -o")
-    write_file(mark, kind + "\n")
+    write_file(folder / MARK, kind + "\n")
+
+
+def mark_of(folder: Path) -> str | None:
+    """What our mark says that `folder` is for; None where there is none: a link is not ours."""
+    mark = folder / MARK
+    if not mark.is_file() or mark.is_symlink():
+        return None
+    return mark.read_bytes()[:100].decode(errors="replace").strip()
+
+
+def check_ours(folder: Path, kind: str) -> None:
+    """Raise `UserError` where `folder` lacks our mark of a `kind`: nothing may be written beside what it holds."""
+    if mark_of(folder) != kind:
+        raise UserError(
+            f"{folder}: is no {kind} of ours (its {MARK} does not say so), and nothing is written there; "
+            "give a folder that `hardloom generate` wrote"
+        )
 
 
 def inside(folder: Path, name: str) -> Path:

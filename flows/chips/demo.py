@@ -23,6 +23,7 @@ from gen.design.hardware import HardwareConfig
 from gen.design.layer_sizes import wired_module
 from golden.checkpoints.config import CONFIG, read_config
 from golden.files import write_json
+from golden.folders import claim
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -144,9 +145,10 @@ def float_share(ckpt: Path, problems: list[Problem], model: ModelShape, tokenize
 def demo(ckpt: Path, out: Path, count: int, console: Console) -> Result:
     """Run the demonstration in the folder `out`, telling on `console` what is done and what came of it.
 
-    Writes `result.json`, `denoising.png` and `wiring.png`.
+    Writes `result.json`, `denoising.png` and `wiring.png`. Raises `UserError` for a folder that is not ours.
     """
     (_, shape), tokenizer = read_config(ckpt / CONFIG), demo_tokenizer(ckpt)
+    claim(out, "demonstration")
     problems = mixed_problems(count)
     chip = make_chip(ckpt, out, console.print)
     recovered = recover_weights(chip.build, console.print)

@@ -13,6 +13,7 @@ from flows.console.report import Check, notice
 from gen.build.folder import Build
 from gen.design.registers import ErrorCode
 from golden.cache import work_folder
+from golden.folders import check_ours
 from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import SamplerParams
 from golden.shape import ModelShape
@@ -113,6 +114,7 @@ def unit_outcomes(folder: Path) -> list[Outcome]:
 def verify_simulation(path: Path, units: bool) -> Check:
     """The chip on random prompts and, with `units`, the bench of every unit. Writes JUnit XML to `path`/verify.xml."""
     build = Build(path)
+    check_ours(path, "build")
     notice("building the simulation with Verilator and g++; takes minutes where it is not there yet")
     chip = SimulatedChip(build)
     with progress_bar("simulating", "prompts") as progress:

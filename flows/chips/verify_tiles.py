@@ -12,6 +12,7 @@ from flows.console.report import Check
 from gen.build.folder import Build
 from golden.cache import work_folder
 from golden.errors import UserError
+from golden.folders import check_ours
 from verif.arrays.expert import bench_expert, experts_of
 from verif.arrays.tiles import bench_tile, choose_tiles
 from verif.extract.errors import ExtractionError
@@ -30,6 +31,7 @@ def verify_tiles(path: Path, count: int, simulator: str) -> Check:
     if simulator not in SIMULATORS:
         raise UserError(f"--simulator: {simulator!r} is unknown; choose of {', '.join(SIMULATORS)}")
     build, folder = Build(path), work_folder(path, "tiles")
+    check_ours(path, "build")
     outcomes = []
     experts = experts_of(build)[:1]
     with progress_bar("simulating", "tests") as progress:

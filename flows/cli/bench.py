@@ -125,7 +125,7 @@ def layer(
         bool, typer.Option("--whole", help="With embedding, head and units, the vocabulary published.")
     ] = False,
     compress: Annotated[bool, typer.Option("--compress", help="Verilog as .v.zst, a fifth of the disk.")] = False,
-    folder: Annotated[Path, typer.Option(parser=folder, help="Where to work; emptied again.")] = Path(
+    folder: Annotated[Path, typer.Option(parser=folder, help="Where to work, in a new folder that goes again.")] = Path(
         "build/bench-layer"
     ),
     as_json: Json = False,

@@ -1,6 +1,7 @@
 """Options that several commands have, and what every path and number must be before a command starts."""
 
 import math
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,8 @@ def path(text: object) -> Path:
     """A path that can be named in a message and in a command line of a tool."""
     if not str(text):
         raise typer.BadParameter("the path is empty; name a file or folder")
-    if any(ord(character) < 32 for character in str(text)):
-        raise typer.BadParameter(f"{str(text)!r} holds a control character; choose another name")
+    if any(ord(character) < 32 for character in f"{text}{os.path.realpath(str(text))}"):
+        raise typer.BadParameter(f"{str(text)!r} holds a control character, or leads to a path that does; rename it")
     return Path(str(text))
 
 

@@ -25,14 +25,14 @@ from golden.errors import UserError
 
 __all__ = ["Request", "synth", "synth_figures"]
 
-FOLDER = "synthesis"
-"""In the build: results by content hash, netlists."""
-
 
 def synth_figures(path: Path, unit: str | None, tile: str | None, options: Options) -> SynthFigures:
-    """Figures of the build `path`: of one `unit`, of one array `tile` (flattened too), or of the whole chip."""
+    """Figures of the build `path`: of one `unit`, of one array `tile` (flattened too), or of the whole chip.
+
+    Results are kept in the user's cache, never in the build, which came from anywhere.
+    """
     modules = Modules(Build(path))
-    cache = Cache(path / FOLDER / "cache")
+    cache = Cache(work_folder(path, "synthesis") / "cache")
     if unit is not None:
         top = modules.named(unit, "--unit")
     elif tile is not None:

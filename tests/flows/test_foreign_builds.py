@@ -12,6 +12,7 @@ from gen.build.generate import build_arrays
 from gen.build.seal import sealed
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection
+from golden.cache import work_folder
 from golden.errors import UserError
 from golden.files import sha256
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -69,6 +70,23 @@ def test_a_module_within_itself_is_one_sentence(build: Path) -> None:
     forge(build, scales, (build / scales).read_bytes().replace(b"endmodule", f"  {ROUTER} x ();\nendmodule".encode()))
     with pytest.raises(UserError, match=f"{ROUTER} is within itself"):
         Modules(Build(build)).below(ROUTER)
+
+
+def test_results_of_synthesis_that_a_build_brings_are_not_believed(build: Path) -> None:
+    """Nor is anything written there: it may be a link to somewhere else."""
+    said = hardloom("synth", build, "--unit", ROUTER, "--generic", "--json")
+    assert said.code == 0, said.err
+    for kept in (work_folder(build, "synthesis") / "cache").iterdir():
+        forged = json.loads(kept.read_text()) | {"cells": {"$_AND_": 1}}
+        (build / "synthesis" / "cache").mkdir(parents=True, exist_ok=True)
+        (build / "synthesis" / "cache" / kept.name).write_text(json.dumps(forged))
+        kept.unlink()
+    files = sorted(build.rglob("*"))
+    again = hardloom("synth", build, "--unit", ROUTER, "--generic", "--json")
+    assert [json.loads(ran.out)["cells"] for ran in (said, again)] == [json.loads(said.out)["cells"]] * 2
+    assert sorted(build.rglob("*")) == files
+    ran = hardloom("verify", build, "--static", "--json")
+    assert ran.code == 1 and json.loads(ran.out)["first"].startswith("synthesis/")
 
 
 @pytest.mark.parametrize("name", ["config.json", "quantization.json", "quantized.safetensors", "tokenizer.json"])

@@ -27,6 +27,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
     "make-checkpoint": ("-o", "out"),
     "import-gguf": ("{ckpt}/config.json", "-o", "out"),
     "quantize": ("{ckpt}", "-o", "out"),
+    "calibrate": ("{ckpt}", "-o", "out.json"),
     "train": ("-o", "out"),
     "sample": ("{ckpt}",),
     "logits": ("{ckpt}", "--tokens", "1,2", "-o", "out.npy"),

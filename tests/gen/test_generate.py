@@ -38,7 +38,7 @@ HARMLESS = (
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file that generating makes, without those of other commands, which other tests may have run there."""
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    return {name: (folder / name).read_bytes() for name in names if not name.startswith(("simulation/", "synthesis/"))}
+    return {name: (folder / name).read_bytes() for name in names if not name.startswith("simulation/")}
 
 
 def different(a: dict[str, bytes], b: dict[str, bytes]) -> list[str]:
@@ -100,7 +100,7 @@ def test_a_finished_build_is_left_as_it_is_and_a_changed_file_is_made_again(
     build_chip(checkpoint, tiny_build.path, tiny_hardware)
     assert manifest.stat().st_mtime_ns == before
     copy = tmp_path / "chip"
-    shutil.copytree(tiny_build.path, copy, ignore=shutil.ignore_patterns("simulation", "synthesis"))
+    shutil.copytree(tiny_build.path, copy, ignore=shutil.ignore_patterns("simulation"))
     changed = copy / "rtl" / "arrays" / "wired_chip_head.v"
     changed.write_bytes(changed.read_bytes().replace(b"0", b"1", 1))
     with pytest.raises(UserError, match=r"wired_chip_head\.v"):

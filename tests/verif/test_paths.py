@@ -89,7 +89,7 @@ def test_line_breaks_in_paths_are_refused(
 
 
 def test_no_executable_of_a_build_folder_runs(tiny_build: Build, tiny_chip: SimulatedChip, tmp_path: Path) -> None:
-    ignored = shutil.ignore_patterns("synthesis", "verify.*")
+    ignored = shutil.ignore_patterns("verify.*")
     copy = Build(shutil.copytree(tiny_build.path, tmp_path / "chip", ignore=ignored))
     assert work_folder(copy.path, "chip") != tiny_chip.folder == work_folder(tiny_build.path, "chip")
     assert not tiny_chip.folder.is_relative_to(tiny_build.path)

@@ -23,7 +23,7 @@ from verif.proof.static import recover
 @pytest.fixture
 def build(tiny_build: Build, tmp_path: Path) -> Path:
     """A copy of the tiny chip."""
-    ignored = shutil.ignore_patterns("simulation", "synthesis", "verify.*")
+    ignored = shutil.ignore_patterns("simulation", "verify.*")
     return shutil.copytree(tiny_build.path, tmp_path / "chip", ignore=ignored)
 
 

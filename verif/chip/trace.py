@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from golden.files import replacing
 from verif.chip.requests import ChipJob
 from verif.chip.simulation import Run, SimulatedChip
 from verif.chip.taps import BENCH
@@ -27,6 +28,7 @@ def trace_step(chip: SimulatedChip, run: Run, step: int, file: Path) -> Path:
     job = ChipJob([run.request()], str((folder / "results.jsonl").resolve()))
     length = run.cycles / max(1, run.forwards)
     first, last = max(0, int((step - MARGIN) * length)), int((step + 1 + MARGIN) * length) + 1000
-    environment = job.hand_over(folder) | window(file, first, last)
-    run_tests(BENCH, "verif.chip.tests", folder, environment, log=folder / "simulation.log")
+    with replacing(file) as partial:
+        environment = job.hand_over(folder) | window(partial, first, last)
+        run_tests(BENCH, "verif.chip.tests", folder, environment, log=folder / "simulation.log")
     return file

@@ -20,9 +20,6 @@ __all__ = ["folder_problem", "model_weights"]
 BESIDE = (MARK, MANIFEST, JOURNAL, "verify.xml", "verify.fst")
 """Files that generating and other commands leave beside those of the manifest; no chip is made of them."""
 
-RESULTS = ("synthesis",)
-"""Folders of other commands."""
-
 
 def model_weights(build: Build, checkpoint: QuantizedCheckpoint) -> int:
     """Weights of all matrices that the build's arrays, and the embedding of a chip, should hold."""
@@ -102,6 +99,4 @@ def folder_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator[s
                 yield f"{path}: is not of this build; move it elsewhere"
             elif (build.path / path).is_symlink() or not (build.path / path).is_file():
                 yield f"{path}: is no regular file"
-        if where == Path():
-            folders[:] = [name for name in folders if name not in RESULTS or (build.path / name).is_symlink()]
         folders.sort()
