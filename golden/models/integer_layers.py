@@ -1,108 +1,25 @@
-"""The parts of a layer in integers, composed like the chip's, bit for bit, with named probe points."""
+"""The halves of a layer in integers, composed like the chip's, bit for bit, with named probe points."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from golden.errors import UserError
-from golden.models.layer_units import Units, constants
-from golden.quantization.integers import IntegerMatrix
-from golden.quantization.quantized import QuantizedCheckpoint
+from golden.models.integer_parts import Experts, HardwiredMatrix, Packet, Parts, pieces
 from golden.shape import AttentionShape, ExpertsShape
-from golden.units.quantize import Quantize
-from golden.units.rescale import Rescale
 
-__all__ = ["AttentionEngine", "DenseEngine", "ExpertsEngine", "Parts", "Recorder"]
+__all__ = ["AttentionEngine", "DenseEngine", "ExpertsEngine", "Probe"]
 
-Recorder = Callable[[str, Tensor], None]
-"""Called with a probe point's name and its integers, [batch, positions, elements].
+Probe = Callable[[str, Callable[[], Tensor]], None]
+"""Called with a probe point's name and what makes its integers, [batch, positions, elements].
 
 `expert.gate_up` and `expert.down` are the results of the chosen experts, best first."""
 
-Packet = tuple[Tensor, Tensor]
-"""Activations int64 [..., elements] and their scale int64 [..., 1]."""
-
-EXACT = 1 << 53
-"""Integers below it are exact in float64."""
-
-
-class HardwiredMatrix:
-    """An array followed by its row scales: packets of integers in, fixed-point vectors out.
-
-    Sums are exact because every partial sum stays below 2^53 in float64 (2^24 in float32, where that is enough), on any
-    device and in any order.
-    """
-
-    def __init__(self, matrix: IntegerMatrix, name: str, rescale: Rescale, quantize: Quantize, device: torch.device):
-        bound = int(matrix.weights.abs().sum(1, dtype=torch.int64).max()) * quantize.limit
-        if bound >= EXACT:
-            raise UserError(f"{name}: sums of up to {bound} are not exact in float64; quantize with a smaller spread")
-        self.rescale = rescale
-        self.weights = matrix.weights.to(device, torch.float32 if bound < 1 << 24 else torch.float64)
-        self.mant = matrix.mant.to(device, torch.int64)
-        self.shift = -matrix.exp.to(device, torch.int64)
-
-    def __call__(self, packet: Packet) -> Tensor:
-        q, scale = packet
-        acc = (q.to(self.weights.dtype) @ self.weights.T).to(torch.int64)
-        return self.rescale.compute(acc, self.mant, self.shift, scale)
-
-
-class Parts:
-    """What a layer's tensors become: matrices and constants by kind."""
-
-    def __init__(self, checkpoint: QuantizedCheckpoint, units: Units, layer: int | None, device: torch.device) -> None:
-        self.checkpoint, self.units, self.layer, self.device = checkpoint, units, layer, device
-
-    def matrix(self, kind: str, site: str, expert: int | None = None) -> HardwiredMatrix:
-        name = self.checkpoint.model.tensor(kind, self.layer, expert).name
-        quantize = self.units.quantize(site)
-        return HardwiredMatrix(self.checkpoint.integers(name), name, self.units.rescale, quantize, self.device)
-
-    def vector(self, kind: str, rule: Callable[[Tensor], Tensor]) -> Tensor:
-        return constants(self.checkpoint, kind, self.layer, rule).to(self.device)
-
-    def network(self, prefix: str = "", expert: int | None = None) -> "Network":
-        gate, up = (self.matrix(f"{prefix}{name}_proj", "norm", expert) for name in ("gate", "up"))
-        return Network(self.units, gate, up, self.matrix(f"{prefix}down_proj", "swiglu", expert))
-
-    def norm(self, kind: str) -> "Norm":
-        behind = self.units.numerics.gains == "behind"
-        return Norm(self.units, self.vector(kind, self.units.gain.constants) if behind else None)
-
-
-@dataclass(frozen=True)
-class Norm:
-    """RMSNorm, its gain where that stands behind it, and a packet of the result."""
-
-    units: Units
-    gain: Tensor | None
-
-    def __call__(self, x: Tensor) -> Packet:
-        y = self.units.norm.compute(x)
-        y = y if self.gain is None else self.units.gain.compute(y, self.gain)
-        return self.units.quantize("norm").compute(y)
-
-
-@dataclass(frozen=True)
-class Network:
-    """A SwiGLU network: an expert, a shared expert or a dense layer's."""
-
-    units: Units
-    gate: HardwiredMatrix
-    up: HardwiredMatrix
-    down: HardwiredMatrix
-
-    def __call__(self, packet: Packet) -> tuple[Tensor, Tensor]:
-        """Gate and up, one after the other, and down, in fixed-point for packets [..., hidden]."""
-        g, u = self.gate(packet), self.up(packet)
-        hidden = self.units.quantize("swiglu").compute(self.units.swiglu.compute(g, u))
-        return torch.cat([g, u], -1), self.down(hidden)
+Heads = tuple[Tensor, Tensor]
+"""Activations [batch, heads, positions, head_dim] and their scales [batch, heads, positions, 1]."""
 
 
 class AttentionEngine:
@@ -116,14 +33,14 @@ class AttentionEngine:
         word = partial(self.units.word.constants, what="a bias of a projection")
         self.bias = [parts.vector(f"{n}_bias", word) for n in "qkv"] if shape.bias else None
         norms = "qk" if shape.head_norms else ""
-        gains = [self.units.gains(parts.checkpoint, parts.layer, n).to(parts.device) for n in norms]
+        gains = [parts.vector(f"{n}_norm", self.units.rope.gains) for n in norms]
         self.q_gain: Tensor | None
         self.k_gain: Tensor | None
         self.q_gain, self.k_gain = gains or (None, None)
 
-    def heads(self, number: int, matrix: HardwiredMatrix, packet: Packet) -> Tensor:
+    def heads(self, number: int, matrix: HardwiredMatrix, values: Tensor) -> Tensor:
         """The projection with this number, with its bias, [batch, heads, positions, head_dim]."""
-        y = matrix(packet)
+        y = matrix(values)
         y = y if self.bias is None else self.units.word.saturate(y + self.bias[number])
         return y.unflatten(-1, (-1, self.shape.head_dim)).transpose(1, 2)
 
@@ -140,30 +57,48 @@ class AttentionEngine:
         x = self.clipped(x if gain is None else rope.scaled(self.units.head_norm.compute(x), gain))
         return torch.cat([rope.rotate(x[..., :turned], *angles), x[..., turned:]], -1)
 
-    def for_queries(self, heads: Packet) -> Packet:
+    def for_queries(self, heads: Heads) -> Heads:
         """Keys or values, one a query head: query heads that follow one another share one."""
         shared = self.shape.num_heads // self.shape.num_key_value_heads
+        if shared == 1:
+            return heads
         return heads[0].repeat_interleave(shared, dim=1), heads[1].repeat_interleave(shared, dim=1)
 
-    def __call__(self, x: Tensor, angles: tuple[Tensor, Tensor], record: Recorder) -> Tensor:
+    def __call__(self, x: Tensor, angles: tuple[Tensor, Tensor], record: Probe) -> Tensor:
         """Fixed-point [batch, positions, hidden] to the residual after attention, same shape."""
         packet, units = self.norm(x), self.units
-        record(self.prefix + "input_norm", packet[0])
-        q, k, v = (self.heads(n, matrix, packet) for n, matrix in enumerate((self.q, self.k, self.v)))
+        record(self.prefix + "input_norm", lambda: packet.q)
+        q, k, v = (self.heads(n, matrix, packet.value) for n, matrix in enumerate((self.q, self.k, self.v)))
         queries = units.quantize("query").compute(self.turned(q, self.q_gain, angles))
         keys = units.quantize("key").compute(self.turned(k, self.k_gain, angles))
         values = units.quantize("value").compute(self.clipped(v))
-        for name, (value, _) in (("q", queries), ("k", keys), ("v", values)):
-            record(self.prefix + name, value.transpose(1, 2).flatten(2))
-        scores = units.attention.scores(*queries, *self.for_queries(keys))
-        record(self.prefix + "attention.scores", scores.transpose(1, 2).flatten(2))
-        mixed = units.attention.mix(scores, *self.for_queries(values)).transpose(1, 2).flatten(2)
-        record(self.prefix + "attention.output", mixed)
-        o = self.o(units.quantize("mix").compute(mixed))
-        record(self.prefix + "o", o)
+        record(self.prefix + "q", lambda: side_by_side(queries[0]))
+        record(self.prefix + "k", lambda: side_by_side(keys[0]))
+        record(self.prefix + "v", lambda: side_by_side(values[0]))
+        keys, values = self.for_queries(keys), self.for_queries(values)
+        record(self.prefix + "attention.scores", lambda: side_by_side(units.attention.scores(*queries, *keys)))
+        mixed = side_by_side(self.mixed(queries, keys, values))
+        record(self.prefix + "attention.output", lambda: mixed)
+        o = self.o(Packet(*units.quantize("mix").compute(mixed)).value)
+        record(self.prefix + "o", lambda: o)
         x = units.word.saturate(x + o)
-        record(self.prefix + "attention.residual", x)
+        record(self.prefix + "attention.residual", lambda: x)
         return x
+
+    def mixed(self, queries: Heads, keys: Heads, values: Heads) -> Tensor:
+        """Attention, some queries after the other: fixed-point [batch, heads, positions, head_dim]."""
+        out = torch.empty_like(queries[0])
+        for some in pieces(out.shape[2], out[..., 0].numel()):
+            q, q_scale = queries[0][:, :, some], queries[1][:, :, some]
+            seen = slice(self.units.attention.keys_of(some.stop, out.shape[2]))
+            k, k_scale, v, v_scale = (x[:, :, seen] for pair in (keys, values) for x in pair)
+            out[:, :, some] = self.units.attention.compute(q, q_scale, k, k_scale, v, v_scale, some.start)
+        return out
+
+
+def side_by_side(heads: Tensor) -> Tensor:
+    """[batch, heads, positions, elements] to [batch, positions, heads * elements]."""
+    return heads.transpose(1, 2).flatten(2)
 
 
 class DenseEngine:
@@ -173,15 +108,15 @@ class DenseEngine:
         self.units, self.prefix = parts.units, prefix
         self.norm, self.network = parts.norm("post_attention_layernorm"), parts.network("dense.")
 
-    def __call__(self, x: Tensor, record: Recorder) -> Tensor:
+    def __call__(self, x: Tensor, record: Probe) -> Tensor:
         """Fixed-point [batch, positions, hidden] to the residual after the network, same shape."""
         packet = self.norm(x)
-        record(self.prefix + "post_norm", packet[0])
-        gate_up, down = self.network(packet)
-        record(self.prefix + "dense.gate_up", gate_up)
-        record(self.prefix + "dense.down", down)
+        record(self.prefix + "post_norm", lambda: packet.q)
+        gate, up, down = self.network(packet.value)
+        record(self.prefix + "dense.gate_up", lambda: torch.cat([gate, up], -1))
+        record(self.prefix + "dense.down", lambda: down)
         x = self.units.word.saturate(x + down)
-        record(self.prefix + "residual", x)
+        record(self.prefix + "residual", lambda: x)
         return x
 
 
@@ -195,39 +130,36 @@ class ExpertsEngine:
         self.scores = parts.matrix("router", "norm")
         biases = self.units.biases(parts.checkpoint, parts.layer)
         self.biases = None if biases is None else biases.to(parts.device)
-        self.experts = [parts.network(expert=e) for e in range(shape.num_experts)]
+        self.experts = Experts([parts.network(expert=e) for e in range(shape.num_experts)])
         self.shared = parts.network("shared.") if shape.shared_size else None
 
-    def jobs(self, chosen: Tensor, packet: Packet) -> tuple[Tensor, Tensor]:
-        """Every token by each of the experts `chosen` for it, [batch, positions, top_k, elements]."""
-        gate, down = (len(matrix.weights) for matrix in (self.experts[0].gate, self.experts[0].down))
-        gate_ups, downs = (packet[0].new_zeros(*chosen.shape, elements) for elements in (2 * gate, down))
-        for e, expert in enumerate(self.experts):
-            where = (chosen == e).nonzero(as_tuple=True)
-            if len(where[0]):
-                gate_ups[where], downs[where] = expert((packet[0][where[:-1]], packet[1][where[:-1]]))
-        return gate_ups, downs
-
-    def __call__(self, x: Tensor, record: Recorder) -> Tensor:
+    def __call__(self, x: Tensor, record: Probe) -> Tensor:
         """Fixed-point [batch, positions, hidden] to the residual after the experts, same shape."""
         packet = self.norm(x)
-        record(self.prefix + "post_norm", packet[0])
-        logits = self.scores(packet)
-        record(self.prefix + "router.logits", logits)
+        record(self.prefix + "post_norm", lambda: packet.q)
+        logits = self.scores(packet.value).long()
+        record(self.prefix + "router.logits", lambda: logits)
         chosen, weights = self.router.compute(logits, self.biases)
-        record(self.prefix + "router.experts", chosen)
-        record(self.prefix + "router.weights", weights)
-        gate_up, down = self.jobs(chosen, packet)
-        record(self.prefix + "expert.gate_up", gate_up.flatten(2))
-        record(self.prefix + "expert.down", down.flatten(2))
-        total = (weights[..., None] * down).sum(-2)
-        moe = self.units.combine.compute(total)
-        record(self.prefix + "moe", moe)
+        record(self.prefix + "router.experts", lambda: chosen)
+        record(self.prefix + "router.weights", lambda: weights)
+        (gate, up, down), place = self.experts(packet.value.flatten(0, 1), chosen.flatten(0, 1))
+        record(
+            self.prefix + "expert.gate_up", lambda: torch.cat([gate, up], -1)[place].flatten(1).view(*x.shape[:2], -1)
+        )
+        record(self.prefix + "expert.down", lambda: down[place].flatten(1).view(*x.shape[:2], -1))
+        moe = self.combined(weights.flatten(0, 1), down, place).view_as(x)
+        record(self.prefix + "moe", lambda: moe)
         if self.shared is not None:
-            shared_gate_up, shared_down = self.shared(packet)
-            record(self.prefix + "shared.gate_up", shared_gate_up)
-            record(self.prefix + "shared.down", shared_down)
+            shared_gate, shared_up, shared_down = self.shared(packet.value)
+            record(self.prefix + "shared.gate_up", lambda: torch.cat([shared_gate, shared_up], -1))
+            record(self.prefix + "shared.down", lambda: shared_down)
             moe = self.units.word.saturate(moe + shared_down)
         x = self.units.word.saturate(x + moe)
-        record(self.prefix + "residual", x)
+        record(self.prefix + "residual", lambda: x)
         return x
+
+    def combined(self, weights: Tensor, down: Tensor, place: Tensor) -> Tensor:
+        """Results [jobs, hidden] summed by weight [tokens, top_k]; exact, in int64 where biases make weights large."""
+        dtype = down.dtype if self.biases is None else torch.int64
+        terms = down.index_select(0, place.flatten()).view(*place.shape, -1).to(dtype) * weights[..., None].to(dtype)
+        return self.units.combine.compute(terms.sum(1)).to(down.dtype)

@@ -2,13 +2,15 @@
 
 import math
 import tempfile
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from golden.models.integer_layers import AttentionEngine, DenseEngine, ExpertsEngine, Parts, Recorder
+from golden.models.integer_layers import AttentionEngine, DenseEngine, ExpertsEngine
+from golden.models.integer_parts import Parts
 from golden.models.layer_units import Units
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantize import quantize_checkpoint
@@ -16,22 +18,26 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Prediction
 from golden.shape import DenseShape
 from golden.units.fixed import FixedPoint
+from golden.units.rope import Rope
 
 __all__ = ["IntegerModel"]
+
+Recorder = Callable[[str, Tensor], None]
+"""Called with a probe point's name and its integers, int64 [batch, positions, elements]."""
 
 
 class Embedding:
     """Rows of the embedding matrix as fixed-point vectors."""
 
     def __init__(self, matrix: IntegerMatrix, word: FixedPoint, device: torch.device) -> None:
-        self.word = word
-        self.weights = matrix.weights.to(device, torch.int64)
-        self.mant = matrix.mant.to(device, torch.int64)[:, None]
+        self.word, self.weights = word, matrix.weights.to(device)
+        self.mant = matrix.mant.to(device, torch.float64)[:, None]
         self.shift = -matrix.exp.to(device, torch.int64)[:, None]
 
     def __call__(self, tokens: Tensor) -> Tensor:
-        shift = self.shift[tokens] - self.word.frac
-        return self.word.round(self.weights[tokens] * self.mant[tokens], shift)
+        """Token ids [batch, positions] to [batch, positions, hidden]."""
+        shift, weights = self.shift[tokens] - self.word.frac, self.weights[tokens].double()
+        return self.word.round(weights * self.mant[tokens], shift)
 
 
 class IntegerModel:
@@ -57,6 +63,8 @@ class IntegerModel:
         embedding = checkpoint.integers(self.shape.tensor("embedding").name)
         self.embedding = Embedding(embedding, self.numerics.word, self.device)
         self.norm, self.head = around.norm("norm"), around.matrix("head", "norm")
+        self._length = 0
+        self._turns: dict[Rope, tuple[Tensor, Tensor]] = {}
 
     @classmethod
     def from_checkpoint(cls, path: Path | str, format: str = "mxfp4", device: str = "cpu") -> "IntegerModel":
@@ -67,33 +75,47 @@ class IntegerModel:
             quantize_checkpoint(Path(path), Path(folder), format)
             return cls(QuantizedCheckpoint(folder), device)
 
-    def forward(self, tokens: Tensor, record: Recorder = lambda name, value: None) -> Tensor:
+    def forward(self, tokens: Tensor, record: Recorder | None = None) -> Tensor:
         """Token ids int64 [batch, positions] to fixed-point logits int64 [batch, positions, vocabulary]."""
-        tokens = tokens.to(self.device)
-        angles = {}
-        for rope in dict.fromkeys(attention.units.rope for attention, _ in self.layers):
-            cosine, sine = rope.angles(tokens.shape[1])
-            angles[rope] = cosine.to(self.device), sine.to(self.device)
-        x = self.embedding(tokens)
-        record("embedding", x)
-        for attention, mlp in self.layers:
-            x = mlp(attention(x, angles[attention.units.rope], record), record)
-        packet = self.norm(x)
-        record("final_norm", packet[0])
-        logits = self.head(packet)
-        record("logits", logits)
-        return logits
+        return self._logits(tokens, record).long()
 
     def logits(self, tokens: Tensor) -> Tensor:
         """As `forward`, in float32."""
-        return self.forward(tokens).float() * 2.0**-self.numerics.word.frac
+        return self._logits(tokens, None).float() * 2.0**-self.numerics.word.frac
 
-    def predict(self, tokens: Tensor, record: Recorder = lambda name, value: None) -> Prediction:
+    def predict(self, tokens: Tensor, record: Recorder | None = None) -> Prediction:
         """Token and spread of every position; see `golden.units.argmax`."""
-        token, spread = self.units.argmax.compute(self.forward(tokens, record))
-        record("argmax.token", token[..., None])
-        record("argmax.spread", spread[..., None])
+        token, spread = self.units.argmax.compute(self._logits(tokens, record))
+        if record:
+            record("argmax.token", token[..., None])
+            record("argmax.spread", spread[..., None])
         return Prediction(token.cpu(), spread.cpu()).shifted(self.shape.shift)
+
+    def _logits(self, tokens: Tensor, record: Recorder | None) -> Tensor:
+        def probe(name: str, make: Callable[[], Tensor]) -> None:
+            if record:
+                record(name, make().long())
+
+        tokens = tokens.to(self.device)
+        angles = self._angles(tokens.shape[1])
+        x = self.embedding(tokens)
+        probe("embedding", lambda: x)
+        for attention, mlp in self.layers:
+            x = mlp(attention(x, angles[attention.units.rope], probe), probe)
+        packet = self.norm(x)
+        probe("final_norm", lambda: packet.q)
+        logits = self.head(packet.value)
+        probe("logits", lambda: logits)
+        return logits
+
+    def _angles(self, positions: int) -> dict[Rope, tuple[Tensor, Tensor]]:
+        """Cosines and sines of every kind of rotary embedding, made once for a length."""
+        if self._length != positions:
+            self._length, kinds = positions, {attention.units.rope for attention, _ in self.layers}
+            for rope in kinds:
+                cosine, sine = (part.to(self.device, torch.float64) for part in rope.angles(positions))
+                self._turns[rope] = cosine, sine
+        return self._turns
 
     @staticmethod
     def spread_limit(threshold: float) -> int:

@@ -19,7 +19,7 @@ class Argmax:
     numerator: SoftmaxNumerator = field(default=SoftmaxNumerator(), repr=False)
 
     def compute(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """int64 [..., vocabulary] to (token, spread), int64 [...]."""
+        """[..., vocabulary], int64 or float64, to (token, spread), int64 [...]."""
         top = logits.amax(-1, keepdim=True)
         token = (logits == top).int().argmax(-1)
-        return token, self.numerator.compute(logits).sum(-1)
+        return token, self.numerator.compute(logits).sum(-1).long()

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from golden.units.exact import exact_matmul
 from golden.units.fixed import FIXED, SCORE, FixedPoint
 from golden.units.rounding import round_shift
 from golden.units.table import LOG2E_FRAC, Exp2, Reciprocal
 
 __all__ = ["Attention"]
+
+MOST_KEYS = 512
+"""Keys up to which a sum of values of 12 bits, times a reciprocal, stays below 2^52."""
 
 
 @dataclass(frozen=True)
@@ -38,27 +42,40 @@ class Attention:
         """Right shift of dot * scale before the scales of q and k are taken off."""
         return 2 * self.word.frac + LOG2E_FRAC - self.score.frac
 
-    def seen(self, positions: int, device: torch.device) -> Tensor:
-        """Which positions (columns) each position (row) sees, bool [positions, positions]."""
-        block = torch.arange(positions, device=device) // (self.block_length or positions)
-        return block[:, None] >= block
+    def seen(self, first: int, queries: int, keys: int, device: torch.device) -> Tensor:
+        """Which of `keys` positions (columns) each of `queries` positions from `first` on (rows) sees, bool."""
+        block = torch.arange(max(first + queries, keys), device=device) // (self.block_length or keys)
+        return block[first : first + queries, None] >= block[:keys]
+
+    def keys_of(self, queries: int, positions: int) -> int:
+        """Of a sequence of so many positions, how many the first `queries` of them see."""
+        length = self.block_length or positions
+        return min(-(-queries // length) * length, positions)
 
     def scores(self, q: Tensor, q_scale: Tensor, k: Tensor, k_scale: Tensor) -> Tensor:
-        """q, k int64 [..., positions, head_dim], scales [..., positions, 1]; int64 [..., positions, positions]."""
-        dot = torch.matmul(q.double(), k.double().transpose(-1, -2)).to(torch.int64)
-        return self.score.round(dot * self.scale, self.score_shift - q_scale - k_scale.transpose(-1, -2))
+        """q [..., queries, head_dim], k [..., keys, head_dim], scales [..., 1]; [..., queries, keys]."""
+        dot = exact_matmul(q, k.transpose(-1, -2)).to(q.dtype)
+        return self.score.round(dot * self.scale, self.score_shift - q_scale, -k_scale.transpose(-1, -2))
 
-    def mix(self, t: Tensor, v: Tensor, v_scale: Tensor) -> Tensor:
-        """Scores [..., positions, positions] and values [..., positions, head_dim] to fixed-point outputs."""
-        seen, v_scale = self.seen(t.shape[-1], t.device), v_scale.transpose(-1, -2)
-        largest = t.masked_fill(~seen, self.score.min).amax(-1, keepdim=True)
-        e = self.exp2.compute((largest - t).clamp(min=0)) * seen
-        top = torch.where(seen, v_scale, 0).amax(-1, keepdim=True)
-        w = round_shift(e, (top - v_scale).clamp(min=0))
-        num = torch.matmul(w.double(), v.double()).to(torch.int64)
+    def mix(self, t: Tensor, v: Tensor, v_scale: Tensor, first: int = 0) -> Tensor:
+        """Scores [..., queries, keys] and values [..., keys, head_dim] to fixed-point outputs of the queries, which are
+        those of the positions from `first` on."""
+        v_scale = v_scale.transpose(-1, -2)
+        top = v_scale.amax(-1, keepdim=True)
+        if self.block_length is not None:
+            unseen = ~self.seen(first, t.shape[-2], t.shape[-1], t.device)
+            t = t.masked_fill(unseen, self.score.min)
+            top = v_scale.masked_fill(unseen, 0).amax(-1, keepdim=True)
+        e = self.exp2.compute(t.amax(-1, keepdim=True) - t)
+        if self.block_length is not None:
+            e = e.masked_fill_(unseen, 0)
+        num = exact_matmul(round_shift(e, top, -v_scale), v)
         r, bits = self.reciprocal.compute(e.sum(-1, keepdim=True))
-        return self.word.round(num * r, bits + 15 - top)
+        wide = torch.int64 if t.shape[-1] > MOST_KEYS else t.dtype
+        return self.word.round(num.to(wide) * r.to(wide), bits + 15 - top).to(t.dtype)
 
-    def compute(self, q: Tensor, q_scale: Tensor, k: Tensor, k_scale: Tensor, v: Tensor, v_scale: Tensor) -> Tensor:
-        """Shapes as in `scores` and `mix`; int64 [..., positions, head_dim]."""
-        return self.mix(self.scores(q, q_scale, k, k_scale), v, v_scale)
+    def compute(
+        self, q: Tensor, q_scale: Tensor, k: Tensor, k_scale: Tensor, v: Tensor, v_scale: Tensor, first: int = 0
+    ) -> Tensor:
+        """Shapes as in `scores` and `mix`; [..., queries, head_dim], int64 or float64 as q, k and v are."""
+        return self.mix(self.scores(q, q_scale, k, k_scale), v, v_scale, first)

@@ -12,8 +12,8 @@ __all__ = ["FIXED", "SCORE", "FixedPoint", "bit_length"]
 
 
 def bit_length(x: Tensor) -> Tensor:
-    """Bits of the non-negative int64 `x` below 2^53, 0 for 0 (as `int.bit_length`)."""
-    return torch.frexp(x.double()).exponent.to(torch.int64)
+    """Bits of the non-negative integers `x` below 2^53, 0 for 0 (as `int.bit_length`); int64 or float64 as `x`."""
+    return torch.frexp(x.double()).exponent.to(x.dtype)
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,21 @@ class FixedPoint:
     def saturate(self, x: Tensor) -> Tensor:
         return x.clamp(self.min, self.max)
 
-    def round(self, x: Tensor, shift: Tensor | int) -> Tensor:
-        """saturate(round_shift(x, shift)) for |x| < 2^60 and any shift: no intermediate overflow."""
-        shift = torch.as_tensor(shift, dtype=torch.int64, device=x.device)
+    @property
+    def is_exact_in_float64(self) -> bool:
+        """Whether units of this word may compute in float64: products below 2^53, or shifted beyond the word."""
+        return self.width + max(self.frac, 16) <= 53
+
+    def nearest(self, x: Tensor) -> Tensor:
+        """Exact real numbers in float64 to words: rounded half up, saturated."""
+        return (x + 0.5).floor_().clamp_(self.min, self.max)
+
+    def round(self, x: Tensor, *shifts: Tensor | int) -> Tensor:
+        """saturate(round_shift(x, *shifts)), without an overflow between; int64 |x| < 2^60, or float64 that holds
+        integers below 2^52 or, as `is_exact_in_float64` says, some that saturate."""
+        if x.is_floating_point():
+            return round_shift(x, *shifts).clamp_(self.min, self.max)
+        shift = torch.as_tensor(sum(shifts), dtype=torch.int64, device=x.device)
         right = round_shift(x, shift.clamp(min=0, max=62))
         places = (-shift).clamp(min=0, max=self.width)
         bounded = x.clamp((self.min >> places) - 1, (self.max >> places) + 1)  # what is beyond saturates anyhow

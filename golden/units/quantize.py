@@ -26,6 +26,6 @@ class Quantize:
         return (self.word.width - self.width + 1).bit_length()
 
     def compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """int64 [..., n] to (q int64 [..., n], scale int64 [..., 1])."""
+        """[..., n], int64 or float64, to (q [..., n], scale [..., 1]), of the same dtype."""
         scale = (bit_length(x.abs().amax(-1, keepdim=True)) - (self.width - 1)).clamp(min=0)
         return round_shift(x, scale).clamp(-self.limit, self.limit), scale

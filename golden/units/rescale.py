@@ -21,5 +21,5 @@ class Rescale:
     shift_width: int = 9
 
     def compute(self, acc: Tensor, mant: Tensor, shift: Tensor, scale: Tensor | int) -> Tensor:
-        """acc int64 [..., rows], mant and shift int64 [rows], scale int64 [..., 1]; int64 [..., rows]."""
-        return self.word.round(acc * mant, shift - scale)
+        """acc [..., rows], mant [rows], shift [rows] and scale [..., 1], int64 or float64; to the same as acc."""
+        return self.word.round(acc * mant, shift, -scale)

@@ -4,10 +4,11 @@ import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+import torch
 from torch import Tensor
 
 from golden.units.fixed import FIXED, FixedPoint, bit_length
-from golden.units.rounding import round_shift
+from golden.units.rounding import floor_shift, round_shift
 from golden.units.table import Rsqrt
 
 __all__ = ["RMSNorm"]
@@ -45,15 +46,15 @@ class RMSNorm:
         return self.rsqrt.exponent + self.word.frac - 14
 
     def shift(self, x: Tensor) -> Tensor:
-        """Right shift that brings a vector to `mantissa_width` bits; int64 [..., 1]."""
+        """Right shift that brings a vector to `mantissa_width` bits; [..., 1]."""
         top = bit_length(x.abs().amax(-1, keepdim=True))
         return (top - (self.mantissa_width - 1)).clamp(min=0)
 
     def compute(self, x: Tensor) -> Tensor:
-        """int64 [..., count] to int64 [..., count]."""
+        """[..., count], int64 or float64, to the same."""
         shift = self.shift(x)
         limit = (1 << (self.mantissa_width - 1)) - 1
         mantissa = round_shift(x, shift).clamp(-limit, limit)
-        total = (mantissa.square().sum(-1, keepdim=True) + (self.eps_sum >> (2 * shift))).clamp(min=1)
-        r, half = self.rsqrt.compute(total)
+        total = mantissa.square().sum(-1, keepdim=True) + floor_shift(torch.full_like(shift, self.eps_sum), 2 * shift)
+        r, half = self.rsqrt.compute(total.clamp(min=1))
         return self.word.round(mantissa * r, half - self.left)

@@ -22,5 +22,6 @@ class SwiGLU:
         object.__setattr__(self, "sigmoid", Sigmoid(self.word.frac))
 
     def compute(self, gate: Tensor, up: Tensor) -> Tensor:
+        """[..., n], int64 or float64, to the same."""
         silu = round_shift(gate * self.sigmoid.compute(gate), self.sigmoid.frac)
-        return self.word.round(silu * up, self.word.frac)
+        return self.word.round(silu.double() * up.double(), self.word.frac).to(gate.dtype)  # beyond int64 where wide

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from golden.units.exact import column, tabulated
 from golden.units.fixed import bit_length
-from golden.units.rounding import round_shift
+from golden.units.rounding import floor_shift, round_shift
 
 __all__ = ["LOG2E", "LOG2E_FRAC", "Exp2", "Reciprocal", "Rsqrt", "Sigmoid", "Table"]
 
@@ -26,7 +27,7 @@ class Table:
     index_bits, fraction_bits: bits of `i` and of `f`.
     """
 
-    function: Callable[[float], float] = field(repr=False)
+    function: Callable[[float], float] = field(repr=False, compare=False)
     index_bits: int
     fraction_bits: int
     points: tuple[int, ...] = field(init=False, repr=False)
@@ -44,10 +45,11 @@ class Table:
         return tuple(b - a for a, b in zip(self.points, self.points[1:], strict=False))
 
     def compute(self, x: Tensor) -> Tensor:
+        if x.is_floating_point():
+            return tabulated(self, x, 0, (1 << self.index_bits + self.fraction_bits) - 1)
         index = x >> self.fraction_bits
         fraction = x & ((1 << self.fraction_bits) - 1)
-        base = torch.tensor(self.base, dtype=torch.int64, device=x.device)[index]
-        delta = torch.tensor(self.delta, dtype=torch.int64, device=x.device)[index]
+        base, delta = (column(values, x.device)[index] for values in (self.base, self.delta))
         return base + round_shift(delta * fraction, self.fraction_bits)
 
 
@@ -70,6 +72,8 @@ class Exp2:
         return self.out_frac + 2
 
     def compute(self, d: Tensor) -> Tensor:
+        if d.is_floating_point():
+            return tabulated(self, d, 0, self.zero_from << self.frac)
         whole = (d >> self.frac).clamp(max=self.zero_from)
         return round_shift(self.table.compute(d & ((1 << self.frac) - 1)), whole)
 
@@ -96,11 +100,9 @@ class Rsqrt:
         object.__setattr__(self, "table", table)
 
     def compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(r, half), both int64 of x's shape."""
-        half = (bit_length(x) + 1) >> 1
-        shift = 2 * half - 16
-        mantissa = torch.where(shift > 0, x >> shift.clamp(min=0), x << (-shift).clamp(min=0))
-        return self.table.compute(mantissa), half
+        """(r, half), both of x's shape and dtype, int64 or float64."""
+        half = floor_shift(bit_length(x) + 1, 1)
+        return self.table.compute(floor_shift(x, 2 * half - 16)), half
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,9 @@ class Reciprocal:
     )
 
     def compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(r, bitlen(x)), both int64 of x's shape."""
+        """(r, bitlen(x)), both of x's shape and dtype, int64 or float64."""
         bits = bit_length(x)
-        mantissa = x >> (bits - 16)
-        return self.table.compute(mantissa - (1 << 15)), bits
+        return self.table.compute(floor_shift(x, bits - 16) - (1 << 15)), bits
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ class Sigmoid:
         object.__setattr__(self, "table", sixteenths)
 
     def compute(self, g: Tensor) -> Tensor:
+        if g.is_floating_point():
+            return tabulated(self, g, -self.limit << self.in_frac, self.limit << self.in_frac)
         magnitude = g.abs()
         inside = magnitude < (self.limit << self.in_frac)
         top = (self.limit << self.in_frac) - 1

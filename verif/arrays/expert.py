@@ -26,7 +26,7 @@ from gen.units.quantize import Quantize
 from gen.units.swiglu import SwiGLU
 from golden.errors import UserError
 from golden.files import write_file
-from golden.models.integer_layers import Parts
+from golden.models.integer_parts import Packet, Parts
 from golden.units.fixed import FIXED
 from verif.arrays.table_view import write_table_view
 from verif.extract.arrays import read_array
@@ -128,7 +128,7 @@ class ExpertJob(Job):
         def stimulus(generator: torch.Generator, kind: str) -> Stimulus:
             x = integers(generator, -limit, limit, (self.tokens, sizes.hidden))
             scale = integers(generator, 0, 12, (self.tokens, 1))
-            _, expected = network((x, scale))
-            return Stimulus({"i": packets(x, hardware.lanes, scale)}, {"o": packets(expected, hardware.lanes)})
+            *_, expected = network(Packet(x, scale).value)
+            return Stimulus({"i": packets(x, hardware.lanes, scale)}, {"o": packets(expected.long(), hardware.lanes)})
 
         return Case("expert", lambda: ExpertPath(sizes, self.expert), stimulus, 0)

@@ -102,7 +102,7 @@ def _stimulus(spec: AttentionSpec, lanes: int, passes: list[tuple[Vectors, Vecto
     for vectors in passes:
         for name, (x, scale) in zip("qkv", vectors, strict=True):
             inputs[name] += packets(x.transpose(0, 1).flatten(0, 1), lanes, scale.transpose(0, 1).flatten(0, 1))
-        expected = spec.compute(*(tensor for pair in vectors for tensor in pair))
+        expected = spec.compute(*vectors[0], *vectors[1], *vectors[2])
         outputs += packets(expected.transpose(0, 1).flatten(1), lanes)
         heads, positions, head_dim = expected.shape
         fill, slowest = positions * heads * head_dim // lanes, max(positions, head_dim // lanes + 2)

@@ -1,0 +1,144 @@
+"""What a layer's tensors become in integers: matrices, norms, SwiGLU networks."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from golden.errors import UserError
+from golden.models.layer_units import Units, constants
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.units.exact import ExactMatrix, power_of_two
+from golden.units.fixed import FixedPoint
+
+__all__ = ["Experts", "HardwiredMatrix", "Packet", "Parts", "pieces"]
+
+PIECE = 1 << 18
+"""Elements that are worked on at once, so that they stay in a core's cache."""
+
+
+def pieces(count: int, elements: int) -> Iterator[slice]:
+    """`count` things of so many elements each, in slices of about `PIECE` elements."""
+    step = max(1, PIECE // max(1, elements))
+    return (slice(first, min(first + step, count)) for first in range(0, count, step))
+
+
+@dataclass(frozen=True)
+class Packet:
+    """Activations q * 2^scale: q [..., elements], scale [..., 1]."""
+
+    q: Tensor
+    scale: Tensor
+
+    @cached_property
+    def value(self) -> Tensor:
+        """float32 [..., elements]; exact."""
+        return (self.q * power_of_two(self.scale)).float()
+
+
+class HardwiredMatrix:
+    """An array followed by its row scales: values of packets in, fixed-point vectors out.
+
+    The product is exact, scales included; rounded, it is what `golden.units.rescale` makes of the array's integers.
+    """
+
+    def __init__(self, weights: ExactMatrix, word: FixedPoint) -> None:
+        self.weights, self.word = weights, word
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """float32 [..., inputs] to [..., rows]."""
+        some = pieces(self.weights.rows, values[..., 0].numel())
+        return joined([self.rounded(self.weights.product(values, rows)) for rows in some], -1)
+
+    def rounded(self, product: Tensor) -> Tensor:
+        return self.word.nearest(product.double())
+
+
+def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
+    """`torch.cat` that copies nothing where there is one part."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim)
+
+
+class Parts:
+    """A layer's tensors by kind, as matrices and constants."""
+
+    def __init__(self, checkpoint: QuantizedCheckpoint, units: Units, layer: int | None, device: torch.device) -> None:
+        self.checkpoint, self.units, self.layer, self.device = checkpoint, units, layer, device
+
+    def matrix(self, kind: str, site: str, expert: int | None = None) -> HardwiredMatrix:
+        name, word = self.checkpoint.model.tensor(kind, self.layer, expert).name, self.units.word
+        w = self.checkpoint.integers(name)
+        try:
+            weights = ExactMatrix(w.weights, w.mant, w.exp, self.units.quantize(site).limit, self.device)
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from None
+        return HardwiredMatrix(weights, word)
+
+    def vector(self, kind: str, rule: Callable[[Tensor], Tensor]) -> Tensor:
+        """Constants of the layer, integers in float64."""
+        return constants(self.checkpoint, kind, self.layer, rule).to(self.device, torch.float64)
+
+    def network(self, prefix: str = "", expert: int | None = None) -> "Network":
+        gate, up = (self.matrix(f"{prefix}{name}_proj", "norm", expert) for name in ("gate", "up"))
+        return Network(self.units, gate, up, self.matrix(f"{prefix}down_proj", "swiglu", expert))
+
+    def norm(self, kind: str) -> "Norm":
+        behind = self.units.numerics.gains == "behind"
+        return Norm(self.units, self.vector(kind, self.units.gain.constants) if behind else None)
+
+
+@dataclass(frozen=True)
+class Norm:
+    """RMSNorm, its gain where that stands behind it, and a packet of the result."""
+
+    units: Units
+    gain: Tensor | None
+
+    def __call__(self, x: Tensor) -> Packet:
+        y = self.units.norm.compute(x)
+        y = y if self.gain is None else self.units.gain.compute(y, self.gain)
+        return Packet(*self.units.quantize("norm").compute(y))
+
+
+@dataclass(frozen=True)
+class Network:
+    """A SwiGLU network: an expert, a shared expert or a dense layer's."""
+
+    units: Units
+    gate: HardwiredMatrix
+    up: HardwiredMatrix
+    down: HardwiredMatrix
+
+    def __call__(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """float32 [..., hidden] to gate, up and down in fixed-point."""
+        gate, up = self.gate(values), self.up(values)
+        return gate, up, self.down(self.hidden(gate, up))
+
+    def hidden(self, gate: Tensor, up: Tensor) -> Tensor:
+        """What enters the down projection, float32."""
+        return Packet(*self.units.quantize("swiglu").compute(self.units.swiglu.compute(gate, up))).value
+
+
+class Experts:
+    """SwiGLU networks of one shape, each for some of the tokens."""
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        self.networks = networks
+
+    def __call__(self, values: Tensor, chosen: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+        """float32 [tokens, hidden] by the experts `chosen`, int64 [tokens, top_k]: gate, up and down of all jobs,
+        [jobs, elements], and the place of each token's jobs among them, int64 [tokens, top_k]."""
+        order = chosen.flatten().sort(stable=True).indices
+        counts = chosen.flatten().bincount(minlength=len(self.networks)).tolist()
+        values = values.index_select(0, order // chosen.shape[1])
+        gate, up = (self.bank([getattr(n, name) for n in self.networks], values, counts) for name in ("gate", "up"))
+        down = self.bank([n.down for n in self.networks], self.networks[0].hidden(gate, up), counts)
+        return (gate, up, down), order.argsort().view_as(chosen)
+
+    @staticmethod
+    def bank(matrices: list[HardwiredMatrix], values: Tensor, counts: list[int]) -> Tensor:
+        """Runs of `counts` vectors, each by its own matrix."""
+        runs = zip(matrices, values.split(counts), strict=True)
+        return matrices[0].rounded(torch.cat([matrix.weights.product(run) for matrix, run in runs if len(run)]))
