@@ -1,15 +1,12 @@
 """From a plan to Verilog-2005 files: prefabricated text (templates) apart from connections (vectorised text)."""
 
-import json
 from collections.abc import Iterator
-from functools import cache, lru_cache
 from typing import NamedTuple
 
-import jinja2
-
 from gen.arrays.style import ArrayPlan
+from gen.text.templates import render
 
-__all__ = ["Emission", "emit", "emit_connections", "emit_prefab", "render"]
+__all__ = ["Emission", "emit", "emit_connections", "emit_prefab"]
 
 
 class Emission(NamedTuple):
@@ -17,28 +14,6 @@ class Emission(NamedTuple):
 
     prefab: dict[str, str]
     connections: dict[str, bytes]
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("rtl_templates", ""),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-
-
-def render(template: str, names: dict[str, object]) -> str:
-    """Text of the template `template`.v.j2; `names` hold what JSON holds. Kept: arrays share much of it."""
-    return _rendered(template, json.dumps(names))
-
-
-@lru_cache(maxsize=64)
-def _rendered(template: str, names: str) -> str:
-    """A template with its names, a JSON object: many arrays share their prefabricated text."""
-    return _templates().get_template(template + ".v.j2").render(json.loads(names))
 
 
 def emit_prefab(plan: ArrayPlan) -> dict[str, str]:

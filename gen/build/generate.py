@@ -17,6 +17,7 @@ from gen.build.constants import embedding_width, emit_embedding, emit_layer_cons
 from gen.build.folder import CHIP, MANIFEST, Build, copy_quantized, delete_unfinished, file_list
 from gen.build.journal import JOURNAL, Entry, Journal
 from gen.build.manifest import ArrayFacts, Manifest
+from gen.build.memories import memories_of
 from gen.build.names import FILE_LIST, QUANTIZED
 from gen.build.seal import sealed
 from gen.build.work import CHIP_TEXT, LAYER_TEXTS, Progress, Work
@@ -26,6 +27,7 @@ from gen.design.layer_sizes import LayerSizes
 from gen.design.matrices import ArrayUnit, Selection, array_units, selected_units
 from gen.engine.chip import Chip
 from gen.engine.layer import LayerEngine
+from gen.text.ram import ram_texts
 from gen.text.verilog import to_verilog
 from golden.checkpoints.config import CONFIG
 from golden.errors import UserError
@@ -51,6 +53,11 @@ def layer_part(
         name = sizes.module(f"experts.{kind}") + "_scales"
         texts[name] = emit_scales(name, groups, sizes.lanes)
     return {f"rtl/constants/{name}.v": text for name, text in texts.items()}
+
+
+def unit_files(text: str) -> dict[str, str]:
+    """Verilog of one component as files: `split_modules`, and the memories that it has."""
+    return split_modules(text) | {f"rtl/prefab/{name}.v": memory for name, memory in ram_texts(text).items()}
 
 
 def split_modules(text: str) -> dict[str, str]:
@@ -107,7 +114,7 @@ def layer_texts(layers: list[LayerSizes]) -> Iterator[tuple[str, dict[str, str]]
         if widths not in made:
             made[widths] = sizes.prefix, to_verilog(LayerEngine(sizes), sizes.prefix)
         name, text = made[widths]
-        yield sizes.prefix, split_modules(re.sub(rf"(?<![a-z0-9]){name}(?![0-9])", sizes.prefix, text))
+        yield sizes.prefix, unit_files(re.sub(rf"(?<![a-z0-9]){name}(?![0-9])", sizes.prefix, text))
 
 
 def build_chip(
@@ -174,6 +181,7 @@ def write_build(
         hardware=hardware,
         top=top,
         arrays=arrays,
+        memories=memories_of(out, files, top) if top else (),
         weights_hardwired=weights,
         files=files,
     )
@@ -237,7 +245,7 @@ def other_parts(
     yield from (made.get(sizes.prefix) or journal.parts[sizes.prefix] for sizes in layers)
     work.done(LAYER_TEXTS)
     if (entry := journal.done(CHIP)) is None:
-        entry = journal.write(CHIP, split_modules(to_verilog(Chip(around, embedding.facts["width"]), CHIP)))
+        entry = journal.write(CHIP, unit_files(to_verilog(Chip(around, embedding.facts["width"]), CHIP)))
     yield entry
     work.done(CHIP_TEXT)
 

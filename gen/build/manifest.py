@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from gen.arrays import ArrayPlan
+from gen.build.memories import MemoryFacts
 from gen.build.names import check_files
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import ArrayUnit, array_units
@@ -75,7 +76,8 @@ class Manifest:
     tool_version: of hardloom. key: hash of everything that the build depends on.
     model: fields of the model's `config.json`. quantization: format of each kind of matrix. hardware: what was built.
     top: top module; None where the build holds chosen arrays alone.
-    arrays: every array unit, in order. weights_hardwired: of arrays and embedding.
+    arrays: every array unit, in order. memories: every geometry of memories.
+    weights_hardwired: of arrays and embedding.
     files: SHA-256 by name.
     """
 
@@ -86,6 +88,7 @@ class Manifest:
     hardware: HardwareConfig
     top: str | None
     arrays: tuple[ArrayFacts, ...]
+    memories: tuple[MemoryFacts, ...]
     weights_hardwired: int
     files: dict[str, str]
 
@@ -99,6 +102,7 @@ class Manifest:
         made = {
             "hardware": HardwareConfig.from_json_dict(values["hardware"]),
             "arrays": tuple(ArrayFacts.from_json(units[facts["module"]], facts) for facts in values["arrays"]),
+            "memories": tuple(map(MemoryFacts.from_json, values["memories"])),
             "files": check_files(values["files"]),
         }
         for name, wanted in (("tool_version", str), ("key", str), ("quantization", dict), ("weights_hardwired", int)):
@@ -113,5 +117,6 @@ class Manifest:
             **vars(self),
             "hardware": self.hardware.to_json_dict(),
             "arrays": [facts.to_json() for facts in self.arrays],
+            "memories": [facts.to_json() for facts in self.memories],
             "files": dict(sorted(self.files.items())),
         }

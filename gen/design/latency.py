@@ -21,7 +21,7 @@ def quantize(beats: int) -> int:
 
 
 def rope(beats: int) -> int:
-    return beats + 5
+    return beats + 6
 
 
 def router(num_experts: int) -> int:

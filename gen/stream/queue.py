@@ -1,10 +1,11 @@
 """A queue between two streams, on a memory with a registered read."""
 
 from amaranth.hdl import Module, Mux, ShapeLike, Signal
-from amaranth.lib import memory, stream
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
+from gen.stream.ram import Ram
 
 __all__ = ["FULL_RATE", "Queue"]
 
@@ -51,21 +52,18 @@ class Queue(Component):
     def _store(self, m: Module, put: Signal, get: Signal) -> None:
         """`count` items are in the memory, and one more is read where `o.valid`."""
         depth = self.depth - 1
-        storage: memory.Memory
-        m.submodules.storage = storage = memory.Memory(shape=self.i.payload.shape(), depth=depth, init=[])
-        write = storage.write_port()
-        read = storage.read_port()
+        m.submodules.storage = storage = Ram(self.i.payload.shape(), depth)
         count = Signal(range(depth + 1))
         fetch = Signal()
         m.d.comb += [
             self.i.ready.eq(count != depth),
             fetch.eq((count != 0) & (~self.o.valid | get)),
-            write.data.eq(self.i.payload),
-            write.en.eq(put),
-            read.en.eq(fetch),
-            self.o.payload.eq(read.data),
+            storage.write_data.eq(self.i.payload),
+            storage.write_enable.eq(put),
+            storage.read_enable.eq(fetch),
+            self.o.payload.eq(storage.read_data),
         ]
         m.d.sync += [count.eq(count + put - fetch), self.o.valid.eq(fetch | (self.o.valid & ~get))]
-        for port, step in ((write, put), (read, fetch)):
+        for address, step in ((storage.write_address, put), (storage.read_address, fetch)):
             with m.If(step):
-                m.d.sync += port.addr.eq(Mux(port.addr == depth - 1, 0, port.addr + 1))
+                m.d.sync += address.eq(Mux(address == depth - 1, 0, address + 1))

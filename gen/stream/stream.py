@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from gen.stream.component import Component
 from gen.stream.queue import FULL_RATE, Queue
 
-__all__ = ["SCALE_WIDTH", "PacketDelay", "Stage", "beat", "chain"]
+__all__ = ["SCALE_WIDTH", "Keep", "PacketDelay", "Stage", "beat", "chain"]
 
 SCALE_WIDTH = 5
 
@@ -58,6 +58,16 @@ class Stage(Component):
         with m.If(self.i.ready & self.i.valid):
             m.d.sync += self.o.payload.eq(result)
         return m
+
+
+class Keep(Stage):
+    """One register: what travels along while a memory is read; a queue of one item that takes one as it gives one."""
+
+    def __init__(self, shape: ShapeLike) -> None:
+        super().__init__(shape, shape)
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += y.eq(x)
 
 
 class PacketDelay(Component):

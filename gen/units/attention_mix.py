@@ -7,9 +7,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
-from gen.stream.stream import SCALE_WIDTH, Stage, beat, chain
+from gen.stream.stream import SCALE_WIDTH, Keep, Stage, beat, chain
 from gen.units.attention_scores import score_beat
-from gen.units.head_memory import WIDTH, Keep, KeyWalk, ValueMemory
+from gen.units.head_memory import WIDTH, KeyWalk, ValueMemory
 from gen.units.rounding import round_shift
 from gen.units.softmax import EXP_WIDTH, Exp2Lookup
 from golden.units.attention import Attention as AttentionSpec
@@ -153,8 +153,8 @@ class Mix(Component):
             values.positions.eq(self.positions),
             values.forget.eq(walker.done),
             values.address.eq(walker.o.payload.key),
-            values.head.eq(walker.o.payload.head),
             values.enable.eq(fetched.i.valid & fetched.i.ready),
+            values.turn.eq(values.enable & walker.o.payload.last),
             fetched.i.valid.eq(source.valid & walker.o.valid),
             fetched.i.payload.term.eq(source.payload),
             fetched.i.payload.top.eq(values.top),

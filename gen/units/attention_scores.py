@@ -5,8 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
-from gen.stream.stream import SCALE_WIDTH, Stage, beat, chain
-from gen.units.head_memory import WIDTH, HeadMemory, Keep, KeyWalk
+from gen.stream.stream import SCALE_WIDTH, Keep, Stage, beat, chain
+from gen.units.head_memory import WIDTH, HeadMemory, KeyWalk
 from gen.units.rounding import round_saturate
 from golden.units.attention import Attention as AttentionSpec
 

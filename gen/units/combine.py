@@ -1,11 +1,12 @@
 """Weighted sum of a token's experts."""
 
-from amaranth.hdl import Module, Mux, Shape, Signal, signed
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.hdl import Module, Mux, Shape, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
-from gen.stream.stream import Stage, beat, chain
+from gen.stream.queue import Queue
+from gen.stream.stream import Keep, Stage, beat, chain
 from gen.units.rounding import Round, wide_beat
 from golden.units.combine import Combine as CombineSpec
 
@@ -55,35 +56,36 @@ class Combine(Component):
         m = Module()
         spec, lanes = self.spec, self.lanes
         width = spec.word.width + self.weight.width
-        total_width = width + (self.top_k - 1).bit_length()
+        total = wide_beat(width + (self.top_k - 1).bit_length(), lanes)
         m.submodules.multiply = multiply = _Multiply(self.i.payload.shape(), width, lanes)
-        m.submodules.round = rounding = Round(spec.word, wide_beat(total_width, lanes), spec.weight_frac)
+        m.submodules.round = rounding = Round(spec.word, total, spec.weight_frac)
         chain(m, wiring.flipped(self.i), multiply)
         chain(m, rounding, wiring.flipped(self.o))
-
-        totals = data.ArrayLayout(signed(total_width), lanes)
-        storage: memory.Memory
-        m.submodules.totals = storage = memory.Memory(shape=totals, depth=self.beats, init=[])
-        write, read = storage.write_port(), storage.read_port(domain="comb")
-        index = Signal(range(self.beats))
-        turn = Signal(range(self.top_k))
-        final = turn == self.top_k - 1
-        source, sink = multiply.o, rounding.i
-        total = Signal(totals)
-        for k in range(lanes):
-            m.d.comb += total[k].eq(Mux(turn == 0, 0, read.data[k]) + source.payload.data[k])
-        m.d.comb += [
-            sink.payload.data.eq(total),
-            sink.payload.last.eq(source.payload.last),
-            sink.valid.eq(source.valid & final),
-            source.ready.eq(sink.ready | ~final),
-            read.addr.eq(index),
-            write.addr.eq(index),
-            write.data.eq(total),
-            write.en.eq(source.valid & source.ready),
-        ]
-        with m.If(source.valid & source.ready):
-            m.d.sync += index.eq(Mux(source.payload.last, 0, index + 1))
-            with m.If(source.payload.last):
-                m.d.sync += turn.eq(Mux(final, 0, turn + 1))
+        if self.top_k == 1:
+            chain(m, multiply, rounding)
+        else:
+            self._add(m, multiply.o, rounding.i)
         return m
+
+    def _add(self, m: Module, source, sink) -> None:
+        """The sums so far go round, a packet of them: each beat is taken out, added to and put back, for which there is
+        always room; the last packet's go to `sink`."""
+        shape = sink.payload.data.shape()
+        m.submodules.totals = totals = Queue(shape, self.beats + 1) if self.beats > 1 else Keep(shape)
+        turn = Signal(range(self.top_k))
+        first, final = turn == 0, turn == self.top_k - 1
+        ready = Mux(first, 1, totals.o.valid) & Mux(final, sink.ready, 1)
+        step = Signal()
+        m.d.comb += [
+            step.eq(source.valid & ready),
+            source.ready.eq(ready),
+            totals.o.ready.eq(step & ~first),
+            totals.i.valid.eq(step & ~final),
+            totals.i.payload.eq(sink.payload.data),
+            sink.valid.eq(source.valid & final & totals.o.valid),
+            sink.payload.last.eq(source.payload.last),
+        ]
+        for total, before, x in zip(sink.payload.data, totals.o.payload, source.payload.data, strict=True):
+            m.d.comb += total.eq(Mux(first, 0, before) + x)
+        with m.If(step & source.payload.last):
+            m.d.sync += turn.eq(Mux(final, 0, turn + 1))

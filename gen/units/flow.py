@@ -3,11 +3,12 @@
 from typing import Any
 
 from amaranth.hdl import Array, Module, Mux, ShapeLike, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 from gen.stream.queue import Queue
+from gen.stream.ram import Ram
 from gen.stream.stream import beat, chain
 from gen.text.constant_module import index_width
 
@@ -123,10 +124,6 @@ class Dispatch(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        shape = self.i.payload.shape()
-        packet: memory.Memory
-        m.submodules.packet = packet = memory.Memory(shape=shape, depth=self.beats, init=[])
-        write, read = packet.write_port(), packet.read_port(domain="comb")
         turn = Signal(range(self.top_k))
         index = Signal(range(self.beats))
         posted = Signal()
@@ -134,13 +131,9 @@ class Dispatch(Component):
         weight = Array(self.choice.payload.weights)[turn] if self.top_k > 1 else self.choice.payload.weights[0]
 
         first, final = turn == 0, turn == self.top_k - 1
-        source: Any = Signal(shape)
+        source: Any = Signal(self.i.payload.shape())
         m.d.comb += [
-            read.addr.eq(index),
-            write.addr.eq(index),
-            write.data.eq(self.i.payload),
-            write.en.eq(self.i.valid & self.i.ready),
-            source.eq(Mux(first, self.i.payload, read.data)),
+            source.eq(self.i.payload),
             self.jobs.valid.eq(self.choice.valid & ~posted),
             self.jobs.payload.expert.eq(expert),
             self.jobs.payload.weight.eq(weight),
@@ -159,7 +152,24 @@ class Dispatch(Component):
             m.d.sync += index.eq(Mux(source.last, 0, index + 1))
             with m.If(source.last):
                 m.d.sync += [turn.eq(Mux(final, 0, turn + 1)), posted.eq(0)]
+        if self.top_k > 1:
+            self._replay(m, source, index, first, give)
         return m
+
+    def _replay(self, m: Module, source, index, first, give) -> None:
+        """Keeps the packet as it passes to the first expert; for the others each beat is read a cycle before its turn,
+        the first one while the job is posted."""
+        m.submodules.packet = packet = Ram(source.shape(), self.beats)
+        posting = self.jobs.valid & self.jobs.ready
+        m.d.comb += [
+            packet.write_enable.eq(give & first),
+            packet.write_address.eq(index),
+            packet.write_data.eq(self.i.payload),
+            packet.read_enable.eq(~first & (posting | (give & ~source.last))),
+            packet.read_address.eq(Mux(give, index + 1, 0)),
+        ]
+        with m.If(~first):
+            m.d.comb += source.eq(packet.read_data)
 
 
 class Route(Component):

@@ -1,14 +1,15 @@
 """Memories of one forward pass's queries, keys and values, a head vector a word."""
 
-from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed, unsigned
-from amaranth.lib import data, memory, stream
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
-from gen.stream.stream import SCALE_WIDTH, Stage, beat
+from gen.stream.ram import Ram
+from gen.stream.stream import SCALE_WIDTH, beat
 from gen.text.constant_module import index_width
 
-__all__ = ["WIDTH", "HeadMemory", "Keep", "KeyWalk", "ValueMemory", "walk"]
+__all__ = ["WIDTH", "HeadMemory", "KeyWalk", "ValueMemory", "walk"]
 
 WIDTH = 8
 """Bits of an activation."""
@@ -76,68 +77,57 @@ class HeadMemory(Component):
         with m.If(self.forget):
             m.d.sync += self.full.eq(0)
         self.store(m, take, index, address)
-        self.watch(m, closing, head, position == 0)
+        self.watch(m, closing, position == 0)
         return m
 
     def store(self, m: Module, take, index, address) -> None:
         """Write each beat into its part of the word; read whole words."""
-        depth, width = self.heads * self.max_positions, WIDTH * self.lanes
-        words: memory.Memory
-        scales: memory.Memory
-        m.submodules.words = words = memory.Memory(shape=unsigned(WIDTH * self.head_dim), depth=depth, init=[])
-        m.submodules.scales = scales = memory.Memory(shape=unsigned(SCALE_WIDTH), depth=depth, init=[])
-        write, read = words.write_port(granularity=width), words.read_port()
-        write_scale, read_scale = scales.write_port(), scales.read_port()
+        parts, depth = self.head_dim // self.lanes, self.heads * self.max_positions
+        m.submodules.words = words = Ram(self.word.shape(), depth, parts, name="words")
+        m.submodules.scales = scales = Ram(SCALE_WIDTH, depth, name="scales")
         m.d.comb += [
-            write.addr.eq(address),
-            write.data.eq(self.i.payload.data.as_value().replicate(self.head_dim // self.lanes)),
-            write.en.eq(take << index),
-            write_scale.addr.eq(address),
-            write_scale.data.eq(self.i.payload.scale),
-            write_scale.en.eq(take),
-            read.addr.eq(self.address),
-            read.en.eq(self.enable),
-            read_scale.addr.eq(self.address),
-            read_scale.en.eq(self.enable),
-            self.word.eq(read.data),
-            self.scale.eq(read_scale.data),
+            words.write_data.eq(self.i.payload.data.as_value().replicate(parts)),
+            words.write_mask.eq(1 << index),
+            scales.write_data.eq(self.i.payload.scale),
+            self.word.eq(words.read_data),
+            self.scale.eq(scales.read_data),
         ]
+        for storage in (words, scales):
+            m.d.comb += [
+                storage.write_enable.eq(take),
+                storage.write_address.eq(address),
+                storage.read_enable.eq(self.enable),
+                storage.read_address.eq(self.address),
+            ]
 
-    def watch(self, m: Module, closing, head, first) -> None:
-        """Called with each packet's end, its head, and whether its position is the first: nothing to do here."""
+    def watch(self, m: Module, closing, first) -> None:
+        """Called with each packet's end, and whether its position is the first: nothing to do here."""
 
 
 class ValueMemory(HeadMemory):
-    """A `HeadMemory` that knows the largest scale of each head.
+    """A `HeadMemory` that knows the largest scale of each head, in a ring of registers: heads come one after the other.
 
     Attributes
     ----------
-    head: in; top: the largest scale of that head's packets, in the same cycle, out; valid while `full`.
+    top: while `full`, the largest scale of a head's packets, of head 0 first, out; turn: to the next head, in.
     """
 
     def __init__(self, heads: int, head_dim: int, lanes: int, max_positions: int) -> None:
-        ports = {"head": In(range(heads)), "top": Out(SCALE_WIDTH)}
-        super().__init__(heads, head_dim, lanes, max_positions, ports)
+        super().__init__(heads, head_dim, lanes, max_positions, {"turn": In(1), "top": Out(SCALE_WIDTH)})
 
-    def watch(self, m: Module, closing, head, first) -> None:
-        tops: memory.Memory
-        m.submodules.tops = tops = memory.Memory(shape=unsigned(SCALE_WIDTH), depth=self.heads, init=[])
-        write, old, read = tops.write_port(), tops.read_port(domain="comb"), tops.read_port(domain="comb")
+    def watch(self, m: Module, closing, first) -> None:
+        ring = Signal(self.heads * SCALE_WIDTH)
         scale = self.i.payload.scale
-        m.d.comb += [
-            old.addr.eq(head),
-            write.addr.eq(head),
-            write.data.eq(Mux(first | (scale > old.data), scale, old.data)),
-            write.en.eq(closing),
-            read.addr.eq(self.head),
-            self.top.eq(read.data),
-        ]
+        new = closing & (first | (scale > self.top))
+        m.d.comb += self.top.eq(ring[:SCALE_WIDTH])
+        with m.If(closing | self.turn):
+            m.d.sync += ring.eq(Cat(ring[SCALE_WIDTH:], Mux(new, scale, self.top)))
 
 
 def walk(heads: int, max_positions: int) -> data.StructLayout:
-    """One key of one (position, head): words of `key` and `query` in their memories, `head`, whether the `last` key."""
+    """One key of one (position, head): words of `key` and `query` in their memories, whether the `last` key."""
     words = unsigned(index_width(heads * max_positions))
-    return data.StructLayout({"key": words, "query": words, "head": range(heads), "last": unsigned(1)})
+    return data.StructLayout({"key": words, "query": words, "last": unsigned(1)})
 
 
 class KeyWalk(Component):
@@ -174,7 +164,7 @@ class KeyWalk(Component):
         position = Signal.like(self.positions)
         key = Signal.like(at.key)
         query = Signal.like(at.query)
-        head = Signal.like(at.head)
+        head = Signal(range(heads))
         last = Signal()
         turn = Signal()
         ending = Signal()
@@ -185,7 +175,6 @@ class KeyWalk(Component):
             self.o.valid.eq(self.go),
             at.key.eq(key),
             at.query.eq(query),
-            at.head.eq(head),
             at.last.eq(last),
             self.done.eq(self.o.valid & self.o.ready & ending),
         ]
@@ -198,13 +187,3 @@ class KeyWalk(Component):
             with m.If(ending):
                 m.d.sync += [position.eq(0), query.eq(0)]
         return m
-
-
-class Keep(Stage):
-    """What travels along while a memory is read: one register."""
-
-    def __init__(self, shape: ShapeLike) -> None:
-        super().__init__(shape, shape)
-
-    def transform(self, m: Module, x, y) -> None:
-        m.d.comb += y.eq(x)

@@ -5,6 +5,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
+from gen.stream.ram import Ram
 from gen.stream.stream import Stage, beat, chain
 from gen.text.constant_module import index_width
 from gen.units.rounding import Round, wide_beat
@@ -32,7 +33,7 @@ class _Gain(Stage):
 class _Pairs(Component):
     """Holds two heads and gives, in natural order, each beat with the beat of its partners.
 
-    Latency: a head's beats plus 1; throughput 1 beat a cycle.
+    Latency: a head's beats plus 2; throughput 1 beat a cycle.
 
     Attributes
     ----------
@@ -51,33 +52,32 @@ class _Pairs(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        half, elements = self.half, self.o.payload.first.shape()
-        take, give = self.i.valid & self.i.ready, self.o.valid & self.o.ready
+        half = self.half
         put, get = _Cursor(half), _Cursor(half)
         m.submodules.put, m.submodules.get = put, get
-        for name, is_second in (("first", 0), ("second", 1)):
-            storage: memory.Memory = memory.Memory(shape=elements, depth=2 * half, init=[])
-            m.submodules[name] = storage
-            write, read = storage.write_port(), storage.read_port(domain="comb")
-            m.d.comb += [
-                write.addr.eq(put.address),
-                write.data.eq(self.i.payload.data),
-                write.en.eq(take & (put.half == is_second)),
-                read.addr.eq(get.address),
-                self.o.payload[name].eq(read.data),
-            ]
         heads = Signal(range(3))
-        done, freed = put.last & take, get.last & give
-        m.d.sync += heads.eq(heads + done - freed)
+        take, fetch = self.i.valid & self.i.ready, Signal()
         m.d.comb += [
-            put.step.eq(take),
-            get.step.eq(give),
             self.i.ready.eq(heads != 2),
-            self.o.valid.eq(heads != 0),
-            self.o.payload.half.eq(get.half),
-            self.o.payload.beat.eq(get.beat),
-            self.o.payload.last.eq(get.last),
+            fetch.eq((heads != 0) & (self.o.ready | ~self.o.valid)),
+            put.step.eq(take),
+            get.step.eq(fetch),
         ]
+        m.d.sync += heads.eq(heads + (put.last & take) - (get.last & fetch))
+        with m.If(self.o.ready | ~self.o.valid):
+            m.d.sync += self.o.valid.eq(fetch)
+        with m.If(fetch):
+            m.d.sync += [self.o.payload[name].eq(getattr(get, name)) for name in ("half", "beat", "last")]
+        for name, is_second in (("first", 0), ("second", 1)):
+            m.submodules[name] = storage = Ram(self.o.payload[name].shape(), 2 * half, name=name)
+            m.d.comb += [
+                storage.write_enable.eq(take & (put.half == is_second)),
+                storage.write_address.eq(put.address),
+                storage.write_data.eq(self.i.payload.data),
+                storage.read_enable.eq(fetch),
+                storage.read_address.eq(get.address),
+                self.o.payload[name].eq(storage.read_data),
+            ]
         return m
 
 
@@ -149,7 +149,7 @@ class Rope(Component):
     """`golden.units.rope.Rope`: packets are heads, `heads` of them a position, positions in order from 0.
 
     The head gains come from a ROM outside: `gains` must follow `index` in the same cycle. Cosines and sines are
-    a ROM inside. Latency: a head's beats plus 6 cycles; throughput 1 beat a cycle.
+    a ROM inside. Latency: a head's beats plus 7 cycles; throughput 1 beat a cycle.
 
     Parameters
     ----------

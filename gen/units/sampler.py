@@ -87,8 +87,8 @@ class Sampler(Component):
         with m.If(~self.busy):
             m.d.comb += self.prompt.ready.eq(1)
             m.d.comb += [
-                run.token_write.addr.eq(Mux(run.prompt_done, 0, run.received)),
-                run.token_write.data.eq(self.prompt.payload.token),
+                run.tokens.write_address.eq(Mux(run.prompt_done, 0, run.received)),
+                run.tokens.write_data.eq(self.prompt.payload.token),
             ]
             with m.If(self.prompt.valid):
                 at = Signal.like(run.received)
@@ -96,7 +96,7 @@ class Sampler(Component):
                 bad = (token >= self.vocab_size) | (token == self.mask_token_id)
                 m.d.comb += [
                     at.eq(Mux(run.prompt_done, 0, run.received)),
-                    run.token_write.en.eq(at < self.max_positions),
+                    run.tokens.write_enable.eq(at < self.max_positions),
                 ]
                 m.d.sync += [
                     run.received.eq(Mux(at > self.max_positions, at, at + 1)),
@@ -184,9 +184,9 @@ class Sampler(Component):
         with m.State("FILL"):
             where = Mux(started, at, run.held.prompt_length)
             m.d.comb += [
-                run.token_write.addr.eq(where),
-                run.token_write.data.eq(self.mask_token_id),
-                run.token_write.en.eq(1),
+                run.tokens.write_address.eq(where),
+                run.tokens.write_data.eq(self.mask_token_id),
+                run.tokens.write_enable.eq(1),
             ]
             m.d.sync += [at.eq(where + 1), started.eq(1), run.masked.eq(run.masked | (1 << where[: len(at)]))]
             with m.If(where + 1 == self.positions):
@@ -196,23 +196,31 @@ class Sampler(Component):
                     run.block_start.eq(run.held.prompt_length),
                     run.block_end.eq(run.held.prompt_length + run.held.block_length),
                 ]
-                m.next = "PASS"
+                self._start_pass(m, run)
+
+    def _start_pass(self, m: Module, run: RunState) -> None:
+        """A pass begins in the next cycle, with the first token."""
+        m.d.comb += [run.tokens.read_address.eq(0), run.tokens.read_enable.eq(1)]
+        m.next = "PASS"
 
     def _pass(self, m: Module, run: RunState) -> None:
-        """All positions out, all results in."""
+        """All positions out, all results in; the first token was read in the cycle before."""
         sent = Signal(range(self.max_positions + 1))
         seen = Signal(range(self.max_positions + 1))
         with m.State("PASS"):
             m.d.comb += [
-                run.token_read.addr.eq(sent),
-                self.tokens.payload.eq(run.token_read.data),
+                self.tokens.payload.eq(run.tokens.read_data),
                 self.tokens.valid.eq(sent != self.positions),
                 self.result.ready.eq(1),
-                run.result_write.addr.eq(seen),
-                run.result_write.data.eq(self.result.payload),
-                run.result_write.en.eq(self.result.valid),
+                run.results.write_address.eq(seen),
+                run.results.write_data.eq(self.result.payload),
+                run.results.write_enable.eq(self.result.valid),
             ]
             with m.If(self.tokens.valid & self.tokens.ready):
+                m.d.comb += [
+                    run.tokens.read_address.eq(sent + 1),
+                    run.tokens.read_enable.eq(sent + 1 != self.positions),
+                ]
                 m.d.sync += sent.eq(sent + 1)
             with m.If(self.result.valid):
                 m.d.sync += seen.eq(seen + 1)
@@ -222,25 +230,29 @@ class Sampler(Component):
                     m.next = "SELECT"
 
     def _select(self, m: Module, run: RunState) -> None:
-        """SCAN finds the most confident candidate of the block; it is committed while there is a reason to."""
+        """SCAN finds the most confident candidate of the block, each result read a cycle before; it is committed while
+        there is a reason to."""
         at = Signal(range(self.max_positions + 1))
         found = Signal()
         go = Signal()
         best: Any = Signal(self.result.payload.shape())
         best_at = Signal.like(at)
-        result = run.result_read.data
+        result: Any = run.results.read_data
         with m.State("SELECT"):
+            m.d.comb += [run.results.read_address.eq(run.block_start), run.results.read_enable.eq(1)]
             m.d.sync += [at.eq(run.block_start), found.eq(0)]
             m.next = "SCAN"
         with m.State("SCAN"):
-            m.d.comb += run.result_read.addr.eq(at)
             open_ = run.masked.bit_select(at, 1) & ~run.taken.bit_select(at, 1)
             excluded = run.by_threshold & (result.token == self.mask_token_id)
             with m.If(open_ & ~excluded & (~found | (result.spread < best.spread))):
                 m.d.sync += [best.eq(result), best_at.eq(at), found.eq(1)]
+            m.d.comb += run.results.read_address.eq(at + 1)
             m.d.sync += at.eq(at + 1)
             with m.If(at + 1 == run.block_end):
                 m.next = "CHOOSE"
+            with m.Else():
+                m.d.comb += run.results.read_enable.eq(1)
         with m.State("CHOOSE"):
             passes = (run.taken == 0) | (best.spread < run.held.spread_limit)
             m.d.comb += go.eq(found & Mux(run.by_threshold, passes, run.quota != 0))
@@ -257,9 +269,9 @@ class Sampler(Component):
             spread = best.spread if fits else Mux(best.spread >> width, (1 << width) - 1, best.spread)
             m.d.comb += [
                 run.record_go.eq(1),
-                run.token_write.addr.eq(best_at),
-                run.token_write.data.eq(best.token),
-                run.token_write.en.eq(1),
+                run.tokens.write_address.eq(best_at),
+                run.tokens.write_data.eq(best.token),
+                run.tokens.write_enable.eq(1),
             ]
             with m.If(~run.record_valid | self.commits.ready):
                 m.d.sync += [
@@ -291,7 +303,7 @@ class Sampler(Component):
             with m.If(at + 1 == run.block_end):
                 m.next = "NEXT_STEP"
         with m.State("NEXT_STEP"):
-            m.next = "PASS"
+            self._start_pass(m, run)
             with m.If(~left | (~run.by_threshold & (run.step == run.block_steps))):
                 m.next = "NEXT_BLOCK"
         with m.State("NEXT_BLOCK"):
@@ -300,7 +312,7 @@ class Sampler(Component):
                 run.block_start.eq(run.block_end),
                 run.block_end.eq(run.block_end + run.held.block_length),
             ]
-            m.next = "PASS"
+            self._start_pass(m, run)
             with m.If(run.block_end == self.positions):
                 m.d.sync += [self.busy.eq(0), self.done.eq(1)]
                 m.next = "IDLE"

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from amaranth.hdl import Module, ShapeLike, Signal
-from amaranth.lib import memory
 
 from gen.design.axi_ports import commit_record
+from gen.stream.ram import Ram
 
 __all__ = ["PARAMETERS", "RunState"]
 
@@ -26,7 +26,7 @@ class RunState:
     Attributes
     ----------
     held: the run's parameters, by name, as they were at START.
-    token_write, token_read: ports of the sequence; result_write, result_read: of the results of every position.
+    tokens, results: memories of the sequence, and of the results of every position.
     masked, taken: a bit a position: it is still masked; it was committed in this step.
     block_start, block_end: first position of the block and of the next one.
     block_steps, step: steps of a block; number of this one within it.
@@ -38,12 +38,8 @@ class RunState:
 
     def __init__(self, m: Module, depth: int, token: ShapeLike, result: ShapeLike) -> None:
         self.held = SimpleNamespace(**{name: Signal(width, name=name) for name, width in PARAMETERS.items()})
-        tokens: memory.Memory
-        results: memory.Memory
-        m.submodules.tokens = tokens = memory.Memory(shape=token, depth=depth, init=[])
-        m.submodules.results = results = memory.Memory(shape=result, depth=depth, init=[])
-        self.token_write, self.token_read = tokens.write_port(), tokens.read_port(domain="comb")
-        self.result_write, self.result_read = results.write_port(), results.read_port(domain="comb")
+        m.submodules.tokens = self.tokens = Ram(token, depth, name="tokens")
+        m.submodules.results = self.results = Ram(result, depth, name="results")
         self.masked = Signal(depth)
         self.taken = Signal(depth)
         self.block_start = Signal(range(depth + 1))

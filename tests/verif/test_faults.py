@@ -88,12 +88,14 @@ def test_a_table_that_is_missing_short_or_out_of_order_is_an_error(build):
         replace(table, widths=(40,)).read(text)
 
 
-def test_a_memory_that_should_start_empty_and_does_not_is_seen():
+def test_a_memory_in_a_unit_is_seen_whatever_it_starts_with():
     words = "".join(f"    \\sequence [{i}] = 4'h0;\n" for i in (0, 1))
     text = f"  reg [3:0] \\sequence  [1:0];\n  initial begin\n{words}  end\n"
     assert list(read_memories(text)["\\sequence"].words) == [0, 0]
-    assert initial_values(text).size == 0
-    assert initial_values(text.replace("[1] = 4'h0", "[1] = 4'h8")).size == 1
+    assert list(initial_values(text)) == [0, 0]
+    assert initial_values("  reg [3:0] sequence;\n").size == 0
+    with pytest.raises(ExtractionError, match="2 words, of which 0 have a value"):
+        initial_values(text.split("  initial")[0])
 
 
 def test_any_changed_shift_add_is_found():

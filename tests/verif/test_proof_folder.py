@@ -101,6 +101,8 @@ FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "top is": lambda m: m.update(top="other"),
     "weights_hardwired is": lambda m: m.update(top=None),
     "is a unit, where the build has arrays alone": arrays_alone,
+    "memories hardloom_ram_1r1w_": lambda m: m["memories"][0].update(count=m["memories"][0]["count"] + 1),
+    "has 0 memories hardloom_ram_1r1w_": lambda m: m["memories"].pop(),
     "model or quantization": lambda m: m["quantization"].update(q="int4"),
     "are not those of quantized/": lambda m: m["model"].update(rms_norm_eps=1e-3),
     "config.json: differs from manifest.json": lambda m: m["files"].pop("quantized/config.json"),
@@ -126,6 +128,16 @@ def test_any_field_that_was_changed_alone_is_seen(build: Path, field: str) -> No
 
     forge(build, change, with_seal=False)
     assert "is not as it was written" in problem(build)
+
+
+def test_a_memory_that_is_another_than_its_name_says_is_seen(build: Path) -> None:
+    memory = sorted((build / "rtl/prefab").glob("hardloom_ram_*"))[0]
+
+    def change(manifest: dict[str, Any]) -> None:
+        memory.write_text(memory.read_text().replace("endmodule", "    initial words[0] = 1;\nendmodule"))
+
+    forge(build, change)
+    assert problem(build) == f"rtl/prefab/{memory.name}: is not the memory that its name says"
 
 
 EVIL = "module evil; endmodule\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.arrays.emit import render
 from gen.arrays.ports import stream_names
+from gen.text.templates import render
 
 __all__ = ["write_table_view"]
 

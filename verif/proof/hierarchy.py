@@ -1,8 +1,10 @@
 """Which modules of a build others instantiate: none is missing, none is there for nothing."""
 
 import re
+from collections import Counter
 
-from gen.build.folder import Build
+from gen.build.folder import MANIFEST, Build
+from gen.text.ram import RamGeometry, is_ram
 
 __all__ = ["Hierarchy", "module_of"]
 
@@ -21,7 +23,9 @@ class Hierarchy:
     def __init__(self, build: Build) -> None:
         files = sorted(file for file in build.files if file.startswith("rtl/"))
         self.top, self.files = build.manifest.top, {module_of(file): file for file in files}
+        self.memories = Counter({facts.geometry.module: facts.count for facts in build.manifest.memories})
         self.used: set[str] = set()
+        self.inside: dict[str, Counter[str]] = {}
         self._problem: str | None = None
         if len(self.files) < len(files):
             twice = next(file for file in files if self.files[module_of(file)] != file)
@@ -33,11 +37,22 @@ class Hierarchy:
     def _read(self, file: str, text: str) -> None:
         if MODULE.findall(text) != [module_of(file)]:
             self._problem = self._problem or f"{file}: does not hold the module {module_of(file)} alone"
-        self.used.update(INSTANCE.findall(text))
+        if is_ram(module_of(file)) and text != RamGeometry.of(module_of(file)).verilog():
+            self._problem = self._problem or f"{file}: is not the memory that its name says"
+        self.inside[module_of(file)] = Counter(INSTANCE.findall(text))
+        self.used.update(self.inside[module_of(file)])
 
     def use(self, modules: set[str]) -> None:
         """What an array instantiates; from any thread."""
         self.used.update(modules)
+
+    def _memories(self, module: str) -> Counter[str]:
+        """Memories below `module`, by their modules."""
+        found: Counter[str] = Counter()
+        for name, count in self.inside.get(module, Counter()).items():
+            inner = Counter({name: 1}) if is_ram(name) else self._memories(name)
+            found.update({memory: count * number for memory, number in inner.items()})
+        return found
 
     def problem(self) -> str | None:
         """The first module, in words, that is missing, there twice or for nothing, once every array has been read."""
@@ -47,5 +62,12 @@ class Hierarchy:
             roots = {module for module, file in self.files.items() if not file.startswith("rtl/prefab/")}
         else:
             roots = {self.top}
-        idle = sorted(self.files.keys() - self.used - roots)
-        return f"{self.files[idle[0]]}: no module of the build instantiates it" if idle else None
+        if idle := sorted(self.files.keys() - self.used - roots):
+            return f"{self.files[idle[0]]}: no module of the build instantiates it"
+        found = self._memories(self.top or "")
+        wrong = sorted(name for name in found.keys() | self.memories.keys() if found[name] != self.memories[name])
+        return (
+            f"{MANIFEST}: has {self.memories[wrong[0]]} memories {wrong[0]}, the units {found[wrong[0]]}"
+            if wrong
+            else None
+        )

@@ -21,7 +21,7 @@ class Reading:
     Attributes
     ----------
     file: in the build folder.
-    what: it holds: `weights`, `constants`, a `table`, or `state` (memories that must start as zeros).
+    what: it holds: `weights`, `constants`, a `table`, or `state` (memories, of which there must be none).
     expected: gives the rows from one to another of the integers that should be there; behind the last there are none.
     read: the pieces of the file's text to consecutive rows of those that are; raises ExtractionError.
     shape: what the rows are numbered by, outermost first: banks and their rows, or rows alone.

@@ -205,7 +205,7 @@ class Reader:
         return Reading(connection_file(facts.module), "weights", expected, read, shape[:2])
 
     def tables(self) -> Iterator[Reading]:
-        """Every table of every unit, and all other memories, which must start as zeros."""
+        """Every table of every unit; no unit has another memory."""
         tables = list(chip_tables(self.model, self.build.hardware, CHIP))
         files = {f"rtl/units/{table.module}.v": table for table in tables}
         for file, table in files.items():

@@ -47,9 +47,12 @@ class ChipTable:
 
 
 def initial_values(text: str) -> np.ndarray:
-    """Words other than 0 in all memories of a module, which should be none where it holds no table: int64 [n]."""
+    """Words that the memories of a module start with, where it holds no table and so should have neither: int64 [n].
+
+    Raises ExtractionError where a memory starts with nothing.
+    """
     words = [word for memory in read_memories(text).values() for word in memory.words]
-    return np.array([word & 0xFFFFFFFF or 1 for word in words if word], dtype=np.int64)
+    return np.array([word & 0xFFFFFFFF for word in words], dtype=np.int64)
 
 
 def _interpolation(table: Table) -> tuple[np.ndarray, tuple[int, ...], tuple[bool, ...]]:

@@ -24,6 +24,7 @@ from amaranth.lib.wiring import Flow
 from torch import Generator, Tensor
 
 from gen.stream.component import Component
+from gen.text.ram import with_rams
 from gen.text.verilog import to_verilog
 from verif.simulators.job import Job
 from verif.simulators.runner import build_and_test
@@ -48,6 +49,11 @@ __all__ = [
 
 BENCH = "bench"
 """The top module that holds the cases."""
+
+READ = "read_data <= words[read_address];"
+HOSTILE_READ = (
+    "read_data <= write_enable && write_address == read_address ? ~words[read_address] : words[read_address];"
+)
 
 Packet = list[Any]
 """Beats of one packet; a beat is what `pack` takes: an int, or a dict or list of such."""
@@ -184,9 +190,12 @@ def bench_parts(chosen: Iterable[Case]) -> tuple[dict[str, str], str]:
 
 
 def bench_verilog(chosen: Iterable[Case]) -> str:
-    """All of `bench_parts` in one text."""
+    """All of `bench_parts` in one text, with the memories of the cases.
+
+    A word that is read as it is written, on which nothing may depend, comes inverted.
+    """
     texts, top = bench_parts(chosen)
-    return "\n".join([*texts.values(), top])
+    return with_rams("\n".join([*texts.values(), top])).replace(READ, HOSTILE_READ)
 
 
 def units() -> list[str]:
@@ -216,13 +225,16 @@ def run(
 ) -> int:
     """Builds and runs the benches of the named units (all by default) in `folder`; the number of failed tests.
 
-    mapped: makes gates of the cases' Verilog by name, to be simulated instead.
+    mapped: makes gates of the cases' Verilog by name, memories included, to be simulated instead.
     """
     job = UnitsJob(list(names))
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / f"{BENCH}.v"
-    texts, top = bench_parts(job.cases())
-    source.write_text("\n".join([*texts.values(), top]) if mapped is None else mapped(texts) + top)
+    if mapped is None:
+        source.write_text(bench_verilog(job.cases()))
+    else:
+        texts, top = bench_parts(job.cases())
+        source.write_text(mapped({name: with_rams(text) for name, text in texts.items()}) + top)
     return build_and_test([source], BENCH, "verif.streams.tests", folder, job.hand_over(folder), QUICK_BUILD)
 
 

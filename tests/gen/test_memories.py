@@ -1,0 +1,104 @@
+"""Memories of a chip are modules of one family, listed with their geometry, and start with nothing."""
+
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Instance
+
+from gen.build.folder import CHIP, Build
+from gen.build.memories import MemoryFacts
+from gen.engine.inventory import chip_parts
+from gen.text.ram import RamGeometry, is_ram, with_rams
+from golden.checkpoints.families import shape_of
+from tests.icarus import needs_icarus
+from verif.extract.tables import read_memories
+
+ARRAY_OF_REGISTERS = re.compile(r"^ *reg\b[^;=]*?(\S+) +\[\d+:\d+\];", re.MULTILINE)
+
+
+def texts(build: Build, folder: str) -> dict[str, str]:
+    """Verilog by module."""
+    return {Path(n).stem: build.read(n).decode() for n in build.files if n.startswith(f"rtl/{folder}/")}
+
+
+def test_every_memory_that_is_written_is_a_module_of_the_family(tiny_build: Build) -> None:
+    for module, text in (texts(tiny_build, "units") | texts(tiny_build, "prefab")).items():
+        found = ARRAY_OF_REGISTERS.findall(text)
+        if is_ram(module):
+            assert found == ["words"]
+        elif found:  # a table: constants, each of its words, and no way to write one
+            assert [name.lstrip("\\") for name in found] == ["entries"] or module.endswith("_rope"), module
+            assert list(read_memories(text)) == found
+            assert not re.search(rf"{re.escape(found[0])} *\[[^]]*\] *<=", text)
+
+
+def test_no_memory_has_an_initial_value(tiny_build: Build) -> None:
+    memories = [text for module, text in texts(tiny_build, "prefab").items() if is_ram(module)]
+    assert len(memories) > 10
+    assert not any("initial" in re.sub("//.*", "", text) for text in memories)
+
+
+def test_the_manifest_lists_every_geometry_as_often_as_the_chip_has_it(tiny_build: Build) -> None:
+    parts = chip_parts(shape_of(tiny_build.manifest.model), tiny_build.hardware, CHIP)
+    instances = Counter(part.thing.type for part in parts if isinstance(part.thing, Instance))
+    expected = {name: count for name, count in instances.items() if is_ram(name)}
+    memories = tiny_build.manifest.memories
+    assert {facts.geometry.module: facts.count for facts in memories} == expected
+    assert {facts.geometry.module for facts in memories} == set(filter(is_ram, texts(tiny_build, "prefab")))
+    heads = next(facts for facts in memories if facts.geometry.parts > 1)
+    assert heads.to_json() == {
+        "module": "hardloom_ram_1r1w_64x64_w32",
+        "depth": 64,
+        "width": 64,
+        "write_width": 32,
+        "count": 6,
+    }
+
+
+@pytest.mark.parametrize(
+    "module", ["hardloom_ram_1r1w_64", "hardloom_ram_1r1w_0x4", "hardloom_ram_2r1w_4x4", "ram", ""]
+)
+def test_what_is_no_memory_of_the_family_is_refused(module: str) -> None:
+    assert not is_ram(module)
+    with pytest.raises(ValueError, match="no memory of the family"):
+        MemoryFacts.from_json({"module": module, "count": 1})
+
+
+PLAY = """
+module play;
+    reg clk = 0, write_enable = 0, read_enable = 0;
+    reg [1:0] write_address = 0, read_address = 0, write_mask = 3;
+    reg [7:0] write_data = 0;
+    wire [7:0] read_data, whole;
+    hardloom_ram_1r1w_3x8_w4 masked (
+        clk, write_enable, write_address, write_data, write_mask, read_enable, read_address, read_data);
+    hardloom_ram_1r1w_3x8 plain (clk, write_enable, write_address, write_data, read_enable, read_address, whole);
+    task step; begin #1 clk = 1; #1 $display("%b %b", read_data, whole); clk = 0; end endtask
+    initial begin
+        read_enable = 1; step;                                              // never written: unknown
+        read_enable = 0; write_enable = 1; write_data = 8'ha5; step;        // nothing is read: as before
+        write_mask = 2'b01; write_data = 8'hff; step;                       // half of it again
+        write_enable = 0; write_data = 8'h00; read_enable = 1; step;        // read
+        read_enable = 0; read_address = 2; step;                            // it stays
+        read_enable = 1; step;                                              // another word
+    end
+endmodule
+"""
+
+
+@needs_icarus
+def test_a_memory_reads_after_a_cycle_writes_parts_and_starts_unknown(tmp_path: Path) -> None:
+    (tmp_path / "play.v").write_text(with_rams(PLAY))
+    subprocess.run(["iverilog", "-g2005", "-Wall", "-o", "play", "play.v"], cwd=tmp_path, check=True)
+    shown = subprocess.run(["vvp", "-n", "play"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    unknown, half = "xxxxxxxx xxxxxxxx", "10101111 11111111"
+    assert shown.split("\n")[:-1] == [unknown, unknown, unknown, half, half, unknown]
+
+
+def test_a_geometry_is_told_by_its_name() -> None:
+    for geometry in (RamGeometry(1, 1, 1), RamGeometry(64, 28, 28), RamGeometry(32, 64, 16)):
+        assert RamGeometry.of(geometry.module) == geometry
+        assert f"module {geometry.module} (" in geometry.verilog()
