@@ -3,14 +3,20 @@
 These computations know nothing of `golden.shape`: each is written from what the family's authors publish.
 """
 
+import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import linear, silu
 
-__all__ = ["DREAM", "FAMILIES", "LLADA", "LLADA2", "Weights"]
+from golden.checkpoints.families import family_of, shape_of
+from tests.checkpoints import random_tensor
+
+__all__ = ["DREAM", "FAMILIES", "LLADA", "LLADA2", "Weights", "write_family"]
 
 Weights = dict[str, Tensor]
 HEAD = 8
@@ -283,3 +289,21 @@ FAMILIES = {
     "Dream": (DREAM, dream),
     "Llama": (LLAMA, llama),
 }
+
+
+def write_family(path: Path, name: str, elements: dict[str, float] | None = None) -> Path:
+    """A checkpoint of random float32 tensors under a family's own names; return it.
+
+    elements: first elements of vectors, by the vector's name in `golden.shape`.
+    """
+    config = FAMILIES[name][0]
+    model = shape_of(config)
+    places = {tensor.name: family_of(config).places(tensor, model)[0] for tensor in model.tensors()}
+    stored = {place.stored: place.shape for place in places.values()}
+    tensors = {n: random_tensor(n, shape, 4, at) for at, (n, shape) in enumerate(stored.items())}
+    for vector, value in (elements or {}).items():
+        tensors[places[vector].stored][0] = value
+    path.mkdir()
+    save_file(tensors, path / "model.safetensors", {"format": "pt"})
+    (path / "config.json").write_text(json.dumps(config))
+    return path

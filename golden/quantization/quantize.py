@@ -13,6 +13,7 @@ from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.files import write_file, write_json
 from golden.folders import claim
 from golden.quantization.by_kind import formats_by_kind
+from golden.quantization.constants import check_constants
 from golden.quantization.pieces import Method, Statistics, nearest
 from golden.quantization.quantized import (
     QUANTIZATION,
@@ -45,19 +46,23 @@ def quantize_checkpoint(
     receives a `Statistics` a matrix. calibration: what `numerics` was measured by, which is recorded.
 
     Returns the contents of `quantization.json`. Raises `UserError` for a bad checkpoint, an unknown format or kind, a
-    weight that is or becomes infinite or NaN, and an `out` that is not ours to write to (`golden.folders.claim`).
+    weight that is or becomes infinite or NaN, a vector that the constants under `numerics` do not hold, and an `out`
+    that is not ours to write to (`golden.folders.claim`).
     """
     source, out = Checkpoint(ckpt), Path(out)
     chosen = formats_by_kind(source.model, format, formats)
     statistics = {} if statistics is None else statistics
     tokenizer = None if source.tokenizer_path is None else read_regular_file(source.tokenizer_path)
+    vectors = list(source.model.vectors(numerics.gains == "behind"))
+    for vector in vectors:
+        check_constants(vector, source.tensor(vector.name).float(), source.model, numerics)
     claim(out, "quantized checkpoint")
     (out / QUANTIZATION).unlink(missing_ok=True)  # it says that all else is whole, and comes last
     matrices = list(source.model.matrices())
     total, done = sum(matrix.elements for matrix in matrices), 0
     tensors = stored_tensors(source.model, chosen, numerics.gains)
     with SafetensorsWriter(out / TENSORS, tensors) as writer:
-        for vector in source.model.vectors(numerics.gains == "behind"):
+        for vector in vectors:
             writer.write(vector.name, source.tensor(vector.name).float())
         statistics.update((matrix, Statistics()) for matrix in matrices)
         for matrix, codes, scales, found in method(source, chosen, numerics):

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,11 +15,15 @@ from golden.checkpoints.presets import read_preset
 from golden.checkpoints.tokenizer import load_tokenizer
 from golden.errors import UserError
 from golden.folders import MARK
+from golden.models.integer_model import IntegerModel
 from golden.quantization.formats import FORMATS, QuantizedMatrix, quantize
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.shape import TensorShape
+from golden.units.numerics import Numerics
 from tests.checkpoints import edit_json, tiny_config, write_random_checkpoint
 from tests.matrices import values
+from tests.published_models import FAMILIES, write_family
 
 KINDS = ("embedding", "q", "k", "v", "o", "router", "gate", "up", "down", "head")
 Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
@@ -357,3 +362,40 @@ def test_a_spread_too_wide_for_an_array_names_the_matrix(tmp_path: Path):
     read: QuantizedMatrix = QuantizedCheckpoint(tmp_path / "out").matrix(name)
     with pytest.raises(UserError, match=f"{name}: row 7 has block exponents that spread by 20"):
         read.integers()
+
+
+ENDS = {"q_norm": 32, "k_norm": 32, "q_bias": 2048, "k_bias": 2048, "v_bias": 2048}
+"""Of the words of constants, by kind of vector; 128 of the others."""
+
+
+def constant_cases() -> list[Any]:
+    """A vector of every kind: the contract's gains, a family that has it, the vector."""
+    found = {}
+    for gains in ("folded", "behind"):
+        for family in ("LLaDA-MoE", "LLaDA2.0", "Dream"):
+            for vector in shape_of(FAMILIES[family][0]).vectors(gains == "behind"):
+                found.setdefault((gains, vector.kind), pytest.param(gains, family, vector, id=f"{gains} {vector.kind}"))
+    return [*found.values()]
+
+
+def test_every_kind_of_vector_is_among_the_cases():
+    kinds = {case.values[2].kind for case in constant_cases()}
+    assert kinds == {*ENDS, "expert_bias", "input_layernorm", "post_attention_layernorm", "norm"}
+
+
+@pytest.mark.parametrize(("gains", "family", "vector"), constant_cases())
+def test_a_constant_that_no_word_holds_is_refused_before_anything_is_written(
+    tmp_path: Path, gains: str, family: str, vector: TensorShape
+):
+    """And the largest one that a word holds is taken, by quantization and by the integer model."""
+    end, numerics = ENDS.get(vector.kind, 128), Numerics(gains=gains)
+    for value in (float(end), -1.01 * end):
+        folder = write_family(tmp_path / f"{value}", family, {vector.name: value})
+        with pytest.raises(
+            UserError, match=rf"{vector.name}: .* is {value:g} and must lie between -{end} and {end}; give"
+        ):
+            quantize_checkpoint(folder, tmp_path / "out", "mxfp4", numerics)
+    assert not (tmp_path / "out").exists()
+    quantize_checkpoint(write_family(tmp_path / "in", family, {vector.name: -end}), tmp_path / "out", "mxfp4", numerics)
+    if family != "LLaDA2.0":  # in float alone
+        IntegerModel(QuantizedCheckpoint(tmp_path / "out"))

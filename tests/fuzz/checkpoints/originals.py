@@ -1,7 +1,6 @@
 """The sound checkpoints that are spoiled: LLaDA-MoE in its forms, and every other family."""
 
 import atexit
-import json
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -9,13 +8,11 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from tokenizers import Tokenizer, models
 
-from golden.checkpoints.families import family_of, shape_of
-from tests.checkpoints import random_tensor, tiny_config, write_random_checkpoint
+from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.fuzz.checkpoints.meaning import TOKENIZER, Meaning, meaning
-from tests.published_models import FAMILIES
+from tests.published_models import FAMILIES, write_family
 
 __all__ = ["Original", "originals"]
 
@@ -61,16 +58,3 @@ def originals() -> list[Original]:
 def original(path: Path, family: str | None) -> Original:
     found = meaning(path, path.with_name(f"{path.name}-quantized"), family not in IN_FLOAT_ALONE)
     return Original(path, found, family)
-
-
-def write_family(path: Path, name: str) -> Path:
-    """A checkpoint of float32 tensors under the family's own names."""
-    path.mkdir()
-    config = FAMILIES[name][0]
-    model = shape_of(config)
-    places = [family_of(config).places(tensor, model)[0] for tensor in model.tensors()]
-    stored = {place.stored: place.shape for place in places}
-    tensors = {n: random_tensor(n, shape, 4, at) for at, (n, shape) in enumerate(stored.items())}
-    save_file(tensors, path / "model.safetensors", {"format": "pt"})
-    (path / "config.json").write_text(json.dumps(config))
-    return path
