@@ -2,13 +2,11 @@
 
 from math import ceil
 
-from flows.design.estimate.assumptions import Assumptions
+from flows.design.estimate.assumptions import Assumptions, parse, read_data
 from flows.design.estimate.workload import Workload
 from golden.shape import ModelShape
 
-__all__ = ["GATE_UM2_5NM", "areas", "between_dies", "node_link_mm2", "storage_bits"]
-
-GATE_UM2_5NM = 0.0289  # the node of what is scaled from 5 nm, as in `data/nodes.toml`
+__all__ = ["areas", "between_dies", "gate_um2_5nm", "node_link_mm2", "storage_bits"]
 
 PARTS = {
     "attention arrays": ("qkv", "o"),
@@ -50,9 +48,14 @@ def areas(
     return found
 
 
+def gate_um2_5nm() -> float:
+    """um2 of a gate at the node of what is scaled from 5 nm."""
+    return parse(read_data("nodes")["5nm"])["gate_um2"].value
+
+
 def node_link_mm2(a: Assumptions) -> float:
     """mm2 a die-to-die link: analogue circuits shrink with the square root of the gate."""
-    return a["link_mm2"] * (a["gate_um2"] / GATE_UM2_5NM) ** 0.5
+    return a["link_mm2"] * (a["gate_um2"] / gate_um2_5nm()) ** 0.5
 
 
 def between_dies(area: float, positions_per_s: float, shape: ModelShape, a: Assumptions) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import exp, pi, sqrt
 
-from flows.design.estimate.area import GATE_UM2_5NM
+from flows.design.estimate.area import gate_um2_5nm
 from flows.design.estimate.arrays import metal_only
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.chip import Chip
@@ -62,7 +62,7 @@ def differing_share(chip: Chip, a: Assumptions) -> float:
 
 def naive_mask_sets(shape: ModelShape, a: Assumptions) -> float:
     """Mask sets of naive hardwiring: HNLPU's area a parameter, times what a constant multiplier a weight adds."""
-    area = shape.parameters * HNLPU_UM2_PER_PARAMETER * a["gate_um2"] / GATE_UM2_5NM * 1e-6
+    area = shape.parameters * HNLPU_UM2_PER_PARAMETER * a["gate_um2"] / gate_um2_5nm() * 1e-6
     return max(1.0, area * a["cell_embedding_area_ratio"] / HNLPU_DIE_MM2)
 
 

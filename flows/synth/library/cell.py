@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from flows.synth.library.boolean import expression, names, truth_table
 from flows.synth.library.liberty import Attributes, Group
 from flows.synth.library.tables import DELAYS, Template, arcs
+from gen.text.keywords import KEYWORDS
 
 __all__ = ["DONT_USE", "Cell", "has_logic", "read_cell"]
 
@@ -107,6 +108,9 @@ def read_cell(group: Group, templates: Mapping[str, Template], input_capacitance
 
 
 def plain(name: str, what: str) -> str:
+    """A name that Verilog takes as it is: netlists and models of cells hold it. Raises ValueError for another."""
+    if name in KEYWORDS:
+        raise ValueError(f"has the {what} {name}, which is a word of Verilog")
     if not NAME.fullmatch(name):
         raise ValueError(f"has the {what} {name[:40]!r}, which is no plain identifier")
     return name
