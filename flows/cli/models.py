@@ -202,12 +202,13 @@ def sample(
 
     Example: hardloom sample checkpoints/demo --engine golden --prompt 47+85=
     """
-    from flows.models.sample import Prompt, sample
+    from flows.models.sample import Prompt, report_saturated, sample
     from golden.samplers.denoise import SamplerParams
 
     params = SamplerParams(gen_length, block_length, steps, threshold)
     found = sample(ckpt, engine, Prompt(prompt, prompt_tokens), params, device, draw=not as_json)
     show(found, as_json, [found.line()], indent=None)
+    report_saturated(ckpt, found.saturated)
 
 
 @commands.command()

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 from tokenizers import Tokenizer
 
-from flows.console.report import Line
+from flows.console.report import Line, notice
 from gen.build.folder import MANIFEST, Build
 from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
@@ -22,11 +22,20 @@ from golden.files import write_file
 from golden.models.float_model import FloatEngine, FloatModel
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import Engine, SamplerParams, Step, check_prompt, denoise
+from golden.samplers.denoise import SamplerParams, Step, check_prompt, denoise
 from golden.shape import ModelShape
 from golden.training.accuracy import answer_text
 
-__all__ = ["Prompt", "check_device", "draw_step", "load_engine", "load_float_model", "logits", "sample"]
+__all__ = [
+    "Prompt",
+    "check_device",
+    "draw_step",
+    "load_engine",
+    "load_float_model",
+    "logits",
+    "report_saturated",
+    "sample",
+]
 
 ENGINES = ("float", "golden", "rtl")
 
@@ -61,11 +70,11 @@ def load_float_model(path: Path, device: str) -> FloatModel:
     return FloatModel.from_checkpoint(path).to(device)
 
 
-def load_engine(path: Path, name: str, device: str = "cpu") -> Engine:
+def load_engine(path: Path, name: str, device: str = "cpu") -> FloatEngine | IntegerModel:
     """The engine `float` or `golden` on the checkpoint `path`; raises `UserError` for a bad checkpoint."""
     if name == "float":
         return FloatEngine(load_float_model(path, device))
-    return IntegerModel.from_checkpoint(path, device=device)
+    return IntegerModel.from_checkpoint(path, device=device, watched=True)
 
 
 def parse_tokens(option: str, text: str, model: ModelShape) -> list[int]:
@@ -91,22 +100,30 @@ def check_positions(option: str, positions: int, model: ModelShape) -> None:
         )
 
 
-def denoising_steps(
-    path: Path, folder: Path, engine: str, prompt: list[int], params: SamplerParams, mask_token_id: int, device: str
-) -> tuple[Iterator[Step], float]:
-    """The steps of one prompt on the engine so called, and the spread that stands for certainty there.
+@dataclass(frozen=True)
+class Denoising:
+    """A prompt on an engine: its steps as they end, the spread that stands for certainty there, and what has saturated
+    so far, by site."""
 
-    folder: `model_folder` of `path`.
-    """
+    steps: Iterator[Step]
+    certain: float
+    saturated: dict[str, int]
+
+
+def denoising_of(
+    path: Path, folder: Path, engine: str, prompt: list[int], params: SamplerParams, mask_token_id: int, device: str
+) -> Denoising:
+    """A prompt on the engine so called. folder: `model_folder` of `path`."""
     tokens = torch.tensor([prompt])
     if engine == "rtl":
         from flows.models.rtl_engine import RtlEngine
 
         positions = len(prompt) + params.gen_length
         chip = RtlEngine.from_build(path, positions) if is_build(path) else RtlEngine.from_checkpoint(path, positions)
-        return chip.denoise(tokens, params), chip.spread_limit(1.0)
+        return Denoising(chip.denoise(tokens, params), chip.spread_limit(1.0), {})
     model = load_engine(folder, engine, device)
-    return denoise(model, tokens, params, mask_token_id), model.spread_limit(1.0)
+    saturated = model.saturations if isinstance(model, IntegerModel) else {}
+    return Denoising(denoise(model, tokens, params, mask_token_id), model.spread_limit(1.0), saturated)
 
 
 def draw_step(step: Step, prompt_length: int, mask_token_id: int, tokenizer: Tokenizer | None) -> Text:
@@ -133,12 +150,14 @@ class Commits:
 
 @dataclass(frozen=True)
 class Sample:
-    """tokens: generated; text: up to the first eos, None without a tokenizer; steps: how many; trace: what each did."""
+    """tokens: generated; text: up to the first eos, None without a tokenizer; steps: how many; trace: what each did;
+    saturated: elements that did not fit their word, by site (engine golden)."""
 
     tokens: list[int]
     text: str | None
     steps: int
     trace: list[Commits]
+    saturated: dict[str, int]
 
     def line(self) -> Line:
         """The text, or the tokens where there is no tokenizer."""
@@ -181,15 +200,28 @@ def sample(path: Path, engine: str, given: Prompt, params: SamplerParams, device
     console = Console(stderr=True)
     live = Live(console=console, transient=True) if console.is_terminal and draw else None
     steps = []
-    denoising, certain = denoising_steps(path, folder, engine, prompt, params, model.mask_token, device)
+    denoising = denoising_of(path, folder, engine, prompt, params, model.mask_token, device)
     with live or nullcontext():
-        for step in denoising:
+        for step in denoising.steps:
             steps.append(step)
             if live:
                 live.update(draw_step(step, len(prompt), model.mask_token, tokenizer), refresh=True)
     tokens = steps[-1].tokens[0, len(prompt) :].tolist()
     text = None if tokenizer is None else answer_text(tokens, tokenizer, model.eos_token_ids)
-    return Sample(tokens, text, len(steps), [commits(number, step, certain) for number, step in enumerate(steps)])
+    trace = [commits(number, step, denoising.certain) for number, step in enumerate(steps)]
+    return Sample(tokens, text, len(steps), trace, denoising.saturated)
+
+
+def report_saturated(path: Path, saturated: dict[str, int]) -> None:
+    """Say what saturated on standard error; raise `UserError` where the contract was calibrated to hold everything."""
+    if not saturated:
+        return
+    total, worst = sum(saturated.values()), max(saturated, key=lambda site: saturated[site])
+    text = f"{total:,} values did not fit their word, {saturated[worst]:,} of them at {worst}"
+    folder = model_folder(path)
+    if QuantizedCheckpoint.is_quantized(folder) and QuantizedCheckpoint(folder).quantization.get("calibration"):
+        raise UserError(f"{folder}: {text}, and its calibration promised none; calibrate on text like this one")
+    notice(f"{text}; `hardloom calibrate` finds a contract that holds them")
 
 
 def logits(path: Path, engine: str, tokens: str, out: Path, device: str) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
@@ -32,8 +33,10 @@ class AttentionEngine:
         self.o = parts.matrix("o_proj", "mix")
         word = partial(self.units.word.constants, what="a bias of a projection")
         self.bias = [parts.vector(f"{n}_bias", word) for n in "qkv"] if shape.bias else None
+        self.biased, self.residual = (parts.units.word_at(site) for site in ("bias", "attention.residual"))
         norms = "qk" if shape.head_norms else ""
         gains = [parts.vector(f"{n}_norm", self.units.rope.gains) for n in norms]
+        self.scores = replace(self.units.attention, score=self.units.numerics.score).scores  # for records, not counted
         self.q_gain: Tensor | None
         self.k_gain: Tensor | None
         self.q_gain, self.k_gain = gains or (None, None)
@@ -41,7 +44,7 @@ class AttentionEngine:
     def heads(self, number: int, matrix: HardwiredMatrix, values: Tensor) -> Tensor:
         """The projection with this number, with its bias, [batch, heads, positions, head_dim]."""
         y = matrix(values)
-        y = y if self.bias is None else self.units.word.saturate(y + self.bias[number])
+        y = y if self.bias is None else self.biased.saturate(y + self.bias[number])
         return y.unflatten(-1, (-1, self.shape.head_dim)).transpose(1, 2)
 
     def clipped(self, x: Tensor) -> Tensor:
@@ -76,12 +79,12 @@ class AttentionEngine:
         record(self.prefix + "k", lambda: side_by_side(keys[0]))
         record(self.prefix + "v", lambda: side_by_side(values[0]))
         keys, values = self.for_queries(keys), self.for_queries(values)
-        record(self.prefix + "attention.scores", lambda: side_by_side(units.attention.scores(*queries, *keys)))
+        record(self.prefix + "attention.scores", lambda: side_by_side(self.scores(*queries, *keys)))
         mixed = side_by_side(self.mixed(queries, keys, values))
         record(self.prefix + "attention.output", lambda: mixed)
         o = self.o(Packet(*units.quantize("mix").compute(mixed)).value)
         record(self.prefix + "o", lambda: o)
-        x = units.word.saturate(x + o)
+        x = self.residual.saturate(x + o)
         record(self.prefix + "attention.residual", lambda: x)
         return x
 
@@ -107,6 +110,7 @@ class DenseEngine:
     def __init__(self, parts: Parts, prefix: str) -> None:
         self.units, self.prefix = parts.units, prefix
         self.norm, self.network = parts.norm("post_attention_layernorm"), parts.network("dense.")
+        self.residual = self.units.word_at("residual")
 
     def __call__(self, x: Tensor, record: Probe) -> Tensor:
         """Fixed-point [batch, positions, hidden] to the residual after the network, same shape."""
@@ -115,7 +119,7 @@ class DenseEngine:
         gate, up, down = self.network(packet.value)
         record(self.prefix + "dense.gate_up", lambda: torch.cat([gate, up], -1))
         record(self.prefix + "dense.down", lambda: down)
-        x = self.units.word.saturate(x + down)
+        x = self.residual.saturate(x + down)
         record(self.prefix + "residual", lambda: x)
         return x
 
@@ -132,6 +136,7 @@ class ExpertsEngine:
         self.biases = None if biases is None else biases.to(parts.device)
         self.experts = Experts([parts.network(expert=e) for e in range(shape.num_experts)])
         self.shared = parts.network("shared.") if shape.shared_size else None
+        self.with_shared, self.residual = (self.units.word_at(site) for site in ("moe.shared", "residual"))
 
     def __call__(self, x: Tensor, record: Probe) -> Tensor:
         """Fixed-point [batch, positions, hidden] to the residual after the experts, same shape."""
@@ -153,8 +158,8 @@ class ExpertsEngine:
             shared_gate, shared_up, shared_down = self.shared(packet.value)
             record(self.prefix + "shared.gate_up", lambda: torch.cat([shared_gate, shared_up], -1))
             record(self.prefix + "shared.down", lambda: shared_down)
-            moe = self.units.word.saturate(moe + shared_down)
-        x = self.units.word.saturate(x + moe)
+            moe = self.with_shared.saturate(moe + shared_down)
+        x = self.residual.saturate(x + moe)
         record(self.prefix + "residual", lambda: x)
         return x
 

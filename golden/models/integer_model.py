@@ -19,6 +19,7 @@ from golden.samplers.denoise import Prediction
 from golden.shape import DenseShape
 from golden.units.fixed import FixedPoint
 from golden.units.rope import Rope
+from golden.units.saturations import Watch
 
 __all__ = ["IntegerModel"]
 
@@ -47,33 +48,45 @@ class IntegerModel:
     ----------
     checkpoint: quantized checkpoint.
     device: any torch device; integers are identical on all of them.
+    watched: whether `saturations` are counted, which takes about as long again.
+
+    Attributes
+    ----------
+    saturations: elements that did not fit their word, by site, of all forward passes; see docs/numeric.md.
     """
 
-    def __init__(self, checkpoint: QuantizedCheckpoint, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, checkpoint: QuantizedCheckpoint, device: str | torch.device = "cpu", watched: bool = False
+    ) -> None:
+        self.saturations: dict[str, int] = {}
+        counts = self.saturations if watched else None
         self.shape, self.numerics, self.device = checkpoint.model, checkpoint.numerics, torch.device(device)
         self.layers: list[tuple[AttentionEngine, DenseEngine | ExpertsEngine]] = []
         for number, layer in enumerate(self.shape.layers):
-            units = Units.of(self.shape, self.numerics, layer)
-            parts, prefix = Parts(checkpoint, units, number, self.device), f"layer.{number}."
+            prefix = f"layer.{number}."
+            units = Units.of(self.shape, self.numerics, layer, Watch(prefix, counts))
+            parts = Parts(checkpoint, units, number, self.device)
             mlp = layer.mlp
             engine = DenseEngine(parts, prefix) if isinstance(mlp, DenseShape) else ExpertsEngine(parts, mlp, prefix)
             self.layers.append((AttentionEngine(parts, layer.attention, prefix), engine))
-        self.units = Units.of(self.shape, self.numerics, self.shape.layers[0])
+        self.units = Units.of(self.shape, self.numerics, self.shape.layers[0], Watch("", counts))
         around = Parts(checkpoint, self.units, None, self.device)
         embedding = checkpoint.integers(self.shape.tensor("embedding").name)
-        self.embedding = Embedding(embedding, self.numerics.word, self.device)
+        self.embedding = Embedding(embedding, self.units.word_at("embedding"), self.device)
         self.norm, self.head = around.norm("norm"), around.matrix("head", "norm")
         self._length = 0
         self._turns: dict[Rope, tuple[Tensor, Tensor]] = {}
 
     @classmethod
-    def from_checkpoint(cls, path: Path | str, format: str = "mxfp4", device: str = "cpu") -> "IntegerModel":
+    def from_checkpoint(
+        cls, path: Path | str, format: str = "mxfp4", device: str = "cpu", watched: bool = False
+    ) -> "IntegerModel":
         """From a quantized folder, or from a Hugging Face folder that is quantized on the way (to a temporary one)."""
         if QuantizedCheckpoint.is_quantized(path):
-            return cls(QuantizedCheckpoint(path), device)
+            return cls(QuantizedCheckpoint(path), device, watched)
         with tempfile.TemporaryDirectory() as folder:
             quantize_checkpoint(Path(path), Path(folder), format)
-            return cls(QuantizedCheckpoint(folder), device)
+            return cls(QuantizedCheckpoint(folder), device, watched)
 
     def forward(self, tokens: Tensor, record: Recorder | None = None) -> Tensor:
         """Token ids int64 [batch, positions] to fixed-point logits int64 [batch, positions, vocabulary]."""

@@ -68,13 +68,13 @@ class Parts:
         self.checkpoint, self.units, self.layer, self.device = checkpoint, units, layer, device
 
     def matrix(self, kind: str, site: str, expert: int | None = None) -> HardwiredMatrix:
-        name, word = self.checkpoint.model.tensor(kind, self.layer, expert).name, self.units.word
+        name = self.checkpoint.model.tensor(kind, self.layer, expert).name
         w = self.checkpoint.integers(name)
         try:
             weights = ExactMatrix(w.weights, w.mant, w.exp, self.units.quantize(site).limit, self.device)
         except UserError as error:
             raise UserError(f"{name}: {error}") from None
-        return HardwiredMatrix(weights, word)
+        return HardwiredMatrix(weights, self.units.word_at(kind))
 
     def vector(self, kind: str, rule: Callable[[Tensor], Tensor]) -> Tensor:
         """Constants of the layer, integers in float64."""

@@ -1,7 +1,7 @@
 """The specification objects of a layer: what golden model, hardware and benches are all built from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from golden.units.rescale import Rescale
 from golden.units.rmsnorm import RMSNorm
 from golden.units.rope import Rope
 from golden.units.router import Router
+from golden.units.saturations import Watch
 from golden.units.softmax import SoftmaxNumerator
 from golden.units.swiglu import SwiGLU
 
@@ -29,7 +30,7 @@ __all__ = ["Units", "constants"]
 class Units:
     """The specification objects of a layer, and of what stands around the layers, under a numeric contract.
 
-    Golden model and hardware are built from them. router: None in a layer without experts.
+    Golden model and hardware are built from them. router: None in a layer without experts. watch: see `word_at`.
     """
 
     numerics: Numerics
@@ -43,28 +44,39 @@ class Units:
     swiglu: SwiGLU
     combine: Combine
     argmax: Argmax
+    watch: Watch = field(default=Watch(), compare=False)
 
     @classmethod
-    def of(cls, model: ModelShape, numerics: Numerics, layer: LayerShape) -> "Units":
+    def of(cls, model: ModelShape, numerics: Numerics, layer: LayerShape, watch: Watch = Watch()) -> "Units":
         word, attention, eps = numerics.word, layer.attention, model.rms_norm_eps
         softmax = SoftmaxNumerator(word)
         return cls(
             numerics=numerics,
             rescale=Rescale(word),
-            norm=RMSNorm(model.hidden_size, eps, word),
-            gain=Gain(word),
-            head_norm=RMSNorm(attention.head_dim, eps, word),
-            rope=Rope(attention.rotary_dim, attention.rope_theta, word),
-            attention=Attention(attention.head_dim, attention.block_length, word, numerics.score),
+            norm=RMSNorm(model.hidden_size, eps, watch(word, "norm")),
+            gain=Gain(watch(word, "gain")),
+            head_norm=RMSNorm(attention.head_dim, eps, watch(word, "head_norm")),
+            rope=Rope(attention.rotary_dim, attention.rope_theta, watch(word, "rope")),
+            attention=Attention(
+                attention.head_dim,
+                attention.block_length,
+                watch(word, "attention.output"),
+                watch(numerics.score, "attention.scores"),
+            ),
             router=router_of(layer.mlp, softmax),
-            swiglu=SwiGLU(word),
-            combine=Combine(word),
+            swiglu=SwiGLU(watch(word, "swiglu")),
+            combine=Combine(watch(word, "moe")),
             argmax=Argmax(softmax),
+            watch=watch,
         )
 
     @property
     def word(self) -> FixedPoint:
         return self.numerics.word
+
+    def word_at(self, site: str) -> FixedPoint:
+        """The word of what has no unit of its own, which counts what it saturates if `watch` does."""
+        return self.watch(self.word, site)
 
     def gains(self, checkpoint: QuantizedCheckpoint, layer: int | None, projection: str) -> Tensor:
         """Constants of the head norm behind `projection`, "q" or "k": int64 [head_dim].

@@ -60,6 +60,10 @@ class FixedPoint:
     def saturate(self, x: Tensor) -> Tensor:
         return x.clamp(self.min, self.max)
 
+    def saturate_(self, x: Tensor) -> Tensor:
+        """`saturate` of a tensor that is not needed any more."""
+        return x.clamp_(self.min, self.max)
+
     @property
     def is_exact_in_float64(self) -> bool:
         """Whether units of this word may compute in float64: products below 2^53, or shifted beyond the word."""
@@ -67,13 +71,13 @@ class FixedPoint:
 
     def nearest(self, x: Tensor) -> Tensor:
         """Exact real numbers in float64 to words: rounded half up, saturated."""
-        return (x + 0.5).floor_().clamp_(self.min, self.max)
+        return self.saturate_((x + 0.5).floor_())
 
     def round(self, x: Tensor, *shifts: Tensor | int) -> Tensor:
         """saturate(round_shift(x, *shifts)), without an overflow between; int64 |x| < 2^60, or float64 that holds
         integers below 2^52 or, as `is_exact_in_float64` says, some that saturate."""
         if x.is_floating_point():
-            return round_shift(x, *shifts).clamp_(self.min, self.max)
+            return self.saturate_(round_shift(x, *shifts))
         shift = torch.as_tensor(sum(shifts), dtype=torch.int64, device=x.device)
         right = round_shift(x, shift.clamp(min=0, max=62))
         places = (-shift).clamp(min=0, max=self.width)
