@@ -1,9 +1,7 @@
 """The halves of a layer in integers, composed like the chip's, bit for bit, with named probe points."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 from functools import partial
 
 import torch
@@ -51,7 +49,8 @@ class AttentionEngine:
         if self.shape.clip is None:
             return x
         word = self.units.word
-        limit = min(math.floor(Fraction(self.shape.clip) * (1 << word.frac) + Fraction(1, 2)), word.max)
+        clip = min(self.shape.clip, word.max / (1 << word.frac))  # beyond the word nothing is clipped
+        limit = int(word.constants(torch.tensor(clip, dtype=torch.float64), "clip_qkv"))
         return x.clamp(-limit, limit)
 
     def turned(self, x: Tensor, gain: Tensor | None, angles: tuple[Tensor, Tensor]) -> Tensor:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import partial
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from golden.errors import UserError
+from golden.models.integer_layers import AttentionEngine
 from golden.models.integer_model import IntegerModel
 from golden.units.attention import Attention
 from golden.units.fixed import FIXED
@@ -145,6 +148,15 @@ Make = Callable[[torch.Tensor], torch.Tensor]
 
 def constants(make: Make, values: list[float]) -> list[int]:
     return make(torch.tensor(values, dtype=torch.float32)).tolist()
+
+
+@pytest.mark.parametrize("clip", [0.5, 0.9, 1.5 / 65536, 2.5 / 65536, 1.49999 / 65536, 1e6])
+def test_the_limit_of_clipped_values_is_rounded_like_every_constant(clip: float) -> None:
+    """And beyond the word nothing is clipped."""
+    engine = SimpleNamespace(units=SimpleNamespace(word=FIXED), shape=SimpleNamespace(clip=clip))
+    limit = min(nearest(Fraction(clip) * 65536), FIXED.max)
+    x = torch.tensor([-FIXED.max, -limit, 0, limit, limit + 1, FIXED.max])
+    assert AttentionEngine.clipped(cast(AttentionEngine, engine), x).tolist() == x.clamp(-limit, limit).tolist()
 
 
 @pytest.mark.parametrize(
