@@ -141,6 +141,34 @@ def layer(
 
 
 @commands.command()
+def llm(
+    ckpt: Annotated[
+        Path | None, typer.Argument(parser=folder, help="Folder of a causal model's checkpoint. Default: SmolLM2.")
+    ] = None,
+    recipes: Annotated[
+        str | None, typer.Option(parser=text, help="Recipes, separated by commas; all by default.")
+    ] = None,
+    tokens: Annotated[int, typer.Option(min=512, max=MOST, help="Of each evaluation text, at most.")] = 2048,
+    ask: Annotated[bool, typer.Option(help="Let the last recipe's integer model answer a question.")] = True,
+    page: Annotated[
+        Path | None, typer.Option(parser=file, help="Page whose table is written anew, docs/accuracy.md.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Perplexity of a real language model in floating point, with rounded weights, and in integers.
+
+    Example: hardloom bench llm --recipes float,default
+    """
+    from flows.bench.llm import llm, llm_parts
+    from flows.bench.llm_page import write_page
+
+    found = llm(ckpt, [*filter(None, (recipes or "").split(","))], tokens, ask)
+    if page is not None:
+        write_page(page, found)
+    show(found, as_json, llm_parts(found), width=120)
+
+
+@commands.command()
 def tiles(
     out: Annotated[
         Path,

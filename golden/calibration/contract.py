@@ -14,7 +14,7 @@ from golden.units.numerics import Numerics
 
 __all__ = ["Calibration", "contract_for", "limit_of", "read_contract"]
 
-MOST_FRACTION, LEAST_FRACTION = 16, 11
+MOST_FRACTION, LEAST_FRACTION = 16, 10
 """Fraction bits: above, they are worth nothing to a model; below, they cost accuracy."""
 WIDEST = 48
 

@@ -7,7 +7,7 @@ from golden.errors import UserError
 from golden.quantization.formats import FORMATS, format_rules
 from golden.shape import ModelShape
 
-__all__ = ["check_formats", "formats_by_kind", "in_words"]
+__all__ = ["check_formats", "formats_by_kind", "in_words", "recommended_formats"]
 
 
 def formats_by_kind(model: ModelShape, format: str, chosen: Mapping[str, str]) -> dict[str, str]:
@@ -21,6 +21,12 @@ def formats_by_kind(model: ModelShape, format: str, chosen: Mapping[str, str]) -
             f"formats: {strange[0]!r:.40} is no kind of matrix of this model; choose from {', '.join(kinds)}"
         )
     return {kind: format_rules(chosen.get(kind, format)).name for kind in kinds}
+
+
+def recommended_formats(model: ModelShape) -> dict[str, str]:
+    """Formats of the kinds for which mxfp4 costs a model most, for what they store; it is the format of the rest."""
+    better = {**dict.fromkeys("qkvo", "mxfp6"), **dict.fromkeys(("router", "head", "embedding"), "int8")}
+    return {kind: better[kind] for kind in kinds_of(model) if kind in better}
 
 
 def check_formats(model: ModelShape, formats: Any) -> dict[str, str]:

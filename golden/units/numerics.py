@@ -10,7 +10,7 @@ from typing import Any
 from golden.errors import UserError
 from golden.units.fixed import FIXED, SCORE, FixedPoint
 
-__all__ = ["GAINS", "ActivationBits", "Numerics"]
+__all__ = ["GAINS", "GENERAL", "ActivationBits", "Numerics"]
 
 GAINS = ("folded", "behind")
 FEWEST_BITS, MOST_BITS = 4, 12
@@ -85,3 +85,7 @@ class Numerics:
                 raise UserError(f"numerics: {name}.{strange[0]} is {raw[name][strange[0]]!r:.40}; give a whole number")
             made[name] = parts[name](**raw[name])
         return cls(**made)
+
+
+GENERAL = Numerics(word=FixedPoint(28, 10), activations=ActivationBits(norm=10, swiglu=10), gains="behind")
+"""For a model of which nothing is known: its word holds twice what float16 holds."""

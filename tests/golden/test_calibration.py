@@ -75,7 +75,7 @@ def test_the_chosen_word_ends_at_the_margin_or_above_with_as_fine_a_step_as_it_h
     assert limit_of(numerics, "scores") == 4096 and numerics.score == FixedPoint(24, 11)
     finer = replace(numerics, word=FixedPoint(word.width, word.frac + 1))
     assert word.frac == 16 or limit_of(finer, "residual") < 2 * largest
-    assert word.width == 28 or (word.frac == 11 and limit_of(finer, "residual") < 2 * largest)
+    assert word.width == 28 or (word.frac == 10 and limit_of(finer, "residual") < 2 * largest)
 
 
 def test_a_range_that_no_word_holds_is_named():

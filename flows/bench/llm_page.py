@@ -1,0 +1,49 @@
+"""The table of `hardloom bench llm` in docs/accuracy.md: recipes that are measured get their rows anew."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows.bench.llm import QUESTION_TEXT, Figures, Row
+from flows.bench.llm_recipes import RECIPES
+from golden.errors import UserError
+from golden.files import write_file
+
+__all__ = ["write_page"]
+
+START, END = "<!-- rows: written by `hardloom bench llm --page` -->\n", "<!-- end of rows -->\n"
+SAYS, SAID = "<!-- answer: written by `hardloom bench llm --page` -->\n", "<!-- end of answer -->\n"
+HEAD = (
+    "| recipe | predictions | bits of the layers / of all | perplexity, float | float, rounded weights | integers "
+    "| KL, rounded weights | KL, integers | saturated |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+)
+
+
+def line(row: Row) -> str:
+    """A row of the table."""
+    bits = "16" if row.bits_layers is None else f"{row.bits_layers:.2f} / {row.bits_per_weight:.2f}"
+    text = next(recipe.text for recipe in RECIPES if recipe.name == row.recipe)
+    perplexities = [f"{p:.2f} (x {p / row.ppl_float:.3f})" for p in (row.ppl_weights, row.ppl_integer)]
+    cells = (f"`{row.recipe}`: {text}", f"{row.tokens:,}", bits, f"{row.ppl_float:.2f}", *perplexities)
+    cells = (*cells, f"{row.kl_weights:.4f}", f"{row.kl_integer:.4f}", str(row.saturated))
+    return f"| {' | '.join(cells)} |\n"
+
+
+def rows_of(old: str, rows: Sequence[Row]) -> str:
+    """The table with `rows` in place of those of the same recipes in the table `old`, in the order of `RECIPES`."""
+    lines = {text.split("`")[1]: text for text in old.splitlines(keepends=True) if text.startswith("| `")}
+    lines |= {row.recipe: line(row) for row in rows}
+    return HEAD + "".join(lines[recipe.name] for recipe in RECIPES if recipe.name in lines)
+
+
+def write_page(page: Path, found: Figures) -> None:
+    """Put the figures into `page`. `UserError` where it lacks the marks between which they stand."""
+    text = page.read_text()
+    if any(text.count(mark) != 1 for mark in (START, END, SAYS, SAID)):
+        raise UserError(f"{page}: lacks the marks of bench llm, each once; take docs/accuracy.md")
+    before, rest = text.split(START)
+    old, after = rest.split(END)
+    text = before + START + rows_of(old, found.rows) + END + after
+    if found.answer is not None:
+        before, rest = text.split(SAYS)
+        text = f"{before}{SAYS}> {QUESTION_TEXT}\n>\n> {' '.join(found.answer.split())}\n{SAID}{rest.split(SAID)[1]}"
+    write_file(page, text)
