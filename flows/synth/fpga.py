@@ -32,7 +32,7 @@ class Family:
     clock_gate: str
 
 
-GATE = "module hardloom_clock_gate (input clk, input enable, output gated); {} endmodule\n"
+GATE = "module hardloom_clock_gate (input clk, input enable, input test_enable, output gated); {} endmodule\n"
 FAMILIES = {
     "ecp5": Family(
         "synth_ecp5",
@@ -40,7 +40,7 @@ FAMILIES = {
         ("LUT4",),
         ("CCU2C",),
         ("TRELLIS_FF",),
-        GATE.format("DCCA u (.CLKI(clk), .CE(enable), .CLKO(gated));"),
+        GATE.format("DCCA u (.CLKI(clk), .CE(enable | test_enable), .CLKO(gated));"),
     ),
     "ice40": Family(
         "synth_ice40",
@@ -48,7 +48,7 @@ FAMILIES = {
         ("SB_LUT4",),
         ("SB_CARRY",),
         ("SB_DFF",),
-        GATE.format("reg open; always @(negedge clk) open <= enable; assign gated = clk & open;"),
+        GATE.format("reg open; always @(negedge clk) open <= enable | test_enable; assign gated = clk & open;"),
     ),
 }
 """The latch of the clock gate has no place on an FPGA: the ECP5 has a clock buffer with an enable, on the iCE40 a

@@ -83,8 +83,8 @@ endmodule
 
 CLOCK_GATE = """
 (* techmap_celltype = "hardloom_clock_gate" *)
-module map_clock_gate (input clk, enable, output gated);
-  {cell} u (.{clock}(clk), .{enable}(enable), {test}.{output}(gated));
+module map_clock_gate (input clk, enable, test_enable, output gated);
+  {cell} u (.{clock}(clk), {enables}, .{output}(gated));
 endmodule
 """
 
@@ -115,7 +115,7 @@ def techmap_verilog(library: Library) -> str:
             body = f"{invert}  {latch.cell} u (.{latch.enable}({enable}), .{latch.data}(D), .{latch.output}({output}));"
             parts.append(LATCH.format(polarity=polarity, body=body))
     if gate := library.clock_gate:
-        test = f".{gate.test}(1'b0), " if gate.test else ""
-        names = {"cell": gate.cell, "clock": gate.clock, "enable": gate.enable, "output": gate.output}
-        parts.append(CLOCK_GATE.format(**names, test=test))
+        both = f".{gate.enable}(enable), .{gate.test}(test_enable)"
+        enables = both if gate.test else f".{gate.enable}(enable | test_enable)"
+        parts.append(CLOCK_GATE.format(cell=gate.cell, clock=gate.clock, enables=enables, output=gate.output))
     return "".join(parts)

@@ -17,7 +17,9 @@ __all__ = [
     "wrapped",
 ]
 
-STREAM = "clk, rst, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
+STREAM = (
+    "clk, rst, test_enable, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
+)
 """Ports that an array passes to its shell, in order."""
 
 
@@ -46,7 +48,7 @@ def module_head(plan: ArrayPlan, what: str) -> str:
     return (
         header(plan.name, f"hardwired array, {shape}, {what}", plan.sha256)
         + f"module {plan.name} (\n"
-        + "    input  wire clk,\n    input  wire rst,\n"
+        + "    input  wire clk,\n    input  wire rst,\n    input  wire test_enable,\n"
         + "    input  wire in_valid,\n    output wire in_ready,\n"
         + f"    input  wire [{8 * plan.lanes - 1}:0] in_data,\n"
         + "    input  wire [4:0] in_scale,\n    input  wire in_last,\n"

@@ -36,6 +36,7 @@ class Chip(Component):
 
     Attributes
     ----------
+    test_enable: all gated clocks run while it is high, as scan needs it; low otherwise.
     s_axil_*: AXI4-Lite, 32 bits, registers of `gen.design.registers`.
     s_axis_*: AXI4-Stream in, 32 bits: the prompt's token ids, one a beat, `tlast` on the last.
     m_axis_*: AXI4-Stream out, 64 bits: `gen.design.axi_ports.commit_record`, a packet a denoising step.
@@ -44,7 +45,7 @@ class Chip(Component):
 
     def __init__(self, sizes: LayerSizes, embedding_width: int) -> None:
         self.sizes, self.embedding_width = sizes, embedding_width
-        ports = {f"s_axil_{name}": member for name, member in AXI_LITE.items()}
+        ports = {"test_enable": In(1)} | {f"s_axil_{name}": member for name, member in AXI_LITE.items()}
         ports |= {f"s_axis_{name}": member for name, member in STREAM_IN.items()}
         ports |= {f"m_axis_{name}": member for name, member in STREAM_OUT.items()}
         super().__init__(ports | {"irq": Out(1)})
@@ -79,10 +80,10 @@ class Chip(Component):
         vocabulary = g.model.vocab_size
         embedding = self._embedding(m)
         engines = [self._engine(m, number, positions) for number in range(len(g.model.layers))]
-        norm = gated(m, "final_norm", RMSNorm(g.units.norm, lanes))
-        quantize = gated(m, "final_quantize", Quantize(g.units.quantize("norm"), lanes, 2 * beats))
-        head, rescale = rescaled_array(m, g, "head", 1, vocabulary)
-        argmax = gated(m, "argmax", Argmax(g.units.argmax, vocabulary, lanes))
+        norm = gated(m, self.test_enable, "final_norm", RMSNorm(g.units.norm, lanes))
+        quantize = gated(m, self.test_enable, "final_quantize", Quantize(g.units.quantize("norm"), lanes, 2 * beats))
+        head, rescale = rescaled_array(m, self.test_enable, g, "head", 1, vocabulary)
+        argmax = gated(m, self.test_enable, "argmax", Argmax(g.units.argmax, vocabulary, lanes))
         chain(m, embedding, *engines, norm, quantize, head)
         chain(m, rescale, argmax.i)
         add_probe(m, "embedding", embedding.o, g.hidden)
@@ -96,7 +97,12 @@ class Chip(Component):
         """The embedding and the ROMs of its rows and of their scales."""
         g, vocabulary = self.sizes, self.sizes.model.vocab_size
         beats = g.beats(g.hidden)
-        embedding = gated(m, "embedding", Embedding(g.units.rescale, self.embedding_width, vocabulary, g.lanes, beats))
+        embedding = gated(
+            m,
+            self.test_enable,
+            "embedding",
+            Embedding(g.units.rescale, self.embedding_width, vocabulary, g.lanes, beats),
+        )
         m.submodules.embedding_rows = rows = HardwiredConstants(
             g.module("embedding"), vocabulary * beats, embedding.weights.shape()
         )
@@ -119,6 +125,7 @@ class Chip(Component):
             name,
             i_clk=ClockSignal(),
             i_rst=ResetSignal(),
+            i_test_enable=self.test_enable,
             i_positions=positions,
             i_i__payload=Value.cast(i.payload),
             i_i__valid=i.valid,

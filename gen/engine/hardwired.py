@@ -21,6 +21,7 @@ class HardwiredArray(Component):
 
     Attributes
     ----------
+    test_enable: of its clock gates, in.
     i: stream of int8 beats, in.
     o: stream of accumulator beats, bank 0's lanes first, `scale` that of the packet, out.
     """
@@ -29,6 +30,7 @@ class HardwiredArray(Component):
         self.name, self.acc_width, width = name, acc_width, width or acc_width
         super().__init__(
             {
+                "test_enable": In(1),
                 "i": In(stream.Signature(beat(8, lanes))),
                 "o": Out(stream.Signature(beat(width, banks * lanes))),
             }
@@ -43,6 +45,7 @@ class HardwiredArray(Component):
             self.name,
             i_clk=ClockSignal(),
             i_rst=ResetSignal(),
+            i_test_enable=self.test_enable,
             i_in_valid=self.i.valid,
             o_in_ready=self.i.ready,
             i_in_data=Value.cast(i.data),

@@ -30,24 +30,26 @@ SITES = {"q": "query", "k": "key"}
 """Sites of quantization, fields of `golden.units.numerics.ActivationBits`."""
 
 
-def rescaled_array(m: Module, sizes: LayerSizes, name: str, banks: int, rows: int) -> tuple[HardwiredArray, Rescale]:
-    """Hardwired array `name`, its rescale unit and its row-scale ROM, connected."""
+def rescaled_array(
+    m: Module, test_enable, sizes: LayerSizes, name: str, banks: int, rows: int
+) -> tuple[HardwiredArray, Rescale]:
+    """Hardwired array `name`, its rescale unit and its row-scale ROM, connected; test_enable: of their clock gates."""
     lanes, beats = sizes.lanes, sizes.beats(rows)
     array = HardwiredArray(sizes.module(name), lanes, banks, sizes.acc_width[name])
     rescale = Rescale(sizes.units.rescale, sizes.acc_width[name], banks * lanes, beats)
     scales = HardwiredConstants(sizes.module(name) + "_scales", beats, rescale.rows.shape())
     m.submodules[f"{name}_array"] = array
     m.submodules[f"{name}_scales"] = scales
-    gated(m, f"{name}_rescale", rescale)
-    m.d.comb += [scales.index.eq(rescale.index), rescale.rows.eq(scales.data)]
+    gated(m, test_enable, f"{name}_rescale", rescale)
+    m.d.comb += [array.test_enable.eq(test_enable), scales.index.eq(rescale.index), rescale.rows.eq(scales.data)]
     chain(m, array, rescale)
     return array, rescale
 
 
-def residual_streams(sizes: LayerSizes) -> dict[str, wiring.Member]:
-    """Ports `i` and `o` of what takes the residual stream and gives it changed."""
+def residual_ports(sizes: LayerSizes) -> dict[str, wiring.Member]:
+    """Ports of what takes the residual stream, at `i`, and gives it changed, at `o`; and of the clock gates in it."""
     word = stream.Signature(beat(FIXED.width, sizes.lanes))
-    return {"i": In(word), "o": Out(word)}
+    return {"test_enable": In(1), "i": In(word), "o": Out(word)}
 
 
 class AttentionHalf(Component):
@@ -55,28 +57,31 @@ class AttentionHalf(Component):
 
     Attributes
     ----------
+    test_enable: of the clock gates, in.
     i, o: streams of fixed-point beats, a packet a position, in and out.
     positions: length of the sequence, in.
     """
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        super().__init__(residual_streams(sizes) | {"positions": In(range(sizes.max_positions + 1))})
+        super().__init__(residual_ports(sizes) | {"positions": In(range(sizes.max_positions + 1))})
 
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
         units, lanes, hidden, head = g.units, g.lanes, g.beats(g.hidden), g.beats(g.head_dim)
         m.submodules.branch = fork = Fork(self.i.payload.shape(), 2)
         m.submodules.residual = residual = Residual(FIXED, lanes, g.max_positions * hidden)
-        norm = gated(m, "input_norm", RMSNorm(units.norm, lanes))
-        quantize = gated(m, "input_quantize", Quantize(units.quantize("norm"), lanes, 2 * hidden))
-        qkv, rescale = rescaled_array(m, g, "qkv", 3, g.hidden)
+        norm = gated(m, self.test_enable, "input_norm", RMSNorm(units.norm, lanes))
+        quantize = gated(m, self.test_enable, "input_quantize", Quantize(units.quantize("norm"), lanes, 2 * hidden))
+        qkv, rescale = rescaled_array(m, self.test_enable, g, "qkv", 3, g.hidden)
         m.submodules.heads = heads = HeadSplit(FIXED.width, lanes, head)
         attention = Attention(units.attention, g.heads, lanes, g.max_positions)
-        gated(m, "attention", attention, ("q", "k", "v"), g.heads)
-        output_quantize = gated(m, "output_quantize", Quantize(units.quantize("mix"), lanes, 2 * hidden))
-        o, o_rescale = rescaled_array(m, g, "o", 1, g.hidden)
-        v_quantize = gated(m, "v_quantize", Quantize(units.quantize("value"), lanes, 2 * head))
+        gated(m, self.test_enable, "attention", attention, ("q", "k", "v"), g.heads)
+        output_quantize = gated(
+            m, self.test_enable, "output_quantize", Quantize(units.quantize("mix"), lanes, 2 * hidden)
+        )
+        o, o_rescale = rescaled_array(m, self.test_enable, g, "o", 1, g.hidden)
+        v_quantize = gated(m, self.test_enable, "v_quantize", Quantize(units.quantize("value"), lanes, 2 * head))
 
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         wiring.connect(m, fork.o[0], residual.x)
@@ -98,10 +103,13 @@ class AttentionHalf(Component):
     def _rotated(self, m: Module, name: str) -> tuple[RMSNorm, Rope, Quantize]:
         """Head norm, gain and rotation, int8: the chain that q and k each have."""
         g = self.sizes
-        norm = gated(m, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes))
-        rope = gated(m, f"{name}_rope", Rope(g.units.rope, g.lanes, g.heads, g.max_positions))
+        norm = gated(m, self.test_enable, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes))
+        rope = gated(m, self.test_enable, f"{name}_rope", Rope(g.units.rope, g.lanes, g.heads, g.max_positions))
         quantize = gated(
-            m, f"{name}_quantize", Quantize(g.units.quantize(SITES[name]), g.lanes, 2 * g.beats(g.head_dim))
+            m,
+            self.test_enable,
+            f"{name}_quantize",
+            Quantize(g.units.quantize(SITES[name]), g.lanes, 2 * g.beats(g.head_dim)),
         )
         gains = HardwiredConstants(g.module(f"{name}_gain"), g.beats(g.head_dim), rope.gains.shape())
         m.submodules[f"{name}_gain"] = gains
@@ -115,24 +123,25 @@ class ExpertHalf(Component):
 
     Attributes
     ----------
+    test_enable: of the clock gates, in.
     i, o: streams of fixed-point beats, a packet a position, in and out.
     """
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        super().__init__(residual_streams(sizes))
+        super().__init__(residual_ports(sizes))
 
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
         lanes, hidden, queues = g.lanes, g.beats(g.hidden), g.hardware.queues
         m.submodules.branch = fork = Fork(self.i.payload.shape(), 2)
         m.submodules.residual = residual = Residual(FIXED, lanes, queues.residual * hidden)
-        norm = gated(m, "post_norm", RMSNorm(g.units.norm, lanes))
-        quantize = gated(m, "post_quantize", Quantize(g.units.quantize("norm"), lanes, 2 * hidden))
+        norm = gated(m, self.test_enable, "post_norm", RMSNorm(g.units.norm, lanes))
+        quantize = gated(m, self.test_enable, "post_quantize", Quantize(g.units.quantize("norm"), lanes, 2 * hidden))
         m.submodules.packet_branch = packets = Fork(beat(8, lanes), 2)
-        router_array, router_rescale = rescaled_array(m, g, "router", 1, g.num_experts)
+        router_array, router_rescale = rescaled_array(m, self.test_enable, g, "router", 1, g.num_experts)
         assert g.units.router is not None
-        router = gated(m, "router", Router(g.units.router, lanes))
+        router = gated(m, self.test_enable, "router", Router(g.units.router, lanes))
         if g.units.router.biased:
             m.submodules.expert_bias = bias = HardwiredConstants(
                 g.module("expert_bias"), g.num_experts, router.bias.shape()
@@ -171,6 +180,7 @@ class ExpertHalf(Component):
             name = f"expert.{e}.{kind}"
             array = HardwiredArray(g.module(name), g.lanes, banks, g.acc_width[name], width)
             m.submodules[f"expert_{e}_{kind}"] = array
+            m.d.comb += array.test_enable.eq(self.test_enable)
             wiring.connect(m, route.o[e], array.i)
             wiring.connect(m, array.o, collect.i[e])
 
@@ -186,7 +196,7 @@ class ExpertHalf(Component):
         )
         m.submodules[f"{kind}_collect"] = collect
         m.submodules[f"{kind}_scales"] = scales
-        gated(m, f"{kind}_rescale", rescale)
+        gated(m, self.test_enable, f"{kind}_rescale", rescale)
         self._arrays(m, kind, banks, route, collect)
         wiring.connect(m, jobs, collect.jobs)
         m.d.comb += [scales.index.eq(collect.expert * beats + rescale.index), rescale.rows.eq(scales.data)]
@@ -203,9 +213,12 @@ class ExpertHalf(Component):
             dispatch.o.ready.eq(route.i.ready),
         ]
         rescale = self._rescaled(m, "gate_up", 2, g.intermediate, jobs, route)
-        swiglu = gated(m, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
+        swiglu = gated(m, self.test_enable, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
         quantize = gated(
-            m, "middle_quantize", Quantize(g.units.quantize("swiglu"), g.lanes, 2 * g.beats(g.intermediate))
+            m,
+            self.test_enable,
+            "middle_quantize",
+            Quantize(g.units.quantize("swiglu"), g.lanes, 2 * g.beats(g.intermediate)),
         )
         chain(m, rescale, swiglu, quantize)
         add_probe(m, "expert.gate_up", rescale.o, 2 * g.intermediate, g.top_k)
@@ -226,7 +239,7 @@ class ExpertHalf(Component):
     def _combine(self, m: Module, down: Rescale, jobs) -> Combine:
         g = self.sizes
         combine = Combine(g.units.combine, jobs.payload.shape().members["weight"], g.lanes, g.beats(g.hidden), g.top_k)
-        gated(m, "combine", combine, packets=g.top_k)
+        gated(m, self.test_enable, "combine", combine, packets=g.top_k)
         m.d.comb += [
             combine.i.valid.eq(down.o.valid & jobs.valid),
             combine.i.payload.beat.eq(down.o.payload),
@@ -242,18 +255,20 @@ class LayerEngine(Component):
 
     Attributes
     ----------
+    test_enable: of the clock gates, in.
     i, o: streams of fixed-point beats, a packet a position, in and out.
     positions: length of the sequence, in.
     """
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        super().__init__(residual_streams(sizes) | {"positions": In(range(sizes.max_positions + 1))})
+        super().__init__(residual_ports(sizes) | {"positions": In(range(sizes.max_positions + 1))})
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        attention = gated(m, "attention", AttentionHalf(self.sizes))
-        experts = gated(m, "experts", ExpertHalf(self.sizes))
+        attention = gated(m, self.test_enable, "attention", AttentionHalf(self.sizes))
+        experts = gated(m, self.test_enable, "experts", ExpertHalf(self.sizes))
+        m.d.comb += [half.test_enable.eq(self.test_enable) for half in (attention, experts)]
         m.d.comb += attention.positions.eq(self.positions)
         chain(m, wiring.flipped(self.i), attention, experts, wiring.flipped(self.o))
         return m

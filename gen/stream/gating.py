@@ -23,12 +23,12 @@ def _has(payload, name: str) -> bool:
     return name in getattr(payload.shape(), "members", {})
 
 
-def gated(m: Module, name: str, unit: Component, inputs: tuple[str, ...] = ("i",), packets: int = 1):
+def gated(m: Module, test_enable, name: str, unit: Component, inputs: tuple[str, ...] = ("i",), packets: int = 1):
     """Add `unit` as submodule `name` on a gated copy of the clock; returns `unit`.
 
-    The clock runs in reset, while one of the `inputs` is valid, and from the last beat of a packet that enters at
-    the first of them until all that entered has left at `o`: every `packets` packets in give one out. A unit whose
-    registers only move on by these handshakes, as all stream units here, does not notice.
+    The clock runs while `test_enable`, in reset, while one of the `inputs` is valid, and from the last beat of a packet
+    that enters at the first of them until all that entered has left at `o`: every `packets` packets in give one out. A
+    unit whose registers only move on by these handshakes, as all stream units here, does not notice.
     """
     domain: Any = ClockDomain(f"{name}_{type(unit).__name__}", local=True)  # gates nest: names within names differ
     m.domains += domain
@@ -40,6 +40,7 @@ def gated(m: Module, name: str, unit: Component, inputs: tuple[str, ...] = ("i",
         "hardloom_clock_gate",
         i_clk=ClockSignal(),
         i_enable=ResetSignal() | waiting | (inside != 0),
+        i_test_enable=test_enable,
         o_gated=domain.clk,
     )
     m.d.comb += domain.rst.eq(ResetSignal())

@@ -13,6 +13,7 @@ from flows.synth.library.boolean import expression, truth_table
 from flows.synth.library.embedded import default_liberty
 from flows.synth.library.files import read_library
 from flows.synth.power import weigh
+from flows.synth.techmap import techmap_verilog
 from flows.synth.yosys import Options, synthesize
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
@@ -227,6 +228,14 @@ def test_dont_use_holds_for_every_use_however_it_is_spelled(tmp_path, plain, spe
 def test_a_clock_gate_has_no_inputs_but_those_that_are_tied(tmp_path):
     more = TINY[-1].replace("pin (E)", "pin (R) { direction : input; capacitance : 1; } pin (E)")
     assert read(tmp_path, library(*TINY[:-1], more)).clock_gate is None
+
+
+def test_a_clock_gate_with_a_test_pin_is_preferred_and_without_one_the_enables_are_joined(tmp_path):
+    pin = "pin (TE) { direction : input; capacitance : 1; clock_gate_test_pin : true; }"
+    tested = gated_clock("TESTED", 9).replace("pin (E)", f"{pin} pin (E)")
+    maps = [techmap_verilog(read(tmp_path, library(*TINY, *more))) for more in ((), (tested,))]
+    assert "GATE u (.CK(clk), .E(enable | test_enable), .GCK(gated));" in maps[0]
+    assert "TESTED u (.CK(clk), .E(enable), .TE(test_enable), .GCK(gated));" in maps[1]
 
 
 LEAKAGES = {

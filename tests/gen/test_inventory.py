@@ -37,10 +37,10 @@ class Deeper(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        engine = gated(m, "renamed", self.engine)
+        engine = gated(m, self.test_enable, "renamed", self.engine)
         wiring.connect(m, wiring.flipped(self.i), engine.i)
         wiring.connect(m, engine.o, wiring.flipped(self.o))
-        m.d.comb += engine.positions.eq(self.positions)
+        m.d.comb += [engine.test_enable.eq(self.test_enable), engine.positions.eq(self.positions)]
         return m
 
 

@@ -70,6 +70,52 @@ def chip(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     return SimulatedChip(build, simulator="icarus")
 
 
+IDLE = """
+module idle;
+    reg clk = 0, rst = 1, test_enable = 0, counting = 0, asked = 0;
+    hardloom_chip chip (.clk(clk), .rst(rst), .test_enable(test_enable), .s_axil_awvalid(1'b0), .s_axil_wvalid(1'b0),
+        .s_axil_arvalid(1'b0), .s_axil_bready(1'b0), .s_axil_rready(1'b0), .s_axis_tvalid(1'b0), .m_axis_tready(1'b0));
+    initial begin
+        if ($test$plusargs("test")) test_enable = 1;
+        repeat (8) #1 clk = ~clk;
+        rst = 0;
+        repeat (200) #1 clk = ~clk;
+        counting = 1;
+        repeat (20) #1 clk = ~clk;
+        asked = 1;
+    end
+endmodule
+"""
+"""A chip without work: after it has cleared itself, ten cycles are counted."""
+
+COUNTED = """
+    integer cycles = 0;
+    always @(posedge gated) if (idle.counting) cycles = cycles + 1;
+    always @(posedge idle.asked) $display("%m %0d", cycles);
+endmodule"""
+
+
+def test_an_idle_chip_has_no_gated_clock_and_with_test_enable_has_all_of_them(
+    chip: SimulatedChip, tmp_path: Path
+) -> None:
+    (tmp_path / "idle.v").write_text(IDLE)
+    gate = chip.build.file("rtl/prefab/hardloom_clock_gate.v")
+    (tmp_path / "gate.v").write_text(gate.read_text().replace("\nendmodule", COUNTED))
+    sources = [str(path) for path in chip.build.verilog() if path != gate]
+    subprocess.run(
+        ["iverilog", "-g2005", "-s", "idle", "-o", "idle", "idle.v", "gate.v", *sources], cwd=tmp_path, check=True
+    )
+    counts = []
+    for arguments in ([], ["+test"]):
+        shown = subprocess.run(
+            ["vvp", "-n", "idle", *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        counts.append(dict(line.rsplit(" ", 1) for line in shown.stdout.splitlines()))
+    idle, tested = counts
+    assert len(idle) > 30 and idle.keys() == tested.keys()
+    assert set(idle.values()) == {"0"} and set(tested.values()) == {"10"}
+
+
 INPUT_STORE = {"held", "held_scale", "bits", "seen"}
 """Registers of an array that are its memory: of the packet that it has taken in."""
 

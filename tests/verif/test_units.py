@@ -39,6 +39,11 @@ def test_every_specification_has_a_bench_of_its_name() -> None:
     assert specifications - shared <= set(bench.units())
 
 
+def test_in_a_bench_a_word_that_is_read_as_it_is_written_comes_inverted() -> None:
+    text = bench.bench_verilog([bench.cases(["residual"])[0]])
+    assert text.count("? ~words[read_address]") == text.count("module hardloom_ram_1r1w_") > 0
+
+
 def test_emitted_text_is_the_same_each_time_and_names_no_folder() -> None:
     case = bench.cases(["rope"])[0]
     text = bench.bench_verilog([case])

@@ -63,7 +63,7 @@ class ArrayCase(Case):
         by_beat = sums.reshape(len(x), banks, beats, lanes).swapaxes(1, 2).reshape(len(x), -1)
         out = packets(torch.from_numpy(by_beat), banks * lanes, scale)
         cycles = len(x) * self.array["cycles"] + inputs // lanes + beats
-        return Stimulus({"i": packets(x, lanes, scale)}, {"o": out}, cycles=cycles)
+        return Stimulus({"i": packets(x, lanes, scale)}, {"o": out}, {"test_enable": 0}, cycles)
 
     def activity(self, count: int, seed: int = 1) -> Stimulus:
         """Normal vectors, three standard deviations being full scale; more of them begin with the same ones."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from amaranth.hdl import Module
+from amaranth.hdl import Const, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -57,12 +57,12 @@ class ExpertPath(Component):
 
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
-        gate_up, gate_up_rescale = rescaled_array(m, g, f"expert.{self.expert}.gate_up", 2, g.intermediate)
-        swiglu = gated(m, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
+        gate_up, gate_up_rescale = rescaled_array(m, Const(0), g, f"expert.{self.expert}.gate_up", 2, g.intermediate)
+        swiglu = gated(m, Const(0), "swiglu", SwiGLU(g.units.swiglu, g.lanes))
         quantize = gated(
-            m, "middle_quantize", Quantize(g.units.quantize("swiglu"), g.lanes, 2 * g.beats(g.intermediate))
+            m, Const(0), "middle_quantize", Quantize(g.units.quantize("swiglu"), g.lanes, 2 * g.beats(g.intermediate))
         )
-        down, down_rescale = rescaled_array(m, g, f"expert.{self.expert}.down", 1, g.hidden)
+        down, down_rescale = rescaled_array(m, Const(0), g, f"expert.{self.expert}.down", 1, g.hidden)
         chain(m, wiring.flipped(self.i), gate_up)
         chain(m, gate_up_rescale, swiglu, quantize, down)
         chain(m, down_rescale, wiring.flipped(self.o))

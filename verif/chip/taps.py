@@ -34,7 +34,8 @@ def bench_verilog(probes: list[Probe]) -> str:
         lines.append(f"    {direction} wire [{width - 1}:0] {name},")
     lines += ["    output wire irq,", "    output wire [31:0] violations", ");"]
     connections = [(name, name) for name, _, _ in ports] + [("clk", "clk"), ("rst", "rst"), ("irq", "irq")]
-    lines.append(f"    {CHIP} chip (" + ", ".join(f".{a}({b})" for a, b in connections) + ");")
+    chip = [*connections, ("test_enable", "1'b0")]
+    lines.append(f"    {CHIP} chip (" + ", ".join(f".{a}({b})" for a, b in chip) + ");")
     connections.append(("violations", "violations"))
     lines.append("    protocol_checker checker_ (" + ", ".join(f".{a}({b})" for a, b in connections) + ");")
     lines += ["    integer taps = 0;", "    reg [8*512-1:0] file;"]

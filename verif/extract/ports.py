@@ -10,14 +10,17 @@ from verif.extract.prefab import one_line
 __all__ = ["HEAD", "STREAM", "ArrayPorts", "read_ports"]
 
 HEAD = re.compile(
-    r"(?://[^\n]*\n)*module (?P<name>\w+) \(\s*input  wire clk,\s*input  wire rst,\s*input  wire in_valid,\s*"
-    r"output wire in_ready,\s*input  wire \[(?P<in>\d+):0\] in_data,\s*input  wire \[4:0\] in_scale,\s*"
-    r"input  wire in_last,\s*output wire out_valid,\s*input  wire out_ready,\s*output wire \[(?P<out>\d+):0\] out_data,"
-    r"\s*output wire \[4:0\] out_scale,\s*output wire out_last\s*\);\n(?P<body>.*)",
+    r"(?://[^\n]*\n)*module (?P<name>\w+) \(\s*input  wire clk,\s*input  wire rst,\s*input  wire test_enable,\s*"
+    r"input  wire in_valid,\s*output wire in_ready,\s*input  wire \[(?P<in>\d+):0\] in_data,\s*"
+    r"input  wire \[4:0\] in_scale,\s*input  wire in_last,\s*output wire out_valid,\s*input  wire out_ready,\s*"
+    r"output wire \[(?P<out>\d+):0\] out_data,\s*output wire \[4:0\] out_scale,\s*output wire out_last\s*\);\n"
+    r"(?P<body>.*)",
     re.DOTALL,
 )
 SHELL = re.compile(r"array_shell_(metal|cell)_i(\d+)_r(\d+)_l(\d+)_(?:t(\d+)_f(\d+)|a\d+)")
-STREAM = "clk, rst, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
+STREAM = (
+    "clk, rst, test_enable, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
+)
 
 
 @dataclass(frozen=True)

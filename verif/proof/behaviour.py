@@ -85,7 +85,7 @@ def driver_verilog(plan: ArrayPlan) -> str:
     wire [{beat - 1}:0] in_data = {{x, before}} >> (sent * {beat});
     wire [4:0] in_scale = sent < {beats_in} ? 5'd21 : 5'd10;
     wire in_last = sent == {beats_in - 1} | sent == {2 * beats_in - 1};
-    {plan.name} array (.clk(clk), .rst(rst), .out_ready(1'b1), {pins});
+    {plan.name} array (.clk(clk), .rst(rst), .test_enable(1'b0), .out_ready(1'b1), {pins});
     always @(posedge clk)
         if (rst) begin
             sent <= 16'd0;

@@ -34,7 +34,7 @@ class Adder:
 
 @dataclass(frozen=True)
 class ClockGate:
-    """cell: name; its pins; test: a scan enable that is tied low, if it has one."""
+    """cell: name; its pins; test: its test enable, if it has one."""
 
     cell: str
     clock: str
@@ -141,9 +141,9 @@ class Library:
 
     @cached_property
     def clock_gate(self) -> ClockGate | None:
-        """The smallest latch-based clock gate with an active-high output, without a test pin if it can be; or None."""
+        """The smallest latch-based clock gate with an active-high output, with a test pin if it can be; or None."""
         gates = [(cell, clock_gate(cell)) for cell in self.cells.values()]
-        found = [(gate.test is not None, cell.area, cell.name, gate) for cell, gate in gates if gate]
+        found = [(gate.test is None, cell.area, cell.name, gate) for cell, gate in gates if gate]
         return min(found, key=lambda item: item[:3])[-1] if found else None
 
     @cached_property
