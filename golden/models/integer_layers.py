@@ -163,7 +163,8 @@ class ExpertsEngine:
         return x
 
     def combined(self, weights: Tensor, down: Tensor, place: Tensor) -> Tensor:
-        """Results [jobs, hidden] summed by weight [tokens, top_k]; exact, in int64 where biases make weights large."""
-        dtype = down.dtype if self.biases is None else torch.int64
+        """Results [jobs, hidden] summed by weight [tokens, top_k]; exact, in int64 where weights are large."""
+        bits = self.router.weight_width + self.units.word.width + self.router.top_k.bit_length()
+        dtype = down.dtype if bits <= 53 else torch.int64
         terms = down.index_select(0, place.flatten()).view(*place.shape, -1).to(dtype) * weights[..., None].to(dtype)
         return self.units.combine.compute(terms.sum(1)).to(down.dtype)

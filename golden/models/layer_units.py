@@ -7,7 +7,7 @@ from torch import Tensor
 
 from golden.errors import UserError
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import DenseShape, ExpertsShape, LayerShape, ModelShape
+from golden.shape import DenseShape, LayerShape, ModelShape
 from golden.units.argmax import Argmax
 from golden.units.attention import Attention
 from golden.units.combine import Combine
@@ -63,7 +63,7 @@ class Units:
                 watch(word, "attention.output"),
                 watch(numerics.score, "attention.scores"),
             ),
-            router=router_of(layer.mlp, softmax),
+            router=router_of(layer, softmax),
             swiglu=SwiGLU(watch(word, "swiglu")),
             combine=Combine(watch(word, "moe")),
             argmax=Argmax(softmax),
@@ -96,14 +96,25 @@ class Units:
         return Quantize(self.word, getattr(self.numerics.activations, site))
 
 
-def router_of(mlp: DenseShape | ExpertsShape, softmax: SoftmaxNumerator) -> Router | None:
-    """The router of a layer, or None; `UserError` for one that the integers do not have yet."""
+def router_of(layer: LayerShape, softmax: SoftmaxNumerator) -> Router | None:
+    """The router of a layer, or None; `UserError` for one that the integers do not have."""
+    mlp = layer.mlp
     if isinstance(mlp, DenseShape):
         return None
-    plain = ExpertsShape(mlp.num_experts, mlp.top_k, mlp.intermediate_size, bias=mlp.bias, shared_size=mlp.shared_size)
-    if mlp != plain or mlp.bias == "selection":
-        raise UserError("this model's router is computed in floating point alone, not in integers yet")
-    return Router(mlp.num_experts, mlp.top_k, biased=mlp.bias is not None, numerator=softmax)
+    return Router(
+        mlp.num_experts,
+        mlp.top_k,
+        biased=mlp.bias is not None,
+        mixed=mlp.bias != "selection",
+        score=mlp.score,
+        groups=mlp.groups,
+        top_groups=mlp.top_groups,
+        capacity=mlp.capacity,
+        block_length=layer.attention.block_length or 1,
+        renormalised=mlp.renormalise,
+        scale=mlp.scale,
+        numerator=softmax,
+    )
 
 
 def constants(

@@ -1,4 +1,4 @@
-"""Router: softmax over all experts, the bias added to it, the k best sums; the sums are the weights."""
+"""Router: scores of all experts, which of them a token may choose, the k best, and their weights."""
 
 from dataclasses import dataclass, field
 
@@ -7,8 +7,9 @@ from torch import Tensor
 
 from golden.errors import UserError
 from golden.units.fixed import FixedPoint
+from golden.units.rounding import round_shift
 from golden.units.softmax import SoftmaxNumerator
-from golden.units.table import Reciprocal
+from golden.units.table import Reciprocal, Sigmoid
 
 __all__ = ["Router"]
 
@@ -16,32 +17,59 @@ MOST_BIASED = 512
 """Experts a token that the sum of biased weights times results stays below 2^60 for: 25 and 28 bits a term."""
 
 
+SCALE_FRAC = 14
+"""Fraction bits of the factor of all weights."""
+
+
 @dataclass(frozen=True)
 class Router:
-    """score = softmax(logits) + bias with 16 fraction bits; the k largest are chosen, ties to the lowest index.
+    """The k experts of the largest score + bias with 16 fraction bits, ties to the lowest index, and their weights.
 
-    A chosen expert's weight is its score, bias included and not renormalised, as in the published code. Without a bias
-    it is a probability; with one it may be negative or above 1.
+    Scores are a softmax over all experts, or a sigmoid of each logit. An expert can be chosen if its group is one of
+    the token's best, by the sum of a group's two best score + bias, and if it is one of those that the token's block
+    admits, by the largest score + bias of the block's tokens; groups and experts that tie go by the lowest index.
+
+    A chosen expert's weight is its score, bias included where that is `mixed`; divided by the sum of the chosen ones
+    where weights are `renormalised`, times `scale`, and rounded once. As in LLaDA-MoE's published code by default:
+    without a bias a weight is a probability; with one it may be negative or above 1.
 
     Parameters
     ----------
     num_experts, top_k: all experts, and those a token takes.
-    biased: the model has expert biases, of 24 bits with 16 fraction bits.
+    biased: the model has expert biases, of 24 bits with 16 fraction bits. mixed: they are in the weights, too.
+    score: `softmax` or `sigmoid`.
+    groups, top_groups: equal runs of experts, and those of them that a token may choose from.
+    capacity, block_length: experts that a block of so many positions may use, from position 0 on; 0: all.
+    renormalised, scale: of weights; scale below 2^10, with 14 fraction bits.
 
     Raises
     ------
-    UserError: `biased` and a `top_k` above 512.
+    UserError: mixed biases and a `top_k` above 512, or renormalised; a `scale` that is not positive or 2^10 or above.
     """
 
     num_experts: int
     top_k: int
     biased: bool = False
+    mixed: bool = True
+    score: str = "softmax"
+    groups: int = 1
+    top_groups: int = 1
+    capacity: int = 0
+    block_length: int = 1
+    renormalised: bool = False
+    scale: float = 1.0
     bias_width: int = 24
     numerator: SoftmaxNumerator = field(default=SoftmaxNumerator(), repr=False)
     reciprocal: Reciprocal = field(default=Reciprocal(), repr=False)
+    sigmoid: Sigmoid = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.biased and self.top_k > MOST_BIASED:
+        object.__setattr__(self, "sigmoid", Sigmoid(self.numerator.word.frac, limit=16))
+        if not 0 < self.scale < 1 << 10:
+            raise UserError(f"the scale of the router's weights is {self.scale:g}; it must lie between 0 and 1024")
+        if self.biased and self.mixed and self.renormalised:
+            raise UserError("weights that have an expert bias in them cannot be renormalised: their sum may be zero")
+        if self.biased and self.mixed and self.top_k > MOST_BIASED:
             raise UserError(
                 f"num_experts_per_tok {self.top_k} is more than the {MOST_BIASED} experts a token that are supported "
                 "where the router has an expert bias; give another checkpoint"
@@ -49,8 +77,10 @@ class Router:
 
     @property
     def weight_width(self) -> int:
-        """Bits of a weight: 25 with a sign where the model has biases, 17 without one where it has none."""
-        return self.bias_width + 1 if self.biased else self.numerator.exp2.out_frac + 1
+        """Bits of a weight: 25 with a sign where biases are mixed in, else 17 without, more for a `scale` above 1."""
+        if self.biased and self.mixed:
+            return self.bias_width + 1
+        return (round(65536 * self.scale) + 1).bit_length()
 
     def biases(self, bias: Tensor) -> Tensor:
         """float [num_experts] to the int64 constants of the hardware; raises as `FixedPoint.constants` does."""
@@ -63,10 +93,52 @@ class Router:
         shift = bits - 1
         return (e * r + (1 << (shift - 1))) >> shift
 
+    def scores(self, logits: Tensor) -> Tensor:
+        """int64 [..., num_experts], 0 to 65536."""
+        return self.probabilities(logits) if self.score == "softmax" else self.sigmoid.compute(logits)
+
     def compute(self, logits: Tensor, biases: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """logits int64 [..., num_experts], biases int64 [num_experts]; (experts, weights) int64 [..., top_k]."""
-        score = self.probabilities(logits)
-        if biases is not None:
-            score = score + biases
-        order = torch.sort(score, dim=-1, descending=True, stable=True).indices[..., : self.top_k]
-        return order, score.gather(-1, order)
+        """logits int64 [..., positions, num_experts], biases int64 [num_experts]; (experts, weights) int64
+        [..., positions, top_k]. Without a `capacity`, the axis of positions may be missing."""
+        score = self.scores(logits)
+        ranking = score if biases is None else score + biases
+        barred = ~(self.in_best_groups(ranking) & self.admitted(ranking))
+        chosen = best(ranking.masked_fill(barred, torch.iinfo(torch.int64).min), self.top_k)
+        return chosen, self.weights((ranking if self.mixed else score).gather(-1, chosen))
+
+    def in_best_groups(self, ranking: Tensor) -> Tensor:
+        """Which experts the token's best groups hold, bool like `ranking`."""
+        if self.top_groups == self.groups:
+            return torch.ones_like(ranking, dtype=torch.bool)
+        groups = ranking.unflatten(-1, (self.groups, -1))
+        size = groups.shape[-1]
+        totals = groups.sort(-1, descending=True).values[..., :2].sum(-1)
+        return marked(totals, best(totals, self.top_groups)).repeat_interleave(size, -1)
+
+    def admitted(self, ranking: Tensor) -> Tensor:
+        """Which experts the token's block admits, bool like `ranking`."""
+        if not self.capacity:
+            return torch.ones_like(ranking, dtype=torch.bool)
+        blocks = []
+        for block in ranking.split(self.block_length, -2):
+            largest = block.amax(-2, keepdim=True)
+            blocks.append(marked(largest, best(largest, self.capacity)).expand_as(block))
+        return torch.cat(blocks, -2)
+
+    def weights(self, chosen: Tensor) -> Tensor:
+        """Scores of the chosen experts, int64 [..., top_k], to their weights."""
+        scale = round(self.scale * (1 << SCALE_FRAC))
+        if not self.renormalised:
+            return chosen if self.scale == 1 else round_shift(chosen * scale, SCALE_FRAC)
+        r, bits = self.reciprocal.compute(chosen.sum(-1, keepdim=True).clamp(min=1))
+        return round_shift(chosen * r * scale, bits - 1 + SCALE_FRAC)
+
+
+def best(values: Tensor, count: int) -> Tensor:
+    """Indices of the `count` largest of the last axis, ties to the lowest index."""
+    return torch.sort(values, dim=-1, descending=True, stable=True).indices[..., :count]
+
+
+def marked(like: Tensor, indices: Tensor) -> Tensor:
+    """bool of the shape of `like`, true at `indices` of the last axis."""
+    return torch.zeros_like(like, dtype=torch.bool).scatter(-1, indices, True)

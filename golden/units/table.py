@@ -107,7 +107,7 @@ class Rsqrt:
 
 @dataclass(frozen=True)
 class Reciprocal:
-    """1 / x for integers x >= 2^15, as r * 2^(-15 - bitlen(x)), r in [2^15, 2^16]; relative error below 2^-13."""
+    """1 / x for integers x >= 1, as r * 2^(-15 - bitlen(x)), r in [2^15, 2^16]; relative error below 2^-13."""
 
     table: Table = field(
         default=Table(lambda i: 2.0**22 / (64 + i), index_bits=6, fraction_bits=9), init=False, repr=False
@@ -121,9 +121,9 @@ class Reciprocal:
 
 @dataclass(frozen=True)
 class Sigmoid:
-    """1 / (1 + e^-g) with 16 fraction bits, g in fixed-point with `in_frac`; exactly 0 or 1 from |g| = 8 on.
+    """1 / (1 + e^-g) with 16 fraction bits, g in fixed-point with `in_frac`; exactly 0 or 1 from |g| = `limit` on.
 
-    Error against float below 3.5e-4 (the cut at 8), below 6e-5 inside.
+    `limit` is a power of two. Error against float below 6e-5 inside; below 3.5e-4 at a cut at 8, none to see at 16.
     """
 
     in_frac: int = 16
@@ -132,8 +132,9 @@ class Sigmoid:
     table: Table = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        sixteenths = Table(lambda i: 2.0**16 / (1 + math.exp(-i / 16)), index_bits=7, fraction_bits=self.in_frac - 4)
-        object.__setattr__(self, "table", sixteenths)
+        index_bits, fraction_bits = self.limit.bit_length() + 3, self.in_frac - 4  # segments of a sixteenth
+        table = Table(lambda i: 2.0**16 / (1 + math.exp(-i / 16)), index_bits, fraction_bits)
+        object.__setattr__(self, "table", table)
 
     def compute(self, g: Tensor) -> Tensor:
         if g.is_floating_point():
