@@ -18,6 +18,7 @@ from flows.synth.library.library import Library
 from gen.arrays.styles import STYLES
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
+from golden.quantization.format_names import format_name
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
 
@@ -46,62 +47,69 @@ def measure(
     styles: list[str],
     library: Library,
     progress: Callable[[int, int], None],
-    weights: Callable[[int, int], IntegerMatrix] = normal_matrix,
+    weights: Callable[[int, int, str], IntegerMatrix] = normal_matrix,
+    format: str = FORMAT,
 ) -> list[Figures]:
-    """Figures of `styles` (all, if none is named) at all sizes; a style that takes too long at a size has none.
+    """Figures of `styles` (all, if none is named) at all sizes; a style that takes too long at a size has none, nor one
+    that the format does not go into.
 
-    weights: the matrix for so many neurons and inputs.
+    weights: the matrix for so many neurons and inputs, in a format.
     """
-    jobs = [(size, job) for size in sizes for style, job in jobs_at(*size) if not styles or style in styles]
-    matrices = {size: weights(*size) for size in sizes}
+    jobs = [(size, job) for size in sizes for style, job in jobs_at(*size, format) if not styles or style in styles]
+    matrices = {size: weights(*size, format) for size in sizes}
     found = []
     for done, ((neurons, inputs), job) in enumerate(jobs):
         matrix = matrices[neurons, inputs]
         try:
             found.append(job(matrix, library))
-        except SynthesisError as error:
+        except (SynthesisError, UserError) as error:
             notice(f"{neurons}x{inputs}: {error}")
         progress(done + 1, len(jobs))
     return found
 
 
-def jobs_at(neurons: int, inputs: int) -> Iterator[tuple[str, Callable[[IntegerMatrix, Library], Figures]]]:
+def jobs_at(
+    neurons: int, inputs: int, format: str = FORMAT
+) -> Iterator[tuple[str, Callable[[IntegerMatrix, Library], Figures]]]:
     """Styles, and what measures them at a size."""
     slices = [t for t in SLICES if inputs // t >= 16]
     prefabricated = [style.name for style in STYLES.values() if style.prefabricated]
     for style in prefabricated:
         for t in slices:
-            yield style, partial(homogeneous, style=style, slices=t)
+            yield style, partial(homogeneous, style=style, slices=t, format=format)
     for style in prefabricated:
         for t in (t for t in slices if t <= FLATTENED):
-            yield f"{style} flat", partial(flat, style=style, slices=t, name=f"{style} flat", sample=8)
+            yield f"{style} flat", partial(flat, style=style, slices=t, format=format, name=f"{style} flat", sample=8)
     for style in (style.name for style in STYLES.values() if style.addressed):
-        yield style, partial(flat, style=style, slices=inputs, name=style, sample=SAMPLE)
+        yield style, partial(flat, style=style, slices=inputs, format=format, name=style, sample=SAMPLE)
     if inputs <= PEER_INPUTS:
         for style in (style.name for style in STYLES.values() if style.baseline):
-            yield style, partial(flat, style=style, slices=1, name=style, sample=8)
+            yield style, partial(flat, style=style, slices=1, format=format, name=style, sample=8)
         yield "da4ml", da4ml
         yield "plain", plain
 
 
-def homogeneous(matrix: IntegerMatrix, library: Library, style: str, slices: int) -> Figures:
-    return figures_of(synthesize_cell(matrix, library, style, slices, LANES), style, library)
+def homogeneous(matrix: IntegerMatrix, library: Library, style: str, slices: int, format: str) -> Figures:
+    return figures_of(synthesize_cell(matrix, library, style, slices, LANES, format), style, library)
 
 
-def flat(matrix: IntegerMatrix, library: Library, style: str, slices: int, name: str, sample: int) -> Figures:
-    return figures_of(synthesize_flat(matrix, library, style, slices, LANES, sample), name, library)
+def flat(
+    matrix: IntegerMatrix, library: Library, style: str, slices: int, format: str, name: str, sample: int
+) -> Figures:
+    return figures_of(synthesize_flat(matrix, library, style, slices, LANES, format, sample), name, library)
 
 
 def arrays(
-    sizes: list[tuple[int, int]], styles: str, library: Library, weights: Path | None, plot: Path | None
+    sizes: list[tuple[int, int]], styles: str, library: Library, weights: Path | None, format: str, plot: Path | None
 ) -> list[Figures]:
     """What `measure` finds, and a picture of it. weights: folder of a quantized checkpoint; None: normal weights."""
+    format = format_name(format)
     matrix = normal_matrix if weights is None else partial(stored_matrix, QuantizedCheckpoint(weights))
     chosen = [style.strip() for style in styles.split(",") if style.strip()]
     if unknown := set(chosen) - {style for style, _ in jobs_at(16, 64)}:
         raise UserError(f"--styles: {', '.join(sorted(unknown))} is unknown; leave it out for all styles")
     with progress_bar("synthesizing arrays", "arrays") as progress:
-        found = measure(sizes, chosen, library, progress, matrix)
+        found = measure(sizes, chosen, library, progress, matrix, format)
     if plot is not None:
         from flows.pictures.arrays import plot_arrays
 
@@ -117,8 +125,8 @@ COLUMNS = {
 """Heads of the printed table, and the figures below them."""
 
 
-def arrays_parts(found: list[Figures], library: str) -> Iterator[Part]:
+def arrays_parts(found: list[Figures], library: str, format: str) -> Iterator[Part]:
     """A row an array."""
     values = ([getattr(figures, name) for name in COLUMNS.values()] for figures in found)
     rows = [["" if value is None else f"{value}" for value in row] for row in values]
-    yield table(list(COLUMNS), rows, f"hardwired arrays, {FORMAT}, {library}", no_wrap=True)
+    yield table(list(COLUMNS), rows, f"hardwired arrays, {format}, {library}", no_wrap=True)

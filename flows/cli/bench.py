@@ -48,6 +48,7 @@ def bench_arrays(
         Path | None,
         typer.Option(parser=folder, help="Quantized checkpoint whose rows are taken. Default: normal weights."),
     ] = None,
+    format: Annotated[str, typer.Option(parser=text, help="Weight format, as of `hardloom quantize`.")] = "mxfp4",
     plot: Annotated[Path | None, typer.Option(parser=file, help="Picture to write, as PNG and SVG.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -59,8 +60,8 @@ def bench_arrays(
     from flows.synth.library.files import read_library
 
     wanted, library = parse_sizes(sizes), read_library(liberty or [])
-    found = arrays(wanted, styles or "", library, weights, plot)
-    show(found, as_json, arrays_parts(found, library.name), width=120)
+    found = arrays(wanted, styles or "", library, weights, format, plot)
+    show(found, as_json, arrays_parts(found, library.name, format), width=120)
 
 
 @commands.command()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, file, folder, given_file, positive, text
+from flows.cli.options import MOST, Json, file, folder, given_file, parse_formats, positive, text
 from flows.console.report import show
 
 __all__ = ["commands"]
@@ -81,7 +81,7 @@ def quantize(
 
     Example: hardloom quantize checkpoints/demo -o build/demo-mxfp4 --formats head=int8
     """
-    from flows.models.quantize import careful_text, parse_formats, quantize, quantize_parts
+    from flows.models.quantize import careful_text, quantize, quantize_parts
     from golden.quantization.by_kind import in_words
 
     careful = careful_text(method, calibration, calibration_tokens)

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["MOST", "Json", "file", "folder", "given_file", "positive", "text"]
+from golden.errors import UserError
+
+__all__ = ["MOST", "Json", "file", "folder", "given_file", "parse_formats", "positive", "text"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
@@ -64,3 +66,16 @@ def text(given: object) -> str:
     if not str(given).strip(" ,=-") or any(ord(character) < 32 for character in str(given)):
         raise typer.BadParameter(f"{given!r} is no word; give one")
     return str(given)
+
+
+def parse_formats(text: str | None) -> dict[str, str]:
+    """`head=int8,down=mxfp6` to a dictionary; `UserError` for anything else. None: no kind by itself."""
+    formats: dict[str, str] = {}
+    for part in [] if text is None else text.split(","):
+        kind, _, format = part.partition("=")
+        if not kind or not format or kind in formats:
+            raise UserError(
+                f"--formats: {part!r} is not KIND=FORMAT, each kind once; write it like head=int8,down=mxfp6"
+            )
+        formats[kind] = format
+    return formats

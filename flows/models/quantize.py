@@ -19,7 +19,7 @@ from golden.quantization.quantize import quantize_checkpoint
 from golden.shape import TensorShape
 from golden.units.numerics import Numerics
 
-__all__ = ["METHODS", "careful_text", "parse_formats", "quantize", "quantize_parts"]
+__all__ = ["METHODS", "careful_text", "quantize", "quantize_parts"]
 
 METHODS = ("nearest", "gptq")
 JOURNAL = "rounded"
@@ -49,19 +49,6 @@ class Quantization:
 
     def to_json_dict(self) -> dict[str, Any]:
         return {**self.report, "kinds": self.kinds}
-
-
-def parse_formats(text: str | None) -> dict[str, str]:
-    """`head=int8,down=mxfp6` to a dictionary; `UserError` for anything else. None: no kind by itself."""
-    formats: dict[str, str] = {}
-    for part in [] if text is None else text.split(","):
-        kind, _, format = part.partition("=")
-        if not kind or not format or kind in formats:
-            raise UserError(
-                f"--formats: {part!r} is not KIND=FORMAT, each kind once; write it like head=int8,down=mxfp6"
-            )
-        formats[kind] = format
-    return formats
 
 
 def careful_text(method: str, text: Path | None, tokens: Path | None) -> CalibrationText | None:

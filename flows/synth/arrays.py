@@ -17,7 +17,6 @@ from gen.arrays.metal import MetalForm
 from gen.arrays.rings import rings
 from gen.design.matrices import array_units
 from golden.errors import UserError
-from golden.quantization.by_kind import in_words
 from golden.quantization.formats import quantize
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -62,35 +61,38 @@ class Parts:
         return self.core.ge * self.plan.rows * self.plan.banks / self.sampled
 
 
-def normal_matrix(neurons: int, inputs: int) -> IntegerMatrix:
+def normal_matrix(neurons: int, inputs: int, format: str = FORMAT) -> IntegerMatrix:
     """Normal weights of deviation 1, quantized; the same every time."""
     values = np.random.default_rng(0).standard_normal((neurons, inputs))
-    return quantize(torch.from_numpy(values).float(), FORMAT).integers()
+    return quantize(torch.from_numpy(values).float(), format).integers()
 
 
-def stored_matrix(checkpoint: QuantizedCheckpoint, neurons: int, inputs: int) -> IntegerMatrix:
-    """The first `neurons` rows of a checkpoint's hardwired matrices with `inputs` columns, one matrix after the
-    other. Raises UserError where there are fewer, or of another format."""
-    if set(checkpoint.formats.values()) != {FORMAT}:
-        formats = in_words(checkpoint.formats)
-        raise UserError(f"{checkpoint.path}: its format is {formats}; quantize with --format {FORMAT}")
+def stored_matrix(checkpoint: QuantizedCheckpoint, neurons: int, inputs: int, format: str = FORMAT) -> IntegerMatrix:
+    """The first `neurons` rows of a checkpoint's hardwired matrices of a format with `inputs` columns.
+
+    Raises UserError where there are fewer.
+    """
     shapes = {tensor.name: tensor.shape for tensor in checkpoint.model.matrices()}
     found: list[IntegerMatrix] = []
     for name in (name for unit in array_units(checkpoint.model) for name in unit.matrices):
-        if shapes[name][1] == inputs and sum(len(part.weights) for part in found) < neurons:
+        fits = shapes[name][1] == inputs and checkpoint.format_of(name) == format
+        if fits and sum(len(part.weights) for part in found) < neurons:
             found.append(checkpoint.integers(name))
     rows = sum(len(part.weights) for part in found)
     if rows < neurons:
-        raise UserError(f"{checkpoint.path}: has {rows} rows of {inputs} inputs, not {neurons}; choose other --sizes")
+        raise UserError(
+            f"{checkpoint.path}: has {rows} rows of {inputs} inputs in {format}, not {neurons}; "
+            "choose other --sizes or another --format"
+        )
     weights, mant, exp = (
         torch.cat([getattr(part, field).int() for part in found])[:neurons] for field in ("weights", "mant", "exp")
     )
     return IntegerMatrix(weights, mant, exp, max(part.max_spread for part in found))
 
 
-def plan_matrix(matrix: IntegerMatrix, style: str, slices: int, lanes: int) -> ArrayPlan:
+def plan_matrix(matrix: IntegerMatrix, style: str, slices: int, lanes: int, format: str = FORMAT) -> ArrayPlan:
     """Plan of a matrix as an array unit by itself."""
-    return plan_array("bench", [matrix], lanes, slices, style, FORMAT)
+    return plan_array("bench", [matrix], lanes, slices, style, format)
 
 
 def sample_plan(plan: ArrayPlan, neurons: int) -> ArrayPlan:
@@ -124,11 +126,13 @@ def synthesize_shell(plan: ArrayPlan, files: dict[str, Path], library: Library) 
     return synthesize([shell, *common], shell.stem, limits(library))
 
 
-def synthesize_cell(matrix: IntegerMatrix, library: Library, style: str, slices: int, lanes: int) -> Parts:
+def synthesize_cell(
+    matrix: IntegerMatrix, library: Library, style: str, slices: int, lanes: int, format: str = FORMAT
+) -> Parts:
     """Prefabricated cells, every slot there: one counts for all."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        plan = plan_matrix(matrix, style, slices, lanes)
+        plan = plan_matrix(matrix, style, slices, lanes, format)
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
         core, shell = mean_cell(plan, files, library), synthesize_shell(plan, files, library)
@@ -150,6 +154,7 @@ def synthesize_flat(
     style: str,
     slices: int,
     lanes: int,
+    format: str = FORMAT,
     sample: int | None = None,
     apart: tuple[str, ...] = APART,
 ) -> Parts:
@@ -160,7 +165,7 @@ def synthesize_flat(
     """
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        plan = plan_matrix(matrix, style, slices, lanes)
+        plan = plan_matrix(matrix, style, slices, lanes, format)
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
         shell = synthesize_shell(plan, files, library)

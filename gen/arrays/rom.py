@@ -11,6 +11,7 @@ import numpy as np
 
 from gen.arrays.multiplier import column_names, digits, mac_names
 from gen.arrays.serial import Names, SerialForm, SerialStyle, magnitudes_of, serial_fold, width_of
+from gen.arrays.style import ArrayPlan
 
 __all__ = ["Rom", "RomForm"]
 
@@ -74,9 +75,10 @@ class Rom(SerialStyle[RomForm]):
         what = "Node n<g>_<c> is 1 when columns 2g and 2g + 1 read the weights of code c; none is 1 when both are 0."
         return mac_names(form.magnitudes, (), form.odds, pins, columns) | {"what": what}
 
-    def pins(self, matrix: np.ndarray, form: RomForm, lanes: int) -> Iterator[memoryview]:
+    def pins(self, plan: ArrayPlan[RomForm], bank: int) -> Iterator[memoryview]:
         """The address lines of every node, some units at a time."""
-        columns, tokens = _columns_of(matrix, form, lanes), _tokens(form.slices)
+        form = plan.form
+        columns, tokens = _columns_of(plan.matrices[bank], form, plan.lanes), _tokens(form.slices)
         step = max(1, WEIGHTS_AT_ONCE // (form.columns * form.slices))
         for start in range(0, len(columns), step):
             yield from (text.data for text in _node_text(columns[start : start + step], form, tokens))

@@ -13,8 +13,6 @@ from functools import cached_property
 from math import gcd, isqrt
 from typing import ClassVar, TypeVar
 
-import numpy as np
-
 from gen.arrays import ports
 from gen.arrays.multiplier import digits, magnitude_bits, total_bits
 from gen.arrays.style import ArrayPlan, Prefab, Style
@@ -95,7 +93,7 @@ class SerialStyle(Style[S]):
         """What `multiplier.mac_names` makes of the style's columns."""
 
     @abstractmethod
-    def pins(self, matrix: np.ndarray, form: S, lanes: int) -> Iterator[memoryview]:
+    def pins(self, plan: ArrayPlan[S], bank: int) -> Iterator[memoryview]:
         """For every unit of a bank, the text of the pins that tell its weights, the closing bracket left out.
 
         Unit m is rank m // lanes of lane m % lanes: its ring holds rows lane + lanes * (fold * rank + phase); at
@@ -124,8 +122,8 @@ class SerialStyle(Style[S]):
         units = [f"m_{bank}_{unit}" for bank in range(plan.banks) for unit in range(number)]
         yield (_head(plan, units) + self.between(form)).encode()
         odds = ", ".join(f"x{odd}" for odd, _ in form.odds)
-        for bank, matrix in enumerate(plan.matrices):
-            for unit, text in enumerate(self.pins(matrix, form, plan.lanes)):
+        for bank in range(plan.banks):
+            for unit, text in enumerate(self.pins(plan, bank)):
                 behind = unit + plan.lanes
                 source = f"m_{bank}_{behind}" if behind < number else f"{plan.acc_width}'d0"
                 head = f"    {form.mac} mac_{bank}_{unit} (core_clk, drain, {source}, m_{bank}_{unit}, xs, {odds},"

@@ -26,7 +26,7 @@ class Shared(SerialStyle[SharedForm]):
     neurons_share = True
 
     def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> SharedForm:
-        return form_of(matrices, slices, lanes)
+        return form_of(matrices, slices, formats, lanes)
 
     def prefab(self, plan: ArrayPlan[SharedForm]) -> Iterator[Prefab]:
         yield from super().prefab(plan)
@@ -57,9 +57,9 @@ class Shared(SerialStyle[SharedForm]):
         what = "Pin z<c>_<b> is 0 when bit b of the code that column c reads is 1, ze_<b> that of the exponent's."
         return mac_names(form.magnitudes, exponents, form.odds, pins, columns) | {"what": what}
 
-    def pins(self, matrix: np.ndarray, form: SharedForm, lanes: int) -> Iterator[memoryview]:
+    def pins(self, plan: ArrayPlan[SharedForm], bank: int) -> Iterator[memoryview]:
         """A line a plane and group of addresses."""
-        return plane_pins(matrix, form, lanes)
+        return plane_pins(plan.matrices[bank], plan.form, plan.form.largest[bank], plan.lanes)
 
 
 def _subset_instances(shared: SharedForm) -> str:

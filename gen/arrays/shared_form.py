@@ -9,11 +9,11 @@ import numpy as np
 from numba import njit
 
 from gen.arrays.serial import SerialForm, magnitudes_of, serial_fold, width_of
+from golden.quantization.formats import format_rules
 
-__all__ = ["BLOCK", "LARGEST", "SharedForm", "form_of", "smallest_exponent"]
+__all__ = ["BLOCK", "SharedForm", "form_of", "smallest_exponent"]
 
 BLOCK = 32  # inputs that may have an exponent in common
-LARGEST = 12  # of a block's magnitudes over 2^exponent: those of e2m1, in halves
 MOST = 12  # addresses of a group
 MERGE, SUBSET = 0.56, 1.08  # NAND2s that one more line in an OR takes, and one more subset of a group
 
@@ -23,12 +23,14 @@ class SharedForm(SerialForm):
     """Form of a shared array; its magnitudes are those of its weights over 2^exponent.
 
     shifts: exponents of the blocks of 32 inputs, ascending from 0. group: addresses whose subsets are made.
+    largest: of a block's magnitudes over 2^exponent, in each bank.
     """
 
     unit = "shared"
 
     shifts: tuple[int, ...]
     group: int
+    largest: tuple[int, ...]
 
     @property
     def exponents(self) -> tuple[int, ...]:
@@ -75,15 +77,16 @@ class _Survey(NamedTuple):
     sound: bool
 
 
-def form_of(matrices: tuple[np.ndarray, ...], slices: int, lanes: int) -> SharedForm:
+def form_of(matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> SharedForm:
     """The cheaper form of two: codes of the weights, or of the weights over 2^exponent of their block.
 
-    matrices: int16 or int32 [rows, inputs] each. Raises UserError where they have too many magnitudes.
+    matrices: int16 or int32 [rows, inputs], each of a format. Raises UserError where they have too many magnitudes.
     """
     rows, inputs = matrices[0].shape
     fold = serial_fold(rows, inputs, slices, lanes)
     columns = fold * inputs // slices
-    surveys = [_Survey(*_survey(matrix, BLOCK, LARGEST)) for matrix in matrices]
+    largest = tuple(format_rules(format).units for format in formats)
+    surveys = [_Survey(*_survey(matrix, BLOCK, most)) for matrix, most in zip(matrices, largest, strict=True)]
     codes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [(_places([survey.plain for survey in surveys]), (0,))]
     if inputs % BLOCK == 0 and BLOCK % columns == 0 and all(survey.sound for survey in surveys):
         exponents = _places([survey.exponents for survey in surveys])
@@ -93,7 +96,7 @@ def form_of(matrices: tuple[np.ndarray, ...], slices: int, lanes: int) -> Shared
     width = width_of((int(survey.sums.max()) for survey in surveys), magnitudes, columns, shifts[-1])
     units = len(matrices) * lanes * -(-rows // (lanes * fold))
     group = _best_group(slices, units * _planes(columns, magnitudes, shifts))
-    return SharedForm(slices, fold, columns, magnitudes, width, shifts, group)
+    return SharedForm(slices, fold, columns, magnitudes, width, shifts, group, largest)
 
 
 def _planes(columns: int, magnitudes: Sequence[int], shifts: Sequence[int]) -> int:

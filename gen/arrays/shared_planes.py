@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numba import njit
 
-from gen.arrays.shared_form import BLOCK, LARGEST, SharedForm, smallest_exponent
+from gen.arrays.shared_form import BLOCK, SharedForm, smallest_exponent
 
 __all__ = ["plane_pins"]
 
@@ -15,14 +15,17 @@ WORD = 8  # characters of the longest part of a term
 NEW_LINE, COMMA, NONE = ord("\n"), ord(","), tuple(b"1'b1,")
 
 
-def plane_pins(matrix: np.ndarray, form: SharedForm, lanes: int) -> Iterator[memoryview]:
-    """Text of the pins of every unit of a bank, valid until the next is asked for. matrix: int16 or int32."""
+def plane_pins(matrix: np.ndarray, form: SharedForm, largest: int, lanes: int) -> Iterator[memoryview]:
+    """Text of the pins of every unit of a bank, valid until the next is asked for.
+
+    matrix: int16 or int32; largest: of its blocks' magnitudes over 2^exponent.
+    """
     spread, shifts = _spread(form), np.array(form.shifts)
     groups, group_lengths, subsets, subset_lengths = _tokens(form)
     exponents = _apart(range(len(shifts)))[:, 0]
     planes = np.empty((form.planes, len(form.groups)), dtype=np.uint16)
     text = np.empty((2 * planes.size + len(planes) + 1) * WORD, dtype=np.uint8)
-    ranks = _ranks(matrix, BLOCK, LARGEST, shifts)
+    ranks = _ranks(matrix, BLOCK, largest, shifts)
     for unit in range(-(-len(matrix) // (lanes * form.fold)) * lanes):
         rank, lane = divmod(unit, lanes)
         rows = lane + lanes * (form.fold * rank + np.arange(form.fold))

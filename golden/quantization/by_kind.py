@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from golden.errors import UserError
-from golden.quantization.formats import FORMATS, format_rules
+from golden.quantization.format_names import FORMAT_NAMES, format_name
 from golden.shape import ModelShape
 
 __all__ = ["check_formats", "formats_by_kind", "in_words", "recommended_formats"]
@@ -20,7 +20,7 @@ def formats_by_kind(model: ModelShape, format: str, chosen: Mapping[str, str]) -
         raise UserError(
             f"formats: {strange[0]!r:.40} is no kind of matrix of this model; choose from {', '.join(kinds)}"
         )
-    return {kind: format_rules(chosen.get(kind, format)).name for kind in kinds}
+    return {kind: format_name(chosen.get(kind, format)) for kind in kinds}
 
 
 def recommended_formats(model: ModelShape) -> dict[str, str]:
@@ -34,8 +34,8 @@ def check_formats(model: ModelShape, formats: Any) -> dict[str, str]:
     kinds = kinds_of(model)
     if not isinstance(formats, dict) or set(formats) != set(kinds):
         raise UserError(f"formats must name one of each of {', '.join(kinds)}, and no other")
-    if strange := [kind for kind in kinds if formats[kind] not in [*FORMATS]]:
-        raise UserError(f"formats: {strange[0]} is {formats[strange[0]]!r:.40}, not one of {', '.join(FORMATS)}")
+    if strange := [kind for kind in kinds if formats[kind] not in [*FORMAT_NAMES]]:
+        raise UserError(f"formats: {strange[0]} is {formats[strange[0]]!r:.40}, not one of {', '.join(FORMAT_NAMES)}")
     return {kind: formats[kind] for kind in kinds}
 
 

@@ -61,7 +61,7 @@ def test_rows_of_a_checkpoint_are_taken_one_matrix_after_the_other(tiny_quantize
     matrix = stored_matrix(checkpoint, len(first.weights) + 3, inputs)
     assert torch.equal(matrix.weights[: len(first.weights)], first.weights.int())
     assert torch.equal(matrix.weights[-3:], checkpoint.integers(units[0].matrices[1]).weights[:3].int())
-    with pytest.raises(UserError, match=r"has \d+ rows of 96 inputs, not 5"):
+    with pytest.raises(UserError, match=r"has \d+ rows of 96 inputs in mxfp4, not 5"):
         stored_matrix(checkpoint, 5, 96)
 
 

@@ -29,6 +29,12 @@ def planned(name: str, format: str, rows: int, inputs: int, banks: int = 1, **ho
     return plan_array(name, [noise(format, rows, inputs, seed) for seed in range(banks)], format=format, **how)
 
 
+def of_two_formats(name: str, style: str, formats: tuple[str, str] = ("mxfp4", "mxfp6_e2m3")) -> ArrayPlan:
+    """An array whose banks have a format each."""
+    banks = [noise(format, 9, 32, seed) for seed, format in enumerate(formats)]
+    return plan_array(name, banks, 4, STYLES[style].small_slices(32), style, formats)
+
+
 def slots_of(plan: ArrayPlan) -> int:
     """Slots of the usual neuron cell of bank 0."""
     return sum(plan.form.cells[0][0].regions.lines) * plan.slices
@@ -72,6 +78,10 @@ def plans() -> list[ArrayPlan]:
         planned("shared_two_at_once", "ternary", 17, 64, banks=3, lanes=8, slices=32, style="shared"),
         planned("shared_one_by_one", "mxfp4", 3, 24, lanes=3, slices=24, style="shared"),
         plan_array("shared_extreme", [exactly(extremes(32) * 2)], 4, 32, "shared", "mxfp4"),
+        planned("eight_bits", "int8", 6, 32, lanes=8, slices=2),
+        planned("packed_six_bits", "mxfp6_e2m3", 9, 32, lanes=8, slices=2, style="packed"),
+        planned("shared_six_bits", "mxfp6_e3m2", 9, 32, lanes=4, slices=32, style="shared"),
+        *(of_two_formats(f"two_formats_{style}", style) for style in ("metal", "packed", "shared")),
         extreme,
     ]
 
@@ -148,6 +158,15 @@ def test_packed_cells_hold_the_same_weights_in_no_more_slots(format, slices):
         )
 
 
+@pytest.mark.parametrize("style", ["metal", "packed"])
+def test_banks_have_the_neuron_cells_of_their_own_format(style):
+    narrow, wide = of_two_formats("a", style).form.cells
+    assert (narrow[0].format, wide[0].format) == ("mxfp4", "mxfp6_e2m3")
+    assert sum(narrow[0].regions.lines) < 0.8 * sum(wide[0].regions.lines)
+    alone = plan_array("a", [noise("mxfp4", 9, 32)], 4, 4, style, "mxfp4")
+    assert narrow == alone.form.cells[0]
+
+
 def test_a_large_row_does_not_widen_the_cells_of_the_others():
     plain = plan_array("a", [one_large_row(48, 64, factor=1)], 4, 1, "packed", "mxfp4")
     plan = plan_array("a", [one_large_row(48, 64)], 4, 1, "packed", "mxfp4")
@@ -174,6 +193,13 @@ def test_blocks_of_mxfp4_give_their_exponent_to_the_whole_unit():
     shared, rom = (planned("a", "mxfp4", 64, 64, slices=64, style=style).form for style in ("shared", "rom"))
     assert shared.magnitudes == (1, 2, 3, 4, 6, 8, 12) and set(shared.magnitudes) < set(rom.magnitudes)
     assert shared.shifts == (0, 1, 2, 3) and shared.planes == shared.columns * 4 + 2
+
+
+@pytest.mark.parametrize(("format", "bits"), [("mxfp6_e2m3", 5), ("mxfp6_e3m2", 5)])
+def test_blocks_of_mxfp6_give_their_exponent_to_the_whole_unit(format, bits):
+    shared = planned("a", format, 64, 64, slices=64, style="shared").form
+    assert len(shared.magnitudes) == 31 and len(shared.shifts) > 1
+    assert shared.planes == shared.columns * (bits + 1) + (len(shared.shifts) - 1).bit_length()
 
 
 @pytest.mark.parametrize(("format", "bits"), [("int4", 4), ("ternary", 2)])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golden.errors import UserError
+from golden.quantization.format_names import FORMAT_NAMES
 from golden.quantization.formats import (
     FORMATS,
     QuantizedMatrix,
@@ -285,6 +286,10 @@ def test_fake_quantization_has_no_gradient():
 def test_an_unknown_format_is_refused():
     with pytest.raises(UserError, match="format 'fp3' is not known; choose one of mxfp4, mxfp6_e2m3, "):
         quantize(torch.zeros(1, 1), "fp3")
+
+
+def test_every_name_has_a_format():
+    assert tuple(FORMATS) == FORMAT_NAMES
 
 
 def test_mxfp6_is_its_format_of_more_mantissa():

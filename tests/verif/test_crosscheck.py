@@ -119,7 +119,7 @@ def test_text_that_is_no_array_is_an_error_and_nothing_worse(style: str) -> None
     assert errors > 10
 
 
-STYLE_OF_KIND = {"qkv": "packed", "o": "metal", "router": "cell", "gate_up": "shared", "down": "rom", "head": "metal"}
+STYLE_OF_KIND = {"qkv": "packed", "o": "metal", "router": "cell", "gate_up": "rom", "down": "shared", "head": "metal"}
 SLICES_OF_KIND = {"qkv": 4, "o": 2, "router": 1, "gate_up": 16, "down": 8, "head": 2}
 
 

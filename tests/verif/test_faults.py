@@ -10,10 +10,13 @@ import pytest
 
 from flows.chips.verify import verify_faults
 from gen.arrays import emit, plan_array
+from gen.arrays.styles import STYLES
 from gen.build.folder import CHIP, Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from golden.checkpoints.families import shape_of
+from golden.errors import UserError
+from golden.quantization.formats import FORMATS
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from tests.checkpoints import tiny_config, write_random_checkpoint
@@ -110,6 +113,32 @@ def test_any_changed_shift_add_is_found():
         changed, what = change_wire(connections["a.v"], cells, cells, rng)
         with contextlib.suppress(ExtractionError):
             assert not np.array_equal(read_array(changed, prefab), expected), what
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("format", FORMATS)
+def test_moved_wires_are_found_in_every_format_and_style(style: str, format: str) -> None:
+    """int8 has more magnitudes than units of the serial styles are made for: they refuse it by name."""
+    matrices, slices = [noise(format, 16, 32, seed) for seed in (0, 1)], STYLES[style].small_slices(32)
+    if format == "int8" and STYLES[style].addressed:
+        with pytest.raises(
+            UserError, match=rf"style {style}: \d+ different magnitudes, at most 64; choose style metal"
+        ):
+            plan_array("a", matrices, 4, slices, style, format)
+        return
+    plan, rng = plan_array("a", matrices, 4, slices, style, format), random.Random(0)
+    prefab, connections = emit(plan)
+    assert np.array_equal(read_array(connections["a.v"], prefab), np.stack(plan.matrices))
+    for _ in range(4):
+        changed, _ = change_wire(
+            connections["a.v"],
+            lambda name: read_neuron(prefab[f"{name}.v"]),
+            lambda name: read_mac(prefab[f"{name}.v"]),
+            rng,
+        )
+        assert changed != connections["a.v"]
+        with contextlib.suppress(ExtractionError):
+            assert not np.array_equal(read_array(changed, prefab), np.stack(plan.matrices))
 
 
 @pytest.mark.parametrize("style", ["rom", "shared"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from golden.errors import UserError
+from golden.quantization.format_names import format_name
 from golden.quantization.formats.base import Format
 from golden.quantization.formats.microscaling import Microscaling
 from golden.quantization.formats.packing import pack_codes, packed_bytes, unpack_codes
@@ -37,8 +38,6 @@ FORMATS: dict[str, Format] = {
         TernaryFormat("ternary", bits=4, limit=1),
     )
 }
-
-OTHER_NAMES = {"mxfp6": "mxfp6_e2m3"}
 
 
 @dataclass(frozen=True)
@@ -75,9 +74,7 @@ class QuantizedMatrix:
 
 def format_rules(name: str) -> Format:
     """The rules of the format called `name`, `mxfp6` being `mxfp6_e2m3`; `UserError` where there is none."""
-    if (rules := FORMATS.get(OTHER_NAMES.get(name, name))) is None:
-        raise UserError(f"format {name!r} is not known; choose one of {', '.join(FORMATS)}")
-    return rules
+    return FORMATS[format_name(name)]
 
 
 def quantize(w: Tensor, format: str) -> QuantizedMatrix:

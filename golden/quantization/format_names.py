@@ -1,0 +1,16 @@
+"""Names of the weight formats, for those who need no more of them: importing this is quick."""
+
+from golden.errors import UserError
+
+__all__ = ["FORMAT_NAMES", "format_name"]
+
+FORMAT_NAMES = ("mxfp4", "mxfp6_e2m3", "mxfp6_e3m2", "int4", "int8", "ternary")
+OTHER_NAMES = {"mxfp6": "mxfp6_e2m3"}
+
+
+def format_name(given: str) -> str:
+    """The name of the format that is called `given`, `mxfp6` being `mxfp6_e2m3`; `UserError` where there is none."""
+    name = OTHER_NAMES.get(given, given)
+    if name not in FORMAT_NAMES:
+        raise UserError(f"format {given!r} is not known; choose one of {', '.join(FORMAT_NAMES)}")
+    return name
