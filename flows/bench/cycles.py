@@ -122,7 +122,8 @@ def modelled(build: Build, prompt: list[int], params: SamplerParams) -> float:
     """Cycles of a run of a chip, experts as the integer model chooses them."""
     checkpoint = build.checkpoint()
     packets = {array.kind: array.cycles_per_packet for array in build.arrays}
-    geometry = Geometry(checkpoint.model, build.hardware.lanes, packets, build.hardware.queues)
+    behind = checkpoint.numerics.gains == "behind"
+    geometry = Geometry(checkpoint.model, build.hardware.lanes, packets, build.hardware.queues, behind)
     engine = Routed(IntegerModel(checkpoint))
     total: float = setup_cycles(params.gen_length, params.block_length, params.steps)
     for step in denoise(engine, torch.tensor([prompt]), params, checkpoint.model.mask_token):

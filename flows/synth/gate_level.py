@@ -113,9 +113,9 @@ def build_plan(build: Build, facts: ArrayFacts) -> ArrayPlan:
     """The plan of an array of a build, from its quantized checkpoint."""
     checkpoint = build.checkpoint()
     banks = [checkpoint.integers(name) for name in facts.matrices]
-    lanes = build.hardware.lanes
     formats = [checkpoint.format_of(name) for name in facts.matrices]
-    return plan_array(facts.module, banks, lanes, facts.slices, facts.style, formats)
+    how = (build.hardware.lanes, facts.slices, facts.style, formats)
+    return plan_array(facts.module, banks, *how, facts.activation(checkpoint.numerics))
 
 
 def array_of_each_kind(build: Build) -> list[ArrayFacts]:

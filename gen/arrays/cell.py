@@ -17,14 +17,16 @@ __all__ = ["Cell", "CellForm"]
 
 @dataclass(frozen=True)
 class CellForm:
-    """inputs: of a row; bits: of the largest magnitude provided for."""
+    """inputs: of a row; width: bits of one; bits: of the largest magnitude provided for."""
 
     inputs: int
+    width: int
     bits: int
 
     @property
     def acc_width(self) -> int:
-        return (127 * self.inputs * ((1 << self.bits) - 1)).bit_length() + 1
+        limit = (1 << (self.width - 1)) - 1
+        return (limit * self.inputs * ((1 << self.bits) - 1)).bit_length() + 1
 
     @property
     def steps(self) -> int:
@@ -48,13 +50,16 @@ class Cell(Style[CellForm]):
     name = "cell"
     baseline = True
 
-    def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> CellForm:
+    def form(
+        self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int, width: int
+    ) -> CellForm:
         """Form with room for the magnitudes of `matrices`."""
         largest = max(int(np.abs(matrix).max()) for matrix in matrices)
-        return CellForm(matrices[0].shape[1], max(largest.bit_length(), *map(magnitude_bits, formats)))
+        return CellForm(matrices[0].shape[1], width, max(largest.bit_length(), *map(magnitude_bits, formats)))
 
     def shell(self, plan: ArrayPlan[CellForm]) -> str:
-        return f"array_shell_cell_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_a{plan.acc_width}"
+        shape = f"i{plan.inputs}_r{plan.rows}_l{plan.lanes}_a{plan.acc_width}"
+        return f"array_shell_cell_{shape}_{ports.shell_suffix(plan)}"
 
     def prefab(self, plan: ArrayPlan[CellForm]) -> Iterator[Prefab]:
         names = ports.shell_names(plan) | {"name": plan.shell, "acc_width": plan.acc_width}

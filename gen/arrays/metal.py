@@ -19,9 +19,8 @@ from gen.arrays.rings import fold_of, rings
 from gen.arrays.slots import assign, fitting_regions, misfits
 from gen.arrays.style import ArrayPlan, Prefab, Style
 
-__all__ = ["PLANES", "Metal", "MetalForm", "NeuronKind", "by_format", "of_regions"]
+__all__ = ["Metal", "MetalForm", "NeuronKind", "by_format", "of_regions"]
 
-PLANES = 8  # bits of an activation, one a step and slice
 SLOTS_A_LINE = 16
 NEW_LINE = ord("\n")
 WORD = 8  # bytes of the text of a slot, at most
@@ -45,6 +44,7 @@ class MetalForm:
     inputs, slices: as in the plan.
     fold: neurons of a cell; a turn of each and `slices / fold` parts of the inputs make the steps of a bit plane.
     cells: neuron cells of each bank, the usual one first, then perhaps one for the neurons that do not fit into it.
+    planes: bits of an input, one a step and slice.
     most: what the wires of one neuron may add up to in one bit plane.
     """
 
@@ -52,6 +52,7 @@ class MetalForm:
     slices: int
     fold: int
     cells: tuple[tuple[NeuronKind, ...], ...]
+    planes: int
     most: int
 
     @property
@@ -71,12 +72,12 @@ class MetalForm:
 
     @property
     def acc_width(self) -> int:
-        return self.sum_width + PLANES - 1
+        return self.sum_width + self.planes - 1
 
     @property
     def steps(self) -> int:
         """Cycles in which a packet is added up."""
-        return PLANES * self.slices
+        return self.planes * self.slices
 
     @property
     def compute_cycles(self) -> int:
@@ -85,7 +86,7 @@ class MetalForm:
 
     def module_of(self, kind: NeuronKind) -> str:
         """Module of a neuron cell."""
-        shape = f"i{self.inputs}_t{self.slices}_f{self.fold}"
+        shape = f"i{self.inputs}_t{self.slices}_f{self.fold}_p{self.planes}"
         return f"neuron_{kind.format}_{shape}_{kind.regions.name}_w{self.acc_width}"
 
     def kind_of_cells(self, bank: int, matrix: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -96,10 +97,10 @@ class MetalForm:
         return kinds
 
 
-def of_regions(inputs: int, slices: int, fold: int, banks: Sequence[NeuronKind]) -> MetalForm:
+def of_regions(inputs: int, slices: int, fold: int, banks: Sequence[NeuronKind], planes: int) -> MetalForm:
     """Form of one kind of neuron cell a bank, whose neurons may use every line in every one of their steps."""
     full = max(sum(np.multiply(kind.regions.values, kind.regions.lines).tolist()) for kind in banks)
-    return MetalForm(inputs, slices, fold, tuple((kind,) for kind in banks), slices // fold * full)
+    return MetalForm(inputs, slices, fold, tuple((kind,) for kind in banks), planes, slices // fold * full)
 
 
 def by_format(matrices: tuple[np.ndarray, ...], formats: tuple[str, ...]) -> dict[str, tuple[np.ndarray, ...]]:
@@ -114,7 +115,9 @@ class Metal(Style[MetalForm]):
     name = "metal"
     prefabricated = True
 
-    def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> MetalForm:
+    def form(
+        self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int, width: int
+    ) -> MetalForm:
         """Form with the smallest capacity class of each format that holds every row of its matrices."""
         rows, inputs = matrices[0].shape
         fold = fold_of(rows, inputs, lanes, slices)
@@ -122,28 +125,32 @@ class Metal(Style[MetalForm]):
             format: NeuronKind(format, fitting_regions(some, slices, fold, lanes, format))
             for format, some in by_format(matrices, formats).items()
         }
-        return of_regions(inputs, slices, fold, [kinds[format] for format in formats])
+        return of_regions(inputs, slices, fold, [kinds[format] for format in formats], width)
 
     def shell(self, plan: ArrayPlan[MetalForm]) -> str:
-        return f"array_shell_metal_i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{plan.slices}_f{plan.form.fold}"
+        shape = f"i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{plan.slices}_f{plan.form.fold}"
+        return f"array_shell_metal_{shape}_{ports.shell_suffix(plan)}"
 
     def prefab(self, plan: ArrayPlan[MetalForm]) -> Iterator[Prefab]:
         form = plan.form
         turns = {"slices": form.slices, "fold": form.fold}
         shell = ports.shell_names(plan) | {"name": plan.shell, **turns, "parts": form.slices // form.fold}
+        serial_input = f"hardloom_serial_input_b{form.planes}"
+        shell |= {"plane_bits": (form.planes - 1).bit_length(), "serial_input": serial_input}
         yield Prefab(plan.shell, "array_shell_metal", shell)
         for kind in form.kinds:
             lines = sum(kind.regions.lines)
             neuron = {
                 "name": form.module_of(kind),
                 **turns,
+                "planes": form.planes,
                 "slots": lines * form.slices,
                 "lines": lines,
                 "acc_width": form.acc_width,
                 **_region_names(kind.regions),
             }
             yield Prefab(form.module_of(kind), "neuron_metal", neuron)
-        yield Prefab("hardloom_serial_input", "hardloom_serial_input", {})
+        yield Prefab(serial_input, "hardloom_serial_input", {"name": serial_input, "width": form.planes})
         yield Prefab("hardloom_clock_gate", "hardloom_clock_gate", {})
 
     def connections(self, plan: ArrayPlan[MetalForm]) -> Iterator[bytes]:

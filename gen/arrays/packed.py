@@ -37,7 +37,9 @@ class Packed(Metal):
 
     name = "packed"
 
-    def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> MetalForm:
+    def form(
+        self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int, width: int
+    ) -> MetalForm:
         """Metal form with the fewest lines of a few trials, those of each format by themselves.
 
         The few cells that do not fit into the usual one (a row with one block of small weights has larger integers all
@@ -49,7 +51,7 @@ class Packed(Metal):
             format: tuple(NeuronKind(format, regions) for regions in _fewest_lines(some, cells, slices))
             for format, some in by_format(matrices, formats).items()
         }
-        made = MetalForm(inputs, slices, cells.shape[1], tuple(kinds[format] for format in formats), 1)
+        made = MetalForm(inputs, slices, cells.shape[1], tuple(kinds[format] for format in formats), width, 1)
         return replace(made, most=max(_most(bank, matrix, cells, made) for bank, matrix in enumerate(matrices)))
 
 

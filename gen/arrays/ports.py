@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gen.arrays.style import ArrayPlan
 from gen.text.provenance import header
+from golden.units.quantize import Quantize
 
 __all__ = [
     "STREAM",
@@ -13,6 +14,7 @@ __all__ = [
     "module_head",
     "module_tail",
     "shell_names",
+    "shell_suffix",
     "stream_names",
     "wrapped",
 ]
@@ -23,12 +25,14 @@ STREAM = (
 """Ports that an array passes to its shell, in order."""
 
 
-def stream_names(inputs: int, rows: int, lanes: int) -> dict[str, object]:
+def stream_names(inputs: int, rows: int, lanes: int, activation: Quantize) -> dict[str, object]:
     """Template names of the load buffer and the drain counter."""
     beats_in, beats_out = inputs // lanes, -(-rows // lanes)
     return {
         "inputs": inputs,
         "lanes": lanes,
+        "width": activation.width,
+        "scale_width": activation.scale_width,
         "beats_in": beats_in,
         "beats_out": beats_out,
         "fill_bits": max(1, (beats_in - 1).bit_length()),
@@ -38,7 +42,12 @@ def stream_names(inputs: int, rows: int, lanes: int) -> dict[str, object]:
 
 def shell_names(plan: ArrayPlan) -> dict[str, object]:
     """`stream_names` of a plan."""
-    return stream_names(plan.inputs, plan.rows, plan.lanes)
+    return stream_names(plan.inputs, plan.rows, plan.lanes, plan.activation)
+
+
+def shell_suffix(plan: ArrayPlan) -> str:
+    """Of a shell's name: bits of an input and of its scale."""
+    return f"b{plan.activation.width}e{plan.activation.scale_width}"
 
 
 def module_head(plan: ArrayPlan, what: str) -> str:
@@ -50,11 +59,11 @@ def module_head(plan: ArrayPlan, what: str) -> str:
         + f"module {plan.name} (\n"
         + "    input  wire clk,\n    input  wire rst,\n    input  wire test_enable,\n"
         + "    input  wire in_valid,\n    output wire in_ready,\n"
-        + f"    input  wire [{8 * plan.lanes - 1}:0] in_data,\n"
-        + "    input  wire [4:0] in_scale,\n    input  wire in_last,\n"
+        + f"    input  wire [{plan.activation.width * plan.lanes - 1}:0] in_data,\n"
+        + f"    input  wire [{plan.activation.scale_width - 1}:0] in_scale,\n    input  wire in_last,\n"
         + "    output wire out_valid,\n    input  wire out_ready,\n"
         + f"    output wire [{plan.banks * plan.lanes * plan.acc_width - 1}:0] out_data,\n"
-        + "    output wire [4:0] out_scale,\n    output wire out_last\n);\n"
+        + f"    output wire [{plan.activation.scale_width - 1}:0] out_scale,\n    output wire out_last\n);\n"
     )
 
 

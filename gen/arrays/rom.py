@@ -41,7 +41,9 @@ class Rom(SerialStyle[RomForm]):
 
     name = "rom"
 
-    def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> RomForm:
+    def form(
+        self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int, width: int
+    ) -> RomForm:
         """Raises UserError where the matrices have too many magnitudes."""
         rows, inputs = matrices[0].shape
         fold = serial_fold(rows, inputs, slices, lanes)
@@ -52,7 +54,7 @@ class Rom(SerialStyle[RomForm]):
             seen[: len(count)] |= count > 0
         magnitudes = magnitudes_of(self.name, np.flatnonzero(seen))
         sums = (int(np.abs(matrix).sum(axis=1, dtype=np.int64).max()) for matrix in matrices)
-        return RomForm(slices, fold, columns, magnitudes, width_of(sums, magnitudes, columns))
+        return RomForm(slices, fold, columns, width, magnitudes, width_of(sums, magnitudes, columns, width))
 
     def mac_names(self, form: RomForm) -> Names:
         """Names of the unit's template: for every column its classes (a weight each), and the planes made of them."""
@@ -70,10 +72,11 @@ class Rom(SerialStyle[RomForm]):
                 if value
             }
             negative = _either(classes, [v for v in classes if v < 0])
-            columns.append(column_names(column, list(classes.values()), negative, _planes(form, column, classes)))
+            planes = _planes(form, column, classes)
+            columns.append(column_names(column, list(classes.values()), negative, planes, form.width))
         pins = [f"n{group}_{n}" for group, numbers in enumerate(nodes) for n in numbers]
         what = "Node n<g>_<c> is 1 when columns 2g and 2g + 1 read the weights of code c; none is 1 when both are 0."
-        return mac_names(form.magnitudes, (), form.odds, pins, columns) | {"what": what}
+        return mac_names(form.magnitudes, form.width, (), form.odds, pins, columns) | {"what": what}
 
     def pins(self, plan: ArrayPlan[RomForm], bank: int) -> Iterator[memoryview]:
         """The address lines of every node, some units at a time."""
@@ -100,7 +103,7 @@ def _either(classes: dict[int, tuple[str, str]], values: list[int]) -> str:
 
 def _planes(rom: RomForm, column: int, classes: dict[int, tuple[str, str]]) -> dict[str, str]:
     """Factors and shifts as ORs of classes; the shift that most classes have comes last: it is where no other is."""
-    table = digits(rom.magnitudes)
+    table = digits(rom.magnitudes, rom.width)
     members: tuple[dict[int, list[int]], dict[int, list[int]]] = ({}, {})
     for value in classes:
         for part, number in zip(members, table[abs(value)], strict=True):

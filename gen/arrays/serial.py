@@ -33,7 +33,8 @@ class SerialForm:
 
     Attributes
     ----------
-    slices: addresses; fold: neurons of a unit; columns: weights that a unit reads a cycle.
+    slices: addresses; fold: neurons of a unit; columns: weights that a unit reads a cycle; width: bits
+        of an input.
     magnitudes: all that a column may multiply by but 0, ascending.
     acc_width: bits of the largest possible sum of any row, two's complement.
     """
@@ -44,6 +45,7 @@ class SerialForm:
     slices: int
     fold: int
     columns: int
+    width: int
     magnitudes: tuple[int, ...]
     acc_width: int
 
@@ -64,15 +66,15 @@ class SerialForm:
 
     @cached_property
     def mac(self) -> str:
-        facts = (self.magnitudes, self.exponents, self.acc_width)
+        facts = (self.width, self.magnitudes, self.exponents, self.acc_width)
         digest = hashlib.sha256(repr(facts).encode()).hexdigest()
         return f"{self.unit}_mac_f{self.fold}_c{self.columns}_w{self.acc_width}_{digest[:8]}"
 
     @cached_property
     def odds(self) -> list[tuple[int, int]]:
         """Odd multiples of an input's magnitude that units take, and their bits."""
-        odds = sorted({f // (f & -f) for f, _ in digits(self.magnitudes).values()})
-        return [(odd, magnitude_bits(odd)) for odd in odds]
+        odds = sorted({f // (f & -f) for f, _ in digits(self.magnitudes, self.width).values()})
+        return [(odd, magnitude_bits(odd, self.width)) for odd in odds]
 
     @property
     def address_columns(self) -> int:
@@ -107,7 +109,7 @@ class SerialStyle(Style[S]):
     def shell(self, plan: ArrayPlan[S]) -> str:
         odds = "_".join(str(odd) for odd, _ in plan.form.odds)
         shape = f"i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{plan.form.slices}_f{plan.form.fold}"
-        return f"array_shell_serial_{shape}_x{odds}"
+        return f"array_shell_serial_{shape}_{ports.shell_suffix(plan)}_x{odds}"
 
     def prefab(self, plan: ArrayPlan[S]) -> Iterator[Prefab]:
         form = plan.form
@@ -150,9 +152,13 @@ def magnitudes_of(style: str, found: Iterable[int]) -> tuple[int, ...]:
     return magnitudes
 
 
-def width_of(sums: Iterable[int], magnitudes: tuple[int, ...], columns: int, exponent: int = 0) -> int:
-    """Bits of an accumulator: for the largest of `sums`, of the magnitudes of a row, and of one step of a unit."""
-    return max((127 * max(sums)).bit_length() + 1, total_bits(magnitudes, columns) + exponent)
+def width_of(sums: Iterable[int], magnitudes: tuple[int, ...], columns: int, width: int, exponent: int = 0) -> int:
+    """Bits of an accumulator: for the largest of `sums`, of the magnitudes of a row, and of one step of a unit.
+
+    width: bits of an input.
+    """
+    limit = (1 << (width - 1)) - 1
+    return max((limit * max(sums)).bit_length() + 1, total_bits(magnitudes, columns, width) + exponent)
 
 
 def ranks_of(plan: ArrayPlan[S]) -> int:

@@ -25,8 +25,10 @@ class Shared(SerialStyle[SharedForm]):
     name = "shared"
     neurons_share = True
 
-    def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> SharedForm:
-        return form_of(matrices, slices, formats, lanes)
+    def form(
+        self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int, width: int
+    ) -> SharedForm:
+        return form_of(matrices, slices, formats, lanes, width)
 
     def prefab(self, plan: ArrayPlan[SharedForm]) -> Iterator[Prefab]:
         yield from super().prefab(plan)
@@ -38,7 +40,7 @@ class Shared(SerialStyle[SharedForm]):
 
     def mac_names(self, form: SharedForm) -> Names:
         """Names of the unit's template: planes of every column, and factors and shifts as sums of products of them."""
-        bits, table = form.code_bits, digits(form.magnitudes)
+        bits, table = form.code_bits, digits(form.magnitudes, form.width)
         codes = range(1, len(form.magnitudes) + 1)
         unused = list(range(len(form.magnitudes) + 1, 1 << bits))
         columns, pins = [], []
@@ -51,11 +53,11 @@ class Shared(SerialStyle[SharedForm]):
                     on = [code for code in codes if table[form.magnitudes[code - 1]][part] == number]
                     planes[f"{letter}{number}"] = cover(names[:bits], on, unused if letter == "f" else [0, *unused])
             wires = [(name, f"~z{name[1:]}") for name in names]
-            columns.append(column_names(column, wires, names[bits], planes))
+            columns.append(column_names(column, wires, names[bits], planes, form.width))
         exponents = _exponents(form)
         pins += [f"ze_{bit}" for bit in range(form.exponent_bits)]
         what = "Pin z<c>_<b> is 0 when bit b of the code that column c reads is 1, ze_<b> that of the exponent's."
-        return mac_names(form.magnitudes, exponents, form.odds, pins, columns) | {"what": what}
+        return mac_names(form.magnitudes, form.width, exponents, form.odds, pins, columns) | {"what": what}
 
     def pins(self, plan: ArrayPlan[SharedForm], bank: int) -> Iterator[memoryview]:
         """A line a plane and group of addresses."""

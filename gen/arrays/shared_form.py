@@ -77,10 +77,13 @@ class _Survey(NamedTuple):
     sound: bool
 
 
-def form_of(matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> SharedForm:
+def form_of(
+    matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int, width: int
+) -> SharedForm:
     """The cheaper form of two: codes of the weights, or of the weights over 2^exponent of their block.
 
-    matrices: int16 or int32 [rows, inputs], each of a format. Raises UserError where they have too many magnitudes.
+    matrices: int16 or int32 [rows, inputs], each of a format; width: bits of an input.
+    Raises UserError where they have too many magnitudes.
     """
     rows, inputs = matrices[0].shape
     fold = serial_fold(rows, inputs, slices, lanes)
@@ -93,10 +96,11 @@ def form_of(matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, .
         codes.append((_places([survey.relative for survey in surveys]), exponents or (0,)))
     found, shifts = min(codes, key=lambda code: _planes(columns, *code))
     magnitudes = magnitudes_of("shared", found)
-    width = width_of((int(survey.sums.max()) for survey in surveys), magnitudes, columns, shifts[-1])
+    sums = (int(survey.sums.max()) for survey in surveys)
+    acc_width = width_of(sums, magnitudes, columns, width, shifts[-1])
     units = len(matrices) * lanes * -(-rows // (lanes * fold))
     group = _best_group(slices, units * _planes(columns, magnitudes, shifts))
-    return SharedForm(slices, fold, columns, magnitudes, width, shifts, group, largest)
+    return SharedForm(slices, fold, columns, width, magnitudes, acc_width, shifts, group, largest)
 
 
 def _planes(columns: int, magnitudes: Sequence[int], shifts: Sequence[int]) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gen.text.provenance import digest
 from golden.errors import UserError
+from golden.units.quantize import Quantize
 
 __all__ = ["ArrayPlan", "Form", "Prefab", "Style"]
 
@@ -67,8 +68,10 @@ class Style(ABC, Generic[F]):
     baseline = False
 
     @abstractmethod
-    def form(self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int) -> F:
-        """Form of an array of `matrices`, int16 or int32 [rows, inputs], each of a format.
+    def form(
+        self, matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int, width: int
+    ) -> F:
+        """Form of an array of `matrices`, int16 or int32 [rows, inputs], each of a format, for inputs of `width` bits.
 
         Raises UserError where they do not go into this style.
         """
@@ -101,7 +104,7 @@ class Style(ABC, Generic[F]):
 
 @dataclass(frozen=True)
 class ArrayPlan(Generic[F]):
-    """One array unit: `out[b][j] = sum_i matrices[b][j, i] * x[i]` for all banks b, x int8 in [-127, 127].
+    """One array unit: `out[b][j] = sum_i matrices[b][j, i] * x[i]` for all banks b.
 
     Attributes
     ----------
@@ -110,6 +113,8 @@ class ArrayPlan(Generic[F]):
     lanes: elements of an input beat, and of each bank in an output beat.
     slices: parts that the inputs are fed in (input i in slice `i % slices`).
     formats: of each bank, names of `golden.quantization.formats`.
+    activation: what made the inputs: their bits, and those of the scale that passes through. The least integer of so
+        many bits never occurs.
     style, form: a style, and what it made of the above.
     """
 
@@ -118,6 +123,7 @@ class ArrayPlan(Generic[F]):
     lanes: int
     slices: int
     formats: tuple[str, ...]
+    activation: Quantize
     style: Style[F]
     form: F
 

@@ -14,6 +14,7 @@ from gen.arrays.style import ArrayPlan, Style
 from golden.errors import UserError
 from golden.quantization.formats import FORMATS
 from golden.quantization.integers import IntegerMatrix
+from golden.units.quantize import Quantize
 
 __all__ = ["STYLES", "plan_array"]
 
@@ -22,10 +23,17 @@ STYLES: dict[str, Style[Any]] = {style.name: style for style in (Metal(), Packed
 
 
 def plan_array(
-    name: str, banks: Sequence[IntegerMatrix], lanes: int, slices: int, style: str, format: str | Sequence[str]
+    name: str,
+    banks: Sequence[IntegerMatrix],
+    lanes: int,
+    slices: int,
+    style: str,
+    format: str | Sequence[str],
+    activation: Quantize = Quantize(),
 ) -> ArrayPlan[Any]:
     """Plan the array unit `name` of matrices `banks` that share one input vector, of one format or each of its own.
 
+    activation: what made the vector.
     Raises UserError where the numbers do not go together.
     """
     matrices = tuple(np.ascontiguousarray(bank.weights) for bank in banks)
@@ -43,7 +51,7 @@ def plan_array(
         raise UserError(f"array {name}: format {strange[0]!r} is unknown; choose one of {', '.join(FORMATS)}")
     try:
         STYLES[style].check_beat(inputs, slices, lanes)
-        form = STYLES[style].form(matrices, slices, formats, lanes)
+        form = STYLES[style].form(matrices, slices, formats, lanes, activation.width)
     except UserError as error:
         raise UserError(f"array {name}: {error}") from None
-    return ArrayPlan(name, matrices, lanes, slices, formats, STYLES[style], form)
+    return ArrayPlan(name, matrices, lanes, slices, formats, activation, STYLES[style], form)

@@ -67,6 +67,7 @@ def array_part(
         slices=hardware.slices[unit.kind],
         style=hardware.style[unit.kind],
         format=[checkpoint.format_of(name) for name in unit.matrices],
+        activation=unit.activation(checkpoint.numerics),
     )
     files: dict[str, Contents] = {f"rtl/prefab/{name}": text for name, text in emit_prefab(plan).items()}
     files[connection_file(unit.module, compress)] = emit_connections(plan)

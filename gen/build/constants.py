@@ -10,11 +10,20 @@ from gen.text.constant_module import emit_constants
 from golden.files import Contents
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.units.gain import Gain
 from golden.units.rescale import Rescale
 from golden.units.rope import Rope
 from golden.units.router import Router
 
-__all__ = ["SCALE_BITS", "embedding_width", "emit_embedding", "emit_layer_constants", "emit_scales", "scale_words"]
+__all__ = [
+    "SCALE_BITS",
+    "embedding_width",
+    "emit_embedding",
+    "emit_layer_constants",
+    "emit_norm_gains",
+    "emit_scales",
+    "scale_words",
+]
 
 SCALE_BITS = Rescale.mant_width + Rescale.shift_width
 
@@ -43,8 +52,8 @@ def emit_scales(name: str, groups: Sequence[Sequence[np.ndarray]], lanes: int) -
 
 
 def emit_layer_constants(sizes: LayerSizes, checkpoint: QuantizedCheckpoint, layer: int) -> dict[str, Contents]:
-    """q and k gains of a layer, and the expert biases where the model has them: module name to text."""
-    units, texts = sizes.units, dict[str, Contents]()
+    """Gains of a layer, and the expert biases where the model has them: module name to text."""
+    units, texts = sizes.units, emit_norm_gains(sizes, checkpoint)
     for n in "qk":
         gains = units.gains(checkpoint, layer, n).numpy()
         name = sizes.module(f"{n}_gain")
@@ -53,6 +62,15 @@ def emit_layer_constants(sizes: LayerSizes, checkpoint: QuantizedCheckpoint, lay
     if biases is not None:
         name = sizes.module("expert_bias")
         texts[name] = emit_constants(name, biases.numpy()[:, None], Router.bias_width)
+    return texts
+
+
+def emit_norm_gains(sizes: LayerSizes, checkpoint: QuantizedCheckpoint) -> dict[str, Contents]:
+    """Gains that stand behind norms: module name to text."""
+    texts = dict[str, Contents]()
+    for norm, kind in sizes.norms.items():
+        gains, name = sizes.units.norm_gains(checkpoint, sizes.layer, kind).numpy(), sizes.module(f"{norm}_gain")
+        texts[name] = emit_constants(name, _beats(gains, sizes.lanes), Gain.width)
     return texts
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gen.build.arrays import BuiltArray, array_parts, array_weights
-from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_scales
+from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_norm_gains, emit_scales
 from gen.build.folder import CHIP, MANIFEST, Build, copy_quantized, delete_unfinished, file_list
 from gen.build.journal import JOURNAL, Entry, Journal
 from gen.build.manifest import ArrayFacts, Manifest
@@ -21,7 +21,6 @@ from gen.build.memories import memories_of
 from gen.build.names import FILE_LIST, QUANTIZED
 from gen.build.seal import sealed
 from gen.build.work import CHIP_TEXT, LAYER_TEXTS, Progress, Work
-from gen.design.features import check_numerics
 from gen.design.hardware import HardwareConfig
 from gen.design.layer_sizes import LayerSizes
 from gen.design.matrices import ArrayUnit, Selection, array_units, selected_units
@@ -158,7 +157,6 @@ def write_build(
     hashes = quantized_hashes(checkpoint)
     choices = [] if top else [[unit.module for unit in units], compress]
     key = build_key(hashes, hardware.to_json_dict(), *choices)
-    check_numerics(checkpoint.numerics)
     hardware.check(checkpoint.model)
     claim(out, "build")
     if build := intact_build(out, key):
@@ -251,10 +249,14 @@ def other_parts(
 
 
 def embedding_part(journal: Journal, checkpoint: QuantizedCheckpoint, around: LayerSizes) -> Entry:
-    """The embedding's rows and scales; the entry's facts say how many bits its weights have."""
+    """The embedding's rows and scales, and the last norm's gain where it stands behind it.
+
+    The entry's facts say how many bits the embedding's weights have.
+    """
     entry = journal.done("chip.embedding")
     if entry is None or not isinstance(entry.facts.get("width"), int):
         matrix = checkpoint.integers(EMBEDDING)
-        files = {f"rtl/constants/{name}.v": text for name, text in emit_embedding(around, matrix).items()}
+        texts = emit_embedding(around, matrix) | emit_norm_gains(around, checkpoint)
+        files = {f"rtl/constants/{name}.v": text for name, text in texts.items()}
         entry = journal.add(journal.make("chip.embedding", files, {"width": embedding_width(matrix)}))
     return entry

@@ -1,15 +1,11 @@
 """What the chip does not have yet of what the golden models compute."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from golden.errors import UserError
 from golden.shape import AttentionShape, DenseShape, ExpertsShape, ModelShape
 
-if TYPE_CHECKING:  # PyTorch, which takes seconds to import, and `hardloom estimate` needs no more than the shapes
-    from golden.units.numerics import Numerics
-
-__all__ = ["check_features", "check_numerics"]
+__all__ = ["check_features"]
 
 
 def missing_of_attention(shape: AttentionShape, hidden: int) -> Iterator[str]:
@@ -59,9 +55,3 @@ def check_features(model: ModelShape) -> None:
         raise UserError(
             f"{model.family}: the chip does not have {feature} yet; quantize and sample --engine golden compute it"
         )
-
-
-def check_numerics(numerics: "Numerics") -> None:
-    """Raises UserError for another contract than the one that the hardware has."""
-    if numerics != type(numerics)():
-        raise UserError("the chip has the default numeric contract alone yet; quantize with that one")

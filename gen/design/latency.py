@@ -3,13 +3,14 @@
 Throughput is one beat a cycle, but for `router`. Each is measured on the unit's bench (`verif.streams.checks.alone`).
 """
 
-__all__ = ["COMBINE", "RESCALE", "RESIDUAL", "SWIGLU", "argmax", "quantize", "rms_norm", "rope", "router"]
+__all__ = ["COMBINE", "GAIN", "RESCALE", "RESIDUAL", "SWIGLU", "argmax", "quantize", "rms_norm", "rope", "router"]
 
 RESCALE = 2
 SWIGLU = 4
 COMBINE = 2
 """From the last beat of a token's last packet."""
 RESIDUAL = 1
+GAIN = 2
 
 
 def rms_norm(beats: int) -> int:

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 
-from gen.design.hardware import HardwareConfig
+from gen.design.hardware import SITES, HardwareConfig
 from golden.models.layer_units import Units
 from golden.shape import ExpertsShape, LayerShape, ModelShape
 from golden.units.numerics import Numerics
+from golden.units.quantize import Quantize
 
-__all__ = ["LayerSizes", "layer_prefix", "wired_module"]
+__all__ = ["LAYER_NORMS", "LayerSizes", "layer_prefix", "wired_module"]
+
+
+LAYER_NORMS = {"input": "input_layernorm", "post": "post_attention_layernorm"}
+"""Norms of a layer, with the kind of tensor that holds the gain of each."""
 
 
 def layer_prefix(layer: int | None) -> str:
@@ -51,6 +56,16 @@ class LayerSizes:
     def experts(self) -> ExpertsShape:
         assert isinstance(self.shape.mlp, ExpertsShape)  # `HardwareConfig.check`
         return self.shape.mlp
+
+    def activation(self, kind: str) -> Quantize:
+        """What makes the activations that enter arrays of a kind."""
+        return self.numerics.quantize(SITES[kind])
+
+    @property
+    def norms(self) -> dict[str, str]:
+        """Norms that have their gain behind them, with its kind of tensor."""
+        found = {"final": "norm"} if self.layer is None else LAYER_NORMS
+        return found if self.numerics.gains == "behind" else {}
 
     def module(self, name: str) -> str:
         """Verilog module of array or ROM `name`: `wired_layer_3_expert_5_down`."""

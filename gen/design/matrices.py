@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gen.design.hardware import ARRAY_KINDS
+from gen.design.hardware import ARRAY_KINDS, SITES
 from gen.design.layer_sizes import layer_prefix, wired_module
 from golden.errors import UserError
 from golden.shape import ExpertsShape, ModelShape
+from golden.units.numerics import Numerics
+from golden.units.quantize import Quantize
 
 __all__ = ["ArrayUnit", "Selection", "array_units", "selected_units"]
 
@@ -35,6 +37,10 @@ class ArrayUnit:
     def name(self) -> str:
         """Its name within the layer: `qkv`, `expert.3.down`."""
         return self.kind if self.expert is None else f"expert.{self.expert}.{self.kind}"
+
+    def activation(self, numerics: Numerics) -> Quantize:
+        """What makes the vector that its matrices share."""
+        return numerics.quantize(SITES[self.kind])
 
     @property
     def module(self) -> str:

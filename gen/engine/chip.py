@@ -10,7 +10,7 @@ from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 from gen.design.layer_sizes import LayerSizes
 from gen.design.registers import IDENTIFICATION
 from gen.engine.hardwired import HardwiredConstants
-from gen.engine.layer import rescaled_array
+from gen.engine.layer import norm_to_packets, rescaled_array
 from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.probe import add_probe
@@ -18,10 +18,7 @@ from gen.stream.stream import beat, chain
 from gen.units.argmax import Argmax
 from gen.units.axi_lite import AxiLiteRegisters
 from gen.units.embedding import Embedding
-from gen.units.quantize import Quantize
-from gen.units.rmsnorm import RMSNorm
 from gen.units.sampler import Sampler
-from golden.units.fixed import FIXED
 
 __all__ = ["Chip"]
 
@@ -76,18 +73,16 @@ class Chip(Component):
     def _model(self, m: Module, positions: Signal) -> tuple[Embedding, Argmax]:
         """Embedding to argmax, with all layers in between: the first and the last unit."""
         g = self.sizes
-        beats, lanes = g.beats(g.hidden), g.lanes
         vocabulary = g.model.vocab_size
         embedding = self._embedding(m)
         engines = [self._engine(m, number, positions) for number in range(len(g.model.layers))]
-        norm = gated(m, self.test_enable, "final_norm", RMSNorm(g.units.norm, lanes))
-        quantize = gated(m, self.test_enable, "final_quantize", Quantize(g.units.quantize("norm"), lanes, 2 * beats))
+        norm = norm_to_packets(m, self.test_enable, g, "final")
         head, rescale = rescaled_array(m, self.test_enable, g, "head", 1, vocabulary)
-        argmax = gated(m, self.test_enable, "argmax", Argmax(g.units.argmax, vocabulary, lanes))
-        chain(m, embedding, *engines, norm, quantize, head)
+        argmax = gated(m, self.test_enable, "argmax", Argmax(g.units.argmax, vocabulary, g.lanes))
+        chain(m, embedding, *engines, *norm, head)
         chain(m, rescale, argmax.i)
         add_probe(m, "embedding", embedding.o, g.hidden)
-        add_probe(m, "final_norm", quantize.o, g.hidden)
+        add_probe(m, "final_norm", norm[-1].o, g.hidden)
         add_probe(m, "logits", rescale.o, vocabulary)
         add_probe(m, "argmax.token", argmax.o, 1, value=argmax.o.payload.token)
         add_probe(m, "argmax.spread", argmax.o, 1, value=argmax.o.payload.spread)
@@ -119,7 +114,8 @@ class Chip(Component):
 
     def _engine(self, m: Module, number: int, positions: Signal) -> SimpleNamespace:
         """Module `layer_N`, elaborated on its own (`gen.engine.layer.LayerEngine`); its streams `i` and `o`."""
-        word, name = stream.Signature(beat(FIXED.width, self.sizes.lanes)), f"layer_{number}"
+        word = stream.Signature(beat(self.sizes.numerics.word.width, self.sizes.lanes))
+        name = f"layer_{number}"
         i, o = word.flip().create(path=(name, "i")), word.create(path=(name, "o"))
         m.submodules[name] = Instance(
             name,

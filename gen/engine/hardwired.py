@@ -5,8 +5,9 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
-from gen.stream.stream import beat
+from gen.stream.stream import activations, beat
 from gen.text.constant_module import index_width
+from golden.units.quantize import Quantize
 
 __all__ = ["HardwiredArray", "HardwiredConstants"]
 
@@ -16,23 +17,25 @@ class HardwiredArray(Component):
 
     Parameters
     ----------
-    name: Verilog module. lanes, banks, acc_width: as in its plan.
+    name: Verilog module. activation, lanes, banks, acc_width: as in its plan.
     width: bits of an element of `o`, at least acc_width (default); sums are sign-extended to it.
 
     Attributes
     ----------
     test_enable: of its clock gates, in.
-    i: stream of int8 beats, in.
+    i: stream of beats of `activation`, in.
     o: stream of accumulator beats, bank 0's lanes first, `scale` that of the packet, out.
     """
 
-    def __init__(self, name: str, lanes: int, banks: int, acc_width: int, width: int | None = None) -> None:
+    def __init__(
+        self, name: str, activation: Quantize, lanes: int, banks: int, acc_width: int, width: int | None = None
+    ) -> None:
         self.name, self.acc_width, width = name, acc_width, width or acc_width
         super().__init__(
             {
                 "test_enable": In(1),
-                "i": In(stream.Signature(beat(8, lanes))),
-                "o": Out(stream.Signature(beat(width, banks * lanes))),
+                "i": In(stream.Signature(activations(activation, lanes))),
+                "o": Out(stream.Signature(beat(width, banks * lanes, activation.scale_width))),
             }
         )
 

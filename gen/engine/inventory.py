@@ -56,25 +56,25 @@ def walk(fragment: Any, place: Part) -> Iterator[Part]:
         yield from walk(inner, replace(place, path=(*place.path, name or "")))
 
 
-def any_sizes(model: ModelShape, hardware: HardwareConfig, layer: int | None) -> LayerSizes:
+def any_sizes(model: ModelShape, numerics: Numerics, hardware: HardwareConfig, layer: int | None) -> LayerSizes:
     widths = {unit.name: ANY_WIDTH for unit in array_units(model) if unit.layer == layer}
-    return LayerSizes(model, Numerics(), hardware, layer, widths)
+    return LayerSizes(model, numerics, hardware, layer, widths)
 
 
-def chip_parts(model: ModelShape, hardware: HardwareConfig, top: str) -> Iterator[Part]:
+def chip_parts(model: ModelShape, numerics: Numerics, hardware: HardwareConfig, top: str) -> Iterator[Part]:
     """All that a chip, Verilog module `top`, elaborates to: around the layers, then in each layer.
 
     Layers are alike: the first is elaborated, which takes seconds, and stands for all.
     """
-    yield from parts(Chip(any_sizes(model, hardware, None), ANY_WIDTH), top)
-    first = list(parts(LayerEngine(any_sizes(model, hardware, 0)), layer_prefix(0)))
+    yield from parts(Chip(any_sizes(model, numerics, hardware, None), ANY_WIDTH), top)
+    first = list(parts(LayerEngine(any_sizes(model, numerics, hardware, 0)), layer_prefix(0)))
     for layer in range(len(model.layers)):
         yield from (replace(part, top=layer_prefix(layer), layer=layer) for part in first)
 
 
-def chip_probes(model: ModelShape, hardware: HardwareConfig) -> list[Probe]:
+def chip_probes(model: ModelShape, numerics: Numerics, hardware: HardwareConfig) -> list[Probe]:
     """Every probe point of a chip: `name` with its layer (`layer.0.q`), `path` from the chip down."""
-    found = list(chip_parts(model, hardware, ""))
+    found = list(chip_parts(model, numerics, hardware, ""))
     instances: list[tuple[Any, tuple[str, ...]]] = [(p.thing, p.path) for p in found if isinstance(p.thing, Instance)]
     engines = {instance.type: path for instance, path in instances}
     probes = []

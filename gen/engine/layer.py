@@ -14,6 +14,7 @@ from gen.stream.stream import beat, chain
 from gen.units.attention import Attention
 from gen.units.combine import Combine
 from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route
+from gen.units.gain import Gain
 from gen.units.quantize import Quantize
 from gen.units.rescale import Rescale
 from gen.units.residual import Residual
@@ -21,9 +22,8 @@ from gen.units.rmsnorm import RMSNorm
 from gen.units.rope import Rope
 from gen.units.router import Router
 from gen.units.swiglu import SwiGLU
-from golden.units.fixed import FIXED
 
-__all__ = ["AttentionHalf", "ExpertHalf", "LayerEngine", "rescaled_array"]
+__all__ = ["AttentionHalf", "ExpertHalf", "LayerEngine", "norm_to_packets", "rescaled_array"]
 
 
 SITES = {"q": "query", "k": "key"}
@@ -34,9 +34,10 @@ def rescaled_array(
     m: Module, test_enable, sizes: LayerSizes, name: str, banks: int, rows: int
 ) -> tuple[HardwiredArray, Rescale]:
     """Hardwired array `name`, its rescale unit and its row-scale ROM, connected; test_enable: of their clock gates."""
-    lanes, beats = sizes.lanes, sizes.beats(rows)
-    array = HardwiredArray(sizes.module(name), lanes, banks, sizes.acc_width[name])
-    rescale = Rescale(sizes.units.rescale, sizes.acc_width[name], banks * lanes, beats)
+    lanes, beats, width = sizes.lanes, sizes.beats(rows), sizes.acc_width[name]
+    activation = sizes.activation(name.rpartition(".")[2])
+    array = HardwiredArray(sizes.module(name), activation, lanes, banks, width)
+    rescale = Rescale(sizes.units.rescale, width, activation.scale_width, banks * lanes, beats)
     scales = HardwiredConstants(sizes.module(name) + "_scales", beats, rescale.rows.shape())
     m.submodules[f"{name}_array"] = array
     m.submodules[f"{name}_scales"] = scales
@@ -46,9 +47,25 @@ def rescaled_array(
     return array, rescale
 
 
+def norm_to_packets(m: Module, test_enable, sizes: LayerSizes, name: str) -> list[Component]:
+    """Norm `name`, its gain where that stands behind it, and the packets made of it: units to be chained.
+
+    test_enable: of their clock gates.
+    """
+    lanes, beats, units = sizes.lanes, sizes.beats(sizes.hidden), sizes.units
+    parts: list[Component] = [gated(m, test_enable, f"{name}_norm", RMSNorm(units.norm, lanes))]
+    if name in sizes.norms:
+        gain = gated(m, test_enable, f"{name}_gain", Gain(units.gain, lanes, beats))
+        constants = HardwiredConstants(sizes.module(f"{name}_gain"), beats, gain.gains.shape())
+        m.submodules[f"{name}_gain_constants"] = constants
+        m.d.comb += [constants.index.eq(gain.index), gain.gains.eq(constants.data)]
+        parts.append(gain)
+    return [*parts, gated(m, test_enable, f"{name}_quantize", Quantize(units.quantize("norm"), lanes, 2 * beats))]
+
+
 def residual_ports(sizes: LayerSizes) -> dict[str, wiring.Member]:
     """Ports of what takes the residual stream, at `i`, and gives it changed, at `o`; and of the clock gates in it."""
-    word = stream.Signature(beat(FIXED.width, sizes.lanes))
+    word = stream.Signature(beat(sizes.numerics.word.width, sizes.lanes))
     return {"test_enable": In(1), "i": In(word), "o": Out(word)}
 
 
@@ -70,11 +87,10 @@ class AttentionHalf(Component):
         m, g = Module(), self.sizes
         units, lanes, hidden, head = g.units, g.lanes, g.beats(g.hidden), g.beats(g.head_dim)
         m.submodules.branch = fork = Fork(self.i.payload.shape(), 2)
-        m.submodules.residual = residual = Residual(FIXED, lanes, g.max_positions * hidden)
-        norm = gated(m, self.test_enable, "input_norm", RMSNorm(units.norm, lanes))
-        quantize = gated(m, self.test_enable, "input_quantize", Quantize(units.quantize("norm"), lanes, 2 * hidden))
+        m.submodules.residual = residual = Residual(units.word, lanes, g.max_positions * hidden)
+        norm = norm_to_packets(m, self.test_enable, g, "input")
         qkv, rescale = rescaled_array(m, self.test_enable, g, "qkv", 3, g.hidden)
-        m.submodules.heads = heads = HeadSplit(FIXED.width, lanes, head)
+        m.submodules.heads = heads = HeadSplit(units.word.width, lanes, head)
         attention = Attention(units.attention, g.heads, lanes, g.max_positions)
         gated(m, self.test_enable, "attention", attention, ("q", "k", "v"), g.heads)
         output_quantize = gated(
@@ -85,7 +101,7 @@ class AttentionHalf(Component):
 
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         wiring.connect(m, fork.o[0], residual.x)
-        chain(m, fork.o[1], norm, quantize, qkv)
+        chain(m, fork.o[1], *norm, qkv)
         wiring.connect(m, rescale.o, heads.i)
         chain(m, heads.o[0], *self._rotated(m, "q"), attention.q)
         chain(m, heads.o[1], *self._rotated(m, "k"), attention.k)
@@ -93,7 +109,7 @@ class AttentionHalf(Component):
         chain(m, attention, output_quantize, o)
         chain(m, o_rescale, residual, wiring.flipped(self.o))
         m.d.comb += attention.positions.eq(self.positions)
-        add_probe(m, "input_norm", quantize.o, g.hidden)
+        add_probe(m, "input_norm", norm[-1].o, g.hidden)
         add_probe(m, "v", v_quantize.o, g.head_dim, g.heads)
         add_probe(m, "attention.output", attention.o, g.hidden)
         add_probe(m, "o", o_rescale.o, g.hidden)
@@ -101,7 +117,7 @@ class AttentionHalf(Component):
         return m
 
     def _rotated(self, m: Module, name: str) -> tuple[RMSNorm, Rope, Quantize]:
-        """Head norm, gain and rotation, int8: the chain that q and k each have."""
+        """Head norm, gain and rotation, packets: the chain that q and k each have."""
         g = self.sizes
         norm = gated(m, self.test_enable, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes))
         rope = gated(m, self.test_enable, f"{name}_rope", Rope(g.units.rope, g.lanes, g.heads, g.max_positions))
@@ -135,10 +151,10 @@ class ExpertHalf(Component):
         m, g = Module(), self.sizes
         lanes, hidden, queues = g.lanes, g.beats(g.hidden), g.hardware.queues
         m.submodules.branch = fork = Fork(self.i.payload.shape(), 2)
-        m.submodules.residual = residual = Residual(FIXED, lanes, queues.residual * hidden)
-        norm = gated(m, self.test_enable, "post_norm", RMSNorm(g.units.norm, lanes))
-        quantize = gated(m, self.test_enable, "post_quantize", Quantize(g.units.quantize("norm"), lanes, 2 * hidden))
-        m.submodules.packet_branch = packets = Fork(beat(8, lanes), 2)
+        m.submodules.residual = residual = Residual(g.units.word, lanes, queues.residual * hidden)
+        norm = norm_to_packets(m, self.test_enable, g, "post")
+        packet = norm[-1].o.payload.shape()
+        m.submodules.packet_branch = packets = Fork(packet, 2)
         router_array, router_rescale = rescaled_array(m, self.test_enable, g, "router", 1, g.num_experts)
         assert g.units.router is not None
         router = gated(m, self.test_enable, "router", Router(g.units.router, lanes))
@@ -147,13 +163,13 @@ class ExpertHalf(Component):
                 g.module("expert_bias"), g.num_experts, router.bias.shape()
             )
             m.d.comb += [bias.index.eq(router.index), router.bias.eq(bias.data)]
-        m.submodules.dispatch = dispatch = Dispatch(router.o.payload.shape(), lanes, hidden)
-        m.submodules.waiting = waiting = Queue(beat(8, lanes), queues.routing * hidden)
+        m.submodules.dispatch = dispatch = Dispatch(packet, router.o.payload.shape(), hidden)
+        m.submodules.waiting = waiting = Queue(packet, queues.routing * hidden)
         m.submodules.jobs = jobs = Jobs(dispatch.jobs.payload.shape(), 4, queues.jobs * g.top_k)
 
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         wiring.connect(m, fork.o[0], residual.x)
-        chain(m, fork.o[1], norm, quantize, packets)
+        chain(m, fork.o[1], *norm, packets)
         wiring.connect(m, packets.o[0], router_array.i)
         chain(m, router_rescale, router, dispatch.choice)
         chain(m, packets.o[1], waiting, dispatch.i)
@@ -163,7 +179,7 @@ class ExpertHalf(Component):
         down = self._down(m, middle, jobs.o[1], jobs.o[2])
         combine = self._combine(m, down, jobs.o[3])
         chain(m, combine, residual, wiring.flipped(self.o))
-        add_probe(m, "post_norm", quantize.o, g.hidden)
+        add_probe(m, "post_norm", norm[-1].o, g.hidden)
         add_probe(m, "router.logits", router_rescale.o, g.num_experts, net="router_logits")
         add_probe(m, "expert.down", down.o, g.hidden, g.top_k)
         add_probe(m, "moe", combine.o, g.hidden)
@@ -174,11 +190,11 @@ class ExpertHalf(Component):
 
     def _arrays(self, m: Module, kind: str, banks: int, route: Route, collect: Collect) -> None:
         """The experts' arrays of one kind between a demultiplexer and a collector."""
-        g = self.sizes
+        g, activation = self.sizes, self.sizes.activation(kind)
         width = len(collect.o.payload.data[0])
         for e in range(g.num_experts):
             name = f"expert.{e}.{kind}"
-            array = HardwiredArray(g.module(name), g.lanes, banks, g.acc_width[name], width)
+            array = HardwiredArray(g.module(name), activation, g.lanes, banks, g.acc_width[name], width)
             m.submodules[f"expert_{e}_{kind}"] = array
             m.d.comb += array.test_enable.eq(self.test_enable)
             wiring.connect(m, route.o[e], array.i)
@@ -189,8 +205,9 @@ class ExpertHalf(Component):
         g = self.sizes
         lanes, beats = g.lanes, g.beats(rows)
         width = max(g.acc_width[f"expert.{e}.{kind}"] for e in range(g.num_experts))
-        collect = Collect(beat(width, banks * lanes), g.num_experts, jobs.payload.shape())
-        rescale = Rescale(g.units.rescale, width, banks * lanes, beats)
+        scale_width = g.activation(kind).scale_width
+        collect = Collect(beat(width, banks * lanes, scale_width), g.num_experts, jobs.payload.shape())
+        rescale = Rescale(g.units.rescale, width, scale_width, banks * lanes, beats)
         scales = HardwiredConstants(
             g.module(f"experts.{kind}") + "_scales", g.num_experts * beats, rescale.rows.shape()
         )
@@ -205,7 +222,7 @@ class ExpertHalf(Component):
 
     def _gate_up(self, m: Module, dispatch: Dispatch, jobs) -> Quantize:
         g = self.sizes
-        m.submodules.gate_up_route = route = Route(beat(8, g.lanes), g.num_experts)
+        m.submodules.gate_up_route = route = Route(dispatch.i.payload.shape(), g.num_experts)
         m.d.comb += [
             route.i.valid.eq(dispatch.o.valid),
             route.i.payload.eq(dispatch.o.payload.beat),
@@ -226,7 +243,7 @@ class ExpertHalf(Component):
 
     def _down(self, m: Module, middle: Quantize, route_jobs, collect_jobs) -> Rescale:
         g = self.sizes
-        m.submodules.down_route = route = Route(beat(8, g.lanes), g.num_experts)
+        m.submodules.down_route = route = Route(middle.o.payload.shape(), g.num_experts)
         m.d.comb += [
             route.i.valid.eq(middle.o.valid & route_jobs.valid),
             route.i.payload.eq(middle.o.payload),

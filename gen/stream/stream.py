@@ -8,21 +8,26 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 from gen.stream.queue import FULL_RATE, Queue
+from golden.units.quantize import Quantize
 
-__all__ = ["SCALE_WIDTH", "Keep", "PacketDelay", "Stage", "beat", "chain"]
-
-SCALE_WIDTH = 5
+__all__ = ["Keep", "PacketDelay", "Stage", "activations", "beat", "chain"]
 
 
-def beat(width: int, lanes: int) -> data.StructLayout:
+def beat(width: int, lanes: int, scale_width: int = 0) -> data.StructLayout:
     """Payload of a vector stream.
 
-    `data`: `lanes` signed elements of `width` bits, element order within the packet; `scale`: the packet's
-    scale, the same on each of its beats (0 for fixed-point vectors); `last`: high on the packet's last beat.
+    `data`: `lanes` signed elements of `width` bits, element order within the packet; `scale`: the packet's scale, the
+    same on each of its beats, of `scale_width` bits (0: none, for fixed-point vectors); `last`: high on the packet's
+    last beat.
     """
     return data.StructLayout(
-        {"data": data.ArrayLayout(signed(width), lanes), "scale": unsigned(SCALE_WIDTH), "last": unsigned(1)}
+        {"data": data.ArrayLayout(signed(width), lanes), "scale": unsigned(scale_width), "last": unsigned(1)}
     )
+
+
+def activations(spec: Quantize, lanes: int) -> data.StructLayout:
+    """Beat of what a quantizer gives."""
+    return beat(spec.width, lanes, spec.scale_width)
 
 
 class Stage(Component):

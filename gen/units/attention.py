@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 from gen.stream.probe import add_probe
-from gen.stream.stream import SCALE_WIDTH, PacketDelay, Stage, beat, chain
+from gen.stream.stream import PacketDelay, Stage, activations, beat, chain
 from gen.units.attention_mix import Mix, mixture
 from gen.units.attention_scores import Scores, score_beat
-from gen.units.head_memory import WIDTH
 from gen.units.reciprocal import Reciprocal
 from gen.units.rounding import round_saturate
 from gen.units.softmax import EXP_WIDTH
@@ -40,13 +39,14 @@ class _Round(Stage):
 
     def __init__(self, spec: AttentionSpec, i_shape: data.StructLayout, o_shape: data.StructLayout, most: int) -> None:
         self.word, self.most = spec.word, most
+        self.largest_scale = (1 << spec.value.scale_width) - 1
         super().__init__(i_shape, o_shape)
 
     def transform(self, m: Module, x, y) -> None:
-        least = EXP_WIDTH + 15 - ((1 << SCALE_WIDTH) - 1)
+        least = EXP_WIDTH + 15 - self.largest_scale
         for product, target in zip(x.products, y.data, strict=True):
             m.d.comb += target.eq(round_saturate(m, product, x.shift, self.word, least, self.most))
-        m.d.comb += [y.scale.eq(0), y.last.eq(x.last)]
+        m.d.comb += y.last.eq(x.last)
 
 
 class _Divide(Component):
@@ -73,15 +73,15 @@ class _Divide(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         x = self.i.payload
-        m.submodules.reciprocal = reciprocal = Reciprocal(self.spec.reciprocal, len(x.den), unsigned(SCALE_WIDTH))
+        m.submodules.reciprocal = reciprocal = Reciprocal(self.spec.reciprocal, len(x.den), x.top.shape())
         quotient = reciprocal.o.payload
         num = data.ArrayLayout(x.num.shape().elem_shape, self.lanes)
         products = data.ArrayLayout(signed(len(x.num[0]) + EXP_WIDTH), self.lanes)
         most = len(x.den) + 15
         selected = data.StructLayout(
-            {"num": num, "r": EXP_WIDTH, "bits": quotient.bits.shape(), "top": SCALE_WIDTH, "last": 1}
+            {"num": num, "r": EXP_WIDTH, "bits": quotient.bits.shape(), "top": x.top.shape(), "last": 1}
         )
-        scaled = data.StructLayout({"products": products, "shift": unsigned(most.bit_length()), "last": 1})
+        scaled = data.StructLayout({"products": products, "shift": signed(most.bit_length() + 1), "last": 1})
         m.submodules.multiply = multiply = _Multiply(selected, scaled)
         m.submodules.round = rounding = _Round(self.spec, scaled, self.o.payload.shape(), most)
         chain(m, multiply, rounding, wiring.flipped(self.o))
@@ -149,9 +149,9 @@ class Attention(Component):
 
     Attributes
     ----------
-    q, k, v: streams of int8 beats with their scale, packets are heads, in.
+    q, k, v: streams of beats of `spec.query`, `spec.key` and `spec.value`, packets are heads, in.
     positions: positions of a pass, 1 to `max_positions`, constant from the first beat in to the last beat out, in.
-    o: stream of fixed-point beats (`spec.word.width` bits), scale 0, packets are positions, out.
+    o: stream of fixed-point beats (`spec.word.width` bits), packets are positions, out.
     """
 
     def __init__(self, spec: AttentionSpec, heads: int, lanes: int, max_positions: int) -> None:
@@ -160,12 +160,11 @@ class Attention(Component):
         if lanes < 1 or spec.head_dim % lanes:
             raise ValueError(f"lanes must divide head_dim {spec.head_dim}, not be {lanes}")
         self.spec, self.heads, self.lanes, self.max_positions = spec, heads, lanes, max_positions
-        activations = stream.Signature(beat(WIDTH, lanes))
         super().__init__(
             {
-                "q": In(activations),
-                "k": In(activations),
-                "v": In(activations),
+                "q": In(stream.Signature(activations(spec.query, lanes))),
+                "k": In(stream.Signature(activations(spec.key, lanes))),
+                "v": In(stream.Signature(activations(spec.value, lanes))),
                 "positions": In(range(max_positions + 1)),
                 "o": Out(stream.Signature(beat(spec.word.width, lanes))),
             }

@@ -7,9 +7,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
-from gen.stream.stream import SCALE_WIDTH, Keep, Stage, beat, chain
+from gen.stream.stream import Keep, Stage, activations, chain
 from gen.units.attention_scores import score_beat
-from gen.units.head_memory import WIDTH, KeyWalk, ValueMemory
+from gen.units.head_memory import KeyWalk, ValueMemory
 from gen.units.rounding import round_shift
 from gen.units.softmax import EXP_WIDTH, Exp2Lookup
 from golden.units.attention import Attention as AttentionSpec
@@ -19,15 +19,17 @@ __all__ = ["Mix", "mixture"]
 TERM = data.StructLayout({"e": unsigned(EXP_WIDTH), "last": unsigned(1)})
 """One key's exponential."""
 
-FETCHED = data.StructLayout({"term": TERM, "top": unsigned(SCALE_WIDTH)})
-"""A key's exponential with the largest value scale of the head."""
+
+def fetched(spec: AttentionSpec) -> data.StructLayout:
+    """A key's exponential with the largest value scale of the head."""
+    return data.StructLayout({"term": TERM, "top": unsigned(spec.value.scale_width)})
 
 
 def mixture(spec: AttentionSpec, max_positions: int) -> data.StructLayout:
     """Exact sums of one (position, head): `num` an element, `den`, and `top`, the largest value scale."""
     growth = (max_positions - 1).bit_length()
-    num = data.ArrayLayout(signed(EXP_WIDTH + WIDTH + growth), spec.head_dim)
-    return data.StructLayout({"num": num, "den": unsigned(EXP_WIDTH + growth), "top": unsigned(SCALE_WIDTH)})
+    num = data.ArrayLayout(signed(EXP_WIDTH + spec.value.width + growth), spec.head_dim)
+    return data.StructLayout({"num": num, "den": unsigned(EXP_WIDTH + growth), "top": unsigned(spec.value.scale_width)})
 
 
 class _Exponential(Stage):
@@ -39,21 +41,21 @@ class _Exponential(Stage):
         super().__init__(i_shape, TERM)
 
     def transform(self, m: Module, x, y) -> None:
-        m.submodules.exp2 = exp2 = Exp2Lookup(self.spec.exp2, self.spec.score.width)
-        m.d.comb += [exp2.d.eq(x.stat - x.beat.score), y.e.eq(exp2.e), y.last.eq(x.beat.last)]
+        m.submodules.exp2 = exp2 = Exp2Lookup(self.spec.exp2, self.spec.score.width + self.spec.finer)
+        m.d.comb += [exp2.d.eq((x.stat - x.beat.score) << self.spec.finer), y.e.eq(exp2.e), y.last.eq(x.beat.last)]
 
 
 class _Weigh(Stage):
     """w = E brought to the head's common value scale."""
 
-    def __init__(self, head_dim: int) -> None:
-        vector = data.ArrayLayout(signed(WIDTH), head_dim)
-        i_shape = {"fetched": FETCHED, "v": vector, "v_scale": unsigned(SCALE_WIDTH)}
-        o_shape = {"fetched": FETCHED, "v": vector, "w": unsigned(EXP_WIDTH)}
+    def __init__(self, spec: AttentionSpec) -> None:
+        vector = data.ArrayLayout(signed(spec.value.width), spec.head_dim)
+        i_shape = {"fetched": fetched(spec), "v": vector, "v_scale": unsigned(spec.value.scale_width)}
+        o_shape = {"fetched": fetched(spec), "v": vector, "w": unsigned(EXP_WIDTH)}
         super().__init__(data.StructLayout(i_shape), data.StructLayout(o_shape))
 
     def transform(self, m: Module, x, y) -> None:
-        shift = Signal(SCALE_WIDTH)
+        shift = Signal.like(x.v_scale)
         m.d.comb += [
             shift.eq(x.fetched.top - x.v_scale),
             y.w.eq(round_shift(x.fetched.term.e, shift)),
@@ -65,9 +67,9 @@ class _Weigh(Stage):
 class _Multiply(Stage):
     """w times every element of the value."""
 
-    def __init__(self, i_shape: data.StructLayout, head_dim: int) -> None:
-        products = data.ArrayLayout(signed(EXP_WIDTH + WIDTH), head_dim)
-        super().__init__(i_shape, data.StructLayout({"fetched": FETCHED, "products": products}))
+    def __init__(self, i_shape: data.StructLayout, spec: AttentionSpec) -> None:
+        products = data.ArrayLayout(signed(EXP_WIDTH + spec.value.width), spec.head_dim)
+        super().__init__(i_shape, data.StructLayout({"fetched": fetched(spec), "products": products}))
 
     def transform(self, m: Module, x, y) -> None:
         m.d.comb += [product.eq(v * x.w) for product, v in zip(y.products, x.v, strict=True)]
@@ -112,7 +114,7 @@ class Mix(Component):
     Attributes
     ----------
     i: stream of {`beat`: `score_beat(spec)`, `stat`: the largest score of the (position, head)}, in.
-    v: stream of int8 beats, packets are heads, in.
+    v: stream of beats of `spec.value`, packets are heads, in.
     positions: positions of the pass, in.
     o: stream of `mixture(spec, max_positions)`, out.
     """
@@ -123,7 +125,7 @@ class Mix(Component):
         super().__init__(
             {
                 "i": In(stream.Signature(scored)),
-                "v": In(stream.Signature(beat(WIDTH, lanes))),
+                "v": In(stream.Signature(activations(spec.value, lanes))),
                 "positions": In(range(max_positions + 1)),
                 "o": Out(stream.Signature(mixture(spec, max_positions))),
             }
@@ -131,10 +133,9 @@ class Mix(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        head_dim = self.spec.head_dim
         m.submodules.exponential = exponential = _Exponential(self.spec)
-        m.submodules.weigh = weigh = _Weigh(head_dim)
-        m.submodules.multiply = multiply = _Multiply(weigh.o.payload.shape(), head_dim)
+        m.submodules.weigh = weigh = _Weigh(self.spec)
+        m.submodules.multiply = multiply = _Multiply(weigh.o.payload.shape(), self.spec)
         m.submodules.accumulate = accumulate = _Accumulate(multiply.o.payload.shape(), self.o.payload.shape())
         wiring.connect(m, wiring.flipped(self.i), exponential.i)
         self._fetch(m, exponential.o, weigh.i)
@@ -143,9 +144,12 @@ class Mix(Component):
 
     def _fetch(self, m: Module, source, target) -> None:
         """Join each exponential with its value, read from the memory."""
-        m.submodules.memory = values = ValueMemory(self.heads, self.spec.head_dim, self.lanes, self.max_positions)
+        spec = self.spec
+        m.submodules.memory = values = ValueMemory(
+            spec.value, self.heads, spec.head_dim, self.lanes, self.max_positions
+        )
         m.submodules.walker = walker = KeyWalk(self.heads, self.max_positions)
-        m.submodules.fetched = fetched = Keep(FETCHED)
+        m.submodules.fetched = kept = Keep(fetched(spec))
         wiring.connect(m, wiring.flipped(self.v), values.i)
         m.d.comb += [
             walker.go.eq(values.full),
@@ -153,16 +157,16 @@ class Mix(Component):
             values.positions.eq(self.positions),
             values.forget.eq(walker.done),
             values.address.eq(walker.o.payload.key),
-            values.enable.eq(fetched.i.valid & fetched.i.ready),
+            values.enable.eq(kept.i.valid & kept.i.ready),
             values.turn.eq(values.enable & walker.o.payload.last),
-            fetched.i.valid.eq(source.valid & walker.o.valid),
-            fetched.i.payload.term.eq(source.payload),
-            fetched.i.payload.top.eq(values.top),
-            walker.o.ready.eq(fetched.i.ready & source.valid),
-            source.ready.eq(fetched.i.ready & walker.o.valid),
-            target.valid.eq(fetched.o.valid),
-            fetched.o.ready.eq(target.ready),
-            target.payload.fetched.eq(fetched.o.payload),
+            kept.i.valid.eq(source.valid & walker.o.valid),
+            kept.i.payload.term.eq(source.payload),
+            kept.i.payload.top.eq(values.top),
+            walker.o.ready.eq(kept.i.ready & source.valid),
+            source.ready.eq(kept.i.ready & walker.o.valid),
+            target.valid.eq(kept.o.valid),
+            kept.o.ready.eq(target.ready),
+            target.payload.fetched.eq(kept.o.payload),
             target.payload.v.eq(values.word),
             target.payload.v_scale.eq(values.scale),
         ]

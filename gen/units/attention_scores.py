@@ -1,12 +1,12 @@
 """First half of attention: base-2 logits of all keys of every (position, head), one a cycle."""
 
-from amaranth.hdl import Module, signed, unsigned
+from amaranth.hdl import Module, ShapeLike, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
-from gen.stream.stream import SCALE_WIDTH, Keep, Stage, beat, chain
-from gen.units.head_memory import WIDTH, HeadMemory, KeyWalk
+from gen.stream.stream import Keep, Stage, activations, chain
+from gen.units.head_memory import HeadMemory, KeyWalk
 from gen.units.rounding import round_saturate
 from golden.units.attention import Attention as AttentionSpec
 
@@ -21,20 +21,21 @@ def score_beat(spec: AttentionSpec) -> data.StructLayout:
     return data.StructLayout({"score": signed(spec.score.width), "last": unsigned(1)})
 
 
-def _terms(width: int, count: int) -> data.StructLayout:
+def _terms(spec: AttentionSpec, width: int, count: int) -> data.StructLayout:
     """Terms of a dot product still to be added, with the sum of both scales."""
-    return data.StructLayout(
-        {"terms": data.ArrayLayout(signed(width), count), "scale": unsigned(SCALE_WIDTH + 1), "last": unsigned(1)}
-    )
+    scale = unsigned(max(spec.query.scale_width, spec.key.scale_width) + 1)
+    return data.StructLayout({"terms": data.ArrayLayout(signed(width), count), "scale": scale, "last": unsigned(1)})
 
 
 class _Multiply(Stage):
     """Products of a query's and a key's elements."""
 
-    def __init__(self, head_dim: int) -> None:
-        vector = data.ArrayLayout(signed(WIDTH), head_dim)
-        pair = {"q": vector, "k": vector, "q_scale": SCALE_WIDTH, "k_scale": SCALE_WIDTH, "last": unsigned(1)}
-        super().__init__(data.StructLayout(pair), _terms(2 * WIDTH, head_dim))
+    def __init__(self, spec: AttentionSpec) -> None:
+        pair: dict[str, ShapeLike] = {"last": unsigned(1)}
+        for name, made in (("q", spec.query), ("k", spec.key)):
+            pair |= {name: data.ArrayLayout(signed(made.width), spec.head_dim), f"{name}_scale": made.scale_width}
+        self.width = spec.query.width + spec.key.width
+        super().__init__(data.StructLayout(pair), _terms(spec, self.width, spec.head_dim))
 
     def transform(self, m: Module, x, y) -> None:
         m.d.comb += [term.eq(q * k) for term, q, k in zip(y.terms, x.q, x.k, strict=True)]
@@ -44,10 +45,10 @@ class _Multiply(Stage):
 class _Add(Stage):
     """Adds groups of up to `FAN_IN` terms."""
 
-    def __init__(self, width: int, count: int) -> None:
+    def __init__(self, spec: AttentionSpec, width: int, count: int) -> None:
         self.groups = [range(start, min(start + FAN_IN, count)) for start in range(0, count, FAN_IN)]
         self.width = width + (min(FAN_IN, count) - 1).bit_length()
-        super().__init__(_terms(width, count), _terms(self.width, len(self.groups)))
+        super().__init__(_terms(spec, width, count), _terms(spec, self.width, len(self.groups)))
 
     def transform(self, m: Module, x, y) -> None:
         m.d.comb += [term.eq(sum(x.terms[k] for k in group)) for term, group in zip(y.terms, self.groups, strict=True)]
@@ -59,7 +60,7 @@ class _Scale(Stage):
 
     def __init__(self, spec: AttentionSpec, width: int) -> None:
         self.factor = spec.scale
-        super().__init__(_terms(width, 1), _terms(width + spec.scale.bit_length(), 1))
+        super().__init__(_terms(spec, width, 1), _terms(spec, width + spec.scale.bit_length(), 1))
 
     def transform(self, m: Module, x, y) -> None:
         m.d.comb += [y.terms[0].eq(x.terms[0] * self.factor), y.scale.eq(x.scale), y.last.eq(x.last)]
@@ -74,7 +75,8 @@ class _Round(Stage):
 
     def transform(self, m: Module, x, y) -> None:
         word, most = self.spec.score, self.spec.score_shift
-        least = max(-word.width, most - 2 * ((1 << SCALE_WIDTH) - 1))
+        largest = sum((1 << made.scale_width) - 1 for made in (self.spec.query, self.spec.key))
+        least = max(-word.width, most - largest)
         score = round_saturate(m, x.terms[0], most - x.scale, word, least, most)
         m.d.comb += [y.score.eq(score), y.last.eq(x.last)]
 
@@ -92,7 +94,7 @@ class Scores(Component):
 
     Attributes
     ----------
-    q, k: streams of int8 beats, packets are heads, in.
+    q, k: streams of beats of `spec.query` and `spec.key`, packets are heads, in.
     positions: positions of the pass, in.
     o: stream of `score_beat(spec)`, out.
     """
@@ -101,8 +103,8 @@ class Scores(Component):
         self.spec, self.heads, self.lanes, self.max_positions = spec, heads, lanes, max_positions
         super().__init__(
             {
-                "q": In(stream.Signature(beat(WIDTH, lanes))),
-                "k": In(stream.Signature(beat(WIDTH, lanes))),
+                "q": In(stream.Signature(activations(spec.query, lanes))),
+                "k": In(stream.Signature(activations(spec.key, lanes))),
                 "positions": In(range(max_positions + 1)),
                 "o": Out(stream.Signature(score_beat(spec))),
             }
@@ -111,12 +113,12 @@ class Scores(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         spec = self.spec
-        m.submodules.multiply = multiply = _Multiply(spec.head_dim)
+        m.submodules.multiply = multiply = _Multiply(spec)
         self._fetch(m, multiply.i)
         stages: list[Stage] = [multiply]
-        width, count = 2 * WIDTH, spec.head_dim
+        width, count = multiply.width, spec.head_dim
         while count > 1:
-            m.submodules[f"add_{count}"] = add = _Add(width, count)
+            m.submodules[f"add_{count}"] = add = _Add(spec, width, count)
             stages.append(add)
             width, count = add.width, len(add.groups)
         m.submodules.scale = scale = _Scale(spec, width)
@@ -127,8 +129,8 @@ class Scores(Component):
     def _fetch(self, m: Module, target) -> None:
         """Read the query and the key of each step of the walk."""
         arguments = self.heads, self.spec.head_dim, self.lanes, self.max_positions
-        m.submodules.q_memory = q = HeadMemory(*arguments)
-        m.submodules.k_memory = k = HeadMemory(*arguments)
+        m.submodules.q_memory = q = HeadMemory(self.spec.query, *arguments)
+        m.submodules.k_memory = k = HeadMemory(self.spec.key, *arguments)
         m.submodules.walker = walker = KeyWalk(self.heads, self.max_positions)
         m.submodules.fetched = fetched = Keep(unsigned(1))
         at = walker.o.payload

@@ -34,7 +34,7 @@ class Embedding(Component):
     weights: `lanes` signed weights, in.
     row: token, out.
     scale: the row's `mant` and `shift`, in.
-    o: stream of fixed-point beats, scale 0, out.
+    o: stream of fixed-point beats, out.
     """
 
     def __init__(self, spec: RescaleSpec, weight_width: int, vocab_size: int, lanes: int, beats: int) -> None:
@@ -52,7 +52,9 @@ class Embedding(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.rescale = rescale = Rescale(self.spec, self.weight_width, self.lanes, self.beats)
+        m.submodules.rescale = rescale = Rescale(
+            self.spec, self.weight_width, self.spec.word.frac.bit_length(), self.lanes, self.beats
+        )
         wiring.connect(m, rescale.o, wiring.flipped(self.o))
         count = Signal(range(self.beats))
         last = count == self.beats - 1

@@ -103,15 +103,15 @@ class Dispatch(Component):
 
     Attributes
     ----------
-    i: stream of int8 beats, in.
+    i: stream of beats of layout `shape`, in.
     choice: stream of {experts, weights} from the router, in.
     o: stream of {`expert`, `beat`}, out.
     jobs: stream of `job`, out; one as each packet starts.
     """
 
-    def __init__(self, choice: data.StructLayout, lanes: int, beats: int) -> None:
+    def __init__(self, shape: data.StructLayout, choice: data.StructLayout, beats: int) -> None:
         self.top_k, self.beats = choice.members["experts"].length, beats
-        shape, task = beat(8, lanes), job(choice)
+        task = job(choice)
         o_shape = data.StructLayout({"expert": task.members["expert"], "beat": shape})
         super().__init__(
             {

@@ -6,13 +6,11 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 from gen.stream.ram import Ram
-from gen.stream.stream import SCALE_WIDTH, beat
+from gen.stream.stream import activations
 from gen.text.constant_module import index_width
+from golden.units.quantize import Quantize
 
-__all__ = ["WIDTH", "HeadMemory", "KeyWalk", "ValueMemory", "walk"]
-
-WIDTH = 8
-"""Bits of an activation."""
+__all__ = ["HeadMemory", "KeyWalk", "ValueMemory", "walk"]
 
 
 class HeadMemory(Component):
@@ -23,6 +21,7 @@ class HeadMemory(Component):
 
     Parameters
     ----------
+    spec: what made the packets.
     heads: packets a position.
     head_dim: elements a packet.
     lanes: elements a beat, divides `head_dim`.
@@ -31,24 +30,27 @@ class HeadMemory(Component):
 
     Attributes
     ----------
-    i: stream of int8 beats, in.
+    i: stream of beats of `spec`, in.
     positions: positions of the pass, in.
     full: out; forget: the pass is done with, in.
-    address, enable: word to read, in; word: `head_dim` int8, scale: 5 bits, of the last word read, out.
+    address, enable: word to read, in; word: `head_dim` elements, scale: of the last word read, out.
     """
 
-    def __init__(self, heads: int, head_dim: int, lanes: int, max_positions: int, ports: dict | None = None) -> None:
-        self.heads, self.head_dim, self.lanes, self.max_positions = heads, head_dim, lanes, max_positions
+    def __init__(
+        self, spec: Quantize, heads: int, head_dim: int, lanes: int, max_positions: int, ports: dict | None = None
+    ) -> None:
+        self.spec, self.max_positions = spec, max_positions
+        self.heads, self.head_dim, self.lanes = heads, head_dim, lanes
         super().__init__(
             {
-                "i": In(stream.Signature(beat(WIDTH, lanes))),
+                "i": In(stream.Signature(activations(spec, lanes))),
                 "positions": In(range(max_positions + 1)),
                 "full": Out(1),
                 "forget": In(1),
                 "address": In(index_width(heads * max_positions)),
                 "enable": In(1),
-                "word": Out(data.ArrayLayout(signed(WIDTH), head_dim)),
-                "scale": Out(SCALE_WIDTH),
+                "word": Out(data.ArrayLayout(signed(spec.width), head_dim)),
+                "scale": Out(spec.scale_width),
                 **(ports or {}),
             }
         )
@@ -84,7 +86,7 @@ class HeadMemory(Component):
         """Write each beat into its part of the word; read whole words."""
         parts, depth = self.head_dim // self.lanes, self.heads * self.max_positions
         m.submodules.words = words = Ram(self.word.shape(), depth, parts, name="words")
-        m.submodules.scales = scales = Ram(SCALE_WIDTH, depth, name="scales")
+        m.submodules.scales = scales = Ram(self.spec.scale_width, depth, name="scales")
         m.d.comb += [
             words.write_data.eq(self.i.payload.data.as_value().replicate(parts)),
             words.write_mask.eq(1 << index),
@@ -112,16 +114,18 @@ class ValueMemory(HeadMemory):
     top: while `full`, the largest scale of a head's packets, of head 0 first, out; turn: to the next head, in.
     """
 
-    def __init__(self, heads: int, head_dim: int, lanes: int, max_positions: int) -> None:
-        super().__init__(heads, head_dim, lanes, max_positions, {"turn": In(1), "top": Out(SCALE_WIDTH)})
+    def __init__(self, spec: Quantize, heads: int, head_dim: int, lanes: int, max_positions: int) -> None:
+        ports = {"turn": In(1), "top": Out(spec.scale_width)}
+        super().__init__(spec, heads, head_dim, lanes, max_positions, ports)
 
     def watch(self, m: Module, closing, first) -> None:
-        ring = Signal(self.heads * SCALE_WIDTH)
+        width = self.spec.scale_width
+        ring = Signal(self.heads * width)
         scale = self.i.payload.scale
         new = closing & (first | (scale > self.top))
-        m.d.comb += self.top.eq(ring[:SCALE_WIDTH])
+        m.d.comb += self.top.eq(ring[:width])
         with m.If(closing | self.turn):
-            m.d.sync += ring.eq(Cat(ring[SCALE_WIDTH:], Mux(new, scale, self.top)))
+            m.d.sync += ring.eq(Cat(ring[width:], Mux(new, scale, self.top)))
 
 
 def walk(heads: int, max_positions: int) -> data.StructLayout:

@@ -1,4 +1,4 @@
-"""Fixed-point vector to int8 activation packet."""
+"""Fixed-point vector to activation packet."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import bit_length, magnitude, or_reduce
 from gen.stream.component import Component
-from gen.stream.stream import PacketDelay, Stage, beat, chain
+from gen.stream.stream import PacketDelay, Stage, activations, beat, chain
 from gen.units.rounding import round_shift
 from golden.units.quantize import Quantize as QuantizeSpec
 
@@ -29,7 +29,7 @@ class _Clip(Stage):
 
     def __init__(self, spec: QuantizeSpec, i_shape: data.StructLayout, lanes: int) -> None:
         self.spec, self.lanes = spec, lanes
-        super().__init__(i_shape, beat(spec.width, lanes))
+        super().__init__(i_shape, activations(spec, lanes))
 
     def transform(self, m: Module, x, y) -> None:
         bits = bit_length(m, x.stat)
@@ -43,7 +43,7 @@ class _Clip(Stage):
 
 
 class Quantize(Component):
-    """`golden.units.quantize.Quantize`: one packet in, the same packet in int8 out.
+    """`golden.units.quantize.Quantize`: one packet in, the same packet in fewer bits out.
 
     Latency: the packet's beats plus 4 cycles; throughput 1 beat a cycle.
 
@@ -56,7 +56,7 @@ class Quantize(Component):
     Attributes
     ----------
     i: stream of fixed-point beats (`spec.word.width` bits), in.
-    o: stream of int8 beats with their scale, out.
+    o: stream of beats of `spec.width` bits with their scale, out.
     """
 
     def __init__(self, spec: QuantizeSpec, lanes: int, depth: int) -> None:
@@ -64,7 +64,7 @@ class Quantize(Component):
         super().__init__(
             {
                 "i": In(stream.Signature(beat(spec.word.width, lanes))),
-                "o": Out(stream.Signature(beat(spec.width, lanes))),
+                "o": Out(stream.Signature(activations(spec, lanes))),
             }
         )
 

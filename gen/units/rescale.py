@@ -21,12 +21,12 @@ def row_scale(spec: RescaleSpec) -> data.StructLayout:
 class _Multiply(Stage):
     """acc * mant and shift - scale."""
 
-    def __init__(self, spec: RescaleSpec, acc_width: int, lanes: int) -> None:
+    def __init__(self, spec: RescaleSpec, acc_width: int, scale_width: int, lanes: int) -> None:
         self.lanes = lanes
         rows = data.ArrayLayout(row_scale(spec), lanes)
         super().__init__(
-            data.StructLayout({"beat": beat(acc_width, lanes), "rows": rows}),
-            wide_beat(acc_width + spec.mant_width, lanes, spec.shift_width + 1),
+            data.StructLayout({"beat": beat(acc_width, lanes, scale_width), "rows": rows}),
+            wide_beat(acc_width + spec.mant_width, lanes, max(spec.shift_width, scale_width + 1) + 1),
         )
 
     def transform(self, m: Module, x, y) -> None:
@@ -48,6 +48,7 @@ class Rescale(Component):
     ----------
     spec: specification.
     acc_width: bits of an accumulator, 1 to 51 (products stay below 2^60, as the specification asks).
+    scale_width: bits of the scale of the array's input packet.
     lanes: elements a beat.
     beats: beats a packet.
 
@@ -56,16 +57,16 @@ class Rescale(Component):
     i: stream of accumulator beats (`acc_width` bits) with the scale of the array's input packet, in.
     index: number of the beat within its packet, out.
     rows: constants of that beat's rows, in.
-    o: stream of fixed-point beats (`spec.word.width` bits), scale 0, out.
+    o: stream of fixed-point beats (`spec.word.width` bits), out.
     """
 
-    def __init__(self, spec: RescaleSpec, acc_width: int, lanes: int, beats: int) -> None:
+    def __init__(self, spec: RescaleSpec, acc_width: int, scale_width: int, lanes: int, beats: int) -> None:
         if not 1 <= acc_width <= 51:
             raise ValueError(f"acc_width must be 1 to 51, not {acc_width}")
-        self.spec, self.acc_width, self.lanes = spec, acc_width, lanes
+        self.spec, self.acc_width, self.scale_width, self.lanes = spec, acc_width, scale_width, lanes
         super().__init__(
             {
-                "i": In(stream.Signature(beat(acc_width, lanes))),
+                "i": In(stream.Signature(beat(acc_width, lanes, scale_width))),
                 "index": Out(index_width(beats)),
                 "rows": In(data.ArrayLayout(row_scale(spec), lanes)),
                 "o": Out(stream.Signature(beat(spec.word.width, lanes))),
@@ -75,7 +76,7 @@ class Rescale(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         word = self.spec.word
-        m.submodules.multiply = multiply = _Multiply(self.spec, self.acc_width, self.lanes)
+        m.submodules.multiply = multiply = _Multiply(self.spec, self.acc_width, self.scale_width, self.lanes)
         products = multiply.o.payload.shape()
         bounds = (1 - word.width, self.acc_width + self.spec.mant_width)
         m.submodules.round = rounding = Round(word, products, bounds)

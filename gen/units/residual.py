@@ -20,7 +20,7 @@ class _Add(Stage):
         super().__init__(data.StructLayout({"x": shape, "branch": shape}), shape)
 
     def transform(self, m: Module, x, y) -> None:
-        m.d.comb += [y.scale.eq(0), y.last.eq(x.branch.last)]
+        m.d.comb += y.last.eq(x.branch.last)
         for k in range(self.lanes):
             m.d.comb += y.data[k].eq(saturate(x.x.data[k] + x.branch.data[k], self.word))
 

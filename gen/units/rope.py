@@ -8,26 +8,11 @@ from gen.stream.component import Component
 from gen.stream.ram import Ram
 from gen.stream.stream import Stage, beat, chain
 from gen.text.constant_module import index_width
+from gen.units.gain import Gain
 from gen.units.rounding import Round, wide_beat
 from golden.units.rope import Rope as RopeSpec
 
 __all__ = ["Rope"]
-
-
-class _Gain(Stage):
-    """x * gain."""
-
-    def __init__(self, spec: RopeSpec, lanes: int) -> None:
-        self.lanes = lanes
-        gains = data.ArrayLayout(signed(spec.gain_width), lanes)
-        super().__init__(
-            data.StructLayout({"beat": beat(spec.word.width, lanes), "gains": gains}),
-            wide_beat(spec.word.width + spec.gain_width, lanes),
-        )
-
-    def transform(self, m: Module, x, y) -> None:
-        m.d.comb += y.last.eq(x.beat.last)
-        m.d.comb += [y.data[k].eq(x.beat.data[k] * x.gains[k]) for k in range(self.lanes)]
 
 
 class _Pairs(Component):
@@ -193,28 +178,17 @@ class Rope(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         spec, lanes = self.spec, self.lanes
-        m.submodules.gain = gain = _Gain(spec, lanes)
-        m.submodules.round_gain = round_gain = Round(spec.word, gain.o.payload.shape(), spec.frac)
+        m.submodules.gain = gain = Gain(spec.gain, lanes, 2 * self.half)
         m.submodules.pairs = pairs = _Pairs(spec.word.width, lanes, self.half)
         m.submodules.angles = angles = self.angles()
         m.submodules.rotate = rotate = _Rotate(spec, pairs.o.payload.shape(), angles.shape, lanes)
         m.submodules.sum = total = _Sum(rotate.o.payload.shape(), lanes)
         m.submodules.round = rounding = Round(spec.word, total.o.payload.shape(), spec.frac)
-        chain(m, gain, round_gain, pairs)
+        chain(m, wiring.flipped(self.i), gain, pairs)
         chain(m, rotate, total, rounding, wiring.flipped(self.o))
-        self._connect_gains(m, gain)
+        m.d.comb += [self.index.eq(gain.index), gain.gains.eq(self.gains)]
         self._connect_angles(m, pairs, angles.read_port(domain="comb"), rotate)
         return m
-
-    def _connect_gains(self, m: Module, gain: _Gain) -> None:
-        m.d.comb += [
-            gain.i.valid.eq(self.i.valid),
-            gain.i.payload.beat.eq(self.i.payload),
-            gain.i.payload.gains.eq(self.gains),
-            self.i.ready.eq(gain.i.ready),
-        ]
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += self.index.eq(Mux(self.i.payload.last, 0, self.index + 1))
 
     def _connect_angles(self, m: Module, pairs: _Pairs, read: memory.ReadPort, rotate: _Rotate) -> None:
         """Reads the angles of the current position: `row` is its first word in the ROM."""

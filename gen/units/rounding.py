@@ -53,7 +53,7 @@ def wide_beat(width: int, lanes: int, shift_width: int = 0) -> data.StructLayout
 
 
 class Round(Stage):
-    """`FixedPoint.round` of every lane: `wide_beat` to `beat` with scale 0. Latency 1 cycle, 1 beat a cycle.
+    """`FixedPoint.round` of every lane: `wide_beat` to `beat`. Latency 1 cycle, 1 beat a cycle.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Round(Stage):
         super().__init__(i_shape, beat(word.width, self.lanes))
 
     def transform(self, m: Module, x, y) -> None:
-        m.d.comb += [y.scale.eq(0), y.last.eq(x.last)]
+        m.d.comb += y.last.eq(x.last)
         for k in range(self.lanes):
             shift = Const(self.bounds[0], Shape.cast(signed(8))) if self.constant else x.shift[k]
             m.d.comb += y.data[k].eq(round_saturate(m, x.data[k], shift, self.word, *self.bounds))

@@ -62,6 +62,9 @@ class Units:
                 attention.block_length,
                 watch(word, "attention.output"),
                 watch(numerics.score, "attention.scores"),
+                query=numerics.quantize("query"),
+                key=numerics.quantize("key"),
+                value=numerics.quantize("value"),
             ),
             router=router_of(layer, softmax),
             swiglu=SwiGLU(watch(word, "swiglu")),
@@ -92,8 +95,15 @@ class Units:
         return constants(checkpoint, "expert_bias", layer, self.router.biases)
 
     def quantize(self, site: str) -> Quantize:
-        """The quantizer at a site, one of the fields of `golden.units.numerics.ActivationBits`."""
-        return Quantize(self.word, getattr(self.numerics.activations, site))
+        """As `Numerics.quantize`."""
+        return self.numerics.quantize(site)
+
+    def norm_gains(self, checkpoint: QuantizedCheckpoint, layer: int | None, kind: str) -> Tensor:
+        """Constants of the gain behind a norm of a layer or, `layer` None, behind the last: int64 [hidden].
+
+        kind: of the tensor. Raises as `gains` does.
+        """
+        return constants(checkpoint, kind, layer, self.gain.constants)
 
 
 def router_of(layer: LayerShape, softmax: SoftmaxNumerator) -> Router | None:

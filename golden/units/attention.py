@@ -1,4 +1,4 @@
-"""Attention of one head: int8 scores, exponentials by table, weighted sum of int8 values."""
+"""Attention of one head: scores of integers, exponentials by table, weighted sum of integer values."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from golden.units.exact import exact_matmul
 from golden.units.fixed import FIXED, SCORE, FixedPoint
+from golden.units.quantize import Quantize
 from golden.units.rounding import round_shift
 from golden.units.table import LOG2E_FRAC, Exp2, Reciprocal
 
@@ -22,6 +23,7 @@ class Attention:
     """softmax(q k^T / sqrt(head_dim)) v; every position sees every position, or its own block and those before it.
 
     block_length: of such blocks, counted from position 0; None: every position.
+    query, key, value: what made the packets of q, k and v.
     Accumulators (`num`, `den`) are exact; see docs/numeric.md, unit 7, for each rounding.
     """
 
@@ -29,6 +31,9 @@ class Attention:
     block_length: int | None = None
     word: FixedPoint = FIXED
     score: FixedPoint = SCORE
+    query: Quantize = field(default=Quantize())
+    key: Quantize = field(default=Quantize())
+    value: Quantize = field(default=Quantize())
     exp2: Exp2 = field(default=Exp2(), repr=False)
     reciprocal: Reciprocal = field(default=Reciprocal(), repr=False)
 
@@ -41,6 +46,11 @@ class Attention:
     def score_shift(self) -> int:
         """Right shift of dot * scale before the scales of q and k are taken off."""
         return 2 * self.word.frac + LOG2E_FRAC - self.score.frac
+
+    @property
+    def finer(self) -> int:
+        """Fraction bits that exponentials are made of beyond those of a score."""
+        return self.exp2.frac - self.score.frac
 
     def seen(self, first: int, queries: int, keys: int, device: torch.device) -> Tensor:
         """Which of `keys` positions (columns) each of `queries` positions from `first` on (rows) sees, bool."""
@@ -66,7 +76,7 @@ class Attention:
             unseen = ~self.seen(first, t.shape[-2], t.shape[-1], t.device)
             t = t.masked_fill(unseen, self.score.min)
             top = v_scale.masked_fill(unseen, 0).amax(-1, keepdim=True)
-        e = self.exp2.compute(t.amax(-1, keepdim=True) - t)
+        e = self.exp2.compute((t.amax(-1, keepdim=True) - t) * 2**self.finer)
         if self.block_length is not None:
             e = e.masked_fill_(unseen, 0)
         num = exact_matmul(round_shift(e, top, -v_scale), v)

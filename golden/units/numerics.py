@@ -9,11 +9,15 @@ from typing import Any
 
 from golden.errors import UserError
 from golden.units.fixed import FIXED, SCORE, FixedPoint
+from golden.units.quantize import Quantize
+from golden.units.table import Exp2
 
 __all__ = ["GAINS", "GENERAL", "ActivationBits", "Numerics"]
 
 GAINS = ("folded", "behind")
 FEWEST_BITS, MOST_BITS = 4, 12
+NARROWEST, LEAST_FRACTION = 16, 4
+"""Bits of a word, and of its fraction: those of the norm's mantissas, and of the sigmoid's sixteenths."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,19 @@ class Numerics:
                 f"a word of {self.word.width} bits with {self.word.frac} fraction bits is wider than units compute "
                 "exactly; choose a width of at most 37 that is at most 53 less the fraction bits"
             )
+        if self.word.width < NARROWEST or self.word.frac < LEAST_FRACTION:
+            raise UserError(
+                f"a word of {self.word.width} bits with {self.word.frac} fraction bits is narrower than units are made "
+                f"for; choose {NARROWEST} bits or more, {LEAST_FRACTION} or more of them fraction"
+            )
+        if self.score.frac > Exp2().frac:
+            raise UserError(
+                f"score has {self.score.frac} fraction bits; exponentials are made of {Exp2().frac}, choose no more"
+            )
+
+    def quantize(self, site: str) -> Quantize:
+        """The quantizer at a site, one of the fields of `ActivationBits`."""
+        return Quantize(self.word, getattr(self.activations, site))
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from golden.units.fixed import FIXED, FixedPoint
+from golden.units.gain import Gain
 
 __all__ = ["Rope"]
 
@@ -27,6 +28,11 @@ class Rope:
     frac: int = 14
     gain_width: int = 20
 
+    @property
+    def gain(self) -> Gain:
+        """The first step."""
+        return Gain(self.word, self.frac, self.gain_width)
+
     def gains(self, gain: Tensor) -> Tensor:
         """float [head_dim] to the int64 constants of the hardware; raises as `FixedPoint.constants` does."""
         return FixedPoint(self.gain_width, self.frac).constants(gain, "a gain of q or k")
@@ -43,7 +49,7 @@ class Rope:
 
     def scaled(self, x: Tensor, gains: Tensor) -> Tensor:
         """x int64 [..., elements] times its gains int64 [elements]."""
-        return self.word.round(x * gains, self.frac)
+        return self.gain.compute(x, gains)
 
     def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """x int64 [..., head_dim], cos and sin int64 [..., head_dim/2]."""

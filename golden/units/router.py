@@ -13,9 +13,6 @@ from golden.units.table import Reciprocal, Sigmoid
 
 __all__ = ["Router"]
 
-MOST_BIASED = 512
-"""Experts a token that the sum of biased weights times results stays below 2^60 for: 25 and 28 bits a term."""
-
 
 SCALE_FRAC = 14
 """Fraction bits of the factor of all weights."""
@@ -44,7 +41,8 @@ class Router:
 
     Raises
     ------
-    UserError: mixed biases and a `top_k` above 512, or renormalised; a `scale` that is not positive or 2^10 or above.
+    UserError: mixed biases and a `top_k` above `most_biased`, or renormalised; a `scale` that is not positive or 2^10
+        or above.
     """
 
     num_experts: int
@@ -69,11 +67,17 @@ class Router:
             raise UserError(f"the scale of the router's weights is {self.scale:g}; it must lie between 0 and 1024")
         if self.biased and self.mixed and self.renormalised:
             raise UserError("weights that have an expert bias in them cannot be renormalised: their sum may be zero")
-        if self.biased and self.mixed and self.top_k > MOST_BIASED:
+        if self.biased and self.mixed and self.top_k > self.most_biased:
             raise UserError(
-                f"num_experts_per_tok {self.top_k} is more than the {MOST_BIASED} experts a token that are supported "
-                "where the router has an expert bias; give another checkpoint"
+                f"num_experts_per_tok {self.top_k} is more than the {self.most_biased} experts a token that words of "
+                f"{self.numerator.word.width} bits have room for where the router has an expert bias; "
+                "give another checkpoint or a narrower word"
             )
+
+    @property
+    def most_biased(self) -> int:
+        """Experts a token for which the sum of biased weights times results is 2^62 at most."""
+        return 1 << (62 - (self.weight_width - 1) - (self.numerator.word.width - 1))
 
     @property
     def weight_width(self) -> int:

@@ -221,7 +221,7 @@ def test_more_neurons_share_larger_subsets():
 
 @pytest.mark.parametrize("magnitudes", [(1,), (1, 2, 3, 4, 6, 8, 12), tuple(range(1, 8)), (5, 40, 96, 1000)])
 def test_digits_are_the_magnitudes(magnitudes):
-    assert {m: factor << shift for m, (factor, shift) in digits(magnitudes).items()} == {m: m for m in magnitudes}
+    assert {m: factor << shift for m, (factor, shift) in digits(magnitudes, 8).items()} == {m: m for m in magnitudes}
 
 
 def sums(slots: np.ndarray, cells: np.ndarray, regions: Regions, slices: int, inputs: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from gen.engine.inventory import chip_parts
 from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage
 from golden.checkpoints.families import shape_of
+from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config
 
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=2, hidden_size=8, expert_intermediate_size=4)
@@ -25,7 +26,7 @@ ROOMS = ("units", "engine", "stream")
 @pytest.fixture(scope="module")
 def one_of_each() -> dict[type[Component], Component]:
     """A component of every class that a chip is made of."""
-    things = [part.thing for part in chip_parts(MODEL, HARDWARE, "chip")]
+    things = [part.thing for part in chip_parts(MODEL, Numerics(), HARDWARE, "chip")]
     return {type(thing): thing for thing in things if isinstance(thing, Component)}
 
 

@@ -20,6 +20,7 @@ from golden.checkpoints.families import shape_of
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from verif.proof.tables import chip_tables
 
@@ -47,7 +48,9 @@ class Deeper(Component):
 @pytest.fixture
 def deeper(monkeypatch) -> dict[str, str]:
     """Verilog by module of a layer that has its engine one level down, as inventories have it, too."""
-    (top,) = (p for p in chip_parts(MODEL, HARDWARE, CHIP) if isinstance(p.thing, LayerEngine) and p.layer == 0)
+    (top,) = (
+        p for p in chip_parts(MODEL, Numerics(), HARDWARE, CHIP) if isinstance(p.thing, LayerEngine) and p.layer == 0
+    )
     monkeypatch.setattr(inventory, "LayerEngine", Deeper)
     files = split_modules(to_verilog(Deeper(top.thing.sizes), top.module))
     return {file.split("/")[-1].removesuffix(".v"): text for file, text in files.items()}
@@ -58,14 +61,14 @@ def test_every_probe_point_of_the_integer_model_is_in_the_chip(tmp_path):
     quantize_checkpoint(tmp_path / "ckpt", tmp_path / "q", "mxfp4")
     seen: dict[str, torch.Tensor] = {}
     IntegerModel(QuantizedCheckpoint(tmp_path / "q")).predict(torch.tensor([[1, 2, 3]]), seen.__setitem__)
-    probes = {probe.name: probe for probe in chip_probes(MODEL, HARDWARE)}
+    probes = {probe.name: probe for probe in chip_probes(MODEL, Numerics(), HARDWARE)}
     assert set(probes) == set(seen)
     for name, probe in probes.items():
         assert seen[name].shape[-1] == (probe.elements or 3) * probe.packets
 
 
 def test_probes_are_found_below_another_level_and_name(deeper):
-    probes = [probe for probe in chip_probes(MODEL, HARDWARE) if probe.name.startswith("layer.0.")]
+    probes = [probe for probe in chip_probes(MODEL, Numerics(), HARDWARE) if probe.name.startswith("layer.0.")]
     assert len(probes) == 16
     for probe in probes:
         *path, net = probe.path.split(".")
@@ -74,7 +77,7 @@ def test_probes_are_found_below_another_level_and_name(deeper):
 
 
 def test_tables_are_found_below_another_level_and_name(deeper):
-    tables = [table for table in chip_tables(MODEL, HARDWARE, CHIP) if table.module.startswith("layer_0_")]
+    tables = [table for table in chip_tables(MODEL, Numerics(), HARDWARE, CHIP) if table.module.startswith("layer_0_")]
     assert len(tables) == 11
     for table in tables:
         assert table.module.startswith("layer_0_renamed_")
@@ -83,7 +86,7 @@ def test_tables_are_found_below_another_level_and_name(deeper):
 
 def test_every_layer_has_what_the_first_one_has():
     def things(layer: int) -> list[tuple[str, str]]:
-        found = [part for part in chip_parts(MODEL, HARDWARE, CHIP) if part.layer == layer]
+        found = [part for part in chip_parts(MODEL, Numerics(), HARDWARE, CHIP) if part.layer == layer]
         return [(type(part.thing).__name__, part.module.removeprefix(f"layer_{layer}")) for part in found]
 
     assert things(1) == things(0)

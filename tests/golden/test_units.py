@@ -14,12 +14,14 @@ from golden.units.argmax import Argmax
 from golden.units.attention import Attention
 from golden.units.combine import Combine
 from golden.units.fixed import FIXED, SCORE, FixedPoint, bit_length
+from golden.units.numerics import Numerics
 from golden.units.quantize import Quantize
 from golden.units.rescale import Rescale
 from golden.units.rmsnorm import RMSNorm
 from golden.units.rope import Rope
 from golden.units.rounding import round_shift
 from golden.units.router import Router
+from golden.units.softmax import SoftmaxNumerator
 from golden.units.swiglu import SwiGLU
 from golden.units.table import Exp2, Reciprocal, Rsqrt, Sigmoid
 
@@ -259,10 +261,28 @@ def test_a_biased_weight_has_25_bits_with_a_sign() -> None:
 
 
 def test_sums_of_biased_weights_stay_exact() -> None:
-    with pytest.raises(UserError, match="num_experts_per_tok 513 is more than the 512"):
-        Router(600, 513, biased=True)
-    assert 512 * ((1 << 23) + 65536) * -FIXED.min < 1 << 60
-    assert Router(600, 513).top_k == 513
+    for width, most in ((28, 2048), (36, 8)):
+        numerator = SoftmaxNumerator(FixedPoint(width, 16))
+        with pytest.raises(UserError, match=f"num_experts_per_tok {most + 1} is more than the {most}"):
+            Router(3000, most + 1, biased=True, numerator=numerator)
+        largest = (1 << 23) + 65536
+        assert most * largest * -numerator.word.min < 1 << 62
+        assert Router(3000, most + 1, numerator=numerator).top_k == most + 1
+
+
+@pytest.mark.parametrize("word", [(15, 8), (28, 3)])
+def test_words_that_units_are_not_made_for_are_refused(word: tuple[int, int]) -> None:
+    with pytest.raises(UserError, match=f"word of {word[0]} bits with {word[1]} fraction bits is narrower"):
+        Numerics(FixedPoint(*word))
+
+
+def test_scores_of_fewer_fraction_bits_give_the_same_exponentials() -> None:
+    with pytest.raises(UserError, match="score has 13 fraction bits"):
+        Numerics(score=FixedPoint(24, 13))
+    coarse, fine = (Attention(4, score=FixedPoint(24, frac)) for frac in (9, 12))
+    t, v = torch.tensor([[[0, -512, 512], [700, 0, 1], [-3, 9, 60]]]), torch.arange(12).reshape(1, 3, 4)
+    scale = torch.zeros(1, 3, 1, dtype=torch.int64)
+    assert torch.equal(coarse.mix(t, v, scale), fine.mix(t << 3, v, scale))
 
 
 def test_ties_go_to_the_lowest_index() -> None:

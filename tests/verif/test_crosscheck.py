@@ -48,7 +48,7 @@ PLANS = {
 
 def text_of(plan: ArrayPlan) -> ArrayText:
     prefab, connections = emit(plan)
-    return ArrayText(connections["a.v"], prefab, plan.inputs, plan.lanes, plan.slices)
+    return ArrayText(connections["a.v"], prefab, plan.inputs, plan.lanes, plan.slices, 8)
 
 
 CELL = re.compile(r"^(?!shell)(?!.*chain moved)")
@@ -85,7 +85,7 @@ def test_the_last_cell_is_found_in_a_text_that_comes_in_pieces_and_little_is_hel
     plan = plan_of(style, "mxfp4", 64, 64, STYLES[style].small_slices(64))
     text, prefab = text_of(plan).text, text_of(plan).prefab
     pieces = (text[start : start + 100] for start in range(0, len(text), 100))
-    array = ArrayText(b"", prefab, 64, 4, plan.slices, pieces)
+    array = ArrayText(b"", prefab, 64, 4, plan.slices, 8, pieces)
     cell = READERS[style](array, 0, 63)
     assert np.array_equal(cell.weights[cell.rows == 63][0], plan.matrices[0][63])
     assert len(array.text) < len(text)
@@ -100,7 +100,9 @@ def test_any_planted_wrong_wire_is_seen(style: str) -> None:
         if not CELL.search(what):
             continue
         try:
-            assert not np.array_equal(read_whole(plan, ArrayText(changed, array.prefab, 16, 4, plan.slices)), expected)
+            assert not np.array_equal(
+                read_whole(plan, ArrayText(changed, array.prefab, 16, 4, plan.slices, 8)), expected
+            )
         except ExtractionError:
             assert changed != array.text
 
@@ -113,7 +115,7 @@ def test_text_that_is_no_array_is_an_error_and_nothing_worse(style: str) -> None
         place = rng.randrange(array.text.index(b"    wire"), len(array.text))
         changed = array.text[:place] + bytes([rng.choice(b"0123456789pnxag,;()'b+-<[]{}|&")]) + array.text[place + 1 :]
         try:
-            READERS[style](ArrayText(changed, array.prefab, 16, 4, plan.slices), 0, 1)
+            READERS[style](ArrayText(changed, array.prefab, 16, 4, plan.slices, 8), 0, 1)
         except ExtractionError:
             errors += 1
     assert errors > 10
@@ -157,7 +159,7 @@ def test_a_wrong_wire_in_a_sampled_cell_is_reported(mixed: Build, style: str) ->
     path, hash_ = mixed.path / name, mixed.files[name]
     text = path.read_bytes()
     prefab = {Path(file).name: mixed.file(file).read_text() for file in mixed.files if file.startswith("rtl/prefab/")}
-    array = ArrayText(text, prefab, sample.facts.inputs, mixed.hardware.lanes, sample.facts.slices)
+    array = ArrayText(text, prefab, sample.facts.inputs, mixed.hardware.lanes, sample.facts.slices, 8)
     try:
         path.write_bytes(damaged(text, sample, array))
         mixed.files[name] = sha256(path)

@@ -19,6 +19,7 @@ from golden.errors import UserError
 from golden.quantization.formats import FORMATS
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.matrices import noise
 from verif.extract.arrays import read_array
@@ -67,7 +68,7 @@ def test_every_table_is_read_back(build):
 
 
 def test_any_flipped_bit_of_a_table_is_found(build):
-    table = next(table for table in chip_tables(MODEL, HARDWARE, CHIP) if "exp2" in table.module)
+    table = next(table for table in chip_tables(MODEL, Numerics(), HARDWARE, CHIP) if "exp2" in table.module)
     text = build.file(f"rtl/units/{table.module}.v").read_text()
     words = [(m.start(1), m[1]) for m in re.finditer(r"entries\[\d+\] = 28'h(\w{7});", text)]
     assert len(words) == 64
@@ -78,7 +79,7 @@ def test_any_flipped_bit_of_a_table_is_found(build):
 
 
 def test_a_table_that_is_missing_short_or_out_of_order_is_an_error(build):
-    table = next(table for table in chip_tables(MODEL, HARDWARE, CHIP) if "exp2" in table.module)
+    table = next(table for table in chip_tables(MODEL, Numerics(), HARDWARE, CHIP) if "exp2" in table.module)
     text = build.file(f"rtl/units/{table.module}.v").read_text()
     line = re.search(r"    entries\[7\] = .*\n", text)[0]
     changes = [text.replace(line, ""), text.replace(line, line * 2), text.replace("entries[7]", "entries[8]", 1)]

@@ -21,11 +21,11 @@ def sink(monkeypatch: pytest.MonkeyPatch) -> Sink:
     monkeypatch.setattr(player, "get_sim_time", lambda unit: 41.5)
     bench = SimpleNamespace(case=SimpleNamespace(name="unit"), signal=lambda name: SimpleNamespace(value=0))
     x = torch.arange(32).reshape(2, 16)
-    return Sink(bench, Port("o", beat(8, 8), False, True), packets(x, 8, 3), always)
+    return Sink(bench, Port("o", beat(8, 8, 5), False, True), packets(x, 8, 3), always)
 
 
 def word(first: int, scale: int = 3, last: int = 0) -> int:
-    return pack(beat(8, 8), {"data": list(range(first, first + 8)), "scale": scale, "last": last})
+    return pack(beat(8, 8, 5), {"data": list(range(first, first + 8)), "scale": scale, "last": last})
 
 
 def test_a_wrong_beat_is_named_with_every_wrong_element_and_the_time(sink: Sink) -> None:

@@ -29,7 +29,7 @@ def as_tables(folder: Path, plans: list[ArrayPlan]) -> Path:
     texts = [emit(PLANS[0]).prefab["hardloom_clock_gate.v"]]
     for plan in plans:
         weights = read_array(emit(plan).connections[f"{plan.name}.v"], emit(plan).prefab)
-        text, _ = write_table_view(folder, plan.name, weights, plan.lanes, plan.slices, plan.acc_width)
+        text, _ = write_table_view(folder, plan.name, weights, plan.lanes, plan.slices, plan.acc_width, plan.activation)
         texts.append(text.read_text())
     path = folder / "tables.v"
     path.write_text("\n".join(texts))
@@ -47,7 +47,9 @@ def test_a_changed_wire_changes_the_table(tmp_path: Path) -> None:
     place = text.index(b"p5,", text.index(b" neuron_0_4 "))
     changed = text[:place] + b"n5," + text[place + 3 :]
     tables = [
-        write_table_view(tmp_path, plan.name, read_array(t, prefab), 4, 2, plan.acc_width)[1].read_bytes()
+        write_table_view(tmp_path, plan.name, read_array(t, prefab), 4, 2, plan.acc_width, plan.activation)[
+            1
+        ].read_bytes()
         for t in (text, changed)
     ]
     assert sum(a != b for a, b in zip(*(t.split() for t in tables), strict=True)) == 1

@@ -35,7 +35,7 @@ def test_emitted_text_is_clean_under_lint(folder: Path) -> None:
 
 def test_every_specification_has_a_bench_of_its_name() -> None:
     specifications = {path.stem for path in Path(golden.units.__file__).parent.glob("*.py")}
-    shared = {"__init__", "fixed", "rounding", "numerics", "table", "softmax", "gain"}  # `gain` has no hardware
+    shared = {"__init__", "fixed", "rounding", "numerics", "table", "softmax"}
     assert specifications - shared <= set(bench.units())
 
 

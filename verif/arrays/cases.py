@@ -12,19 +12,21 @@ from torch import Generator, Tensor
 
 from gen.arrays import ArrayPlan
 from gen.engine.hardwired import HardwiredArray
+from golden.units.fixed import FixedPoint
+from golden.units.quantize import Quantize
 from verif.simulators.job import Job
 from verif.streams.bench import Case, Stimulus, packets
 from verif.streams.stimulus import integers
 
 __all__ = ["ArrayCase", "ArraysJob"]
 
-LARGEST = 127
-
 
 class BenchedArray(TypedDict):
-    """An array of the bench; cycles: of a packet when nobody waits."""
+    """An array of the bench; word, width: of what made its inputs; cycles: of a packet when nobody waits."""
 
     name: str
+    word: tuple[int, int]
+    width: int
     lanes: int
     acc_width: int
     cycles: int
@@ -43,13 +45,16 @@ class ArrayCase(Case):
 
     @classmethod
     def of(cls, array: BenchedArray, matrices: np.ndarray, count: int) -> "ArrayCase":
+        made = Quantize(FixedPoint(*array["word"]), array["width"])
+
         def component() -> HardwiredArray:
-            return HardwiredArray(array["name"], array["lanes"], len(matrices), array["acc_width"])
+            return HardwiredArray(array["name"], made, array["lanes"], len(matrices), array["acc_width"])
 
         def stimulus(generator: Generator, kind: str) -> Stimulus:
             inputs = matrices.shape[2]
-            x = corners(inputs, generator) if kind == "corners" else vectors(inputs, count, generator)
-            return case.exchange(x, integers(generator, 0, 31, (len(x), 1)))
+            some = corners(inputs, made.limit, generator) if kind == "corners" else None
+            x = vectors(inputs, count, made.limit, generator) if some is None else some
+            return case.exchange(x, integers(generator, 0, (1 << made.scale_width) - 1, (len(x), 1)))
 
         case = cls(f"{array['name']}_unit", component, stimulus, 0, array, matrices, count)
         return case
@@ -68,8 +73,9 @@ class ArrayCase(Case):
     def activity(self, count: int, seed: int = 1) -> Stimulus:
         """Normal vectors, three standard deviations being full scale; more of them begin with the same ones."""
         rng, inputs = random.Random(f"{self.array['name']} {seed}"), self.matrices.shape[2]
-        x = [[max(-127, min(127, round(rng.gauss(0, 127 / 3)))) for _ in range(inputs)] for _ in range(count)]
-        return self.exchange(torch.tensor(x), torch.full((count, 1), 16))
+        limit = (1 << (self.array["width"] - 1)) - 1
+        x = [[max(-limit, min(limit, round(rng.gauss(0, limit / 3)))) for _ in range(inputs)] for _ in range(count)]
+        return self.exchange(torch.tensor(x), torch.full((count, 1), 5))
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,15 @@ class ArraysJob(Job):
         weights: dict[str, Any] = {plan.name: np.stack(plan.matrices) for plan in plans}
         np.savez(path, **weights)
         arrays = [
-            BenchedArray(name=p.name, lanes=p.lanes, acc_width=p.acc_width, cycles=p.cycles_per_packet) for p in plans
+            BenchedArray(
+                name=p.name,
+                word=(p.activation.word.width, p.activation.word.frac),
+                width=p.activation.width,
+                lanes=p.lanes,
+                acc_width=p.acc_width,
+                cycles=p.cycles_per_packet,
+            )
+            for p in plans
         ]
         return cls(arrays, str(path), packets)
 
@@ -97,15 +111,15 @@ class ArraysJob(Job):
             yield ArrayCase.of(array, store[array["name"]].astype(np.int64), self.packets)
 
 
-def vectors(inputs: int, count: int, generator: Generator) -> Tensor:
+def vectors(inputs: int, count: int, limit: int, generator: Generator) -> Tensor:
     """Random activations, int64 [count, inputs]."""
-    return integers(generator, -LARGEST, LARGEST, (count, inputs))
+    return integers(generator, -limit, limit, (count, inputs))
 
 
-def corners(inputs: int, generator: Generator) -> Tensor:
+def corners(inputs: int, limit: int, generator: Generator) -> Tensor:
     """Activations of one value, alternating ones, and one-hot ones: int64 [8, inputs]."""
     x = torch.zeros((8, inputs), dtype=torch.int64)
-    x[1], x[2], x[3] = LARGEST, -LARGEST, torch.tensor([-LARGEST, LARGEST]).repeat(-(-inputs // 2))[:inputs]
-    for row, value in enumerate((1, -1, LARGEST, -LARGEST), start=4):
+    x[1], x[2], x[3] = limit, -limit, torch.tensor([-limit, limit]).repeat(-(-inputs // 2))[:inputs]
+    for row, value in enumerate((1, -1, limit, -limit), start=4):
         x[row, integers(generator, 0, inputs - 1, ())] = value
     return x

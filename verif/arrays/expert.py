@@ -21,13 +21,12 @@ from gen.design.layer_sizes import LayerSizes
 from gen.engine.layer import rescaled_array
 from gen.stream.component import Component
 from gen.stream.gating import gated
-from gen.stream.stream import beat, chain
+from gen.stream.stream import activations, beat, chain
 from gen.units.quantize import Quantize
 from gen.units.swiglu import SwiGLU
 from golden.errors import UserError
 from golden.files import write_file
 from golden.models.integer_parts import Packet, Parts
-from golden.units.fixed import FIXED
 from verif.arrays.table_view import write_table_view
 from verif.extract.arrays import read_array
 from verif.simulators.job import Job
@@ -45,14 +44,17 @@ class ExpertPath(Component):
 
     Attributes
     ----------
-    i: stream of int8 packets, in; o: stream of fixed-point packets, out.
+    i: stream of packets, in; o: stream of fixed-point packets, out.
     """
 
     def __init__(self, sizes: LayerSizes, expert: int) -> None:
         self.sizes, self.expert = sizes, expert
         lanes = sizes.lanes
         super().__init__(
-            {"i": In(stream.Signature(beat(8, lanes))), "o": Out(stream.Signature(beat(FIXED.width, lanes)))}
+            {
+                "i": In(stream.Signature(activations(sizes.activation("gate_up"), lanes))),
+                "o": Out(stream.Signature(beat(sizes.numerics.word.width, lanes))),
+            }
         )
 
     def elaborate(self, platform) -> Module:
@@ -91,7 +93,8 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
     prefab = {Path(name).name: build.text(name) for name in build.files if name.startswith("rtl/prefab/")}
     for array in arrays:
         weights = read_array(build.read(connection_file(array.module)), prefab)
-        how = (build.hardware.lanes, array.slices, array.acc_width)
+        activation = array.activation(checkpoint.numerics)
+        how = (build.hardware.lanes, array.slices, array.acc_width, activation)
         sources.append(write_table_view(folder, array.module, weights, *how)[0])
         scales = array.module + "_scales"
         banks = [scale_words(checkpoint.integers(name)) for name in array.matrices]

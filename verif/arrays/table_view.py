@@ -10,6 +10,7 @@ import numpy as np
 
 from gen.arrays.ports import stream_names
 from gen.text.templates import render
+from golden.units.quantize import Quantize
 
 __all__ = ["write_table_view"]
 
@@ -17,24 +18,25 @@ DIGITS = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 
 
 def write_table_view(
-    folder: Path, name: str, weights: np.ndarray, lanes: int, slices: int, acc_width: int
+    folder: Path, name: str, weights: np.ndarray, lanes: int, slices: int, acc_width: int, activation: Quantize
 ) -> tuple[Path, Path]:
     """Write `name`.v and the memory that it reads, `name`.hex, into `folder`, in which the simulation must run.
 
-    weights: integers [banks, rows, inputs]; slices, acc_width: of the array in style `metal`. Returns the paths.
+    weights: integers [banks, rows, inputs]; slices, acc_width, activation: of the array in style `metal`.
+    Returns the paths.
     """
     banks, rows, inputs = weights.shape
     beats = -(-rows // lanes)
     padded = np.zeros((banks, beats * lanes, inputs), dtype=np.int64)  # beats behind the last row are 0
     padded[:, :rows] = weights
     bits = 1 + int(np.abs(padded).max()).bit_length()
-    names = stream_names(inputs, rows, lanes) | {
+    names = stream_names(inputs, rows, lanes, activation) | {
         "name": name,
         "table": f"{name}.hex",
         "banks": banks,
         "rows": banks * beats * lanes,
         "slices": slices,
-        "step_bits": (8 * slices).bit_length(),
+        "step_bits": (activation.width * slices).bit_length(),
         "acc_width": acc_width,
         "weight_bits": bits,
     }

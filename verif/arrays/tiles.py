@@ -88,12 +88,15 @@ def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
         raise ExtractionError(f"{tile}: {built[0].module} is not a neuron cell of style metal")
     whole, rows = checkpoint.integers(facts.matrices[tile.bank]), np.array(tile.cells).T.ravel()
     part = IntegerMatrix(*(getattr(whole, field)[rows[rows >= 0]] for field in ("weights", "mant", "exp")))
+    activation = facts.activation(checkpoint.numerics)
     format = checkpoint.format_of(facts.matrices[tile.bank])
-    plan = plan_array(name, [part], len(tile.cells), facts.slices, "metal", format)
+    plan = plan_array(name, [part], len(tile.cells), facts.slices, "metal", format, activation)
     level, bits = int(cell["level"]), int(cell["bits"])
     fold = len(tile.cells[0])
     regions = next(r for r in classes(plan.inputs, plan.slices // fold, format, bits) if r.level == level)
-    plan = replace(plan, form=of_regions(plan.inputs, plan.slices, fold, [NeuronKind(format, regions)]))
+    plan = replace(
+        plan, form=of_regions(plan.inputs, plan.slices, fold, [NeuronKind(format, regions)], activation.width)
+    )
     made = neurons(emit(plan).connections[f"{name}.v"], 0, 0, len(tile.cells))
     for u, (ours, theirs) in enumerate(zip(made, built, strict=True)):
         if (ours.module, ours.pins[len(CONTROL) :]) != (theirs.module, theirs.pins[len(CONTROL) :]):

@@ -77,8 +77,9 @@ class SimulatedChip:
         build.require_chip()
         self.build, self.simulator = build, simulator
         self.folder = work_folder(build.path, "chip" if simulator == "verilator" else simulator)
-        model, hardware = build.checkpoint().model, build.hardware
-        self.model, self.probes = model, chip_probes(model, hardware)
+        checkpoint = build.checkpoint()
+        self.model = checkpoint.model
+        self.probes = chip_probes(self.model, checkpoint.numerics, build.hardware)
         build.verilog()  # every file as the manifest says, each time
         bench, main = bench_verilog(self.probes), fast_forward_main()
         parts = [sha256(build.path / "manifest.json"), sha256(PROTOCOL_CHECKER), bench, main, *arguments]

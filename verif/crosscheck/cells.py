@@ -12,12 +12,9 @@ from verif.extract.errors import ExtractionError
 
 __all__ = ["READERS", "ArrayText", "CellWeights"]
 
-PLANES = 8
-"""Bits of an activation: a step of the first plane ends PLANES - 1 places above the lowest bit of the sum."""
 INPUTS_AT_ONCE = 2048
 LONGEST_LINE = 1 << 12
 """Bytes that are kept before a piece, for the line in which a cell begins."""
-LARGEST = 127
 FEED, SLOT = re.compile(r"[pn]\d+"), re.compile(r"s\d+")
 
 
@@ -29,7 +26,8 @@ class ArrayText:
     ----------
     text: what is held of the file: all before the cells, and the cell that was looked for; rest: pieces behind.
     prefab: texts of the prefabricated files by name.
-    inputs: of a row; lanes: cells whose results leave at once; slices: steps of a bit plane, or addresses.
+    inputs: of a row, and width: the bits of one; lanes: cells whose results leave at once; slices: steps of a bit
+        plane, or addresses.
     """
 
     text: bytes
@@ -37,7 +35,13 @@ class ArrayText:
     inputs: int
     lanes: int
     slices: int
+    width: int
     rest: Iterator[bytes] = field(default_factory=lambda: iter(()))
+
+    @property
+    def limit(self) -> int:
+        """Largest magnitude of an input."""
+        return (1 << (self.width - 1)) - 1
 
     def cut(self, first: str, begin: str, ends: int = 1) -> ast.ModuleDef:
         """The statement that has `begin`, up to so many semicolons at ends of lines, as a module of its own.
@@ -170,7 +174,10 @@ def check_steps(pins: Mapping[str, ast.Node], step: np.ndarray, steps: int) -> N
 def count(
     array: ArrayText, module: ast.ModuleDef, name: str, active: Mapping[str, np.ndarray], stimuli: int
 ) -> np.ndarray:
-    """What a neuron cell adds in each of the stimuli, int64; `active`: values of the feeds that are not always 0."""
+    """What a neuron cell adds in each of the stimuli, int64; `active`: values of the feeds that are not always 0.
+
+    A step of the first plane ends one bit an input's other bits above the lowest one of the sum.
+    """
 
     def given(wire: str) -> Word | None:
         if FEED.fullmatch(wire) or wire in ("core_clk", "clear", "drain", "shift", "negate"):
@@ -178,7 +185,7 @@ def count(
         return None
 
     after = instantiated(Module(module, given), name, array).next("r0")
-    return np.broadcast_to(after.values >> (PLANES - 1), stimuli).astype(np.int64)
+    return np.broadcast_to(after.values >> (array.width - 1), stimuli).astype(np.int64)
 
 
 def read_multiplying(array: ArrayText, bank: int, row: int) -> CellWeights:
@@ -199,7 +206,7 @@ def read_multiplying(array: ArrayText, bank: int, row: int) -> CellWeights:
                 return Word(columns, (x < 0) * (1 << column.astype(object)))
             if wire[0] == "x":
                 odd = int(wire[1:])
-                bits = (LARGEST * odd).bit_length()
+                bits = (array.limit * odd).bit_length()
                 return Word(columns * bits, odd * abs(x) << (bits * column.astype(object)))
             return Word(1, (address == int(wire[1:])).astype(np.int64)) if wire[0] == "a" else shared(wire)
 
@@ -216,8 +223,8 @@ def read_multiplying(array: ArrayText, bank: int, row: int) -> CellWeights:
         return signed(instantiated(tile, name, array).next("r0"), len(address))
 
     weights = products(1)
-    if not np.array_equal(products(-LARGEST), -LARGEST * weights):
-        raise ExtractionError(f"{name}: does not multiply -{LARGEST} as it multiplies 1")
+    if not np.array_equal(products(-array.limit), -array.limit * weights):
+        raise ExtractionError(f"{name}: does not multiply -{array.limit} as it multiplies 1")
     by_turn = weights.reshape(-1, fold, columns).transpose(1, 0, 2).reshape(fold, array.inputs)
     return CellWeights(rows_of(unit, fold, array.lanes), by_turn)
 
@@ -242,8 +249,8 @@ def read_adding(array: ArrayText, bank: int, row: int) -> CellWeights:
         return signed(tile.next(acc), array.inputs)
 
     weights = sums(1)
-    if not np.array_equal(sums(-LARGEST), -LARGEST * weights):
-        raise ExtractionError(f"{acc}: does not multiply -{LARGEST} as it multiplies 1")
+    if not np.array_equal(sums(-array.limit), -array.limit * weights):
+        raise ExtractionError(f"{acc}: does not multiply -{array.limit} as it multiplies 1")
     return CellWeights(np.array([row]), weights[None])
 
 

@@ -61,8 +61,9 @@ def crosscheck(build: Build, progress: Callable[[int], None] = lambda left: None
     samples = choose_samples(build)
     for left, sample in zip(reversed(range(len(samples))), samples, strict=True):
         facts = sample.facts
+        width = facts.activation(checkpoint.numerics).width
         pieces = build.pieces(connection_file(facts.module))
-        array = ArrayText(b"", prefab, facts.inputs, build.hardware.lanes, facts.slices, pieces)
+        array = ArrayText(b"", prefab, facts.inputs, build.hardware.lanes, facts.slices, width, pieces)
         try:
             cell = READERS[facts.style](array, sample.bank, sample.row)
         except (ExtractionError, UnicodeDecodeError) as error:

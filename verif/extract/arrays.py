@@ -30,7 +30,8 @@ class ArrayRows:
 
     Attributes
     ----------
-    name: of the module. shape: banks, rows of a bank, inputs. acc_width: bits of a result.
+    name: of the module. shape: banks, rows of a bank, inputs. width: bits of an input; scale_width: of its packet's
+        scale; acc_width: of a result.
     modules: prefabricated ones that it instantiates, as far as it has been read.
     """
 
@@ -48,6 +49,7 @@ class ArrayRows:
         )
         self.name = self._array.name
         self.shape = self._array.banks, self._array.rows, self._array.inputs
+        self.width, self.scale_width = self._array.width, int(head["scale"]) + 1
         self.acc_width = self._array.acc_width
 
     @property

@@ -10,7 +10,7 @@ from verif.extract.boolean import evaluate
 from verif.extract.errors import ExtractionError
 from verif.extract.prefab import one_line
 
-__all__ = ["LARGEST", "UNSOUND", "MacUnit", "read_mac"]
+__all__ = ["UNSOUND", "MacUnit", "read_mac"]
 
 HEAD = re.compile(
     r"module (?P<name>\w+) \( input wire clk, input wire drain, input wire \[(?P<top>\d+):0\] chain, "
@@ -18,7 +18,6 @@ HEAD = re.compile(
     r"(?P<pins>[^)]*) \); (?P<body>.*); end endmodule"
 )
 WIRE = re.compile(r"wire (\w+) = (.*)")
-LARGEST = 127  # of an input's magnitude
 UNSOUND = -(1 << 40)  # no weight and no shift
 
 Expressions = list[tuple[str, str]]
@@ -37,16 +36,21 @@ class _Column:
 @dataclass
 class MacUnit:
     """name: module; fold: neurons in its ring; width: bits of an accumulator; odds: multiples of an input that it is
-    given; pins: names of the pins that tell weights, in order."""
+    given; limit: largest magnitude of an input; pins: names of the pins that tell weights, in order."""
 
     name: str
     width: int
+    limit: int
     odds: tuple[int, ...]
     pins: list[str]
     fold: int = 0
     product: int = 0
     columns: list[_Column] = field(default_factory=list)
     exponents: dict[int, str] = field(default_factory=dict)
+
+    def bits(self, factor: int) -> int:
+        """Bits of the magnitude of an input times `factor`."""
+        return (self.limit * factor).bit_length()
 
     @property
     def control(self) -> tuple[str, ...]:
@@ -67,7 +71,7 @@ class MacUnit:
         shift = self._chosen(read.shifts, found, size) if read.shifts else np.zeros(size, dtype=np.int64)
         magnitude = factor.clip(0) << shift.clip(0)
         magnitude[(factor < 0) | (shift < 0)] = 0
-        sound = (factor != UNSOUND) & ((factor < 0) | (shift != UNSOUND)) & (LARGEST * magnitude < 1 << self.product)
+        sound = (factor != UNSOUND) & ((factor < 0) | (shift != UNSOUND)) & (self.limit * magnitude < 1 << self.product)
         sign = np.where(evaluate(read.negative, found, size), -1, 1)
         return np.where(sound, sign * magnitude, UNSOUND)
 
@@ -94,12 +98,19 @@ def read_mac(text: str) -> MacUnit:
     columns = int(head["columns"]) + 1
     odds = tuple(map(int, re.findall(r"x(\d+)", head["odds"])))
     pins = head["pins"].replace("input wire ", "").split(", ")
-    ports = "".join(f"input wire [{columns * _bits(o) - 1}:0] x{o}, " for o in odds)
+    first = int(re.findall(r"\[(\d+):0\]", head["odds"])[0]) + 1
+    unit = MacUnit(head["name"], int(head["top"]) + 1, input_limit(first // columns, odds[0]), odds, pins)
+    ports = "".join(f"input wire [{columns * unit.bits(o) - 1}:0] x{o}, " for o in odds)
     sound = all(re.fullmatch(r"[a-z]\w*", pin) for pin in pins) and len(set(pins)) == len(pins)
     if not sound or head["odds"] != ports or any(odd % 2 == 0 for odd in odds):
         raise ExtractionError(f"{head['name']}: its ports are malformed")
-    body = _Body(MacUnit(head["name"], int(head["top"]) + 1, odds, pins), head["body"].split("; "), columns)
-    return body.read()
+    return _Body(unit, head["body"].split("; "), columns).read()
+
+
+def input_limit(bits: int, odd: int) -> int:
+    """Largest magnitude of an input, whose multiple by `odd` has so many bits; 0 where there is none."""
+    limits = ((1 << magnitude) - 1 for magnitude in range(1, bits + 1))
+    return next((limit for limit in limits if (limit * odd).bit_length() == bits), 0)
 
 
 class _Body:
@@ -155,11 +166,11 @@ class _Body:
 
     def _product(self, c: int, factors: list[int], shifts: list[int]) -> None:
         """The multiple of input `c`, shifted, complemented."""
-        wide = max(map(_bits, factors))
+        wide = max(map(self.unit.bits, factors))
         terms = []
         for factor in factors:
             zeros = (factor & -factor).bit_length() - 1
-            odd, bits = factor >> zeros, _bits(factor >> zeros)
+            odd, bits = factor >> zeros, self.unit.bits(factor >> zeros)
             if odd not in self.unit.odds:
                 raise self._fail()
             pin = _wide(wide - bits, f"x{odd}[{bits * (c + 1) - 1}:{bits * c}]")
@@ -205,10 +216,6 @@ class _Body:
         for f in range(1, fold):
             self._take(f"r{f} <= r{f - 1}")
         self.unit.fold = fold
-
-
-def _bits(factor: int) -> int:
-    return (LARGEST * factor).bit_length()
 
 
 def _wide(bits: int, text: str) -> str:

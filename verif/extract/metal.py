@@ -65,8 +65,9 @@ def _rows(ports: ArrayPorts, number: int, rank: np.ndarray) -> np.ndarray:
 
 
 def _neuron_cell(ports: ArrayPorts, module: str, prefab: Mapping[str, str]) -> NeuronCell:
-    """A neuron cell of an array, of whose turns, steps and width it must be."""
+    """A neuron cell of an array, of whose turns, steps and widths it must be."""
     cell = read_prefab(ports.name, "neuron cell", module, prefab, read_neuron)
-    if (cell.slices, cell.fold, cell.acc_width) != (ports.slices, ports.fold, ports.acc_width):
+    wanted = (ports.slices, ports.fold, ports.width, ports.acc_width)
+    if (cell.slices, cell.fold, cell.planes, cell.acc_width) != wanted:
         raise ExtractionError(f"{ports.name}: its neuron cell {module} does not fit its shell")
     return cell

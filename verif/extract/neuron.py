@@ -19,8 +19,9 @@ CELL = re.compile(
     r"input wire \[(?P<top>\d+):0\] chain, output wire \[(?P=top):0\] acc, (?P<ports>[^)]*) \); "
     r"reg \[(?P=top):0\] (?P<ring>r0(?:, r\d+)*); assign acc = (?P<oldest>r\d+); "
     r"always @\(posedge clk\) begin if \(clear\) r0 <= (?P<width>\d+)'d0; else if \(drain\) r0 <= chain; else r0 <= \{ "
-    r"\(shift \? \{1'b0, acc\[(?P=top):8\]\} : acc\[(?P=top):7\]\) \+ \((?P<sum>.*) "
-    r"\^ \{(?P<high>\d+)\{negate\}\}\) \+ negate, shift \? acc\[7:1\] : acc\[6:0\] \};(?P<moves>[^()]*) end endmodule"
+    r"\(shift \? \{1'b0, acc\[(?P=top):(?P<planes>\d+)\]\} : acc\[(?P=top):(?P<rest>\d+)\]\) \+ \((?P<sum>.*) "
+    r"\^ \{(?P<high>\d+)\{negate\}\}\) \+ negate, shift \? acc\[(?P=rest):1\] : acc\[(?P<low>\d+):0\] \};"
+    r"(?P<moves>[^()]*) end endmodule"
 )
 TOKEN = re.compile(r"\s*(\d+'d\d+|s\d+|[()+|*])")
 
@@ -29,7 +30,7 @@ TOKEN = re.compile(r"\s*(\d+'d\d+|s\d+|[()+|*])")
 class NeuronCell:
     """name: module; values: int64 [slots], a wire's weight by slot; lines: int64 [slots], its line.
 
-    fold: neurons of its ring; slices: slots of a line; acc_width: bits of a result.
+    fold: neurons of its ring; slices: slots of a line; planes: bits of an input; acc_width: bits of a result.
     """
 
     name: str
@@ -37,12 +38,13 @@ class NeuronCell:
     lines: np.ndarray
     fold: int
     slices: int
+    planes: int
     acc_width: int
 
     @property
     def most(self) -> int:
-        """What a neuron's wires may add up to in a bit plane: twice that is 2^(acc_width - 7) at most."""
-        return 1 << (self.acc_width - 8)
+        """What a neuron's wires may add up to in a bit plane: twice that is 2^(acc_width - planes + 1) at most."""
+        return 1 << (self.acc_width - self.planes)
 
 
 @lru_cache(maxsize=16)
@@ -56,8 +58,11 @@ def read_neuron(text: str) -> NeuronCell:
     ports = ", ".join(f"s{i}" for i in range(slots))
     if cell["ports"].replace("input wire ", "") != ports or int(cell["width"]) != width:
         raise ExtractionError(f"{cell['name']}: its ports are not s0 to s{slots - 1}")
-    if int(cell["high"]) != width - 7:
-        raise ExtractionError(f"{cell['name']}: it negates {cell['high']} bits of {width - 7}")
+    planes = int(cell["planes"])
+    if (int(cell["rest"]), int(cell["low"])) != (planes - 1, planes - 2):
+        raise ExtractionError(f"{cell['name']}: a plane does not move its sum by one bit")
+    if int(cell["high"]) != width - planes + 1:
+        raise ExtractionError(f"{cell['name']}: it negates {cell['high']} bits of {width - planes + 1}")
     fold = cell["ring"].count("r")
     ring, moves = (f"r{f}" for f in range(fold)), (f" r{f} <= r{f - 1};" for f in range(1, fold))
     if (cell["ring"], cell["oldest"], cell["moves"]) != (", ".join(ring), f"r{fold - 1}", "".join(moves)):
@@ -71,7 +76,7 @@ def read_neuron(text: str) -> NeuronCell:
     values, lines = np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int64)
     for number, (value, line) in enumerate(terms):
         values[line], lines[line] = value, number
-    return NeuronCell(cell["name"], values, lines, fold, slices, width)
+    return NeuronCell(cell["name"], values, lines, fold, slices, planes, width)
 
 
 class _Sum:

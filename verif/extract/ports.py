@@ -7,17 +7,18 @@ from verif.extract.errors import ExtractionError
 from verif.extract.instances import Instance
 from verif.extract.prefab import one_line
 
-__all__ = ["HEAD", "STREAM", "ArrayPorts", "read_ports"]
+__all__ = ["HEAD", "STREAM", "ArrayPorts", "input_width", "read_ports"]
 
 HEAD = re.compile(
     r"(?://[^\n]*\n)*module (?P<name>\w+) \(\s*input  wire clk,\s*input  wire rst,\s*input  wire test_enable,\s*"
     r"input  wire in_valid,\s*output wire in_ready,\s*input  wire \[(?P<in>\d+):0\] in_data,\s*"
-    r"input  wire \[4:0\] in_scale,\s*input  wire in_last,\s*output wire out_valid,\s*input  wire out_ready,\s*"
-    r"output wire \[(?P<out>\d+):0\] out_data,\s*output wire \[4:0\] out_scale,\s*output wire out_last\s*\);\n"
+    r"input  wire \[(?P<scale>\d+):0\] in_scale,\s*"
+    r"input  wire in_last,\s*output wire out_valid,\s*input  wire out_ready,\s*"
+    r"output wire \[(?P<out>\d+):0\] out_data,\s*output wire \[(?P=scale):0\] out_scale,\s*output wire out_last\s*\);\n"
     r"(?P<body>.*)",
     re.DOTALL,
 )
-SHELL = re.compile(r"array_shell_(metal|cell)_i(\d+)_r(\d+)_l(\d+)_(?:t(\d+)_f(\d+)|a\d+)")
+SHELL = re.compile(r"array_shell_(metal|cell)_i(\d+)_r(\d+)_l(\d+)_(?:t(\d+)_f(\d+)|a\d+)_(b\d+e\d+)")
 STREAM = (
     "clk, rst, test_enable, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
 )
@@ -27,7 +28,7 @@ STREAM = (
 class ArrayPorts:
     """What an array's text says of itself before its first row: widths, geometry of its shell, result wires.
 
-    slices, fold: steps of a bit plane, and neurons of a cell; 1 in style `cell`.
+    width: bits of an input. slices, fold: steps of a bit plane, and neurons of a cell; 1 in style `cell`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ArrayPorts:
     banks: int
     lanes: int
     acc_width: int
+    width: int
     slices: int = 1
     fold: int = 1
 
@@ -51,21 +53,33 @@ class ArrayPorts:
         return f"a_{bank}_{cell}" if cell < self.cells else f"{self.acc_width}'d0"
 
 
+def input_width(head: re.Match[str], lanes: int, said: str) -> int:
+    """Bits of an input, by the port that `lanes` of them enter at; the shell's name says them and its scale's: `b8e5`.
+
+    Raises ExtractionError where the two do not agree.
+    """
+    width, rest = divmod(int(head["in"]) + 1, lanes)
+    if rest or said != f"b{width}e{int(head['scale']) + 1}":
+        raise ExtractionError(f"{head['name']}: the widths of in_data and in_scale do not fit its shell")
+    return width
+
+
 def read_ports(head: re.Match[str], shell: Instance) -> ArrayPorts:
     """Ports, declarations and the shell instance, all of which follow from the geometry.
 
     Raises ExtractionError where they do not.
     """
     shape = SHELL.fullmatch(shell.module)
-    width = re.search(r"\[(\d+):0\] a_0_0\b", head["body"])
-    if shape is None or width is None:
+    sums_of = re.search(r"\[(\d+):0\] a_0_0\b", head["body"])
+    if shape is None or sums_of is None:
         raise ExtractionError("the text does not start like an array module")
     style, inputs, rows, lanes = shape[1], *(int(shape[i]) for i in (2, 3, 4))
-    acc_width, out_width = int(width[1]) + 1, int(head["out"]) + 1
-    turns = tuple(int(number or 1) for number in shape.groups()[4:])
-    ports = ArrayPorts(head["name"], style, inputs, rows, out_width // (lanes * acc_width), lanes, acc_width, *turns)
-    if out_width % (lanes * acc_width) or int(head["in"]) + 1 != 8 * lanes:
-        raise ExtractionError(f"{ports.name}: the widths of in_data and out_data do not fit its shell")
+    acc_width, out_width = int(sums_of[1]) + 1, int(head["out"]) + 1
+    turns, width = tuple(int(number or 1) for number in shape.groups()[4:6]), input_width(head, lanes, shape[7])
+    banks = out_width // (lanes * acc_width)
+    ports = ArrayPorts(head["name"], style, inputs, rows, banks, lanes, acc_width, width, *turns)
+    if out_width % (lanes * acc_width):
+        raise ExtractionError(f"{ports.name}: the width of out_data does not fit its shell")
     if style == "metal":
         wires = ", ".join(f"p{v}, n{v}" for v in range(inputs * ports.fold))
         local, kind = f"wire core_clk, clear, drain, shift, negate; wire {wires};", "wire"

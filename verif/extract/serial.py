@@ -9,8 +9,8 @@ import numpy as np
 
 from verif.extract.errors import ExtractionError
 from verif.extract.instances import Instance, instance_at, instances
-from verif.extract.mac import LARGEST, MacUnit, read_mac
-from verif.extract.ports import STREAM
+from verif.extract.mac import MacUnit, read_mac
+from verif.extract.ports import STREAM, input_width
 from verif.extract.prefab import one_line, read_prefab
 from verif.extract.rom import NodeReader
 from verif.extract.shared import PlaneReader
@@ -18,7 +18,7 @@ from verif.extract.window import Window
 
 __all__ = ["SerialArray", "serial_array"]
 
-SHELL = re.compile(r"array_shell_serial_i(\d+)_r(\d+)_l(\d+)_t(\d+)_f(\d+)_x(\d+(?:_\d+)*)")
+SHELL = re.compile(r"array_shell_serial_i(\d+)_r(\d+)_l(\d+)_t(\d+)_f(\d+)_(b\d+e\d+)_x(\d+(?:_\d+)*)")
 
 
 class PinReader(Protocol):
@@ -55,6 +55,11 @@ class SerialArray:
     unit: MacUnit = field(repr=False)
     pins: PinReader = field(repr=False)
     window: Window = field(repr=False)
+
+    @property
+    def width(self) -> int:
+        """Bits of an input."""
+        return self.unit.limit.bit_length() + 1
 
     @property
     def units(self) -> int:
@@ -99,7 +104,7 @@ class SerialArray:
         if rows[count:].any():
             raise ExtractionError(f"{self.name}: a neuron behind the last row has weights")
         largest = int(np.abs(rows).sum(axis=1, dtype=np.int64).max())
-        if LARGEST * largest >> (self.acc_width - 1):
+        if self.unit.limit * largest >> (self.acc_width - 1):
             raise ExtractionError(f"{self.name}: sums of a row do not go into {self.acc_width} bits")
         return rows[:count]
 
@@ -117,8 +122,9 @@ def serial_array(head: re.Match[str], shell: Instance, window: Window, prefab: M
     unit = read_prefab(name, "unit", first.module, prefab, read_mac)
     inputs, rows, lanes, slices, fold = (int(number) for number in kind.groups()[:5])
     banks = (int(head["out"]) + 1) // (lanes * unit.width)
-    odds = tuple(map(int, kind[6].split("_")))
-    if (fold, odds) != (unit.fold, unit.odds) or len(unit.columns) * slices != inputs * fold or inputs % lanes:
+    odds, width = tuple(map(int, kind[7].split("_"))), input_width(head, lanes, kind[6])
+    fits = (fold, odds, (1 << (width - 1)) - 1) == (unit.fold, unit.odds, unit.limit)
+    if not fits or len(unit.columns) * slices != inputs * fold or inputs % lanes:
         raise ExtractionError(f"{name}: its units do not fit its shell")
     style = NodeReader if unit.pins[0].startswith("n") else PlaneReader
     pins: PinReader = style(name, window.data, start, unit, slices, prefab)
@@ -136,12 +142,11 @@ def _check_head(head: re.Match[str], shell: Instance, shape: SerialArray) -> Non
     """Declarations and the pins of the shell, all of which follow from the geometry."""
     lines = ", ".join(f"a{i}" for i in range(shape.slices))
     wires = ", ".join(f"m_{b}_{u}" for b in range(shape.banks) for u in range(shape.units))
-    odds = [(f"x{odd}", shape.columns * (LARGEST * odd).bit_length()) for odd in shape.unit.odds]
+    odds = [(f"x{odd}", shape.columns * shape.unit.bits(odd)) for odd in shape.unit.odds]
     local = f"wire core_clk, drain; wire [{shape.columns - 1}:0] xs; "
     local += " ".join(f"wire [{bits - 1}:0] {odd};" for odd, bits in odds)
     local += f" wire {lines}; wire [{shape.acc_width - 1}:0] {wires};"
     pins = f"{STREAM}, core_clk, drain, xs, {', '.join(odd for odd, _ in odds)}, {lines}"
     sound = one_line(head["body"]) == local and ", ".join(pin.decode() for pin in shell.pins) == pins
-    widths = (shape.banks * shape.lanes * shape.acc_width, 8 * shape.lanes)
-    if not sound or (int(head["out"]) + 1, int(head["in"]) + 1) != widths:
+    if not sound or int(head["out"]) + 1 != shape.banks * shape.lanes * shape.acc_width:
         raise ExtractionError(f"{shape.name}: its declarations, ports or the pins of its shell are malformed")

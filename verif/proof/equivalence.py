@@ -18,6 +18,7 @@ from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.styles import STYLES
 from gen.text.yosys import run_yosys
 from golden.quantization.formats import quantize
+from golden.units.quantize import Quantize
 from verif.proof.behaviour import behaviour_verilog, driver_verilog, miter_verilog
 from verif.proof.unroll import unroll
 
@@ -54,12 +55,20 @@ class Proof:
     difference: str | None
 
 
-def small_plan(style: str, format: str, rows: int, inputs: int, lanes: int) -> ArrayPlan:
+def small_plan(
+    style: str, format: str, rows: int, inputs: int, lanes: int, activation: Quantize = Quantize()
+) -> ArrayPlan:
     """An array of normal weights in which slices and, where the style has them, addresses are more than one."""
     values = np.random.default_rng(0).standard_normal((rows, inputs))
     slices = STYLES[style].small_slices(inputs)
     return plan_array(
-        "array", [quantize(torch.from_numpy(values).float(), format).integers()], lanes, slices, style, format
+        "array",
+        [quantize(torch.from_numpy(values).float(), format).integers()],
+        lanes,
+        slices,
+        style,
+        format,
+        activation,
     )
 
 
@@ -87,7 +96,7 @@ def prove(plan: ArrayPlan, folder: Path, texts: dict[str, bytes] | None = None) 
     second = run_yosys(steps, folder, plan.name, PROCESS_S, MEMORY_GIB)
     logs = [(folder / f"row_{row}.log").read_text() for row in rows]
     sizes = [tuple(map(int, size.groups())) for log in logs if (size := SIZE.search(log))]
-    found = [difference(row, log, plan.inputs) for row, log in enumerate(logs)]
+    found = [difference(row, log, plan.inputs, plan.activation.width) for row, log in enumerate(logs)]
     return Proof(
         style=plan.style.name,
         format=plan.formats[0],
@@ -104,13 +113,13 @@ def prove(plan: ArrayPlan, folder: Path, texts: dict[str, bytes] | None = None) 
     )
 
 
-def difference(row: int, log: str, inputs: int) -> str | None:
+def difference(row: int, log: str, inputs: int, width: int) -> str | None:
     """What a solver's log says against one row, None if it is proven."""
     if "no model found: SUCCESS!" in log:
         return None
     model = INPUT.search(log)
     if "model found: FAIL!" not in log or model is None:
         return f"row {row} is not decided within {SOLVER_S} s"
-    number = int(model[1], 2)
-    x = np.frombuffer(number.to_bytes(inputs, "little"), dtype=np.int8)
-    return f"row {row} differs for x = {x.tolist()}"
+    number, sign = int(model[1], 2), 1 << (width - 1)
+    x = [((number >> width * i & (2 * sign - 1)) ^ sign) - sign for i in range(inputs)]
+    return f"row {row} differs for x = {x}"

@@ -6,16 +6,18 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from gen.build.arrays import connection_file
 from gen.build.constants import SCALE_BITS, embedding_width
 from gen.build.folder import CHIP, Build
 from gen.build.manifest import ArrayFacts
-from gen.design.layer_sizes import wired_module
+from gen.design.layer_sizes import LAYER_NORMS, wired_module
 from golden.files import COMPRESSED
 from golden.models.layer_units import Units
 from golden.parallel import ordered_map
 from golden.shape import EMBEDDING, ExpertsShape
+from golden.units.gain import Gain
 from golden.units.rescale import Rescale
 from golden.units.rope import Rope
 from golden.units.router import Router
@@ -137,14 +139,27 @@ class Reader:
         names = [name for banks in groups for name in banks]
         return self.rom(name, SCALE_BITS, False, lambda: self.row_scales.of(names), arranged)
 
+    @property
+    def behind(self) -> bool:
+        """Whether gains stand behind the norms."""
+        return self.checkpoint.numerics.gains == "behind"
+
+    def gains(self, name: str, width: int, gains: Tensor) -> Reading:
+        """Gains, int64 [elements], in the constant module `name`."""
+        arranged = partial(unpadded, count=len(gains))
+        return self.rom(name, width, True, partial(np.array, gains.numpy()), arranged)
+
     def layer(self, number: int) -> Iterator[Reading]:
         """Gains, biases and the experts' row scales of a layer."""
         shape, prefix = self.model.layers[number], f"layer_{number}"
         units = Units.of(self.model, self.checkpoint.numerics, shape)
         for n in "qk":
-            gains = units.gains(self.checkpoint, number, n).numpy()
-            arranged = partial(unpadded, count=gains.size)
-            yield self.rom(wired_module(prefix, f"{n}_gain"), Rope.gain_width, True, partial(np.array, gains), arranged)
+            yield self.gains(
+                wired_module(prefix, f"{n}_gain"), Rope.gain_width, units.gains(self.checkpoint, number, n)
+            )
+        for norm, kind in LAYER_NORMS.items() if self.behind else ():
+            gains = units.norm_gains(self.checkpoint, number, kind)
+            yield self.gains(wired_module(prefix, f"{norm}_gain"), Gain.width, gains)
         biases = units.biases(self.checkpoint, number)
         if biases is not None:
             name = wired_module(prefix, "expert_bias")
@@ -153,6 +168,13 @@ class Reader:
         for kind, names in (("gate_up", ("gate_proj", "up_proj")), ("down", ("down_proj",))):
             experts = [[self.model.tensor(name, number, e).name for name in names] for e in range(count)]
             yield self.scales(wired_module(prefix, f"experts.{kind}") + "_scales", experts)
+
+    def last_norm(self) -> Iterator[Reading]:
+        """Its gain, where it stands behind it."""
+        if self.behind:
+            units = Units.of(self.model, self.checkpoint.numerics, self.model.layers[0])
+            gains = units.norm_gains(self.checkpoint, None, "norm")
+            yield self.gains(wired_module("chip", "final_gain"), Gain.width, gains)
 
     def embedding(self) -> Iterator[Reading]:
         matrix = self.checkpoint.integers(EMBEDDING)
@@ -180,6 +202,7 @@ class Reader:
     def array(self, facts: ArrayFacts) -> Reading:
         """Weights of an array unit."""
         shape = len(facts.matrices), *self.shapes[facts.matrices[0]]
+        activation = facts.activation(self.checkpoint.numerics)
 
         def expected(start: int, stop: int) -> np.ndarray:
             parts = [np.zeros((0, shape[2]), dtype=np.int16)]
@@ -197,6 +220,11 @@ class Reader:
                 raise ExtractionError(f"holds the module {rows.name}")
             if rows.acc_width != facts.acc_width:
                 raise ExtractionError(f"a sum has {rows.acc_width} bits; acc_width in the manifest: {facts.acc_width}")
+            if (rows.width, rows.scale_width) != (activation.width, activation.scale_width):
+                raise ExtractionError(
+                    f"inputs and scales have {rows.width} and {rows.scale_width} bits, and the contract "
+                    f"{activation.width} and {activation.scale_width}"
+                )
             if rows.shape != shape:
                 raise ExtractionError(f"it has {rows.shape} banks, rows and inputs, and should have {shape}")
             yield from rows
@@ -206,7 +234,7 @@ class Reader:
 
     def tables(self) -> Iterator[Reading]:
         """Every table of every unit; no unit has another memory."""
-        tables = list(chip_tables(self.model, self.build.hardware, CHIP))
+        tables = list(chip_tables(self.model, self.checkpoint.numerics, self.build.hardware, CHIP))
         files = {f"rtl/units/{table.module}.v": table for table in tables}
         for file, table in files.items():
             yield table_reading(file, table)
@@ -224,6 +252,7 @@ class Reader:
             return
         for number in range(len(self.model.layers)):
             yield from self.layer(number)
+        yield from self.last_norm()
         yield from self.embedding()
         yield from self.tables()
 

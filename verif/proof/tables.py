@@ -12,6 +12,7 @@ from gen.engine.inventory import chip_parts
 from gen.units.rope import Rope
 from gen.units.table import TableLookup
 from golden.shape import ModelShape
+from golden.units.numerics import Numerics
 from golden.units.table import Table
 from verif.extract.errors import ExtractionError
 from verif.extract.tables import InitialMemory, read_memories
@@ -68,9 +69,9 @@ def _angles(rope: Rope) -> tuple[np.ndarray, tuple[int, ...], tuple[bool, ...]]:
     return torch.cat(parts, 1).numpy(), (width,) * (fields - 1), (True,) * fields
 
 
-def chip_tables(model: ModelShape, hardware: HardwareConfig, top: str) -> Iterator[ChipTable]:
+def chip_tables(model: ModelShape, numerics: Numerics, hardware: HardwareConfig, top: str) -> Iterator[ChipTable]:
     """All tables of a chip, those around the layers (in modules of `top`) first: wherever a unit has one."""
-    found = list(chip_parts(model, hardware, top))
+    found = list(chip_parts(model, numerics, hardware, top))
     memories = {(part.top, part.path[:-1]): part.path[-1] for part in found if isinstance(part.thing, Memory)}
     for part in found:
         if isinstance(part.thing, TableLookup):

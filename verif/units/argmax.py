@@ -6,7 +6,7 @@ from torch import Generator, Tensor
 from gen.design import latency
 from gen.units.argmax import Argmax
 from golden.units.argmax import Argmax as ArgmaxSpec
-from golden.units.fixed import FixedPoint
+from golden.units.fixed import FIXED, FixedPoint
 from golden.units.softmax import SoftmaxNumerator
 from golden.units.table import LOG2E
 from verif.streams.bench import Case, Stimulus, packets
@@ -34,8 +34,8 @@ def padded(generator: Generator, x: Tensor, lanes: int, word: FixedPoint) -> Ten
     return torch.cat((x, padding), 1)
 
 
-def _case(lanes: int, vocab_size: int) -> Case:
-    spec = ArgmaxSpec()
+def _case(lanes: int, vocab_size: int, word: FixedPoint = FIXED) -> Case:
+    spec = ArgmaxSpec(SoftmaxNumerator(word))
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         x = logits(generator, kind, vocab_size, spec.numerator)
@@ -45,7 +45,7 @@ def _case(lanes: int, vocab_size: int) -> Case:
 
     beats = -(-vocab_size // lanes)
     return Case(
-        f"argmax_{lanes}x{vocab_size}",
+        f"argmax_{lanes}x{vocab_size}_{word.width}",
         lambda: Argmax(spec, vocab_size, lanes),
         stimulus,
         beats + 7,
@@ -54,3 +54,4 @@ def _case(lanes: int, vocab_size: int) -> Case:
 
 
 CASES = [_case(4, 37), _case(8, 8), _case(3, 11), _case(1, 5), _case(2, 1)]
+CASES += [_case(2, 7, FixedPoint(24, 12)), _case(2, 7, FixedPoint(36, 16))]

@@ -9,6 +9,8 @@ from torch import Generator, Tensor
 from gen.stream.component import Component
 from gen.units.attention import Attention
 from golden.units.attention import Attention as AttentionSpec
+from golden.units.fixed import FixedPoint
+from golden.units.quantize import Quantize
 from verif.streams.bench import Case, Packet, Stimulus, packets
 from verif.streams.stimulus import integers
 
@@ -54,21 +56,31 @@ class Passes(Component):
 
 
 Vectors = tuple[Tensor, Tensor]
-"""int8 elements, int64 [heads, positions, head_dim], and scales, [heads, positions, 1]."""
+"""Elements, int64 [heads, positions, head_dim], and scales, [heads, positions, 1]."""
 
 
-def _random(generator: Generator, shape: tuple[int, int, int], scales: tuple[int, int]) -> Vectors:
+def _largest_scale(made: Quantize) -> int:
+    """That its field holds, which is more than a packet ever has."""
+    return (1 << made.scale_width) - 1
+
+
+def _random(generator: Generator, made: Quantize, shape: tuple[int, int, int], scales: tuple[int, int]) -> Vectors:
     """Vectors whose scales lie within 3 of each other, somewhere in `scales`."""
     base = integers(generator, scales[0], scales[1] - 3, ())
-    return integers(generator, -127, 127, shape), base + integers(generator, 0, 3, (*shape[:2], 1))
+    return integers(generator, -made.limit, made.limit, shape), base + integers(generator, 0, 3, (*shape[:2], 1))
 
 
-def _random_pass(generator: Generator, shape: tuple[int, int, int]) -> tuple[Vectors, Vectors, Vectors]:
-    logits = _random(generator, shape, (5, 13)), _random(generator, shape, (5, 13))
-    return *logits, _random(generator, shape, (0, 31))
+def _random_pass(
+    generator: Generator, spec: AttentionSpec, shape: tuple[int, int, int]
+) -> tuple[Vectors, Vectors, Vectors]:
+    usual = (spec.word.frac - 11, spec.word.frac - 3)
+    q, k = _random(generator, spec.query, shape, usual), _random(generator, spec.key, shape, usual)
+    return q, k, _random(generator, spec.value, shape, (0, _largest_scale(spec.value)))
 
 
-def _corner_passes(generator: Generator, shape: tuple[int, int, int]) -> list[tuple[Vectors, Vectors, Vectors]]:
+def _corner_passes(
+    generator: Generator, spec: AttentionSpec, shape: tuple[int, int, int]
+) -> list[tuple[Vectors, Vectors, Vectors]]:
     """Ties, both ends of the score, lone winners, small products of large scales, every mixture of value scales, both
     ends of the output."""
 
@@ -78,20 +90,23 @@ def _corner_passes(generator: Generator, shape: tuple[int, int, int]) -> list[tu
     def either(*values: int) -> Tensor:
         return torch.tensor(values)[integers(generator, 0, len(values) - 1, (*shape[:2], 1))]
 
-    random, all_scales = _random(generator, shape, (5, 13)), integers(generator, 0, 31, (*shape[:2], 1))
-    signs = either(127, -127).expand(shape)
+    q, k, v = spec.query.limit, spec.key.limit, spec.value.limit
+    q_top, k_top, v_top = (_largest_scale(made) for made in (spec.query, spec.key, spec.value))
+    random, other, values = _random_pass(generator, spec, shape)
+    k_scales, v_scales = (integers(generator, 0, top, (*shape[:2], 1)) for top in (k_top, v_top))
+    signs, real = either(k, -k).expand(shape), spec.word.width - 7
     unit = torch.nn.functional.one_hot(torch.zeros(shape[:2], dtype=torch.int64), shape[2])
     steps = unit * (1 - torch.arange(shape[1]) % 3)[:, None]
     return [
-        (same(127, 21), same(127, 21), same(127, 31)),
-        (same(127, 31), same(-127, 31), same(-127, 31)),
-        (same(0, 0), random, (random[0], all_scales)),
-        (same(127, 31), (signs, either(31)), (random[0], all_scales)),
-        (random, random, (random[0], either(0, 31))),
-        (same(-127, 0), (signs, either(0, 31)), same(1, 0)),
-        (random, (random[0], all_scales), same(-127, 16)),
-        ((unit, either(31)), (steps, either(8)), (random[0], either(16))),
-        ((unit, either(31)), (steps, either(31)), (random[0], either(16))),
+        (same(q, min(real, q_top)), same(k, min(real, k_top)), same(v, v_top)),
+        (same(q, q_top), same(-k, k_top), same(-v, v_top)),
+        (same(0, 0), other, (values[0], v_scales)),
+        (same(q, q_top), (signs, either(k_top)), (values[0], v_scales)),
+        (random, other, (values[0], either(0, v_top))),
+        (same(-q, 0), (signs, either(0, k_top)), same(1, 0)),
+        (random, (other[0], k_scales), same(-v, min(16, v_top))),
+        ((unit, either(q_top)), (steps, either(8)), (values[0], either(min(16, v_top)))),
+        ((unit, either(q_top)), (steps, either(k_top)), (values[0], either(min(16, v_top)))),
     ]
 
 
@@ -110,19 +125,22 @@ def _stimulus(spec: AttentionSpec, lanes: int, passes: list[tuple[Vectors, Vecto
     return Stimulus(inputs, {"o": outputs}, cycles=cycles)
 
 
-def _equal_passes(lanes: int, head_dim: int, heads: int, max_positions: int) -> Case:
+def _equal_passes(lanes: int, spec: AttentionSpec, heads: int, max_positions: int) -> Case:
     """Passes of one length, each let in as soon as there is room."""
-    spec = AttentionSpec(head_dim)
+    head_dim, word = spec.head_dim, spec.word.width
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         positions = max_positions if kind == "corners" else int(integers(generator, 1, max_positions, ()))
-        shape = (heads, positions, head_dim)
-        random = [_random_pass(generator, shape) for _ in range(3)]
-        played = _stimulus(spec, lanes, _corner_passes(generator, shape) if kind == "corners" else random)
+        shape = (heads, positions, spec.head_dim)
+        random = [_random_pass(generator, spec, shape) for _ in range(3)]
+        played = _stimulus(spec, lanes, _corner_passes(generator, spec, shape) if kind == "corners" else random)
         return Stimulus(played.inputs, played.outputs, {"positions": positions}, played.cycles)
 
     return Case(
-        f"attention_{lanes}x{head_dim}", lambda: Attention(spec, heads, lanes, max_positions), stimulus, latency=0
+        f"attention_{lanes}x{head_dim}_{word}",
+        lambda: Attention(spec, heads, lanes, max_positions),
+        stimulus,
+        latency=0,
     )
 
 
@@ -133,7 +151,7 @@ def _changing_passes(lanes: int, head_dim: int, heads: int, max_positions: int) 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         random = integers(generator, 1, max_positions, (4,)).tolist()
         lengths = [1, max_positions, 2, 1, max_positions - 1] if kind == "corners" else random
-        passes = [_random_pass(generator, (heads, positions, head_dim)) for positions in lengths]
+        passes = [_random_pass(generator, spec, (heads, positions, head_dim)) for positions in lengths]
         played = _stimulus(spec, lanes, passes)
         inputs = {**played.inputs, "lengths": [[length] for length in lengths]}
         return Stimulus(inputs, played.outputs, cycles=played.cycles)
@@ -146,10 +164,18 @@ def _changing_passes(lanes: int, head_dim: int, heads: int, max_positions: int) 
     )
 
 
+def _other(head_dim: int, word: FixedPoint, score: FixedPoint, bits: tuple[int, int, int]) -> AttentionSpec:
+    """Of words, and of bits of q, k and v, that are not the usual ones."""
+    q, k, v = (Quantize(word, width) for width in bits)
+    return AttentionSpec(head_dim, None, word, score, q, k, v)
+
+
 CASES = [
-    _equal_passes(4, 16, 2, 12),
-    _equal_passes(1, 34, 1, 3),
-    _equal_passes(1, 2, 1, 1),
+    _equal_passes(4, AttentionSpec(16), 2, 12),
+    _equal_passes(1, AttentionSpec(34), 1, 3),
+    _equal_passes(1, AttentionSpec(2), 1, 1),
+    _equal_passes(2, _other(8, FixedPoint(36, 16), FixedPoint(20, 9), (10, 6, 4)), 1, 3),
+    _equal_passes(2, _other(4, FixedPoint(24, 12), FixedPoint(24, 12), (6, 8, 12)), 2, 2),
     _changing_passes(2, 12, 3, 5),
     _changing_passes(4, 8, 2, 16),
 ]

@@ -6,6 +6,7 @@ from torch import Generator, Tensor
 
 from gen.units.combine import Combine
 from golden.units.combine import Combine as CombineSpec
+from golden.units.fixed import FIXED, FixedPoint
 from golden.units.router import Router as RouterSpec
 from verif.streams.bench import Case, Stimulus, packets
 from verif.streams.stimulus import integers, ladder, tiled, vectors
@@ -37,8 +38,8 @@ def _near_the_ends(spec: CombineSpec, count: int, top_k: int) -> Tensor:
     return torch.stack([first, rest, *[zeros] * top_k][:top_k], dim=1).flatten(0, 1)
 
 
-def _case(lanes: int, count: int, top_k: int, router: RouterSpec = PROBABILITY) -> Case:
-    spec, shape = CombineSpec(), Shape(router.weight_width, router.biased)
+def _case(lanes: int, count: int, top_k: int, router: RouterSpec = PROBABILITY, word: FixedPoint = FIXED) -> Case:
+    spec, shape = CombineSpec(word), Shape(router.weight_width, router.biased)
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         x = vectors(generator, kind, count, spec.word.width, packets=16 * top_k)
@@ -54,11 +55,12 @@ def _case(lanes: int, count: int, top_k: int, router: RouterSpec = PROBABILITY) 
         ]
         return Stimulus({"i": weighted}, {"o": packets(spec.compute(total), lanes)})
 
-    name = f"combine_{lanes}x{count}_top{top_k}" + "_biased" * router.biased
+    name = f"combine_{lanes}x{count}_top{top_k}_{word.width}" + "_biased" * router.biased
     return Case(name, lambda: Combine(spec, shape, lanes, count // lanes, top_k), stimulus, 4)
 
 
 CASES = [
     *(_case(4, 16, 2), _case(2, 12, 3), _case(4, 4, 8), _case(3, 9, 1)),
     *(_case(4, 16, 2, SCORE), _case(2, 4, 8, SCORE), _case(3, 9, 1, SCORE)),
+    _case(2, 4, 2, word=FixedPoint(36, 16)),
 ]

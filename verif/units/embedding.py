@@ -4,6 +4,7 @@ import torch
 from torch import Generator
 
 from gen.units.embedding import Embedding
+from golden.units.fixed import FIXED, FixedPoint
 from golden.units.rescale import Rescale as RescaleSpec
 from verif.streams.bench import Case, Stimulus, packets
 from verif.streams.stimulus import WithRoms, integers
@@ -11,8 +12,10 @@ from verif.streams.stimulus import WithRoms, integers
 __all__ = ["CASES"]
 
 
-def _case(lanes: int, count: int, vocab_size: int, weight_width: int, shifts: tuple[int, int]) -> Case:
-    spec, constants = RescaleSpec(), torch.Generator().manual_seed(vocab_size)
+def _case(
+    lanes: int, count: int, vocab_size: int, weight_width: int, shifts: tuple[int, int], word: FixedPoint = FIXED
+) -> Case:
+    spec, constants = RescaleSpec(word), torch.Generator().manual_seed(vocab_size)
     limit = 1 << (weight_width - 1)
     weights = integers(constants, -limit, limit - 1, (vocab_size, count))
     mant, shift = integers(constants, 128, 255, (vocab_size, 1)), integers(constants, *shifts, (vocab_size, 1))
@@ -26,7 +29,7 @@ def _case(lanes: int, count: int, vocab_size: int, weight_width: int, shifts: tu
         return Stimulus({"i": [[token] for token in tokens.tolist()]}, {"o": packets(expected, lanes)})
 
     return Case(
-        f"embedding_{lanes}x{count}",
+        f"embedding_{lanes}x{count}_{word.width}",
         lambda: WithRoms(Embedding(spec, weight_width, vocab_size, lanes, count // lanes), roms),
         stimulus,
         4,
@@ -34,3 +37,4 @@ def _case(lanes: int, count: int, vocab_size: int, weight_width: int, shifts: tu
 
 
 CASES = [_case(4, 16, 40, 5, (0, 40)), _case(3, 9, 11, 8, (-256, 255)), _case(2, 2, 3, 2, (10, 20))]
+CASES += [_case(2, 4, 5, 6, (0, 40), FixedPoint(24, 12)), _case(2, 4, 7, 6, (0, 40), FixedPoint(37, 16))]

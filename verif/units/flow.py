@@ -9,9 +9,10 @@ from amaranth.lib.wiring import Flow, In, Member
 from torch import Generator
 
 from gen.stream.component import Component
-from gen.stream.stream import beat
+from gen.stream.stream import activations
 from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route, job
 from gen.units.router import choice
+from golden.units.quantize import Quantize
 from golden.units.router import Router as RouterSpec
 from verif.streams.bench import Case, Packet, Stimulus, packets
 from verif.streams.stimulus import integers
@@ -67,7 +68,7 @@ class Flat(Component):
 
 
 def vectors(generator: Generator, count: int, lanes: int, beats: int) -> list[Packet]:
-    """Packets of random int8 elements and scales."""
+    """Packets of random elements of 8 bits and scales of 5."""
     return packets(
         integers(generator, -128, 127, (count, beats * lanes)), lanes, integers(generator, 0, 31, (count, 1))
     )
@@ -91,7 +92,7 @@ def _fork(count: int) -> Case:
         sent = vectors(generator, 12, 2, 1 if kind == "corners" else 3)
         return Stimulus({"i": sent}, {f"o_{k}": sent for k in range(count)})
 
-    return Case(f"fork_{count}", lambda: Flat(Fork(beat(8, 2), count)), stimulus, 0)
+    return Case(f"fork_{count}", lambda: Flat(Fork(activations(Quantize(), 2), count)), stimulus, 0)
 
 
 def _head_split(lanes: int, head_beats: int, heads: int) -> Case:
@@ -135,7 +136,7 @@ def _dispatch(num_experts: int, top_k: int, lanes: int, beats: int, biased: bool
         return Stimulus({"i": sent, "choice": choices}, outputs, cycles=count * top_k * (beats + 1))
 
     name = f"dispatch_{num_experts}_{top_k}_{lanes}x{beats}" + "_biased" * biased
-    return Case(name, lambda: Dispatch(chosen, lanes, beats), stimulus, 0)
+    return Case(name, lambda: Dispatch(activations(Quantize(), lanes), chosen, beats), stimulus, 0)
 
 
 def _route(num_experts: int) -> Case:
@@ -145,7 +146,7 @@ def _route(num_experts: int) -> Case:
         parts = {f"o_{e}": [p for c, p in zip(chosen, sent, strict=True) if c == e] for e in range(num_experts)}
         return Stimulus({"i": into}, parts)
 
-    return Case(f"route_{num_experts}", lambda: Flat(Route(beat(8, 2), num_experts), "i"), stimulus, 0)
+    return Case(f"route_{num_experts}", lambda: Flat(Route(activations(Quantize(), 2), num_experts), "i"), stimulus, 0)
 
 
 def _collect(num_experts: int, beats: int) -> Case:
@@ -157,7 +158,7 @@ def _collect(num_experts: int, beats: int) -> Case:
         return Stimulus(inputs, {"o": given})
 
     task = job(choice(RouterSpec(num_experts, 1)))
-    unit = partial(Collect, beat(8, 2), num_experts, task)
+    unit = partial(Collect, activations(Quantize(), 2), num_experts, task)
     return Case(f"collect_{num_experts}x{beats}", lambda: Flat(unit(), "o"), stimulus, 0)
 
 

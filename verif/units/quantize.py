@@ -4,6 +4,7 @@ from torch import Generator
 
 from gen.design import latency
 from gen.units.quantize import Quantize
+from golden.units.fixed import FixedPoint
 from golden.units.quantize import Quantize as QuantizeSpec
 from verif.streams.bench import Case, Stimulus, packets
 from verif.streams.stimulus import vectors
@@ -11,8 +12,7 @@ from verif.streams.stimulus import vectors
 __all__ = ["CASES"]
 
 
-def _case(lanes: int, count: int) -> Case:
-    spec = QuantizeSpec()
+def _case(lanes: int, count: int, spec: QuantizeSpec = QuantizeSpec()) -> Case:
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         x = vectors(generator, kind, count, spec.word.width)
@@ -21,7 +21,7 @@ def _case(lanes: int, count: int) -> Case:
 
     beats = count // lanes
     return Case(
-        f"quantize_{lanes}x{count}",
+        f"quantize_{lanes}x{count}_{spec.word.width}_{spec.width}",
         lambda: Quantize(spec, lanes, max(4, 2 * beats)),
         stimulus,
         beats + 6,
@@ -29,4 +29,8 @@ def _case(lanes: int, count: int) -> Case:
     )
 
 
-CASES = [_case(4, 16), _case(2, 12), _case(8, 8)]
+CASES = [
+    *(_case(4, 16), _case(2, 12), _case(8, 8)),
+    *(_case(4, 16, QuantizeSpec(width=6)), _case(2, 4, QuantizeSpec(FixedPoint(36, 16), 10))),
+    _case(2, 4, QuantizeSpec(FixedPoint(24, 12), 12)),
+]

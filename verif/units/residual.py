@@ -4,24 +4,24 @@ import torch
 from torch import Generator
 
 from gen.units.residual import Residual
-from golden.units.fixed import FIXED
+from golden.units.fixed import FIXED, FixedPoint
 from verif.streams.bench import Case, Stimulus, packets
 from verif.streams.stimulus import vectors
 
 __all__ = ["CASES"]
 
 
-def _case(lanes: int, count: int, depth: int) -> Case:
+def _case(lanes: int, count: int, depth: int, word: FixedPoint = FIXED) -> Case:
     def stimulus(generator: Generator, kind: str) -> Stimulus:
-        x = vectors(generator, kind, count, FIXED.width, packets=32)
-        branch = vectors(generator, kind, count, FIXED.width, packets=32)
+        x = vectors(generator, kind, count, word.width, packets=32)
+        branch = vectors(generator, kind, count, word.width, packets=32)
         if kind == "corners":
             pairs = torch.cartesian_prod(torch.arange(len(x)), torch.arange(len(x)))
             x, branch = x[pairs[:, 0]], branch[pairs[:, 1]]
-        expected = FIXED.saturate(x + branch)
+        expected = word.saturate(x + branch)
         return Stimulus({"x": packets(x, lanes), "i": packets(branch, lanes)}, {"o": packets(expected, lanes)})
 
-    return Case(f"residual_{lanes}x{count}_{depth}", lambda: Residual(FIXED, lanes, depth), stimulus, 6)
+    return Case(f"residual_{lanes}x{count}_{depth}_{word.width}", lambda: Residual(word, lanes, depth), stimulus, 6)
 
 
-CASES = [_case(4, 16, 9), _case(2, 2, 2)]
+CASES = [_case(4, 16, 9), _case(2, 2, 2), _case(2, 4, 3, FixedPoint(36, 16))]

@@ -5,6 +5,7 @@ from torch import Generator, Tensor
 
 from gen.design import latency
 from gen.units.rmsnorm import RMSNorm
+from golden.units.fixed import FIXED, FixedPoint
 from golden.units.rmsnorm import RMSNorm as RMSNormSpec
 from verif.streams.bench import Case, Stimulus, packets
 from verif.streams.stimulus import integers, vectors
@@ -25,8 +26,8 @@ def _table(spec: RMSNormSpec, generator: Generator) -> Tensor:
     return rows
 
 
-def _case(lanes: int, count: int, eps: float) -> Case:
-    spec = RMSNormSpec(count, eps)
+def _case(lanes: int, count: int, eps: float, word: FixedPoint = FIXED) -> Case:
+    spec = RMSNormSpec(count, eps, word)
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         x = vectors(generator, kind, count, spec.word.width)
@@ -35,7 +36,7 @@ def _case(lanes: int, count: int, eps: float) -> Case:
         return Stimulus({"i": packets(x, lanes)}, {"o": packets(spec.compute(x), lanes)})
 
     return Case(
-        f"rmsnorm_{lanes}x{count}",
+        f"rmsnorm_{lanes}x{count}_{word.width}",
         lambda: RMSNorm(spec, lanes),
         stimulus,
         2 * count // lanes + 14,
@@ -43,4 +44,7 @@ def _case(lanes: int, count: int, eps: float) -> Case:
     )
 
 
-CASES = [_case(4, 16, 1e-5), _case(2, 12, 1e-6), _case(4, 64, 1e-5), _case(1, 3, 0.0), _case(8, 8, 1e-5)]
+CASES = [
+    *(_case(4, 16, 1e-5), _case(2, 12, 1e-6), _case(4, 64, 1e-5), _case(1, 3, 0.0), _case(8, 8, 1e-5)),
+    *(_case(2, 6, 1e-5, FixedPoint(24, 12)), _case(2, 6, 1e-5, FixedPoint(36, 16))),
+]

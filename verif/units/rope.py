@@ -5,6 +5,7 @@ from torch import Generator, Tensor
 
 from gen.design import latency
 from gen.units.rope import Rope
+from golden.units.fixed import FIXED, FixedPoint
 from golden.units.rope import Rope as RopeSpec
 from verif.streams.bench import Case, Stimulus, packets
 from verif.streams.stimulus import WithRoms, integers, ladder, tiled, vectors
@@ -23,8 +24,8 @@ def _near_the_ends(spec: RopeSpec, gains: Tensor, cos: Tensor, sin: Tensor) -> T
     return spec.word.saturate(x.round().to(torch.int64))
 
 
-def _case(lanes: int, head_dim: int, heads: int, max_positions: int) -> Case:
-    spec = RopeSpec(head_dim, 10000.0)
+def _case(lanes: int, head_dim: int, heads: int, max_positions: int, word: FixedPoint = FIXED) -> Case:
+    spec = RopeSpec(head_dim, 10000.0, word)
     limit = (1 << (spec.gain_width - 1)) - 1
     gains = integers(torch.Generator().manual_seed(head_dim), -limit, limit, (head_dim,)) >> 3
     gains[0], gains[-1] = limit, -limit
@@ -38,7 +39,7 @@ def _case(lanes: int, head_dim: int, heads: int, max_positions: int) -> Case:
         x = vectors(generator, kind, head_dim, spec.word.width, packets=2 * heads * positions + heads + 1)
         cos, sin = (table[torch.arange(1000) // heads % positions] for table in spec.angles(max_positions))
         if kind == "corners":
-            large = integers(generator, -(1 << 24), 1 << 24, (2 * heads * positions, head_dim))
+            large = integers(generator, word.min >> 3, -(word.min >> 3), (2 * heads * positions, head_dim))
             start, count = len(x) + len(large), 2 * len(tiled(ladder(spec.word), head_dim // 2))
             ends = _near_the_ends(spec, gains, cos[start : start + count], sin[start : start + count])
             x = torch.cat([x, large, ends])
@@ -46,8 +47,12 @@ def _case(lanes: int, head_dim: int, heads: int, max_positions: int) -> Case:
         return Stimulus({"i": packets(x, lanes)}, {"o": packets(expected, lanes)}, {"positions": positions})
 
     return Case(
-        f"rope_{lanes}x{head_dim}", component, stimulus, head_dim // lanes + 8, alone=latency.rope(head_dim // lanes)
+        f"rope_{lanes}x{head_dim}_{word.width}",
+        component,
+        stimulus,
+        head_dim // lanes + 8,
+        alone=latency.rope(head_dim // lanes),
     )
 
 
-CASES = [_case(4, 16, 2, 6), _case(2, 12, 3, 5), _case(1, 2, 1, 3)]
+CASES = [_case(4, 16, 2, 6), _case(2, 12, 3, 5), _case(1, 2, 1, 3), _case(2, 8, 1, 3, FixedPoint(36, 16))]

@@ -5,7 +5,9 @@ from torch import Generator, Tensor
 
 from gen.design import latency
 from gen.units.router import Router
+from golden.units.fixed import FIXED, FixedPoint
 from golden.units.router import Router as RouterSpec
+from golden.units.softmax import SoftmaxNumerator
 from verif.streams.bench import Case, Stimulus, packets
 from verif.streams.stimulus import WithRoms, integers
 from verif.units.argmax import logits, padded
@@ -13,21 +15,20 @@ from verif.units.argmax import logits, padded
 __all__ = ["CASES"]
 
 
-def _case(lanes: int, num_experts: int, top_k: int, biases: Tensor | None = None) -> Case:
-    spec = RouterSpec(num_experts, top_k, biases is not None)
+def _case(lanes: int, num_experts: int, top_k: int, biases: Tensor | None = None, word: FixedPoint = FIXED) -> Case:
+    spec = RouterSpec(num_experts, top_k, biases is not None, numerator=SoftmaxNumerator(word))
 
     def component() -> WithRoms:
         return WithRoms(Router(spec, lanes), {} if biases is None else {"bias": ("index", biases.tolist())})
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
-        word = spec.numerator.word
         x = logits(generator, kind, num_experts, spec.numerator)
         chosen = zip(*(part.tolist() for part in spec.compute(x, biases)), strict=True)
         expected = [[{"experts": experts, "weights": weights}] for experts, weights in chosen]
         cycles = (len(x) + 2) * num_experts + -(-num_experts // lanes) + 15
         return Stimulus({"i": packets(padded(generator, x, lanes, word), lanes)}, {"o": expected}, cycles=cycles)
 
-    name = f"router_{lanes}x{num_experts}_{top_k}" + "_biased" * spec.biased
+    name = f"router_{lanes}x{num_experts}_{top_k}_{word.width}" + "_biased" * spec.biased
     return Case(name, component, stimulus, 0, alone=latency.router(num_experts))
 
 
@@ -46,4 +47,5 @@ CASES = [
     _case(4, 3, 1, _biases(3, 1)),
     _case(1, 1, 1),
     _case(1, 1, 1, _biases(1, 5)),
+    _case(2, 5, 2, _biases(5, 20000), FixedPoint(36, 16)),
 ]

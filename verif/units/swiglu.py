@@ -5,6 +5,7 @@ from torch import Generator, Tensor
 
 from gen.design import latency
 from gen.units.swiglu import SwiGLU
+from golden.units.fixed import FIXED, FixedPoint
 from golden.units.swiglu import SwiGLU as SwiGLUSpec
 from verif.streams.bench import Case, Stimulus, packets
 from verif.streams.stimulus import integers, ladder, tiled, vectors
@@ -28,8 +29,8 @@ def _table(spec: SwiGLUSpec, generator: Generator, count: int) -> tuple[Tensor, 
     return gate, integers(generator, 1 << 17, 1 << 20, gate.shape)
 
 
-def _case(lanes: int, count: int) -> Case:
-    spec = SwiGLUSpec()
+def _case(lanes: int, count: int, word: FixedPoint = FIXED) -> Case:
+    spec = SwiGLUSpec(word)
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         gate = vectors(generator, kind, count, spec.word.width, packets=48)
@@ -45,7 +46,7 @@ def _case(lanes: int, count: int) -> Case:
         expected = spec.compute(gate, up)
         return Stimulus({"i": packets(pairs, 2 * lanes)}, {"o": packets(expected, lanes)})
 
-    return Case(f"swiglu_{lanes}x{count}", lambda: SwiGLU(spec, lanes), stimulus, 6, alone=latency.SWIGLU)
+    return Case(f"swiglu_{lanes}x{count}_{word.width}", lambda: SwiGLU(spec, lanes), stimulus, 6, alone=latency.SWIGLU)
 
 
-CASES = [_case(4, 16), _case(2, 6), _case(1, 1)]
+CASES = [_case(4, 16), _case(2, 6), _case(1, 1), _case(2, 4, FixedPoint(24, 12)), _case(1, 3, FixedPoint(36, 16))]

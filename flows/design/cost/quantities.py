@@ -10,7 +10,7 @@ import numpy as np
 from flows.design.cost.shapes import ArrayShape, Counted, Quantities
 from flows.synth.arrays import normal_matrix, plan_matrix
 from gen.arrays import ArrayPlan
-from gen.arrays.metal import PLANES, MetalForm
+from gen.arrays.metal import MetalForm
 from gen.arrays.multiplier import magnitude_bits
 from gen.arrays.rings import fold_of, rings
 from gen.arrays.rom import RomForm
@@ -52,16 +52,16 @@ def metal(plan: ArrayPlan[MetalForm]) -> Quantities:
             "shells": 1,
         },
         steps=cell.steps,
-        wire_toggles=plan.weights * PLANES / 2,
+        wire_toggles=plan.weights * cell.planes / 2,
         clocks=neurons * cell.acc_width * cell.steps,
-        shell_clocks=plan.inputs * (PLANES * plan.beats_in + 9 * (PLANES + 1) + 2 * cell.steps),
+        shell_clocks=plan.inputs * (cell.planes * plan.beats_in + (cell.planes + 1) ** 2 + 2 * cell.steps),
     )
 
 
 def serial(plan: ArrayPlan[S], wires: dict[str, float], toggles: float, common: dict[str, float]) -> Quantities:
     """Of an address-serial array: multiply-accumulate units, and `wires` that tell them their weights."""
     form, units = plan.form, plan.banks * plan.lanes * ranks_of(plan)
-    product_bits = units * form.columns * magnitude_bits(form.magnitudes[-1])
+    product_bits = units * form.columns * magnitude_bits(form.magnitudes[-1], form.width)
     register_bits = units * form.fold * plan.acc_width
     return Quantities(
         neurons={**wires, "product_bits": product_bits, "register_bits": register_bits, "units": units},
@@ -69,7 +69,7 @@ def serial(plan: ArrayPlan[S], wires: dict[str, float], toggles: float, common: 
         steps=form.steps,
         wire_toggles=toggles,
         clocks=register_bits * form.slices,
-        shell_clocks=PLANES * plan.inputs,
+        shell_clocks=form.width * plan.inputs,
         common=common,
     )
 

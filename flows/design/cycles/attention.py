@@ -17,7 +17,7 @@ TO_QUOTIENT = 4  # reciprocal, product, rounding: the first beat
 def loaded(g: Geometry, arrivals: Times) -> float:
     """When the last query, key and value are stored; arrivals: last beats of the residual stream, by position."""
     qkv, hidden, head = g.array("qkv"), g.hidden, g.head
-    normed = in_order(arrivals, rms_norm(hidden) + quantize(hidden), hidden)
+    normed = in_order(arrivals, g.normed, hidden)
     summed = in_order(normed, qkv.latency, qkv.packet)
     return summed[-1] + RESCALE + rms_norm(head) + rope(head) + quantize(head)
 

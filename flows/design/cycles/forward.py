@@ -9,7 +9,7 @@ from flows.design.cycles.attention import attention_half
 from flows.design.cycles.experts import Routes, expert_half
 from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.times import in_order
-from gen.design.latency import RESCALE, argmax, quantize, rms_norm
+from gen.design.latency import RESCALE, argmax
 
 __all__ = ["forward_cycles", "likely_routes", "setup_cycles", "step_cycles"]
 
@@ -28,7 +28,7 @@ def forward_cycles(g: Geometry, routes: Sequence[Routes], positions: int) -> flo
         if key not in seen:
             seen[key] = expert_half(g, attention_half(g, arrivals), layer)
         times = seen[key] + times[0]
-    normed = in_order(times, rms_norm(hidden) + quantize(hidden), hidden)
+    normed = in_order(times, g.normed, hidden)
     summed = in_order(normed, head.latency, head.packet)
     return float(in_order(summed, RESCALE + argmax(vocabulary), vocabulary)[-1])
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gen.design.latency import GAIN, quantize, rms_norm
 from gen.design.queues import Queues
 from golden.shape import AttentionShape, ExpertsShape, ModelShape
 
@@ -41,12 +42,14 @@ class Geometry:
     lanes: elements a beat of every stream.
     packets: cycles of one array of each kind from one packet to the next.
     queues: depths, in tokens.
+    gains_behind: norms of hidden vectors have their gain behind them.
     """
 
     model: ModelShape
     lanes: int
     packets: Mapping[str, int]
     queues: Queues = field(default_factory=Queues)
+    gains_behind: bool = False
 
     @property
     def attention(self) -> AttentionShape:
@@ -76,6 +79,11 @@ class Geometry:
     def middle(self) -> int:
         """Beats of an expert's intermediate vector."""
         return self.beats(self.experts.intermediate_size)
+
+    @property
+    def normed(self) -> int:
+        """From a hidden vector's last beat into its norm to the last beat of the packet made of it."""
+        return rms_norm(self.hidden) + self.gains_behind * GAIN + quantize(self.hidden)
 
     def array(self, kind: str) -> ArrayCycles:
         """Of one array of a kind."""

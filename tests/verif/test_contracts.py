@@ -1,0 +1,70 @@
+"""Small chips of several numeric contracts: generated, read back, simulated, bit for bit their integer models."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from flows.bench.cycles import modelled
+from gen.build.generate import build_chip
+from gen.design.hardware import HardwareConfig
+from golden.models.integer_model import IntegerModel
+from golden.quantization.quantize import quantize_checkpoint
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.samplers.denoise import SamplerParams
+from golden.units.fixed import SCORE, FixedPoint
+from golden.units.numerics import ActivationBits, Numerics
+from tests.checkpoints import tiny_config, write_random_checkpoint
+from verif.chip.compare import compare_runs
+from verif.chip.simulation import Run, SimulatedChip
+from verif.proof.static import recover
+from verif.simulators.verilator import QUICK_BUILD
+
+SIZES = {"vocab_size": 11, "mask_token_id": 9, "eos_token_id": 10, "hidden_size": 8, "expert_intermediate_size": 8}
+CONFIG = tiny_config(**SIZES, num_hidden_layers=1, num_experts=2)
+HARDWARE = HardwareConfig(lanes=2, max_positions=8)
+SERIAL = {"qkv": "rom", "o": "shared", "router": "cell", "gate_up": "packed", "down": "shared", "head": "rom"}
+SERIAL_SLICES = {"qkv": 8, "o": 8, "router": 1, "gate_up": 2, "down": 4, "head": 8}
+RUNS = [Run([3, 8, 2, 5], SamplerParams(3, 3, 2)), Run([7], SamplerParams(1, 1, 1))]
+
+
+def contract(width: int, frac: int, bits: ActivationBits | int, gains: str, score: FixedPoint = SCORE) -> Numerics:
+    sites = ActivationBits(*[bits] * 6) if isinstance(bits, int) else bits
+    return Numerics(FixedPoint(width, frac), score, sites, gains)
+
+
+BY_SITE = contract(24, 12, ActivationBits(norm=6, query=10, key=7, value=5, mix=9, swiglu=12), "behind")
+WIDE = contract(36, 16, 10, "folded", FixedPoint(20, 9))
+
+
+def check(numerics: Numerics, folder: Path, **changes: Any) -> None:
+    """Generate, read back, simulate and compare the chip of `numerics`; `changes`: of its hardware."""
+    write_random_checkpoint(folder / "ckpt", CONFIG, seed=4, dtype=torch.float32)
+    quantize_checkpoint(folder / "ckpt", folder / "quantized", "mxfp4", numerics)
+    quantized = QuantizedCheckpoint(folder / "quantized")
+    hardware = HardwareConfig.from_json_dict(HARDWARE.to_json_dict() | changes)
+    build = build_chip(quantized, folder / "chip", hardware)
+    recovery = recover(build)
+    assert recovery.complete, recovery.first
+    result = compare_runs(SimulatedChip(build, QUICK_BUILD), IntegerModel(quantized), RUNS, folder / "taps")
+    assert result.scoreboard.mismatches == 0, str(result.scoreboard.first)
+    assert result.tokens == result.expected and result.scoreboard.compared > 1_000
+    for run in result.runs:
+        assert modelled(build, run.prompt, run.params) == pytest.approx(run.cycles, rel=0.05)
+
+
+def test_narrow_words_bits_by_site_and_gains_behind_norms(tmp_path: Path) -> None:
+    check(BY_SITE, tmp_path)
+
+
+def test_wide_words_and_activations_of_10_bits_in_serial_arrays(tmp_path: Path) -> None:
+    check(WIDE, tmp_path, style=SERIAL, slices=SERIAL_SLICES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gains", ["folded", "behind"])
+@pytest.mark.parametrize("bits", [6, 8, 10])
+@pytest.mark.parametrize("word", [(24, 12), (28, 12), (28, 16), (36, 16)])
+def test_every_contract_is_its_integer_model(word: tuple[int, int], bits: int, gains: str, tmp_path: Path) -> None:
+    check(contract(*word, bits, gains), tmp_path)
