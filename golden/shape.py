@@ -5,7 +5,7 @@ the family calls them in its files; fields are named as in transformers.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -143,6 +143,7 @@ class MatrixKind:
 
     count: arrays of the kind in a layer that has them; layers: such layers (1 for the head);
     share: share of all tokens that meets one of these arrays when experts are even.
+    formats: weight formats, and the share of its weights that each has; none where the model names no formats.
     """
 
     kind: str
@@ -152,6 +153,7 @@ class MatrixKind:
     count: int
     layers: int
     share: float = 1.0
+    formats: tuple[tuple[str, float], ...] = ()
 
     @property
     def weights_each(self) -> int:
@@ -180,6 +182,7 @@ class ModelShape:
     uncomputed: features that the family has and no model here computes, in words; they are counted alone.
     other_parameters: of those features.
     name: what tables and messages call the model.
+    formats: weight format of each kind of matrix (`TensorShape.short_kind`) where it is known.
     """
 
     family: str
@@ -195,6 +198,7 @@ class ModelShape:
     uncomputed: tuple[str, ...] = ()
     other_parameters: int = 0
     name: str = field(default="", compare=False)
+    formats: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def mask_token(self) -> int:
@@ -272,22 +276,32 @@ class ModelShape:
             rows, banks = attention.query_width, 3  # three equal matrices drain side by side, unlike ones in turn
             if attention.num_key_value_heads != attention.num_heads:
                 rows, banks = attention.query_width + 2 * attention.key_value_width, 1
-            yield MatrixKind("qkv", rows, self.hidden_size, banks, 1, count)
-            yield MatrixKind("o", self.hidden_size, attention.query_width, 1, 1, count)
+            widths = (("q", attention.query_width), ("k", attention.key_value_width), ("v", attention.key_value_width))
+            yield MatrixKind("qkv", rows, self.hidden_size, banks, 1, count, formats=self._shares(*widths))
+            yield MatrixKind("o", self.hidden_size, attention.query_width, 1, 1, count, formats=self._shares(("o", 1)))
         mlps = Counter(layer.mlp for layer in self.layers)
         for mlp, count in sorted(mlps.items(), key=lambda pair: isinstance(pair[0], DenseShape)):
             if isinstance(mlp, DenseShape):
                 yield from self._network("dense_", mlp.intermediate_size, 1, count, 1.0)
                 continue
-            yield MatrixKind("router", mlp.num_experts, self.hidden_size, 1, 1, count)
+            router = self._shares(("router", 1))
+            yield MatrixKind("router", mlp.num_experts, self.hidden_size, 1, 1, count, formats=router)
             yield from self._network("", mlp.intermediate_size, mlp.num_experts, count, mlp.top_k / mlp.num_experts)
             if mlp.shared_size:
                 yield from self._network("shared_", mlp.shared_size, 1, count, 1.0)
-        yield MatrixKind("head", self.vocab_size, self.hidden_size, 1, 1, 1)
+        yield MatrixKind("head", self.vocab_size, self.hidden_size, 1, 1, 1, formats=self._shares(("head", 1)))
 
     def _network(self, prefix: str, width: int, count: int, layers: int, share: float) -> Iterator[MatrixKind]:
-        yield MatrixKind(prefix + "gate_up", width, self.hidden_size, 2, count, layers, share)
-        yield MatrixKind(prefix + "down", self.hidden_size, width, 1, count, layers, share)
+        gate_up, down = self._shares(("gate", 1), ("up", 1)), self._shares(("down", 1))
+        yield MatrixKind(prefix + "gate_up", width, self.hidden_size, 2, count, layers, share, gate_up)
+        yield MatrixKind(prefix + "down", self.hidden_size, width, 1, count, layers, share, down)
+
+    def _shares(self, *rows: tuple[str, int]) -> tuple[tuple[str, float], ...]:
+        """Formats of an array of kinds of matrix with so many rows, and the share of each."""
+        found: dict[str, int] = {}
+        for kind, count in rows if self.formats else ():
+            found[self.formats[kind]] = found.get(self.formats[kind], 0) + count
+        return tuple((format, count / sum(found.values())) for format, count in found.items())
 
     @property
     def embedding_weights(self) -> int:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, file, folder, given_file, positive, text
+from flows.cli.options import MOST, Json, file, folder, given_file, parse_formats, positive, text
 from flows.console.report import show
 
 __all__ = ["commands"]
@@ -25,6 +25,11 @@ ExpertImbalance = Annotated[
     float | None, typer.Option(parser=positive, help="Load of the busiest expert over the mean, 1 at least.")
 ]
 Styles = Annotated[str | None, typer.Option(parser=text, help="Array styles to choose from, like metal,rom.")]
+
+
+Formats = Annotated[
+    str | None, typer.Option(parser=text, help="Weight formats other than mxfp4, by kind of matrix: head=int8,v=mxfp6.")
+]
 
 
 def chosen_styles(styles: str | None) -> tuple[str, ...]:
@@ -52,6 +57,7 @@ def estimate(
     tokens_per_forward: TokensPerForward = None,
     expert_imbalance: ExpertImbalance = None,
     styles: Styles = None,
+    formats: Formats = None,
     tornado: Annotated[
         Path | None, typer.Option(parser=file, help="File of a sensitivity plot; PNG and SVG are written.")
     ] = None,
@@ -71,7 +77,7 @@ def estimate(
         return
     target = HNLPU_TOKENS_PER_S if tokens_per_second is None else tokens_per_second
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
-    request = Request(node, design, arrays, sampler, target, *lengths, chosen_styles(styles))
+    request = Request(node, design, arrays, sampler, target, *lengths, chosen_styles(styles), parse_formats(formats))
     found = report(like, ckpt, request, tornado)
     show(found, as_json, estimate_parts(found))
 
@@ -98,6 +104,7 @@ def explore(
         int, typer.Option(min=1, max=MOST, help="Keys that attention takes a cycle; emitted units take 1.")
     ] = 1,
     styles: Styles = None,
+    formats: Formats = None,
     head_tiles: Annotated[
         int, typer.Option(min=1, max=MOST, help="Parts of the head that drain side by side; emitted are 1.")
     ] = 1,
@@ -119,7 +126,8 @@ def explore(
     from flows.design.explore.report import explore as search
 
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
-    request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, chosen_styles(styles))
+    chosen = chosen_styles(styles), parse_formats(formats)
+    request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, *chosen)
     space = search_space(like, ckpt, request, fit, Units(keys_per_cycle, head_tiles))
     outputs = Outputs(out, plot, front)
     check_outputs(space, outputs)

@@ -6,7 +6,7 @@ A weight's magnitude is a factor of the input and a shift: of factors and shifts
 from collections.abc import Sequence
 from functools import cache
 
-__all__ = ["Digits", "column_names", "cover", "digits", "mac_names", "magnitude_bits", "total_bits"]
+__all__ = ["Digits", "choice_bits", "column_names", "cover", "digits", "mac_names", "magnitude_bits", "total_bits"]
 
 Digits = dict[int, tuple[int, int]]
 """Magnitudes to factor and shift: magnitude = factor << shift."""
@@ -23,10 +23,10 @@ def digits(magnitudes: tuple[int, ...], width: int) -> Digits:
     odd = {m: (m // (m & -m), (m & -m).bit_length() - 1) for m in magnitudes}
     longest = max(factor.bit_length() for factor, _ in odd.values())
     leading = {m: (m >> max(0, m.bit_length() - longest), max(0, m.bit_length() - longest)) for m in magnitudes}
-    return min(odd, leading, key=lambda table: _choices(table, width))
+    return min(odd, leading, key=lambda table: choice_bits(table, width))
 
 
-def _choices(table: Digits, width: int) -> int:
+def choice_bits(table: Digits, width: int) -> int:
     """Bits to choose among, over the factors and over the shifts if there are several."""
     factors, shifts = ({pair[part] for pair in table.values()} for part in (0, 1))
     product = magnitude_bits(max(table), width)

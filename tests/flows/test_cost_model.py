@@ -37,7 +37,7 @@ def test_the_cost_model_is_within_ten_percent_on_tiles_it_was_not_fitted_to(styl
 
 
 def test_no_tile_is_both_fitted_and_held_out():
-    shapes = [(t.style, t.rows, t.inputs, t.slices, t.lanes) for t in TILES]
+    shapes = [(t.style, t.rows, t.inputs, t.slices, t.lanes, t.format) for t in TILES]
     assert len(set(shapes)) == len(shapes)
 
 
@@ -51,7 +51,8 @@ def test_the_measured_tiles_are_arrays_as_they_are_planned_today():
     """What is emitted has changed where this fails: `hardloom bench tiles -o flows/design/cost/data/fit.json`."""
     for row in FIT["tiles"]:
         tile = tile_of(row)
-        found = count(plan_matrix(normal_matrix(tile.rows, tile.inputs), tile.style, tile.slices, tile.lanes))
+        matrix = normal_matrix(tile.rows, tile.inputs, tile.format)
+        found = count(plan_matrix(matrix, tile.style, tile.slices, tile.lanes, tile.format))
         assert found.core == row["core"] and found.shell == row["shell"], tile
 
 

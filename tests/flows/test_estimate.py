@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from math import inf, isclose, nan
 
 import pytest
@@ -166,7 +167,7 @@ def test_the_tensors_of_a_model_are_counted_once(monkeypatch):
     monkeypatch.setattr(ModelShape, "tensors", lambda shape: walked.append(shape) or tensors(shape))
     base = run("llada-moe-7b")
     error_bar(base, "area_um2_per_parameter")
-    assert len(walked) == 1
+    assert len(walked) == 2  # kinds of matrix, then vectors
 
 
 def test_the_yield_and_the_wafer_of_the_paper():
@@ -296,3 +297,26 @@ def test_the_command_line():
     assert figures["model"] == "gpt-oss-120b" and len(figures["error_bars"]) == 4
     assert hardloom("estimate", "--compare").code == 0
     assert hardloom("estimate", DEMO).code == 0
+
+
+def gates_of(found: Estimate) -> dict[str, float]:
+    """Gates a weight, by kind of array."""
+    return {choice.kind.kind: choice.gates_per_weight for choice in found.chip.choices}
+
+
+def test_a_quantized_folder_is_priced_in_its_formats(tiny_quantized):
+    name, raw, formats = read_model(None, tiny_quantized[0])
+    assert (formats["head"], formats["v"], formats["o"]) == ("int8", "mxfp6_e2m3", "mxfp4")
+    request = Request(styles=("packed",))
+    found, narrow = gates_of(estimate(name, raw, formats, request)), gates_of(estimate(name, raw, {}, request))
+    wide = gates_of(estimate(name, raw, {}, replace(request, formats=dict.fromkeys("qkv", "mxfp6"))))
+    assert found["o"] == narrow["o"] and found["head"] > narrow["head"] and found["down"] > narrow["down"]
+    assert narrow["qkv"] < found["qkv"] < wide["qkv"]
+
+
+def test_styles_are_priced_in_the_formats_of_their_tiles_alone():
+    request = Request(styles=("shared",), formats={"head": "int8"})
+    with pytest.raises(UserError, match="no such array has been measured in int8, the weight format of head; choose"):
+        estimate(*read_model("llada-moe-7b", None), request)
+    with pytest.raises(UserError, match="formats: 'heads' is no kind of matrix of this model"):
+        estimate(*read_model("llada-moe-7b", None), Request(formats={"heads": "int8"}))

@@ -86,7 +86,7 @@ def test_no_option_is_left_out_that_beats_the_candidates(objective, lanes):
     searched = space()
     for kind in searched.shape.kinds():
         kept = searched.candidates(kind, lanes)
-        for option in options(kind, lanes):
+        for option in options(searched.model, kind, lanes):
             other = searched.candidate(kind, option, lanes)
             quick = [c for c in kept if c.cycles <= other.cycles]
             assert min(c.measure(objective) for c in quick) <= other.measure(objective)

@@ -1,6 +1,7 @@
 """The cost model: gates and cycles of an array of any size, from its quantities."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from flows.design.cost.shapes import ArrayShape, Counted, Quantities, stored
 from golden.errors import UserError
 
-__all__ = ["DEFAULT_FIT", "ArrayCost", "CostModel"]
+__all__ = ["DEFAULT_FIT", "ArrayCost", "CostModel", "mixed"]
 
 DEFAULT_FIT = Path(__file__).parent / "data" / "fit.json"
 
@@ -32,12 +33,28 @@ class ArrayCost:
     quantities: Quantities
 
 
+def mixed(costs: Sequence[tuple[float, ArrayCost]]) -> ArrayCost:
+    """Of an array whose neurons are like those of several, in shares; what they have in common is the largest's."""
+    largest = max((cost for _, cost in costs), key=lambda cost: cost.shared_ge)
+    return ArrayCost(
+        sum(share * cost.neurons_ge for share, cost in costs),
+        largest.shared_ge,
+        sum(share * cost.adding_ge for share, cost in costs),
+        max(cost.packet_cycles for _, cost in costs),
+        largest.quantities.mixed([(share, cost.quantities) for share, cost in costs]),
+    )
+
+
 @dataclass(frozen=True)
 class CostModel:
-    """Gates a unit of each quantity (`flows.design.cost.quantities`) by style, of neurons (`core`) and of the shell."""
+    """Gates a unit of each quantity (`flows.design.cost.quantities`) by style, of neurons (`core`) and of the shell.
+
+    formats: weight formats of the tiles that each style was fitted to and checked on.
+    """
 
     library: str
     styles: dict[str, dict[str, Any]]
+    formats: dict[str, frozenset[str]]
 
     def cost(self, shape: ArrayShape) -> ArrayCost:
         """What an array of a shape costs."""
@@ -56,7 +73,9 @@ class CostModel:
         """From a file of `hardloom bench tiles`."""
         try:
             held = json.loads(path.read_text(encoding="utf-8"))
-            return cls(held["library"], {style: dict(laws) for style, laws in held["styles"].items()})
+            styles = {style: dict(laws) for style, laws in held["styles"].items()}
+            formats = {s: frozenset(tile["format"] for tile in held["tiles"] if tile["style"] == s) for s in styles}
+            return cls(held["library"], styles, formats)
         except FileNotFoundError:
             raise UserError(f"{path}: the file does not exist; write it with `hardloom bench tiles -o FILE`") from None
         except (ValueError, KeyError, AttributeError, TypeError):

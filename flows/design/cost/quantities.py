@@ -1,6 +1,7 @@
 """What an array's gates are linear in, counted in its plan, by style; of large arrays, in the plan of a sample."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, lru_cache
 from math import gcd
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from flows.design.cost.shapes import ArrayShape, Counted, Quantities
 from flows.synth.arrays import normal_matrix, plan_matrix
 from gen.arrays import ArrayPlan
 from gen.arrays.metal import MetalForm
-from gen.arrays.multiplier import magnitude_bits
+from gen.arrays.multiplier import choice_bits, digits, magnitude_bits
 from gen.arrays.rings import fold_of, rings
 from gen.arrays.rom import RomForm
 from gen.arrays.serial import SerialForm, ranks_of
@@ -58,9 +59,9 @@ def metal(plan: ArrayPlan[MetalForm]) -> Quantities:
     )
 
 
-def serial(plan: ArrayPlan[S], wires: dict[str, float], toggles: float, common: dict[str, float]) -> Quantities:
+def serial(plan: ArrayPlan[S], wires: dict[str, float], toggles: float) -> Quantities:
     """Of an address-serial array: multiply-accumulate units, and `wires` that tell them their weights."""
-    form, units = plan.form, plan.banks * plan.lanes * ranks_of(plan)
+    form, units = plan.form, units_of(plan)
     product_bits = units * form.columns * magnitude_bits(form.magnitudes[-1], form.width)
     register_bits = units * form.fold * plan.acc_width
     return Quantities(
@@ -70,23 +71,37 @@ def serial(plan: ArrayPlan[S], wires: dict[str, float], toggles: float, common: 
         wire_toggles=toggles,
         clocks=register_bits * form.slices,
         shell_clocks=form.width * plan.inputs,
-        common=common,
     )
+
+
+def units_of(plan: ArrayPlan[S]) -> int:
+    """Multiply-accumulate units of all banks."""
+    return plan.banks * plan.lanes * ranks_of(plan)
 
 
 def rom(plan: ArrayPlan[RomForm]) -> Quantities:
     """Units with the nodes that their weights need."""
     used = np.concatenate([nodes_of(matrix, plan.form, plan.lanes) for matrix in plan.matrices])
     wires, nodes = int(used.sum()), int((used > 0).sum())
-    return serial(plan, {"merged_wires": wires - nodes, "nodes": nodes}, 2 * wires, {})
+    return serial(plan, {"merged_wires": wires - nodes, "nodes": nodes}, 2 * wires)
 
 
 def shared(plan: ArrayPlan[SharedForm]) -> Quantities:
-    """Units whose planes read a subset of every group of addresses, and the subsets, once an array."""
-    form, planes = plan.form, plan.banks * plan.lanes * ranks_of(plan) * plan.form.planes
+    """Units whose planes read a subset of every group of addresses, and the subsets, once an array.
+
+    Formats differ in the multiples of an input that a column chooses among, and that the shell makes.
+    """
+    form, units = plan.form, units_of(plan)
+    planes = units * form.planes
     read = sum(1 - 0.5**size for size in form.groups)
-    subsets = sum(1 << size for size in form.groups)
-    return serial(plan, {"merged_wires": planes * (read - 1)}, planes * form.slices / 2, {"subsets": subsets})
+    choices = units * form.columns * choice_bits(digits(form.magnitudes, form.width), form.width)
+    found = serial(plan, {"merged_wires": planes * (read - 1), "choice_bits": choices}, planes * form.slices / 2)
+    multiples = form.columns * sum(bits for odd, bits in form.odds if odd > 1)
+    return replace(
+        found,
+        shell=found.shell | {"multiple_bits": multiples},
+        common={"subsets": sum(1 << size for size in form.groups)},
+    )
 
 
 def nodes_of(matrix: np.ndarray, rom: RomForm, lanes: int) -> np.ndarray:
@@ -140,14 +155,14 @@ def sample_of(shape: ArrayShape) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=8)
-def matrix_of(rows: int, inputs: int) -> IntegerMatrix:
-    return normal_matrix(rows, inputs)
+def matrix_of(rows: int, inputs: int, format: str) -> IntegerMatrix:
+    return normal_matrix(rows, inputs, format)
 
 
 @cache
-def count_sample(style: str, rows: int, inputs: int, slices: int, lanes: int) -> Counted:
+def count_sample(style: str, rows: int, inputs: int, slices: int, lanes: int, format: str) -> Counted:
     """Of an array of one bank of normal weights, from its plan."""
-    plan = plan_matrix(matrix_of(rows, inputs), style, slices, lanes)
+    plan = plan_matrix(matrix_of(rows, inputs, format), style, slices, lanes, format)
     return Counted(count(plan), plan.form.compute_cycles)
 
 
@@ -155,6 +170,6 @@ def count_sample(style: str, rows: int, inputs: int, slices: int, lanes: int) ->
 def count_shape(shape: ArrayShape) -> Counted:
     """Of an array of normal weights, from its plan or, where it is large, from that of a sample."""
     rows, lanes = sample_of(shape)
-    sample = count_sample(shape.style, rows, shape.inputs, shape.slices, lanes)
+    sample = count_sample(shape.style, rows, shape.inputs, shape.slices, lanes, shape.format)
     whole = sample.quantities.times(shape.rows * shape.banks / rows, shape.lanes)
     return Counted(whole, sample.compute_cycles)

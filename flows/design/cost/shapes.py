@@ -1,8 +1,8 @@
 """Shapes of arrays, and the quantities of those that the published models have, counted once and kept as data."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ STORED = Path(__file__).parent / "data" / "quantities.jsonl"
 
 @dataclass(frozen=True)
 class ArrayShape:
-    """An array unit of random normal weights: `banks` matrices of [rows, inputs] in a style."""
+    """An array unit of random normal weights: `banks` matrices of [rows, inputs] in a style and a weight format."""
 
     style: str
     rows: int
@@ -22,6 +22,7 @@ class ArrayShape:
     slices: int
     lanes: int
     banks: int = 1
+    format: str = "mxfp4"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,15 @@ class Quantities:
     def core(self) -> dict[str, float]:
         """All but the shell's."""
         return self.neurons | self.common
+
+    def mixed(self, others: Sequence[tuple[float, "Quantities"]]) -> "Quantities":
+        """These, but for the neurons, which are like those of `others` in shares."""
+        return replace(
+            self,
+            neurons={name: sum(share * other.neurons[name] for share, other in others) for name in self.neurons},
+            wire_toggles=sum(share * other.wire_toggles for share, other in others),
+            clocks=sum(share * other.clocks for share, other in others),
+        )
 
     def times(self, neurons: float, lanes: int) -> "Quantities":
         """Of an array with so many times the neurons, and of so many lanes."""

@@ -24,11 +24,19 @@ class Tile:
     slices: int
     lanes: int
     held_out: bool = False
+    format: str = "mxfp4"
 
 
-def tiles(style: str, *sizes: tuple[int, int, int, int], held_out: bool = False) -> tuple[Tile, ...]:
+def tiles(
+    style: str, *sizes: tuple[int, int, int, int], held_out: bool = False, format: str = "mxfp4"
+) -> tuple[Tile, ...]:
     """Tiles of a style from rows, inputs, slices and lanes."""
-    return tuple(Tile(style, *size, held_out) for size in sizes)
+    return tuple(Tile(style, *size, held_out, format) for size in sizes)
+
+
+WIDE = ("mxfp6_e2m3", "int8")
+OTHERS = ("mxfp6_e3m2", "int4", "ternary")
+"""Formats besides mxfp4: the laws are fitted to tiles of the wide ones too, and checked on all."""
 
 
 def cells(style: str) -> tuple[Tile, ...]:
@@ -36,28 +44,38 @@ def cells(style: str) -> tuple[Tile, ...]:
     return (
         *tiles(style, (64, 64, 1, 8), (64, 64, 4, 2), (64, 128, 2, 32), (64, 128, 8, 8), (64, 128, 16, 64)),
         *tiles(style, (64, 128, 16, 4), (64, 256, 2, 64), (64, 256, 4, 16), (64, 256, 16, 4), (64, 256, 32, 16)),
-        *tiles(style, (64, 512, 8, 16), (64, 512, 16, 64), (64, 512, 64, 4), (64, 2048, 16, 4)),
         *tiles(style, (64, 64, 2, 4), (64, 128, 4, 16), (64, 256, 1, 4), (64, 256, 8, 32), held_out=True),
-        *tiles(style, (64, 512, 16, 4), (64, 512, 32, 8), (64, 1024, 16, 8), held_out=True),
+        *(tile for format in WIDE for tile in tiles(style, (64, 256, 8, 32), format=format)),
+        *(tile for format in OTHERS for tile in tiles(style, (64, 256, 8, 32), held_out=True, format=format)),
     )
 
 
 TILES = (
     *cells("metal"),
+    *tiles("metal", (64, 512, 8, 16), (64, 512, 16, 64), (64, 512, 64, 4)),
+    *tiles("metal", (64, 512, 16, 4), (64, 512, 32, 8), held_out=True),
+    *(tile for format in WIDE for tile in tiles("metal", (64, 512, 16, 4), format=format)),
+    *(tile for format in WIDE for tile in tiles("metal", (64, 512, 32, 8), held_out=True, format=format)),
     *cells("packed"),
     *tiles("rom", (8, 128, 128, 2), (16, 128, 128, 4), (16, 128, 64, 8), (16, 256, 256, 4), (32, 256, 64, 16)),
     *tiles("rom", (16, 512, 512, 4), (16, 512, 256, 8), (8, 1024, 1024, 2), (16, 2048, 2048, 4)),
     *tiles("rom", (16, 256, 128, 8), (16, 512, 512, 8), (32, 512, 128, 16), (16, 1024, 1024, 4), held_out=True),
     *tiles("rom", (64, 256, 256, 8), held_out=True),
+    *tiles("rom", (16, 256, 256, 4), held_out=True, format="int4"),
     *tiles("shared", (32, 128, 128, 8), (64, 128, 128, 8), (64, 256, 256, 8), (64, 256, 128, 16), (128, 256, 256, 8)),
     *tiles("shared", (64, 512, 512, 4), (64, 1024, 1024, 8), (64, 2048, 2048, 8)),
+    *tiles("shared", (64, 256, 256, 8), (64, 512, 256, 16), format="mxfp6_e2m3"),
+    *tiles("shared", (64, 512, 512, 8), held_out=True, format="mxfp6_e2m3"),
+    *tiles("shared", (64, 256, 256, 8), held_out=True, format="mxfp6_e3m2"),
+    *tiles("shared", (64, 256, 256, 8), held_out=True, format="int4"),
     *tiles("shared", (128, 128, 128, 16), (64, 512, 512, 8), (64, 512, 256, 16), (128, 512, 512, 8), held_out=True),
 )
 
 
 def measure(tile: Tile, library: Library) -> dict[str, Any]:
     """Gates of a tile's neurons and of its shell, what they are linear in, and CPU seconds."""
-    matrix, how = normal_matrix(tile.rows, tile.inputs), (library, tile.style, tile.slices, tile.lanes)
+    matrix = normal_matrix(tile.rows, tile.inputs, tile.format)
+    how = (library, tile.style, tile.slices, tile.lanes, tile.format)
     whole = STYLES[tile.style].prefabricated
     parts = synthesize_cell(matrix, *how) if whole else synthesize_flat(matrix, *how, apart=SHELL)
     quantities = count(parts.plan)

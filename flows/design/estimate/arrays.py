@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import cache
 from math import gcd
 
-from flows.design.cost.model import ArrayCost, CostModel
+from flows.design.cost.model import ArrayCost, CostModel, mixed
 from flows.design.cost.shapes import ArrayShape
 from flows.design.estimate.assumptions import Assumption, read_data
 from golden.errors import UserError
 from golden.shape import MatrixKind
 
 __all__ = [
+    "FORMAT",
     "PRICED_STYLES",
     "ArrayOption",
     "UnitCost",
@@ -20,10 +21,11 @@ __all__ = [
     "default_model",
     "metal_only",
     "options",
-    "tile_shape",
+    "tile_shapes",
     "unit_cost",
 ]
 
+FORMAT = "mxfp4"  # unless a model names others
 FEWEST_A_SLICE = 8  # inputs, in the tiles that the cost model is fitted to
 MOST_SLICES = 256
 MOST_INPUTS_A_CYCLE = 8  # of an address-serial style, in those tiles
@@ -59,16 +61,26 @@ class UnitCost:
     tiles: float
 
 
-def options(kind: MatrixKind, lanes: int, styles: Iterable[str] = PRICED_STYLES) -> Iterator[ArrayOption]:
+def options(
+    model: CostModel, kind: MatrixKind, lanes: int, styles: Iterable[str] = PRICED_STYLES
+) -> Iterator[ArrayOption]:
     """Options for a kind of matrix, powers of two of slices or of inputs a cycle, within what the cost model knows.
 
-    Raises UserError for a style that it does not know.
+    Raises UserError for a style that it does not know, and where it knows none of them in the kind's formats.
     """
-    for style in styles:
-        if style not in PRICED_STYLES:
-            raise UserError(
-                f"--styles {style}: no array of this style has been measured; choose from {', '.join(PRICED_STYLES)}"
-            )
+    styles = tuple(styles)
+    if strange := [style for style in styles if style not in PRICED_STYLES]:
+        raise UserError(
+            f"--styles {strange[0]}: no array of this style has been measured; choose from {', '.join(PRICED_STYLES)}"
+        )
+    wanted = {format for format, _ in formats_of(kind)}
+    measured = [style for style in PRICED_STYLES if wanted <= model.formats.get(style, frozenset())]
+    if not set(measured) & set(styles):
+        raise UserError(
+            f"--styles {','.join(styles)}: no such array has been measured in {' and '.join(sorted(wanted))}, the "
+            f"weight format of {kind.kind}; choose from {', '.join(measured)}"
+        )
+    for style in (style for style in styles if style in measured):
         if addressed(style):
             wide = powers_of_two(gcd(lanes, kind.inputs, MOST_INPUTS_A_CYCLE))
             yield from (ArrayOption(style, kind.inputs // count) for count in wide)
@@ -87,15 +99,26 @@ def default_model() -> CostModel:
     return CostModel.read()
 
 
-def tile_shape(kind: MatrixKind, option: ArrayOption, lanes: int, tile_rows: int) -> ArrayShape:
-    """What drains through one set of lanes: at most `tile_rows` rows."""
-    return ArrayShape(option.style, min(kind.rows, tile_rows), kind.inputs, option.slices, lanes, kind.banks)
+def formats_of(kind: MatrixKind) -> tuple[tuple[str, float], ...]:
+    """Weight formats of a kind and their shares; `FORMAT` where the model names none."""
+    return kind.formats or ((FORMAT, 1.0),)
+
+
+def tile_shapes(kind: MatrixKind, option: ArrayOption, lanes: int, tile_rows: int) -> list[ArrayShape]:
+    """What drains through one set of lanes, at most `tile_rows` rows, in each of the kind's formats."""
+    rows = min(kind.rows, tile_rows)
+    return [
+        ArrayShape(option.style, rows, kind.inputs, option.slices, lanes, kind.banks, format)
+        for format, _ in formats_of(kind)
+    ]
 
 
 def unit_cost(model: CostModel, kind: MatrixKind, option: ArrayOption, lanes: int, tile_rows: int) -> UnitCost:
     """What an array unit of a kind costs, of which `tile_rows` rows at most drain through one set of lanes."""
-    shape = tile_shape(kind, option, lanes, tile_rows)
-    tile, tiles = model.cost(shape), kind.rows / shape.rows
+    shapes = tile_shapes(kind, option, lanes, tile_rows)
+    shares = (share for _, share in formats_of(kind))
+    tile = mixed([(share, model.cost(shape)) for share, shape in zip(shares, shapes, strict=True)])
+    tiles = kind.rows / shapes[0].rows
     return UnitCost(tiles * tile.neurons_ge + tile.shared_ge, tile.packet_cycles, tile, tiles)
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from math import gcd
 
 from flows.design.cost.shapes import ArrayShape
-from flows.design.estimate.arrays import ArrayOption, UnitCost, default_model, options, tile_shape, unit_cost
+from flows.design.estimate.arrays import ArrayOption, UnitCost, default_model, options, tile_shapes, unit_cost
 from flows.design.estimate.assumptions import Assumptions
 from golden.shape import MatrixKind
 
@@ -68,13 +68,16 @@ def priced(
 ) -> list[tuple[ArrayOption, UnitCost]]:
     """All options for a kind of matrix, and what a unit of each costs."""
     model, lanes = default_model(), gcd(most_lanes, kind.inputs)
-    return [(option, unit_cost(model, kind, option, lanes, tile_rows)) for option in options(kind, lanes, styles)]
+    return [
+        (option, unit_cost(model, kind, option, lanes, tile_rows)) for option in options(model, kind, lanes, styles)
+    ]
 
 
 def option_shapes(kind: MatrixKind, tile_rows: int | None = TILE_ROWS) -> list[ArrayShape]:
     """The arrays whose costs `choose` asks for at 64 lanes, in every style."""
     lanes = gcd(LANES, kind.inputs)
-    return [tile_shape(kind, option, lanes, tile_rows or kind.rows) for option in options(kind, lanes)]
+    made = options(default_model(), kind, lanes)
+    return [shape for option in made for shape in tile_shapes(kind, option, lanes, tile_rows or kind.rows)]
 
 
 def gates(choice: Choice, a: Assumptions) -> float:

@@ -1,12 +1,12 @@
 """From a model's name or checkpoint to all figures of its chip, and their error bars."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from math import exp, inf, log, sqrt
 from pathlib import Path
 from typing import Any
 
-from flows.design.estimate.arrays import PRICED_STYLES, array_assumptions, metal_only
+from flows.design.estimate.arrays import FORMAT, PRICED_STYLES, array_assumptions, metal_only
 from flows.design.estimate.assumptions import Assumption, Assumptions
 from flows.design.estimate.chip import Chip, design_chip, emitted_chip
 from flows.design.estimate.cost import Costs, costs
@@ -17,6 +17,7 @@ from golden.checkpoints.families import shape_of
 from golden.checkpoints.json_files import read_json_object
 from golden.checkpoints.presets import read_preset
 from golden.errors import UserError
+from golden.quantization.by_kind import check_formats, formats_by_kind
 from golden.shape import ModelShape
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Estimate",
     "Request",
     "completed",
+    "described",
     "error_bar",
     "estimate",
     "moved",
@@ -42,7 +44,8 @@ HNLPU_TOKENS_PER_S = 249_960
 class Request:
     """What to estimate. None: the model's own (sampler, design, arrays) or the data files' (the rest).
 
-    styles: array styles to choose from; tokens_per_s: throughput to design for.
+    styles: array styles to choose from; tokens_per_s: throughput to design for. formats: weight formats of the kinds of
+    matrix that have another than mxfp4.
     """
 
     node: str = "5nm"
@@ -55,6 +58,7 @@ class Request:
     tokens_per_forward: float | None = None
     expert_imbalance: float | None = None
     styles: tuple[str, ...] = PRICED_STYLES
+    formats: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for option, value, known in (
@@ -151,13 +155,16 @@ class Estimate:
         }
 
 
-def read_model(like: str | None, checkpoint: Path | None) -> tuple[str, dict[str, Any]]:
-    """Name and `config.json` fields of the preset `like` or of the folder `checkpoint`; exactly one is given."""
+def read_model(like: str | None, checkpoint: Path | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Name and `config.json` fields of the preset `like` or of the folder `checkpoint`, of which exactly one is given;
+    and the formats of its weights by kind of matrix, where the folder is a quantized one."""
     if (like is None) == (checkpoint is None):
         raise UserError("nothing to estimate, or too much; give either the folder of a checkpoint or --like NAME")
     if checkpoint is not None:
-        return str(checkpoint), read_json_object(checkpoint / "config.json")
-    return str(like), read_preset(str(like))
+        quantized = checkpoint / "quantization.json"
+        formats = read_json_object(quantized).get("formats") if quantized.is_file() else None
+        return str(checkpoint), read_json_object(checkpoint / "config.json"), formats or {}
+    return str(like), read_preset(str(like)), {}
 
 
 def completed(request: Request, name: str, raw: dict[str, Any]) -> Request:
@@ -170,9 +177,17 @@ def completed(request: Request, name: str, raw: dict[str, Any]) -> Request:
     return replace(request, design=design, sampler=sampler, arrays=request.arrays or design)
 
 
-def estimate(name: str, raw: dict[str, Any], request: Request) -> Estimate:
-    """All figures of the model `name` with the `config.json` fields `raw`."""
-    request, shape = completed(request, name, raw), shape_of(raw, name)
+def described(name: str, raw: dict[str, Any], held: dict[str, Any], request: Request) -> ModelShape:
+    """The model `name` of `config.json` fields `raw`: its weights in the formats that are `held`, or asked for."""
+    shape = shape_of(raw, name)
+    if held:
+        check_formats(shape, held)
+    return replace(shape, formats=formats_by_kind(shape, FORMAT, {**held, **request.formats}))
+
+
+def estimate(name: str, raw: dict[str, Any], held: dict[str, Any], request: Request) -> Estimate:
+    """All figures of a model, as `read_model` gives it."""
+    request, shape = completed(request, name, raw), described(name, raw, held, request)
     if request.design == "hardloom" and request.arrays == "hnlpu":
         raise UserError("--arrays hnlpu: the paper's arrays go with its design; add --design hnlpu")
     if request.design == "hnlpu" and request.node != "5nm":

@@ -10,11 +10,10 @@ from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.design.cost.model import DEFAULT_FIT, CostModel
 from flows.design.estimate.emitted import why_not_emitted
-from flows.design.estimate.figures import Request, completed, prepared, read_model
+from flows.design.estimate.figures import Request, completed, described, prepared, read_model
 from flows.design.estimate.workload import Workload
 from flows.design.explore.search import OBJECTIVES, Point, Space, hardware_json, pareto
 from gen.design.hardware import HardwareConfig
-from golden.checkpoints.families import shape_of
 from golden.errors import UserError
 from golden.files import write_json
 
@@ -40,9 +39,9 @@ class Units:
 
 def search_space(like: str | None, checkpoint: Path | None, request: Request, fit: Path | None, units: Units) -> Space:
     """The design space of a model."""
-    name, raw = read_model(like, checkpoint)
+    name, raw, formats = read_model(like, checkpoint)
     request = completed(request, name, raw)
-    shape = shape_of(raw, name)
+    shape = described(name, raw, formats, request)
     a = prepared(request, shape)
     work, model = Workload.of(str(request.sampler), a), CostModel.read(fit or DEFAULT_FIT)
     if unknown := sorted(set(request.styles) - set(model.styles)):

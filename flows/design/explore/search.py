@@ -132,7 +132,7 @@ class Space:
     def candidates(self, kind: MatrixKind, lanes: int) -> list[Candidate]:
         """Every option for a kind of array that no other dominates in cycles, gates and energy; kept."""
         if (kind.kind, lanes) not in self.known:
-            found = [self.candidate(kind, option, lanes) for option in options(kind, lanes, self.styles)]
+            found = [self.candidate(kind, option, lanes) for option in options(self.model, kind, lanes, self.styles)]
             self.known[kind.kind, lanes] = [c for c in found if not any(dominates(other, c) for other in found)]
         return self.known[kind.kind, lanes]
 
