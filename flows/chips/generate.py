@@ -81,7 +81,9 @@ def contents_parts(found: Contents, title: str) -> Iterator[Part]:
     yield f"{found.weights_hardwired:,} weights hardwired; {found.files:,} files, {found.bytes:,} bytes; {what}"
 
 
-def generate(path: Path, out: Path, options: HardwareOptions, selection: Selection, compress: bool) -> Contents:
+def generate(
+    path: Path, out: Path, options: HardwareOptions, selection: Selection, compress: bool, prefix: str
+) -> Contents:
     """Write the build folder `out` of the quantized checkpoint `path`, or of a `selection` of its arrays."""
     if not QuantizedCheckpoint.is_quantized(path) and (path / "config.json").is_file():
         raise UserError(f"{path}: is not quantized; run `hardloom quantize {path} -o FOLDER` and give FOLDER")
@@ -91,5 +93,6 @@ def generate(path: Path, out: Path, options: HardwareOptions, selection: Selecti
         raise UserError("--compress: simulators read plain text; choose parts with --layers, --experts or --matrices")
     with progress_bar(f"generating {out}", None) as progress:
         if selection == Selection():
-            return Contents.of(build_chip(checkpoint, out, hardware, progress))
-        return Contents.of(build_arrays(checkpoint, out, hardware, selection, compress, progress))
+            return Contents.of(build_chip(checkpoint, out, hardware, progress, module_prefix=prefix))
+        build = build_arrays(checkpoint, out, hardware, selection, compress, progress, module_prefix=prefix)
+        return Contents.of(build)

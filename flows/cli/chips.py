@@ -50,6 +50,10 @@ def generate(
     compress: Annotated[
         str | None, typer.Option(parser=text, help="zstd: arrays as .v.zst; with chosen parts only.")
     ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(parser=text, help="All modules are called PREFIX_..., so that two chips fit in one design."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the Verilog of the whole chip, its weights in the wiring; or of chosen arrays alone.
@@ -67,7 +71,7 @@ def generate(
     selection = Selection(parse_numbers("layers", layers), parse_numbers("experts", experts), kinds)
     if compress not in (None, "zstd"):
         raise UserError(f"--compress: {compress!r} is unknown; the only way is zstd")
-    found = generate(quantized, out, options, selection, compress is not None)
+    found = generate(quantized, out, options, selection, compress is not None, prefix or "")
     show(found, as_json, contents_parts(found, str(out)))
 
 

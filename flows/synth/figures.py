@@ -11,6 +11,7 @@ from flows.synth.modules import Modules
 from flows.synth.power import Power
 from flows.synth.timing import Timing
 from flows.synth.yosys import Options, Synthesis
+from gen.text.prefix import unprefixed
 from golden.files import sha256
 
 __all__ = ["COLUMNS", "Flat", "SynthFigures", "hierarchy_figures"]
@@ -22,7 +23,7 @@ COLUMNS = ("cells", "flip_flops", "memory_bits", "ge", "area")
 CONNECTIONS = "(connections between units)"
 
 
-def by_unit(hierarchy: Hierarchy) -> dict[str, Counter[str]]:
+def by_unit(hierarchy: Hierarchy, module_prefix: str) -> dict[str, Counter[str]]:
     """Sums by unit, the largest first: what is instantiated in the top, layers and experts taken together."""
     top = hierarchy.top
     units: dict[str, Counter[str]] = {}
@@ -37,10 +38,11 @@ def by_unit(hierarchy: Hierarchy) -> dict[str, Counter[str]]:
             return
         add(CONNECTIONS, own_figures(own), 1)
         for name, count in own.instances.items():
-            if OPENED.fullmatch(name):
+            if OPENED.fullmatch(unprefixed(name, module_prefix)):
                 visit(name)
             else:
-                add(unit_name(name, top), hierarchy.total(name), count)
+                unit = unit_name(*(unprefixed(module, module_prefix) for module in (name, top)))
+                add(unit, hierarchy.total(name), count)
 
     visit(top)
     return dict(sorted(units.items(), key=lambda item: (-item[1]["ge"], -item[1]["cells"], item[0])))
@@ -126,7 +128,7 @@ def hierarchy_figures(modules: Modules, hierarchy: Hierarchy, options: Options) 
         nand2_area=library.nand2.area if library else None,
         clock_ns=options.clock_ns,
         modules=len(results),
-        units={name: dict(unit) for name, unit in by_unit(hierarchy).items()},
+        units={name: dict(unit) for name, unit in by_unit(hierarchy, modules.build.manifest.module_prefix).items()},
         total=dict.fromkeys(COLUMNS, 0) | dict(total),
         cells=dict(sorted(hierarchy.cells(hierarchy.top).items(), key=lambda item: (-item[1], item[0]))),
         weights=weights,

@@ -32,7 +32,8 @@ class Family:
     clock_gate: str
 
 
-GATE = "module hardloom_clock_gate (input clk, input enable, input test_enable, output gated); {} endmodule\n"
+CLOCK_GATE = "hardloom_clock_gate"
+GATE = f"module {CLOCK_GATE} (input clk, input enable, input test_enable, output gated); {{}} endmodule\n"
 FAMILIES = {
     "ecp5": Family(
         "synth_ecp5",
@@ -84,9 +85,10 @@ def place_and_route(sources: Sequence[Path], top: str, weights: int, family: str
     chosen = FAMILIES[family]
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
-        gate = where / "hardloom_clock_gate.v"
-        gate.write_text(chosen.clock_gate)
-        files = [gate, *(path for path in sources if path.name != gate.name)]
+        gates = [path for path in sources if path.stem.endswith(CLOCK_GATE)]  # behind a prefix, if the build has one
+        for path in gates:
+            (where / path.name).write_text(chosen.clock_gate.replace(CLOCK_GATE, path.stem, 1))
+        files = [where / path.name if path in gates else path for path in sources]
         commands = [f"read_verilog {link_sources(files, where)}", f"{chosen.synth} -top {top} -json cells.json"]
         run_yosys([f"tee -q -a yosys.log {command}" for command in commands], where, top, timeout_s)
         cells = json.loads((where / "cells.json").read_text())["modules"][top]["cells"].values()

@@ -37,6 +37,9 @@ TIMED = "strash; dch -f; map -B 0.9 -D {ps}; topo; buffer -c; topo; upsize -D {p
 HERE = "/proc/self/cwd"
 """The folder of the process, for ABC: Yosys makes names whole paths for it, and the true one may hold anything."""
 
+GATES = "techmap -map cells.v */t:hardloom_clock_gate"
+"""Clock gates to the library's; in a build with a prefix they are called after theirs first."""
+
 ADDER_LEVELS = 3
 """Times that constants are followed through full adders."""
 
@@ -171,7 +174,7 @@ def map_to_cells(library: Library, clock_ns: float | None, folder: Path) -> list
     library.write(folder / "cells.lib")
     return [
         *("techmap -map ripple.v", "techmap */t:$fa %n", "opt -fast", "opt_clean -purge"),
-        *(["techmap -map cells.v */t:hardloom_clock_gate"] if library.clock_gate else []),
+        *(["chtype -set hardloom_clock_gate */t:*_hardloom_clock_gate", GATES] if library.clock_gate else []),
         *flatten(),
         *("techmap -map constant.v */t:$fa", "simplemap", "opt_expr") * ADDER_LEVELS,
         "opt_clean -purge",

@@ -46,9 +46,9 @@ class BuiltArray:
     scales: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(cls, unit: ArrayUnit, entry: Entry) -> "BuiltArray":
+    def of(cls, unit: ArrayUnit, entry: Entry, module_prefix: str) -> "BuiltArray":
         """Raises KeyError, TypeError or ValueError where the entry's facts are those of another unit."""
-        facts = ArrayFacts.from_json(unit, entry.facts["array"])
+        facts = ArrayFacts.from_json(unit, entry.facts["array"], module_prefix)
         scales = tuple(np.frombuffer(bytes.fromhex(words), dtype="<u4") for words in entry.facts["scales"])
         if [len(words) for words in scales] != [facts.rows] * (len(unit.matrices) if unit.expert is not None else 0):
             raise ValueError(f"the row scales of {unit.module} are those of another array")
@@ -56,7 +56,7 @@ class BuiltArray:
 
 
 def array_part(
-    checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, unit: ArrayUnit, compress: bool
+    checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, unit: ArrayUnit, compress: bool, module_prefix: str
 ) -> tuple[dict[str, Contents], dict[str, Any]]:
     """Files (the connections as pieces, to be drawn once) of one array unit, and what the journal says of it."""
     banks = [checkpoint.integers(name) for name in unit.matrices]
@@ -77,7 +77,7 @@ def array_part(
         files[f"rtl/constants/{name}.v"] = emit_scales(name, [scales], hardware.lanes)
         scales = []
     texts = [words.astype("<u4").tobytes().hex() for words in scales]
-    return files, {"array": ArrayFacts.of(unit, plan).to_json(), "scales": texts}
+    return files, {"array": ArrayFacts.of(unit, plan, module_prefix).to_json(), "scales": texts}
 
 
 def array_weights(model: ModelShape) -> Callable[[ArrayUnit], int]:
@@ -96,11 +96,14 @@ def array_parts(
 ) -> Iterator[BuiltArray]:
     """Array `units`, in order, made where they are missing."""
 
+    prefix = journal.module_prefix
+
     def made(unit: ArrayUnit) -> BuiltArray:
         if entry := journal.done(unit.module):
             with suppress(KeyError, TypeError, ValueError):
-                return BuiltArray.of(unit, entry)
-        return BuiltArray.of(unit, journal.make(unit.module, *array_part(checkpoint, hardware, unit, compress)))
+                return BuiltArray.of(unit, entry, prefix)
+        files, facts = array_part(checkpoint, hardware, unit, compress, prefix)
+        return BuiltArray.of(unit, journal.make(unit.module, files, facts), prefix)
 
     for built in ordered_map(made, units, array_weights(checkpoint.model), WEIGHTS_HELD):
         journal.add(built.entry)

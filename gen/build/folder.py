@@ -11,6 +11,7 @@ from gen.build.manifest import ArrayFacts, Manifest
 from gen.build.names import QUANTIZED
 from gen.build.seal import is_sealed
 from gen.design.hardware import HardwareConfig
+from gen.text.prefix import prefixed
 from golden.checkpoints.config import CONFIG
 from golden.checkpoints.json_files import read_json_object
 from golden.errors import UserError
@@ -33,7 +34,7 @@ MANIFEST = "manifest.json"
 UNFINISHED = re.compile(r"(?P<name>.+?)(?:\.\d+)?\.part")
 
 CHIP = "hardloom_chip"
-"""Top module."""
+"""Top module, but for the prefix of the build."""
 
 
 class Build:
@@ -91,6 +92,10 @@ class Build:
         if any(name.endswith(COMPRESSED) for name in self.files):
             raise UserError(f"{self.path}: its Verilog is compressed; generate it without --compress")
         return [self.file(name) for name in sorted(self.files) if name.endswith(".v")]
+
+    def module(self, name: str) -> str:
+        """What this build calls the module that another, without a prefix, calls `name`."""
+        return prefixed(name, self.manifest.module_prefix)
 
     def require_chip(self) -> str:
         """The top module. Raises `UserError` where the build holds chosen arrays alone."""

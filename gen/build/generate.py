@@ -26,6 +26,7 @@ from gen.design.layer_sizes import LayerSizes
 from gen.design.matrices import ArrayUnit, Selection, array_units, selected_units
 from gen.engine.chip import Chip
 from gen.engine.layer import LayerEngine
+from gen.text.prefix import check_prefix, prefixed
 from gen.text.ram import ram_texts
 from gen.text.verilog import to_verilog
 from golden.checkpoints.config import CONFIG
@@ -43,12 +44,15 @@ DECIDES_NOTHING = ("golden/training/",)
 
 
 def layer_part(
-    checkpoint: QuantizedCheckpoint, sizes: LayerSizes, layer: int, scales: Mapping[str, Sequence[np.ndarray]]
+    checkpoint: QuantizedCheckpoint,
+    sizes: LayerSizes,
+    layer: int,
+    scales: Mapping[tuple[int | None, str], Sequence[np.ndarray]],
 ) -> dict[str, Contents]:
-    """Constants of one layer: gains, biases, the experts' row scales; `scales`: those of each bank, by array."""
+    """Constants of one layer: gains, biases, the experts' row scales; `scales`: of each bank, by layer and array."""
     texts = emit_layer_constants(sizes, checkpoint, layer)
     for kind in ("gate_up", "down"):
-        groups = [scales[sizes.module(f"expert.{e}.{kind}")] for e in range(sizes.num_experts)]
+        groups = [scales[layer, f"expert.{e}.{kind}"] for e in range(sizes.num_experts)]
         name = sizes.module(f"experts.{kind}") + "_scales"
         texts[name] = emit_scales(name, groups, sizes.lanes)
     return {f"rtl/constants/{name}.v": text for name, text in texts.items()}
@@ -60,10 +64,10 @@ def unit_files(text: str) -> dict[str, str]:
 
 
 def split_modules(text: str) -> dict[str, str]:
-    """Verilog of one component to a file a module: `rtl/units/NAME.v`; the head comment goes to each."""
-    head = text.split("\n", 1)[0] + "\n"
+    """Verilog of one component to a file a module: `rtl/units/NAME.v`; what the head comment says goes to each."""
+    origin = text.split("\n", 1)[0].partition(": ")[2]
     modules = re.findall(r"^(module (\w+).*?^endmodule\n)", text, re.MULTILINE | re.DOTALL)
-    return {f"rtl/units/{name}.v": head + "\n" + body for body, name in modules}
+    return {f"rtl/units/{name}.v": f"// {name}: {origin}\n\n{body}" for body, name in modules}
 
 
 @cache
@@ -117,14 +121,21 @@ def layer_texts(layers: list[LayerSizes]) -> Iterator[tuple[str, dict[str, str]]
 
 
 def build_chip(
-    checkpoint: QuantizedCheckpoint, out: Path, hardware: HardwareConfig, progress: Progress = lambda done, total: None
+    checkpoint: QuantizedCheckpoint,
+    out: Path,
+    hardware: HardwareConfig,
+    progress: Progress = lambda done, total: None,
+    *,
+    module_prefix: str = "",
 ) -> Build:
     """Write the build folder of a whole chip: manifest, `rtl/`, `chip.f`, `quantized/`.
 
     Same input, same bytes. Parts that an earlier, interrupted run finished are kept; every file appears whole.
     `progress` is called with the work done and its total. Memory: the arrays under way, as small integers.
+    module_prefix: what the names of all modules begin with (`gen.text.prefix`).
     """
-    return write_build(checkpoint, out, hardware, list(array_units(checkpoint.model)), CHIP, False, progress)
+    units = list(array_units(checkpoint.model))
+    return write_build(checkpoint, out, hardware, units, CHIP, False, progress, module_prefix)
 
 
 def build_arrays(
@@ -134,6 +145,8 @@ def build_arrays(
     selection: Selection,
     compress: bool = False,
     progress: Progress = lambda done, total: None,
+    *,
+    module_prefix: str = "",
 ) -> Build:
     """Write a build folder of chosen arrays alone, with their row scales but for those of experts; else as
     `build_chip`.
@@ -141,7 +154,7 @@ def build_arrays(
     `compress`: connection files as Zstandard frames.
     """
     units = selected_units(checkpoint.model, selection)
-    return write_build(checkpoint, out, hardware, units, None, compress, progress)
+    return write_build(checkpoint, out, hardware, units, None, compress, progress, module_prefix)
 
 
 def write_build(
@@ -152,16 +165,18 @@ def write_build(
     top: str | None,
     compress: bool,
     progress: Progress,
+    module_prefix: str,
 ) -> Build:
     """A build of array `units`, with all that stands around them where there is a `top` module."""
+    check_prefix(module_prefix)
     hashes = quantized_hashes(checkpoint)
-    choices = [] if top else [[unit.module for unit in units], compress]
+    choices = [module_prefix] if top else [module_prefix, [unit.module for unit in units], compress]
     key = build_key(hashes, hardware.to_json_dict(), *choices)
     hardware.check(checkpoint.model)
     claim(out, "build")
     if build := intact_build(out, key):
         return build
-    journal = begin_build(out, key, {FILE_LIST, *(f"{QUANTIZED}/{name}" for name in hashes)})
+    journal = begin_build(out, key, {FILE_LIST, *(f"{QUANTIZED}/{name}" for name in hashes)}, module_prefix)
     weights = sum(map(array_weights(checkpoint.model), units))
     if top:
         weights += checkpoint.model.embedding_weights
@@ -171,15 +186,17 @@ def write_build(
     if top:
         entries += other_parts(journal, checkpoint, *layer_sizes(checkpoint, hardware, arrays), made, work)
     files = finish_files(journal, checkpoint, hashes, entries)
+    top = top and prefixed(top, module_prefix)
     manifest = Manifest(
         tool_version=version("hardloom"),
         key=key,
         model=checkpoint.config,
         quantization=checkpoint.formats,
         hardware=hardware,
+        module_prefix=module_prefix,
         top=top,
         arrays=arrays,
-        memories=memories_of(out, files, top) if top else (),
+        memories=memories_of(out, files, top, module_prefix) if top else (),
         weights_hardwired=weights,
         files=files,
     )
@@ -200,11 +217,11 @@ def intact_build(out: Path, key: str) -> Build | None:
     return build if all(whole) else None
 
 
-def begin_build(out: Path, key: str, owned: set[str]) -> Journal:
+def begin_build(out: Path, key: str, owned: set[str], module_prefix: str) -> Journal:
     """The journal of what an earlier run left there; then the manifest goes, without which a folder is unfinished."""
     with suppress(UserError):
         owned = owned | Build(out).files.keys()
-    journal = Journal(out, key, owned)
+    journal = Journal(out, key, owned, module_prefix)
     delete(out, MANIFEST)
     return journal
 
@@ -232,7 +249,7 @@ def other_parts(
     work: Work,
 ) -> Iterator[Entry]:
     """Journal entries of the constants and of the Amaranth units."""
-    scales = {built.facts.module: built.scales for built in arrays}
+    scales = {(built.facts.layer, built.facts.name): built.scales for built in arrays}
     for number, sizes in enumerate(layers):
         part = f"{sizes.prefix}.constants"
         yield journal.done(part) or journal.write(part, layer_part(checkpoint, sizes, number, scales))

@@ -4,11 +4,12 @@ import json
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gen.build.names import check_files, is_build_file
 from gen.build.seal import is_sealed, sealed
+from gen.text.prefix import prefixed, with_prefix
 from golden.checkpoints.json_files import parse_json_object, read_regular_file
 from golden.files import Contents, write_file
 from golden.folders import holds, inside
@@ -45,9 +46,12 @@ class Journal:
     owned: names of files that this run, or one before it, wrote or was about to write.
     """
 
-    def __init__(self, folder: Path, key: str, owned: Iterable[str] = ()) -> None:
-        """Of `folder`: what an earlier journal there holds is kept; `owned`: more files that are ours."""
-        self.folder, self.path, self.key = folder, folder / JOURNAL, key
+    def __init__(self, folder: Path, key: str, owned: Iterable[str] = (), module_prefix: str = "") -> None:
+        """Of `folder`: what an earlier journal there holds is kept; `owned`: more files that are ours.
+
+        module_prefix: of all modules, and of the files that are named after them (`gen.text.prefix`).
+        """
+        self.folder, self.path, self.key, self.module_prefix = folder, folder / JOURNAL, key, module_prefix
         self.parts: dict[str, Entry] = {}
         self.owned = set(owned)
         self._lock = threading.Lock()
@@ -82,11 +86,16 @@ class Journal:
         return entry if whole else None
 
     def make(self, part: str, files: Mapping[str, Contents], facts: dict[str, Any] | None = None) -> Entry:
-        """Write a part's files; its entry, to be given to `add`. From any thread."""
+        """Write a part's Verilog files; its entry, to be given to `add`. From any thread."""
+        files = {self._prefixed(name): with_prefix(text, self.module_prefix) for name, text in files.items()}
         self._append(owned_line(files))
         self.owned.update(files)
         hashes = {name: write_file(inside(self.folder, name), text) for name, text in sorted(files.items())}
         return Entry(part, hashes, facts or {})
+
+    def _prefixed(self, file: str) -> str:
+        path = PurePosixPath(file)
+        return str(path.with_name(prefixed(path.name, self.module_prefix)))
 
     def add(self, entry: Entry) -> Entry:
         """Write the line of a part, unless it is there; not from two threads at once."""

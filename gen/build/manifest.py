@@ -10,6 +10,7 @@ from gen.build.memories import MemoryFacts
 from gen.build.names import check_files
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import ArrayUnit, array_units
+from gen.text.prefix import check_prefix, prefixed
 from golden.checkpoints.families import shape_of
 
 __all__ = ["ArrayFacts", "Manifest"]
@@ -24,6 +25,7 @@ class ArrayFacts(ArrayUnit):
     rows, inputs: of one bank. weights: of all banks, zeros included.
     acc_width: bits of a result. cycles_per_packet: from one packet to the next when nobody waits.
     slices, style: as in the hardware configuration.
+    module_prefix: of its module, as of all.
     """
 
     rows: int
@@ -33,9 +35,14 @@ class ArrayFacts(ArrayUnit):
     cycles_per_packet: int
     slices: int
     style: str
+    module_prefix: str
+
+    @property
+    def module(self) -> str:
+        return prefixed(super().module, self.module_prefix)
 
     @classmethod
-    def of(cls, unit: ArrayUnit, plan: ArrayPlan) -> ArrayFacts:
+    def of(cls, unit: ArrayUnit, plan: ArrayPlan, module_prefix: str) -> ArrayFacts:
         return cls(
             **vars(unit),
             rows=plan.rows,
@@ -45,12 +52,13 @@ class ArrayFacts(ArrayUnit):
             cycles_per_packet=plan.cycles_per_packet,
             slices=plan.slices,
             style=plan.style.name,
+            module_prefix=module_prefix,
         )
 
     @classmethod
-    def from_json(cls, unit: ArrayUnit, values: dict[str, Any]) -> ArrayFacts:
+    def from_json(cls, unit: ArrayUnit, values: dict[str, Any], module_prefix: str) -> ArrayFacts:
         """Of `unit`, from what `to_json` gave. Raises KeyError or ValueError where it is something else."""
-        known = vars(unit)
+        known = vars(unit) | {"module_prefix": module_prefix}
         made = {field.name: values[field.name] for field in fields(cls) if field.name not in known}
         for name, value in made.items():
             if not (isinstance(value, str) if name == "style" else type(value) is int and value > 0):
@@ -64,7 +72,7 @@ class ArrayFacts(ArrayUnit):
         facts = asdict(self)
         names = {"module": self.module, "name": self.name, "prefix": self.prefix}
         facts["matrices"] = [*self.matrices]
-        return names | {key: facts[key] for key in facts if key not in ("layer", "expert")}
+        return names | {key: facts[key] for key in facts if key not in ("layer", "expert", "module_prefix")}
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,8 @@ class Manifest:
     ----------
     tool_version: of hardloom. key: hash of everything that the build depends on.
     model: fields of the model's `config.json`. quantization: format of each kind of matrix. hardware: what was built.
-    top: top module; None where the build holds chosen arrays alone.
+    module_prefix: of the names of all modules (`gen.text.prefix`). top: top module; None where the build holds chosen
+        arrays alone.
     arrays: every array unit, in order. memories: every geometry of memories.
     weights_hardwired: of arrays and embedding.
     files: SHA-256 by name.
@@ -86,6 +95,7 @@ class Manifest:
     model: dict[str, Any]
     quantization: dict[str, str]
     hardware: HardwareConfig
+    module_prefix: str
     top: str | None
     arrays: tuple[ArrayFacts, ...]
     memories: tuple[MemoryFacts, ...]
@@ -98,11 +108,12 @@ class Manifest:
 
         Raises KeyError, TypeError, ValueError, AttributeError or UserError where it is something else.
         """
-        units = {unit.module: unit for unit in array_units(shape_of(values["model"]))}
+        check_prefix(prefix := values["module_prefix"])
+        units = {prefixed(unit.module, prefix): unit for unit in array_units(shape_of(values["model"]))}
         made = {
             "hardware": HardwareConfig.from_json_dict(values["hardware"]),
-            "arrays": tuple(ArrayFacts.from_json(units[facts["module"]], facts) for facts in values["arrays"]),
-            "memories": tuple(map(MemoryFacts.from_json, values["memories"])),
+            "arrays": tuple(ArrayFacts.from_json(units[facts["module"]], facts, prefix) for facts in values["arrays"]),
+            "memories": tuple(MemoryFacts.from_json(facts, prefix) for facts in values["memories"]),
             "files": check_files(values["files"]),
         }
         for name, wanted in (("tool_version", str), ("key", str), ("quantization", dict), ("weights_hardwired", int)):

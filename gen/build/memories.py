@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from gen.text.prefix import prefixed, unprefixed
 from gen.text.ram import RamGeometry, is_ram
 
 __all__ = ["MemoryFacts", "memories_of"]
@@ -16,24 +17,29 @@ INSTANCE = re.compile(r"^  (\w+) \w+ \($", re.MULTILINE)
 
 @dataclass(frozen=True)
 class MemoryFacts:
-    """Memories of one geometry; count: how many of them the chip has."""
+    """Memories of one geometry; count: how many of them the chip has; module_prefix: of their module, as of all."""
 
     geometry: RamGeometry
     count: int
+    module_prefix: str
+
+    @property
+    def module(self) -> str:
+        return prefixed(self.geometry.module, self.module_prefix)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
+    def from_json(cls, values: dict[str, Any], module_prefix: str) -> Self:
         """From what `to_json` gave. Raises KeyError or ValueError where it is something else."""
-        facts = cls(RamGeometry.of(values["module"]), values["count"])
+        facts = cls(RamGeometry.of(unprefixed(values["module"], module_prefix)), values["count"], module_prefix)
         if type(facts.count) is not int or facts.count < 1 or facts.to_json() != values:
             raise ValueError(f"the facts of {values['module']} are those of another memory")
         return facts
 
     def to_json(self) -> dict[str, Any]:
-        return {"module": self.geometry.module, **vars(self.geometry), "count": self.count}
+        return {"module": self.module, **vars(self.geometry), "count": self.count}
 
 
-def memories_of(folder: Path, files: Iterable[str], top: str) -> tuple[MemoryFacts, ...]:
+def memories_of(folder: Path, files: Iterable[str], top: str, module_prefix: str) -> tuple[MemoryFacts, ...]:
     """Of the chip `top`, whose units are among `files` in `folder`; counted from `top` down."""
     units = {Path(name).stem: folder / name for name in files if name.startswith("rtl/units/")}
     inside = {module: Counter(INSTANCE.findall(path.read_text())) for module, path in units.items()}
@@ -45,5 +51,6 @@ def memories_of(folder: Path, files: Iterable[str], top: str) -> tuple[MemoryFac
                 counts.update({part: count * number for part, number in below(name).items()})
         return counts
 
-    memories = {RamGeometry.of(name): count for name, count in below(top).items() if is_ram(name)}
-    return tuple(MemoryFacts(geometry, count) for geometry, count in sorted(memories.items()))
+    counts = {unprefixed(name, module_prefix): count for name, count in below(top).items()}
+    memories = {RamGeometry.of(name): count for name, count in counts.items() if is_ram(name)}
+    return tuple(MemoryFacts(geometry, count, module_prefix) for geometry, count in sorted(memories.items()))

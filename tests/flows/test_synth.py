@@ -17,8 +17,11 @@ from flows.synth.saif import toggles
 from flows.synth.timing import Timing, worst_path
 from flows.synth.yosys import Options, synthesize
 from gen.arrays import plan_array
+from gen.build.generate import build_arrays
+from gen.design.matrices import Selection
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
+from golden.quantization.quantized import QuantizedCheckpoint
 from tests.matrices import noise
 
 
@@ -70,6 +73,15 @@ def test_a_tile_is_its_prefabricated_cells_counted_and_flattened_as_the_check(fi
     assert figures.flat.difference == pytest.approx(figures.flat.synthesis.ge / figures.total["ge"] - 1, abs=1e-4)
     assert -0.6 < figures.flat.difference < 0
     assert figures.weights == 256 and not figures.failed
+
+
+def test_a_build_with_a_prefix_comes_to_the_same_cells(figures, tiny_quantized, tiny_hardware, library, tmp_path):
+    selection = Selection(layers=(0,), matrices=("o",))
+    checkpoint = QuantizedCheckpoint(tiny_quantized[0])
+    build = build_arrays(checkpoint, tmp_path / "parts", tiny_hardware, selection, module_prefix="soc")
+    found = synth_figures(build.path, None, "soc_wired_layer_0_o", Options(library))
+    assert (found.cells, found.total, found.units) == (figures.cells, figures.total, figures.units)
+    assert any(library.cells[kind].kind == "clock gate" for kind in found.cells)
 
 
 def test_results_are_cached_by_content(figures, tiny_build, library, monkeypatch):

@@ -64,7 +64,7 @@ def test_the_manifest_lists_every_geometry_as_often_as_the_chip_has_it(tiny_buil
 def test_what_is_no_memory_of_the_family_is_refused(module: str) -> None:
     assert not is_ram(module)
     with pytest.raises(ValueError, match="no memory of the family"):
-        MemoryFacts.from_json({"module": module, "count": 1})
+        MemoryFacts.from_json({"module": module, "count": 1}, "")
 
 
 PLAY = """

@@ -17,11 +17,12 @@ from amaranth.lib.wiring import In, Out
 from gen.build.arrays import connection_file
 from gen.build.constants import emit_scales, scale_words
 from gen.build.folder import Build
-from gen.design.layer_sizes import LayerSizes
+from gen.design.layer_sizes import LayerSizes, wired_module
 from gen.engine.layer import rescaled_array
 from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.stream import activations, beat, chain
+from gen.text.templates import render
 from gen.units.quantize import Quantize
 from gen.units.swiglu import SwiGLU
 from golden.errors import UserError
@@ -95,8 +96,9 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
         weights = read_array(build.read(connection_file(array.module)), prefab)
         activation = array.activation(checkpoint.numerics)
         how = (build.hardware.lanes, array.slices, array.acc_width, activation)
-        sources.append(write_table_view(folder, array.module, weights, *how)[0])
-        scales = array.module + "_scales"
+        module = wired_module(prefix, array.name)  # as the bench calls it, which knows no prefix of a build
+        sources.append(write_table_view(folder, module, weights, *how)[0])
+        scales = module + "_scales"
         banks = [scale_words(checkpoint.integers(name)) for name in array.matrices]
         sources.append(folder / f"{scales}.v")
         write_file(sources[-1], emit_scales(scales, [banks], build.hardware.lanes))
@@ -105,7 +107,7 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
     assert layer is not None
     job = ExpertJob(str(build.path.resolve()), layer, expert, tokens, acc_width)
     sources += [folder / "hardloom_clock_gate.v", folder / f"{BENCH}.v"]
-    sources[-2].write_text(prefab["hardloom_clock_gate.v"])
+    sources[-2].write_text(render("hardloom_clock_gate", {}))
     sources[-1].write_text(bench_verilog([job.case()]))
     return build_and_test(sources, BENCH, "verif.arrays.expert_tests", folder, job.hand_over(folder))
 

@@ -74,14 +74,14 @@ class SimulatedChip:
         simulator: str = "verilator",
         on_build: Callable[[], None] = lambda: None,
     ) -> None:
-        build.require_chip()
+        top = build.require_chip()
         self.build, self.simulator = build, simulator
         self.folder = work_folder(build.path, "chip" if simulator == "verilator" else simulator)
         checkpoint = build.checkpoint()
         self.model = checkpoint.model
         self.probes = chip_probes(self.model, checkpoint.numerics, build.hardware)
         build.verilog()  # every file as the manifest says, each time
-        bench, main = bench_verilog(self.probes), fast_forward_main()
+        bench, main = bench_verilog(top, self.probes), fast_forward_main()
         parts = [sha256(build.path / "manifest.json"), sha256(PROTOCOL_CHECKER), bench, main, *arguments]
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         seconds = self.folder / "build_seconds"

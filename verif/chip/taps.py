@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.build.folder import CHIP
 from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 from gen.stream.probe import Probe
 
@@ -21,8 +20,8 @@ def _ports(prefix: str, members: dict) -> list[tuple[str, str, int]]:
     return [(f"{prefix}_{name}", member.flow.name, member.shape) for name, member in members.items()]
 
 
-def bench_verilog(probes: list[Probe]) -> str:
-    """Verilog of the bench's top: the chip, the checker of its ports and, with `+taps=FILE`, the tap of every probe.
+def bench_verilog(top: str, probes: list[Probe]) -> str:
+    """Verilog of the bench's top: chip `top`, the checker of its ports and, with `+taps=FILE`, the tap of every probe.
 
     A tap writes `NUMBER HEX` for every beat that is accepted, NUMBER counting the probes from 0. `host_rst` is for
     the bus models, which sleep while it is high; `violations` counts what the checker finds.
@@ -35,7 +34,7 @@ def bench_verilog(probes: list[Probe]) -> str:
     lines += ["    output wire irq,", "    output wire [31:0] violations", ");"]
     connections = [(name, name) for name, _, _ in ports] + [("clk", "clk"), ("rst", "rst"), ("irq", "irq")]
     chip = [*connections, ("test_enable", "1'b0")]
-    lines.append(f"    {CHIP} chip (" + ", ".join(f".{a}({b})" for a, b in chip) + ");")
+    lines.append(f"    {top} chip (" + ", ".join(f".{a}({b})" for a, b in chip) + ");")
     connections.append(("violations", "violations"))
     lines.append("    protocol_checker checker_ (" + ", ".join(f".{a}({b})" for a, b in connections) + ");")
     lines += ["    integer taps = 0;", "    reg [8*512-1:0] file;"]

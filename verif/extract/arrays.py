@@ -43,7 +43,7 @@ class ArrayRows:
         if shell is None or head is None or shell.name != "shell" or shell.text[shell.stop : shell.stop + 1] != b"\n":
             raise ExtractionError("the text does not start like an array module")
         self._start, self._shell = shell.stop + 1, shell.module
-        serial = shell.module.startswith("array_shell_serial_")
+        serial = "array_shell_serial_" in shell.module
         self._array: SerialArray | ArrayPorts = (
             serial_array(head, shell, self._window, self._prefab) if serial else read_ports(head, shell)
         )

@@ -18,7 +18,7 @@ HEAD = re.compile(
     r"(?P<body>.*)",
     re.DOTALL,
 )
-SHELL = re.compile(r"array_shell_(metal|cell)_i(\d+)_r(\d+)_l(\d+)_(?:t(\d+)_f(\d+)|a\d+)_(b\d+e\d+)")
+SHELL = re.compile(r"(?:\w+_)?array_shell_(metal|cell)_i(\d+)_r(\d+)_l(\d+)_(?:t(\d+)_f(\d+)|a\d+)_(b\d+e\d+)")
 STREAM = (
     "clk, rst, test_enable, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
 )

@@ -18,7 +18,7 @@ from verif.extract.window import Window
 
 __all__ = ["SerialArray", "serial_array"]
 
-SHELL = re.compile(r"array_shell_serial_i(\d+)_r(\d+)_l(\d+)_t(\d+)_f(\d+)_(b\d+e\d+)_x(\d+(?:_\d+)*)")
+SHELL = re.compile(r"(?:\w+_)?array_shell_serial_i(\d+)_r(\d+)_l(\d+)_t(\d+)_f(\d+)_(b\d+e\d+)_x(\d+(?:_\d+)*)")
 
 
 class PinReader(Protocol):

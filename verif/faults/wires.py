@@ -25,7 +25,7 @@ def change_wire(
     A wire between two slots of one region and one slice is left where it is: there it counts the same. `cells` gives a
     neuron cell by module name, `units` a unit of a serial style.
     """
-    if b" array_shell_serial_" in text:
+    if re.search(rb"^ +\w*array_shell_serial_", text, re.MULTILINE):
         return change_unit(text, units, rng)
     shell = next(instances(text))
     if rng.random() < 0.05:

@@ -42,7 +42,7 @@ def folder_problem(build: Build, checkpoint: QuantizedCheckpoint) -> str | None:
 def wanted_units(build: Build, checkpoint: QuantizedCheckpoint) -> list[ArrayUnit]:
     """Array units of the model, all of them for a chip; of chosen arrays those that the manifest names."""
     chosen = {facts.module for facts in build.arrays}
-    return [unit for unit in array_units(checkpoint.model) if build.manifest.top or unit.module in chosen]
+    return [unit for unit in array_units(checkpoint.model) if build.manifest.top or build.module(unit.module) in chosen]
 
 
 def manifest_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator[str]:
@@ -50,9 +50,10 @@ def manifest_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator
     manifest = build.manifest
     if manifest.model != checkpoint.config or manifest.quantization != checkpoint.formats:
         yield f"{MANIFEST}: model or quantization are not those of {QUANTIZED}/"
-    if manifest.top not in (None, CHIP):
-        yield f"{MANIFEST}: top is {manifest.top!r:.40}, not {CHIP}"
-    wanted, found = ([unit.module for unit in units] for units in (wanted_units(build, checkpoint), build.arrays))
+    if manifest.top not in (None, top := build.module(CHIP)):
+        yield f"{MANIFEST}: top is {manifest.top!r:.40}, not {top}"
+    wanted = [build.module(unit.module) for unit in wanted_units(build, checkpoint)]
+    found = [facts.module for facts in build.arrays]
     if wanted != found or not found:
         differ = sorted({*wanted} ^ {*found}) or found or [CHIP]
         yield f"{MANIFEST}: arrays are not those of the model, each once and in order; first: {differ[0]}"

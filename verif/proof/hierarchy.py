@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 from gen.build.folder import MANIFEST, Build
+from gen.text.prefix import unprefixed
 from gen.text.ram import RamGeometry, is_ram
 
 __all__ = ["Hierarchy", "module_of"]
@@ -22,8 +23,9 @@ class Hierarchy:
 
     def __init__(self, build: Build) -> None:
         files = sorted(file for file in build.files if file.startswith("rtl/"))
+        self.module_prefix = build.manifest.module_prefix
         self.top, self.files = build.manifest.top, {module_of(file): file for file in files}
-        self.memories = Counter({facts.geometry.module: facts.count for facts in build.manifest.memories})
+        self.memories = Counter({facts.module: facts.count for facts in build.manifest.memories})
         self.used: set[str] = set()
         self.inside: dict[str, Counter[str]] = {}
         self._problem: str | None = None
@@ -37,7 +39,8 @@ class Hierarchy:
     def _read(self, file: str, text: str) -> None:
         if MODULE.findall(text) != [module_of(file)]:
             self._problem = self._problem or f"{file}: does not hold the module {module_of(file)} alone"
-        if is_ram(module_of(file)) and text != RamGeometry.of(module_of(file)).verilog():
+        ram = unprefixed(module_of(file), self.module_prefix)
+        if is_ram(ram) and text.replace(module_of(file), ram) != RamGeometry.of(ram).verilog():
             self._problem = self._problem or f"{file}: is not the memory that its name says"
         self.inside[module_of(file)] = Counter(INSTANCE.findall(text))
         self.used.update(self.inside[module_of(file)])
@@ -50,7 +53,7 @@ class Hierarchy:
         """Memories below `module`, by their modules."""
         found: Counter[str] = Counter()
         for name, count in self.inside.get(module, Counter()).items():
-            inner = Counter({name: 1}) if is_ram(name) else self._memories(name)
+            inner = Counter({name: 1}) if is_ram(unprefixed(name, self.module_prefix)) else self._memories(name)
             found.update({memory: count * number for memory, number in inner.items()})
         return found
 

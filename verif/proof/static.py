@@ -116,16 +116,18 @@ class Reader:
         expected: Callable[[], np.ndarray],
         arranged: Callable[[np.ndarray], np.ndarray],
     ) -> Reading:
-        """The constant module `name`; `arranged` brings its words, int64 [beats, lanes], to the shape of `expected`."""
+        """The constant module `name`, without the build's prefix; `arranged` brings its words, int64 [beats, lanes], to
+        the shape of `expected`."""
+        module = self.build.module(name)
 
         def read(pieces: Iterable[bytes]) -> np.ndarray:
-            words = np.concatenate(list(read_constants(pieces, name, width, signed)))
+            words = np.concatenate(list(read_constants(pieces, module, width, signed)))
             try:
                 return arranged(words)
             except ValueError as error:
                 raise ExtractionError(f"its {len(words)} words do not fit to the rows that they stand for") from error
 
-        return whole(f"rtl/constants/{name}.v", "constants", expected, read)
+        return whole(f"rtl/constants/{module}.v", "constants", expected, read)
 
     def scales(self, name: str, groups: Sequence[Sequence[str]]) -> Reading:
         """Row scales behind arrays of `groups`; a word holds the lanes of every bank of one array."""
@@ -183,12 +185,13 @@ class Reader:
         beats = -(-hidden // self.lanes)
 
         def read(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
-            for words in grouped(read_constants(pieces, name, width), beats):
+            for words in grouped(read_constants(pieces, module, width), beats):
                 rows = words.reshape(-1, words.shape[1] * beats)
                 yield rows if rows[:, hidden:].any() else rows[:, :hidden]
 
         name = wired_module("chip", "embedding")
-        file = f"rtl/constants/{name}.v"
+        module = self.build.module(name)
+        file = f"rtl/constants/{module}.v"
         yield Reading(file, "weights", lambda start, stop: weights[start:stop], read, (vocabulary,))
         self.row_scales.keep(EMBEDDING, 0, matrix)
         yield self.rom(
@@ -235,7 +238,7 @@ class Reader:
     def tables(self) -> Iterator[Reading]:
         """Every table of every unit; no unit has another memory."""
         tables = list(chip_tables(self.model, self.checkpoint.numerics, self.build.hardware, CHIP))
-        files = {f"rtl/units/{table.module}.v": table for table in tables}
+        files = {f"rtl/units/{self.build.module(table.module)}.v": table for table in tables}
         for file, table in files.items():
             yield table_reading(file, table)
         for file in self.build.files:
@@ -247,7 +250,7 @@ class Reader:
         yield from map(self.array, self.build.arrays)
         for facts in self.build.arrays:
             if facts.expert is None:
-                yield self.scales(facts.module + "_scales", [facts.matrices])
+                yield self.scales(wired_module(facts.prefix, facts.name) + "_scales", [facts.matrices])
         if self.build.manifest.top is None:
             return
         for number in range(len(self.model.layers)):
