@@ -10,7 +10,6 @@ import torch
 from hypothesis import settings
 
 from gen.build.folder import Build
-from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from golden.checkpoints.families import shape_of
 from golden.models.integer_model import IntegerModel
@@ -18,6 +17,7 @@ from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import ModelShape
 from tests.checkpoints import chip_config, write_chip_checkpoint
+from tests.chips import built_chip
 from verif.chip.simulation import SimulatedChip
 from verif.simulators.verilator import QUICK_BUILD
 
@@ -76,7 +76,7 @@ def tiny_build(
     tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path_factory: pytest.TempPathFactory
 ) -> Build:
     """The chip of the first checkpoint."""
-    return build_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path_factory.mktemp("chip") / "chip", tiny_hardware)
+    return built_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path_factory.mktemp("chip") / "chip", tiny_hardware)
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,11 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from pathlib import Path, PurePosixPath
 
 from gen.build.manifest import ArrayFacts, Manifest
-from gen.build.names import QUANTIZED
+from gen.build.names import QUANTIZED, WAIVERS
 from gen.build.seal import is_sealed
 from gen.design.hardware import HardwareConfig
 from gen.text.prefix import prefixed
@@ -127,9 +127,10 @@ class Build:
         return self.manifest.arrays
 
 
-def file_list(files: Iterable[str]) -> str:
-    """Text of `FILE_LIST`: every Verilog file of `files`, compressed or not, a line each."""
-    return "".join(f"{name}\n" for name in sorted(files) if name.endswith((".v", COMPRESSED)))
+def file_list(files: Collection[str]) -> str:
+    """Text of `FILE_LIST`: `WAIVERS`, then every Verilog file of `files`, compressed or not, a line each."""
+    verilog = sorted(name for name in files if name.endswith((".v", COMPRESSED)))
+    return "".join(f"{name}\n" for name in [*({WAIVERS} & {*files}), *verilog])
 
 
 def delete_unfinished(out: Path, names: Set[str]) -> None:

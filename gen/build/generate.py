@@ -18,7 +18,7 @@ from gen.build.folder import CHIP, MANIFEST, Build, copy_quantized, delete_unfin
 from gen.build.journal import JOURNAL, Entry, Journal
 from gen.build.manifest import ArrayFacts, Manifest
 from gen.build.memories import memories_of
-from gen.build.names import FILE_LIST, QUANTIZED
+from gen.build.names import FILE_LIST, QUANTIZED, WAIVERS
 from gen.build.seal import sealed
 from gen.build.work import CHIP_TEXT, LAYER_TEXTS, Progress, Work
 from gen.design.hardware import HardwareConfig
@@ -29,6 +29,7 @@ from gen.engine.layer import LayerEngine
 from gen.text.prefix import check_prefix, prefixed
 from gen.text.ram import ram_texts
 from gen.text.verilog import to_verilog
+from gen.text.waivers import waivers
 from golden.checkpoints.config import CONFIG
 from golden.errors import UserError
 from golden.files import Contents, sha256, write_file, write_json
@@ -176,7 +177,7 @@ def write_build(
     claim(out, "build")
     if build := intact_build(out, key):
         return build
-    journal = begin_build(out, key, {FILE_LIST, *(f"{QUANTIZED}/{name}" for name in hashes)}, module_prefix)
+    journal = begin_build(out, key, {FILE_LIST, WAIVERS, *(f"{QUANTIZED}/{name}" for name in hashes)}, module_prefix)
     weights = sum(map(array_weights(checkpoint.model), units))
     if top:
         weights += checkpoint.model.embedding_weights
@@ -233,6 +234,8 @@ def finish_files(
     out = journal.folder
     files = {name: digest for entry in entries for name, digest in entry.files.items()}
     files |= copy_quantized(checkpoint, out, hashes)
+    if any(name.startswith("rtl/units/") for name in files):
+        files |= {WAIVERS: write_file(out / WAIVERS, waivers())}
     files |= {FILE_LIST: write_file(out / FILE_LIST, file_list(files))}
     for name in journal.owned - files.keys():
         delete(out, name)

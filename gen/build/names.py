@@ -6,14 +6,14 @@ from typing import Any
 from golden.checkpoints.config import CONFIG
 from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER
 
-__all__ = ["FILE_LIST", "QUANTIZED", "check_files", "is_build_file"]
+__all__ = ["FILE_LIST", "QUANTIZED", "WAIVERS", "check_files", "is_build_file"]
 
-FILE_LIST, QUANTIZED = "chip.f", "quantized"
+FILE_LIST, WAIVERS, QUANTIZED = "chip.f", "waivers.vlt", "quantized"
 
 VERILOG = re.compile(r"rtl/(?:arrays/\w+\.v(?:\.zst)?|(?:constants|prefab|units)/\w+\.v)", re.ASCII)
 """A module a file, named after it; connections of arrays may be compressed."""
 
-OTHERS = {FILE_LIST, *(f"{QUANTIZED}/{name}" for name in (CONFIG, QUANTIZATION, TENSORS, TOKENIZER))}
+OTHERS = {FILE_LIST, WAIVERS, *(f"{QUANTIZED}/{name}" for name in (CONFIG, QUANTIZATION, TENSORS, TOKENIZER))}
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -14,7 +14,7 @@ from gen.text.hierarchy import ModulePart, modules
 from gen.text.names import plain_names
 from gen.text.port_list import with_port_lists
 
-__all__ = ["LINT_WAIVERS", "to_verilog"]
+__all__ = ["to_verilog"]
 
 PASSES = (
     *("proc -noopt", "opt_expr", "opt_merge", "opt_clean", "opt_dff -simple-dffe", "opt_clean -purge"),
@@ -30,16 +30,6 @@ design = libyosys.Design()
 for command in sys.argv[1:]:
     libyosys.Pass.call(design, command)
 """
-
-LINT_WAIVERS = {
-    "CASEOVERLAP": "Yosys writes a multiplexer of one-hot selects as a casez with patterns that never meet",
-    "DECLFILENAME": "a file holds a unit with its submodules",
-    "UNUSEDSIGNAL": "carries and the low bits of rounded products are computed and dropped",
-    "VARHIDDEN": "an instance may be called like a signal inside it",
-    "WIDTHEXPAND": "Yosys relies on Verilog's own extension of operands, which is RTLIL's",
-    "WIDTHTRUNC": "Yosys relies on Verilog's own truncation on assignment, which is RTLIL's",
-}
-"""Verilator warnings (`-Wall`) that emitted text does give, each with the reason why it may."""
 
 
 def _to_rtlil(part: ModulePart, seen: SignalDict) -> str:

@@ -76,11 +76,11 @@ class _Total(Stage):
 
     def transform(self, m: Module, x, y) -> None:
         eps = Signal(self.widths.total)
-        total = Signal(self.widths.total)
+        sum_of_squares = Signal(self.widths.total)
         m.d.comb += [
             eps.eq(self.spec.eps_sum),
-            total.eq(x.stat + (eps >> (x.beat.shift << 1))),
-            y.total.eq(Mux(total == 0, 1, total)),
+            sum_of_squares.eq(x.stat + (eps >> (x.beat.shift << 1))),
+            y.total.eq(Mux(sum_of_squares == 0, 1, sum_of_squares)),
             y.data.eq(x.beat.data),
             y.last.eq(x.beat.last),
         ]

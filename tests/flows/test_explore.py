@@ -13,7 +13,6 @@ from flows.design.estimate.arrays import ArrayOption, options
 from flows.design.estimate.figures import Request, estimate, read_model
 from flows.design.explore.report import Units, search_space
 from flows.design.explore.search import Point, Space, hardware_json, measure, pareto
-from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from golden.checkpoints.config import read_config
 from golden.checkpoints.families import shape_of
@@ -22,6 +21,7 @@ from golden.errors import UserError
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import MatrixKind
 from tests import DEMO
+from tests.chips import built_chip
 from tests.command_line import hardloom
 from verif.proof.static import recover
 
@@ -149,7 +149,7 @@ def test_the_choice_for_the_demonstration_model_is_one_that_generate_takes():
 def test_the_choice_for_a_tiny_checkpoint_is_built_and_every_weight_read_back(tiny_quantized, tmp_path, objective):
     found = search_space(None, tiny_quantized[0], Request(), None, Units())
     hardware = HardwareConfig.from_json_dict(hardware_json(found.best(1000, objective), 24))
-    build = build_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "chip", hardware)
+    build = built_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "chip", hardware)
     assert {facts.kind: facts.style for facts in build.arrays} == hardware.style
     assert recover(build).complete
 

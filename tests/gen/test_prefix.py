@@ -10,13 +10,14 @@ import pytest
 from gen.build import generate
 from gen.build.folder import CHIP, Build
 from gen.build.generate import build_chip
+from gen.build.names import FILE_LIST
 from gen.design.hardware import HardwareConfig
 from gen.stream.component import Component
 from gen.text.prefix import check_prefix, with_prefix
-from gen.text.verilog import LINT_WAIVERS
 from gen.text.yosys import link_sources, run_yosys
 from golden.errors import UserError
 from golden.quantization.quantized import QuantizedCheckpoint
+from tests.chips import slang_reads
 from verif.chip.taps import bench_verilog
 from verif.proof.static import recover
 from verif.simulators.verilator import lint
@@ -83,13 +84,18 @@ def test_a_chip_with_a_prefix_is_what_is_simulated(chips: list[Build]) -> None:
     assert "    Soc_A_hardloom_chip chip (.s_axil_" in bench_verilog(chips[0].require_chip(), [])
 
 
-def test_verilator_lints_two_chips_in_one_design(both: list[Path]) -> None:
-    assert lint("both", [str(path) for path in both], both[0].parent, LINT_WAIVERS) == ""
+def test_verilator_lints_two_chips_in_one_design(chips: list[Build], both: list[Path]) -> None:
+    lists = [word for build in chips for word in ("-F", str(build.path / FILE_LIST))]
+    assert lint("both", [*lists, both[0].name], both[0].parent) == ""
+
+
+def test_slang_reads_two_chips_as_one_design(both: list[Path]) -> None:
+    assert slang_reads("both", *(f'"{path}"' for path in both))
 
 
 def test_yosys_reads_two_chips_as_one_design(both: list[Path], tmp_path: Path) -> None:
     commands = (f"read_verilog {link_sources(both, tmp_path)}", "hierarchy -check -top both", "proc", "check -assert")
-    run_yosys([f"tee -q -a yosys.log {command}" for command in commands], tmp_path, "both", timeout_s=300)
+    run_yosys([f"tee -q -a yosys.log {command}" for command in commands], tmp_path, "both", timeout_s=900)
 
 
 def test_icarus_compiles_two_chips_as_one_design(both: list[Path]) -> None:

@@ -16,7 +16,6 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
 from torch import Tensor
 
-from gen.build.generate import build_chip
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from gen.design.queues import Queues
 from gen.design.registers import IDENTIFICATION, ErrorCode
@@ -25,6 +24,7 @@ from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import SamplerParams
 from tests.checkpoints import write_random_checkpoint
+from tests.chips import built_chip
 from verif.chip.compare import compare_runs
 from verif.chip.host import Host
 from verif.chip.scoreboard import reference_steps
@@ -185,7 +185,7 @@ def test_every_format_and_style_is_the_integer_model(
     changes = {"style": style, "slices": dict.fromkeys(ARRAY_KINDS, slices) if isinstance(slices, int) else slices}
     hardware = HardwareConfig.from_json_dict(tiny_hardware.to_json_dict() | changes)
     quantized = QuantizedCheckpoint(tmp_path / "quantized")
-    build = build_chip(quantized, tmp_path / "chip", hardware)
+    build = built_chip(quantized, tmp_path / "chip", hardware)
     assert {facts.kind: facts.style for facts in build.arrays} == hardware.style
     assert recover(build).complete
     chip = SimulatedChip(build, QUICK_BUILD)
@@ -203,7 +203,7 @@ def test_the_shallowest_queues_cost_cycles_and_change_no_integer(
     tmp_path: Path,
 ) -> None:
     hardware = replace(tiny_hardware, queues=Queues(residual=1, routing=1, jobs=1))
-    chip = SimulatedChip(build_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "chip", hardware), QUICK_BUILD)
+    chip = SimulatedChip(built_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "chip", hardware), QUICK_BUILD)
     runs = [replace(GOOD), replace(GOOD)]
     shallow = compare_runs(chip, tiny_integer_model, runs[:1], tmp_path / "taps")
     assert shallow.scoreboard.mismatches == 0 and shallow.tokens == shallow.expected

@@ -12,7 +12,6 @@ from flows.chips.verify import verify_faults
 from gen.arrays import emit, plan_array
 from gen.arrays.styles import STYLES
 from gen.build.folder import CHIP, Build
-from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from golden.checkpoints.families import shape_of
 from golden.errors import UserError
@@ -21,6 +20,7 @@ from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
+from tests.chips import built_chip
 from tests.matrices import noise
 from verif.extract.arrays import read_array
 from verif.extract.errors import ExtractionError
@@ -44,7 +44,7 @@ def build(tmp_path_factory) -> Build:
     folder = tmp_path_factory.mktemp("faults")
     write_random_checkpoint(folder / "ckpt", CONFIG, seed=3)
     quantize_checkpoint(folder / "ckpt", folder / "q", "mxfp4")
-    return build_chip(QuantizedCheckpoint(folder / "q"), folder / "chip", HARDWARE)
+    return built_chip(QuantizedCheckpoint(folder / "q"), folder / "chip", HARDWARE)
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,14 @@ from cocotb.triggers import FallingEdge
 from gen.arrays import ArrayPlan, plan_array
 from gen.arrays.styles import STYLES
 from gen.build.folder import Build
-from gen.build.generate import build_chip
+from gen.build.names import FILE_LIST
 from gen.design.hardware import HardwareConfig
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import SamplerParams
 from tests.checkpoints import write_random_checkpoint
+from tests.chips import built_chip
 from tests.icarus import needs_icarus
 from tests.matrices import noise
 from verif.arrays.bench import bench_arrays
@@ -51,9 +52,8 @@ def test_arrays_of_every_style_compute_their_sums(tmp_path: Path) -> None:
 
 
 def test_a_whole_chip_compiles_without_warnings(tiny_build: Build) -> None:
-    files = [str(tiny_build.path / name) for name in tiny_build.files if name.endswith(".v")]
-    command = ["iverilog", "-g2005", "-Wall", "-s", tiny_build.manifest.top, "-o", "/dev/null", *files]
-    result = subprocess.run(command, capture_output=True, text=True)
+    command = ["iverilog", "-g2005", "-Wall", "-c", FILE_LIST, "-o", "/dev/null"]
+    result = subprocess.run(command, cwd=tiny_build.path, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -66,7 +66,7 @@ def chip(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     quantize_checkpoint(folder / "ckpt", folder / "quantized", "mxfp4")
     checkpoint = QuantizedCheckpoint(folder / "quantized")
     fields = HardwareConfig.default(checkpoint.model).to_json_dict() | {"max_positions": 8}
-    build = build_chip(checkpoint, folder / "chip", HardwareConfig.from_json_dict(fields))
+    build = built_chip(checkpoint, folder / "chip", HardwareConfig.from_json_dict(fields))
     return SimulatedChip(build, simulator="icarus")
 
 

@@ -14,6 +14,7 @@ from gen.build.generate import build_arrays
 from gen.build.seal import sealed
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection
+from gen.text.waivers import waivers
 from golden.errors import UserError
 from golden.files import sha256
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -49,7 +50,7 @@ def add(build: Path, name: str, text: str) -> Callable[[dict[str, Any]], None]:
         (build / name).write_text(text)
         manifest["files"][name] = ""
         listed = sorted(n for n in manifest["files"] if n.endswith(".v"))
-        (build / "chip.f").write_text("".join(f"{n}\n" for n in listed))
+        (build / "chip.f").write_text("".join(f"{n}\n" for n in ["waivers.vlt", *listed]))
 
     return change
 
@@ -100,13 +101,14 @@ FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "acc_width in the manifest": lambda m: m["arrays"][0].update(acc_width=m["arrays"][0]["acc_width"] + 1),
     "top is": lambda m: m.update(top="other"),
     "weights_hardwired is": lambda m: m.update(top=None),
-    "is a unit, where the build has arrays alone": arrays_alone,
+    "where the build has arrays alone": arrays_alone,
     "memories hardloom_ram_1r1w_": lambda m: m["memories"][0].update(count=m["memories"][0]["count"] + 1),
     "has 0 memories hardloom_ram_1r1w_": lambda m: m["memories"].pop(),
     "model or quantization": lambda m: m["quantization"].update(q="int4"),
     "are not those of quantized/": lambda m: m["model"].update(rms_norm_eps=1e-3),
     "config.json: differs from manifest.json": lambda m: m["files"].pop("quantized/config.json"),
     "chip.f: is not in manifest.json": lambda m: m["files"].pop("chip.f"),
+    "waivers.vlt: is not in manifest.json": lambda m: m["files"].pop("waivers.vlt"),
 }
 
 
@@ -168,7 +170,8 @@ def test_text_that_is_missing_is_missed(build: Path, tiny_build: Build, kind: st
 
 
 @pytest.mark.parametrize(
-    "name", ["chip.f", "quantized/config.json", "quantized/quantization.json", "rtl/units/hardloom_chip.v"]
+    "name",
+    ["chip.f", "waivers.vlt", "quantized/config.json", "quantized/quantization.json", "rtl/units/hardloom_chip.v"],
 )
 def test_a_space_at_the_end_of_a_file_is_seen(build: Path, name: str) -> None:
     path = build / name
@@ -200,6 +203,22 @@ def test_a_listing_of_other_files_is_seen(build: Path) -> None:
     (build / "chip.f").write_text((build / "chip.f").read_text() + "/tmp/evil.v\n")
     forge(build, lambda manifest: None)
     assert problem(build) == "chip.f: is not the list of the Verilog files in manifest.json"
+
+
+def test_waivers_of_more_than_units_are_seen(build: Path) -> None:
+    (build / "waivers.vlt").write_text((build / "waivers.vlt").read_text().replace("rtl/units/?", ""))
+    forge(build, lambda manifest: None)
+    assert problem(build) == "waivers.vlt: is not what units need"
+
+
+def test_waivers_are_no_part_of_arrays_alone(
+    tiny_quantized: list[Path], tiny_hardware: HardwareConfig, tmp_path: Path
+) -> None:
+    selection = Selection(layers=(0,), matrices=("router",))
+    build = build_arrays(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "parts", tiny_hardware, selection).path
+    assert not (build / "waivers.vlt").exists() and recover(Build(build)).complete
+    forge(build, add(build, "waivers.vlt", waivers()))
+    assert problem(build) == "waivers.vlt: is a unit, or of units, where the build has arrays alone"
 
 
 def test_a_file_of_another_checkpoint_of_that_geometry_is_seen(

