@@ -82,7 +82,7 @@ def run_outcome(chip: SimulatedChip, model: IntegerModel, run: Run, trace: bool)
         failure = f"{board.mismatches} integers differ; first: {board.first}"
         if trace:
             failure += f"; waveform: {trace_step(chip, run, board.first.step, chip.build.path / 'verify.fst')}"
-    detail = f"{board.compared:,} integers, {run.cycles:,} cycles"
+    detail = f"{board.compared:,} integers, {run.cycles:,} cycles, {run.saturations:,} sums saturated"
     return Outcome("chip", name, time.perf_counter() - begin, detail, failure)
 
 

@@ -34,6 +34,7 @@ class RtlEngine:
 
     def __init__(self, chip: SimulatedChip) -> None:
         self.chip = chip
+        self.saturated: dict[str, int] = {}
 
     @classmethod
     def from_checkpoint(cls, path: Path, positions: int = 64, format: str = "mxfp4") -> "RtlEngine":
@@ -80,6 +81,8 @@ class RtlEngine:
                 step = step_of(run, number, tokens)
                 tokens = step.tokens[0]
                 yield step
+        if run.saturations:
+            self.saturated["the sums of the residual stream"] = run.saturations
         if run.error:
             raise UserError(f"the chip refused the run with error code {run.error}; see docs/chip.md")
 

@@ -120,7 +120,7 @@ def denoising_of(
 
         positions = len(prompt) + params.gen_length
         chip = RtlEngine.from_build(path, positions) if is_build(path) else RtlEngine.from_checkpoint(path, positions)
-        return Denoising(chip.denoise(tokens, params), chip.spread_limit(1.0), {})
+        return Denoising(chip.denoise(tokens, params), chip.spread_limit(1.0), chip.saturated)
     model = load_engine(folder, engine, device)
     saturated = model.saturations if isinstance(model, IntegerModel) else {}
     return Denoising(denoise(model, tokens, params, mask_token_id), model.spread_limit(1.0), saturated)
@@ -151,7 +151,7 @@ class Commits:
 @dataclass(frozen=True)
 class Sample:
     """tokens: generated; text: up to the first eos, None without a tokenizer; steps: how many; trace: what each did;
-    saturated: elements that did not fit their word, by site (engine golden)."""
+    saturated: elements that did not fit their word, by site (engine golden), or those that the chip counts."""
 
     tokens: list[int]
     text: str | None

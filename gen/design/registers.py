@@ -53,6 +53,9 @@ REGISTERS = (
     Register("SPREAD_LIMIT", 0x1C, "rw", 32, "ceil(65536 / threshold) for threshold decoding, 0 for quotas"),
     Register("CYCLES", 0x20, "ro", 32, "clock cycles of the current or latest run"),
     Register("FORWARDS", 0x24, "ro", 32, "denoising steps of the current or latest run"),
+    Register(
+        "SATURATIONS", 0x34, "ro", 32, "sums of the residual stream outside the word in the current or latest run"
+    ),
     Register("MAX_POSITIONS", 0x28, "ro", 32, "prompt and generation together, at most"),
     Register("VOCAB_SIZE", 0x2C, "ro", 32, "token ids are below this"),
     Register("MASK_TOKEN", 0x30, "ro", 32, "id of the mask token"),

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -50,7 +50,7 @@ class Chip(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         positions = Signal(range(self.sizes.max_positions + 1))
-        embedding, argmax = self._model(m, positions)
+        embedding, argmax, saturated = self._model(m, positions)
         model = self.sizes.model
         m.submodules.sampler = sampler = Sampler(
             model.vocab_size,
@@ -66,12 +66,12 @@ class Chip(Component):
             argmax.o.ready.eq(sampler.result.ready),
         ]
         m.d.comb += positions.eq(sampler.positions)
-        self._registers(m, sampler)
+        self._registers(m, sampler, self._saturations(m, sampler, saturated))
         self._streams(m, sampler)
         return m
 
-    def _model(self, m: Module, positions: Signal) -> tuple[Embedding, Argmax]:
-        """Embedding to argmax, with all layers in between: the first and the last unit."""
+    def _model(self, m: Module, positions: Signal) -> tuple[Embedding, Argmax, list[Signal]]:
+        """Embedding to argmax, all layers in between: first and last unit, and what each layer saturates in a cycle."""
         g = self.sizes
         vocabulary = g.model.vocab_size
         embedding = self._embedding(m)
@@ -86,7 +86,7 @@ class Chip(Component):
         add_probe(m, "logits", rescale.o, vocabulary)
         add_probe(m, "argmax.token", argmax.o, 1, value=argmax.o.payload.token)
         add_probe(m, "argmax.spread", argmax.o, 1, value=argmax.o.payload.spread)
-        return embedding, argmax
+        return embedding, argmax, [engine.saturated for engine in engines]
 
     def _embedding(self, m: Module) -> Embedding:
         """The embedding and the ROMs of its rows and of their scales."""
@@ -113,9 +113,10 @@ class Chip(Component):
         return embedding
 
     def _engine(self, m: Module, number: int, positions: Signal) -> SimpleNamespace:
-        """Module `layer_N`, elaborated on its own (`gen.engine.layer.LayerEngine`); its streams `i` and `o`."""
+        """Module `layer_N`, elaborated on its own (`gen.engine.layer.LayerEngine`): its ports `i`, `o`, `saturated`."""
         word = stream.Signature(beat(self.sizes.numerics.word.width, self.sizes.lanes))
         name = f"layer_{number}"
+        saturated = Signal(range(2 * self.sizes.lanes + 1), name=f"{name}_saturated")
         i, o = word.flip().create(path=(name, "i")), word.create(path=(name, "o"))
         m.submodules[name] = Instance(
             name,
@@ -129,10 +130,20 @@ class Chip(Component):
             o_o__payload=Value.cast(o.payload),
             o_o__valid=o.valid,
             i_o__ready=o.ready,
+            o_saturated=saturated,
         )
-        return SimpleNamespace(i=i, o=o)
+        return SimpleNamespace(i=i, o=o, saturated=saturated)
 
-    def _registers(self, m: Module, sampler: Sampler) -> None:
+    def _saturations(self, m: Module, sampler: Sampler, saturated: list[Signal]) -> Signal:
+        """Register SATURATIONS: counts from START on, and stays at its end."""
+        count, total = Signal(32, name="saturations"), Signal(33, name="saturations_next")
+        m.d.comb += total.eq(count + sum(saturated))
+        m.d.sync += count.eq(Mux(total[-1], (1 << len(count)) - 1, total))
+        with m.If(sampler.start & ~sampler.busy):
+            m.d.sync += count.eq(0)
+        return count
+
+    def _registers(self, m: Module, sampler: Sampler, saturations: Signal) -> None:
         m.submodules.registers = registers = AxiLiteRegisters()
         for name, member in AXI_LITE.items():
             inside, outside = getattr(registers, name), getattr(self, f"s_axil_{name}")
@@ -149,6 +160,7 @@ class Chip(Component):
             registers.read_status.eq(status),
             registers.read_cycles.eq(sampler.cycles),
             registers.read_forwards.eq(sampler.forwards),
+            registers.read_saturations.eq(saturations),
             registers.read_max_positions.eq(self.sizes.max_positions),
             registers.read_vocab_size.eq(self.sizes.model.vocab_size),
             registers.read_mask_token.eq(self.sizes.model.mask_token),

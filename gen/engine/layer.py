@@ -63,10 +63,14 @@ def norm_to_packets(m: Module, test_enable, sizes: LayerSizes, name: str) -> lis
     return [*parts, gated(m, test_enable, f"{name}_quantize", Quantize(units.quantize("norm"), lanes, 2 * beats))]
 
 
-def residual_ports(sizes: LayerSizes) -> dict[str, wiring.Member]:
-    """Ports of what takes the residual stream, at `i`, and gives it changed, at `o`; and of the clock gates in it."""
+def residual_ports(sizes: LayerSizes, adders: int) -> dict[str, wiring.Member]:
+    """Ports of what takes the residual stream, at `i`, and gives it changed, at `o`; and of the clock gates in it.
+
+    `saturated`: elements that its so many adders saturate in a cycle, out.
+    """
     word = stream.Signature(beat(sizes.numerics.word.width, sizes.lanes))
-    return {"test_enable": In(1), "i": In(word), "o": Out(word)}
+    saturated = Out(range(adders * sizes.lanes + 1))
+    return {"test_enable": In(1), "i": In(word), "o": Out(word), "saturated": saturated}
 
 
 class AttentionHalf(Component):
@@ -81,7 +85,7 @@ class AttentionHalf(Component):
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        super().__init__(residual_ports(sizes) | {"positions": In(range(sizes.max_positions + 1))})
+        super().__init__(residual_ports(sizes, 1) | {"positions": In(range(sizes.max_positions + 1))})
 
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
@@ -108,6 +112,7 @@ class AttentionHalf(Component):
         chain(m, heads.o[2], v_quantize, attention.v)
         chain(m, attention, output_quantize, o)
         chain(m, o_rescale, residual, wiring.flipped(self.o))
+        m.d.comb += self.saturated.eq(residual.saturated)
         m.d.comb += attention.positions.eq(self.positions)
         add_probe(m, "input_norm", norm[-1].o, g.hidden)
         add_probe(m, "v", v_quantize.o, g.head_dim, g.heads)
@@ -145,7 +150,7 @@ class ExpertHalf(Component):
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        super().__init__(residual_ports(sizes))
+        super().__init__(residual_ports(sizes, 1))
 
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
@@ -179,6 +184,7 @@ class ExpertHalf(Component):
         down = self._down(m, middle, jobs.o[1], jobs.o[2])
         combine = self._combine(m, down, jobs.o[3])
         chain(m, combine, residual, wiring.flipped(self.o))
+        m.d.comb += self.saturated.eq(residual.saturated)
         add_probe(m, "post_norm", norm[-1].o, g.hidden)
         add_probe(m, "router.logits", router_rescale.o, g.num_experts, net="router_logits")
         add_probe(m, "expert.down", down.o, g.hidden, g.top_k)
@@ -279,7 +285,7 @@ class LayerEngine(Component):
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        super().__init__(residual_ports(sizes) | {"positions": In(range(sizes.max_positions + 1))})
+        super().__init__(residual_ports(sizes, 2) | {"positions": In(range(sizes.max_positions + 1))})
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -287,5 +293,6 @@ class LayerEngine(Component):
         experts = gated(m, self.test_enable, "experts", ExpertHalf(self.sizes))
         m.d.comb += [half.test_enable.eq(self.test_enable) for half in (attention, experts)]
         m.d.comb += attention.positions.eq(self.positions)
+        m.d.sync += self.saturated.eq(attention.saturated + experts.saturated)  # a beat is added where the clock runs
         chain(m, wiring.flipped(self.i), attention, experts, wiring.flipped(self.o))
         return m

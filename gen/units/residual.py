@@ -1,6 +1,6 @@
 """Residual add."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,12 +17,19 @@ class _Add(Stage):
     def __init__(self, word: FixedPoint, lanes: int) -> None:
         self.word, self.lanes = word, lanes
         shape = beat(word.width, lanes)
-        super().__init__(data.StructLayout({"x": shape, "branch": shape}), shape)
+        o_shape = data.StructLayout({"beat": shape, "saturated": range(lanes + 1)})
+        super().__init__(data.StructLayout({"x": shape, "branch": shape}), o_shape)
 
     def transform(self, m: Module, x, y) -> None:
-        m.d.comb += y.last.eq(x.branch.last)
+        beyond = Signal(self.lanes)
+        m.d.comb += [y.beat.last.eq(x.branch.last), y.saturated.eq(sum(beyond))]
         for k in range(self.lanes):
-            m.d.comb += y.data[k].eq(saturate(x.x.data[k] + x.branch.data[k], self.word))
+            total = Signal(signed(self.word.width + 1), name=f"total_{k}")
+            m.d.comb += [
+                total.eq(x.x.data[k] + x.branch.data[k]),
+                beyond[k].eq(total[-1] != total[-2]),
+                y.beat.data[k].eq(saturate(total, self.word)),
+            ]
 
 
 class Residual(Component):
@@ -41,12 +48,15 @@ class Residual(Component):
     x: stream of fixed-point beats, the residual, in.
     i: stream of fixed-point beats, the branch's output, in.
     o: stream of fixed-point beats, out.
+    saturated: of the beat that is given in this cycle, elements whose sum was outside the word, out.
     """
 
     def __init__(self, word: FixedPoint, lanes: int, depth: int) -> None:
         self.word, self.lanes, self.depth = word, lanes, depth
         signature = stream.Signature(beat(word.width, lanes))
-        super().__init__({"x": In(signature), "i": In(signature), "o": Out(signature)})
+        super().__init__(
+            {"x": In(signature), "i": In(signature), "o": Out(signature), "saturated": Out(range(lanes + 1))}
+        )
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -61,6 +71,9 @@ class Residual(Component):
             add.i.valid.eq(both),
             self.i.ready.eq(both & add.i.ready),
             x.ready.eq(both & add.i.ready),
+            self.o.payload.eq(add.o.payload.beat),
+            self.o.valid.eq(add.o.valid),
+            add.o.ready.eq(self.o.ready),
+            self.saturated.eq(Mux(self.o.valid & self.o.ready, add.o.payload.saturated, 0)),
         ]
-        chain(m, add, wiring.flipped(self.o))
         return m

@@ -34,12 +34,15 @@ def contract(width: int, frac: int, bits: ActivationBits | int, gains: str, scor
     return Numerics(FixedPoint(width, frac), score, sites, gains)
 
 
-BY_SITE = contract(24, 12, ActivationBits(norm=6, query=10, key=7, value=5, mix=9, swiglu=12), "behind")
+BY_SITE = contract(24, 23, ActivationBits(norm=6, query=10, key=7, value=5, mix=9, swiglu=12), "behind")
 WIDE = contract(36, 16, 10, "folded", FixedPoint(20, 9))
 
 
-def check(numerics: Numerics, folder: Path, **changes: Any) -> None:
-    """Generate, read back, simulate and compare the chip of `numerics`; `changes`: of its hardware."""
+def check(numerics: Numerics, folder: Path, **changes: Any) -> int:
+    """Generate, read back, simulate and compare the chip of `numerics`; `changes`: of its hardware.
+
+    Returns how many sums of the residual stream saturated.
+    """
     write_random_checkpoint(folder / "ckpt", CONFIG, seed=4, dtype=torch.float32)
     quantize_checkpoint(folder / "ckpt", folder / "quantized", "mxfp4", numerics)
     quantized = QuantizedCheckpoint(folder / "quantized")
@@ -47,15 +50,19 @@ def check(numerics: Numerics, folder: Path, **changes: Any) -> None:
     build = build_chip(quantized, folder / "chip", hardware)
     recovery = recover(build)
     assert recovery.complete, recovery.first
-    result = compare_runs(SimulatedChip(build, QUICK_BUILD), IntegerModel(quantized), RUNS, folder / "taps")
+    model = IntegerModel(quantized, watched=True)
+    result = compare_runs(SimulatedChip(build, QUICK_BUILD), model, RUNS, folder / "taps")
     assert result.scoreboard.mismatches == 0, str(result.scoreboard.first)
     assert result.tokens == result.expected and result.scoreboard.compared > 1_000
+    added = sum(count for site, count in model.saturations.items() if site.endswith("residual"))
+    assert sum(run.saturations for run in result.runs) == added
     for run in result.runs:
         assert modelled(build, run.prompt, run.params) == pytest.approx(run.cycles, rel=0.05)
+    return added
 
 
 def test_narrow_words_bits_by_site_and_gains_behind_norms(tmp_path: Path) -> None:
-    check(BY_SITE, tmp_path)
+    assert check(BY_SITE, tmp_path) > 0, "a word that ends at 1 saturates, and the chip counts it"
 
 
 def test_wide_words_and_activations_of_10_bits_in_serial_arrays(tmp_path: Path) -> None:

@@ -88,5 +88,6 @@ class Host:
         return {
             "cycles": await self.read("CYCLES"),
             "forwards": await self.read("FORWARDS"),
+            "saturations": await self.read("SATURATIONS"),
             "error": status >> 8 if status & ERROR else 0,
         }

@@ -23,7 +23,7 @@ class ChipJob(Job):
     """Requests, one after the other, and the file that answers go to.
 
     A JSON line is written for each denoising step ({"run", "commits": [[position, token, spread], ...]}) as it ends,
-    and one for each run ({"run", "cycles", "forwards", "error"}).
+    and one for each run ({"run", "cycles", "forwards", "saturations", "error"}).
     """
 
     runs: list[Request]

@@ -43,6 +43,7 @@ class Run:
     steps: list[list[list[int]]] = field(default_factory=list)
     cycles: int = 0
     forwards: int = 0
+    saturations: int = 0
     error: int = 0
 
     def request(self) -> Request:
@@ -126,6 +127,7 @@ class SimulatedChip:
                 yield run, len(run.steps) - 1
             else:
                 run.cycles, run.forwards, run.error = line["cycles"], line["forwards"], line["error"]
+                run.saturations = line["saturations"]
                 yield run, None
         worker.join()
         if failed != [0]:
