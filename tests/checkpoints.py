@@ -16,6 +16,7 @@ from golden.errors import UserError
 from golden.shape import ModelShape
 
 __all__ = [
+    "CHIP_FORMATS",
     "chip_config",
     "edit_index",
     "edit_json",
@@ -59,6 +60,10 @@ def tiny_config(**changes: Any) -> dict[str, Any]:
         "tie_word_embeddings": False,
     }
     return fields | changes
+
+
+CHIP_FORMATS = {"head": "int8", "v": "mxfp6", "down": "mxfp6"}
+"""Of kinds of matrix of the tiny chip; the others are in mxfp4."""
 
 
 def chip_config() -> dict[str, Any]:

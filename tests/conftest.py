@@ -16,7 +16,7 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import ModelShape
-from tests.checkpoints import chip_config, write_chip_checkpoint
+from tests.checkpoints import CHIP_FORMATS, chip_config, write_chip_checkpoint
 from tests.chips import built_chip
 from verif.chip.simulation import SimulatedChip
 from verif.simulators.verilator import QUICK_BUILD
@@ -29,8 +29,6 @@ settings.load_profile("fixed")
 """The same examples in every run; `make test-all` asks for fresh ones and prints how to repeat those that fail."""
 
 MAX_POSITIONS = 32
-TINY_FORMATS = {"head": "int8", "v": "mxfp6", "down": "mxfp6"}
-"""Of kinds of matrix of the tiny chip; the others are in mxfp4."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,9 +57,8 @@ def tiny_quantized(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two random quantized checkpoints of one geometry, and of several formats."""
     folder = tmp_path_factory.mktemp("tiny")
     for seed in (0, 1):
-        quantize_checkpoint(
-            write_chip_checkpoint(folder / f"ckpt{seed}", seed), folder / str(seed), "mxfp4", formats=TINY_FORMATS
-        )
+        write_chip_checkpoint(folder / f"ckpt{seed}", seed)
+        quantize_checkpoint(folder / f"ckpt{seed}", folder / str(seed), "mxfp4", formats=CHIP_FORMATS)
     return [folder / "0", folder / "1"]
 
 

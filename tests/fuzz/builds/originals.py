@@ -16,7 +16,7 @@ import gen.build.generate as generator
 import verif.proof.static as proof
 from gen.build.folder import MANIFEST
 from golden.quantization.quantize import quantize_checkpoint
-from tests.checkpoints import write_chip_checkpoint
+from tests.checkpoints import CHIP_FORMATS, write_chip_checkpoint
 from tests.command_line import hardloom
 
 __all__ = ["Original", "originals", "prepare", "quantized"]
@@ -66,7 +66,8 @@ def prepare(given: Path | None) -> None:
     """Make the originals; given: the same chip from elsewhere, which else takes half a minute to make."""
     chip = work() / "chip"
     if given is None:
-        quantize_checkpoint(write_chip_checkpoint(work() / "checkpoint", seed=0), quantized(), "mxfp4")
+        write_chip_checkpoint(work() / "checkpoint", seed=0)
+        quantize_checkpoint(work() / "checkpoint", quantized(), "mxfp4", formats=CHIP_FORMATS)
         made(originals()[0])
     else:
         shutil.copytree(given / "quantized", quantized())

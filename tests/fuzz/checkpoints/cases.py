@@ -44,7 +44,7 @@ def case(seed: int, work: Path) -> str:
     must = mutation(rng, folder)
     try:
         assert list(info_parts(info(folder, config_only=True, scan=False)))
-        found = meaning(folder, out, original.integers)
+        found = meaning(folder, out)
     except UserError as error:
         message = str(error)
         assert must != SAME, f"{name}: harmless, but refused: {message}"

@@ -28,7 +28,7 @@ class Meaning:
     model: ModelShape
     tensors: dict[str, str]
     ids: list[int] | None
-    integers: str | None
+    integers: str
 
 
 def digest(tensor: torch.Tensor) -> str:
@@ -65,15 +65,13 @@ def fields_of(model: ModelShape) -> dict[str, Any]:
     return found | ({"dense_intermediate_size": dense[0]} if dense else {})
 
 
-def meaning(folder: Path, out: Path, integers: bool) -> Meaning:
-    """What the product makes of a folder, quantized to `out`; raises its `UserError`. integers: the model has some."""
+def meaning(folder: Path, out: Path) -> Meaning:
+    """What the product makes of a folder, quantized to `out`; raises its `UserError`."""
     assert list(info_parts(info(folder, config_only=False, scan=True)))
     checkpoint = Checkpoint(folder)
     tensors = {tensor.name: digest(checkpoint.tensor(tensor.name)) for tensor in checkpoint.model.tensors()}
     tokenizer, vocabulary = load_tokenizer(folder), checkpoint.model.vocab_size
     ids = None if tokenizer is None else encode_prompt(folder, tokenizer, PROMPT, vocabulary)
     quantize_checkpoint(folder, out, "mxfp4")
-    if not integers:
-        return Meaning(checkpoint.model, tensors, ids, None)
     values = IntegerModel(QuantizedCheckpoint(out)).forward(torch.tensor([ids or [1, 0, 2]]))
     return Meaning(checkpoint.model, tensors, ids, digest(values))

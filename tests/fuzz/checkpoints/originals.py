@@ -16,8 +16,6 @@ from tests.published_models import FAMILIES, write_family
 
 __all__ = ["Original", "originals"]
 
-IN_FLOAT_ALONE = ("LLaDA2.0", "LLaDA2.2")
-
 
 @dataclass(frozen=True)
 class Original:
@@ -26,11 +24,6 @@ class Original:
     path: Path
     meaning: Meaning
     family: str | None
-
-    @property
-    def integers(self) -> bool:
-        """Whether the integer model computes it."""
-        return self.family not in IN_FLOAT_ALONE
 
 
 @cache
@@ -52,9 +45,5 @@ def originals() -> list[Original]:
             families.append(name)
     for path in places:
         Tokenizer(models.BPE({c: i for i, c in enumerate("abcdefghij")}, [])).save(str(path / TOKENIZER))
-    return [original(*place) for place in zip(places, families, strict=True)]
-
-
-def original(path: Path, family: str | None) -> Original:
-    found = meaning(path, path.with_name(f"{path.name}-quantized"), family not in IN_FLOAT_ALONE)
-    return Original(path, found, family)
+    found = [meaning(path, path.with_name(f"{path.name}-quantized")) for path in places]
+    return [Original(*place) for place in zip(places, found, families, strict=True)]
