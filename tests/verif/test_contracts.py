@@ -56,8 +56,9 @@ def check(numerics: Numerics, folder: Path, **changes: Any) -> int:
     assert result.tokens == result.expected and result.scoreboard.compared > 1_000
     added = sum(count for site, count in model.saturations.items() if site.endswith("residual"))
     assert sum(run.saturations for run in result.runs) == added
-    for run in result.runs:
-        assert modelled(build, run.prompt, run.params) == pytest.approx(run.cycles, rel=0.05)
+    for run in result.runs:  # of a few hundred cycles, in which serial arrays are modelled less closely
+        near = pytest.approx(run.cycles, rel=0.1 if changes else 0.05)
+        assert modelled(build, run.prompt, run.params) == near
     return added
 
 
