@@ -20,7 +20,7 @@ class Recipe:
     name: in the table and on the command line; text: in words.
     format, formats: as options of `hardloom quantize`; careful: rounded by GPTQ.
     calibrated: with the contract of `hardloom calibrate` on the calibration text; else with the contract and formats
-        that `hardloom quantize` takes without options.
+        for a model of which nothing is known.
     """
 
     name: str
@@ -36,7 +36,7 @@ FLOAT = Recipe("float", "weights in 16 bits, so that only the integer arithmetic
 RECIPES = (
     FLOAT,
     Recipe("nearest", "mxfp4 everywhere, to nearest"),
-    Recipe("default", "`hardloom quantize CKPT` alone", calibrated=False),
+    Recipe("default", "to nearest, without calibration", calibrated=False),
     Recipe("gptq", "mxfp4 by GPTQ, head and embedding int8", formats=WIDE_ENDS, careful=True),
     Recipe("gptq-5", "mxfp4 by GPTQ, head int8", formats={"head": "int8"}, careful=True),
     Recipe(
