@@ -1,9 +1,12 @@
 """`hardloom bench accuracy`: held-out exact match of the float and the integer model, and how experts are used."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+
+import torch
 
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
@@ -15,7 +18,37 @@ from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import Engine, SamplerParams
 from golden.training.accuracy import exact_match, expert_load
 
-__all__ = ["accuracy", "accuracy_parts"]
+__all__ = ["accuracy", "accuracy_parts", "batch_cost"]
+
+SEQUENCES, POSITIONS, PASSES = 64, 28, 11
+
+
+@dataclass(frozen=True)
+class BatchCost:
+    """CPU seconds of a forward pass of `sequences` x `positions` random tokens by engine, the median of some on one
+    thread, the engines in turn; ratio: of the integer model's over the float model's."""
+
+    sequences: int
+    positions: int
+    cpu_s: dict[str, float]
+    ratio: float
+
+
+def batch_cost(engines: Mapping[str, Engine], vocabulary: int) -> BatchCost:
+    """What the engines `float` and `golden` cost on the same batch."""
+    tokens = torch.randint(vocabulary, (SEQUENCES, POSITIONS), generator=torch.Generator().manual_seed(0))
+    taken: dict[str, list[float]] = {name: [] for name in engines}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        for _ in range(PASSES):
+            for name, engine in engines.items():
+                begin = time.process_time()
+                engine.predict(tokens)
+                taken[name].append(time.process_time() - begin)
+    torch.set_num_threads(threads)
+    cpu = {name: round(median(seconds[1:]), 4) for name, seconds in taken.items()}
+    return BatchCost(SEQUENCES, POSITIONS, cpu, round(cpu["golden"] / cpu["float"], 2))
 
 
 @dataclass(frozen=True)
@@ -25,7 +58,8 @@ class Accuracy:
     Attributes
     ----------
     exact_match: share right by engine (`float`, `golden`) and task, and `all`; seconds: by engine.
-    expert_load: share of all tokens of all denoising steps that each expert serves, by layer (float model).
+    cost: of a forward pass of a batch. expert_load: share of all tokens of all denoising steps that each expert
+        serves, by layer (float model).
     """
 
     checkpoint: str
@@ -33,6 +67,7 @@ class Accuracy:
     sampler: dict[str, int]
     exact_match: dict[str, dict[str, float]]
     seconds: dict[str, float]
+    cost: BatchCost
     expert_load: list[list[float]]
 
 
@@ -56,8 +91,9 @@ def accuracy(path: Path, count: int, params: SamplerParams = DEMO_PARAMS, device
             matches[name] = shares | {"all": sum(shares[problem.task] for problem in chosen) / count}
         progress(2, 3)
         load = expert_load(model, chosen, params, tokenizer)
+    cost = batch_cost(engines, shape.vocab_size)
     sampler = {"gen_length": params.gen_length, "block_length": params.block_length, "steps": params.steps}
-    return Accuracy(str(path), count, sampler, matches, seconds, load.tolist())
+    return Accuracy(str(path), count, sampler, matches, seconds, cost, load.tolist())
 
 
 def accuracy_parts(found: Accuracy) -> Iterator[Part]:
@@ -68,6 +104,9 @@ def accuracy_parts(found: Accuracy) -> Iterator[Part]:
         for engine, shares in found.exact_match.items()
     ]
     yield table(["engine", *columns, "seconds"], rows, f"exact match, {found.prompts} held-out prompts")
+    cost = [(engine, f"{seconds * 1e3:.1f}") for engine, seconds in found.cost.cpu_s.items()]
+    size = f"{found.cost.sequences} x {found.cost.positions} positions"
+    yield table(["engine", "CPU ms"], cost, f"a forward pass of {size}: golden over float {found.cost.ratio}")
     experts = [f"{expert}" for expert in range(len(found.expert_load[0]))]
     loads = [(f"{layer}", *(f"{share:.1%}" for share in row)) for layer, row in enumerate(found.expert_load)]
     yield table(["layer", *experts], loads, "share of tokens that each expert serves")

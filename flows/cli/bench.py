@@ -22,7 +22,7 @@ def accuracy(
     device: Annotated[str, typer.Option(parser=text, help="A torch device.")] = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Held-out exact match of the float and the 4-bit model, and the load of every expert.
+    """Held-out exact match of the float and the 4-bit model, what a pass of each costs, and the load of every expert.
 
     Example: hardloom bench accuracy --prompts 500
     """

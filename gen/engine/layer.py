@@ -244,7 +244,7 @@ class ExpertHalf(Component):
             Quantize(g.units.quantize("swiglu"), g.lanes, 2 * g.beats(g.intermediate)),
         )
         chain(m, rescale, swiglu, quantize)
-        add_probe(m, "expert.gate_up", rescale.o, 2 * g.intermediate, g.top_k)
+        add_probe(m, "expert.gate_up", rescale.o, g.intermediate, g.top_k, banks=2)
         return quantize
 
     def _down(self, m: Module, middle: Quantize, route_jobs, collect_jobs) -> Rescale:

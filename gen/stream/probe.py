@@ -17,8 +17,9 @@ class Probe:
     ----------
     name: as in `golden.models.integer_model`, without the layer where it is in one: `q`, `router.logits`.
     path: of the net that is high in cycles in which a beat is handed over, in its module; net `PATH_value` is the beat.
-    width, signed: an element in bits; lanes: elements a beat.
+    width, signed: an element in bits; lanes: elements a beat, those of all banks.
     elements: of one packet, 0 for as many as there are positions; packets: a position.
+    banks: packets that pass side by side, a beat holding `lanes / banks` elements of each.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Probe:
     lanes: int
     elements: int
     packets: int
+    banks: int = 1
 
 
 class ProbeMark(Elaboratable):
@@ -41,9 +43,16 @@ class ProbeMark(Elaboratable):
 
 
 def add_probe(
-    m: Module, name: str, source, elements: int, packets: int = 1, value: Any = None, net: str | None = None
+    m: Module,
+    name: str,
+    source,
+    elements: int,
+    packets: int = 1,
+    value: Any = None,
+    net: str | None = None,
+    banks: int = 1,
 ) -> None:
-    """Add the probe point `name` of stream `source` to `m`; `elements` and `packets` as in `Probe`.
+    """Add the probe point `name` of stream `source` to `m`; `elements`, `packets` and `banks` as in `Probe`.
 
     value: what is looked at, an array or a plain value, `source.payload.data` by default. Its nets, `probe_NET` and
     `probe_NET_value`, are existing ones by another name (but for one AND); `net` is the last part of `name` by default.
@@ -56,4 +65,4 @@ def add_probe(
     taken = Signal(name=path, attrs={"keep": 1})
     beat = Signal(len(bits), name=f"{path}_value", attrs={"keep": 1})
     m.d.comb += [taken.eq(source.valid & source.ready), beat.eq(bits)]
-    m.submodules += ProbeMark(Probe(name, path, element.width, element.signed, lanes, elements, packets))
+    m.submodules += ProbeMark(Probe(name, path, element.width, element.signed, lanes, elements, packets, banks))

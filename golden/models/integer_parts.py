@@ -35,7 +35,7 @@ class Packet:
     @cached_property
     def value(self) -> Tensor:
         """float32 [..., elements]; exact."""
-        return (self.q * power_of_two(self.scale)).float()
+        return self.q.float().mul_(power_of_two(self.scale).float())
 
 
 class HardwiredMatrix:

@@ -40,7 +40,7 @@ def tabulated(unit: Any, x: Tensor, first: int, last: int) -> Tensor:
     """`unit.compute(x)` for float64 `x`: a table of all values from `first` to `last`; beyond, the function stays."""
     if last - first >= MOST_ENTRIES:
         return unit.compute(x.long()).double()
-    index = (x.clamp(first, last) - first).int()
+    index = x.clamp(first, last).sub_(first).int()
     return _values(unit, first, last, x.device).index_select(0, index.flatten()).view(x.shape)
 
 
@@ -51,9 +51,14 @@ def _values(unit: Any, first: int, last: int, device: torch.device) -> Tensor:
 
 def exact_matmul(a: Tensor, b: Tensor) -> Tensor:
     """a @ b, float64, for integers whose sums stay below 2^53; in float32 where their magnitudes say that it does."""
-    bound = int(a.abs().max()) * int(b.abs().max()) * a.shape[-1]
+    bound = largest(a) * largest(b) * a.shape[-1]
     dtype = torch.float32 if bound < FLOAT32 else torch.float64
     return torch.matmul(a.to(dtype), b.to(dtype)).double()
+
+
+def largest(x: Tensor) -> int:
+    """Largest magnitude."""
+    return max(int(x.max()), -int(x.min()))
 
 
 class ExactMatrix:

@@ -8,12 +8,17 @@ from torch import Tensor
 from golden.errors import UserError
 from golden.units.rounding import round_shift
 
-__all__ = ["FIXED", "SCORE", "FixedPoint", "bit_length"]
+__all__ = ["FIXED", "SCORE", "FixedPoint", "bit_length", "largest_bits"]
 
 
 def bit_length(x: Tensor) -> Tensor:
     """Bits of the non-negative integers `x` below 2^53, 0 for 0 (as `int.bit_length`); int64 or float64 as `x`."""
     return torch.frexp(x.double()).exponent.to(x.dtype)
+
+
+def largest_bits(x: Tensor) -> Tensor:
+    """`bit_length` of the largest magnitude of the last axis, [..., 1]."""
+    return bit_length(torch.maximum(x.amax(-1, keepdim=True), -x.amin(-1, keepdim=True)))
 
 
 @dataclass(frozen=True)

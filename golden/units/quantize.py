@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from golden.units.fixed import FIXED, FixedPoint, bit_length
+from golden.units.fixed import FIXED, FixedPoint, largest_bits
 from golden.units.rounding import round_shift
 
 __all__ = ["Quantize"]
@@ -32,5 +32,5 @@ class Quantize:
 
     def compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """[..., n], int64 or float64, to (q [..., n], scale [..., 1]), of the same dtype."""
-        scale = (bit_length(x.abs().amax(-1, keepdim=True)) - (self.width - 1)).clamp(min=0)
-        return round_shift(x, scale).clamp(-self.limit, self.limit), scale
+        scale = (largest_bits(x) - (self.width - 1)).clamp(min=0)
+        return round_shift(x, scale).clamp_(-self.limit, self.limit), scale

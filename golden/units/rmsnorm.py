@@ -7,7 +7,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from golden.units.fixed import FIXED, FixedPoint, bit_length
+from golden.units.fixed import FIXED, FixedPoint, largest_bits
 from golden.units.rounding import floor_shift, round_shift
 from golden.units.table import Rsqrt
 
@@ -47,14 +47,13 @@ class RMSNorm:
 
     def shift(self, x: Tensor) -> Tensor:
         """Right shift that brings a vector to `mantissa_width` bits; [..., 1]."""
-        top = bit_length(x.abs().amax(-1, keepdim=True))
-        return (top - (self.mantissa_width - 1)).clamp(min=0)
+        return (largest_bits(x) - (self.mantissa_width - 1)).clamp(min=0)
 
     def compute(self, x: Tensor) -> Tensor:
         """[..., count], int64 or float64, to the same."""
         shift = self.shift(x)
         limit = (1 << (self.mantissa_width - 1)) - 1
-        mantissa = round_shift(x, shift).clamp(-limit, limit)
+        mantissa = round_shift(x, shift).clamp_(-limit, limit)
         total = mantissa.square().sum(-1, keepdim=True) + floor_shift(torch.full_like(shift, self.eps_sum), 2 * shift)
         r, half = self.rsqrt.compute(total.clamp(min=1))
         return self.word.round(mantissa * r, half - self.left)

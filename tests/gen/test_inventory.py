@@ -64,7 +64,7 @@ def test_every_probe_point_of_the_integer_model_is_in_the_chip(tmp_path):
     probes = {probe.name: probe for probe in chip_probes(MODEL, Numerics(), HARDWARE)}
     assert set(probes) == set(seen)
     for name, probe in probes.items():
-        assert seen[name].shape[-1] == (probe.elements or 3) * probe.packets
+        assert seen[name].shape[-1] == (probe.elements or 3) * probe.packets * probe.banks
 
 
 def test_probes_are_found_below_another_level_and_name(deeper):

@@ -10,6 +10,7 @@ import torch
 from flows.bench.chip import bound_per_forward
 from flows.chips.outcomes import Outcome, junit
 from flows.pictures.denoising import timeline
+from gen.stream.probe import Probe
 from golden.checkpoints.families import shape_of
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
@@ -18,6 +19,7 @@ from golden.samplers.denoise import SamplerParams, denoise
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from verif.chip.compare import compare_runs
 from verif.chip.simulation import Run
+from verif.chip.taps import read_taps
 
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=3, expert_intermediate_size=36)
 MODEL = shape_of(CONFIG)
@@ -115,3 +117,19 @@ def test_junit_counts_failures_and_keeps_their_message():
 
 def test_the_bound_is_one_score_a_cycle():
     assert bound_per_forward(MODEL, positions=10) == 1 * 2 * 10 * 10
+
+
+def test_taps_of_banks_that_pass_side_by_side_are_read_one_after_the_other():
+    """Two positions of two packets, three elements in two banks, two elements of each a beat."""
+    probe = Probe("gate_up", "probe", 8, signed=True, lanes=4, elements=3, packets=2, banks=2)
+    jobs = [([1, -2, 3], [10, 20, 30]), ([4, 5, 6], [40, 50, 60]), ([-7, 8, 9], [70, 80, 90]), ([0, 1, 2], [3, 4, 5])]
+    beats = [a for first, second in jobs for a in ([*first[:2], *second[:2]], [first[2], 0, second[2], 0])]
+    text = "".join(f"0 {int.from_bytes(bytes(x % 256 for x in beat), 'little'):08x}\n" for beat in beats)
+    (values,) = read_taps(text.encode(), [probe], [2])
+    assert values["gate_up"].tolist() == [
+        [*jobs[0][0], *jobs[0][1], *jobs[1][0], *jobs[1][1]],
+        [*jobs[2][0], *jobs[2][1], *jobs[3][0], *jobs[3][1]],
+    ]
+    broken = "".join(line + "\n" for line in text.splitlines()[:-1])  # the last job is not whole
+    (values,) = read_taps(broken.encode(), [probe], [2])
+    assert values["gate_up"].tolist() == [[*jobs[0][0], *jobs[0][1], *jobs[1][0], *jobs[1][1]]]

@@ -71,18 +71,13 @@ def reference_steps(
 class Scoreboard:
     """Counts and compares; keeps the first divergence.
 
-    Parameters
-    ----------
-    lanes, top_k: of the chip, for the order of the experts' results.
-
     Attributes
     ----------
     compared: integers compared; mismatches: of them, those that differ; first: the first one, in the order in
         which a position passes the probe points.
     """
 
-    def __init__(self, lanes: int, top_k: int) -> None:
-        self.lanes, self.top_k = lanes, top_k
+    def __init__(self) -> None:
         self.compared, self.mismatches = 0, 0
         self.first: Divergence | None = None
 
@@ -109,8 +104,6 @@ class Scoreboard:
         """All probe points of one pass, int64 [positions, elements] by name, in the order in which they are passed."""
         for name, want in expected.items():
             taps = got[name]
-            if name.endswith("expert.gate_up"):
-                want = self._interleave(want)
             rows = min(len(want), len(taps))
             wrong = np.argwhere(want[:rows] != taps[:rows])
             missing = len(want) - rows
@@ -123,11 +116,6 @@ class Scoreboard:
                 self.first = Divergence(
                     run, number, label, int(position), int(index), int(want[position, index]), value
                 )
-
-    def _interleave(self, want: np.ndarray) -> np.ndarray:
-        """Gate and up of each job, one after the other, to the chip's beats: `lanes` of gate, `lanes` of up."""
-        jobs = want.reshape(len(want), self.top_k, 2, -1, self.lanes)
-        return np.swapaxes(jobs, 2, 3).reshape(len(want), -1)
 
     @staticmethod
     def _label(name: str, expected: dict[str, np.ndarray], position: int, index: int, size: int) -> str:

@@ -58,13 +58,14 @@ def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[di
     for probe, words in zip(probes, lines, strict=True):
         flat, start = _elements(words, probe), 0
         for values, count in zip(passes, positions, strict=True):
-            elements = (probe.elements or count) * probe.packets
-            beats = -(-(probe.elements or count) // probe.lanes) * probe.packets * count
-            part = flat[start : start + beats].reshape(-1, -(-(probe.elements or count) // probe.lanes) * probe.lanes)
-            rows = part[:, : probe.elements or count]
-            whole = len(rows) // probe.packets * probe.packets
-            values[probe.name] = rows[:whole].reshape(-1, elements)
-            start += beats
+            elements, lanes = probe.elements or count, probe.lanes // probe.banks
+            beats = -(-elements // lanes)
+            part = flat[start : start + beats * probe.packets * count]
+            whole = len(part) // (beats * probe.packets) * probe.packets  # packets of positions that are complete
+            packets = part[: whole * beats].reshape(whole, beats, probe.banks, lanes).swapaxes(1, 2)
+            rows = packets.reshape(whole, probe.banks, beats * lanes)[:, :, :elements]
+            values[probe.name] = rows.reshape(-1, probe.packets * probe.banks * elements)
+            start += beats * probe.packets * count
     return passes
 
 
