@@ -4,6 +4,7 @@ __all__ = ["WAIVED", "waivers"]
 
 WAIVED = {
     "CASEOVERLAP": "Yosys writes a multiplexer of one-hot selects as a casez with patterns that never meet",
+    "UNOPTFLAT": "sign bits of wide words are copied from a bit of the same vector; `check` of Yosys finds real loops",
     "UNUSEDSIGNAL": "carries and the low bits of rounded products are computed and dropped",
     "WIDTHEXPAND": "Yosys relies on Verilog's own extension of operands, which is RTLIL's",
     "WIDTHTRUNC": "Yosys relies on Verilog's own truncation on assignment, which is RTLIL's",

@@ -173,7 +173,8 @@ def test_nothing_is_waived_that_no_unit_has(tiny_build: Build) -> None:
     modules = {name: Path(name).stem for name in tiny_build.files}
     files = [n for n, module in modules.items() if module.startswith((*units, "hardloom_ram")) and module not in around]
     found = "".join(lint(unit, files, tiny_build.path, ["MULTITOP"]) for unit in units)
-    assert {*re.findall(r"%Warning-(\w+)", found)} == WAIVED.keys()
+    in_wide_words_alone = {"UNOPTFLAT"}  # those of 36 bits among the benches of units
+    assert {*re.findall(r"%Warning-(\w+)", found)} == WAIVED.keys() - in_wide_words_alone
 
 
 def test_yosys_reads_the_whole_chip_and_finds_nothing_wrong(tiny_build: Build) -> None:
