@@ -37,11 +37,11 @@ def test_the_contract_is_written_as_printed_and_quantize_stores_it(written, tmp_
 
 def test_a_contract_that_does_not_hold_the_checkpoint_is_refused_by_site_and_range(written, tmp_path):
     folder, printed = written
-    printed["numerics"]["word"] = {"width": 12, "frac": 11}
+    printed["numerics"]["word"] = {"width": 16, "frac": 15}
     (folder / "narrow.json").write_text(json.dumps(printed))
     ran = hardloom("quantize", DEMO, "-o", tmp_path / "q", "--numerics", folder / "narrow.json")
     assert ran.code == 1 and ran.err.count("\n") <= 1
-    assert "word of 12 bits, 11 of them fraction, ends at 1, and residual of layer" in ran.err
+    assert "word of 16 bits, 15 of them fraction, ends at 1, and residual of layer" in ran.err
     assert not (tmp_path / "q").exists()
 
 
