@@ -28,6 +28,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
     "import-gguf": ("{ckpt}/config.json", "-o", "out"),
     "quantize": ("{ckpt}", "-o", "out"),
     "calibrate": ("{ckpt}", "-o", "out.json"),
+    "sensitivity": ("{ckpt}",),
     "train": ("-o", "out"),
     "sample": ("{ckpt}",),
     "logits": ("{ckpt}", "--tokens", "1,2", "-o", "out.npy"),
@@ -43,6 +44,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
     "bench arrays": (),
     "bench equivalence": (),
     "bench layer": (),
+    "bench llm": (),
     "cache list": (),
     "cache empty": (),
 }
