@@ -40,7 +40,10 @@ def signature(component: wiring.Component) -> list[tuple[str, str]]:
 
 def test_every_module_has_the_ports_of_its_component_in_their_order(tiny_build: Build) -> None:
     model = shape_of(tiny_build.manifest.model)
-    units = [part for part in chip_parts(model, tiny_build.hardware, CHIP) if isinstance(part.thing, Component)]
+    numerics = tiny_build.checkpoint().numerics
+    units = [
+        part for part in chip_parts(model, numerics, tiny_build.hardware, CHIP) if isinstance(part.thing, Component)
+    ]
     assert {f"rtl/units/{part.module}.v" for part in units} == {n for n in tiny_build.files if "/units/" in n}
     for part in units:
         ports = head(tiny_build.read(f"rtl/units/{part.module}.v").decode())
