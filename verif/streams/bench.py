@@ -50,9 +50,9 @@ __all__ = [
 BENCH = "bench"
 """The top module that holds the cases."""
 
-READ = "read_data <= words[read_address];"
+READ = "read_data <= stored[read_address];"
 HOSTILE_READ = (
-    "read_data <= write_enable && write_address == read_address ? ~words[read_address] : words[read_address];"
+    "read_data <= write_enable && write_address == read_address ? ~stored[read_address] : stored[read_address];"
 )
 
 Packet = list[Any]
