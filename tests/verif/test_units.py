@@ -30,7 +30,10 @@ def test_every_unit_is_its_specification_bit_for_bit(folder: Path) -> None:
 
 
 def test_emitted_text_is_clean_under_lint(folder: Path) -> None:
-    """`-Wall` without what `gen.text.waivers` explains, on every unit in every geometry; here all are in one file, and plain outputs are left open."""
+    """`-Wall` without what `gen.text.waivers` explains, on every unit in every geometry.
+
+    In a bench all are in one file, and plain outputs are left open.
+    """
     assert lint("bench", ["bench.v"], folder, [*WAIVED, "DECLFILENAME", "PINMISSING"]) == ""
 
 
