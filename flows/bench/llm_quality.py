@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from golden.calibration.sensitivity import divergence
 from golden.models.float_model import FloatModel
 
 __all__ = ["Quality", "Reference"]
@@ -45,12 +46,12 @@ class Reference:
 
     def compare(self, logits: Callable[[Tensor], Tensor]) -> Quality:
         """Another model; logits: tokens [1, positions] to float32 [1, positions, vocabulary]."""
-        nats = divergence = 0.0
+        nats = divergent = 0.0
         for sequence, expected in zip(self.sequences, self.log_probabilities, strict=True):
             found = self.predicted(logits, sequence)
             nats += loss(found, sequence)
-            divergence += float((expected.exp() * (expected - found)).sum(-1, dtype=torch.float64).sum())
-        return Quality(math.exp(nats / self.tokens), divergence / self.tokens)
+            divergent += divergence(expected, found)
+        return Quality(math.exp(nats / self.tokens), divergent / self.tokens)
 
 
 def loss(log_probabilities: Tensor, sequence: Tensor) -> float:

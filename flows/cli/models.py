@@ -12,6 +12,10 @@ __all__ = ["commands"]
 
 commands = typer.Typer()
 
+TextFile = Annotated[Path | None, typer.Option(parser=given_file, help="Text in UTF-8 to run the model on.")]
+TokenFile = Annotated[Path | None, typer.Option(parser=given_file, help="The same as token ids, instead.")]
+MaskSeed = Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides which tokens are masked.")]
+
 
 @commands.command()
 def info(
@@ -93,13 +97,13 @@ def quantize(
 def calibrate(
     ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a Hugging Face checkpoint.")],
     out: Annotated[Path, typer.Option("-o", "--output", parser=file, help="Contract to write, for quantize.")],
-    text: Annotated[Path | None, typer.Option(parser=given_file, help="Text in UTF-8 to run the model on.")] = None,
-    tokens: Annotated[Path | None, typer.Option(parser=given_file, help="The same as token ids, instead.")] = None,
+    text: TextFile = None,
+    tokens: TokenFile = None,
     most: Annotated[int, typer.Option(min=1, max=MOST, help="Tokens that are taken, at most.")] = 16384,
     margin: Annotated[
         float, typer.Option(parser=positive, help="How much more than what is seen the words must hold.")
     ] = 2.0,
-    seed: Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides which tokens are masked.")] = 0,
+    seed: MaskSeed = 0,
     plot: Annotated[Path | None, typer.Option(parser=file, help="Picture of the outliers, as PNG and SVG.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -116,14 +120,14 @@ def calibrate(
 @commands.command()
 def sensitivity(
     ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a Hugging Face checkpoint.")],
-    text: Annotated[Path | None, typer.Option(parser=given_file, help="Text in UTF-8 to run the model on.")] = None,
-    tokens: Annotated[Path | None, typer.Option(parser=given_file, help="The same as token ids, instead.")] = None,
+    text: TextFile = None,
+    tokens: TokenFile = None,
     most: Annotated[int, typer.Option(min=1, max=MOST, help="Tokens that are taken, at most.")] = 1024,
     format: Annotated[str, typer.Option(parser=text, help="Format that each kind of matrix is tried in.")] = "mxfp4",
     numerics: Annotated[
         Path | None, typer.Option(parser=given_file, help="Contract whose bits each site is tried with.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides which tokens are masked.")] = 0,
+    seed: MaskSeed = 0,
     plot: Annotated[Path | None, typer.Option(parser=file, help="Picture to write, as PNG and SVG.")] = None,
     as_json: Json = False,
 ) -> None:

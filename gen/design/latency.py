@@ -1,9 +1,26 @@
 """Latencies of the units of `gen/units`: cycles from a packet's last beat in to its last beat out, nobody waiting.
 
-Throughput is one beat a cycle, but for `router`. Each is measured on the unit's bench (`verif.streams.checks.alone`).
+Throughput is one beat a cycle, but for `router`. Each but `COMBINE`, `RESIDUAL` and `score` is measured on the
+unit's bench (`verif.streams.checks.alone`).
 """
 
-__all__ = ["COMBINE", "GAIN", "RESCALE", "RESIDUAL", "SWIGLU", "argmax", "quantize", "rms_norm", "rope", "router"]
+__all__ = [
+    "COMBINE",
+    "FAN_IN",
+    "GAIN",
+    "RESCALE",
+    "RESIDUAL",
+    "SWIGLU",
+    "argmax",
+    "quantize",
+    "rms_norm",
+    "rope",
+    "router",
+    "score",
+]
+
+FAN_IN = 16
+"""Operands of one registered stage of the adder tree of attention's scores."""
 
 RESCALE = 2
 SWIGLU = 4
@@ -23,6 +40,14 @@ def quantize(beats: int) -> int:
 
 def rope(beats: int) -> int:
     return beats + 6
+
+
+def score(head_dim: int) -> int:
+    """From a key's place in memory to its score: fetch, multiply, stages of adders, scale, round."""
+    stages = 4
+    while head_dim > 1:
+        head_dim, stages = -(-head_dim // FAN_IN), stages + 1
+    return stages
 
 
 def router(num_experts: int) -> int:

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, ShapeLike, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.design.latency import FAN_IN
 from gen.stream.component import Component
 from gen.stream.stream import Keep, Stage, activations, chain
 from gen.units.head_memory import HeadMemory, KeyWalk
@@ -11,9 +12,6 @@ from gen.units.rounding import round_saturate
 from golden.units.attention import Attention as AttentionSpec
 
 __all__ = ["Scores", "score_beat"]
-
-FAN_IN = 16
-"""Operands of one registered stage of the adder tree."""
 
 
 def score_beat(spec: AttentionSpec) -> data.StructLayout:

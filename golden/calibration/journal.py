@@ -1,7 +1,6 @@
 """Layers that are rounded already, kept file by file until the whole checkpoint is written."""
 
 import json
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -68,6 +67,3 @@ class Journal:
         with SafetensorsWriter(self.file(layer), kinds, {"key": self.key, "statistics": said}) as writer:
             for name, part in whole.items():
                 writer.write(name, part)
-
-    def delete(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)

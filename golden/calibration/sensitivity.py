@@ -13,7 +13,7 @@ from golden.quantization.formats import fake_quantize
 from golden.training.fake_quant import quantize_vector
 from golden.units.numerics import Numerics
 
-__all__ = ["Cost", "costs"]
+__all__ = ["Cost", "costs", "divergence"]
 
 
 @dataclass(frozen=True)

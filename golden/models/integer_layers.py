@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -29,11 +28,10 @@ class AttentionEngine:
         self.norm = parts.norm("input_layernorm")
         self.q, self.k, self.v = (parts.matrix(f"{n}_proj", "norm") for n in "qkv")
         self.o = parts.matrix("o_proj", "mix")
-        word = partial(self.units.word.constants, what="a bias of a projection")
-        self.bias = [parts.vector(f"{n}_bias", word) for n in "qkv"] if shape.bias else None
+        self.bias = [parts.vector(f"{n}_bias") for n in "qkv"] if shape.bias else None
         self.biased, self.residual = (parts.units.word_at(site) for site in ("bias", "attention.residual"))
         norms = "qk" if shape.head_norms else ""
-        gains = [parts.vector(f"{n}_norm", self.units.rope.gains) for n in norms]
+        gains = [parts.vector(f"{n}_norm") for n in norms]
         self.scores = replace(self.units.attention, score=self.units.numerics.score).scores  # for records, not counted
         self.q_gain: Tensor | None
         self.k_gain: Tensor | None

@@ -1,6 +1,6 @@
 """What a layer's tensors become in integers: matrices, norms, SwiGLU networks."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from golden.errors import UserError
-from golden.models.layer_units import Units, constants
+from golden.models.layer_units import Units, constants_of
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.units.exact import ExactMatrix, power_of_two
 from golden.units.fixed import FixedPoint
@@ -76,9 +76,9 @@ class Parts:
             raise UserError(f"{name}: {error}") from None
         return HardwiredMatrix(weights, self.units.word_at(kind))
 
-    def vector(self, kind: str, rule: Callable[[Tensor], Tensor]) -> Tensor:
+    def vector(self, kind: str) -> Tensor:
         """Constants of the layer, integers in float64."""
-        return constants(self.checkpoint, kind, self.layer, rule).to(self.device, torch.float64)
+        return constants_of(self.checkpoint, kind, self.layer).to(self.device, torch.float64)
 
     def network(self, prefix: str = "", expert: int | None = None) -> "Network":
         gate, up = (self.matrix(f"{prefix}{name}_proj", "norm", expert) for name in ("gate", "up"))
@@ -86,7 +86,7 @@ class Parts:
 
     def norm(self, kind: str) -> "Norm":
         behind = self.units.numerics.gains == "behind"
-        return Norm(self.units, self.vector(kind, self.units.gain.constants) if behind else None)
+        return Norm(self.units, self.vector(kind) if behind else None)
 
 
 @dataclass(frozen=True)

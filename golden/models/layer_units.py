@@ -1,11 +1,10 @@
 """The specification objects of a layer: what golden model, hardware and benches are all built from."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from golden.errors import UserError
+from golden.quantization.constants import constants
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import DenseShape, LayerShape, ModelShape
 from golden.units.argmax import Argmax
@@ -23,7 +22,7 @@ from golden.units.saturations import Watch
 from golden.units.softmax import SoftmaxNumerator
 from golden.units.swiglu import SwiGLU
 
-__all__ = ["Units", "constants"]
+__all__ = ["Units", "constants_of"]
 
 
 @dataclass(frozen=True)
@@ -86,13 +85,13 @@ class Units:
 
         Raises `UserError` naming the tensor where the hardware's word does not hold one.
         """
-        return constants(checkpoint, f"{projection}_norm", layer, self.rope.gains)
+        return constants_of(checkpoint, f"{projection}_norm", layer)
 
     def biases(self, checkpoint: QuantizedCheckpoint, layer: int | None) -> Tensor | None:
         """Constants of the router's biases, int64 [num_experts], or None; raises as `gains` does."""
         if self.router is None or not self.router.biased:
             return None
-        return constants(checkpoint, "expert_bias", layer, self.router.biases)
+        return constants_of(checkpoint, "expert_bias", layer)
 
     def quantize(self, site: str) -> Quantize:
         """As `Numerics.quantize`."""
@@ -103,7 +102,7 @@ class Units:
 
         kind: of the tensor. Raises as `gains` does.
         """
-        return constants(checkpoint, kind, layer, self.gain.constants)
+        return constants_of(checkpoint, kind, layer)
 
 
 def router_of(layer: LayerShape, softmax: SoftmaxNumerator) -> Router | None:
@@ -127,12 +126,7 @@ def router_of(layer: LayerShape, softmax: SoftmaxNumerator) -> Router | None:
     )
 
 
-def constants(
-    checkpoint: QuantizedCheckpoint, kind: str, layer: int | None, rule: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """The vector of a kind as constants; errors of `rule` name the tensor."""
-    name = checkpoint.model.tensor(kind, layer).name
-    try:
-        return rule(checkpoint.vector(name))
-    except UserError as error:
-        raise UserError(f"{name}: {error}") from None
+def constants_of(checkpoint: QuantizedCheckpoint, kind: str, layer: int | None) -> Tensor:
+    """The vector of a kind as constants, int64, under the checkpoint's contract; raises as `constants` does."""
+    vector = checkpoint.model.tensor(kind, layer)
+    return constants(vector, checkpoint.vector(vector.name), checkpoint.model, checkpoint.numerics)

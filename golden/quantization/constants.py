@@ -1,4 +1,4 @@
-"""Vectors of a model as the fixed-point constants that units hold: checked before a checkpoint is quantized."""
+"""Vectors of a model as the fixed-point constants that units hold."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,16 @@ from golden.units.numerics import Numerics
 from golden.units.rope import Rope
 from golden.units.router import Router
 
-__all__ = ["check_constants"]
+__all__ = ["constants"]
 
 
-def check_constants(vector: TensorShape, values: Tensor, model: ModelShape, numerics: Numerics) -> None:
-    """Raise `UserError` naming tensor, value and range where `values` of a `vector` of `model` are beyond the word of
-    the unit that holds them under the contract `numerics`."""
+def constants(vector: TensorShape, values: Tensor, model: ModelShape, numerics: Numerics) -> Tensor:
+    """`values`, float, of a `vector` of `model` as int64 constants of the unit that holds them under a contract.
+
+    Raises `UserError` naming tensor, value and range where they are beyond the unit's word.
+    """
     try:
-        rule_of(vector, model, numerics)(values)
+        return rule_of(vector, model, numerics)(values)
     except UserError as error:
         raise UserError(f"{vector.name}: {error}") from None
 

@@ -13,7 +13,7 @@ from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.files import write_file, write_json
 from golden.folders import claim
 from golden.quantization.by_kind import formats_by_kind
-from golden.quantization.constants import check_constants
+from golden.quantization.constants import constants
 from golden.quantization.pieces import Method, Statistics, nearest
 from golden.quantization.quantized import (
     QUANTIZATION,
@@ -55,7 +55,7 @@ def quantize_checkpoint(
     tokenizer = None if source.tokenizer_path is None else read_regular_file(source.tokenizer_path)
     vectors = list(source.model.vectors(numerics.gains == "behind"))
     for vector in vectors:
-        check_constants(vector, source.tensor(vector.name).float(), source.model, numerics)
+        constants(vector, source.tensor(vector.name).float(), source.model, numerics)
     claim(out, "quantized checkpoint")
     (out / QUANTIZATION).unlink(missing_ok=True)  # it says that all else is whole, and comes last
     matrices = list(source.model.matrices())

@@ -4,11 +4,10 @@ import numpy as np
 
 from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.times import Times, in_order
-from gen.design.latency import RESCALE, RESIDUAL, quantize, rms_norm, rope
+from gen.design.latency import RESCALE, RESIDUAL, quantize, rms_norm, rope, score
 
 __all__ = ["attention_half"]
 
-FAN_IN = 16  # operands of an adder stage of the scores
 TO_SUMS = 5  # exponential, value, weight, product, sum
 HELD_BACK = 1  # and a head's keys: the first score leaves when the largest is known
 TO_QUOTIENT = 4  # reciprocal, product, rounding: the first beat
@@ -22,19 +21,11 @@ def loaded(g: Geometry, arrivals: Times) -> float:
     return summed[-1] + RESCALE + rms_norm(head) + rope(head) + quantize(head)
 
 
-def score_latency(head_dim: int) -> int:
-    """From a key's place in memory to its score: fetch, multiply, adders, scale, round."""
-    stages = 4
-    while head_dim > 1:
-        head_dim, stages = -(-head_dim // FAN_IN), stages + 1
-    return stages
-
-
 def attention_half(g: Geometry, arrivals: Times) -> Times:
     """Last beats of the residual stream behind attention, by position."""
     positions, heads, head, o = len(arrivals), g.attention.num_heads, g.head, g.array("o")
     last_keys = loaded(g, arrivals) + positions * np.arange(1, positions * heads + 1)
-    sums = last_keys + score_latency(g.attention.head_dim) + positions + HELD_BACK + TO_SUMS
+    sums = last_keys + score(g.attention.head_dim) + positions + HELD_BACK + TO_SUMS
     divided = in_order(sums, 0, max(positions, head + 2))[heads - 1 :: heads] + TO_QUOTIENT + head - 1
     projected = in_order(divided, quantize(g.hidden) + o.latency, max(o.packet, g.hidden))
     return projected + RESCALE + RESIDUAL
