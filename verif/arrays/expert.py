@@ -39,10 +39,6 @@ __all__ = ["ExpertJob", "bench_expert", "experts_of"]
 
 KINDS = ("gate_up", "down")
 
-NO_DFG = ("-fno-dfg",)
-"""For Verilator: with that optimization 5.49 lets the rescale unit, on its gated clock, take the last beat of a table
-view wrong; Icarus, and Verilator at -O0, do not."""
-
 
 class ExpertPath(Component):
     """An expert as a layer engine has it, without what chooses it and adds it up.
@@ -113,7 +109,7 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
     sources += [folder / "hardloom_clock_gate.v", folder / f"{BENCH}.v"]
     sources[-2].write_text(render("hardloom_clock_gate", {}))
     sources[-1].write_text(bench_verilog([job.case()]))
-    return build_and_test(sources, BENCH, "verif.arrays.expert_tests", folder, job.hand_over(folder), NO_DFG)
+    return build_and_test(sources, BENCH, "verif.arrays.expert_tests", folder, job.hand_over(folder))
 
 
 @dataclass(frozen=True)
