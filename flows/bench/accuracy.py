@@ -10,7 +10,7 @@ import torch
 
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
-from flows.models.demonstration import DEMO_PARAMS, demo_tokenizer, mixed_problems
+from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, DEMO_PARAMS, demo_tokenizer, mixed_problems
 from flows.models.sample import check_device, load_float_model
 from golden.checkpoints.config import CONFIG, read_config
 from golden.models.float_model import FloatEngine
@@ -79,7 +79,7 @@ def accuracy(path: Path, count: int, params: SamplerParams = DEMO_PARAMS, device
     model = load_float_model(path, device)
     engines: dict[str, Engine] = {
         "float": FloatEngine(model),
-        "golden": IntegerModel.from_checkpoint(path, device=device),
+        "golden": IntegerModel.from_checkpoint(path, DEMO_FORMAT, DEMO_NUMERICS, device),
     }
     matches, seconds = {}, {}
     with progress_bar("held-out problems", "passes") as progress:

@@ -101,7 +101,7 @@ def measure_layer(experts: int, folder: Path, compress: bool = False, whole: boo
         work = Path(name)
         size = ["--layers", 1, "--experts", experts, *([] if whole else ["--vocabulary", VOCABULARY])]
         command("make-checkpoint", "--like", "llada-moe-7b", *size, "-o", work / "checkpoint")
-        quantized = command("quantize", work / "checkpoint", "-o", work / "quantized")
+        quantized = command("quantize", work / "checkpoint", "-o", work / "quantized", "--format", "mxfp4")
         how = [*([] if whole else ["--layers", 0]), *(["--compress", "zstd"] if compress else [])]
         made = command("generate", work / "quantized", "-o", work / "build", *how, "--json")
         proved = command("verify", work / "build", "--static", "--json")

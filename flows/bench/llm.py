@@ -27,7 +27,6 @@ from golden.errors import UserError
 from golden.models.dequantized import dequantized_model
 from golden.models.float_model import FloatModel
 from golden.models.integer_model import IntegerModel
-from golden.quantization.by_kind import recommended_formats
 from golden.quantization.pieces import nearest
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -36,7 +35,7 @@ from golden.units.numerics import GENERAL, Numerics
 __all__ = ["QUESTION_TEXT", "Figures", "Row", "llm", "llm_parts"]
 
 TEXTS = Path(__file__).parent / "data" / "texts"
-CALIBRATION, EVALUATION = ("us-constitution", "emma"), ("persuasion", "northanger-abbey")
+CALIBRATION, EVALUATION = ("us-constitution", "moby-dick"), ("persuasion", "northanger-abbey")
 CALIBRATED = 8192
 """Tokens of each calibration text, at most."""
 MARGIN = 2.0
@@ -106,9 +105,7 @@ class Measurement:
         """The checkpoint by a recipe, in `folder`."""
         numerics = self.numerics if recipe.calibrated else GENERAL
         method = Careful(self.calibration, folder / "layers") if recipe.careful else nearest
-        path, model = self.checkpoint.path, self.checkpoint.model
-        formats = recipe.formats if recipe.calibrated else recommended_formats(model)
-        quantize_checkpoint(path, folder, recipe.format, numerics, formats, method=method)
+        quantize_checkpoint(self.checkpoint.path, folder, recipe.format, numerics, recipe.formats, method=method)
         return QuantizedCheckpoint(folder)
 
     def row(self, recipe: Recipe, folder: Path) -> tuple[Row, IntegerModel]:

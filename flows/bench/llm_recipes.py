@@ -19,13 +19,12 @@ class Recipe:
     ----------
     name: in the table and on the command line; text: in words.
     format, formats: as options of `hardloom quantize`; careful: rounded by GPTQ.
-    calibrated: with the contract of `hardloom calibrate` on the calibration text; else with the contract and formats
-        for a model of which nothing is known.
+    calibrated: with the contract of `hardloom calibrate` on the calibration texts; else with the one for any model.
     """
 
     name: str
     text: str
-    format: str = "mxfp4"
+    format: str | None = "mxfp4"
     formats: Mapping[str, str] = field(default_factory=dict)
     careful: bool = False
     calibrated: bool = True
@@ -36,9 +35,14 @@ FLOAT = Recipe("float", "weights in 16 bits, so that only the integer arithmetic
 RECIPES = (
     FLOAT,
     Recipe("nearest", "mxfp4 everywhere, to nearest"),
-    Recipe("default", "to nearest, without calibration", calibrated=False),
+    Recipe("default", "as `hardloom quantize` rounds without options", format=None, calibrated=False),
     Recipe("gptq", "mxfp4 by GPTQ, head and embedding int8", formats=WIDE_ENDS, careful=True),
-    Recipe("gptq-5", "mxfp4 by GPTQ, head int8", formats={"head": "int8"}, careful=True),
+    Recipe(
+        "gptq-5",
+        "mxfp4 by GPTQ, k and v mxfp6, head int8",
+        formats={"k": "mxfp6", "v": "mxfp6", "head": "int8"},
+        careful=True,
+    ),
     Recipe(
         "gptq-v-down",
         "mxfp4 by GPTQ, v and down mxfp6, head and embedding int8",

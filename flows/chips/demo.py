@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from flows.console.progress import progress_bar
 from flows.console.report import table
-from flows.models.demonstration import DEMO_PARAMS, demo_tokenizer, mixed_problems
+from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, DEMO_PARAMS, demo_tokenizer, mixed_problems
 from flows.models.sample import draw_step, load_engine
 from flows.pictures.denoising import plot_denoising
 from flows.pictures.wiring import plot_wiring
@@ -66,8 +66,8 @@ class Result:
 
 def make_chip(ckpt: Path, out: Path, say: Callable[[str], None]) -> SimulatedChip:
     """Quantize, generate and build with Verilator, or take what is there and still fits."""
-    say(f"quantizing {ckpt} to mxfp4")
-    quantize_checkpoint(ckpt, out / "quantized", "mxfp4")
+    say(f"quantizing {ckpt} to {DEMO_FORMAT}")
+    quantize_checkpoint(ckpt, out / "quantized", DEMO_FORMAT, DEMO_NUMERICS)
     checkpoint = QuantizedCheckpoint(out / "quantized")
     say("writing the chip's Verilog")
     with progress_bar("generating", None) as progress:

@@ -62,13 +62,19 @@ def quantize(
     ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a Hugging Face checkpoint.")],
     out: Annotated[Path, typer.Option("-o", "--output", parser=folder, help="Folder to write.")],
     format: Annotated[
-        str, typer.Option(parser=text, help="mxfp4, mxfp6 (E2M3), mxfp6_e3m2, int4, int8 or ternary.")
-    ] = "mxfp4",
+        str | None,
+        typer.Option(
+            parser=text,
+            help="mxfp4, mxfp6 (E2M3), mxfp6_e3m2, int4, int8 or ternary, for all matrices. Default: mxfp4, but mxfp6 "
+            "for q, k, v and o, and int8 for router, head and embedding.",
+        ),
+    ] = None,
     formats: Annotated[
         str | None, typer.Option(parser=text, help="Other formats for kinds of matrix, like head=int8,down=mxfp6.")
     ] = None,
     numerics: Annotated[
-        Path | None, typer.Option(parser=given_file, help="Numeric contract from `hardloom calibrate`.")
+        Path | None,
+        typer.Option(parser=given_file, help="Numeric contract from `hardloom calibrate`. Default: one for any model."),
     ] = None,
     method: Annotated[str, typer.Option(parser=text, help="nearest, or gptq: with care, by calibration.")] = "nearest",
     calibration: Annotated[

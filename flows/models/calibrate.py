@@ -17,7 +17,7 @@ from golden.calibration.sequences import masked, sequences_of, text_tokens, toke
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.errors import UserError
 from golden.files import write_json
-from golden.units.numerics import Numerics
+from golden.units.numerics import GENERAL, Numerics
 
 __all__ = ["CalibrationText", "calibrate", "calibrate_parts"]
 
@@ -64,9 +64,9 @@ def calibrate(path: Path, given: CalibrationText, margin: float, out: Path, plot
     checkpoint = Checkpoint(path)
     sequences = given.sequences(checkpoint)
     with progress_bar(f"running {sequences.numel():,} tokens", "layers") as progress:
-        ranges = observe(checkpoint, sequences, Numerics().gains, progress)
+        ranges = observe(checkpoint, sequences, GENERAL.gains, progress)
     calibration = Calibration(sequences.numel(), margin, tuple(ranges.found()))
-    contract = Contract(contract_for(calibration.ranges, Numerics(), margin), calibration)
+    contract = Contract(contract_for(calibration.ranges, GENERAL, margin), calibration)
     write_json(out, contract.to_json_dict())
     if plot is not None:
         plot_outliers(ranges.channels, plot)

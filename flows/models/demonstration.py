@@ -9,8 +9,12 @@ from golden.errors import UserError
 from golden.samplers.denoise import SamplerParams
 from golden.training.accuracy import held_out_problems
 from golden.training.tasks import TASKS, Problem, build_tokenizer
+from golden.units.numerics import Numerics
 
-__all__ = ["DEMO_PARAMS", "demo_tokenizer", "mixed_problems"]
+__all__ = ["DEMO_FORMAT", "DEMO_NUMERICS", "DEMO_PARAMS", "demo_tokenizer", "mixed_problems"]
+
+DEMO_FORMAT, DEMO_NUMERICS = "mxfp4", Numerics()
+"""What the demonstration model was trained for: see `golden.training.train`."""
 
 DEMO_PARAMS = SamplerParams(gen_length=16, block_length=8, steps=8)
 """What the demonstration asks of the sampler: two blocks of eight tokens, four steps each, two tokens a step."""

@@ -17,7 +17,7 @@ from golden.errors import UserError
 from golden.quantization.pieces import Method, Statistics, nearest
 from golden.quantization.quantize import quantize_checkpoint
 from golden.shape import TensorShape
-from golden.units.numerics import Numerics
+from golden.units.numerics import GENERAL
 
 __all__ = ["METHODS", "careful_text", "quantize", "quantize_parts"]
 
@@ -64,20 +64,22 @@ def careful_text(method: str, text: Path | None, tokens: Path | None) -> Calibra
 def quantize(
     path: Path,
     out: Path,
-    format: str,
+    format: str | None,
     formats: Mapping[str, str],
     contract: Path | None,
     careful: CalibrationText | None,
 ) -> Quantization:
     """Quantize the checkpoint `path` into the folder `out`.
 
-    formats: of the kinds of matrix that have another than `format`; contract: a file that `hardloom calibrate` wrote.
+    format: of all matrices; None: what costs a model least for its bits. formats: of the kinds of matrix that have
+    another. contract: a file that `hardloom calibrate` wrote; None: the one for any model.
     careful: what GPTQ is calibrated on; None: weights are rounded to nearest.
     """
     statistics: dict[TensorShape, Statistics] = {}
-    numerics, calibration = (Numerics(), None) if contract is None else read_contract(contract)
+    source = Checkpoint(path)
+    numerics, calibration = (GENERAL, None) if contract is None else read_contract(contract)
     measured = None if calibration is None else calibration.to_json()
-    method: Method = nearest if careful is None else Careful(careful.sequences(Checkpoint(path)), out / JOURNAL)
+    method: Method = nearest if careful is None else Careful(careful.sequences(source), out / JOURNAL)
     with progress_bar(f"quantizing {path}", "weights") as progress:
         report = quantize_checkpoint(path, out, format, numerics, formats, progress, statistics, measured, method)
     shutil.rmtree(out / JOURNAL, ignore_errors=True)

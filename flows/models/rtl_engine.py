@@ -20,6 +20,7 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import SamplerParams, Step
+from golden.units.numerics import GENERAL
 from verif.chip.simulation import Run, SimulatedChip, step_of
 
 __all__ = ["RtlEngine"]
@@ -37,18 +38,19 @@ class RtlEngine:
         self.saturated: dict[str, int] = {}
 
     @classmethod
-    def from_checkpoint(cls, path: Path, positions: int = 64, format: str = "mxfp4") -> "RtlEngine":
+    def from_checkpoint(cls, path: Path, positions: int = 64) -> "RtlEngine":
         """Quantize where needed, generate and build in the cache, or take what is there.
 
+        path: a quantized folder, or one that is quantized as `hardloom quantize` does without options.
         positions: prompt and generation together that the chip must hold; at least 64 are provided.
         """
         _, model = read_config(path / CONFIG)
-        folder = entry(checkpoint_key(path, format), path)
+        folder = entry(checkpoint_key(path), path)
         quantized = path
         if not QuantizedCheckpoint.is_quantized(path):
             quantized = folder / "quantized"
-            notice(f"quantizing {path} to {format}")
-            quantize_checkpoint(path, quantized, format)
+            notice(f"quantizing {path}")
+            quantize_checkpoint(path, quantized, None, GENERAL)
         hardware = HardwareConfig.default(model)
         depth = max(64, 1 << (positions - 1).bit_length())
         hardware = HardwareConfig(**(hardware.to_json_dict() | {"max_positions": depth}))
@@ -99,9 +101,9 @@ def simulated(build: Build) -> SimulatedChip:
     return chip
 
 
-def checkpoint_key(path: Path, format: str) -> str:
-    """Hash of the checkpoint's files and the format."""
-    digest = hashlib.sha256(format.encode())
+def checkpoint_key(path: Path) -> str:
+    """Hash of the checkpoint's files."""
+    digest = hashlib.sha256()
     for file in sorted(path.iterdir()):
         if file.suffix in (".json", ".safetensors"):
             digest.update(f"{file.name} {sha256(file)}\n".encode())

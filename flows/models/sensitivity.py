@@ -12,7 +12,7 @@ from golden.calibration.contract import read_contract
 from golden.calibration.sensitivity import Cost, costs
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.models.float_model import FloatModel
-from golden.units.numerics import Numerics
+from golden.units.numerics import GENERAL
 
 __all__ = ["sensitivity", "sensitivity_parts"]
 
@@ -32,7 +32,7 @@ def sensitivity(
     """Costs for the checkpoint `path` on a text; contract: a file of `hardloom calibrate`, for bits of activations."""
     checkpoint = Checkpoint(path)
     sequences = given.sequences(checkpoint)
-    numerics = Numerics() if contract is None else read_contract(contract)[0]
+    numerics = GENERAL if contract is None else read_contract(contract)[0]
     with progress_bar(f"running {sequences.numel():,} tokens", "runs") as progress:
         found = costs(FloatModel.from_checkpoint(path), sequences, format, numerics, progress)
     weights = [cost for cost in found if cost.rounding == format]

@@ -89,6 +89,7 @@ class SerialStyle(Style[S]):
     """Weights are read by address: what the units of a style are like, and what tells them their weights."""
 
     addressed = True
+    refused = frozenset({"int8"})
 
     @abstractmethod
     def mac_names(self, form: S) -> Names:

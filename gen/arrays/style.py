@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -59,6 +59,7 @@ class Style(ABC, Generic[F]):
     prefabricated: all neuron cells are alike, every slot there whether used or not.
     neurons_share: neurons have logic in common behind the shell, so that their number decides what it costs.
     baseline: there to be compared with; too large to be chosen for a chip.
+    refused: weight formats of more magnitudes than it is made for.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Style(ABC, Generic[F]):
     prefabricated = False
     neurons_share = False
     baseline = False
+    refused: frozenset[str] = frozenset()
 
     @abstractmethod
     def form(
@@ -99,6 +101,13 @@ class Style(ABC, Generic[F]):
             raise UserError(
                 f"style {self.name}: {wide} inputs a cycle (inputs / slices) do not divide {lanes} lanes; "
                 f"take {inputs} slices"
+            )
+
+    def check_formats(self, formats: Iterable[str]) -> None:
+        """Raises UserError for a weight format that is `refused`."""
+        if strange := [format for format in formats if format in self.refused]:
+            raise UserError(
+                f"style {self.name} takes no {strange[0]} weights; choose metal or packed, or quantize them otherwise"
             )
 
 

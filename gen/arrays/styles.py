@@ -51,6 +51,7 @@ def plan_array(
         raise UserError(f"array {name}: format {strange[0]!r} is unknown; choose one of {', '.join(FORMATS)}")
     try:
         STYLES[style].check_beat(inputs, slices, lanes)
+        STYLES[style].check_formats(formats)
         form = STYLES[style].form(matrices, slices, formats, lanes, activation.width)
     except UserError as error:
         raise UserError(f"array {name}: {error}") from None

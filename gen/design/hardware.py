@@ -81,7 +81,8 @@ class HardwareConfig:
         return asdict(self)
 
     def check(self, model: ModelShape) -> None:
-        """Raises UserError where this hardware can't carry the model, and as `check_features` does."""
+        """Raises UserError where this hardware can't carry the model in its weight formats, and as `check_features`
+        does."""
         check_features(model)
         for name, value in (
             ("head_dim / 2", model.layers[0].attention.head_dim // 2),
@@ -97,3 +98,8 @@ class HardwareConfig:
                 STYLES[self.style[kind]].check_beat(inputs, self.slices[kind], self.lanes)
             except UserError as error:
                 raise UserError(f"hardware config, slices.{kind}: {error}") from None
+        for found in model.kinds():
+            try:
+                STYLES[self.style[found.kind]].check_formats(format for format, _ in found.formats)
+            except UserError as error:
+                raise UserError(f"hardware config, style.{found.kind}: {error}") from None

@@ -18,6 +18,7 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Prediction
 from golden.shape import DenseShape
 from golden.units.fixed import FixedPoint
+from golden.units.numerics import GENERAL, Numerics
 from golden.units.rope import Rope
 from golden.units.saturations import Watch
 
@@ -79,13 +80,19 @@ class IntegerModel:
 
     @classmethod
     def from_checkpoint(
-        cls, path: Path | str, format: str = "mxfp4", device: str = "cpu", watched: bool = False
+        cls,
+        path: Path | str,
+        format: str | None = None,
+        numerics: Numerics = GENERAL,
+        device: str = "cpu",
+        watched: bool = False,
     ) -> "IntegerModel":
-        """From a quantized folder, or from a Hugging Face folder that is quantized on the way (to a temporary one)."""
+        """From a quantized folder, or from a Hugging Face folder that is quantized on the way (to a temporary one),
+        unless told otherwise as `hardloom quantize` does without options."""
         if QuantizedCheckpoint.is_quantized(path):
             return cls(QuantizedCheckpoint(path), device, watched)
         with tempfile.TemporaryDirectory() as folder:
-            quantize_checkpoint(Path(path), Path(folder), format)
+            quantize_checkpoint(Path(path), Path(folder), format, numerics)
             return cls(QuantizedCheckpoint(folder), device, watched)
 
     def forward(self, tokens: Tensor, record: Recorder | None = None) -> Tensor:

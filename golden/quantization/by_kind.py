@@ -7,11 +7,17 @@ from golden.errors import UserError
 from golden.quantization.format_names import FORMAT_NAMES, format_name
 from golden.shape import ModelShape
 
-__all__ = ["check_formats", "formats_by_kind", "in_words", "recommended_formats"]
+__all__ = ["check_formats", "formats_by_kind", "in_words"]
+
+REST = "mxfp4"
+BETTER = {**dict.fromkeys("qkvo", "mxfp6"), **dict.fromkeys(("router", "head", "embedding"), "int8")}
+"""The kinds for which `REST` costs a model most, for what they store: docs/accuracy.md."""
 
 
-def formats_by_kind(model: ModelShape, format: str, chosen: Mapping[str, str]) -> dict[str, str]:
-    """Name of the format of each kind of matrix (`TensorShape.short_kind`): `format`, or the one that is `chosen`.
+def formats_by_kind(model: ModelShape, format: str | None, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Name of the format of each kind of matrix (`TensorShape.short_kind`): the one that is `chosen`, or `format`.
+
+    format: None: `BETTER` and `REST`.
 
     Raises `UserError` for a kind that the model does not have, and for an unknown format.
     """
@@ -20,13 +26,7 @@ def formats_by_kind(model: ModelShape, format: str, chosen: Mapping[str, str]) -
         raise UserError(
             f"formats: {strange[0]!r:.40} is no kind of matrix of this model; choose from {', '.join(kinds)}"
         )
-    return {kind: format_name(chosen.get(kind, format)) for kind in kinds}
-
-
-def recommended_formats(model: ModelShape) -> dict[str, str]:
-    """Formats of the kinds for which mxfp4 costs a model most, for what they store; it is the format of the rest."""
-    better = {**dict.fromkeys("qkvo", "mxfp6"), **dict.fromkeys(("router", "head", "embedding"), "int8")}
-    return {kind: better[kind] for kind in kinds_of(model) if kind in better}
+    return {kind: format_name(chosen.get(kind, format or BETTER.get(kind, REST))) for kind in kinds}
 
 
 def check_formats(model: ModelShape, formats: Any) -> dict[str, str]:

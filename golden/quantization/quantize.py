@@ -30,7 +30,7 @@ __all__ = ["quantize_checkpoint"]
 def quantize_checkpoint(
     ckpt: str | Path,
     out: str | Path,
-    format: str,
+    format: str | None,
     numerics: Numerics = Numerics(),
     formats: Mapping[str, str] = MappingProxyType({}),
     progress: Callable[[int, int], None] | None = None,
@@ -41,9 +41,9 @@ def quantize_checkpoint(
     """Fold the norm gains of `ckpt` into its matrices (in float32), round these by `method`, and write `out`.
 
     The layout is that of `golden.quantization.quantized`. The same input gives the same bytes; an interrupted run
-    leaves no file that looks whole. `formats`: of the kinds of matrix (`TensorShape.short_kind`) that shall have
-    another than `format`. `progress` is called with the weights done and their total; `statistics`, where given,
-    receives a `Statistics` a matrix. calibration: what `numerics` was measured by, which is recorded.
+    leaves no file that looks whole. `format`, `formats`: as of `formats_by_kind`. `progress` is called with the weights
+    done and their total; `statistics`, where given, receives a `Statistics` a matrix. calibration: what `numerics` was
+    measured by, which is recorded.
 
     Returns the contents of `quantization.json`. Raises `UserError` for a bad checkpoint, an unknown format or kind, a
     weight that is or becomes infinite or NaN, a vector that the constants under `numerics` do not hold, and an `out`

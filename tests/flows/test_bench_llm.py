@@ -14,7 +14,6 @@ from flows.bench.llm_recipes import RECIPES, bits_of
 from golden.errors import UserError
 from golden.models.float_model import FloatModel
 from golden.models.integer_model import IntegerModel
-from golden.quantization.by_kind import recommended_formats
 from golden.units.fixed import FixedPoint
 from golden.units.numerics import GENERAL, Numerics
 from tests import ROOT
@@ -91,10 +90,3 @@ def test_what_cannot_be_measured_is_one_sentence(monkeypatch, tmp_path):
     ):
         ran = hardloom("bench", "llm", *arguments)
         assert ran.code == 1 and message in ran.err and len(ran.err.splitlines()) == 1
-
-
-def test_recommended_formats_name_kinds_that_the_model_has():
-    model = tiny_model()
-    assert recommended_formats(model) == {
-        **dict.fromkeys(("q", "k", "v", "o"), "mxfp6"), **dict.fromkeys(("router", "head", "embedding"), "int8")
-    }  # fmt: skip

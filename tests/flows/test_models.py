@@ -51,13 +51,34 @@ def test_quantize_then_info_from_the_command_line(tmp_path: Path):
     assert report["kinds"]["expert up"]["weights"] == 8 * 33 * 40
     worst = min(row["snr_db"] for name, row in report["matrices"].items() if "up_proj" in name)
     assert report["kinds"]["expert up"]["lowest_snr_db"] == worst
-    ran = hardloom("quantize", source, "-o", tmp_path / "out")
-    assert ran.code == 0
-    assert "expert up" in ran.out
     ran = hardloom("info", tmp_path / "out")
     assert ran.code == 0
-    assert "mxfp4, every value read and finite" in ran.out
+    assert "int4, every value read and finite" in ran.out
     assert "expert bias" in ran.out
+
+
+def test_quantize_alone_takes_what_suits_any_model(tmp_path: Path):
+    source = write_random_checkpoint(tmp_path / "source")
+    ran = hardloom("quantize", source, "-o", tmp_path / "out")
+    assert ran.code == 0 and "expert up" in ran.out
+    report = json.loads((tmp_path / "out" / "quantization.json").read_text())
+    few, many = dict.fromkeys(("gate", "up", "down"), "mxfp4"), dict.fromkeys(("router", "head", "embedding"), "int8")
+    assert report["formats"] == few | many | dict.fromkeys("qkvo", "mxfp6_e2m3")
+    assert report["numerics"]["word"] == {"width": 28, "frac": 10} and report["numerics"]["gains"] == "behind"
+    assert report["numerics"]["activations"] == dict.fromkeys(("query", "key", "value", "mix"), 8) | {
+        "norm": 10,
+        "swiglu": 10,
+    }
+    ran = hardloom("quantize", source, "-o", tmp_path / "out", "--formats", "q=int4", "--json")
+    assert json.loads(ran.out)["formats"] == report["formats"] | {"q": "int4"}
+
+
+def test_a_checkpoint_is_sampled_as_quantize_alone_would_have_it(tmp_path: Path):
+    source = write_random_checkpoint(tmp_path / "source")
+    assert hardloom("quantize", source, "-o", tmp_path / "out").code == 0
+    for number, folder in enumerate((source, tmp_path / "out")):
+        assert hardloom("logits", folder, "--tokens", "5,9,2", "-o", tmp_path / f"{number}.npy").code == 0
+    assert (tmp_path / "0.npy").read_bytes() == (tmp_path / "1.npy").read_bytes()
 
 
 def test_formats_of_kinds_from_the_command_line(tmp_path: Path):

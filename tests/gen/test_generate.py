@@ -237,6 +237,18 @@ def test_hardware_that_makes_no_sense_is_one_sentence(
     assert named in str(refused.value) and "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("style", ["rom", "shared"])
+def test_a_style_that_takes_no_such_weights_is_refused_before_anything_is_written(
+    tmp_path: Path, tiny_quantized: list[Path], tiny_hardware: HardwareConfig, style: str
+) -> None:
+    checkpoint = QuantizedCheckpoint(tiny_quantized[0])
+    fields = {"style": tiny_hardware.style | {"head": style}, "slices": tiny_hardware.slices | {"head": 16}}
+    hardware = HardwareConfig(**(tiny_hardware.to_json_dict() | fields))
+    with pytest.raises(UserError, match=f"style.head: style {style} takes no int8 weights; choose metal or packed"):
+        build_chip(checkpoint, tmp_path / "build", hardware)
+    assert not (tmp_path / "build").exists()
+
+
 def test_hardware_without_queues_has_those_of_before_they_could_be_chosen() -> None:
     old = {name: value for name, value in HardwareConfig().to_json_dict().items() if name != "queues"}
     assert HardwareConfig.from_json_dict(old).queues == Queues(residual=8, routing=4, jobs=4)

@@ -18,6 +18,7 @@ from golden.training.export import export_checkpoint
 from golden.training.fake_quant import FakeQuant, quantize_vector
 from golden.training.tasks import build_tokenizer
 from golden.training.train import TrainingParams, demo_config, masked_loss, train
+from golden.units.numerics import Numerics
 from golden.units.quantize import Quantize
 from tests.checkpoints import shapes_of, tiny_config, write_random_checkpoint
 
@@ -187,7 +188,7 @@ def test_what_training_rounds_is_what_the_chip_computes(tmp_path, biased):
     bias = torch.tensor([-0.75, 0.5, 0.0, -0.2])
     biases = {f"model.layers.{n}.mlp.expert_bias": bias for n in range(2 * biased)}
     path = write_random_checkpoint(tmp_path / "c", config, seed=5, replace=biases)
-    model, chip = FloatModel.from_checkpoint(path), IntegerModel.from_checkpoint(path)
+    model, chip = FloatModel.from_checkpoint(path), IntegerModel.from_checkpoint(path, "mxfp4", Numerics())
     tokens = torch.randint(23, (4, 12), generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         exact = model(tokens)

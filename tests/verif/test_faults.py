@@ -122,9 +122,7 @@ def test_moved_wires_are_found_in_every_format_and_style(style: str, format: str
     """int8 has more magnitudes than units of the serial styles are made for: they refuse it by name."""
     matrices, slices = [noise(format, 16, 32, seed) for seed in (0, 1)], STYLES[style].small_slices(32)
     if format == "int8" and STYLES[style].addressed:
-        with pytest.raises(
-            UserError, match=rf"style {style}: \d+ different magnitudes, at most 64; choose style metal"
-        ):
+        with pytest.raises(UserError, match=f"style {style} takes no int8 weights; choose metal or packed"):
             plan_array("a", matrices, 4, slices, style, format)
         return
     plan, rng = plan_array("a", matrices, 4, slices, style, format), random.Random(0)
