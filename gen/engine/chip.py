@@ -14,7 +14,7 @@ from gen.engine.layer import norm_to_packets, rescaled_array
 from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.probe import add_probe
-from gen.stream.stream import beat, chain
+from gen.stream.stream import chain, connect_vectors, residual_beat
 from gen.units.argmax import Argmax
 from gen.units.axi_lite import AxiLiteRegisters
 from gen.units.embedding import Embedding
@@ -49,8 +49,7 @@ class Chip(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        positions = Signal(range(self.sizes.max_positions + 1))
-        embedding, argmax, saturated = self._model(m, positions)
+        embedding, argmax, saturated = self._model(m)
         model = self.sizes.model
         m.submodules.sampler = sampler = Sampler(
             model.vocab_size,
@@ -65,21 +64,22 @@ class Chip(Component):
             sampler.result.payload.spread.eq(argmax.o.payload.spread),
             argmax.o.ready.eq(sampler.result.ready),
         ]
-        m.d.comb += positions.eq(sampler.positions)
         self._registers(m, sampler, self._saturations(m, sampler, saturated))
         self._streams(m, sampler)
         return m
 
-    def _model(self, m: Module, positions: Signal) -> tuple[Embedding, Argmax, list[Signal]]:
+    def _model(self, m: Module) -> tuple[Embedding, Argmax, list[Signal]]:
         """Embedding to argmax, all layers in between: first and last unit, and what each layer saturates in a cycle."""
         g = self.sizes
         vocabulary = g.model.vocab_size
         embedding = self._embedding(m)
-        engines = [self._engine(m, number, positions) for number in range(len(g.model.layers))]
+        engines = [self._engine(m, number) for number in range(len(g.model.layers))]
         norm = norm_to_packets(m, self.test_enable, g, "final")
         head, rescale = rescaled_array(m, self.test_enable, g, "head", 1, vocabulary)
         argmax = gated(m, self.test_enable, "argmax", Argmax(g.units.argmax, vocabulary, g.lanes))
-        chain(m, embedding, *engines, *norm, head)
+        chain(m, embedding, *engines)
+        connect_vectors(m, engines[-1].o, norm[0].i)
+        chain(m, *norm, head)
         chain(m, rescale, argmax.i)
         add_probe(m, "embedding", embedding.o, g.hidden)
         add_probe(m, "final_norm", norm[-1].o, g.hidden)
@@ -112,9 +112,9 @@ class Chip(Component):
         ]
         return embedding
 
-    def _engine(self, m: Module, number: int, positions: Signal) -> SimpleNamespace:
+    def _engine(self, m: Module, number: int) -> SimpleNamespace:
         """Module `layer_N`, elaborated on its own (`gen.engine.layer.LayerEngine`): its ports `i`, `o`, `saturated`."""
-        word = stream.Signature(beat(self.sizes.numerics.word.width, self.sizes.lanes))
+        word = stream.Signature(residual_beat(self.sizes.numerics.word.width, self.sizes.lanes))
         name = f"layer_{number}"
         saturated = Signal(range(2 * self.sizes.lanes + 1), name=f"{name}_saturated")
         i, o = word.flip().create(path=(name, "i")), word.create(path=(name, "o"))
@@ -123,7 +123,6 @@ class Chip(Component):
             i_clk=ClockSignal(),
             i_rst=ResetSignal(),
             i_test_enable=self.test_enable,
-            i_positions=positions,
             i_i__payload=Value.cast(i.payload),
             i_i__valid=i.valid,
             o_i__ready=i.ready,

@@ -1,6 +1,8 @@
 """The layer engine: one transformer layer from residual stream to residual stream."""
 
-from amaranth.hdl import Module
+from typing import Any
+
+from amaranth.hdl import Module, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,10 +12,10 @@ from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.probe import add_probe
 from gen.stream.queue import Queue
-from gen.stream.stream import beat, chain
+from gen.stream.stream import beat, chain, connect_vectors, residual_beat
 from gen.units.attention import Attention
 from gen.units.combine import Combine
-from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route
+from gen.units.flow import Broadcast, Collect, Dispatch, Fork, HeadSplit, Route
 from gen.units.gain import Gain
 from gen.units.quantize import Quantize
 from gen.units.rescale import Rescale
@@ -28,6 +30,12 @@ __all__ = ["AttentionHalf", "ExpertHalf", "LayerEngine", "norm_to_packets", "res
 
 SITES = {"q": "query", "k": "key"}
 """Sites of quantization, fields of `golden.units.numerics.ActivationBits`."""
+
+ENDS = ("q_rope", "k_rope", "q", "k", "v")
+"""Places in an attention half that are told where a pass ends: rotations, and memories of attention."""
+
+ENDS_DEPTH = 16
+"""Positions that are between a half's input and the last of these places, and more."""
 
 
 def rescaled_array(
@@ -68,7 +76,7 @@ def residual_ports(sizes: LayerSizes, adders: int) -> dict[str, wiring.Member]:
 
     `saturated`: elements that its so many adders saturate in a cycle, out.
     """
-    word = stream.Signature(beat(sizes.numerics.word.width, sizes.lanes))
+    word = stream.Signature(residual_beat(sizes.numerics.word.width, sizes.lanes))
     saturated = Out(range(adders * sizes.lanes + 1))
     return {"test_enable": In(1), "i": In(word), "o": Out(word), "saturated": saturated}
 
@@ -79,19 +87,19 @@ class AttentionHalf(Component):
     Attributes
     ----------
     test_enable: of the clock gates, in.
-    i, o: streams of fixed-point beats, a packet a position, in and out.
-    positions: length of the sequence, in.
+    i, o: streams of `gen.stream.stream.residual_beat`, a packet a position, in and out.
     """
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        super().__init__(residual_ports(sizes, 1) | {"positions": In(range(sizes.max_positions + 1))})
+        super().__init__(residual_ports(sizes, 1))
 
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
         units, lanes, hidden, head = g.units, g.lanes, g.beats(g.hidden), g.beats(g.head_dim)
-        m.submodules.branch = fork = Fork(self.i.payload.shape(), 2)
+        m.submodules.branch = fork = Fork(self.i.payload.shape(), 3)
         m.submodules.residual = residual = Residual(units.word, lanes, g.max_positions * hidden)
+        ends = self._ends(m, fork.o[2])
         norm = norm_to_packets(m, self.test_enable, g, "input")
         qkv, rescale = rescaled_array(m, self.test_enable, g, "qkv", 3, g.hidden)
         m.submodules.heads = heads = HeadSplit(units.word.width, lanes, head)
@@ -105,15 +113,17 @@ class AttentionHalf(Component):
 
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         wiring.connect(m, fork.o[0], residual.x)
-        chain(m, fork.o[1], *norm, qkv)
+        connect_vectors(m, fork.o[1], norm[0].i)
+        chain(m, *norm, qkv)
         wiring.connect(m, rescale.o, heads.i)
-        chain(m, heads.o[0], *self._rotated(m, "q"), attention.q)
-        chain(m, heads.o[1], *self._rotated(m, "k"), attention.k)
+        chain(m, heads.o[0], *self._rotated(m, "q", ends["q_rope"]), attention.q)
+        chain(m, heads.o[1], *self._rotated(m, "k", ends["k_rope"]), attention.k)
         chain(m, heads.o[2], v_quantize, attention.v)
+        for name in "qkv":
+            wiring.connect(m, ends[name], getattr(attention, f"{name}_ends"))
         chain(m, attention, output_quantize, o)
         chain(m, o_rescale, residual, wiring.flipped(self.o))
         m.d.comb += self.saturated.eq(residual.saturated)
-        m.d.comb += attention.positions.eq(self.positions)
         add_probe(m, "input_norm", norm[-1].o, g.hidden)
         add_probe(m, "v", v_quantize.o, g.head_dim, g.heads)
         add_probe(m, "attention.output", attention.o, g.hidden)
@@ -121,8 +131,18 @@ class AttentionHalf(Component):
         add_probe(m, "attention.residual", residual.o, g.hidden)
         return m
 
-    def _rotated(self, m: Module, name: str) -> tuple[RMSNorm, Rope, Quantize]:
-        """Head norm, gain and rotation, packets: the chain that q and k each have."""
+    def _ends(self, m: Module, source) -> dict[str, Any]:
+        """Where passes end, one bit a position, past norm and array to each place that asks: streams by place."""
+        m.submodules.ends = ends = Broadcast(unsigned(1), len(ENDS), ENDS_DEPTH)
+        m.d.comb += [
+            ends.i.payload.eq(source.payload.end),
+            ends.i.valid.eq(source.valid & source.payload.last),
+            source.ready.eq(ends.i.ready | ~source.payload.last),
+        ]
+        return dict(zip(ENDS, ends.o, strict=True))
+
+    def _rotated(self, m: Module, name: str, ends) -> tuple[RMSNorm, Rope, Quantize]:
+        """Head norm, gain and rotation, packets: the chain that q and k each have; ends: of passes, a stream."""
         g = self.sizes
         norm = gated(m, self.test_enable, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes))
         rope = gated(m, self.test_enable, f"{name}_rope", Rope(g.units.rope, g.lanes, g.heads, g.max_positions))
@@ -134,7 +154,8 @@ class AttentionHalf(Component):
         )
         gains = HardwiredConstants(g.module(f"{name}_gain"), g.beats(g.head_dim), rope.gains.shape())
         m.submodules[f"{name}_gain"] = gains
-        m.d.comb += [gains.index.eq(rope.index), rope.gains.eq(gains.data), rope.positions.eq(self.positions)]
+        m.d.comb += [gains.index.eq(rope.index), rope.gains.eq(gains.data)]
+        wiring.connect(m, ends, rope.ends)
         add_probe(m, name, quantize.o, g.head_dim, g.heads)
         return norm, rope, quantize
 
@@ -145,7 +166,7 @@ class ExpertHalf(Component):
     Attributes
     ----------
     test_enable: of the clock gates, in.
-    i, o: streams of fixed-point beats, a packet a position, in and out.
+    i, o: streams of `gen.stream.stream.residual_beat`, a packet a position, in and out.
     """
 
     def __init__(self, sizes: LayerSizes) -> None:
@@ -170,11 +191,12 @@ class ExpertHalf(Component):
             m.d.comb += [bias.index.eq(router.index), router.bias.eq(bias.data)]
         m.submodules.dispatch = dispatch = Dispatch(packet, router.o.payload.shape(), hidden)
         m.submodules.waiting = waiting = Queue(packet, queues.routing * hidden)
-        m.submodules.jobs = jobs = Jobs(dispatch.jobs.payload.shape(), 4, queues.jobs * g.top_k)
+        m.submodules.jobs = jobs = Broadcast(dispatch.jobs.payload.shape(), 4, queues.jobs * g.top_k)
 
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         wiring.connect(m, fork.o[0], residual.x)
-        chain(m, fork.o[1], *norm, packets)
+        connect_vectors(m, fork.o[1], norm[0].i)
+        chain(m, *norm, packets)
         wiring.connect(m, packets.o[0], router_array.i)
         chain(m, router_rescale, router, dispatch.choice)
         chain(m, packets.o[1], waiting, dispatch.i)
@@ -279,20 +301,18 @@ class LayerEngine(Component):
     Attributes
     ----------
     test_enable: of the clock gates, in.
-    i, o: streams of fixed-point beats, a packet a position, in and out.
-    positions: length of the sequence, in.
+    i, o: streams of `gen.stream.stream.residual_beat`, a packet a position, in and out.
     """
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        super().__init__(residual_ports(sizes, 2) | {"positions": In(range(sizes.max_positions + 1))})
+        super().__init__(residual_ports(sizes, 2))
 
     def elaborate(self, platform) -> Module:
         m = Module()
         attention = gated(m, self.test_enable, "attention", AttentionHalf(self.sizes))
         experts = gated(m, self.test_enable, "experts", ExpertHalf(self.sizes))
         m.d.comb += [half.test_enable.eq(self.test_enable) for half in (attention, experts)]
-        m.d.comb += attention.positions.eq(self.positions)
         m.d.sync += self.saturated.eq(attention.saturated + experts.saturated)  # a beat is added where the clock runs
         chain(m, wiring.flipped(self.i), attention, experts, wiring.flipped(self.o))
         return m

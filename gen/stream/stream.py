@@ -10,7 +10,7 @@ from gen.stream.component import Component
 from gen.stream.queue import FULL_RATE, Queue
 from golden.units.quantize import Quantize
 
-__all__ = ["Keep", "PacketDelay", "Stage", "activations", "beat", "chain"]
+__all__ = ["Keep", "PacketDelay", "Stage", "activations", "beat", "chain", "connect_vectors", "residual_beat"]
 
 
 def beat(width: int, lanes: int, scale_width: int = 0) -> data.StructLayout:
@@ -23,6 +23,11 @@ def beat(width: int, lanes: int, scale_width: int = 0) -> data.StructLayout:
     return data.StructLayout(
         {"data": data.ArrayLayout(signed(width), lanes), "scale": unsigned(scale_width), "last": unsigned(1)}
     )
+
+
+def residual_beat(width: int, lanes: int) -> data.StructLayout:
+    """Beat of the residual stream: as `beat`, and `end`, high on the last beat of a pass's last packet."""
+    return data.StructLayout({**beat(width, lanes).members, "end": unsigned(1)})
 
 
 def activations(spec: Quantize, lanes: int) -> data.StructLayout:
@@ -141,3 +146,13 @@ def chain(m: Module, *parts) -> None:
     """Connect streams in order: each part is a component with `i` and `o`, or a bare stream at either end."""
     for source, sink in itertools.pairwise(parts):
         wiring.connect(m, getattr(source, "o", source), getattr(sink, "i", sink))
+
+
+def connect_vectors(m: Module, source, sink) -> None:
+    """Connect a residual stream to a unit that takes its vectors one by one and need not know where a pass ends."""
+    m.d.comb += [
+        sink.payload.data.eq(source.payload.data),
+        sink.payload.last.eq(source.payload.last),
+        sink.valid.eq(source.valid),
+        source.ready.eq(sink.ready),
+    ]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -131,14 +131,14 @@ class _Divide(Component):
 class Attention(Component):
     """`golden.units.attention.Attention` of every head of every position, each over all positions.
 
-    A pass: `positions` times `heads` packets arrive at each of `q`, `k` and `v` (positions in order, heads in order
-    within), and `positions` packets of heads * head_dim elements leave. Nothing is computed before all of a pass's
-    queries and keys have arrived. One pass is stored: `q` and `k` take the next when the last score's operands have
-    been read, `v` when the last value has been read, and each holds `ready` low from the end of its pass until then.
+    A pass: `heads` packets a position arrive at each of `q`, `k` and `v` (positions in order, heads in order within),
+    and a packet of heads * head_dim elements a position leaves. Nothing is computed before all of a pass's queries and
+    keys have arrived. A pass is held until its last query, key or value has been read; the next one is taken meanwhile
+    where `passes` is 2, and where it is 1 `ready` is low from the end of a pass until then.
 
-    Throughput: one key a cycle, so `positions` cycles a (position, head), without a bubble between them, as long as
-    that is at least head_dim / lanes + 2; for fewer positions the division is the slowest and holds the rest.
-    Latency: about 2 * positions + 20 cycles from the last key to the first beat.
+    Throughput: one key a cycle, so as many cycles a (position, head) as there are positions, without a bubble between
+    them, as long as that is at least head_dim / lanes + 2; for fewer positions the division is the slowest and holds
+    the rest. Latency: about 2 * positions + 20 cycles from the last key to the first beat.
 
     Parameters
     ----------
@@ -146,26 +146,28 @@ class Attention(Component):
     heads: heads a position.
     lanes: elements a beat, divides `spec.head_dim`.
     max_positions: most positions of a pass.
+    passes: that are held at once, 1 or 2.
 
     Attributes
     ----------
     q, k, v: streams of beats of `spec.query`, `spec.key` and `spec.value`, packets are heads, in.
-    positions: positions of a pass, 1 to `max_positions`, constant from the first beat in to the last beat out, in.
+    q_ends, k_ends, v_ends: streams of one bit a position, in: it is the last of its pass.
     o: stream of fixed-point beats (`spec.word.width` bits), packets are positions, out.
     """
 
-    def __init__(self, spec: AttentionSpec, heads: int, lanes: int, max_positions: int) -> None:
+    def __init__(self, spec: AttentionSpec, heads: int, lanes: int, max_positions: int, passes: int = 1) -> None:
         if heads < 1 or max_positions < 1:
             raise ValueError(f"heads and max_positions must be at least 1, not {heads} and {max_positions}")
         if lanes < 1 or spec.head_dim % lanes:
             raise ValueError(f"lanes must divide head_dim {spec.head_dim}, not be {lanes}")
         self.spec, self.heads, self.lanes, self.max_positions = spec, heads, lanes, max_positions
+        self.passes = passes
         super().__init__(
             {
                 "q": In(stream.Signature(activations(spec.query, lanes))),
                 "k": In(stream.Signature(activations(spec.key, lanes))),
                 "v": In(stream.Signature(activations(spec.value, lanes))),
-                "positions": In(range(max_positions + 1)),
+                **{f"{name}_ends": In(stream.Signature(unsigned(1))) for name in "qkv"},
                 "o": Out(stream.Signature(beat(spec.word.width, lanes))),
             }
         )
@@ -173,14 +175,20 @@ class Attention(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         spec, arguments = self.spec, (self.spec, self.heads, self.lanes, self.max_positions)
-        m.submodules.scores = scores = Scores(*arguments)
+        m.submodules.scores = scores = Scores(*arguments, self.passes)
         depth = 2 * self.max_positions + 2
         m.submodules.largest = top = _LargestScore(score_beat(spec), signed(spec.score.width), depth)
-        m.submodules.mix = mix = Mix(*arguments)
+        m.submodules.mix = mix = Mix(*arguments, self.passes)
         m.submodules.divide = divide = _Divide(*arguments)
-        for source, sink in ((self.q, scores.q), (self.k, scores.k), (self.v, mix.v)):
+        for source, sink in (
+            (self.q, scores.q),
+            (self.k, scores.k),
+            (self.v, mix.v),
+            (self.q_ends, scores.q_ends),
+            (self.k_ends, scores.k_ends),
+            (self.v_ends, mix.ends),
+        ):
             wiring.connect(m, wiring.flipped(source), sink)
-        m.d.comb += [scores.positions.eq(self.positions), mix.positions.eq(self.positions)]
         chain(m, scores, top, mix, divide, wiring.flipped(self.o))
         add_probe(m, "attention.scores", scores.o, 0, self.heads, scores.o.payload.score)
         return m

@@ -104,29 +104,30 @@ class _Accumulate(Component):
 class Mix(Component):
     """The sums of `golden.units.attention.Attention.mix`, from scores and values.
 
-    Latency 5 cycles after the last key's score, throughput one key a cycle. Takes the next pass's values when the
-    last one of this pass has been read.
+    Latency 5 cycles after the last key's score, throughput one key a cycle. The values of a pass are forgotten
+    when the last has been read.
 
     Parameters
     ----------
-    spec, heads, lanes, max_positions: as in `gen.units.attention.Attention`.
+    spec, heads, lanes, max_positions, passes: as in `gen.units.attention.Attention`.
 
     Attributes
     ----------
     i: stream of {`beat`: `score_beat(spec)`, `stat`: the largest score of the (position, head)}, in.
     v: stream of beats of `spec.value`, packets are heads, in.
-    positions: positions of the pass, in.
+    ends: stream of one bit a position, in: it is the last of its pass.
     o: stream of `mixture(spec, max_positions)`, out.
     """
 
-    def __init__(self, spec: AttentionSpec, heads: int, lanes: int, max_positions: int) -> None:
+    def __init__(self, spec: AttentionSpec, heads: int, lanes: int, max_positions: int, passes: int) -> None:
         self.spec, self.heads, self.lanes, self.max_positions = spec, heads, lanes, max_positions
+        self.passes = passes
         scored = data.StructLayout({"beat": score_beat(spec), "stat": signed(spec.score.width)})
         super().__init__(
             {
                 "i": In(stream.Signature(scored)),
                 "v": In(stream.Signature(activations(spec.value, lanes))),
-                "positions": In(range(max_positions + 1)),
+                "ends": In(stream.Signature(unsigned(1))),
                 "o": Out(stream.Signature(mixture(spec, max_positions))),
             }
         )
@@ -146,15 +147,15 @@ class Mix(Component):
         """Join each exponential with its value, read from the memory."""
         spec = self.spec
         m.submodules.memory = values = ValueMemory(
-            spec.value, self.heads, spec.head_dim, self.lanes, self.max_positions
+            spec.value, self.heads, spec.head_dim, self.lanes, self.max_positions, self.passes
         )
         m.submodules.walker = walker = KeyWalk(self.heads, self.max_positions)
         m.submodules.fetched = kept = Keep(fetched(spec))
         wiring.connect(m, wiring.flipped(self.v), values.i)
+        wiring.connect(m, wiring.flipped(self.ends), values.ends)
         m.d.comb += [
-            walker.go.eq(values.full),
-            walker.positions.eq(self.positions),
-            values.positions.eq(self.positions),
+            walker.go.eq(values.stored),
+            walker.positions.eq(values.positions),
             values.forget.eq(walker.done),
             values.address.eq(walker.o.payload.key),
             values.enable.eq(kept.i.valid & kept.i.ready),

@@ -82,28 +82,30 @@ class _Round(Stage):
 class Scores(Component):
     """`golden.units.attention.Attention.scores`.
 
-    Starts when all queries and keys of a pass are stored and takes the next pass's when the last has been read.
+    Starts when all queries and keys of a pass are stored, and forgets them when the last has been read.
     Latency from then: 5 cycles and one for each factor of `FAN_IN` = 16 in `head_dim`; one key a cycle, no bubble
     within a pass.
 
     Parameters
     ----------
-    spec, heads, lanes, max_positions: as in `gen.units.attention.Attention`.
+    spec, heads, lanes, max_positions, passes: as in `gen.units.attention.Attention`.
 
     Attributes
     ----------
     q, k: streams of beats of `spec.query` and `spec.key`, packets are heads, in.
-    positions: positions of the pass, in.
+    q_ends, k_ends: streams of one bit a position, in: it is the last of its pass.
     o: stream of `score_beat(spec)`, out.
     """
 
-    def __init__(self, spec: AttentionSpec, heads: int, lanes: int, max_positions: int) -> None:
+    def __init__(self, spec: AttentionSpec, heads: int, lanes: int, max_positions: int, passes: int) -> None:
         self.spec, self.heads, self.lanes, self.max_positions = spec, heads, lanes, max_positions
+        self.passes = passes
         super().__init__(
             {
                 "q": In(stream.Signature(activations(spec.query, lanes))),
                 "k": In(stream.Signature(activations(spec.key, lanes))),
-                "positions": In(range(max_positions + 1)),
+                "q_ends": In(stream.Signature(unsigned(1))),
+                "k_ends": In(stream.Signature(unsigned(1))),
                 "o": Out(stream.Signature(score_beat(spec))),
             }
         )
@@ -126,15 +128,15 @@ class Scores(Component):
 
     def _fetch(self, m: Module, target) -> None:
         """Read the query and the key of each step of the walk."""
-        arguments = self.heads, self.spec.head_dim, self.lanes, self.max_positions
+        arguments = self.heads, self.spec.head_dim, self.lanes, self.max_positions, self.passes
         m.submodules.q_memory = q = HeadMemory(self.spec.query, *arguments)
         m.submodules.k_memory = k = HeadMemory(self.spec.key, *arguments)
         m.submodules.walker = walker = KeyWalk(self.heads, self.max_positions)
         m.submodules.fetched = fetched = Keep(unsigned(1))
         at = walker.o.payload
         m.d.comb += [
-            walker.go.eq(q.full & k.full),
-            walker.positions.eq(self.positions),
+            walker.go.eq(q.stored & k.stored),
+            walker.positions.eq(k.positions),
             fetched.i.valid.eq(walker.o.valid),
             fetched.i.payload.eq(at.last),
             walker.o.ready.eq(fetched.i.ready),
@@ -144,10 +146,10 @@ class Scores(Component):
             fetched.o.ready.eq(target.ready),
             target.payload.last.eq(fetched.o.payload),
         ]
-        for name, source, store in (("q", self.q, q), ("k", self.k, k)):
+        for name, source, ends, store in (("q", self.q, self.q_ends, q), ("k", self.k, self.k_ends, k)):
             wiring.connect(m, wiring.flipped(source), store.i)
+            wiring.connect(m, wiring.flipped(ends), store.ends)
             m.d.comb += [
-                store.positions.eq(self.positions),
                 store.forget.eq(walker.done),
                 store.enable.eq(walker.o.valid & walker.o.ready),
                 target.payload[name].eq(store.word),

@@ -1,16 +1,22 @@
 """Token ids to fixed-point vectors."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
-from gen.stream.stream import beat
+from gen.stream.queue import FULL_RATE, Queue
+from gen.stream.stream import residual_beat
 from gen.text.constant_module import index_width
 from gen.units.rescale import Rescale, row_scale
 from golden.units.rescale import Rescale as RescaleSpec
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "token_shape"]
+
+
+def token_shape(vocab_size: int) -> data.StructLayout:
+    """A `token` of a pass; `end` with its last one."""
+    return data.StructLayout({"token": unsigned(index_width(vocab_size)), "end": unsigned(1)})
 
 
 class Embedding(Component):
@@ -29,24 +35,24 @@ class Embedding(Component):
 
     Attributes
     ----------
-    i: stream of token ids below `vocab_size`, in.
+    i: stream of `token_shape(vocab_size)`, in.
     index: token * beats + beat number, out.
     weights: `lanes` signed weights, in.
     row: token, out.
     scale: the row's `mant` and `shift`, in.
-    o: stream of fixed-point beats, out.
+    o: stream of `gen.stream.stream.residual_beat`, out.
     """
 
     def __init__(self, spec: RescaleSpec, weight_width: int, vocab_size: int, lanes: int, beats: int) -> None:
         self.spec, self.weight_width, self.lanes, self.beats = spec, weight_width, lanes, beats
         super().__init__(
             {
-                "i": In(stream.Signature(index_width(vocab_size))),
+                "i": In(stream.Signature(token_shape(vocab_size))),
                 "index": Out(index_width(vocab_size * beats)),
                 "weights": In(data.ArrayLayout(signed(weight_width), lanes)),
                 "row": Out(index_width(vocab_size)),
                 "scale": In(row_scale(self.spec)),
-                "o": Out(stream.Signature(beat(self.spec.word.width, lanes))),
+                "o": Out(stream.Signature(residual_beat(self.spec.word.width, lanes))),
             }
         )
 
@@ -55,13 +61,12 @@ class Embedding(Component):
         m.submodules.rescale = rescale = Rescale(
             self.spec, self.weight_width, self.spec.word.frac.bit_length(), self.lanes, self.beats
         )
-        wiring.connect(m, rescale.o, wiring.flipped(self.o))
         count = Signal(range(self.beats))
         last = count == self.beats - 1
         x = rescale.i.payload
         m.d.comb += [
-            self.row.eq(self.i.payload),
-            self.index.eq(self.i.payload * self.beats + count),
+            self.row.eq(self.i.payload.token),
+            self.index.eq(self.i.payload.token * self.beats + count),
             rescale.i.valid.eq(self.i.valid),
             self.i.ready.eq(rescale.i.ready & last),
             x.data.eq(self.weights),
@@ -71,4 +76,20 @@ class Embedding(Component):
         m.d.comb += [row.eq(self.scale) for row in rescale.rows]
         with m.If(rescale.i.valid & rescale.i.ready):
             m.d.sync += count.eq(Mux(last, 0, count + 1))
+        self._end(m, rescale.o)
         return m
+
+    def _end(self, m: Module, rescaled) -> None:
+        """Ends of passes go past the rescaling in a queue, which holds more than that does."""
+        m.submodules.ends = ends = Queue(unsigned(1), FULL_RATE)
+        last = rescaled.payload.last
+        m.d.comb += [
+            self.o.payload.data.eq(rescaled.payload.data),
+            self.o.payload.last.eq(last),
+            ends.i.payload.eq(self.i.payload.end),
+            ends.i.valid.eq(self.i.valid & self.i.ready),
+            self.o.valid.eq(rescaled.valid & (ends.o.valid | ~last)),
+            rescaled.ready.eq(self.o.ready & (ends.o.valid | ~last)),
+            self.o.payload.end.eq(last & ends.o.payload),
+            ends.o.ready.eq(self.o.valid & self.o.ready & last),
+        ]

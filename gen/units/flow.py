@@ -12,7 +12,7 @@ from gen.stream.ram import Ram
 from gen.stream.stream import beat, chain
 from gen.text.constant_module import index_width
 
-__all__ = ["Collect", "Dispatch", "Fork", "HeadSplit", "Jobs", "Route", "job"]
+__all__ = ["Broadcast", "Collect", "Dispatch", "Fork", "HeadSplit", "Route", "job"]
 
 
 def job(choice: data.StructLayout) -> data.StructLayout:
@@ -77,10 +77,10 @@ class HeadSplit(Component):
         return m
 
 
-class Jobs(Component):
-    """A queue of jobs of layout `shape` for each of `readers` places along the experts' path, all in the same order."""
+class Broadcast(Component):
+    """A queue of items of `shape` for each of `readers` places along a path of packets, all in the same order."""
 
-    def __init__(self, shape: data.StructLayout, readers: int, depth: int) -> None:
+    def __init__(self, shape: ShapeLike, readers: int, depth: int) -> None:
         self.readers, self.depth = readers, depth
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape)).array(readers)})
 

@@ -1,6 +1,6 @@
-"""Memories of one forward pass's queries, keys and values, a head vector a word."""
+"""Memories of a forward pass's queries, keys and values, a head vector a word; a second pass is loaded meanwhile."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
@@ -14,10 +14,10 @@ __all__ = ["HeadMemory", "KeyWalk", "ValueMemory", "walk"]
 
 
 class HeadMemory(Component):
-    """Stores one pass: `positions` times `heads` packets, word = position * heads + head.
+    """Stores passes: positions times `heads` packets each, word = position * heads + head.
 
-    Packets are taken until the pass is complete; then `full` is high and nothing is taken until `forget`. Reading
-    takes one cycle. Words may be read while `full`.
+    While `stored`, words of the oldest pass that is complete may be read, which takes one cycle, until `forget`.
+    Packets of the next one are taken meanwhile where `passes` is 2, and are not where it is 1.
 
     Parameters
     ----------
@@ -26,26 +26,35 @@ class HeadMemory(Component):
     head_dim: elements a packet.
     lanes: elements a beat, divides `head_dim`.
     max_positions: most positions of a pass.
+    passes: that are held at once, 1 or 2.
     ports: of a subclass.
 
     Attributes
     ----------
     i: stream of beats of `spec`, in.
-    positions: positions of the pass, in.
-    full: out; forget: the pass is done with, in.
+    ends: stream of one bit a position, in: it is the last of its pass.
+    stored: a pass is complete, out; positions: it has so many, out; forget: it is done with, in.
     address, enable: word to read, in; word: `head_dim` elements, scale: of the last word read, out.
     """
 
     def __init__(
-        self, spec: Quantize, heads: int, head_dim: int, lanes: int, max_positions: int, ports: dict | None = None
+        self,
+        spec: Quantize,
+        heads: int,
+        head_dim: int,
+        lanes: int,
+        max_positions: int,
+        passes: int,
+        ports: dict | None = None,
     ) -> None:
-        self.spec, self.max_positions = spec, max_positions
+        self.spec, self.max_positions, self.passes = spec, max_positions, passes
         self.heads, self.head_dim, self.lanes = heads, head_dim, lanes
         super().__init__(
             {
                 "i": In(stream.Signature(activations(spec, lanes))),
-                "positions": In(range(max_positions + 1)),
-                "full": Out(1),
+                "ends": In(stream.Signature(unsigned(1))),
+                "stored": Out(1),
+                "positions": Out(range(max_positions + 1)),
                 "forget": In(1),
                 "address": In(index_width(heads * max_positions)),
                 "enable": In(1),
@@ -64,27 +73,46 @@ class HeadMemory(Component):
         head = Signal(range(self.heads))
         position = Signal(range(self.max_positions))
         address = Signal.like(self.address)
-        ending = (head == self.heads - 1) & (position == self.positions - 1)
-        m.d.comb += [self.i.ready.eq(~self.full), take.eq(self.i.valid & ~self.full), closing.eq(take & x.last)]
+        held = Signal(range(self.passes + 1))
+        final = x.last & (head == self.heads - 1)
+        ending = closing & final & self.ends.payload
+        m.d.comb += [
+            self.i.ready.eq((held != self.passes) & (self.ends.valid | ~final)),
+            take.eq(self.i.valid & self.i.ready),
+            closing.eq(take & x.last),
+            self.ends.ready.eq(take & final),
+            self.stored.eq(held != 0),
+        ]
+        m.d.sync += held.eq(held + ending - self.forget)
         with m.If(take):
             m.d.sync += index.eq(Mux(x.last, 0, index + 1))
         with m.If(closing):
-            m.d.sync += [
-                head.eq(Mux(head == self.heads - 1, 0, head + 1)),
-                address.eq(Mux(ending, 0, address + 1)),
-                self.full.eq(ending),
-            ]
-            with m.If(head == self.heads - 1):
+            m.d.sync += [head.eq(Mux(final, 0, head + 1)), address.eq(Mux(ending, 0, address + 1))]
+            with m.If(final):
                 m.d.sync += position.eq(Mux(ending, 0, position + 1))
-        with m.If(self.forget):
-            m.d.sync += self.full.eq(0)
-        self.store(m, take, index, address)
-        self.watch(m, closing, position == 0)
+        put, get = self._banks(m, ending, position)
+        self.store(m, take, index, (address, put), (self.address, get))
+        self.watch(m, closing, position == 0, put, get)
         return m
 
-    def store(self, m: Module, take, index, address) -> None:
-        """Write each beat into its part of the word; read whole words."""
-        parts, depth = self.head_dim // self.lanes, self.heads * self.max_positions
+    def _banks(self, m: Module, ending, position: Signal) -> tuple[Value, Value]:
+        """Bank of the pass that comes and of the one that is read, each with its length."""
+        lengths = [Signal.like(self.positions, name=f"length_{bank}") for bank in range(self.passes)]
+        put: Value = Const(0)
+        get: Value = Const(0)
+        if self.passes > 1:
+            put, get = Signal(name="put_bank"), Signal(name="get_bank")
+            m.d.sync += [put.eq(put ^ ending), get.eq(get ^ self.forget)]
+        for bank, length in enumerate(lengths):
+            with m.If(ending & (put == bank)):
+                m.d.sync += length.eq(position + 1)
+        m.d.comb += self.positions.eq(Mux(get, lengths[-1], lengths[0]))
+        return put, get
+
+    def store(self, m: Module, take, index, write, read) -> None:
+        """Write each beat into its part of the word; read whole words; each at a place and a bank."""
+        parts, words_each = self.head_dim // self.lanes, self.heads * self.max_positions
+        depth = self.passes * words_each
         m.submodules.words = words = Ram(self.word.shape(), depth, parts, name="words")
         m.submodules.scales = scales = Ram(self.spec.scale_width, depth, name="scales")
         m.d.comb += [
@@ -97,35 +125,37 @@ class HeadMemory(Component):
         for storage in (words, scales):
             m.d.comb += [
                 storage.write_enable.eq(take),
-                storage.write_address.eq(address),
+                storage.write_address.eq(write[0] + Mux(write[1], words_each, 0)),
                 storage.read_enable.eq(self.enable),
-                storage.read_address.eq(self.address),
+                storage.read_address.eq(read[0] + Mux(read[1], words_each, 0)),
             ]
 
-    def watch(self, m: Module, closing, first) -> None:
-        """Called with each packet's end, and whether its position is the first: nothing to do here."""
+    def watch(self, m: Module, closing, first, put, get) -> None:
+        """Called with each packet's end, whether its position is the first, and both banks: nothing to do here."""
 
 
 class ValueMemory(HeadMemory):
-    """A `HeadMemory` that knows the largest scale of each head, in a ring of registers: heads come one after the other.
+    """A `HeadMemory` that knows the largest scale of each head, in a ring of registers a pass: heads come one after the
+    other.
 
     Attributes
     ----------
-    top: while `full`, the largest scale of a head's packets, of head 0 first, out; turn: to the next head, in.
+    top: while `stored`, the largest scale of a head's packets, of head 0 first, out; turn: to the next head, in.
     """
 
-    def __init__(self, spec: Quantize, heads: int, head_dim: int, lanes: int, max_positions: int) -> None:
+    def __init__(self, spec: Quantize, heads: int, head_dim: int, lanes: int, max_positions: int, passes: int) -> None:
         ports = {"turn": In(1), "top": Out(spec.scale_width)}
-        super().__init__(spec, heads, head_dim, lanes, max_positions, ports)
+        super().__init__(spec, heads, head_dim, lanes, max_positions, passes, ports)
 
-    def watch(self, m: Module, closing, first) -> None:
-        width = self.spec.scale_width
-        ring = Signal(self.heads * width)
-        scale = self.i.payload.scale
-        new = closing & (first | (scale > self.top))
-        m.d.comb += self.top.eq(ring[:width])
-        with m.If(closing | self.turn):
-            m.d.sync += ring.eq(Cat(ring[width:], Mux(new, scale, self.top)))
+    def watch(self, m: Module, closing, first, put, get) -> None:
+        width, scale = self.spec.scale_width, self.i.payload.scale
+        rings = [Signal(self.heads * width, name=f"ring_{bank}") for bank in range(self.passes)]
+        for bank, ring in enumerate(rings):
+            top = ring[:width]
+            new = closing & (put == bank)
+            with m.If(new | (self.turn & (get == bank))):
+                m.d.sync += ring.eq(Cat(ring[width:], Mux(new & (first | (scale > top)), scale, top)))
+        m.d.comb += self.top.eq(Mux(get, rings[-1][:width], rings[0][:width]))
 
 
 def walk(heads: int, max_positions: int) -> data.StructLayout:

@@ -1,28 +1,33 @@
 """Residual add."""
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import saturate
 from gen.stream.component import Component
 from gen.stream.queue import FULL_RATE, Queue
-from gen.stream.stream import Stage, beat, chain
+from gen.stream.stream import Stage, beat, residual_beat
 from golden.units.fixed import FixedPoint
 
 __all__ = ["Residual"]
 
 
+def waiting(word: FixedPoint, lanes: int) -> data.StructLayout:
+    """A beat of the residual that waits for the branch, which knows where packets end."""
+    members = residual_beat(word.width, lanes).members
+    return data.StructLayout({name: members[name] for name in ("data", "end")})
+
+
 class _Add(Stage):
     def __init__(self, word: FixedPoint, lanes: int) -> None:
         self.word, self.lanes = word, lanes
-        shape = beat(word.width, lanes)
-        o_shape = data.StructLayout({"beat": shape, "saturated": range(lanes + 1)})
-        super().__init__(data.StructLayout({"x": shape, "branch": shape}), o_shape)
+        o_shape = data.StructLayout({"beat": residual_beat(word.width, lanes), "saturated": range(lanes + 1)})
+        super().__init__(data.StructLayout({"x": waiting(word, lanes), "branch": beat(word.width, lanes)}), o_shape)
 
     def transform(self, m: Module, x, y) -> None:
         beyond = Signal(self.lanes)
-        m.d.comb += [y.beat.last.eq(x.branch.last), y.saturated.eq(sum(beyond))]
+        m.d.comb += [y.beat.last.eq(x.branch.last), y.beat.end.eq(x.x.end), y.saturated.eq(sum(beyond))]
         for k in range(self.lanes):
             total = Signal(signed(self.word.width + 1), name=f"total_{k}")
             m.d.comb += [
@@ -45,27 +50,29 @@ class Residual(Component):
 
     Attributes
     ----------
-    x: stream of fixed-point beats, the residual, in.
+    x: stream of `gen.stream.stream.residual_beat`, in.
     i: stream of fixed-point beats, the branch's output, in.
-    o: stream of fixed-point beats, out.
+    o: stream of beats as of `x`, out; a pass ends where that of `x` does.
     saturated: of the beat that is given in this cycle, elements whose sum was outside the word, out.
     """
 
     def __init__(self, word: FixedPoint, lanes: int, depth: int) -> None:
         self.word, self.lanes, self.depth = word, lanes, depth
-        signature = stream.Signature(beat(word.width, lanes))
-        super().__init__(
-            {"x": In(signature), "i": In(signature), "o": Out(signature), "saturated": Out(range(lanes + 1))}
-        )
+        residual = stream.Signature(residual_beat(word.width, lanes))
+        branch = stream.Signature(beat(word.width, lanes))
+        super().__init__({"x": In(residual), "i": In(branch), "o": Out(residual), "saturated": Out(range(lanes + 1))})
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.queue = queue = Queue(self.x.payload.shape(), max(FULL_RATE, self.depth))
+        m.submodules.queue = queue = Queue(waiting(self.word, self.lanes), max(FULL_RATE, self.depth))
         m.submodules.add = add = _Add(self.word, self.lanes)
-        chain(m, wiring.flipped(self.x), queue)
         x = queue.o
         both = self.i.valid & x.valid
         m.d.comb += [
+            queue.i.payload.data.eq(self.x.payload.data),
+            queue.i.payload.end.eq(self.x.payload.end),
+            queue.i.valid.eq(self.x.valid),
+            self.x.ready.eq(queue.i.ready),
             add.i.payload.x.eq(x.payload),
             add.i.payload.branch.eq(self.i.payload),
             add.i.valid.eq(both),

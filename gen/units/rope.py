@@ -131,7 +131,7 @@ class _Sum(Stage):
 
 
 class Rope(Component):
-    """`golden.units.rope.Rope`: packets are heads, `heads` of them a position, positions in order from 0.
+    """`golden.units.rope.Rope`: packets are heads, `heads` of them a position, positions of a pass in order from 0.
 
     The head gains come from a ROM outside: `gains` must follow `index` in the same cycle. Cosines and sines are
     a ROM inside. Latency: a head's beats plus 7 cycles; throughput 1 beat a cycle.
@@ -145,7 +145,7 @@ class Rope(Component):
 
     Attributes
     ----------
-    positions: current sequence length, 1 to `max_positions`: after so many positions comes position 0; in.
+    ends: stream of one bit a position, in: it is the last of its pass, and position 0 comes next.
     i: stream of fixed-point beats, in.
     index: number of the beat within its head, out.
     gains: `lanes` gains of that beat, signed, in.
@@ -160,7 +160,7 @@ class Rope(Component):
         signature = stream.Signature(beat(spec.word.width, lanes))
         super().__init__(
             {
-                "positions": In(range(max_positions + 1)),
+                "ends": In(stream.Signature(unsigned(1))),
                 "i": In(signature),
                 "index": Out(index_width(2 * self.half)),
                 "gains": In(data.ArrayLayout(signed(spec.gain_width), lanes)),
@@ -193,17 +193,18 @@ class Rope(Component):
     def _connect_angles(self, m: Module, pairs: _Pairs, read: memory.ReadPort, rotate: _Rotate) -> None:
         """Reads the angles of the current position: `row` is its first word in the ROM."""
         head = Signal(range(self.heads))
-        position = Signal(range(self.max_positions))
         row = Signal(len(read.addr))
+        final, known = pairs.o.payload.last & (head == self.heads - 1), Signal()
         m.d.comb += [
+            known.eq(self.ends.valid | ~final),
             read.addr.eq(row + pairs.o.payload.beat),
-            rotate.i.valid.eq(pairs.o.valid),
+            rotate.i.valid.eq(pairs.o.valid & known),
             rotate.i.payload.pairs.eq(pairs.o.payload),
             rotate.i.payload.angles.eq(read.data),
-            pairs.o.ready.eq(rotate.i.ready),
+            pairs.o.ready.eq(rotate.i.ready & known),
+            self.ends.ready.eq(pairs.o.valid & pairs.o.ready & final),
         ]
-        final_head, final = head == self.heads - 1, position + 1 == self.positions
         with m.If(pairs.o.valid & pairs.o.ready & pairs.o.payload.last):
-            m.d.sync += head.eq(Mux(final_head, 0, head + 1))
-            with m.If(final_head):
-                m.d.sync += [position.eq(Mux(final, 0, position + 1)), row.eq(Mux(final, 0, row + self.half))]
+            m.d.sync += head.eq(Mux(final, 0, head + 1))
+            with m.If(final):
+                m.d.sync += row.eq(Mux(self.ends.payload, 0, row + self.half))

@@ -10,6 +10,7 @@ from gen.design.axi_ports import NO_POSITION, commit_record
 from gen.design.registers import ErrorCode
 from gen.stream.component import Component
 from gen.text.constant_module import index_width
+from gen.units.embedding import token_shape
 from gen.units.sampler_state import PARAMETERS, RunState
 
 __all__ = ["Sampler"]
@@ -34,8 +35,7 @@ class Sampler(Component):
     start, prompt_length, gen_length, block_length, steps, spread_limit: from the registers, in; `start` one cycle, the
         others need to hold in that cycle alone.
     busy, done, error, code, cycles, forwards: to the registers, out.
-    positions: length of the sequence, out; constant while busy.
-    tokens: stream of token ids to the embedding, one pass of `positions` a step, out.
+    tokens: stream of `token_shape(vocab_size)` to the embedding, one pass of all positions a step, out.
     result: stream of {`token`, `spread`} from the head, in position order, in.
     commits: stream of {`record`, `last`}, one packet a step, out.
     """
@@ -57,8 +57,7 @@ class Sampler(Component):
                 "code": Out(8),
                 "cycles": Out(32),
                 "forwards": Out(32),
-                "positions": Out(range(max_positions + 1)),
-                "tokens": Out(stream.Signature(token)),
+                "tokens": Out(stream.Signature(token_shape(vocab_size))),
                 "result": In(stream.Signature(result)),
                 "commits": Out(stream.Signature(commits)),
             }
@@ -66,7 +65,7 @@ class Sampler(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        run = RunState(m, self.max_positions, self.tokens.payload.shape(), self.result.payload.shape())
+        run = RunState(m, self.max_positions, self.result.payload.token.shape(), self.result.payload.shape())
         self._prompt(m, run)
         self._commit_port(m, run)
         with m.If(self.busy):
@@ -138,7 +137,7 @@ class Sampler(Component):
         m.d.comb += total.eq(run.held.prompt_length + run.held.gen_length)
         zero = (run.held.prompt_length == 0) | (run.held.gen_length == 0) | (run.held.block_length == 0)
         with m.State("CHECK"):
-            m.d.sync += [left.eq(run.held.gen_length), blocks.eq(0), self.positions.eq(total), run.masked.eq(0)]
+            m.d.sync += [left.eq(run.held.gen_length), blocks.eq(0), run.positions.eq(total), run.masked.eq(0)]
             m.next = "BLOCKS"
             with m.If(~run.prompt_done):  # the run fails below; what came of the prompt goes, the next one begins anew
                 m.d.sync += [run.received.eq(0), run.prompt_done.eq(1), run.bad_token.eq(0)]
@@ -189,7 +188,7 @@ class Sampler(Component):
                 run.tokens.write_enable.eq(1),
             ]
             m.d.sync += [at.eq(where + 1), started.eq(1), run.masked.eq(run.masked | (1 << where[: len(at)]))]
-            with m.If(where + 1 == self.positions):
+            with m.If(where + 1 == run.positions):
                 m.d.sync += [
                     started.eq(0),
                     run.step.eq(0),
@@ -209,8 +208,9 @@ class Sampler(Component):
         seen = Signal(range(self.max_positions + 1))
         with m.State("PASS"):
             m.d.comb += [
-                self.tokens.payload.eq(run.tokens.read_data),
-                self.tokens.valid.eq(sent != self.positions),
+                self.tokens.payload.token.eq(run.tokens.read_data),
+                self.tokens.payload.end.eq(sent + 1 == run.positions),
+                self.tokens.valid.eq(sent != run.positions),
                 self.result.ready.eq(1),
                 run.results.write_address.eq(seen),
                 run.results.write_data.eq(self.result.payload),
@@ -219,12 +219,12 @@ class Sampler(Component):
             with m.If(self.tokens.valid & self.tokens.ready):
                 m.d.comb += [
                     run.tokens.read_address.eq(sent + 1),
-                    run.tokens.read_enable.eq(sent + 1 != self.positions),
+                    run.tokens.read_enable.eq(sent + 1 != run.positions),
                 ]
                 m.d.sync += sent.eq(sent + 1)
             with m.If(self.result.valid):
                 m.d.sync += seen.eq(seen + 1)
-                with m.If(seen + 1 == self.positions):
+                with m.If(seen + 1 == run.positions):
                     m.d.sync += [sent.eq(0), seen.eq(0), self.forwards.eq(self.forwards + 1), run.taken.eq(0)]
                     m.d.sync += run.quota.eq(run.base + (run.step < run.remainder))
                     m.next = "SELECT"
@@ -313,6 +313,6 @@ class Sampler(Component):
                 run.block_end.eq(run.block_end + run.held.block_length),
             ]
             self._start_pass(m, run)
-            with m.If(run.block_end == self.positions):
+            with m.If(run.block_end == run.positions):
                 m.d.sync += [self.busy.eq(0), self.done.eq(1)]
                 m.next = "IDLE"

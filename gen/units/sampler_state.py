@@ -26,6 +26,7 @@ class RunState:
     Attributes
     ----------
     held: the run's parameters, by name, as they were at START.
+    positions: of the sequence.
     tokens, results: memories of the sequence, and of the results of every position.
     masked, taken: a bit a position: it is still masked; it was committed in this step.
     block_start, block_end: first position of the block and of the next one.
@@ -40,6 +41,7 @@ class RunState:
         self.held = SimpleNamespace(**{name: Signal(width, name=name) for name, width in PARAMETERS.items()})
         m.submodules.tokens = self.tokens = Ram(token, depth, name="tokens")
         m.submodules.results = self.results = Ram(result, depth, name="results")
+        self.positions = Signal(range(depth + 1))
         self.masked = Signal(depth)
         self.taken = Signal(depth)
         self.block_start = Signal(range(depth + 1))

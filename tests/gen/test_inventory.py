@@ -41,7 +41,7 @@ class Deeper(Component):
         engine = gated(m, self.test_enable, "renamed", self.engine)
         wiring.connect(m, wiring.flipped(self.i), engine.i)
         wiring.connect(m, engine.o, wiring.flipped(self.o))
-        m.d.comb += [engine.test_enable.eq(self.test_enable), engine.positions.eq(self.positions)]
+        m.d.comb += engine.test_enable.eq(self.test_enable)
         return m
 
 

@@ -40,6 +40,7 @@ __all__ = [
     "bench_parts",
     "bench_verilog",
     "cases",
+    "ended",
     "pack",
     "packets",
     "ports",
@@ -147,6 +148,11 @@ def packets(x: Tensor, lanes: int, scale: Tensor | int = 0, **fields: Any) -> li
         parts = [row[k : k + lanes] for k in range(0, len(row), lanes)]
         result.append([{"data": p, "scale": s, "last": k == len(parts) - 1} for k, p in enumerate(parts)])
     return result
+
+
+def ended(vectors: list[Packet], ends: Iterable[int]) -> list[Packet]:
+    """The packets as those of a residual stream; ends: of each, whether a pass ends with it."""
+    return [[*packet[:-1], packet[-1] | {"end": end}] for packet, end in zip(vectors, ends, strict=True)]
 
 
 def _instance(case: Case, component: Component, text: str) -> tuple[list[str], str]:

@@ -1,12 +1,8 @@
 """Bench of `gen.units.attention`."""
 
 import torch
-from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In
 from torch import Generator, Tensor
 
-from gen.stream.component import Component
 from gen.units.attention import Attention
 from golden.units.attention import Attention as AttentionSpec
 from golden.units.fixed import FixedPoint
@@ -15,44 +11,6 @@ from verif.streams.bench import Case, Packet, Stimulus, packets
 from verif.streams.stimulus import integers
 
 __all__ = ["CASES"]
-
-
-class Passes(Component):
-    """An attention unit that is told the length of each pass by a stream, one pass after the other.
-
-    A pass's packets are let in only while it runs, as a host would that changes the length.
-    """
-
-    def __init__(self, unit: Attention) -> None:
-        self.unit = unit
-        members = dict(unit.signature.members.items())
-        positions = members.pop("positions")
-        super().__init__({**members, "lengths": In(stream.Signature(positions.shape))})
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.unit = unit = self.unit
-        left = Signal.like(unit.positions)
-        start = self.lengths.valid & (left == 0)
-        m.d.comb += self.lengths.ready.eq(left == 0)
-        with m.If(start):
-            m.d.sync += [unit.positions.eq(self.lengths.payload), left.eq(self.lengths.payload)]
-        wiring.connect(m, unit.o, wiring.flipped(self.o))
-        with m.If(self.o.valid & self.o.ready & self.o.payload.last):
-            m.d.sync += left.eq(left - 1)
-        for name in "qkv":
-            outer, inner = getattr(self, name), getattr(unit, name)
-            packets_left = Signal(range(unit.heads * unit.max_positions + 1), name=f"{name}_left")
-            m.d.comb += [
-                inner.payload.eq(outer.payload),
-                inner.valid.eq(outer.valid & (packets_left != 0)),
-                outer.ready.eq(inner.ready & (packets_left != 0)),
-            ]
-            with m.If(start):
-                m.d.sync += packets_left.eq(self.lengths.payload * unit.heads)
-            with m.Elif(outer.valid & outer.ready & outer.payload.last):
-                m.d.sync += packets_left.eq(packets_left - 1)
-        return m
 
 
 Vectors = tuple[Tensor, Tensor]
@@ -110,41 +68,45 @@ def _corner_passes(
     ]
 
 
-def _stimulus(spec: AttentionSpec, lanes: int, passes: list[tuple[Vectors, Vectors, Vectors]]) -> Stimulus:
-    inputs: dict[str, list[Packet]] = {"q": [], "k": [], "v": []}
+def _stimulus(spec: AttentionSpec, lanes: int, passes: list[tuple[Vectors, Vectors, Vectors]], held: int) -> Stimulus:
+    """Passes one after the other, of which so many are held at once."""
+    inputs: dict[str, list[Packet]] = {name: [] for name in ("q", "k", "v", "q_ends", "k_ends", "v_ends")}
     outputs: list[Packet] = []
-    cycles = 0
+    cycles = waiting = 0
     for vectors in passes:
         for name, (x, scale) in zip("qkv", vectors, strict=True):
             inputs[name] += packets(x.transpose(0, 1).flatten(0, 1), lanes, scale.transpose(0, 1).flatten(0, 1))
+            inputs[f"{name}_ends"] += [[0]] * (x.shape[1] - 1) + [[1]]
         expected = spec.compute(*vectors[0], *vectors[1], *vectors[2])
         outputs += packets(expected.transpose(0, 1).flatten(1), lanes)
         heads, positions, head_dim = expected.shape
         fill, slowest = positions * heads * head_dim // lanes, max(positions, head_dim // lanes + 2)
-        cycles += fill + positions * heads * slowest + positions + head_dim // lanes + 20
-    return Stimulus(inputs, {"o": outputs}, cycles=cycles)
+        cycles += max(fill, waiting)
+        waiting = positions * heads * slowest
+        if held == 1:
+            cycles, waiting = cycles + waiting, 0
+        cycles += positions + head_dim // lanes + 20
+    return Stimulus(inputs, {"o": outputs}, cycles=cycles + waiting)
 
 
 def _equal_passes(lanes: int, spec: AttentionSpec, heads: int, max_positions: int) -> Case:
-    """Passes of one length, each let in as soon as there is room."""
-    head_dim, word = spec.head_dim, spec.word.width
+    """Passes of one length, one held at a time."""
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         positions = max_positions if kind == "corners" else int(integers(generator, 1, max_positions, ()))
         shape = (heads, positions, spec.head_dim)
         random = [_random_pass(generator, spec, shape) for _ in range(3)]
-        played = _stimulus(spec, lanes, _corner_passes(generator, spec, shape) if kind == "corners" else random)
-        return Stimulus(played.inputs, played.outputs, {"positions": positions}, played.cycles)
+        return _stimulus(spec, lanes, _corner_passes(generator, spec, shape) if kind == "corners" else random, 1)
 
     return Case(
-        f"attention_{lanes}x{head_dim}_{word}",
+        f"attention_{lanes}x{spec.head_dim}_{spec.word.width}",
         lambda: Attention(spec, heads, lanes, max_positions),
         stimulus,
         latency=0,
     )
 
 
-def _changing_passes(lanes: int, head_dim: int, heads: int, max_positions: int) -> Case:
+def _changing_passes(lanes: int, head_dim: int, heads: int, max_positions: int, held: int) -> Case:
     """Passes of different lengths, one after the other."""
     spec = AttentionSpec(head_dim)
 
@@ -152,13 +114,11 @@ def _changing_passes(lanes: int, head_dim: int, heads: int, max_positions: int) 
         random = integers(generator, 1, max_positions, (4,)).tolist()
         lengths = [1, max_positions, 2, 1, max_positions - 1] if kind == "corners" else random
         passes = [_random_pass(generator, spec, (heads, positions, head_dim)) for positions in lengths]
-        played = _stimulus(spec, lanes, passes)
-        inputs = {**played.inputs, "lengths": [[length] for length in lengths]}
-        return Stimulus(inputs, played.outputs, cycles=played.cycles)
+        return _stimulus(spec, lanes, passes, held)
 
     return Case(
-        f"attention_passes_{lanes}x{head_dim}",
-        lambda: Passes(Attention(spec, heads, lanes, max_positions)),
+        f"attention_{held}_passes_{lanes}x{head_dim}",
+        lambda: Attention(spec, heads, lanes, max_positions, held),
         stimulus,
         latency=0,
     )
@@ -176,6 +136,8 @@ CASES = [
     _equal_passes(1, AttentionSpec(2), 1, 1),
     _equal_passes(2, _other(8, FixedPoint(36, 16), FixedPoint(20, 9), (10, 6, 4)), 1, 3),
     _equal_passes(2, _other(4, FixedPoint(24, 12), FixedPoint(24, 12), (6, 8, 12)), 2, 2),
-    _changing_passes(2, 12, 3, 5),
-    _changing_passes(4, 8, 2, 16),
+    _changing_passes(2, 12, 3, 5, 1),
+    _changing_passes(4, 8, 2, 16, 1),
+    _changing_passes(2, 12, 3, 5, 2),
+    _changing_passes(4, 8, 2, 16, 2),
 ]

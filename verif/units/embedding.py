@@ -6,7 +6,7 @@ from torch import Generator
 from gen.units.embedding import Embedding
 from golden.units.fixed import FIXED, FixedPoint
 from golden.units.rescale import Rescale as RescaleSpec
-from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.bench import Case, Stimulus, ended, packets
 from verif.streams.stimulus import WithRoms, integers
 
 __all__ = ["CASES"]
@@ -26,7 +26,9 @@ def _case(
         random = integers(generator, 0, vocab_size - 1, (2 * vocab_size,))
         tokens = torch.arange(vocab_size) if kind == "corners" else random
         expected = spec.word.round(weights[tokens] * mant[tokens], shift[tokens] - spec.word.frac)
-        return Stimulus({"i": [[token] for token in tokens.tolist()]}, {"o": packets(expected, lanes)})
+        ends = integers(generator, 0, 1, (len(tokens),)).tolist()
+        given = [[{"token": token, "end": end}] for token, end in zip(tokens.tolist(), ends, strict=True)]
+        return Stimulus({"i": given}, {"o": ended(packets(expected, lanes), ends)})
 
     return Case(
         f"embedding_{lanes}x{count}_{word.width}",

@@ -10,7 +10,7 @@ from torch import Generator
 
 from gen.stream.component import Component
 from gen.stream.stream import activations
-from gen.units.flow import Collect, Dispatch, Fork, HeadSplit, Jobs, Route, job
+from gen.units.flow import Broadcast, Collect, Dispatch, Fork, HeadSplit, Route, job
 from gen.units.router import choice
 from golden.units.quantize import Quantize
 from golden.units.router import Router as RouterSpec
@@ -117,7 +117,7 @@ def _jobs(num_experts: int, readers: int, depth: int, biased: bool = False) -> C
         return Stimulus({"i": sent}, {f"o_{k}": sent for k in range(readers)})
 
     name = f"jobs_{num_experts}x{readers}" + "_biased" * biased
-    return Case(name, lambda: Flat(Jobs(task, readers, depth)), stimulus, 3)
+    return Case(name, lambda: Flat(Broadcast(task, readers, depth)), stimulus, 3)
 
 
 def _dispatch(num_experts: int, top_k: int, lanes: int, beats: int, biased: bool = False) -> Case:

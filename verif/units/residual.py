@@ -5,8 +5,8 @@ from torch import Generator
 
 from gen.units.residual import Residual
 from golden.units.fixed import FIXED, FixedPoint
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import vectors
+from verif.streams.bench import Case, Stimulus, ended, packets
+from verif.streams.stimulus import integers, vectors
 
 __all__ = ["CASES"]
 
@@ -19,7 +19,9 @@ def _case(lanes: int, count: int, depth: int, word: FixedPoint = FIXED) -> Case:
             pairs = torch.cartesian_prod(torch.arange(len(x)), torch.arange(len(x)))
             x, branch = x[pairs[:, 0]], branch[pairs[:, 1]]
         expected = word.saturate(x + branch)
-        return Stimulus({"x": packets(x, lanes), "i": packets(branch, lanes)}, {"o": packets(expected, lanes)})
+        ends = integers(generator, 0, 1, (len(x),)).tolist()
+        residual, result = ended(packets(x, lanes), ends), ended(packets(expected, lanes), ends)
+        return Stimulus({"x": residual, "i": packets(branch, lanes)}, {"o": result})
 
     return Case(f"residual_{lanes}x{count}_{depth}_{word.width}", lambda: Residual(word, lanes, depth), stimulus, 6)
 

@@ -35,16 +35,18 @@ def _case(lanes: int, head_dim: int, heads: int, max_positions: int, word: Fixed
         return WithRoms(Rope(spec, lanes, heads, max_positions), {"gains": ("index", words)})
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
-        positions = max_positions if kind == "corners" else int(integers(generator, 1, max_positions, ()))
-        x = vectors(generator, kind, head_dim, spec.word.width, packets=2 * heads * positions + heads + 1)
-        cos, sin = (table[torch.arange(1000) // heads % positions] for table in spec.angles(max_positions))
+        lengths = [max_positions] * 400 if kind == "corners" else integers(generator, 1, max_positions, (400,)).tolist()
+        places = torch.cat([torch.arange(length) for length in lengths]).repeat_interleave(heads)
+        x = vectors(generator, kind, head_dim, spec.word.width, packets=heads * (sum(lengths[:3]) + 1))
+        cos, sin = (table[places] for table in spec.angles(max_positions))
         if kind == "corners":
-            large = integers(generator, word.min >> 3, -(word.min >> 3), (2 * heads * positions, head_dim))
+            large = integers(generator, word.min >> 3, -(word.min >> 3), (2 * heads * max_positions, head_dim))
             start, count = len(x) + len(large), 2 * len(tiled(ladder(spec.word), head_dim // 2))
             ends = _near_the_ends(spec, gains, cos[start : start + count], sin[start : start + count])
             x = torch.cat([x, large, ends])
         expected = spec.compute(x, gains, cos[: len(x)], sin[: len(x)])
-        return Stimulus({"i": packets(x, lanes)}, {"o": packets(expected, lanes)}, {"positions": positions})
+        last = [[int(p + 1 == length)] for length in lengths for p in range(length)][: -(-len(x) // heads)]
+        return Stimulus({"i": packets(x, lanes), "ends": last}, {"o": packets(expected, lanes)})
 
     return Case(
         f"rope_{lanes}x{head_dim}_{word.width}",

@@ -26,7 +26,7 @@ REQUEST = data.StructLayout({"fresh": 1, "again": 1, **PARAMETERS})
 """`fresh`: a prompt comes first; `again`: START once more while busy."""
 PROMPT = data.StructLayout({"token": unsigned(32), "last": 1, "end": 1})
 """`end`: the request's last token, whether or not it is marked `last`."""
-STATUS = data.StructLayout({"error": 1, "done": 1, "code": 8, "forwards": 32, "positions": 16, "counted": 1})
+STATUS = data.StructLayout({"error": 1, "done": 1, "code": 8, "forwards": 32, "counted": 1})
 """`counted`: the cycle counter is what the bench counted."""
 
 
@@ -83,7 +83,7 @@ class Hosted(Component):
                 with m.If(self.status.ready):
                     m.d.sync += loaded.eq(0)
                     m.next = "LOAD"
-        shown = ("error", "done", "code", "forwards", "positions")
+        shown = ("error", "done", "code", "forwards")
         m.d.comb += [self.status.payload[name].eq(getattr(s, name)) for name in shown]
         m.d.comb += self.status.payload.counted.eq(count == s.cycles)
         return m
@@ -168,9 +168,8 @@ class Host:
         fits = code not in (ErrorCode.LENGTH, ErrorCode.NONE)
         self.cycles += 10 + len(prompt or ()) + (request["gen_length"] + request["steps"] if fits else 0)
         busy = bool(again) and not code
-        length = request["prompt_length"] + request["gen_length"]
         status = {"error": code != 0 or busy, "done": not code, "code": ErrorCode.BUSY if busy else code}
-        self.outputs["status"].append([status | {"forwards": forwards, "positions": length, "counted": 1}])
+        self.outputs["status"].append([status | {"forwards": forwards, "counted": 1}])
 
     def refusal(self, p: dict[str, int]) -> ErrorCode:
         """The error that the parameters come to."""
@@ -194,7 +193,9 @@ class Host:
         engine = Engine(self.generator, s.vocab_size, s.mask_token_id, width, bool(self.draw(0, 2)), limit)
         params = SamplerParams(p["gen_length"], p["block_length"], max(1, p["steps"]), 0.5 if limit else None)
         steps = list(denoise(engine, torch.tensor([self.held]), params, s.mask_token_id))
-        self.outputs["tokens"] += engine.passes
+        self.outputs["tokens"] += [
+            [{"token": token, "end": at + 1 == len(row)} for at, token in enumerate(row)] for row in engine.passes
+        ]
         self.inputs["result"] += engine.results
         self.outputs["commits"] += [records(step) for step in steps]
         positions, block = len(self.held) + p["gen_length"], p["block_length"]
@@ -279,8 +280,7 @@ def _case(vocab_size: int, mask_token_id: int, max_positions: int, spread_width:
             corner_runs(host)
         else:
             random_runs(host, 12)
-        tokens = [[token for token in row] for row in host.outputs["tokens"]]
-        return Stimulus(host.inputs, host.outputs | {"tokens": tokens}, cycles=host.cycles)
+        return Stimulus(host.inputs, host.outputs, cycles=host.cycles)
 
     return Case(f"sampler_{vocab_size}_{max_positions}", lambda: Hosted(component()), stimulus, 0)
 
