@@ -29,10 +29,10 @@ def missing_of_mlp(shape: DenseShape | ExpertsShape) -> Iterator[str]:
     if isinstance(shape, DenseShape):
         yield "layers without experts"
         return
-    if shape.score != "softmax" or shape.bias == "selection" or shape.renormalise or shape.scale != 1:
-        yield "a sigmoid router, or one with renormalised or scaled weights"
-    if shape.groups > 1 or shape.capacity:
-        yield "a router by groups or by blocks"
+    if shape.capacity:
+        yield "a router by blocks"
+    if shape.scale != 1 and not shape.renormalise:
+        yield "router weights that are scaled and not renormalised"
     if shape.shared_size:
         yield "a shared expert"
 

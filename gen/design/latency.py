@@ -4,6 +4,8 @@ Throughput is one beat a cycle, but for `router`. Each but `COMBINE`, `RESIDUAL`
 unit's bench (`verif.streams.checks.alone`).
 """
 
+from golden.units.router import Router
+
 __all__ = [
     "COMBINE",
     "FAN_IN",
@@ -50,9 +52,17 @@ def score(head_dim: int) -> int:
     return stages
 
 
-def router(num_experts: int) -> int:
-    """From the last logit to the choice; a token each `num_experts` cycles."""
-    return 2 * num_experts + 9
+def router(spec: Router, lanes: int) -> int:
+    """From the last logit to the choice; a token each `num_experts` cycles.
+
+    A softmax waits for the last logit, sigmoids are taken as they come, one a cycle.
+    """
+    count = spec.num_experts
+    beats, at_once = -(-count // lanes), min(count, lanes)
+    scores = 2 * count + 8 if spec.score == "softmax" else count - at_once - beats + 3
+    groups = count + 2 if spec.top_groups < spec.groups else 0
+    weights = spec.top_k + 5 if spec.renormalised else 0
+    return scores + groups + 1 + weights
 
 
 def argmax(beats: int) -> int:

@@ -16,7 +16,7 @@ from gen.stream.probe import Probe, ProbeMark
 from golden.shape import ModelShape
 from golden.units.numerics import Numerics
 
-__all__ = ["chip_parts", "chip_probes"]
+__all__ = ["chip_parts", "chip_probes", "parts"]
 
 ANY_WIDTH = 8
 """Of sums and of the embedding's weights, on which no part that is looked for depends."""

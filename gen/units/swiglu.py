@@ -1,14 +1,13 @@
 """silu(gate) * up in hardware."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import magnitude
 from gen.stream.component import Component
 from gen.stream.stream import Stage, beat, chain
 from gen.units.rounding import Round, round_shift, wide_beat
-from gen.units.table import TableLookup
+from gen.units.sigmoid import SigmoidLookup
 from golden.units.swiglu import SwiGLU as SwiGLUSpec
 
 __all__ = ["SwiGLU"]
@@ -25,21 +24,15 @@ class _Sigmoid(Stage):
         super().__init__(beat(width, 2 * lanes), o_shape)
 
     def transform(self, m: Module, x, y) -> None:
-        sigmoid = self.spec.sigmoid
-        one = 1 << sigmoid.frac
         m.d.comb += y.last.eq(x.last)
         for k in range(self.lanes):
             gate, up = x.data[k], x.data[self.lanes + k]
-            m.submodules[f"lookup_{k}"] = table = TableLookup(sigmoid.table)
-            size = Signal(self.spec.word.width)
-            positive = Signal(sigmoid.frac + 1)
+            m.submodules[f"sigmoid_{k}"] = sigmoid = SigmoidLookup(self.spec.sigmoid, self.spec.word.width)
             m.d.comb += [
-                size.eq(magnitude(gate)),
-                table.x.eq(size),
-                positive.eq(Mux(size < (sigmoid.limit << sigmoid.in_frac), table.y, one)),
+                sigmoid.x.eq(gate),
                 y.data[k].gate.eq(gate),
                 y.data[k].up.eq(up),
-                y.data[k].sigmoid.eq(Mux(gate < 0, one - positive, positive)),
+                y.data[k].sigmoid.eq(sigmoid.y),
             ]
 
 

@@ -22,7 +22,7 @@ from golden.units.saturations import Watch
 from golden.units.softmax import SoftmaxNumerator
 from golden.units.swiglu import SwiGLU
 
-__all__ = ["Units", "constants_of"]
+__all__ = ["Units", "constants_of", "router_of"]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from golden.units.rounding import round_shift
 from golden.units.softmax import SoftmaxNumerator
 from golden.units.table import Reciprocal, Sigmoid
 
-__all__ = ["Router"]
+__all__ = ["SCALE_FRAC", "Router"]
 
 
 SCALE_FRAC = 14

@@ -10,12 +10,13 @@ from amaranth.back import rtlil
 
 import gen
 from gen.design.hardware import HardwareConfig
-from gen.engine.inventory import chip_parts
+from gen.engine.inventory import chip_parts, parts
 from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage
 from golden.checkpoints.families import shape_of
 from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config
+from verif.streams.bench import cases
 
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=2, hidden_size=8, expert_intermediate_size=4)
 MODEL = shape_of(CONFIG)
@@ -25,8 +26,9 @@ ROOMS = ("units", "engine", "stream")
 
 @pytest.fixture(scope="module")
 def one_of_each() -> dict[type[Component], Component]:
-    """A component of every class that a chip is made of."""
+    """A component of every class: of a chip, and of routers that no model of the chip's has."""
     things = [part.thing for part in chip_parts(MODEL, Numerics(), HARDWARE, "chip")]
+    things += [part.thing for case in cases(["router"]) for part in parts(case.component(), case.name)]
     return {type(thing): thing for thing in things if isinstance(thing, Component)}
 
 
@@ -36,7 +38,7 @@ def subclasses(base: type) -> Iterator[type]:
         yield from subclasses(cls)
 
 
-def test_a_chip_has_a_component_of_every_class(one_of_each):
+def test_there_is_a_component_of_every_class(one_of_each):
     rooms = tuple(f"gen.{room}." for room in ROOMS)
     ours = {cls for cls in subclasses(Component) if cls.__module__.startswith(rooms)}
     assert ours - set(one_of_each) == {Stage, PacketDelay}

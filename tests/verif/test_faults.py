@@ -7,18 +7,21 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import torch
 
 from flows.chips.verify import verify_faults
 from gen.arrays import emit, plan_array
 from gen.arrays.styles import STYLES
 from gen.build.folder import CHIP, Build
 from gen.design.hardware import HardwareConfig
+from gen.text.verilog import to_verilog
 from golden.checkpoints.families import shape_of
 from golden.errors import UserError
 from golden.quantization.formats import FORMATS
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.units.numerics import Numerics
+from golden.units.router import Router
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.chips import built_chip
 from tests.matrices import noise
@@ -28,6 +31,8 @@ from verif.extract.mac import read_mac
 from verif.extract.neuron import read_neuron
 from verif.extract.tables import read_memories
 from verif.faults import KINDS
+from verif.faults.router_ties import tie_router
+from verif.faults.tie_bench import Copy, outputs
 from verif.faults.wires import change_wire
 from verif.proof.static import recover
 from verif.proof.tables import chip_tables, initial_values
@@ -150,3 +155,16 @@ def test_any_changed_unit_of_a_serial_array_is_found(style, format):
         changed, what = change_wire(connections["a.v"], read_neuron, lambda name: read_mac(prefab[f"{name}.v"]), rng)
         with contextlib.suppress(ExtractionError):
             assert not np.array_equal(read_array(changed, prefab), expected), what
+
+
+def test_ties_of_groups_and_experts_are_decided_as_the_golden_router_does(tmp_path):
+    """A router of the LLaDA2 line: each comparison that takes equality too fails on a token made for it."""
+    spec = Router(16, 3, biased=True, mixed=False, score="sigmoid", groups=4, top_groups=2, renormalised=True)
+    unit, generator = tie_router(spec, 4, "tie_router"), torch.Generator().manual_seed(3)
+    text, played = to_verilog(unit.component, unit.name), [rule.stimulus(generator) for rule in unit.rules]
+    copies = [Copy(unit.name, unit.name, text, unit.component, played)]
+    copies += [Copy(rule.name, unit.name, rule.broken(text), unit.component, played) for rule in unit.rules]
+    copies = [replace(copy, name=f"router_{number}") for number, copy in enumerate(copies)]
+    right, *broken = outputs(copies, tmp_path).values()
+    assert len(unit.rules) == 5 and all(right)
+    assert [found[number] for number, found in enumerate(broken)] == [False] * 5

@@ -18,68 +18,33 @@ import torch
 from torch import Generator, Tensor
 
 from gen.design.hardware import HardwareConfig
-from gen.stream.component import Component
 from gen.text.verilog import to_verilog
 from gen.units.argmax import Argmax, prediction
-from gen.units.router import Router
 from gen.units.sampler import Sampler
 from golden.errors import UserError
+from golden.models.layer_units import router_of
 from golden.samplers.denoise import Prediction, SamplerParams, choose, denoise
-from golden.shape import ExpertsShape, ModelShape
+from golden.shape import ModelShape
 from golden.units.argmax import Argmax as ArgmaxSpec
-from golden.units.router import Router as RouterSpec
+from golden.units.softmax import SoftmaxNumerator
+from verif.faults.router_ties import tie_router
 from verif.faults.tie_bench import Copy, outputs
+from verif.faults.tie_rules import TieRule, TieUnit, draw
 from verif.streams.bench import Stimulus, packets
-from verif.streams.stimulus import WithRoms, integers
+from verif.streams.stimulus import integers
 from verif.units.sampler import Hosted, records
 
-__all__ = ["TieRule", "TieUnit", "plant_ties", "tie_units"]
-
-COMPARISON = re.compile(r"^  assign \S+ +=(?P<left> .*) (?P<operator>[<>]) (?P<right>.*);$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class TieRule:
-    """One comparison.
-
-    name: what it decides; match: whether a line's `COMPARISON` is it; stimulus: makes a random stimulus in which a tie
-    that this comparison decides changes the outcome.
-    """
-
-    name: str
-    match: Callable[[re.Match], bool] = field(repr=False)
-    stimulus: Callable[[Generator], Stimulus] = field(repr=False)
-
-    def broken(self, text: str) -> str:
-        """`text` with the comparison taking equality too."""
-        found = [m for m in COMPARISON.finditer(text) if self.match(m)]
-        if len(found) != 1:
-            raise UserError(f"tie rule {self.name}: {len(found)} comparisons of the emitted Verilog decide it, not 1")
-        end = found[0].end("operator")
-        return text[:end] + "=" + text[end:]
-
-
-@dataclass(frozen=True)
-class TieUnit:
-    """A unit that decides ties: `component` has streams alone; its Verilog modules start with `name`."""
-
-    name: str
-    component: Component = field(repr=False)
-    rules: list[TieRule] = field(repr=False)
+__all__ = ["plant_ties", "tie_units"]
 
 
 def tie_units(model: ModelShape, lanes: int) -> list[TieUnit]:
     """The units of a chip that decide ties, with every comparison that can make a difference in its geometry."""
-    routed = dict.fromkeys(layer.mlp for layer in model.layers if isinstance(layer.mlp, ExpertsShape))
+    routers = dict.fromkeys(router_of(layer, SoftmaxNumerator()) for layer in model.layers)
     return [
         _argmax(model.vocab_size, lanes),
-        *(_router(shape.num_experts, shape.top_k, lanes) for shape in routed),
+        *(tie_router(spec, lanes, f"tie_router_{n}") for n, spec in enumerate(routers) if spec is not None),
         _sampler(model.vocab_size, model.mask_token),
     ]
-
-
-def _draw(generator: Generator, values: list[int]) -> int:
-    return values[int(integers(generator, 0, len(values) - 1, ()))]
 
 
 def _tree(lanes: int) -> list[tuple[list[int], list[int]]]:
@@ -106,15 +71,15 @@ def _argmax(vocab_size: int, lanes: int) -> TieUnit:
     def in_a_beat(left: list[int], right: list[int]) -> Callable[[Generator], Stimulus]:
         def stimulus(generator: Generator) -> Stimulus:
             pairs = [(a, b) for a in left for b in right if b < vocab_size]
-            a, b = pairs[_draw(generator, list(range(len(pairs))))]
-            start = lanes * _draw(generator, list(range((vocab_size - 1 - b) // lanes + 1)))
+            a, b = pairs[draw(generator, list(range(len(pairs))))]
+            start = lanes * draw(generator, list(range((vocab_size - 1 - b) // lanes + 1)))
             return tied(generator, (start + a, start + b))
 
         return stimulus
 
     def across_beats(generator: Generator) -> Stimulus:
-        first = _draw(generator, list(range((beats - 1) * lanes)))
-        return tied(generator, (first, _draw(generator, list(range((first // lanes + 1) * lanes, vocab_size)))))
+        first = draw(generator, list(range((beats - 1) * lanes)))
+        return tied(generator, (first, draw(generator, list(range((first // lanes + 1) * lanes, vocab_size)))))
 
     rules = []
     for number, (left, right) in enumerate(_tree(lanes)):
@@ -139,47 +104,6 @@ def _is_better(match: re.Match) -> bool:
 def _in_delay(match: re.Match) -> bool:
     """Whether a match is in the module that holds a packet back until its largest element is known."""
     return match.string[match.string.rfind("\nmodule ", 0, match.start()) :].split(None, 2)[1].endswith("_delay")
-
-
-def _router(num_experts: int, top_k: int, lanes: int) -> TieUnit:
-    spec = RouterSpec(num_experts, top_k, biased=True)
-    biases = torch.tensor([0, 0, 3000, -700])[integers(Generator().manual_seed(1), 0, 3, (num_experts,))]
-    unit = WithRoms(Router(spec, lanes), {"bias": ("index", biases.tolist())})
-    padding = -num_experts % lanes
-
-    def stimulus_of(place: int) -> Callable[[Generator], Stimulus]:
-        def stimulus(generator: Generator) -> Stimulus:
-            logits = _tied_logits(generator, spec, biases, place)
-            experts, weights = (part[0].tolist() for part in spec.compute(logits, biases))
-            padded = torch.nn.functional.pad(logits, (0, padding))
-            return Stimulus({"i": packets(padded, lanes)}, {"o": [[{"experts": experts, "weights": weights}]]})
-
-        return stimulus
-
-    rules = [
-        TieRule(f"router, place {j} kept against an equal", partial(_is_place, place=j), stimulus_of(j))
-        for j in range(min(top_k, num_experts - 1))
-    ]
-    return TieUnit("tie_router", unit, rules)
-
-
-def _is_place(match: re.Match, place: int) -> bool:
-    return match["operator"] == ">" and re.search(rf"\bplace_{place} ?\[", match["right"]) is not None
-
-
-def _tied_logits(generator: Generator, spec: RouterSpec, biases: Tensor, place: int) -> Tensor:
-    """int64 [1, num_experts]: the second of exactly two equal keys comes when the first is at `place`."""
-    levels = max(4, spec.num_experts)
-    while True:
-        step = 3 * (1 << spec.numerator.word.frac) // levels
-        logits = integers(generator, 0, levels - 1, (256, spec.num_experts)) * step
-        keys = spec.probabilities(logits) + biases
-        ordered, order = torch.sort(keys, dim=-1, descending=True, stable=True)
-        fits = ordered[:, place] == ordered[:, place + 1]
-        fits &= (ordered == ordered[:, [place]]).sum(-1) == 2
-        fits &= (order[:, :place] < order[:, [place + 1]]).all(-1)
-        if fits.any():
-            return logits[fits][:1]
 
 
 @dataclass
@@ -224,7 +148,7 @@ def _sampler(vocab_size: int, mask_token_id: int) -> TieUnit:
     def position_tie(generator: Generator) -> Stimulus:
         """The committed positions are others where the highest of equals comes first."""
         while True:
-            params = SamplerParams(length, length, _draw(generator, [2, 3, 4, 5, 6, 8]))
+            params = SamplerParams(length, length, draw(generator, [2, 3, 4, 5, 6, 8]))
             engine, stimulus = run(generator, params, integers(generator, 70000, 70003, (1, length + 1)))
             p = engine.predictions[0]
             flipped = Prediction(p.tokens.flip(-1), p.spread.flip(-1))

@@ -7,7 +7,7 @@ import numpy as np
 
 from flows.design.cycles.geometry import ArrayCycles, Geometry
 from flows.design.cycles.times import Times
-from gen.design.latency import COMBINE, RESCALE, RESIDUAL, SWIGLU, quantize, router
+from gen.design.latency import COMBINE, RESCALE, RESIDUAL, SWIGLU, quantize
 
 __all__ = ["Routes", "expert_half"]
 
@@ -59,7 +59,7 @@ class ExpertHalf:
         self.hidden, self.middle, count = g.hidden, g.middle, g.experts.num_experts
         logits = g.array("router")
         self.normed_after = g.normed
-        self.routed_after, self.routed_each = logits.latency + RESCALE + router(count), max(count, logits.packet)
+        self.routed_after, self.routed_each = logits.latency + RESCALE + g.router, max(count, logits.packet)
         self.middle_after = RESCALE + SWIGLU + quantize(self.middle)
         gate_up, down = g.array("gate_up"), g.array("down")
         self.gate_up, self.down = ([ExpertArray(kind) for _ in range(count)] for kind in (gate_up, down))

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gen.design.latency import GAIN, quantize, rms_norm
+from gen.design.latency import GAIN, quantize, rms_norm, router
 from gen.design.queues import Queues
+from golden.models.layer_units import router_of
 from golden.shape import AttentionShape, ExpertsShape, ModelShape
+from golden.units.softmax import SoftmaxNumerator
 
 __all__ = ["ArrayCycles", "Geometry"]
 
@@ -84,6 +86,13 @@ class Geometry:
     def normed(self) -> int:
         """From a hidden vector's last beat into its norm to the last beat of the packet made of it."""
         return rms_norm(self.hidden) + self.gains_behind * GAIN + quantize(self.hidden)
+
+    @property
+    def router(self) -> int:
+        """From a token's last logit to its experts."""
+        spec = router_of(self.model.layers[0], SoftmaxNumerator())
+        assert spec is not None  # `experts` says so
+        return router(spec, self.lanes)
 
     def array(self, kind: str) -> ArrayCycles:
         """Of one array of a kind."""
