@@ -40,8 +40,8 @@ def quantize(beats: int) -> int:
     return beats + 2
 
 
-def rope(beats: int) -> int:
-    return beats + 6
+def rope(beats: int, gained: bool = True) -> int:
+    return beats + 4 + GAIN * gained
 
 
 def score(head_dim: int) -> int:

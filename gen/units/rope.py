@@ -22,23 +22,21 @@ class _Pairs(Component):
 
     Attributes
     ----------
-    i: stream of fixed-point beats, packets of 2 * `half` beats, in.
-    o: stream of {`first`, `second`: elements i and i + head_dim/2; `half`: which of the two is to be made;
-       `beat`: beat number within the half; `last`}, out.
+    i: stream of fixed-point beats, packets of 2 * `half` beats that are turned and `rest` that are not, in.
+    o: stream of {`first`, `second`: elements i and i + rotary_dim/2; `half`: which of the two is to be made;
+       `rest`: `first` stays as it is; `beat`: beat number within the half; `last`}, out.
     """
 
-    def __init__(self, width: int, lanes: int, half: int) -> None:
-        self.half = half
+    def __init__(self, width: int, lanes: int, half: int, rest: int) -> None:
+        self.half, self.rest = half, rest
         elements = data.ArrayLayout(signed(width), lanes)
-        o_shape = data.StructLayout(
-            {"first": elements, "second": elements, "half": 1, "beat": unsigned(index_width(half)), "last": 1}
-        )
+        place = {"half": 1, "rest": int(rest > 0), "beat": unsigned(index_width(max(half, rest))), "last": 1}
+        o_shape = data.StructLayout({"first": elements, "second": elements, **place})
         super().__init__({"i": In(stream.Signature(beat(width, lanes))), "o": Out(stream.Signature(o_shape))})
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        half = self.half
-        put, get = _Cursor(half), _Cursor(half)
+        put, get = (_Cursor(self.half, self.rest) for _ in range(2))
         m.submodules.put, m.submodules.get = put, get
         heads = Signal(range(3))
         take, fetch = self.i.valid & self.i.ready, Signal()
@@ -52,44 +50,54 @@ class _Pairs(Component):
         with m.If(self.o.ready | ~self.o.valid):
             m.d.sync += self.o.valid.eq(fetch)
         with m.If(fetch):
-            m.d.sync += [self.o.payload[name].eq(getattr(get, name)) for name in ("half", "beat", "last")]
-        for name, is_second in (("first", 0), ("second", 1)):
-            m.submodules[name] = storage = Ram(self.o.payload[name].shape(), 2 * half, name=name)
+            m.d.sync += [self.o.payload[name].eq(getattr(get, name)) for name in ("half", "rest", "beat", "last")]
+        for name, depth, is_second in (("first", self.half + self.rest, 0), ("second", self.half, 1)):
+            m.submodules[name] = storage = Ram(self.o.payload[name].shape(), 2 * depth, name=name)
             m.d.comb += [
                 storage.write_enable.eq(take & (put.half == is_second)),
-                storage.write_address.eq(put.address),
+                storage.write_address.eq(getattr(put, name)),
                 storage.write_data.eq(self.i.payload.data),
                 storage.read_enable.eq(fetch),
-                storage.read_address.eq(get.address),
+                storage.read_address.eq(getattr(get, name)),
                 self.o.payload[name].eq(storage.read_data),
             ]
         return m
 
 
 class _Cursor(Component):
-    """Walks over two heads' storage: `beat` 0 to `half` - 1 within each half, `address` the beat's place in it."""
+    """Walks over two heads' storage: the first half, the second, then the `rest` beats that are not turned.
 
-    def __init__(self, half: int) -> None:
-        self.count = half
+    `beat` is the number within each of them; `first`, `second`: the beat's place in either storage.
+    """
+
+    def __init__(self, half: int, rest: int) -> None:
+        self.count, self.left = half, rest
         super().__init__(
             {
                 "step": In(1),
-                "beat": Out(index_width(half)),
+                "beat": Out(index_width(max(half, rest))),
                 "half": Out(1),
+                "rest": Out(int(rest > 0)),
                 "last": Out(1),
-                "address": Out(index_width(2 * half)),
+                "first": Out(index_width(2 * (half + rest))),
+                "second": Out(index_width(2 * half)),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
         bank = Signal()
-        wrap = self.beat == self.count - 1
-        m.d.comb += [self.last.eq(wrap & self.half), self.address.eq(Mux(bank, self.count, 0) + self.beat)]
+        wrap = self.beat == (Mux(self.rest, self.left - 1, self.count - 1) if self.left else self.count - 1)
+        m.d.comb += [
+            self.last.eq(wrap & (self.rest if self.left else self.half)),
+            self.first.eq(Mux(bank, self.count + self.left, 0) + Mux(self.rest, self.count, 0) + self.beat),
+            self.second.eq(Mux(bank, self.count, 0) + self.beat),
+        ]
         with m.If(self.step):
             m.d.sync += self.beat.eq(Mux(wrap, 0, self.beat + 1))
             with m.If(wrap):
-                m.d.sync += self.half.eq(~self.half)
+                m.d.sync += self.half.eq(~self.half & ~self.rest if self.left else ~self.half)
+                m.d.sync += self.rest.eq(self.half)
             with m.If(self.last):
                 m.d.sync += bank.eq(~bank)
         return m
@@ -133,15 +141,18 @@ class _Sum(Stage):
 class Rope(Component):
     """`golden.units.rope.Rope`: packets are heads, `heads` of them a position, positions of a pass in order from 0.
 
-    The head gains come from a ROM outside: `gains` must follow `index` in the same cycle. Cosines and sines are
-    a ROM inside. Latency: a head's beats plus 7 cycles; throughput 1 beat a cycle.
+    The head gains come from a ROM outside: `gains` must follow `index` in the same cycle; heads without a norm have
+    none. Cosines and sines are a ROM inside; elements that are not turned meet 1 and 0. Latency: a head's beats plus 6
+    cycles, 2 fewer without gains; throughput 1 beat a cycle.
 
     Parameters
     ----------
-    spec: specification.
-    lanes: elements a beat, a divisor of head_dim / 2.
+    spec: specification; its `head_dim` elements of a head are turned.
+    lanes: elements a beat, a divisor of half of those that are turned, and of `straight`.
     heads: packets a position.
     max_positions: positions of the angle ROM.
+    straight: elements of a head behind those that are turned, which stay as they are.
+    gained: whether heads have gains.
 
     Attributes
     ----------
@@ -152,18 +163,22 @@ class Rope(Component):
     o: stream of fixed-point beats, elements in natural order, out.
     """
 
-    def __init__(self, spec: RopeSpec, lanes: int, heads: int, max_positions: int) -> None:
-        if spec.head_dim % (2 * lanes):
-            raise ValueError(f"lanes must divide half of head_dim {spec.head_dim}, {lanes} does not")
-        self.spec, self.lanes, self.heads, self.max_positions = spec, lanes, heads, max_positions
-        self.half = spec.head_dim // (2 * lanes)
+    def __init__(
+        self, spec: RopeSpec, lanes: int, heads: int, max_positions: int, straight: int = 0, gained: bool = True
+    ) -> None:
+        if spec.head_dim % (2 * lanes) or straight % lanes:
+            raise ValueError(f"{lanes} lanes do not divide half of {spec.head_dim} turned elements and {straight} more")
+        self.spec, self.gained, self.lanes = spec, gained, lanes
+        self.heads, self.max_positions = heads, max_positions
+        self.half, self.rest = spec.head_dim // (2 * lanes), straight // lanes
         signature = stream.Signature(beat(spec.word.width, lanes))
+        index = index_width(2 * self.half + self.rest)
+        gains = {"index": Out(index), "gains": In(data.ArrayLayout(signed(spec.gain_width), lanes))}
         super().__init__(
             {
                 "ends": In(stream.Signature(unsigned(1))),
                 "i": In(signature),
-                "index": Out(index_width(2 * self.half)),
-                "gains": In(data.ArrayLayout(signed(spec.gain_width), lanes)),
+                **(gains if gained else {}),
                 "o": Out(signature),
             }
         )
@@ -178,17 +193,23 @@ class Rope(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         spec, lanes = self.spec, self.lanes
-        m.submodules.gain = gain = Gain(spec.gain, lanes, 2 * self.half)
-        m.submodules.pairs = pairs = _Pairs(spec.word.width, lanes, self.half)
+        m.submodules.pairs = pairs = _Pairs(spec.word.width, lanes, self.half, self.rest)
         m.submodules.angles = angles = self.angles()
         m.submodules.rotate = rotate = _Rotate(spec, pairs.o.payload.shape(), angles.shape, lanes)
         m.submodules.sum = total = _Sum(rotate.o.payload.shape(), lanes)
         m.submodules.round = rounding = Round(spec.word, total.o.payload.shape(), spec.frac)
-        chain(m, wiring.flipped(self.i), gain, pairs)
+        chain(m, *self._scaled(m), pairs)
         chain(m, rotate, total, rounding, wiring.flipped(self.o))
-        m.d.comb += [self.index.eq(gain.index), gain.gains.eq(self.gains)]
         self._connect_angles(m, pairs, angles.read_port(domain="comb"), rotate)
         return m
+
+    def _scaled(self, m: Module) -> list:
+        """The heads that come, times their gains if they have any: streams to be chained."""
+        if not self.gained:
+            return [wiring.flipped(self.i)]
+        m.submodules.gain = gain = Gain(self.spec.gain, self.lanes, 2 * self.half + self.rest)
+        m.d.comb += [self.index.eq(gain.index), gain.gains.eq(self.gains)]
+        return [wiring.flipped(self.i), gain]
 
     def _connect_angles(self, m: Module, pairs: _Pairs, read: memory.ReadPort, rotate: _Rotate) -> None:
         """Reads the angles of the current position: `row` is its first word in the ROM."""
@@ -204,6 +225,9 @@ class Rope(Component):
             pairs.o.ready.eq(rotate.i.ready & known),
             self.ends.ready.eq(pairs.o.valid & pairs.o.ready & final),
         ]
+        with m.If(pairs.o.payload.rest):
+            for cos, sin in zip(rotate.i.payload.angles.cos, rotate.i.payload.angles.sin, strict=True):
+                m.d.comb += [cos.eq(1 << self.spec.frac), sin.eq(0)]
         with m.If(pairs.o.valid & pairs.o.ready & pairs.o.payload.last):
             m.d.sync += head.eq(Mux(final, 0, head + 1))
             with m.If(final):
