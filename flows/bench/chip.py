@@ -9,6 +9,7 @@ import torch
 from flows.console.report import Part, totals
 from flows.models.demonstration import DEMO_PARAMS
 from gen.build.folder import Build
+from gen.design.hardware import HardwareConfig
 from golden.errors import UserError
 from golden.shape import ModelShape
 from verif.chip.compare import Comparison, simulate_runs
@@ -20,13 +21,14 @@ PROMPT = 6
 """Tokens of a prompt; with the 16 generated ones, 22 positions, as an addition of the demonstration has."""
 
 
-def bound_per_forward(model: ModelShape, positions: int) -> int:
+def bound_per_forward(model: ModelShape, hardware: HardwareConfig, positions: int) -> int:
     """Cycles of a denoising step that the busiest unit alone needs.
 
-    It is attention's score unit: one score a cycle, heads * positions scores for each position, in each layer after the
-    other, since a layer's first score needs the keys of all positions.
+    It is attention's score unit: a key a cycle, all of them for every group of heads and of positions, in each layer
+    after the other, since a layer's first score needs the keys of all positions.
     """
-    return sum(layer.attention.num_heads for layer in model.layers) * positions * positions
+    head_groups = sum(layer.attention.num_heads // hardware.head_lanes for layer in model.layers)
+    return head_groups * -(-positions // hardware.query_lanes) * positions
 
 
 def measure(chip: SimulatedChip, prompts: int) -> Comparison:
@@ -70,7 +72,7 @@ def chip(path: Path, prompts: int) -> ChipSpeed:
         )
     chip = SimulatedChip(build)
     result = measure(chip, prompts)
-    bound = bound_per_forward(chip.model, positions)
+    bound = bound_per_forward(chip.model, build.hardware, positions)
     return ChipSpeed(
         build=str(path),
         verilator_build_s=chip.build_seconds,

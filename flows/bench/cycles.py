@@ -74,6 +74,14 @@ CHIPS = (
     SmallChip("4 layers", {"num_hidden_layers": 4, "moe_layer_freq": [1] * 4}),
     SmallChip("vocabulary of 300", {"vocab_size": 300, "mask_token_id": 298, "eos_token_id": 299}),
     SmallChip("serial arrays", {"num_hidden_layers": 1, "moe_layer_freq": [1]}, {"style": "rom", "slices": SERIAL}),
+    SmallChip("2 heads at once", hardware={"head_lanes": 2}),
+    SmallChip("5 queries at once", hardware={"query_lanes": 5}),
+    SmallChip("2 heads, 3 queries at once", hardware={"head_lanes": 2, "query_lanes": 3}),
+    SmallChip(
+        "2 heads of 4, 3 queries at once, 1 lane",
+        {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 4},
+        {"lanes": 1, "head_lanes": 2, "query_lanes": 3},
+    ),
     SmallChip(
         "queues of one token",
         {"num_experts": 8, "num_experts_per_tok": 4},
@@ -123,7 +131,7 @@ def modelled(build: Build, prompt: list[int], params: SamplerParams) -> float:
     checkpoint = build.checkpoint()
     packets = {array.kind: array.cycles_per_packet for array in build.arrays}
     behind = checkpoint.numerics.gains == "behind"
-    geometry = Geometry(checkpoint.model, build.hardware.lanes, packets, build.hardware.queues, behind)
+    geometry = Geometry.of(checkpoint.model, build.hardware, packets, behind)
     engine = Routed(IntegerModel(checkpoint))
     total: float = setup_cycles(params.gen_length, params.block_length, params.steps)
     for step in denoise(engine, torch.tensor([prompt]), params, checkpoint.model.mask_token):

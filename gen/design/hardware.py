@@ -36,6 +36,8 @@ class HardwareConfig:
     style: one of `gen.arrays.styles.STYLES`, of each kind of array (`ARRAY_KINDS`); a word is for all.
     slices: parts that the inputs of each kind of array are fed in.
     queues: depths of the queues that decide throughput.
+    head_lanes: heads that a layer's attention works on at once; divides the number of heads.
+    query_lanes: queries of each of them that it works on at once, at most `max_positions`.
     """
 
     lanes: int = 4
@@ -43,6 +45,8 @@ class HardwareConfig:
     style: dict[str, str] = field(default_factory=lambda: dict.fromkeys(ARRAY_KINDS, "metal"))
     slices: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_SLICES))
     queues: Queues = field(default_factory=Queues)
+    head_lanes: int = 1
+    query_lanes: int = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.style, str):
@@ -58,10 +62,15 @@ class HardwareConfig:
             if not isinstance(style, str) or style not in STYLES:
                 raise UserError(f"hardware config, style.{kind}: {style!r} is not one of {', '.join(STYLES)}")
         slices = ((f"slices.{kind}", count) for kind, count in self.slices.items())
-        for name, value in [("lanes", self.lanes), ("max_positions", self.max_positions), *slices]:
+        numbers = ((name, getattr(self, name)) for name in ("lanes", "max_positions", "head_lanes", "query_lanes"))
+        for name, value in (*numbers, *slices):
             check_positive(name, value)
         if self.max_positions > 65535:
             raise UserError(f"hardware config, max_positions: {self.max_positions} exceeds 65535")
+        if self.query_lanes > self.max_positions:
+            raise UserError(
+                f"hardware config, query_lanes: {self.query_lanes} exceeds max_positions = {self.max_positions}"
+            )
 
     @classmethod
     def default(cls, model: ModelShape) -> "HardwareConfig":
@@ -90,6 +99,9 @@ class HardwareConfig:
         ):
             if value % self.lanes:
                 raise UserError(f"hardware config, lanes: {self.lanes} does not divide {name} = {value}")
+        heads = model.layers[0].attention.num_heads
+        if heads % self.head_lanes:
+            raise UserError(f"hardware config, head_lanes: {self.head_lanes} does not divide num_heads = {heads}")
         for kind in ARRAY_KINDS:
             inputs = array_inputs(model, kind)
             if inputs % self.slices[kind]:

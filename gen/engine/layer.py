@@ -14,6 +14,7 @@ from gen.stream.probe import add_probe
 from gen.stream.queue import Queue
 from gen.stream.stream import beat, chain, connect_vectors, residual_beat
 from gen.units.attention import Attention
+from gen.units.attention_sizes import AttentionSizes
 from gen.units.combine import Combine
 from gen.units.flow import Broadcast, Collect, Dispatch, Fork, HeadSplit, Route
 from gen.units.gain import Gain
@@ -103,7 +104,8 @@ class AttentionHalf(Component):
         norm = norm_to_packets(m, self.test_enable, g, "input")
         qkv, rescale = rescaled_array(m, self.test_enable, g, "qkv", 3, g.hidden)
         m.submodules.heads = heads = HeadSplit(units.word.width, lanes, head)
-        attention = Attention(units.attention, g.heads, lanes, g.max_positions)
+        at_once = {"head_lanes": g.hardware.head_lanes, "query_lanes": g.hardware.query_lanes}
+        attention = Attention(AttentionSizes(units.attention, g.heads, lanes, g.max_positions, **at_once))
         gated(m, self.test_enable, "attention", attention, ("q", "k", "v"), g.heads)
         output_quantize = gated(
             m, self.test_enable, "output_quantize", Quantize(units.quantize("mix"), lanes, 2 * hidden)

@@ -17,9 +17,11 @@ class Probe:
     ----------
     name: as in `golden.models.integer_model`, without the layer where it is in one: `q`, `router.logits`.
     path: of the net that is high in cycles in which a beat is handed over, in its module; net `PATH_value` is the beat.
-    width, signed: an element in bits; lanes: elements a beat, those of all banks.
+    width, signed: an element in bits; lanes: elements a beat, those of all banks and positions.
     elements: of one packet, 0 for as many as there are positions; packets: a position.
-    banks: packets that pass side by side, a beat holding `lanes / banks` elements of each.
+    banks: packets of a position that pass side by side; positions: those that do, of which the last beats of a pass may
+    hold some too many. Element e of bank b of position p in a beat is its number (p * banks + b) * each + e, where
+    each = lanes / (banks * positions).
     """
 
     name: str
@@ -30,6 +32,7 @@ class Probe:
     elements: int
     packets: int
     banks: int = 1
+    positions: int = 1
 
 
 class ProbeMark(Elaboratable):
@@ -51,8 +54,9 @@ def add_probe(
     value: Any = None,
     net: str | None = None,
     banks: int = 1,
+    positions: int = 1,
 ) -> None:
-    """Add the probe point `name` of stream `source` to `m`; `elements`, `packets` and `banks` as in `Probe`.
+    """Add the probe point `name` of stream `source` to `m`; `elements` to `positions` as in `Probe`.
 
     value: what is looked at, an array or a plain value, `source.payload.data` by default. Its nets, `probe_NET` and
     `probe_NET_value`, are existing ones by another name (but for one AND); `net` is the last part of `name` by default.
@@ -65,4 +69,5 @@ def add_probe(
     taken = Signal(name=path, attrs={"keep": 1})
     beat = Signal(len(bits), name=f"{path}_value", attrs={"keep": 1})
     m.d.comb += [taken.eq(source.valid & source.ready), beat.eq(bits)]
-    m.submodules += ProbeMark(Probe(name, path, element.width, element.signed, lanes, elements, packets, banks))
+    probe = Probe(name, path, element.width, element.signed, lanes, elements, packets, banks, positions)
+    m.submodules += ProbeMark(probe)

@@ -20,7 +20,7 @@ from verif.streams.bench import cases
 
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=2, hidden_size=8, expert_intermediate_size=4)
 MODEL = shape_of(CONFIG)
-HARDWARE = HardwareConfig(lanes=1, max_positions=4)
+HARDWARE = HardwareConfig(lanes=1, max_positions=4, query_lanes=2)
 ROOMS = ("units", "engine", "stream")
 
 

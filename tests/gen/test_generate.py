@@ -225,6 +225,10 @@ def test_the_text_names_no_folder_and_no_time(tiny_build: Build) -> None:
         ({"queues": {"job": 4}}, "queues"),
         ({"queues": 4}, "queues"),
         ({"lane": 4}, "lane"),
+        ({"head_lanes": 3}, "head_lanes: 3 does not divide num_heads = 2"),
+        ({"head_lanes": 0}, "head_lanes"),
+        ({"query_lanes": 65}, "query_lanes: 65 exceeds max_positions = 64"),
+        ({"query_lanes": 1.5}, "query_lanes"),
     ],
 )
 def test_hardware_that_makes_no_sense_is_one_sentence(

@@ -4,12 +4,14 @@ import copy
 import xml.etree.ElementTree as ElementTree
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from flows.bench.chip import bound_per_forward
 from flows.chips.outcomes import Outcome, junit
 from flows.pictures.denoising import timeline
+from gen.design.hardware import HardwareConfig
 from gen.stream.probe import Probe
 from golden.checkpoints.families import shape_of
 from golden.models.integer_model import IntegerModel
@@ -115,8 +117,9 @@ def test_junit_counts_failures_and_keeps_their_message():
     assert [failure.get("message") for failure in suite.iter("failure")] == ["x < y"]
 
 
-def test_the_bound_is_one_score_a_cycle():
-    assert bound_per_forward(MODEL, positions=10) == 1 * 2 * 10 * 10
+def test_the_bound_is_a_key_a_cycle_for_every_group_of_heads_and_positions():
+    assert bound_per_forward(MODEL, HardwareConfig(), positions=10) == 1 * 2 * 10 * 10
+    assert bound_per_forward(MODEL, HardwareConfig(head_lanes=2, query_lanes=3), positions=10) == 1 * 1 * 4 * 10
 
 
 def test_taps_of_banks_that_pass_side_by_side_are_read_one_after_the_other():
@@ -133,3 +136,17 @@ def test_taps_of_banks_that_pass_side_by_side_are_read_one_after_the_other():
     broken = "".join(line + "\n" for line in text.splitlines()[:-1])  # the last job is not whole
     (values,) = read_taps(broken.encode(), [probe], [2])
     assert values["gate_up"].tolist() == [[*jobs[0][0], *jobs[0][1], *jobs[1][0], *jobs[1][1]]]
+
+
+def test_taps_of_positions_that_pass_side_by_side_are_read_one_after_the_other():
+    """Three positions, two at a time; a head after the other in each of two banks, a score of each position a beat."""
+    probe = Probe("scores", "probe", 8, signed=True, lanes=4, elements=0, packets=2, banks=2, positions=2)
+    scores = np.arange(-18, 18).reshape(3, 2, 2, 3)  # positions, packets, banks, keys
+    padded = np.concatenate([scores, np.full((1, 2, 2, 3), 99)]).reshape(2, 2, 2, 2, 3)
+    beats = padded.transpose(0, 2, 4, 1, 3).reshape(-1, 4)
+    text = "".join(f"0 {beat.astype('<i1')[::-1].tobytes().hex()}\n" for beat in beats)
+    (values,) = read_taps(text.encode(), [probe], [3])
+    assert values["scores"].tolist() == scores.reshape(3, 12).tolist()
+    broken = "".join(line + "\n" for line in text.splitlines()[:-1])  # the last two positions are not whole
+    (values,) = read_taps(broken.encode(), [probe], [3])
+    assert values["scores"].tolist() == scores.reshape(3, 12)[:2].tolist()

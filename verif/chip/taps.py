@@ -58,15 +58,26 @@ def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[di
     for probe, words in zip(probes, lines, strict=True):
         flat, start = _elements(words, probe), 0
         for values, count in zip(passes, positions, strict=True):
-            elements, lanes = probe.elements or count, probe.lanes // probe.banks
-            beats = -(-elements // lanes)
-            part = flat[start : start + beats * probe.packets * count]
-            whole = len(part) // (beats * probe.packets) * probe.packets  # packets of positions that are complete
-            packets = part[: whole * beats].reshape(whole, beats, probe.banks, lanes).swapaxes(1, 2)
-            rows = packets.reshape(whole, probe.banks, beats * lanes)[:, :, :elements]
-            values[probe.name] = rows.reshape(-1, probe.packets * probe.banks * elements)
-            start += beats * probe.packets * count
+            beats = -(-(probe.elements or count) // _each(probe)) * probe.packets * -(-count // probe.positions)
+            values[probe.name] = _rows(flat[start : start + beats], probe, probe.elements or count)[:count]
+            start += beats
     return passes
+
+
+def _each(probe: Probe) -> int:
+    """Elements of one packet in a beat."""
+    return probe.lanes // (probe.banks * probe.positions)
+
+
+def _rows(flat: np.ndarray, probe: Probe, elements: int) -> np.ndarray:
+    """Beats of a pass, int64 [beats, lanes], to packets of `elements`, int64 [positions, elements of all packets]."""
+    each = _each(probe)
+    beats = -(-elements // each)
+    groups = len(flat) // (beats * probe.packets)  # of positions side by side, those that are complete
+    shape = groups, probe.packets, beats, probe.positions, probe.banks, each
+    packets = flat[: groups * probe.packets * beats].reshape(shape).transpose(0, 3, 1, 4, 2, 5)
+    rows = packets.reshape(groups * probe.positions, probe.packets, probe.banks, beats * each)[..., :elements]
+    return rows.reshape(-1, probe.packets * probe.banks * elements)
 
 
 def _elements(words: list[bytes], probe: Probe) -> np.ndarray:

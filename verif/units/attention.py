@@ -4,6 +4,7 @@ import torch
 from torch import Generator, Tensor
 
 from gen.units.attention import Attention
+from gen.units.attention_sizes import AttentionSizes
 from golden.units.attention import Attention as AttentionSpec
 from golden.units.fixed import FixedPoint
 from golden.units.quantize import Quantize
@@ -68,60 +69,70 @@ def _corner_passes(
     ]
 
 
-def _stimulus(spec: AttentionSpec, lanes: int, passes: list[tuple[Vectors, Vectors, Vectors]], held: int) -> Stimulus:
-    """Passes one after the other, of which so many are held at once."""
+def _stimulus(sizes: AttentionSizes, passes: list[tuple[Vectors, Vectors, Vectors]]) -> Stimulus:
+    """Passes one after the other."""
     inputs: dict[str, list[Packet]] = {name: [] for name in ("q", "k", "v", "q_ends", "k_ends", "v_ends")}
     outputs: list[Packet] = []
     cycles = waiting = 0
     for vectors in passes:
         for name, (x, scale) in zip("qkv", vectors, strict=True):
-            inputs[name] += packets(x.transpose(0, 1).flatten(0, 1), lanes, scale.transpose(0, 1).flatten(0, 1))
+            inputs[name] += packets(x.transpose(0, 1).flatten(0, 1), sizes.lanes, scale.transpose(0, 1).flatten(0, 1))
             inputs[f"{name}_ends"] += [[0]] * (x.shape[1] - 1) + [[1]]
-        expected = spec.compute(*vectors[0], *vectors[1], *vectors[2])
-        outputs += packets(expected.transpose(0, 1).flatten(1), lanes)
-        heads, positions, head_dim = expected.shape
-        fill, slowest = positions * heads * head_dim // lanes, max(positions, head_dim // lanes + 2)
-        cycles += max(fill, waiting)
-        waiting = positions * heads * slowest
-        if held == 1:
+        expected = sizes.spec.compute(*vectors[0], *vectors[1], *vectors[2])
+        outputs += packets(expected.transpose(0, 1).flatten(1), sizes.lanes)
+        positions = expected.shape[1]
+        cycles += max(positions * sizes.heads * sizes.beats, waiting)
+        waiting = _walked(sizes, positions)
+        if sizes.passes == 1:
             cycles, waiting = cycles + waiting, 0
-        cycles += positions + head_dim // lanes + 20
+        cycles += positions + _last_group(sizes, positions) + 20
     return Stimulus(inputs, {"o": outputs}, cycles=cycles + waiting)
 
 
-def _equal_passes(lanes: int, spec: AttentionSpec, heads: int, max_positions: int) -> Case:
-    """Passes of one length, one held at a time."""
+def _walked(sizes: AttentionSizes, positions: int) -> int:
+    """Cycles of all groups of a pass, each as many as it has keys, or as its quotients take."""
+    queries = [min(sizes.query_lanes, positions - first) for first in range(0, positions, sizes.query_lanes)]
+    return sizes.groups * sum(max(positions, count * sizes.head_lanes * sizes.beats + 2) for count in queries)
+
+
+def _last_group(sizes: AttentionSizes, positions: int) -> int:
+    """Beats that follow the last key: of a group's quotients, or of all positions that come in order behind it."""
+    queries = min(sizes.query_lanes, positions)
+    return (1 + queries) * sizes.heads * sizes.beats if sizes.interleaved else sizes.pairs * sizes.beats
+
+
+def _named(name: str, sizes: AttentionSizes) -> str:
+    """By its widths and what is done at once: attention_2x12_2_3 has beats of 2 and heads of 12, and 2 heads and 3
+    queries at work."""
+    at_once = "".join(f"_{count}" for count in (sizes.head_lanes, sizes.query_lanes) if sizes.pairs > 1)
+    return f"{name}_{sizes.lanes}x{sizes.spec.head_dim}{at_once}"
+
+
+def _equal_passes(sizes: AttentionSizes) -> Case:
+    """Passes of one length."""
+    spec, most = sizes.spec, sizes.max_positions
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
-        positions = max_positions if kind == "corners" else int(integers(generator, 1, max_positions, ()))
-        shape = (heads, positions, spec.head_dim)
+        shape = (sizes.heads, most if kind == "corners" else int(integers(generator, 1, most, ())), spec.head_dim)
         random = [_random_pass(generator, spec, shape) for _ in range(3)]
-        return _stimulus(spec, lanes, _corner_passes(generator, spec, shape) if kind == "corners" else random, 1)
+        return _stimulus(sizes, _corner_passes(generator, spec, shape) if kind == "corners" else random)
 
-    return Case(
-        f"attention_{lanes}x{spec.head_dim}_{spec.word.width}",
-        lambda: Attention(spec, heads, lanes, max_positions),
-        stimulus,
-        latency=0,
-    )
+    return Case(_named(f"attention_{spec.word.width}", sizes), lambda: Attention(sizes), stimulus, latency=0)
 
 
-def _changing_passes(lanes: int, head_dim: int, heads: int, max_positions: int, held: int) -> Case:
+def _changing_passes(sizes: AttentionSizes) -> Case:
     """Passes of different lengths, one after the other."""
-    spec = AttentionSpec(head_dim)
+    spec, most = sizes.spec, sizes.max_positions
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
-        random = integers(generator, 1, max_positions, (4,)).tolist()
-        lengths = [1, max_positions, 2, 1, max_positions - 1] if kind == "corners" else random
-        passes = [_random_pass(generator, spec, (heads, positions, head_dim)) for positions in lengths]
-        return _stimulus(spec, lanes, passes, held)
+        random = integers(generator, 1, most, (4,)).tolist()
+        lengths = [1, most, 2, 1, most - 1] if kind == "corners" else random
+        return _stimulus(
+            sizes, [_random_pass(generator, spec, (sizes.heads, count, spec.head_dim)) for count in lengths]
+        )
 
-    return Case(
-        f"attention_{held}_passes_{lanes}x{head_dim}",
-        lambda: Attention(spec, heads, lanes, max_positions, held),
-        stimulus,
-        latency=0,
-    )
+    name = _named(f"attention_{sizes.passes}_passes", sizes)
+    return Case(name, lambda: Attention(sizes), stimulus, latency=0)
 
 
 def _other(head_dim: int, word: FixedPoint, score: FixedPoint, bits: tuple[int, int, int]) -> AttentionSpec:
@@ -130,14 +141,23 @@ def _other(head_dim: int, word: FixedPoint, score: FixedPoint, bits: tuple[int, 
     return AttentionSpec(head_dim, None, word, score, q, k, v)
 
 
+TWO_AT_ONCE = {"head_lanes": 2, "query_lanes": 2}
+NARROW = _other(4, FixedPoint(24, 12), FixedPoint(24, 12), (6, 8, 12))
+
 CASES = [
-    _equal_passes(4, AttentionSpec(16), 2, 12),
-    _equal_passes(1, AttentionSpec(34), 1, 3),
-    _equal_passes(1, AttentionSpec(2), 1, 1),
-    _equal_passes(2, _other(8, FixedPoint(36, 16), FixedPoint(20, 9), (10, 6, 4)), 1, 3),
-    _equal_passes(2, _other(4, FixedPoint(24, 12), FixedPoint(24, 12), (6, 8, 12)), 2, 2),
-    _changing_passes(2, 12, 3, 5, 1),
-    _changing_passes(4, 8, 2, 16, 1),
-    _changing_passes(2, 12, 3, 5, 2),
-    _changing_passes(4, 8, 2, 16, 2),
+    _equal_passes(AttentionSizes(AttentionSpec(16), 2, 4, 12)),
+    _equal_passes(AttentionSizes(AttentionSpec(34), 1, 1, 3)),
+    _equal_passes(AttentionSizes(AttentionSpec(2), 1, 1, 1)),
+    _equal_passes(AttentionSizes(_other(8, FixedPoint(36, 16), FixedPoint(20, 9), (10, 6, 4)), 1, 2, 3)),
+    _equal_passes(AttentionSizes(NARROW, 2, 2, 2)),
+    _equal_passes(AttentionSizes(AttentionSpec(8), 4, 4, 20, head_lanes=2)),
+    _equal_passes(AttentionSizes(NARROW, 2, 2, 9, **TWO_AT_ONCE)),
+    _changing_passes(AttentionSizes(AttentionSpec(12), 3, 2, 5)),
+    _changing_passes(AttentionSizes(AttentionSpec(8), 2, 4, 16)),
+    _changing_passes(AttentionSizes(AttentionSpec(12), 3, 2, 5, passes=2)),
+    _changing_passes(AttentionSizes(AttentionSpec(8), 2, 4, 16, passes=2)),
+    _changing_passes(AttentionSizes(AttentionSpec(12), 1, 2, 7, query_lanes=3)),
+    _changing_passes(AttentionSizes(AttentionSpec(2), 3, 1, 6, query_lanes=5)),
+    _changing_passes(AttentionSizes(AttentionSpec(4), 4, 2, 13, **TWO_AT_ONCE, passes=2)),
+    _changing_passes(AttentionSizes(AttentionSpec(4), 6, 2, 13, head_lanes=2, query_lanes=4)),
 ]

@@ -1,4 +1,4 @@
-"""The attention half of a layer: all positions are stored, then a walk over positions, heads and keys."""
+"""The attention half of a layer: all positions are stored, then a walk over groups of positions and heads, and keys."""
 
 import numpy as np
 
@@ -21,11 +21,24 @@ def loaded(g: Geometry, arrivals: Times) -> float:
     return summed[-1] + RESCALE + rms_norm(head) + rope(head) + quantize(head)
 
 
+def divided(g: Geometry, stored: float, positions: int) -> Times:
+    """Last beats of attention's output, by position; stored: when the last key was stored.
+
+    A group of heads and queries takes a cycle a key, and its sums leave one pair after the other.
+    """
+    groups, packet, block = g.attention.num_heads // g.head_lanes, g.attention.num_heads * g.head, g.head_lanes * g.head
+    firsts = np.arange(0, positions, g.query_lanes)
+    queries = np.repeat(np.minimum(g.query_lanes, positions - firsts), groups)
+    last_keys = stored + positions * np.arange(1, len(queries) + 1)
+    sums = last_keys + score(g.attention.head_dim) + positions + HELD_BACK + TO_SUMS
+    taken = in_order(sums, 0, np.maximum(positions, queries * block + 2))[groups - 1 :: groups]
+    left = (taken[:, None] + block * np.arange(1, g.query_lanes + 1)).ravel()[:positions] + TO_QUOTIENT - 1
+    return in_order(left, packet + 1, packet) if g.query_lanes > 1 and groups > 1 else left
+
+
 def attention_half(g: Geometry, arrivals: Times) -> Times:
     """Last beats of the residual stream behind attention, by position."""
-    positions, heads, head, o = len(arrivals), g.attention.num_heads, g.head, g.array("o")
-    last_keys = loaded(g, arrivals) + positions * np.arange(1, positions * heads + 1)
-    sums = last_keys + score(g.attention.head_dim) + positions + HELD_BACK + TO_SUMS
-    divided = in_order(sums, 0, max(positions, head + 2))[heads - 1 :: heads] + TO_QUOTIENT + head - 1
-    projected = in_order(divided, quantize(g.hidden) + o.latency, max(o.packet, g.hidden))
+    o = g.array("o")
+    mixed = divided(g, loaded(g, arrivals), len(arrivals))
+    projected = in_order(mixed, quantize(g.hidden) + o.latency, max(o.packet, g.hidden))
     return projected + RESCALE + RESIDUAL

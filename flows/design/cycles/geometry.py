@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gen.design.hardware import HardwareConfig
 from gen.design.latency import GAIN, quantize, rms_norm, router
 from gen.design.queues import Queues
 from golden.models.layer_units import router_of
@@ -45,6 +46,7 @@ class Geometry:
     packets: cycles of one array of each kind from one packet to the next.
     queues: depths, in tokens.
     gains_behind: norms of hidden vectors have their gain behind them.
+    head_lanes, query_lanes: heads and queries that attention works on at once.
     """
 
     model: ModelShape
@@ -52,6 +54,16 @@ class Geometry:
     packets: Mapping[str, int]
     queues: Queues = field(default_factory=Queues)
     gains_behind: bool = False
+    head_lanes: int = 1
+    query_lanes: int = 1
+
+    @classmethod
+    def of(
+        cls, model: ModelShape, hardware: HardwareConfig, packets: Mapping[str, int], gains_behind: bool = False
+    ) -> "Geometry":
+        """Of a chip with this hardware."""
+        at_once = {"head_lanes": hardware.head_lanes, "query_lanes": hardware.query_lanes}
+        return cls(model, hardware.lanes, packets, hardware.queues, gains_behind, **at_once)
 
     @property
     def attention(self) -> AttentionShape:

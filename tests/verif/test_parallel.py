@@ -1,0 +1,52 @@
+"""One checkpoint in chips that do more or less at once: the same integers at every probe point, the same commits, and
+the cycles that the model says."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.bench.cycles import modelled
+from gen.design.hardware import HardwareConfig
+from golden.checkpoints.families import shape_of
+from golden.models.integer_model import IntegerModel
+from golden.quantization.quantize import quantize_checkpoint
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.samplers.denoise import SamplerParams
+from tests.checkpoints import tiny_config, write_random_checkpoint
+from tests.chips import built_chip
+from verif.chip.compare import compare_runs
+from verif.chip.simulation import Run, SimulatedChip
+from verif.simulators.verilator import QUICK_BUILD
+
+CONFIG = tiny_config(
+    hidden_size=16, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=4, num_experts=2,
+    expert_intermediate_size=8,
+)  # fmt: skip
+LENGTHS = [(1, SamplerParams(1, 1, 1)), (3, SamplerParams(6, 3, 4)), (13, SamplerParams(4, 2, 2))]
+"""Of prompts: 2, 9 and 17 positions in all."""
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> QuantizedCheckpoint:
+    folder = tmp_path_factory.mktemp("parallel")
+    write_random_checkpoint(folder / "ckpt", CONFIG)
+    quantize_checkpoint(folder / "ckpt", folder / "q", "mxfp4")
+    return QuantizedCheckpoint(folder / "q")
+
+
+@pytest.mark.parametrize(
+    "head_lanes, query_lanes",
+    [(2, 2), *(pytest.param(*lanes, marks=pytest.mark.slow) for lanes in [(1, 1), (4, 1), (1, 3), (4, 3), (2, 5)])],
+)
+def test_what_is_done_at_once_changes_no_integer(
+    checkpoint: QuantizedCheckpoint, tmp_path: Path, head_lanes: int, query_lanes: int
+) -> None:
+    fields = HardwareConfig.default(shape_of(CONFIG)).to_json_dict() | {"max_positions": 20}
+    hardware = HardwareConfig.from_json_dict(fields | {"head_lanes": head_lanes, "query_lanes": query_lanes})
+    chip = SimulatedChip(built_chip(checkpoint, tmp_path / "chip", hardware), QUICK_BUILD)
+    runs = [Run([3 + k % 7 for k in range(length)], params) for length, params in LENGTHS]
+    result = compare_runs(chip, IntegerModel(checkpoint), runs, tmp_path / "taps")
+    assert result.scoreboard.first is None and result.tokens == result.expected
+    assert result.scoreboard.compared > 10_000
+    for run in runs:
+        assert modelled(chip.build, run.prompt, run.params) == pytest.approx(run.cycles, rel=0.01)
