@@ -19,6 +19,7 @@ class Probe:
     path: of the net that is high in cycles in which a beat is handed over, in its module; net `PATH_value` is the beat.
     width, signed: an element in bits; lanes: elements a beat, those of all banks and positions.
     elements: of one packet, 0 for as many as there are positions; packets: a position.
+    block: where not 0, those positions are of the packet's block, one of so many, and of the blocks before it.
     banks: packets of a position that pass side by side; positions: those that do, of which the last beats of a pass may
     hold some too many. Element e of bank b of position p in a beat is its number (p * banks + b) * each + e, where
     each = lanes / (banks * positions).
@@ -33,6 +34,7 @@ class Probe:
     packets: int
     banks: int = 1
     positions: int = 1
+    block: int = 0
 
 
 class ProbeMark(Elaboratable):
@@ -55,8 +57,9 @@ def add_probe(
     net: str | None = None,
     banks: int = 1,
     positions: int = 1,
+    block: int = 0,
 ) -> None:
-    """Add the probe point `name` of stream `source` to `m`; `elements` to `positions` as in `Probe`.
+    """Add the probe point `name` of stream `source` to `m`; `elements` to `block` as in `Probe`.
 
     value: what is looked at, an array or a plain value, `source.payload.data` by default. Its nets, `probe_NET` and
     `probe_NET_value`, are existing ones by another name (but for one AND); `net` is the last part of `name` by default.
@@ -69,5 +72,5 @@ def add_probe(
     taken = Signal(name=path, attrs={"keep": 1})
     beat = Signal(len(bits), name=f"{path}_value", attrs={"keep": 1})
     m.d.comb += [taken.eq(source.valid & source.ready), beat.eq(bits)]
-    probe = Probe(name, path, element.width, element.signed, lanes, elements, packets, banks, positions)
+    probe = Probe(name, path, element.width, element.signed, lanes, elements, packets, banks, positions, block)
     m.submodules += ProbeMark(probe)

@@ -29,12 +29,12 @@ class _LargestScore(PacketDelay):
 
 
 class Attention(Component):
-    """`golden.units.attention.Attention` of every head of every position, each over all positions.
+    """`golden.units.attention.Attention` of every head of every position, each over all positions, or by blocks.
 
-    A pass: `heads` packets a position arrive at each of `q`, `k` and `v` (positions in order, heads in order within),
-    and a packet of heads * head_dim elements a position leaves. Nothing is computed before all of a pass's queries and
-    keys have arrived. A pass is held until its last query, key or value has been read; the next one is taken meanwhile
-    where `passes` is 2, and where it is 1 `ready` is low from the end of a pass until then.
+    A pass: `heads` packets a position arrive at `q`, and as many or `key_heads` at `k` and `v` (positions in order,
+    heads in order within), and a packet of heads * head_dim elements a position leaves. Nothing is computed before all
+    of a pass's queries and keys have arrived. A pass is held until its last query, key or value has been read; the next
+    one is taken meanwhile where `passes` is 2, and where it is 1 `ready` is low from the end of a pass until then.
 
     Throughput: one key a cycle for every pair (`AttentionSizes.pairs`), so for a group of `query_lanes` positions and
     `head_lanes` heads as many cycles as there are positions, without a bubble between groups, as long as that is at
@@ -86,5 +86,6 @@ class Attention(Component):
             wiring.connect(m, wiring.flipped(source), sink)
         chain(m, *parts, wiring.flipped(self.o))
         value, heads, queries = scores.o.payload.scores, sizes.head_lanes, sizes.query_lanes
-        add_probe(m, "attention.scores", scores.o, 0, sizes.groups, value, banks=heads, positions=queries)
+        block = sizes.spec.block_length or 0
+        add_probe(m, "attention.scores", scores.o, 0, sizes.groups, value, banks=heads, positions=queries, block=block)
         return m

@@ -110,7 +110,7 @@ class Divide(Component):
         """The first denominator to its reciprocal as it comes, the others as soon as there is room."""
         x, sizes = self.i.payload, self.sizes
         item = len(target.payload.as_value())
-        items = Cat(Cat(den, x.tops[pair % sizes.head_lanes]) for pair, den in enumerate(x.den))
+        items = Cat(Cat(den, x.tops[sizes.key_lane(pair)]) for pair, den in enumerate(x.den))
         unsent = Signal(range(sizes.pairs))
         waiting = Signal(len(items) - item)
         m.d.comb += [

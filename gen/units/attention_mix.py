@@ -30,8 +30,8 @@ def _term(sizes: AttentionSizes) -> data.StructLayout:
 
 
 def _group(sizes: AttentionSizes) -> dict[str, ShapeLike]:
-    """What is the same for all keys: the largest value scale of each head, and the group's last query, from 0."""
-    tops = data.ArrayLayout(sizes.spec.value.scale_width, sizes.head_lanes)
+    """What is the same for all keys: the largest value scale of each head of values, the group's last query, from 0."""
+    tops = data.ArrayLayout(sizes.spec.value.scale_width, sizes.key_lanes)
     return {"tops": tops, "most": range(sizes.query_lanes)}
 
 
@@ -71,8 +71,8 @@ class _Weigh(Stage):
 
     def __init__(self, sizes: AttentionSizes) -> None:
         self.sizes, spec = sizes, sizes.spec
-        vectors = data.ArrayLayout(data.ArrayLayout(signed(spec.value.width), spec.head_dim), sizes.head_lanes)
-        scales = data.ArrayLayout(spec.value.scale_width, sizes.head_lanes)
+        vectors = data.ArrayLayout(data.ArrayLayout(signed(spec.value.width), spec.head_dim), sizes.key_lanes)
+        scales = data.ArrayLayout(spec.value.scale_width, sizes.key_lanes)
         weights = data.ArrayLayout(unsigned(EXP_WIDTH), sizes.pairs)
         i_shape = {"fetched": _fetched(sizes), "v": vectors, "v_scales": scales}
         o_shape = {"fetched": _fetched(sizes), "v": vectors, "w": weights}
@@ -80,11 +80,12 @@ class _Weigh(Stage):
 
     def transform(self, m: Module, x, y) -> None:
         m.d.comb += [y.v.eq(x.v), y.fetched.eq(x.fetched)]
-        for head in range(self.sizes.head_lanes):
-            shift = Signal(self.sizes.spec.value.scale_width, name=f"shift_{head}")
-            m.d.comb += shift.eq(x.fetched.tops[head] - x.v_scales[head])
-            for pair in range(head, self.sizes.pairs, self.sizes.head_lanes):
-                m.d.comb += y.w[pair].eq(round_shift(x.fetched.term.e[pair], shift))
+        width, lanes = self.sizes.spec.value.scale_width, range(self.sizes.key_lanes)
+        shifts = [Signal(width, name=f"shift_{lane}") for lane in lanes]
+        for lane, shift in enumerate(shifts):
+            m.d.comb += shift.eq(x.fetched.tops[lane] - x.v_scales[lane])
+        for pair, e in enumerate(x.fetched.term.e):
+            m.d.comb += y.w[pair].eq(round_shift(e, shifts[self.sizes.key_lane(pair)]))
 
 
 class _Multiply(Stage):
@@ -98,7 +99,7 @@ class _Multiply(Stage):
 
     def transform(self, m: Module, x, y) -> None:
         for pair, (products, w) in enumerate(zip(y.products, x.w, strict=True)):
-            values = x.v[pair % self.sizes.head_lanes]
+            values = x.v[self.sizes.key_lane(pair)]
             m.d.comb += [product.eq(v * w) for product, v in zip(products, values, strict=True)]
         m.d.comb += y.fetched.eq(x.fetched)
 
@@ -180,10 +181,8 @@ class Mix(Component):
             values.forget.eq(walker.done),
             values.address.eq(at.key),
             values.enable.eq(kept.i.valid & kept.i.ready),
-            values.turn.eq(values.enable & at.last),
             kept.i.valid.eq(source.valid & walker.o.valid),
             kept.i.payload.term.eq(source.payload),
-            kept.i.payload.tops.eq(values.tops),
             kept.i.payload.most.eq(at.most),
             walker.o.ready.eq(kept.i.ready & source.valid),
             source.ready.eq(kept.i.ready & walker.o.valid),
@@ -193,3 +192,7 @@ class Mix(Component):
             target.payload.v.eq(values.vectors),
             target.payload.v_scales.eq(values.scales),
         ]
+        if values.by_block:
+            m.d.comb += [values.furthest.eq(at.furthest), target.payload.fetched.tops.eq(values.tops)]
+        else:
+            m.d.comb += [values.turn.eq(values.enable & at.last & at.turn), kept.i.payload.tops.eq(values.tops)]

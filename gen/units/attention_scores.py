@@ -38,7 +38,7 @@ class _Multiply(Stage):
     def __init__(self, sizes: AttentionSizes) -> None:
         self.sizes, spec = sizes, sizes.spec
         operands: dict[str, ShapeLike] = {"last": unsigned(1)}
-        for name, made, count in (("q", spec.query, sizes.pairs), ("k", spec.key, sizes.head_lanes)):
+        for name, made, count in (("q", spec.query, sizes.pairs), ("k", spec.key, sizes.key_lanes)):
             vectors = data.ArrayLayout(data.ArrayLayout(signed(made.width), spec.head_dim), count)
             operands |= {name: vectors, f"{name}_scales": data.ArrayLayout(made.scale_width, count)}
         self.width = spec.query.width + spec.key.width
@@ -46,7 +46,7 @@ class _Multiply(Stage):
 
     def transform(self, m: Module, x, y) -> None:
         for pair in range(self.sizes.pairs):
-            head = pair % self.sizes.head_lanes
+            head = self.sizes.key_lane(pair)
             products = zip(y.terms[pair], x.q[pair], x.k[head], strict=True)
             m.d.comb += [term.eq(q * k) for term, q, k in products]
             m.d.comb += y.scales[pair].eq(x.q_scales[pair] + x.k_scales[head])
@@ -143,8 +143,8 @@ class Scores(Component):
     def _fetch(self, m: Module, target) -> None:
         """Read a key for each step of the walk, and a group's queries with its first: they stand until the last."""
         spec, sizes = self.sizes.spec, self.sizes
-        m.submodules.q_memory = q = HeadMemory(spec.query, sizes, sizes.query_lanes)
-        m.submodules.k_memory = k = HeadMemory(spec.key, sizes)
+        m.submodules.q_memory = q = HeadMemory(spec.query, sizes, sizes.head_lanes, sizes.groups, sizes.query_lanes)
+        m.submodules.k_memory = k = HeadMemory(spec.key, sizes, sizes.key_lanes, sizes.key_groups)
         m.submodules.walker = walker = KeyWalk(sizes)
         m.submodules.fetched = fetched = Keep(unsigned(1))
         at, taken, first = walker.o.payload, Signal(), Signal(init=1)

@@ -20,6 +20,8 @@ class AttentionSizes:
     head_lanes: heads at work at once, divides `heads`.
     query_lanes: queries of a head at work at once, those of consecutive positions; for all of them a key is read once.
     passes: that are held at once, 1 or 2.
+    key_heads: heads of keys and values a position, each for as many query heads that follow one another; 0: `heads`.
+        Those of a group of `head_lanes` share one, or each of them has whole ones.
     """
 
     spec: AttentionSpec
@@ -29,6 +31,7 @@ class AttentionSizes:
     head_lanes: int = 1
     query_lanes: int = 1
     passes: int = 1
+    key_heads: int = 0
 
     def __post_init__(self) -> None:
         for name in ("heads", "lanes", "max_positions", "head_lanes", "query_lanes"):
@@ -38,6 +41,14 @@ class AttentionSizes:
             raise ValueError(f"lanes must divide head_dim {self.spec.head_dim}, not be {self.lanes}")
         if self.heads % self.head_lanes:
             raise ValueError(f"head_lanes must divide the {self.heads} heads, not be {self.head_lanes}")
+        if self.heads % (self.key_heads or self.heads):
+            raise ValueError(f"{self.key_heads} heads of keys do not divide the {self.heads} heads")
+        if self.shared % self.head_lanes and self.head_lanes % self.shared:
+            raise ValueError(f"head_lanes {self.head_lanes} are neither within nor whole groups of {self.shared} heads")
+        if self.spec.block_length is not None and self.spec.block_length % self.query_lanes:
+            raise ValueError(
+                f"query_lanes must divide block_length {self.spec.block_length}, not be {self.query_lanes}"
+            )
 
     @property
     def beats(self) -> int:
@@ -48,6 +59,30 @@ class AttentionSizes:
     def groups(self) -> int:
         """Groups of `head_lanes` heads, at work one after the other."""
         return self.heads // self.head_lanes
+
+    @property
+    def shared(self) -> int:
+        """Query heads that have their keys and values in common."""
+        return self.heads // (self.key_heads or self.heads)
+
+    @property
+    def key_lanes(self) -> int:
+        """Heads of keys that are read at once."""
+        return max(1, self.head_lanes // self.shared)
+
+    @property
+    def key_groups(self) -> int:
+        """Groups of `key_lanes` heads of keys."""
+        return self.heads // self.shared // self.key_lanes
+
+    @property
+    def repeats(self) -> int:
+        """Groups of query heads that follow one another and have their keys in common."""
+        return self.groups // self.key_groups
+
+    def key_lane(self, pair: int) -> int:
+        """Which of the heads of keys that are read at once is that of a pair."""
+        return pair % self.head_lanes * self.key_lanes // self.head_lanes
 
     @property
     def pairs(self) -> int:

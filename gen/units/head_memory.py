@@ -15,10 +15,10 @@ __all__ = ["HeadMemory", "ValueMemory"]
 
 
 class HeadMemory(Component):
-    """Stores passes: positions times `heads` packets each, in a bank for each of `head_lanes` heads.
+    """Stores passes: positions times `banks` * `groups` packets, heads, each, in a bank for each of `banks` heads.
 
-    The banks have one address. Word (position // queries) * groups + head // head_lanes of bank head % head_lanes
-    holds the vectors of `queries` positions.
+    The banks have one address. Word (position // queries) * groups + head // banks of bank head % banks holds the
+    vectors of `queries` positions.
 
     While `stored`, words of the oldest pass that is complete may be read, which takes one cycle, until `forget`; what
     was read stays until the next reading, and vectors behind the last position are undefined. Packets of the next pass
@@ -28,6 +28,7 @@ class HeadMemory(Component):
     ----------
     spec: what made the packets.
     sizes: of attention.
+    banks, groups: heads that are read at once, and groups of them.
     queries: positions a word.
     ports: of a subclass.
 
@@ -37,14 +38,22 @@ class HeadMemory(Component):
     ends: stream of one bit a position, in: it is the last of its pass.
     stored: a pass is complete, out; positions: it has so many, out; forget: it is done with, in.
     address, enable: words to read, in; vectors, scales: of the words last read, out, that of position n of the word
-        and of bank b at n * head_lanes + b.
+        and of bank b at n * banks + b.
     """
 
-    def __init__(self, spec: Quantize, sizes: AttentionSizes, queries: int = 1, ports: dict | None = None) -> None:
-        self.spec, self.sizes, self.queries = spec, sizes, queries
+    def __init__(
+        self,
+        spec: Quantize,
+        sizes: AttentionSizes,
+        banks: int,
+        groups: int,
+        queries: int = 1,
+        ports: dict | None = None,
+    ) -> None:
+        self.spec, self.sizes, self.banks, self.groups, self.queries = spec, sizes, banks, groups, queries
         self.vector = data.ArrayLayout(signed(spec.width), sizes.spec.head_dim)
-        self.depth = sizes.groups * -(-sizes.max_positions // queries)
-        count = queries * sizes.head_lanes
+        self.depth = groups * -(-sizes.max_positions // queries)
+        count = queries * banks
         super().__init__(
             {
                 "i": In(stream.Signature(activations(spec, sizes.lanes))),
@@ -65,12 +74,12 @@ class HeadMemory(Component):
         x = self.i.payload
         take, closing = Signal(), Signal()
         index = Signal(range(sizes.beats))
-        bank, group, query = Signal(range(sizes.head_lanes)), Signal(range(sizes.groups)), Signal(range(self.queries))
+        bank, group, query = Signal(range(self.banks)), Signal(range(self.groups)), Signal(range(self.queries))
         position = Signal(range(sizes.max_positions))
         address = Signal.like(self.address)
         held = Signal(range(sizes.passes + 1))
-        last_bank, last_query = bank == sizes.head_lanes - 1, query == self.queries - 1
-        final = x.last & last_bank & (group == sizes.groups - 1)
+        last_bank, last_query = bank == self.banks - 1, query == self.queries - 1
+        final = x.last & last_bank & (group == self.groups - 1)
         ending = closing & final & self.ends.payload
         m.d.comb += [
             self.i.ready.eq((held != sizes.passes) & (self.ends.valid | ~final)),
@@ -89,15 +98,15 @@ class HeadMemory(Component):
             with m.If(final):
                 m.d.sync += [position.eq(Mux(ending, 0, position + 1)), query.eq(Mux(last_query, 0, query + 1))]
                 with m.If(~last_query):
-                    m.d.sync += address.eq(address - (sizes.groups - 1))
+                    m.d.sync += address.eq(address - (self.groups - 1))
             with m.If(ending):
                 m.d.sync += [query.eq(0), address.eq(0)]
         put, get = self._passes(m, ending, position)
         places = address + Mux(put, self.depth, 0), self.address + Mux(get, self.depth, 0)
-        for number in range(sizes.head_lanes):
+        for number in range(self.banks):
             chosen = bank == number
             self._store(m, number, take & chosen, query * sizes.beats + index, query, places)
-            self.watch(m, number, closing & chosen, position == 0, put, get)
+            self.watch(m, number, closing & chosen, position == 0, put, get, places[0])
         return m
 
     def _passes(self, m: Module, ending, position: Signal) -> tuple[Value, Value]:
@@ -129,7 +138,7 @@ class HeadMemory(Component):
             scales.write_mask.eq(1 << query),
         ]
         for n in range(self.queries):
-            place = n * self.sizes.head_lanes + number
+            place = n * self.banks + number
             m.d.comb += [
                 self.vectors[place].eq(words.read_data[n]),
                 self.scales[place].eq(scales.read_data[n]),
@@ -142,31 +151,55 @@ class HeadMemory(Component):
                 storage.read_address.eq(places[1]),
             ]
 
-    def watch(self, m: Module, number: int, closing, first, put, get) -> None:
-        """Called for each bank with its packets' end, whether their position is the first, and which pass comes and
-        which is read: nothing to do here."""
+    def watch(self, m: Module, number: int, closing, first, put, get, place) -> None:
+        """Called for each bank with its packets' end, whether their position is the first, which pass comes and which
+        is read, and the place of the word that comes: nothing to do here."""
 
 
 class ValueMemory(HeadMemory):
-    """A `HeadMemory` that knows the largest scale of each head, in a ring of registers a bank and pass: heads come one
-    after the other.
+    """A `HeadMemory` of values that knows the largest scale of each head, in a ring of registers a bank: heads come one
+    after the other. Where attention goes by blocks, it is that of the positions up to a place, kept in a memory.
 
     Attributes
     ----------
     tops: while `stored`, the largest scale of the packets of a head of each bank, first those of group 0, out; turn: to
-        the next group, in.
+        the next group, in. By blocks: that of the word last read at `furthest` and of those before it.
+    furthest: by blocks, a word to read, in.
     """
 
     def __init__(self, spec: Quantize, sizes: AttentionSizes) -> None:
-        tops = data.ArrayLayout(spec.scale_width, sizes.head_lanes)
-        super().__init__(spec, sizes, ports={"turn": In(1), "tops": Out(tops)})
+        tops = data.ArrayLayout(spec.scale_width, sizes.key_lanes)
+        words = index_width(sizes.key_groups * sizes.max_positions)
+        self.by_block = sizes.spec.block_length is not None
+        ports = {"tops": Out(tops), **({"furthest": In(words)} if self.by_block else {"turn": In(1)})}
+        super().__init__(spec, sizes, sizes.key_lanes, sizes.key_groups, ports=ports)
 
-    def watch(self, m: Module, number: int, closing, first, put, get) -> None:
+    def watch(self, m: Module, number: int, closing, first, put, get, place) -> None:
+        if self.by_block:
+            self._watch_blocks(m, number, closing, first, get, place)
+            return
         width, scale, count = self.spec.scale_width, self.i.payload.scale, self.sizes.passes
-        rings = [Signal(self.sizes.groups * width, name=f"ring_{number}_{held}") for held in range(count)]
+        rings = [Signal(self.groups * width, name=f"ring_{number}_{held}") for held in range(count)]
         for held, ring in enumerate(rings):
             top = ring[:width]
             new = closing & (put == held)
             with m.If(new | (self.turn & (get == held))):
                 m.d.sync += ring.eq(Cat(ring[width:], Mux(new & (first | (scale > top)), scale, top)))
         m.d.comb += self.tops[number].eq(Mux(get, rings[-1][:width], rings[0][:width]))
+
+    def _watch_blocks(self, m: Module, number: int, closing, first, get, place) -> None:
+        """The largest so far goes into a memory, with each packet."""
+        width, scale = self.spec.scale_width, self.i.payload.scale
+        ring = Signal(self.groups * width, name=f"ring_{number}")
+        top = Mux(first | (scale > ring[:width]), scale, ring[:width])
+        with m.If(closing):
+            m.d.sync += ring.eq(Cat(ring[width:], top))
+        m.submodules[f"tops_{number}"] = tops = Ram(width, self.sizes.passes * self.depth, name=f"tops_{number}")
+        m.d.comb += [
+            tops.write_enable.eq(closing),
+            tops.write_address.eq(place),
+            tops.write_data.eq(top),
+            tops.read_enable.eq(self.enable),
+            tops.read_address.eq(self.furthest + Mux(get, self.depth, 0)),
+            self.tops[number].eq(tops.read_data),
+        ]

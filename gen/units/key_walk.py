@@ -13,13 +13,16 @@ __all__ = ["KeyWalk", "step"]
 
 def step(sizes: AttentionSizes) -> data.StructLayout:
     """One key: its word in the memories of keys and of values (`key`), whether the `last` of the group, and `most`: the
-    group's last query, counted from 0."""
-    words = unsigned(index_width(sizes.groups * sizes.max_positions))
-    return data.StructLayout({"key": words, "last": unsigned(1), "most": range(sizes.query_lanes)})
+    group's last query, counted from 0. `furthest` is the word of the group's last key; `turn`: the next group of heads
+    has other keys."""
+    words = unsigned(index_width(sizes.key_groups * sizes.max_positions))
+    flags = {"last": unsigned(1), "turn": unsigned(1)}
+    return data.StructLayout({"key": words, "furthest": words, **flags, "most": range(sizes.query_lanes)})
 
 
 class KeyWalk(Component):
-    """All keys of a pass, for every group of `query_lanes` positions, and for every group of heads within.
+    """All keys of a pass, for every group of `query_lanes` positions, and for every group of heads within; where
+    attention goes by blocks, the keys up to the end of the positions' block.
 
     The last group of positions has as many as are left. Latency 0, one key a cycle, none missing between groups.
 
@@ -50,27 +53,50 @@ class KeyWalk(Component):
         at = self.o.payload
         place, position = Signal.like(self.positions), Signal.like(self.positions)
         behind = Signal(range(sizes.max_positions + sizes.query_lanes + 1))
-        key = Signal.like(at.key)
-        group = Signal(range(sizes.groups))
+        seen = Signal.like(self.positions)
+        key, key_group = Signal.like(at.key), Signal(range(sizes.key_groups))
+        group, again = Signal(range(sizes.groups)), Signal(range(sizes.repeats))
         last, turn, ending = Signal(), Signal(), Signal()
         lacking = Mux(behind > self.positions, behind - self.positions, 0)
         m.d.comb += [
             behind.eq(position + sizes.query_lanes),
-            last.eq(place == self.positions - 1),
+            last.eq(place == seen - 1),
             turn.eq(last & (group == sizes.groups - 1)),
             ending.eq(turn & (behind >= self.positions)),
             self.o.valid.eq(self.go),
             at.key.eq(key),
             at.last.eq(last),
+            at.turn.eq(again == sizes.repeats - 1),
             at.most.eq(sizes.query_lanes - 1 - lacking),
             self.done.eq(self.o.valid & self.o.ready & ending),
         ]
-        with m.If(self.o.valid & self.o.ready):
-            m.d.sync += [place.eq(place + 1), key.eq(key + sizes.groups)]
+        step_on = self.o.valid & self.o.ready
+        following = Signal.like(key)
+        m.d.comb += following.eq(key_group + at.turn)
+        with m.If(step_on):
+            m.d.sync += [place.eq(place + 1), key.eq(key + sizes.key_groups)]
             with m.If(last):
-                m.d.sync += [place.eq(0), key.eq(group + 1), group.eq(group + 1)]
+                m.d.sync += [place.eq(0), group.eq(group + 1), key.eq(following), key_group.eq(following)]
+                m.d.sync += again.eq(Mux(at.turn, 0, again + 1))
             with m.If(turn):
-                m.d.sync += [key.eq(0), group.eq(0), position.eq(behind)]
+                m.d.sync += [key.eq(0), key_group.eq(0), group.eq(0), position.eq(behind)]
             with m.If(ending):
                 m.d.sync += position.eq(0)
+        self._see(m, seen, behind, key_group, step_on & turn, ending)
         return m
+
+    def _see(self, m: Module, seen, behind, key_group, turning, ending) -> None:
+        """`seen`: keys of the positions at work; in blocks, up to the end of theirs, which moves on with them."""
+        block = self.sizes.spec.block_length
+        if block is None:
+            m.d.comb += seen.eq(self.positions)
+            return
+        border = Signal(range(self.sizes.max_positions + 2 * block), init=block)
+        m.d.comb += [
+            seen.eq(Mux(border > self.positions, self.positions, border)),
+            self.o.payload.furthest.eq((seen - 1) * self.sizes.key_groups + key_group),
+        ]
+        with m.If(turning & (behind >= border)):
+            m.d.sync += border.eq(border + block)
+        with m.If(turning & ending):
+            m.d.sync += border.eq(block)

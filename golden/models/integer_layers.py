@@ -76,7 +76,7 @@ class AttentionEngine:
         record(self.prefix + "k", lambda: side_by_side(keys[0]))
         record(self.prefix + "v", lambda: side_by_side(values[0]))
         keys, values = self.for_queries(keys), self.for_queries(values)
-        record(self.prefix + "attention.scores", lambda: side_by_side(self.scores(*queries, *keys)))
+        record(self.prefix + "attention.scores", lambda: side_by_side(self.seen_scores(*queries, *keys)))
         mixed = side_by_side(self.mixed(queries, keys, values))
         record(self.prefix + "attention.output", lambda: mixed)
         o = self.o(Packet(*units.quantize("mix").compute(mixed)).value)
@@ -84,6 +84,11 @@ class AttentionEngine:
         x = self.residual.saturate(x + o)
         record(self.prefix + "attention.residual", lambda: x)
         return x
+
+    def seen_scores(self, q: Tensor, q_scale: Tensor, k: Tensor, k_scale: Tensor) -> Tensor:
+        """Scores [batch, heads, positions, positions], 0 where a position does not see the other."""
+        scores, count = self.scores(q, q_scale, k, k_scale), q.shape[-2]
+        return scores.masked_fill(~self.units.attention.seen(0, count, count, q.device), 0)
 
     def mixed(self, queries: Heads, keys: Heads, values: Heads) -> Tensor:
         """Attention, some queries after the other: fixed-point [batch, heads, positions, head_dim]."""

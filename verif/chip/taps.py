@@ -1,6 +1,7 @@
 """The bench around the chip: its ports, and taps that record probe points from inside."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -58,10 +59,31 @@ def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[di
     for probe, words in zip(probes, lines, strict=True):
         flat, start = _elements(words, probe), 0
         for values, count in zip(passes, positions, strict=True):
-            beats = -(-(probe.elements or count) // _each(probe)) * probe.packets * -(-count // probe.positions)
-            values[probe.name] = _rows(flat[start : start + beats], probe, probe.elements or count)[:count]
-            start += beats
+            rows = []
+            for elements, same in _runs(probe, count):
+                beats = -(-elements // _each(probe)) * probe.packets * -(-same // probe.positions)
+                rows.append(_padded(_rows(flat[start : start + beats], probe, elements)[:same], elements, count, probe))
+                start += beats
+            values[probe.name] = np.concatenate(rows)
     return passes
+
+
+def _runs(probe: Probe, count: int) -> Iterator[tuple[int, int]]:
+    """Elements of a packet, and positions of a pass of `count` that follow one another with as many."""
+    if not probe.block:
+        yield probe.elements or count, count
+        return
+    for first in range(0, count, probe.block):
+        seen = min(first + probe.block, count)
+        yield seen, seen - first
+
+
+def _padded(rows: np.ndarray, elements: int, count: int, probe: Probe) -> np.ndarray:
+    """Packets of what a block sees, with zeros for the positions that it does not see."""
+    if not probe.block:
+        return rows
+    packets = rows.reshape(len(rows), -1, elements)
+    return np.pad(packets, ((0, 0), (0, 0), (0, count - elements))).reshape(len(rows), packets.shape[1] * count)
 
 
 def _each(probe: Probe) -> int:

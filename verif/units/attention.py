@@ -74,11 +74,13 @@ def _stimulus(sizes: AttentionSizes, passes: list[tuple[Vectors, Vectors, Vector
     inputs: dict[str, list[Packet]] = {name: [] for name in ("q", "k", "v", "q_ends", "k_ends", "v_ends")}
     outputs: list[Packet] = []
     cycles = waiting = 0
-    for vectors in passes:
+    for full in passes:
+        vectors = [full[0], *((x[:: sizes.shared], scale[:: sizes.shared]) for x, scale in full[1:])]
         for name, (x, scale) in zip("qkv", vectors, strict=True):
             inputs[name] += packets(x.transpose(0, 1).flatten(0, 1), sizes.lanes, scale.transpose(0, 1).flatten(0, 1))
             inputs[f"{name}_ends"] += [[0]] * (x.shape[1] - 1) + [[1]]
-        expected = sizes.spec.compute(*vectors[0], *vectors[1], *vectors[2])
+        q, k, v = (tuple(part.repeat_interleave(sizes.heads // len(part), 0) for part in pair) for pair in vectors)
+        expected = sizes.spec.compute(q[0], q[1], k[0], k[1], v[0], v[1])
         outputs += packets(expected.transpose(0, 1).flatten(1), sizes.lanes)
         positions = expected.shape[1]
         cycles += max(positions * sizes.heads * sizes.beats, waiting)
@@ -90,9 +92,11 @@ def _stimulus(sizes: AttentionSizes, passes: list[tuple[Vectors, Vectors, Vector
 
 
 def _walked(sizes: AttentionSizes, positions: int) -> int:
-    """Cycles of all groups of a pass, each as many as it has keys, or as its quotients take."""
-    queries = [min(sizes.query_lanes, positions - first) for first in range(0, positions, sizes.query_lanes)]
-    return sizes.groups * sum(max(positions, count * sizes.head_lanes * sizes.beats + 2) for count in queries)
+    """Cycles of all groups of a pass, each as many as it sees keys, or as its quotients take."""
+    firsts = range(0, positions, sizes.query_lanes)
+    keys = [sizes.spec.keys_of(first + 1, positions) for first in firsts]
+    quotients = [min(sizes.query_lanes, positions - first) * sizes.head_lanes * sizes.beats + 2 for first in firsts]
+    return sizes.groups * sum(map(max, keys, quotients))
 
 
 def _last_group(sizes: AttentionSizes, positions: int) -> int:
@@ -105,6 +109,8 @@ def _named(name: str, sizes: AttentionSizes) -> str:
     """By its widths and what is done at once: attention_2x12_2_3 has beats of 2 and heads of 12, and 2 heads and 3
     queries at work."""
     at_once = "".join(f"_{count}" for count in (sizes.head_lanes, sizes.query_lanes) if sizes.pairs > 1)
+    at_once += f"_shared_by_{sizes.shared}" * (sizes.shared > 1)
+    at_once += f"_blocks_of_{sizes.spec.block_length}" * (sizes.spec.block_length is not None)
     return f"{name}_{sizes.lanes}x{sizes.spec.head_dim}{at_once}"
 
 
@@ -160,4 +166,11 @@ CASES = [
     _changing_passes(AttentionSizes(AttentionSpec(2), 3, 1, 6, query_lanes=5)),
     _changing_passes(AttentionSizes(AttentionSpec(4), 4, 2, 13, **TWO_AT_ONCE, passes=2)),
     _changing_passes(AttentionSizes(AttentionSpec(4), 6, 2, 13, head_lanes=2, query_lanes=4)),
+    _changing_passes(AttentionSizes(AttentionSpec(4), 4, 2, 9, key_heads=2)),
+    _changing_passes(AttentionSizes(AttentionSpec(4), 6, 4, 7, head_lanes=3, key_heads=1, passes=2)),
+    _changing_passes(AttentionSizes(AttentionSpec(2), 8, 2, 6, head_lanes=4, query_lanes=2, key_heads=4)),
+    _changing_passes(AttentionSizes(AttentionSpec(4, 4), 2, 2, 11)),
+    _changing_passes(AttentionSizes(AttentionSpec(4, 1), 3, 4, 6, passes=2)),
+    _changing_passes(AttentionSizes(AttentionSpec(4, 4), 4, 2, 14, **TWO_AT_ONCE, key_heads=2, passes=2)),
+    _equal_passes(AttentionSizes(AttentionSpec(8, 3), 4, 4, 10, head_lanes=2, key_heads=2)),
 ]
