@@ -1,1 +1,1 @@
-"""Verilog of the prefabricated cells, which no weight touches, as Jinja templates."""
+"""Verilog of the prefabricated cells and of a layer's netlist, which no weight touches, as Jinja templates."""

@@ -16,8 +16,8 @@ from golden.files import sha256
 
 __all__ = ["COLUMNS", "Flat", "SynthFigures", "hierarchy_figures"]
 
-OPENED = re.compile(r"layer_\d+(_attention|_experts)?")
-"""Modules that are units' containers, besides the chip itself."""
+OPENED = re.compile(r"layer_\d+|layer(_like_\d+)?(_attention|_experts)?")
+"""Modules that are units' containers, besides the chip itself: layers, what layers that are alike share, its halves."""
 
 COLUMNS = ("cells", "flip_flops", "memory_bits", "ge", "area")
 CONNECTIONS = "(connections between units)"
@@ -49,11 +49,11 @@ def by_unit(hierarchy: Hierarchy, module_prefix: str) -> dict[str, Counter[str]]
 
 
 def unit_name(module: str, top: str) -> str:
-    """`wired_layer_1_expert_5_down` to `array down`, `layer_0_experts_router` to `experts router`."""
+    """`wired_layer_1_expert_5_down` to `array down`, `layer_experts_router` to `experts router`."""
     name = re.sub(r"^wired_(layer_\d+_|chip_)(expert_\d+_)?", "array ", module)
     if re.search(r"_(scales|gain|bias)$|^array embedding", name):
         name = name.replace("array", "ROM", 1)
-    name = re.sub(rf"^(layer_\d+|{top})_", "", name)
+    name = re.sub(rf"^(layer(_like_\d+)?|{top})_", "", name)
     return re.sub(r"^(attention|experts)_", r"\1 ", name)
 
 

@@ -1,14 +1,13 @@
 """Synthesis of a hierarchy: every module once, by itself, however often it is instantiated, and the sums of all.
 
 Homogeneity pays here: an array of style `metal` is a few prefabricated cells many times over, so the cells are
-synthesized and the array is counted. Modules whose text differs in the number of their layer only are synthesized once.
+synthesized and the array is counted.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.synth.cache import Cache
@@ -19,8 +18,6 @@ from gen.text.yosys import SynthesisError
 from golden.files import stamped
 
 __all__ = ["Hierarchy", "own_figures", "synthesize_hierarchy", "synthesize_tile"]
-
-LAYER = re.compile(r"layer_\d+(?![0-9])")
 
 
 @dataclass
@@ -71,23 +68,22 @@ def synthesize_hierarchy(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Hierarchy:
     """Every module of `top`; one that fails does not stop the others."""
-    groups: dict[str, list[str]] = {}
-    hierarchy = Hierarchy(top, {})
+    hierarchy, logic = Hierarchy(top, {}), list[str]()
     for module in modules.below(top):
         if modules.is_wiring(module):
             hierarchy.modules[module] = wiring(modules, module, options.library)
         else:
-            groups.setdefault(LAYER.sub("layer_N", modules.text(module)), []).append(module)
+            logic.append(module)
     with ThreadPoolExecutor(options.jobs) as pool:
-        work: dict[Future[Synthesis], list[str]] = {
-            pool.submit(synthesize_module, modules, group[0], options, cache): group for group in groups.values()
+        work: dict[Future[Synthesis], str] = {
+            pool.submit(synthesize_module, modules, module, options, cache): module for module in logic
         }
         for number, future in enumerate(as_completed(work)):
-            group = work[future]
+            module = work[future]
             try:
-                hierarchy.modules |= {module: renamed(future.result(), module) for module in group}
+                hierarchy.modules[module] = future.result()
             except SynthesisError as error:
-                hierarchy.failed |= {module: str(error) for module in group}
+                hierarchy.failed[module] = str(error)
             progress(number + 1, len(work))
     hierarchy.modules = dict(sorted(hierarchy.modules.items()))
     return hierarchy
@@ -108,14 +104,6 @@ def synthesize_module(modules: Modules, module: str, options: Options, cache: Ca
         found = synthesize([modules.path(module)], module, options, black_boxes=boxes)
         cache.put(key, found)
     return found
-
-
-def renamed(result: Synthesis, module: str) -> Synthesis:
-    """The same module of another layer."""
-    layer = LAYER.search(module)
-    if layer is None or result.top == module:
-        return result
-    return replace(result, top=module, instances={LAYER.sub(layer[0], n): c for n, c in result.instances.items()})
 
 
 def synthesize_tile(modules: Modules, module: str, options: Options, cache: Cache, netlist: Path) -> Synthesis:

@@ -24,7 +24,7 @@ def instances_in(text: str) -> Counter[str]:
 
 
 def is_wiring(text: str) -> bool:
-    """Whether the Verilog `text` of an array is instances and wires only, without a gate of its own."""
+    """Whether the Verilog `text` of an array or a unit is instances and wires only, without a gate of its own."""
     return not LOGIC.search(WIRES_ONLY.sub("", COMMENT.sub("", text)))
 
 
@@ -88,7 +88,8 @@ class Modules:
 
     def is_wiring(self, module: str) -> bool:
         """Whether the module is instances and wires only, so that its instances are all there is to count."""
-        return module in self.arrays and is_wiring(self.text(module))
+        written = self.files[module].startswith(("rtl/arrays/", "rtl/units/"))
+        return written and is_wiring(self.text(module))
 
     def named(self, name: str, option: str, choices: list[str] | None = None) -> str:
         """The module that `option` names. Raises UserError with the nearest names where there is none."""

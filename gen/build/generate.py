@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,19 +16,16 @@ from gen.build.arrays import BuiltArray, array_parts, array_weights
 from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_norm_gains, emit_scales
 from gen.build.folder import CHIP, MANIFEST, Build, copy_quantized, delete_unfinished, file_list
 from gen.build.journal import JOURNAL, Entry, Journal
-from gen.build.manifest import ArrayFacts, Manifest
+from gen.build.manifest import Manifest
 from gen.build.memories import memories_of
 from gen.build.names import FILE_LIST, QUANTIZED, WAIVERS
 from gen.build.seal import sealed
+from gen.build.units import elaborated_sizes, unit_parts
 from gen.build.work import CHIP_TEXT, LAYER_TEXTS, Progress, Work
 from gen.design.hardware import HardwareConfig
-from gen.design.layer_sizes import LayerSizes
+from gen.design.layer_sizes import LayerSizes, engine_module
 from gen.design.matrices import ArrayUnit, Selection, array_units, selected_units
-from gen.engine.chip import Chip
-from gen.engine.layer import LayerEngine
 from gen.text.prefix import check_prefix, prefixed
-from gen.text.ram import ram_texts
-from gen.text.verilog import to_verilog
 from gen.text.waivers import waivers
 from golden.checkpoints.config import CONFIG
 from golden.errors import UserError
@@ -59,18 +56,6 @@ def layer_part(
     return {f"rtl/constants/{name}.v": text for name, text in texts.items()}
 
 
-def unit_files(text: str) -> dict[str, str]:
-    """Verilog of one component as files: `split_modules`, and the memories that it has."""
-    return split_modules(text) | {f"rtl/prefab/{name}.v": memory for name, memory in ram_texts(text).items()}
-
-
-def split_modules(text: str) -> dict[str, str]:
-    """Verilog of one component to a file a module: `rtl/units/NAME.v`; what the head comment says goes to each."""
-    origin = text.split("\n", 1)[0].partition(": ")[2]
-    modules = re.findall(r"^(module (\w+).*?^endmodule\n)", text, re.MULTILINE | re.DOTALL)
-    return {f"rtl/units/{name}.v": f"// {name}: {origin}\n\n{body}" for body, name in modules}
-
-
 @cache
 def generator_digest() -> str:
     """Hash of the code that decides what is emitted: a changed generator never takes an old build for its own."""
@@ -94,31 +79,6 @@ def quantized_hashes(checkpoint: QuantizedCheckpoint) -> dict[str, str]:
     """The quantized checkpoint's files, by name."""
     names = (CONFIG, QUANTIZATION, TENSORS, TOKENIZER)
     return {name: sha256(checkpoint.path / name) for name in names if (checkpoint.path / name).is_file()}
-
-
-def layer_sizes(
-    checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, arrays: Iterable[ArrayFacts]
-) -> tuple[LayerSizes, list[LayerSizes]]:
-    """Around the layers, and of each layer, from the facts of the finished arrays."""
-    widths: dict[int | None, dict[str, int]] = {}
-    for facts in arrays:
-        widths.setdefault(facts.layer, {})[facts.name] = facts.acc_width
-    around, *layers = (
-        LayerSizes(checkpoint.model, checkpoint.numerics, hardware, layer, widths[layer])
-        for layer in (None, *range(len(checkpoint.model.layers)))
-    )
-    return around, layers
-
-
-def layer_texts(layers: list[LayerSizes]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Verilog of every layer engine; layers of the same accumulator widths share one elaboration, renamed."""
-    made: dict[str, tuple[str, str]] = {}
-    for sizes in layers:
-        widths = json.dumps(sizes.acc_width)
-        if widths not in made:
-            made[widths] = sizes.prefix, to_verilog(LayerEngine(sizes), sizes.prefix)
-        name, text = made[widths]
-        yield sizes.prefix, unit_files(re.sub(rf"(?<![a-z0-9]){name}(?![0-9])", sizes.prefix, text))
 
 
 def build_chip(
@@ -185,7 +145,7 @@ def write_build(
     made = list(array_parts(journal, checkpoint, hardware, units, compress, work))
     entries, arrays = [built.entry for built in made], tuple(built.facts for built in made)
     if top:
-        entries += other_parts(journal, checkpoint, *layer_sizes(checkpoint, hardware, arrays), made, work)
+        entries += other_parts(journal, checkpoint, hardware, made, work)
     files = finish_files(journal, checkpoint, hashes, entries)
     top = top and prefixed(top, module_prefix)
     manifest = Manifest(
@@ -244,28 +204,19 @@ def finish_files(
 
 
 def other_parts(
-    journal: Journal,
-    checkpoint: QuantizedCheckpoint,
-    around: LayerSizes,
-    layers: list[LayerSizes],
-    arrays: Iterable[BuiltArray],
-    work: Work,
+    journal: Journal, checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, built: Sequence[BuiltArray], work: Work
 ) -> Iterator[Entry]:
-    """Journal entries of the constants and of the Amaranth units."""
-    scales = {(built.facts.layer, built.facts.name): built.scales for built in arrays}
-    for number, sizes in enumerate(layers):
-        part = f"{sizes.prefix}.constants"
-        yield journal.done(part) or journal.write(part, layer_part(checkpoint, sizes, number, scales))
-    yield (embedding := embedding_part(journal, checkpoint, around))
+    """Journal entries of the constants and of the units around the arrays `built`."""
+    arrays = [array.facts for array in built]
+    sizes = elaborated_sizes(checkpoint, hardware, arrays)
+    scales = {(array.facts.layer, array.facts.name): array.scales for array in built}
+    for layer in range(len(checkpoint.model.layers)):
+        of_layer = replace(sizes[engine_module(checkpoint.model, layer)], layer=layer)
+        part = f"{of_layer.prefix}.constants"
+        yield journal.done(part) or journal.write(part, layer_part(checkpoint, of_layer, layer, scales))
+    yield (embedding := embedding_part(journal, checkpoint, sizes[CHIP]))
     work.done(checkpoint.model.embedding_weights)
-    missing = [sizes for sizes in layers if journal.done(sizes.prefix) is None]
-    made = {prefix: journal.write(prefix, texts) for prefix, texts in layer_texts(missing)}
-    yield from (made.get(sizes.prefix) or journal.parts[sizes.prefix] for sizes in layers)
-    work.done(LAYER_TEXTS)
-    if (entry := journal.done(CHIP)) is None:
-        entry = journal.write(CHIP, unit_files(to_verilog(Chip(around, embedding.facts["width"]), CHIP)))
-    yield entry
-    work.done(CHIP_TEXT)
+    yield from unit_parts(journal, sizes, arrays, embedding.facts["width"], work)
 
 
 def embedding_part(journal: Journal, checkpoint: QuantizedCheckpoint, around: LayerSizes) -> Entry:

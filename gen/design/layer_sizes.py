@@ -8,7 +8,7 @@ from golden.shape import ExpertsShape, LayerShape, ModelShape
 from golden.units.numerics import Numerics
 from golden.units.quantize import Quantize
 
-__all__ = ["LAYER_NORMS", "LayerSizes", "layer_prefix", "wired_module"]
+__all__ = ["LAYER_NORMS", "LayerSizes", "engine_module", "layer_prefix", "wired_module"]
 
 
 LAYER_NORMS = {"input": "input_layernorm", "post": "post_attention_layernorm"}
@@ -18,6 +18,13 @@ LAYER_NORMS = {"input": "input_layernorm", "post": "post_attention_layernorm"}
 def layer_prefix(layer: int | None) -> str:
     """Prefix of the module names of a layer, `layer_3`; `chip` around the layers."""
     return "chip" if layer is None else f"layer_{layer}"
+
+
+def engine_module(model: ModelShape, layer: int) -> str:
+    """Verilog module of a layer's units, one for all layers of the same shape: `layer` where that is the first one's,
+    else `layer_like_5`, after the first layer that has it."""
+    first = model.layers.index(model.layers[layer])
+    return f"layer_like_{first}" if first else "layer"
 
 
 def wired_module(prefix: str, name: str) -> str:
@@ -32,8 +39,8 @@ class LayerSizes:
     Parameters
     ----------
     model, numerics, hardware: the model, its numeric contract and its hardware.
-    layer: number of the layer; None around the layers.
-    acc_width: bits of an accumulator by array name (`qkv`, `expert.5.down`, `head`).
+    layer: number of the layer, or the first one of several that are alike; None around the layers.
+    acc_width: bits of a sum by kind of array (`qkv`, `down`, `head`), the widest of what these sizes are for.
     """
 
     model: ModelShape

@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 from gen.design.layer_sizes import LayerSizes
 from gen.design.registers import IDENTIFICATION
-from gen.engine.hardwired import HardwiredConstants
-from gen.engine.layer import norm_to_packets, rescaled_array
+from gen.engine.chains import array_ports, gain_ports, norm_to_packets, rescaled, scale_ports
+from gen.engine.hardwired import ConstantPorts, HardwiredArray, HardwiredConstants
 from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.probe import add_probe
@@ -74,8 +74,11 @@ class Chip(Component):
         vocabulary = g.model.vocab_size
         embedding = self._embedding(m)
         engines = [self._engine(m, number) for number in range(len(g.model.layers))]
-        norm = norm_to_packets(m, self.test_enable, g, "final")
-        head, rescale = rescaled_array(m, self.test_enable, g, "head", 1, vocabulary)
+        norm = norm_to_packets(m, self.test_enable, g, "final", self._final_gain(m))
+        m.submodules.head_array = head = HardwiredArray(g.module("head"), array_ports(g, "head", 1))
+        m.submodules.head_scales = scales = HardwiredConstants(g.module("head_scales"), scale_ports(g, 1, vocabulary))
+        rescale = rescaled(m, self.test_enable, g, "head", 1, vocabulary, head.o, scales)
+        m.d.comb += head.test_enable.eq(self.test_enable)
         argmax = gated(m, self.test_enable, "argmax", Argmax(g.units.argmax, vocabulary, g.lanes))
         chain(m, embedding, *engines)
         connect_vectors(m, engines[-1].o, norm[0].i)
@@ -88,6 +91,15 @@ class Chip(Component):
         add_probe(m, "argmax.spread", argmax.o, 1, value=argmax.o.payload.spread)
         return embedding, argmax, [engine.saturated for engine in engines]
 
+    def _final_gain(self, m: Module) -> HardwiredConstants | None:
+        """The ROM of the last norm's gain, where that stands behind it."""
+        g = self.sizes
+        if "final" not in g.norms:
+            return None
+        ports = gain_ports(g, g.units.gain.width, g.hidden)
+        m.submodules.final_gain_constants = rom = HardwiredConstants(g.module("final_gain"), ports)
+        return rom
+
     def _embedding(self, m: Module) -> Embedding:
         """The embedding and the ROMs of its rows and of their scales."""
         g, vocabulary = self.sizes, self.sizes.model.vocab_size
@@ -99,10 +111,10 @@ class Chip(Component):
             Embedding(g.units.rescale, self.embedding_width, vocabulary, g.lanes, beats),
         )
         m.submodules.embedding_rows = rows = HardwiredConstants(
-            g.module("embedding"), vocabulary * beats, embedding.weights.shape()
+            g.module("embedding"), ConstantPorts(vocabulary * beats, embedding.weights.shape())
         )
         m.submodules.embedding_scales = scales = HardwiredConstants(
-            g.module("embedding_scales"), vocabulary, embedding.scale.shape()
+            g.module("embedding_scales"), ConstantPorts(vocabulary, embedding.scale.shape())
         )
         m.d.comb += [
             rows.index.eq(embedding.index),
@@ -113,7 +125,7 @@ class Chip(Component):
         return embedding
 
     def _engine(self, m: Module, number: int) -> SimpleNamespace:
-        """Module `layer_N`, elaborated on its own (`gen.engine.layer.LayerEngine`): its ports `i`, `o`, `saturated`."""
+        """Module `layer_N`, written on its own (`gen.engine.netlist`): its ports `i`, `o`, `saturated`."""
         word = stream.Signature(residual_beat(self.sizes.numerics.word.width, self.sizes.lanes))
         name = f"layer_{number}"
         saturated = Signal(range(2 * self.sizes.lanes + 1), name=f"{name}_saturated")

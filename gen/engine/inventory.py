@@ -6,11 +6,11 @@ from typing import Any
 
 from amaranth.hdl import Fragment, Instance
 
-from gen.design.hardware import HardwareConfig
-from gen.design.layer_sizes import LayerSizes, layer_prefix
-from gen.design.matrices import array_units
+from gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from gen.design.layer_sizes import LayerSizes, engine_module, layer_prefix
 from gen.engine.chip import Chip
 from gen.engine.layer import LayerEngine
+from gen.engine.netlist import UNITS
 from gen.stream.component import Component
 from gen.stream.probe import Probe, ProbeMark
 from golden.shape import ModelShape
@@ -29,14 +29,14 @@ class Part:
     Attributes
     ----------
     thing: as its unit made it: a component, a memory, a mark; or an `Instance` of a module that is written elsewhere.
-    top: Verilog module that was elaborated on its own: the chip or a layer; path: instances from there down to it.
-    layer: number of the layer that it is in.
+    top: Verilog module that was elaborated on its own: chip or layer engine; path: instances from there down to it.
+    layers: numbers of the layers that have it, each its own; none around the layers.
     """
 
     thing: Any
     top: str
     path: tuple[str, ...]
-    layer: int | None = None
+    layers: tuple[int, ...] = ()
 
     @property
     def module(self) -> str:
@@ -44,9 +44,9 @@ class Part:
         return "_".join((self.top, *self.path))
 
 
-def parts(component: Component, top: str, layer: int | None = None) -> Iterator[Part]:
+def parts(component: Component, top: str, layers: tuple[int, ...] = ()) -> Iterator[Part]:
     """All that `component` elaborates to, as Verilog module `top`; what is within something comes after it."""
-    return walk(Fragment.get(component, None), Part(component, top, (), layer))
+    return walk(Fragment.get(component, None), Part(component, top, (), layers))
 
 
 def walk(fragment: Any, place: Part) -> Iterator[Part]:
@@ -57,31 +57,30 @@ def walk(fragment: Any, place: Part) -> Iterator[Part]:
 
 
 def any_sizes(model: ModelShape, numerics: Numerics, hardware: HardwareConfig, layer: int | None) -> LayerSizes:
-    widths = {unit.name: ANY_WIDTH for unit in array_units(model) if unit.layer == layer}
-    return LayerSizes(model, numerics, hardware, layer, widths)
+    return LayerSizes(model, numerics, hardware, layer, dict.fromkeys(ARRAY_KINDS, ANY_WIDTH))
 
 
 def chip_parts(model: ModelShape, numerics: Numerics, hardware: HardwareConfig, top: str) -> Iterator[Part]:
-    """All that a chip, Verilog module `top`, elaborates to: around the layers, then in each layer.
-
-    Layers are alike: the first is elaborated, which takes seconds, and stands for all.
-    """
+    """All that a chip, Verilog module `top`, elaborates to: around the layers, then in each layer engine."""
     yield from parts(Chip(any_sizes(model, numerics, hardware, None), ANY_WIDTH), top)
-    first = list(parts(LayerEngine(any_sizes(model, numerics, hardware, 0)), layer_prefix(0)))
+    engines: dict[str, list[int]] = {}
     for layer in range(len(model.layers)):
-        yield from (replace(part, top=layer_prefix(layer), layer=layer) for part in first)
+        engines.setdefault(engine_module(model, layer), []).append(layer)
+    for engine, layers in engines.items():
+        yield from parts(LayerEngine(any_sizes(model, numerics, hardware, layers[0])), engine, tuple(layers))
 
 
 def chip_probes(model: ModelShape, numerics: Numerics, hardware: HardwareConfig) -> list[Probe]:
     """Every probe point of a chip: `name` with its layer (`layer.0.q`), `path` from the chip down."""
     found = list(chip_parts(model, numerics, hardware, ""))
     instances: list[tuple[Any, tuple[str, ...]]] = [(p.thing, p.path) for p in found if isinstance(p.thing, Instance)]
-    engines = {instance.type: path for instance, path in instances}
+    modules = {instance.type: path for instance, path in instances}
     probes = []
-    for part in found:
-        if isinstance(part.thing, ProbeMark):
-            probe, outside = part.thing.probe, () if part.layer is None else engines[part.top]
-            path = ".".join((*outside, *part.path[:-1], probe.path))
-            name = probe.name if part.layer is None else f"layer.{part.layer}.{probe.name}"
-            probes.append(replace(probe, name=name, path=path))
+    for part in (part for part in found if isinstance(part.thing, ProbeMark)):
+        probe, inside = part.thing.probe, part.path[:-1]
+        if not part.layers:
+            probes.append(replace(probe, path=".".join((*inside, probe.path))))
+        for layer in part.layers:
+            path = ".".join((*modules[layer_prefix(layer)], UNITS, *inside, probe.path))
+            probes.append(replace(probe, name=f"layer.{layer}.{probe.name}", path=path))
     return probes

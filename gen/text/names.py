@@ -1,16 +1,19 @@
-"""Names of one module's RTLIL made plain Verilog identifiers, and its ports numbered in their order."""
+"""Names made plain Verilog identifiers: of one module's RTLIL, its ports numbered in their order, and of functions."""
 
 import re
 from collections.abc import Sequence
 
 from gen.text.keywords import KEYWORDS
 
-__all__ = ["plain_names"]
+__all__ = ["plain_names", "with_named_functions"]
 
 DECLARED = re.compile(r"^  (?:wire|memory|cell) (?:.* )?\\(\S+)$", re.MULTILINE)
 NAME = re.compile(r'(\\\\|\\)([^\s"\\]+)')
 PORT = re.compile(r"^(  wire .*(?:input|output)) \d+ +((?:signed +)?\\(\S+))$", re.MULTILINE)
 UNNAMED = "$"
+
+MODULE = re.compile(r"^module .*?^endmodule\n", re.MULTILINE | re.DOTALL)
+FUNCTION = re.compile(r"^  function .*?(_\d+_);$", re.MULTILINE)
 
 
 def plain_names(text: str, ports: Sequence[str]) -> str:
@@ -42,6 +45,25 @@ def plain_names(text: str, ports: Sequence[str]) -> str:
     numbers = {name: number for number, name in enumerate(ports, 1)}
     text = PORT.sub(lambda match: f"{match[1]} {numbers[match[3]]} {match[2]}", text)
     return NAME.sub(renamed, text)
+
+
+def with_named_functions(verilog: str) -> str:
+    """`verilog`, as Yosys writes it, with its functions, multiplexers of one-hot selects, called `select_14`.
+
+    Yosys numbers them with the wires; so a function would hide a wire of the module around its own.
+
+    Raises
+    ------
+    ValueError: something else has such a name.
+    """
+    return MODULE.sub(_named_functions, verilog)
+
+
+def _named_functions(module: re.Match) -> str:
+    functions = set(FUNCTION.findall(module[0]))
+    if taken := re.search(r"\bselect_\d+\b", module[0]):
+        raise ValueError(f"{taken[0]!r} is the name of a function; name the signal otherwise")
+    return re.sub(r"\b_\d+_\b", lambda use: f"select{use[0][:-1]}" if use[0] in functions else use[0], module[0])
 
 
 def _free(base: str, taken: set[str]) -> str:

@@ -11,7 +11,7 @@ from amaranth.hdl._ast import SignalDict
 from amaranth.lib.wiring import Component
 
 from gen.text.hierarchy import ModulePart, modules
-from gen.text.names import plain_names
+from gen.text.names import plain_names, with_named_functions
 from gen.text.port_list import with_port_lists
 
 __all__ = ["to_verilog"]
@@ -73,5 +73,5 @@ def to_verilog(component: Component, name: str) -> str:
         texts[part.name] = _to_rtlil(part, seen)
     with tempfile.TemporaryDirectory() as folder:
         verilog = _through_yosys("".join(texts.values()), Path(folder))
-    body = verilog.split("*/", 1)[1].lstrip("\n")
+    body = with_named_functions(verilog.split("*/", 1)[1].lstrip("\n"))
     return f"// {name}: written by hardloom from its Amaranth component\n\n{with_port_lists(body)}"

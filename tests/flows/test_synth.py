@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from flows.synth.command import Request, synth, synth_figures
+from flows.synth.figures import unit_name
 from flows.synth.gate_level import mapped_arrays, mapped_units
 from flows.synth.library.files import read_library
 from flows.synth.library.models import cell_models
+from flows.synth.modules import Modules
 from flows.synth.power import Power, weigh
 from flows.synth.report import remarks, write_html
 from flows.synth.saif import toggles
@@ -78,10 +80,32 @@ def test_a_tile_is_its_prefabricated_cells_counted_and_flattened_as_the_check(fi
 def test_a_build_with_a_prefix_comes_to_the_same_cells(figures, tiny_quantized, tiny_hardware, library, tmp_path):
     selection = Selection(layers=(0,), matrices=("o",))
     checkpoint = QuantizedCheckpoint(tiny_quantized[0])
-    build = build_arrays(checkpoint, tmp_path / "parts", tiny_hardware, selection, module_prefix="soc")
-    found = synth_figures(build.path, None, "soc_wired_layer_0_o", Options(library))
+    build = build_arrays(checkpoint, tmp_path / "parts", tiny_hardware, selection, module_prefix="layer_5")
+    found = synth_figures(build.path, None, "layer_5_wired_layer_0_o", Options(library))
     assert (found.cells, found.total, found.units) == (figures.cells, figures.total, figures.units)
     assert any(library.cells[kind].kind == "clock gate" for kind in found.cells)
+
+
+def test_a_layer_is_wires_around_units_that_all_layers_share(tiny_build):
+    modules = Modules(tiny_build)
+    layers = [name for name in modules.instances(tiny_build.require_chip()) if name.startswith("layer_")]
+    assert sorted(layers) == ["layer_0", "layer_1"]
+    assert all(modules.is_wiring(layer) and modules.instances(layer)["layer"] == 1 for layer in layers)
+    assert not modules.is_wiring("layer") and not modules.is_wiring("wired_layer_0_o_scales")
+
+
+@pytest.mark.parametrize(
+    ("module", "unit"),
+    [
+        ("hardloom_chip_sampler", "sampler"),
+        ("layer_experts_router", "experts router"),
+        ("layer_like_3_attention_o_rescale", "attention o_rescale"),
+        ("wired_layer_1_expert_5_down", "array down"),
+        ("wired_layer_12_experts_down_scales", "ROM experts_down_scales"),
+    ],
+)
+def test_units_are_called_what_they_are_in_any_layer(module, unit):
+    assert unit_name(module, "hardloom_chip") == unit
 
 
 def test_results_are_cached_by_content(figures, tiny_build, library, monkeypatch):

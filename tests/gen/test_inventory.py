@@ -1,5 +1,7 @@
 """Probe points and tables are found where the hierarchy has them, whatever its levels and names are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 
 from gen.build.folder import CHIP
-from gen.build.generate import split_modules
+from gen.build.units import split_modules
 from gen.design.hardware import HardwareConfig
 from gen.design.layer_sizes import LayerSizes
 from gen.engine import inventory
@@ -40,7 +42,8 @@ class Deeper(Component):
         m = Module()
         engine = gated(m, self.test_enable, "renamed", self.engine)
         wiring.connect(m, wiring.flipped(self.i), engine.i)
-        wiring.connect(m, engine.o, wiring.flipped(self.o))
+        for name in ("o", *engine.halves):
+            wiring.connect(m, getattr(engine, name), wiring.flipped(getattr(self, name)))
         m.d.comb += engine.test_enable.eq(self.test_enable)
         return m
 
@@ -48,9 +51,7 @@ class Deeper(Component):
 @pytest.fixture
 def deeper(monkeypatch) -> dict[str, str]:
     """Verilog by module of a layer that has its engine one level down, as inventories have it, too."""
-    (top,) = (
-        p for p in chip_parts(MODEL, Numerics(), HARDWARE, CHIP) if isinstance(p.thing, LayerEngine) and p.layer == 0
-    )
+    (top,) = (p for p in chip_parts(MODEL, Numerics(), HARDWARE, CHIP) if isinstance(p.thing, LayerEngine))
     monkeypatch.setattr(inventory, "LayerEngine", Deeper)
     files = split_modules(to_verilog(Deeper(top.thing.sizes), top.module))
     return {file.split("/")[-1].removesuffix(".v"): text for file, text in files.items()}
@@ -72,22 +73,30 @@ def test_probes_are_found_below_another_level_and_name(deeper):
     assert len(probes) == 16
     for probe in probes:
         *path, net = probe.path.split(".")
-        assert path[:2] == ["layer_0", "renamed"]
-        assert all(f" {name};" in deeper["_".join(path)] for name in (net, f"{net}_value"))
+        assert path[:3] == ["layer_0", "units", "renamed"]
+        assert all(f" {name};" in deeper["_".join(["layer", *path[2:]])] for name in (net, f"{net}_value"))
 
 
 def test_tables_are_found_below_another_level_and_name(deeper):
-    tables = [table for table in chip_tables(MODEL, Numerics(), HARDWARE, CHIP) if table.module.startswith("layer_0_")]
+    tables = [table for table in chip_tables(MODEL, Numerics(), HARDWARE, CHIP) if table.module.startswith("layer_")]
     assert len(tables) == 11
     for table in tables:
-        assert table.module.startswith("layer_0_renamed_")
+        assert table.module.startswith("layer_renamed_")
         assert np.array_equal(table.read(deeper[table.module]), table.expected)
 
 
-def test_every_layer_has_what_the_first_one_has():
-    def things(layer: int) -> list[tuple[str, str]]:
-        found = [part for part in chip_parts(MODEL, Numerics(), HARDWARE, CHIP) if part.layer == layer]
-        return [(type(part.thing).__name__, part.module.removeprefix(f"layer_{layer}")) for part in found]
+def test_layers_that_are_alike_share_an_engine_and_one_that_differs_has_its_own():
+    first, second = MODEL.layers
+    wider = replace(second, mlp=replace(second.mlp, num_experts=3))
+    parts = list(chip_parts(replace(MODEL, layers=(first, wider, second)), Numerics(), HARDWARE, CHIP))
+    engines = {part.module: part for part in parts if isinstance(part.thing, LayerEngine)}
+    assert {module: part.layers for module, part in engines.items()} == {"layer": (0, 2), "layer_like_1": (1,)}
+    assert [part.thing.sizes.num_experts for part in engines.values()] == [2, 3]
 
-    assert things(1) == things(0)
-    assert things(1)[0] == ("LayerEngine", "")
+
+def test_every_layer_has_the_probes_of_the_first_one_in_its_own_module():
+    probes = {probe.name: probe.path for probe in chip_probes(MODEL, Numerics(), HARDWARE)}
+    first = {name: path for name, path in probes.items() if name.startswith("layer.0.")}
+    assert len(first) == 16 and all(path.startswith("layer_0.units.") for path in first.values())
+    for name, path in first.items():
+        assert probes[name.replace("layer.0.", "layer.1.")] == path.replace("layer_0.", "layer_1.")

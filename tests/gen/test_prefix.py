@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gen.build import generate
+from gen.build import units
 from gen.build.folder import CHIP, Build
 from gen.build.generate import build_chip
 from gen.build.names import FILE_LIST
@@ -37,9 +37,9 @@ def chips(
     def kept(component: Component, name: str) -> str:
         return texts.get(name) or texts.setdefault(name, to_verilog(component, name))
 
-    to_verilog, checkpoint, new = generate.to_verilog, QuantizedCheckpoint(tiny_quantized[0]), tmp_path_factory.mktemp
+    to_verilog, checkpoint, new = units.to_verilog, QuantizedCheckpoint(tiny_quantized[0]), tmp_path_factory.mktemp
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generate, "to_verilog", kept)
+        patch.setattr(units, "to_verilog", kept)
         yield [build_chip(checkpoint, new(p) / "chip", tiny_hardware, module_prefix=p) for p in PREFIXES]
 
 

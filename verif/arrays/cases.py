@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from gen.arrays import ArrayPlan
-from gen.engine.hardwired import HardwiredArray
+from gen.engine.hardwired import ArrayPorts, HardwiredArray
 from golden.units.fixed import FixedPoint
 from golden.units.quantize import Quantize
 from verif.simulators.job import Job
@@ -48,7 +48,7 @@ class ArrayCase(Case):
         made = Quantize(FixedPoint(*array["word"]), array["width"])
 
         def component() -> HardwiredArray:
-            return HardwiredArray(array["name"], made, array["lanes"], len(matrices), array["acc_width"])
+            return HardwiredArray(array["name"], ArrayPorts(made, array["lanes"], len(matrices), array["acc_width"]))
 
         def stimulus(generator: Generator, kind: str) -> Stimulus:
             inputs = matrices.shape[2]

@@ -18,12 +18,14 @@ from gen.build.arrays import connection_file
 from gen.build.constants import emit_scales, scale_words
 from gen.build.folder import Build
 from gen.design.layer_sizes import LayerSizes, wired_module
-from gen.engine.layer import rescaled_array
+from gen.engine.chains import array_ports, rescaled, scale_ports
+from gen.engine.hardwired import HardwiredArray, HardwiredConstants
 from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.stream import activations, beat, chain
 from gen.text.templates import render
 from gen.units.quantize import Quantize
+from gen.units.rescale import Rescale
 from gen.units.swiglu import SwiGLU
 from golden.errors import UserError
 from golden.files import write_file
@@ -60,16 +62,24 @@ class ExpertPath(Component):
 
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
-        gate_up, gate_up_rescale = rescaled_array(m, Const(0), g, f"expert.{self.expert}.gate_up", 2, g.intermediate)
         swiglu = gated(m, Const(0), "swiglu", SwiGLU(g.units.swiglu, g.lanes))
         quantize = gated(
             m, Const(0), "middle_quantize", Quantize(g.units.quantize("swiglu"), g.lanes, 2 * g.beats(g.intermediate))
         )
-        down, down_rescale = rescaled_array(m, Const(0), g, f"expert.{self.expert}.down", 1, g.hidden)
+        gate_up, gate_up_rescale = self._rescaled(m, "gate_up", 2, g.intermediate)
+        down, down_rescale = self._rescaled(m, "down", 1, g.hidden)
         chain(m, wiring.flipped(self.i), gate_up)
         chain(m, gate_up_rescale, swiglu, quantize, down)
         chain(m, down_rescale, wiring.flipped(self.o))
         return m
+
+    def _rescaled(self, m: Module, kind: str, banks: int, rows: int) -> tuple[HardwiredArray, Rescale]:
+        """The expert's array of a kind and its rescale unit, with the ROM of its row scales."""
+        g, name = self.sizes, self.sizes.module(f"expert.{self.expert}.{kind}")
+        array = HardwiredArray(name, array_ports(g, kind, banks))
+        scales = HardwiredConstants(name + "_scales", scale_ports(g, banks, rows))
+        m.submodules[f"{kind}_array"], m.submodules[f"{kind}_scales"] = array, scales
+        return array, rescaled(m, Const(0), g, kind, banks, rows, array.o, scales)
 
 
 def experts_of(build: Build) -> list[tuple[str, int]]:
@@ -102,7 +112,7 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
         banks = [scale_words(checkpoint.integers(name)) for name in array.matrices]
         sources.append(folder / f"{scales}.v")
         write_file(sources[-1], emit_scales(scales, [banks], build.hardware.lanes))
-    acc_width = {array.name: array.acc_width for array in arrays}
+    acc_width = {array.kind: array.acc_width for array in arrays}
     layer = arrays[0].layer
     assert layer is not None
     job = ExpertJob(str(build.path.resolve()), layer, expert, tokens, acc_width)
@@ -114,7 +124,7 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
 
 @dataclass(frozen=True)
 class ExpertJob(Job):
-    """build: folder; layer, expert: numbers of the layer and its expert; tokens: to be played; acc_width: by array."""
+    """build: folder; layer, expert: numbers of layer and expert; tokens: to be played; acc_width: by kind of array."""
 
     build: str
     layer: int

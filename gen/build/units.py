@@ -1,0 +1,68 @@
+"""Verilog of a chip's units: what is around the layers and each layer engine, elaborated, and each layer's netlist."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from gen.build.folder import CHIP
+from gen.build.journal import Entry, Journal
+from gen.build.manifest import ArrayFacts
+from gen.build.work import CHIP_TEXT, LAYER_TEXTS, Work
+from gen.design.hardware import HardwareConfig
+from gen.design.layer_sizes import LayerSizes, engine_module, layer_prefix
+from gen.engine.chip import Chip
+from gen.engine.layer import LayerEngine
+from gen.engine.netlist import layer_netlist
+from gen.text.ram import ram_texts
+from gen.text.verilog import to_verilog
+from golden.quantization.quantized import QuantizedCheckpoint
+
+__all__ = ["elaborated_sizes", "split_modules", "unit_parts"]
+
+
+def elaborated_sizes(
+    checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, arrays: Sequence[ArrayFacts]
+) -> dict[str, LayerSizes]:
+    """Sizes of what is elaborated, by module: `CHIP`, and an engine for all layers that are alike."""
+    model = checkpoint.model
+    layers: dict[str, int | None] = {}
+    widths: dict[str, dict[str, int]] = {}
+    for facts in arrays:
+        module = CHIP if facts.layer is None else engine_module(model, facts.layer)
+        layers.setdefault(module, facts.layer)
+        kinds = widths.setdefault(module, {})
+        kinds[facts.kind] = max(facts.acc_width, kinds.get(facts.kind, 0))
+    return {
+        module: LayerSizes(model, checkpoint.numerics, hardware, layer, widths[module])
+        for module, layer in layers.items()
+    }
+
+
+def unit_parts(
+    journal: Journal, sizes: dict[str, LayerSizes], arrays: Sequence[ArrayFacts], embedding_width: int, work: Work
+) -> Iterator[Entry]:
+    """Journal entries of the layers' netlists, of every engine and of the chip; sizes: of what is elaborated."""
+    engines = {module: LayerEngine(of) for module, of in sizes.items() if module != CHIP}
+    model = sizes[CHIP].model
+    for layer in range(len(model.layers)):
+        prefix, engine = layer_prefix(layer), engines[engine_module(model, layer)]
+        acc_width = {facts.name: facts.acc_width for facts in arrays if facts.layer == layer}
+        netlist = {f"rtl/units/{prefix}.v": layer_netlist(engine, layer, acc_width)}
+        yield journal.done(prefix) or journal.write(prefix, netlist)
+    for module, engine in engines.items():
+        yield journal.done(module) or journal.write(module, unit_files(to_verilog(engine, module)))
+    work.done(LAYER_TEXTS)
+    chip = Chip(sizes[CHIP], embedding_width)
+    yield journal.done(CHIP) or journal.write(CHIP, unit_files(to_verilog(chip, CHIP)))
+    work.done(CHIP_TEXT)
+
+
+def unit_files(text: str) -> dict[str, str]:
+    """Verilog of one component as files: `split_modules`, and the memories that it has."""
+    return split_modules(text) | {f"rtl/prefab/{name}.v": memory for name, memory in ram_texts(text).items()}
+
+
+def split_modules(text: str) -> dict[str, str]:
+    """Verilog of one component to a file a module: `rtl/units/NAME.v`; what the head comment says goes to each."""
+    origin = text.split("\n", 1)[0].partition(": ")[2]
+    modules = re.findall(r"^(module (\w+).*?^endmodule\n)", text, re.MULTILINE | re.DOTALL)
+    return {f"rtl/units/{name}.v": f"// {name}: {origin}\n\n{body}" for body, name in modules}

@@ -1,0 +1,125 @@
+"""The first half of a layer: attention."""
+
+from typing import Any
+
+from amaranth.hdl import ClockSignal, Module, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+from gen.design.layer_sizes import LayerSizes
+from gen.engine.chains import (
+    array_ports,
+    gain_ports,
+    norm_gains,
+    norm_to_packets,
+    rescaled,
+    residual_ports,
+    scale_ports,
+)
+from gen.engine.hardwired import wired
+from gen.stream.component import Component
+from gen.stream.gating import gated
+from gen.stream.probe import add_probe
+from gen.stream.stream import chain, connect_vectors
+from gen.units.attention import Attention
+from gen.units.attention_sizes import AttentionSizes
+from gen.units.flow import Broadcast, Fork, HeadSplit
+from gen.units.quantize import Quantize
+from gen.units.residual import Residual
+from gen.units.rmsnorm import RMSNorm
+from gen.units.rope import Rope
+from golden.units.quantize import Quantize as QuantizeSpec
+
+__all__ = ["AttentionHalf"]
+
+ENDS = ("q_rope", "k_rope", "q", "k", "v")
+"""Places in an attention half that are told where a pass ends: rotations, and memories of attention."""
+
+ENDS_DEPTH = 16
+"""Positions that are between a half's input and the last of these places, and more."""
+
+
+class AttentionHalf(Component):
+    """Norm, q/k/v, head norm and RoPE, attention, o, residual add.
+
+    Attributes
+    ----------
+    test_enable: of the clock gates, in.
+    i, o: streams of `gen.stream.stream.residual_beat`, a packet a position, in and out.
+    wired: `modules`, arrays and ROMs by name, and their clock.
+    """
+
+    def __init__(self, sizes: LayerSizes) -> None:
+        self.sizes, gain_width = sizes, sizes.units.rope.gain_width
+        self.modules = norm_gains(sizes, "input") | {
+            "qkv": array_ports(sizes, "qkv", 3),
+            "qkv_scales": scale_ports(sizes, 3, sizes.hidden),
+            "q_gain": gain_ports(sizes, gain_width, sizes.head_dim),
+            "k_gain": gain_ports(sizes, gain_width, sizes.head_dim),
+            "o": array_ports(sizes, "o", 1),
+            "o_scales": scale_ports(sizes, 1, sizes.hidden),
+        }
+        super().__init__(residual_ports(sizes, 1) | {"wired": In(wired(self.modules))})
+
+    def elaborate(self, platform) -> Module:
+        m, g, outside = Module(), self.sizes, wiring.flipped(self.wired)
+        units, lanes, hidden, head = g.units, g.lanes, g.beats(g.hidden), g.beats(g.head_dim)
+        m.submodules.branch = fork = Fork(self.i.payload.shape(), 3)
+        m.submodules.residual = residual = Residual(units.word, lanes, g.max_positions * hidden)
+        ends = self._ends(m, fork.o[2])
+        norm = norm_to_packets(m, self.test_enable, g, "input", getattr(outside, "input_gain", None))
+        rescale = rescaled(m, self.test_enable, g, "qkv", 3, g.hidden, outside.qkv.o, outside.qkv_scales)
+        m.submodules.heads = heads = HeadSplit(units.word.width, lanes, head)
+        at_once = {"head_lanes": g.hardware.head_lanes, "query_lanes": g.hardware.query_lanes}
+        attention = Attention(AttentionSizes(units.attention, g.heads, lanes, g.max_positions, **at_once))
+        gated(m, self.test_enable, "attention", attention, ("q", "k", "v"), g.heads)
+        output_quantize = gated(
+            m, self.test_enable, "output_quantize", Quantize(units.quantize("mix"), lanes, 2 * hidden)
+        )
+        o_rescale = rescaled(m, self.test_enable, g, "o", 1, g.hidden, outside.o.o, outside.o_scales)
+        v_quantize = gated(m, self.test_enable, "v_quantize", Quantize(units.quantize("value"), lanes, 2 * head))
+
+        wiring.connect(m, wiring.flipped(self.i), fork.i)
+        wiring.connect(m, fork.o[0], residual.x)
+        connect_vectors(m, fork.o[1], norm[0].i)
+        chain(m, *norm, outside.qkv.i)
+        wiring.connect(m, rescale.o, heads.i)
+        chain(m, heads.o[0], *self._rotated(m, "q", units.attention.query, outside.q_gain, ends), attention.q)
+        chain(m, heads.o[1], *self._rotated(m, "k", units.attention.key, outside.k_gain, ends), attention.k)
+        chain(m, heads.o[2], v_quantize, attention.v)
+        for name in "qkv":
+            wiring.connect(m, ends[name], getattr(attention, f"{name}_ends"))
+        chain(m, attention, output_quantize, outside.o.i)
+        chain(m, o_rescale, residual, wiring.flipped(self.o))
+        m.d.comb += [self.saturated.eq(residual.saturated), outside.clk.eq(ClockSignal())]
+        add_probe(m, "input_norm", norm[-1].o, g.hidden)
+        add_probe(m, "v", v_quantize.o, g.head_dim, g.heads)
+        add_probe(m, "attention.output", attention.o, g.hidden)
+        add_probe(m, "o", o_rescale.o, g.hidden)
+        add_probe(m, "attention.residual", residual.o, g.hidden)
+        return m
+
+    def _ends(self, m: Module, source) -> dict[str, Any]:
+        """Where passes end, one bit a position, past norm and array to each place that asks: streams by place."""
+        m.submodules.ends = ends = Broadcast(unsigned(1), len(ENDS), ENDS_DEPTH)
+        m.d.comb += [
+            ends.i.payload.eq(source.payload.end),
+            ends.i.valid.eq(source.valid & source.payload.last),
+            source.ready.eq(ends.i.ready | ~source.payload.last),
+        ]
+        return dict(zip(ENDS, ends.o, strict=True))
+
+    def _rotated(self, m: Module, name: str, made: QuantizeSpec, gains, ends) -> tuple[RMSNorm, Rope, Quantize]:
+        """Head norm, gain and rotation, packets as `made`: the chain that q and k each have.
+
+        gains: the ROM of them. ends: of passes, streams by place.
+        """
+        g = self.sizes
+        norm = gated(m, self.test_enable, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes))
+        rope = gated(m, self.test_enable, f"{name}_rope", Rope(g.units.rope, g.lanes, g.heads, g.max_positions))
+        packets = Quantize(made, g.lanes, 2 * g.beats(g.head_dim))
+        quantize = gated(m, self.test_enable, f"{name}_quantize", packets)
+        m.d.comb += [gains.index.eq(rope.index), rope.gains.eq(gains.data)]
+        wiring.connect(m, ends[f"{name}_rope"], rope.ends)
+        add_probe(m, name, quantize.o, g.head_dim, g.heads)
+        return norm, rope, quantize

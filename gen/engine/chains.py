@@ -1,0 +1,94 @@
+"""What layers have and the chip around them has too: units in front of an array and behind it, and their ports."""
+
+from amaranth.hdl import Module, ValueLike, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.design.layer_sizes import LayerSizes
+from gen.engine.hardwired import ArrayPorts, ConstantPorts
+from gen.stream.component import Component
+from gen.stream.gating import gated
+from gen.stream.stream import chain, residual_beat
+from gen.units.gain import Gain
+from gen.units.quantize import Quantize
+from gen.units.rescale import Rescale, row_scale
+from gen.units.rmsnorm import RMSNorm
+
+__all__ = [
+    "array_ports",
+    "gain_ports",
+    "norm_gains",
+    "norm_to_packets",
+    "rescaled",
+    "residual_ports",
+    "scale_ports",
+]
+
+
+def array_ports(sizes: LayerSizes, kind: str, banks: int) -> ArrayPorts:
+    """Of the arrays of a kind."""
+    return ArrayPorts(sizes.activation(kind), sizes.lanes, banks, sizes.acc_width[kind])
+
+
+def scale_ports(sizes: LayerSizes, banks: int, rows: int, arrays: int = 1) -> ConstantPorts:
+    """Of the ROM of row scales of so many arrays that share a rescale unit."""
+    rom = data.ArrayLayout(row_scale(sizes.units.rescale), banks * sizes.lanes)
+    return ConstantPorts(arrays * sizes.beats(rows), rom)
+
+
+def gain_ports(sizes: LayerSizes, width: int, elements: int) -> ConstantPorts:
+    """Of the ROM of a norm's gains, signed, of `width` bits."""
+    return ConstantPorts(sizes.beats(elements), data.ArrayLayout(signed(width), sizes.lanes))
+
+
+def residual_ports(sizes: LayerSizes, adders: int) -> dict[str, wiring.Member]:
+    """Ports of what takes the residual stream, at `i`, and gives it changed, at `o`; and of the clock gates in it.
+
+    `saturated`: elements that its so many adders saturate in a cycle, out.
+    """
+    word = stream.Signature(residual_beat(sizes.numerics.word.width, sizes.lanes))
+    saturated = Out(range(adders * sizes.lanes + 1))
+    return {"test_enable": In(1), "i": In(word), "o": Out(word), "saturated": saturated}
+
+
+def norm_gains(sizes: LayerSizes, norm: str) -> dict[str, ArrayPorts | ConstantPorts]:
+    """The ROM of a norm's gains, where they stand behind it, by name."""
+    return {f"{norm}_gain": gain_ports(sizes, sizes.units.gain.width, sizes.hidden)} if norm in sizes.norms else {}
+
+
+def rescaled(
+    m: Module,
+    test_enable,
+    sizes: LayerSizes,
+    kind: str,
+    banks: int,
+    rows: int,
+    sums,
+    scales,
+    first: ValueLike | None = None,
+) -> Rescale:
+    """The rescale unit behind arrays of a kind, `kind`_rescale: of the stream `sums`, with the ROM of row scales.
+
+    test_enable: of its clock gate. first: word of the ROM that the packet under way begins with; None: always word 0.
+    """
+    scale_width = sizes.activation(kind).scale_width
+    rescale = Rescale(sizes.units.rescale, sizes.acc_width[kind], scale_width, banks * sizes.lanes, sizes.beats(rows))
+    gated(m, test_enable, f"{kind}_rescale", rescale)
+    chain(m, sums, rescale)
+    index = rescale.index if first is None else first + rescale.index
+    m.d.comb += [scales.index.eq(index), rescale.rows.eq(scales.data)]
+    return rescale
+
+
+def norm_to_packets(m: Module, test_enable, sizes: LayerSizes, name: str, gains) -> list[Component]:
+    """Norm `name`, its gain where that stands behind it, and the packets made of it: units to be chained.
+
+    test_enable: of their clock gates. gains: the ROM of its gains; None: they do not stand behind it.
+    """
+    lanes, beats, units = sizes.lanes, sizes.beats(sizes.hidden), sizes.units
+    parts: list[Component] = [gated(m, test_enable, f"{name}_norm", RMSNorm(units.norm, lanes))]
+    if gains is not None:
+        gain = gated(m, test_enable, f"{name}_gain", Gain(units.gain, lanes, beats))
+        m.d.comb += [gains.index.eq(gain.index), gain.gains.eq(gains.data)]
+        parts.append(gain)
+    return [*parts, gated(m, test_enable, f"{name}_quantize", Quantize(units.quantize("norm"), lanes, 2 * beats))]
