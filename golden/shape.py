@@ -6,7 +6,7 @@ the family calls them in its files; fields are named as in transformers.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 
@@ -15,6 +15,7 @@ from golden.errors import UserError
 __all__ = [
     "EMBEDDING",
     "HEAD",
+    "SITES",
     "AttentionShape",
     "DenseShape",
     "ExpertsShape",
@@ -25,6 +26,10 @@ __all__ = [
 ]
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+
+SITES = {"qkv": "norm", "o": "mix", "router": "norm", "gate_up": "norm", "down": "swiglu", "head": "norm"}
+"""Where the activations that enter each kind of array are made, a field of `golden.units.activations.ActivationBits`;
+dense networks and shared experts are alike."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,7 @@ class MatrixKind:
     count: arrays of the kind in a layer that has them; layers: such layers (1 for the head);
     share: share of all tokens that meets one of these arrays when experts are even.
     formats: weight formats, and the share of its weights that each has; none where the model names no formats.
+    bits: of the activations that enter them.
     """
 
     kind: str
@@ -154,6 +160,7 @@ class MatrixKind:
     layers: int
     share: float = 1.0
     formats: tuple[tuple[str, float], ...] = ()
+    bits: int = 8
 
     @property
     def weights_each(self) -> int:
@@ -183,6 +190,8 @@ class ModelShape:
     other_parameters: of those features.
     name: what tables and messages call the model.
     formats: weight format of each kind of matrix (`TensorShape.short_kind`) where it is known.
+    activations, gains_behind: bits by site, and whether norms have their gain behind them, where that is known
+        (`golden.units.numerics.Numerics`).
     """
 
     family: str
@@ -199,6 +208,8 @@ class ModelShape:
     other_parameters: int = 0
     name: str = field(default="", compare=False)
     formats: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    activations: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+    gains_behind: bool = field(default=False, compare=False, repr=False)
 
     @property
     def mask_token(self) -> int:
@@ -272,6 +283,12 @@ class ModelShape:
 
     def kinds(self) -> Iterator[MatrixKind]:
         """Every hardwired array, the embedding apart; alike layers counted together."""
+        for kind in self._kinds():
+            site = SITES[kind.kind.removeprefix("dense_").removeprefix("shared_")]
+            yield replace(kind, bits=self.activations.get(site, kind.bits))
+
+    def _kinds(self) -> Iterator[MatrixKind]:
+        """As `kinds`, without the bits of activations."""
         for attention, count in Counter(layer.attention for layer in self.layers).items():
             rows, banks = attention.query_width, 3  # three equal matrices drain side by side, unlike ones in turn
             if attention.num_key_value_heads != attention.num_heads:

@@ -96,7 +96,7 @@ def homogeneous(matrix: IntegerMatrix, library: Library, style: str, slices: int
 def flat(
     matrix: IntegerMatrix, library: Library, style: str, slices: int, format: str, name: str, sample: int
 ) -> Figures:
-    return figures_of(synthesize_flat(matrix, library, style, slices, LANES, format, sample), name, library)
+    return figures_of(synthesize_flat(matrix, library, style, slices, LANES, format, sample=sample), name, library)
 
 
 def arrays(

@@ -12,19 +12,19 @@ from flows.design.cost.shapes import STORED, ArrayShape, lines_of
 from flows.design.cost.tiles import measure_tiles
 from flows.design.estimate.choices import option_shapes
 from flows.design.estimate.emitted import why_not_emitted
-from golden.checkpoints.families import shape_of
+from flows.design.estimate.figures import Request, described
 from golden.checkpoints.presets import PRESETS, read_preset
 from golden.files import write_file, write_json
 
 __all__ = ["published_shapes", "tiles", "tiles_parts"]
 
-SHAPE = ("style", "rows", "inputs", "slices", "lanes")
+SHAPE = ("style", "rows", "inputs", "slices", "lanes", "bits")
 
 
 def published_shapes() -> Iterator[ArrayShape]:
     """Every array that `hardloom estimate` prices for a published model."""
     for name in PRESETS:
-        shape = shape_of(read_preset(name))
+        shape = described(name, read_preset(name), {}, Request())
         emitted = why_not_emitted(shape, "whole") is None
         for kind in shape.kinds():
             yield from option_shapes(kind)

@@ -28,7 +28,11 @@ Styles = Annotated[str | None, typer.Option(parser=text, help="Array styles to c
 
 
 Formats = Annotated[
-    str | None, typer.Option(parser=text, help="Weight formats other than mxfp4, by kind of matrix: head=int8,v=mxfp6.")
+    str | None,
+    typer.Option(
+        parser=text,
+        help="Other weight formats than `hardloom quantize` takes, by kind of matrix: head=mxfp4,down=mxfp6.",
+    ),
 ]
 
 

@@ -20,6 +20,7 @@ from golden.errors import UserError
 from golden.quantization.formats import quantize
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.units.quantize import Quantize
 
 __all__ = [
     "FORMAT",
@@ -33,7 +34,7 @@ __all__ = [
     "synthesize_flat",
 ]
 
-FORMAT = "mxfp4"
+FORMAT, BITS = "mxfp4", 8
 BEHIND_SHELL = "shared_subsets"
 SHELL = ("array_shell", "hardloom_")
 """How the names of a shell's modules start."""
@@ -90,9 +91,11 @@ def stored_matrix(checkpoint: QuantizedCheckpoint, neurons: int, inputs: int, fo
     return IntegerMatrix(weights, mant, exp, max(part.max_spread for part in found))
 
 
-def plan_matrix(matrix: IntegerMatrix, style: str, slices: int, lanes: int, format: str = FORMAT) -> ArrayPlan:
-    """Plan of a matrix as an array unit by itself."""
-    return plan_array("bench", [matrix], lanes, slices, style, format)
+def plan_matrix(
+    matrix: IntegerMatrix, style: str, slices: int, lanes: int, format: str = FORMAT, bits: int = BITS
+) -> ArrayPlan:
+    """Plan of a matrix as an array unit by itself, for activations of so many bits."""
+    return plan_array("bench", [matrix], lanes, slices, style, format, Quantize(width=bits))
 
 
 def sample_plan(plan: ArrayPlan, neurons: int) -> ArrayPlan:
@@ -127,12 +130,18 @@ def synthesize_shell(plan: ArrayPlan, files: dict[str, Path], library: Library) 
 
 
 def synthesize_cell(
-    matrix: IntegerMatrix, library: Library, style: str, slices: int, lanes: int, format: str = FORMAT
+    matrix: IntegerMatrix,
+    library: Library,
+    style: str,
+    slices: int,
+    lanes: int,
+    format: str = FORMAT,
+    bits: int = BITS,
 ) -> Parts:
     """Prefabricated cells, every slot there: one counts for all."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        plan = plan_matrix(matrix, style, slices, lanes, format)
+        plan = plan_matrix(matrix, style, slices, lanes, format, bits)
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
         core, shell = mean_cell(plan, files, library), synthesize_shell(plan, files, library)
@@ -155,6 +164,7 @@ def synthesize_flat(
     slices: int,
     lanes: int,
     format: str = FORMAT,
+    bits: int = BITS,
     sample: int | None = None,
     apart: tuple[str, ...] = APART,
 ) -> Parts:
@@ -165,7 +175,7 @@ def synthesize_flat(
     """
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        plan = plan_matrix(matrix, style, slices, lanes, format)
+        plan = plan_matrix(matrix, style, slices, lanes, format, bits)
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
         shell = synthesize_shell(plan, files, library)

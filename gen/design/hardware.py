@@ -9,13 +9,10 @@ from gen.design.queues import Queues, check_positive
 from golden.errors import UserError
 from golden.shape import ModelShape
 
-__all__ = ["ARRAY_KINDS", "SITES", "HardwareConfig"]
+__all__ = ["ARRAY_KINDS", "HardwareConfig"]
 
 ARRAY_KINDS = ("qkv", "o", "router", "gate_up", "down", "head")
 """Kinds of hardwired array; `gate_up` and `down` exist once an expert."""
-
-SITES = {"qkv": "norm", "o": "mix", "router": "norm", "gate_up": "norm", "down": "swiglu", "head": "norm"}
-"""Where the activations that enter each kind are made, a field of `golden.units.numerics.ActivationBits`."""
 
 DEFAULT_SLICES = {"qkv": 1, "o": 2, "router": 2, "gate_up": 2, "down": 2, "head": 2}
 

@@ -4,8 +4,6 @@ Throughput is one beat a cycle, but for `router`. Each but `COMBINE`, `RESIDUAL`
 unit's bench (`verif.streams.checks.alone`).
 """
 
-from golden.units.router import Router
-
 __all__ = [
     "COMBINE",
     "FAN_IN",
@@ -52,16 +50,16 @@ def score(head_dim: int) -> int:
     return stages
 
 
-def router(spec: Router, lanes: int) -> int:
-    """From the last logit to the choice; a token each `num_experts` cycles.
+def router(count: int, top_k: int, lanes: int, *, softmax: bool, grouped: bool, renormalised: bool) -> int:
+    """From the last logit to the choice of `top_k` of `count` experts; a token each `count` cycles.
 
-    A softmax waits for the last logit, sigmoids are taken as they come, one a cycle.
+    A softmax waits for the last logit, sigmoids are taken as they come, one a cycle. grouped: some groups are
+    left out; renormalised: weights are.
     """
-    count = spec.num_experts
     beats, at_once = -(-count // lanes), min(count, lanes)
-    scores = 2 * count + 8 if spec.score == "softmax" else count - at_once - beats + 3
-    groups = count + 2 if spec.top_groups < spec.groups else 0
-    weights = spec.top_k + 5 if spec.renormalised else 0
+    scores = 2 * count + 8 if softmax else count - at_once - beats + 3
+    groups = count + 2 if grouped else 0
+    weights = top_k + 5 if renormalised else 0
     return scores + groups + 1 + weights
 
 

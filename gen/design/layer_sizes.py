@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from gen.design.hardware import SITES, HardwareConfig
+from gen.design.hardware import HardwareConfig
 from golden.models.layer_units import Units
-from golden.shape import ExpertsShape, LayerShape, ModelShape
+from golden.shape import SITES, ExpertsShape, LayerShape, ModelShape
 from golden.units.numerics import Numerics
 from golden.units.quantize import Quantize
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gen.design.hardware import ARRAY_KINDS, SITES
+from gen.design.hardware import ARRAY_KINDS
 from gen.design.layer_sizes import layer_prefix, wired_module
 from golden.errors import UserError
-from golden.shape import ExpertsShape, ModelShape
+from golden.shape import SITES, ExpertsShape, ModelShape
 from golden.units.numerics import Numerics
 from golden.units.quantize import Quantize
 

@@ -1,6 +1,6 @@
 """A checkpoint rounded with care: each layer by the Hessians of its inputs behind the rounded layers before it.
 
-Memory holds one layer, in float32, its Hessians and the residual stream of the calibration sequences.
+Memory holds one layer, in float32, some Hessians (`AT_ONCE`) and the residual stream of the calibration sequences.
 """
 
 import hashlib
@@ -24,7 +24,11 @@ from golden.quantization.pieces import SLICE, Piece, Rounded, nearest, rounded, 
 from golden.shape import TensorShape
 from golden.units.numerics import Numerics
 
-__all__ = ["Careful"]
+__all__ = ["Careful", "Rounding"]
+
+AT_ONCE = 1 << 30
+"""Bytes of a layer's Hessians that are held together, and as many of their factors; a layer with more of them, of many
+experts, is run once for each part."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +88,15 @@ class Rounding:
         """The pieces of the layer's matrices, whose inputs are those of residual stream `x` before it."""
         matrices = {tensor.name: tensor for tensor in self.source.model.matrices() if tensor.layer == number}
         named = {known: matrices[name] for known, name in weights_of(layer, number).items() if name in matrices}
-        hessians = Hessians(self.numerics.gains, named)
-        run_layer(self.source, number, layer, x, hessians)
-        yield from self.pieces(hessians, matrices.values())
+        for group in together(matrices.values()):
+            hessians = Hessians(self.numerics.gains, named, {matrix.name for matrix in group})
+            run_layer(self.source, number, layer, x, hessians)
+            yield from self.pieces(hessians, group)
 
     def head(self, x: Tensor) -> Iterator[Rounded]:
         """The pieces of the head behind the residual stream `x`."""
         head, norm = self.source.model.tensor("head"), final_norm(self.source)
-        hessians = Hessians(self.numerics.gains, {})
+        hessians = Hessians(self.numerics.gains, {}, {head.name})
         packet, _ = hessians.norm(norm, x)
         hessians.add(head, packet)
         yield from self.pieces(hessians, [head])
@@ -122,3 +127,17 @@ class Rounding:
         if self.numerics.gains == "folded":
             layer.input_layernorm.weight.fill_(1)
             layer.post_attention_layernorm.weight.fill_(1)
+
+
+def together(matrices: Iterable[TensorShape]) -> Iterator[list[TensorShape]]:
+    """A layer's matrices in runs whose Hessians fit into `AT_ONCE`; those that share their inputs stay together."""
+    group: list[TensorShape] = []
+    held = 0
+    for matrix in matrices:
+        own = 4 * matrix.shape[1] ** 2 if Hessians.first(matrix) == matrix.name else 0
+        if group and held + own > AT_ONCE and own:
+            yield group
+            group, held = [], 0
+        group.append(matrix)
+        held += own
+    yield group

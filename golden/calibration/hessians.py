@@ -1,5 +1,7 @@
 """Hessians of the matrices of a layer: sums of x x^T over the inputs x that calibration brings them."""
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
@@ -44,11 +46,11 @@ class Hessians(Arithmetic):
     Parameters
     ----------
     gains: as in `Numerics`: where `folded`, inputs come without the gain, which the matrix takes in.
-    matrices: those that run, by the identity of a weight.
+    matrices: those that run, by the identity of a weight. kept: names of those whose Hessians are wanted.
     """
 
-    def __init__(self, gains: str, matrices: dict[int, TensorShape]) -> None:
-        self.gains, self.matrices = gains, matrices
+    def __init__(self, gains: str, matrices: dict[int, TensorShape], kept: Collection[str]) -> None:
+        self.gains, self.matrices, self.kept = gains, matrices, kept
         self.found: dict[str, Hessian] = {}
 
     @staticmethod
@@ -63,5 +65,5 @@ class Hessians(Arithmetic):
 
     def add(self, matrix: TensorShape, x: Tensor) -> None:
         """Inputs [..., inputs] of a matrix; those that share them are counted by the first."""
-        if self.first(matrix) == matrix.name:
+        if matrix.name in self.kept and self.first(matrix) == matrix.name:
             self.found.setdefault(matrix.name, Hessian(matrix.shape[1])).add(x.flatten(0, -2))

@@ -1,10 +1,12 @@
-"""Names of the weight formats, for those who need no more of them: importing this is quick."""
+"""Names and bits of the weight formats, for those who need no more of them: importing this is quick."""
 
 from golden.errors import UserError
 
-__all__ = ["FORMAT_NAMES", "format_name"]
+__all__ = ["CODE_BITS", "FORMAT_NAMES", "format_name"]
 
-FORMAT_NAMES = ("mxfp4", "mxfp6_e2m3", "mxfp6_e3m2", "int4", "int8", "ternary")
+CODE_BITS = {"mxfp4": 4, "mxfp6_e2m3": 6, "mxfp6_e3m2": 6, "int4": 4, "int8": 8, "ternary": 4}
+"""Of the stored codes of each format, as its rules have them."""
+FORMAT_NAMES = tuple(CODE_BITS)
 OTHER_NAMES = {"mxfp6": "mxfp6_e2m3"}
 
 

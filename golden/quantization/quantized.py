@@ -11,7 +11,7 @@ contract, tool version, statistics of each matrix), `tokenizer.json` where the s
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class QuantizedCheckpoint:
     ----------
     path: the folder
     config: fields of `config.json`
-    model: what they describe, with its formats
+    model: what they describe, with its formats and what else is known of it
     numerics: the contract that its integers are made for
     formats: name of the format of each kind of matrix
     quantization: the contents of `quantization.json`
@@ -78,10 +78,11 @@ class QuantizedCheckpoint:
         self.config, self.model = read_config(self.path / CONFIG)
         try:
             self.formats = check_formats(self.model, self.quantization.get("formats"))
-            self.model = replace(self.model, formats=self.formats)
             self.numerics = Numerics.from_json(self.quantization.get("numerics"))
         except UserError as error:
             raise UserError(f"{self.path / QUANTIZATION}: {error}; quantize again") from None
+        activations, behind = asdict(self.numerics.activations), self.numerics.gains == "behind"
+        self.model = replace(self.model, formats=self.formats, activations=activations, gains_behind=behind)
         self._reader = SafetensorsReader(self.path / TENSORS)
         self._matrices = {matrix.name: matrix for matrix in self.model.matrices()}
         self._check_header()

@@ -8,41 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from golden.errors import UserError
+from golden.units.activations import GAINS, GENERAL_ACTIVATIONS, GENERAL_GAINS, ActivationBits
 from golden.units.fixed import FIXED, SCORE, FixedPoint
 from golden.units.quantize import Quantize
 from golden.units.table import Exp2
 
-__all__ = ["GAINS", "GENERAL", "ActivationBits", "Numerics"]
+__all__ = ["GENERAL", "Numerics"]
 
-GAINS = ("folded", "behind")
-FEWEST_BITS, MOST_BITS = 4, 12
 NARROWEST, LEAST_FRACTION = 16, 4
 """Bits of a word, and of its fraction: those of the norm's mantissas, and of the sigmoid's sixteenths."""
-
-
-@dataclass(frozen=True)
-class ActivationBits:
-    """Bits of an activation, sign included, where it enters an array or attention: 4 to 12.
-
-    Attributes
-    ----------
-    norm: outputs of norms before projections, experts and head. query, key, value: of attention.
-    mix: attention's output before `o_proj`. swiglu: before a down projection.
-    """
-
-    norm: int = 8
-    query: int = 8
-    key: int = 8
-    value: int = 8
-    mix: int = 8
-    swiglu: int = 8
-
-    def __post_init__(self) -> None:
-        for name, bits in dataclasses.asdict(self).items():
-            if type(bits) is not int or not FEWEST_BITS <= bits <= MOST_BITS:
-                raise UserError(
-                    f"activations of {name} have {bits!r} bits; choose a whole number of {FEWEST_BITS} to {MOST_BITS}"
-                )
 
 
 @dataclass(frozen=True)
@@ -104,5 +78,5 @@ class Numerics:
         return cls(**made)
 
 
-GENERAL = Numerics(word=FixedPoint(28, 10), activations=ActivationBits(norm=10, swiglu=10), gains="behind")
+GENERAL = Numerics(word=FixedPoint(28, 10), activations=GENERAL_ACTIVATIONS, gains=GENERAL_GAINS)
 """For a model of which nothing is known: its word holds twice what float16 holds."""

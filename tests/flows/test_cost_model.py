@@ -37,7 +37,7 @@ def test_the_cost_model_is_within_ten_percent_on_tiles_it_was_not_fitted_to(styl
 
 
 def test_no_tile_is_both_fitted_and_held_out():
-    shapes = [(t.style, t.rows, t.inputs, t.slices, t.lanes, t.format) for t in TILES]
+    shapes = [(t.style, t.rows, t.inputs, t.slices, t.lanes, t.format, t.bits) for t in TILES]
     assert len(set(shapes)) == len(shapes)
 
 
@@ -52,7 +52,7 @@ def test_the_measured_tiles_are_arrays_as_they_are_planned_today():
     for row in FIT["tiles"]:
         tile = tile_of(row)
         matrix = normal_matrix(tile.rows, tile.inputs, tile.format)
-        found = count(plan_matrix(matrix, tile.style, tile.slices, tile.lanes, tile.format))
+        found = count(plan_matrix(matrix, tile.style, tile.slices, tile.lanes, tile.format, tile.bits))
         assert found.core == row["core"] and found.shell == row["shell"], tile
 
 
@@ -98,8 +98,9 @@ def test_a_tile_still_synthesizes_to_what_the_fit_says(style):
 def test_cycles_and_sizes_are_those_of_the_plan(style, log_rows, log_lanes, log_wide, data):
     rows, inputs, lanes = 1 << log_rows, 128, 1 << log_lanes
     slices = inputs >> min(log_wide, log_lanes) if style in ADDRESSED else 1 << data.draw(st.integers(0, 4))
-    plan = plan_matrix(normal_matrix(rows, inputs), style, slices, lanes)
-    shape = ArrayShape(style, rows, inputs, slices, lanes)
+    bits = data.draw(st.sampled_from([6, 8, 10]))
+    plan = plan_matrix(normal_matrix(rows, inputs), style, slices, lanes, bits=bits)
+    shape = ArrayShape(style, rows, inputs, slices, lanes, bits=bits)
     assert CostModel.read().cost(shape).packet_cycles == plan.cycles_per_packet
     whole, estimated = count(plan), count_shape(shape).quantities
     assert estimated.shell == whole.shell and estimated.steps == whole.steps
@@ -123,6 +124,13 @@ def test_a_sample_of_long_rows_is_within_three_percent(rows, inputs, slices):
     plan = count(plan_matrix(normal_matrix(rows, inputs), "packed", slices, 8))
     found = count_shape(ArrayShape("packed", rows, inputs, slices, 8)).quantities
     assert found.neurons == pytest.approx(plan.neurons, rel=0.03) and found.shell == plan.shell
+
+
+@pytest.mark.parametrize("style", COUNTED)
+def test_activations_of_other_than_eight_bits_are_priced_as_synthesis_has_them(style):
+    tiles = [tile for tile in FIT["tiles"] if tile["style"] == style and tile["bits"] != 8]
+    assert {tile["bits"] for tile in tiles} == {6, 10, 12} and max(abs(tile["error"]) for tile in tiles) < 0.06
+    assert all(tile["held_out"] for tile in tiles)
 
 
 def test_banks_and_rows_are_counted_but_for_the_shell():

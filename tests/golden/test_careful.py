@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from golden.calibration.careful import Careful
+from golden.calibration.careful import Careful, Rounding
 from golden.calibration.hessians import LONGEST, Hessian, Hessians
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.models.dequantized import dequantized_model
@@ -71,6 +71,25 @@ def test_a_run_that_was_stopped_goes_on_and_writes_the_same(checkpoint, tmp_path
     made.clear()
     quantized(checkpoint, stopped, Careful(SEQUENCES[1:], stopped / "layers"), "behind", formats)
     assert 0 in made  # layers of other tokens are not taken
+
+
+def test_a_layer_whose_hessians_do_not_fit_together_is_rounded_in_parts_to_the_same_bytes(
+    checkpoint, tmp_path, monkeypatch
+):
+    whole, parts, seen = tmp_path / "whole", tmp_path / "parts", []
+    quantized(checkpoint, whole, Careful(SEQUENCES, whole / "layers"), "behind")
+    width = checkpoint.model.hidden_size
+    monkeypatch.setattr("golden.calibration.careful.AT_ONCE", 3 * 4 * width**2)
+    made = Rounding.pieces
+
+    def counted(self, hessians, matrices):
+        seen.append(sum(hessian.total.nbytes for hessian in hessians.found.values()))
+        return made(self, hessians, matrices)
+
+    monkeypatch.setattr(Rounding, "pieces", counted)
+    quantized(checkpoint, parts, Careful(SEQUENCES, parts / "layers"), "behind")
+    assert (parts / TENSORS).read_bytes() == (whole / TENSORS).read_bytes()
+    assert len(seen) > 2 * len(checkpoint.model.layers) and max(seen) <= 3 * 4 * width**2
 
 
 def test_matrices_that_few_tokens_reach_are_rounded_to_nearest(checkpoint, tmp_path):

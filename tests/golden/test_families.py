@@ -32,9 +32,9 @@ def place_of(config: dict[str, Any], tensor: TensorShape) -> Place:
     return family_of(config).places(tensor, shape_of(config))[0]
 
 
-def written(folder: Path, config: dict[str, Any]) -> tuple[Path, Weights]:
+def written(folder: Path, config: dict[str, Any], seed: int = 7) -> tuple[Path, Weights]:
     """A checkpoint of random float32 tensors, and what is in it in float64."""
-    generator, tensors = torch.Generator().manual_seed(7), {}
+    generator, tensors = torch.Generator().manual_seed(seed), {}
     for name, shape in stored_names(config).items():
         noise = torch.randn(shape, generator=generator)
         tensors[name] = noise * shape[1] ** -0.5 if len(shape) == 2 else 1 + noise * 0.1
@@ -46,16 +46,19 @@ def written(folder: Path, config: dict[str, Any]) -> tuple[Path, Weights]:
     return folder, {name: tensor.double() for name, tensor in tensors.items()}
 
 
-def tokens() -> Tensor:
-    return torch.randint(0, 35, (POSITIONS,), generator=torch.Generator().manual_seed(3))
+def tokens(positions: int = POSITIONS, seed: int = 3) -> Tensor:
+    return torch.randint(0, 35, (positions,), generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("name", FAMILIES)
-def test_the_float_model_is_the_published_code(tmp_path: Path, name: str):
+def test_the_float_model_is_the_published_code(tmp_path: Path, name: str, seed: int):
+    """Whatever weights, tokens and length; with biases, clipping and shared experts where the family has them."""
     config, direct = FAMILIES[name]
-    folder, weights = written(tmp_path / "c", config)
+    folder, weights = written(tmp_path / "c", config, seed)
+    ids = tokens(1 + 2 * seed, seed)
     with torch.inference_mode():
-        found, expected = FloatModel.from_checkpoint(folder)(tokens()[None])[0].double(), direct(weights, tokens())
+        found, expected = FloatModel.from_checkpoint(folder)(ids[None])[0].double(), direct(weights, ids)
     assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golden.errors import UserError
-from golden.quantization.format_names import FORMAT_NAMES
+from golden.quantization.format_names import CODE_BITS, FORMAT_NAMES
 from golden.quantization.formats import (
     FORMATS,
     QuantizedMatrix,
@@ -289,7 +289,7 @@ def test_an_unknown_format_is_refused():
 
 
 def test_every_name_has_a_format():
-    assert tuple(FORMATS) == FORMAT_NAMES
+    assert {name: rules.bits for name, rules in FORMATS.items()} == CODE_BITS and tuple(CODE_BITS) == FORMAT_NAMES
 
 
 def test_mxfp6_is_its_format_of_more_mantissa():

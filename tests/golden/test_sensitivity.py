@@ -7,7 +7,8 @@ from golden.calibration.sensitivity import costs
 from golden.models.float_model import Arithmetic, FloatModel
 from golden.quantization.formats import fake_quantize
 from golden.training.fake_quant import quantize_vector
-from golden.units.numerics import ActivationBits, Numerics
+from golden.units.activations import ActivationBits
+from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_model
 
 NUMERICS = Numerics(activations=ActivationBits(norm=6, swiglu=5))

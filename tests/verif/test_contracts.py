@@ -13,8 +13,9 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import SamplerParams
+from golden.units.activations import ActivationBits
 from golden.units.fixed import SCORE, FixedPoint
-from golden.units.numerics import ActivationBits, Numerics
+from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from verif.chip.compare import compare_runs
 from verif.chip.simulation import Run, SimulatedChip

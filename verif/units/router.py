@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from gen.design import latency
+from gen.design.latency import router
 from gen.units.router import Router
 from golden.units.fixed import FIXED, FixedPoint
 from golden.units.router import Router as RouterSpec
@@ -19,6 +19,14 @@ __all__ = ["CASES"]
 
 def _case(lanes: int, spec: RouterSpec, biases: Tensor | None = None) -> Case:
     word = spec.numerator.word
+    latency = router(
+        spec.num_experts,
+        spec.top_k,
+        lanes,
+        softmax=spec.score == "softmax",
+        grouped=spec.top_groups < spec.groups,
+        renormalised=spec.renormalised,
+    )
 
     def component() -> WithRoms:
         return WithRoms(Router(spec, lanes), {} if biases is None else {"bias": ("index", biases.tolist())})
@@ -29,9 +37,7 @@ def _case(lanes: int, spec: RouterSpec, biases: Tensor | None = None) -> Case:
             x[::2] >>= integers(generator, 0, word.width - word.frac - 4, (len(x[::2]), 1))  # inside its table
         chosen = zip(*(part.tolist() for part in spec.compute(x, biases)), strict=True)
         expected = [[{"experts": experts, "weights": weights}] for experts, weights in chosen]
-        cycles = (
-            len(x) * max(spec.num_experts, spec.top_k) + -(-spec.num_experts // lanes) + latency.router(spec, lanes) + 6
-        )
+        cycles = len(x) * max(spec.num_experts, spec.top_k) + -(-spec.num_experts // lanes) + latency + 6
         return Stimulus({"i": packets(padded(generator, x, lanes, word), lanes)}, {"o": expected}, cycles=cycles)
 
     features = [f"{lanes}x{spec.num_experts}_{spec.top_k}_{word.width}", "biased" * spec.biased]
@@ -39,7 +45,7 @@ def _case(lanes: int, spec: RouterSpec, biases: Tensor | None = None) -> Case:
     features += [f"of_{spec.top_groups}_in_{spec.groups}" * (spec.groups > 1)]
     features += [f"times_{round(10 * spec.scale)}" * spec.renormalised]
     name = "router_" + "_".join(feature for feature in features if feature)
-    return Case(name, component, stimulus, 0, alone=latency.router(spec, lanes))
+    return Case(name, component, stimulus, 0, alone=latency)
 
 
 def _biases(num_experts: int, limit: int) -> Tensor:

@@ -47,7 +47,7 @@ def metal(plan: ArrayPlan[MetalForm]) -> Quantities:
             "register_bits": neurons * cell.acc_width,
         },
         shell={
-            "inputs": plan.inputs,
+            "input_bits": plan.inputs * cell.planes,
             "feeds": cell.feeds if cell.fold > 1 else 0,
             "control_bits": cell.fold + cell.slices // cell.fold,
             "shells": 1,
@@ -66,7 +66,12 @@ def serial(plan: ArrayPlan[S], wires: dict[str, float], toggles: float) -> Quant
     register_bits = units * form.fold * plan.acc_width
     return Quantities(
         neurons={**wires, "product_bits": product_bits, "register_bits": register_bits, "units": units},
-        shell={"addresses": form.slices, "columns": form.columns, "lanes": plan.lanes, "shells": 1},
+        shell={
+            "addresses": form.slices,
+            "column_bits": form.columns * form.width,
+            "lane_bits": plan.lanes * form.width,
+            "shells": 1,
+        },
         steps=form.steps,
         wire_toggles=toggles,
         clocks=register_bits * form.slices,
@@ -160,9 +165,9 @@ def matrix_of(rows: int, inputs: int, format: str) -> IntegerMatrix:
 
 
 @cache
-def count_sample(style: str, rows: int, inputs: int, slices: int, lanes: int, format: str) -> Counted:
+def count_sample(style: str, rows: int, inputs: int, slices: int, lanes: int, format: str, bits: int) -> Counted:
     """Of an array of one bank of normal weights, from its plan."""
-    plan = plan_matrix(matrix_of(rows, inputs, format), style, slices, lanes, format)
+    plan = plan_matrix(matrix_of(rows, inputs, format), style, slices, lanes, format, bits)
     return Counted(count(plan), plan.form.compute_cycles)
 
 
@@ -170,6 +175,6 @@ def count_sample(style: str, rows: int, inputs: int, slices: int, lanes: int, fo
 def count_shape(shape: ArrayShape) -> Counted:
     """Of an array of normal weights, from its plan or, where it is large, from that of a sample."""
     rows, lanes = sample_of(shape)
-    sample = count_sample(shape.style, rows, shape.inputs, shape.slices, lanes, shape.format)
-    whole = sample.quantities.times(shape.rows * shape.banks / rows, shape.lanes)
+    sample = count_sample(shape.style, rows, shape.inputs, shape.slices, lanes, shape.format, shape.bits)
+    whole = sample.quantities.times(shape.rows * shape.banks / rows, shape.lanes * shape.bits)
     return Counted(whole, sample.compute_cycles)

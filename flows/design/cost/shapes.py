@@ -14,7 +14,8 @@ STORED = Path(__file__).parent / "data" / "quantities.jsonl"
 
 @dataclass(frozen=True)
 class ArrayShape:
-    """An array unit of random normal weights: `banks` matrices of [rows, inputs] in a style and a weight format."""
+    """An array unit of random normal weights: `banks` matrices of [rows, inputs] in a style and a weight format, for
+    activations of so many bits."""
 
     style: str
     rows: int
@@ -23,6 +24,7 @@ class ArrayShape:
     lanes: int
     banks: int = 1
     format: str = "mxfp4"
+    bits: int = 8
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,11 @@ class Quantities:
             clocks=sum(share * other.clocks for share, other in others),
         )
 
-    def times(self, neurons: float, lanes: int) -> "Quantities":
-        """Of an array with so many times the neurons, and of so many lanes."""
+    def times(self, neurons: float, lane_bits: int) -> "Quantities":
+        """Of an array with so many times the neurons, whose beats have so many bits."""
         return Quantities(
             {name: neurons * value for name, value in self.neurons.items()},
-            self.shell | ({"lanes": lanes} if "lanes" in self.shell else {}),
+            self.shell | ({"lane_bits": lane_bits} if "lane_bits" in self.shell else {}),
             self.steps,
             neurons * self.wire_toggles,
             neurons * self.clocks,

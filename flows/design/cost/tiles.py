@@ -16,7 +16,8 @@ __all__ = ["TILES", "Tile", "measure", "measure_tiles"]
 
 @dataclass(frozen=True)
 class Tile:
-    """An array of one bank of [rows, inputs] normal weights; `held_out`: the model is checked against it only."""
+    """An array of one bank of [rows, inputs] normal weights; `held_out`: the model is checked against it only; bits: of
+    activations."""
 
     style: str
     rows: int
@@ -25,13 +26,14 @@ class Tile:
     lanes: int
     held_out: bool = False
     format: str = "mxfp4"
+    bits: int = 8
 
 
 def tiles(
-    style: str, *sizes: tuple[int, int, int, int], held_out: bool = False, format: str = "mxfp4"
+    style: str, *sizes: tuple[int, int, int, int], held_out: bool = False, format: str = "mxfp4", bits: int = 8
 ) -> tuple[Tile, ...]:
-    """Tiles of a style from rows, inputs, slices and lanes."""
-    return tuple(Tile(style, *size, held_out, format) for size in sizes)
+    """Tiles of a style from rows, inputs, slices and lanes, for activations of so many bits."""
+    return tuple(Tile(style, *size, held_out, format, bits) for size in sizes)
 
 
 WIDE = ("mxfp6_e2m3", "int8")
@@ -48,6 +50,11 @@ def cells(style: str) -> tuple[Tile, ...]:
         *(tile for format in WIDE for tile in tiles(style, (64, 256, 8, 32), format=format)),
         *(tile for format in OTHERS for tile in tiles(style, (64, 256, 8, 32), held_out=True, format=format)),
     )
+
+
+def other_bits(*sizes: tuple[str, int, int, int, int]) -> tuple[Tile, ...]:
+    """Tiles for activations of other than 8 bits, which the laws are checked on."""
+    return tuple(Tile(*size, held_out=True, bits=bits) for size in sizes for bits in (6, 10, 12))
 
 
 TILES = (
@@ -69,13 +76,15 @@ TILES = (
     *tiles("shared", (64, 256, 256, 8), held_out=True, format="mxfp6_e3m2"),
     *tiles("shared", (64, 256, 256, 8), held_out=True, format="int4"),
     *tiles("shared", (128, 128, 128, 16), (64, 512, 512, 8), (64, 512, 256, 16), (128, 512, 512, 8), held_out=True),
+    *other_bits(("metal", 64, 64, 4, 2), ("packed", 64, 256, 4, 16), ("shared", 64, 128, 128, 8)),
+    *other_bits(("rom", 16, 128, 128, 4)),
 )
 
 
 def measure(tile: Tile, library: Library) -> dict[str, Any]:
     """Gates of a tile's neurons and of its shell, what they are linear in, and CPU seconds."""
     matrix = normal_matrix(tile.rows, tile.inputs, tile.format)
-    how = (library, tile.style, tile.slices, tile.lanes, tile.format)
+    how = (library, tile.style, tile.slices, tile.lanes, tile.format, tile.bits)
     whole = STYLES[tile.style].prefabricated
     parts = synthesize_cell(matrix, *how) if whole else synthesize_flat(matrix, *how, apart=SHELL)
     quantities = count(parts.plan)

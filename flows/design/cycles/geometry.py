@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from gen.design.hardware import HardwareConfig
 from gen.design.latency import GAIN, quantize, rms_norm, router
 from gen.design.queues import Queues
-from golden.models.layer_units import router_of
 from golden.shape import AttentionShape, ExpertsShape, ModelShape
-from golden.units.softmax import SoftmaxNumerator
+
+if TYPE_CHECKING:  # else an estimate, which needs none of it, would load the whole generator
+    from gen.design.hardware import HardwareConfig
 
 __all__ = ["ArrayCycles", "Geometry"]
 
@@ -59,7 +60,7 @@ class Geometry:
 
     @classmethod
     def of(
-        cls, model: ModelShape, hardware: HardwareConfig, packets: Mapping[str, int], gains_behind: bool = False
+        cls, model: ModelShape, hardware: "HardwareConfig", packets: Mapping[str, int], gains_behind: bool = False
     ) -> "Geometry":
         """Of a chip with this hardware."""
         at_once = {"head_lanes": hardware.head_lanes, "query_lanes": hardware.query_lanes}
@@ -102,9 +103,11 @@ class Geometry:
     @property
     def router(self) -> int:
         """From a token's last logit to its experts."""
-        spec = router_of(self.model.layers[0], SoftmaxNumerator())
-        assert spec is not None  # `experts` says so
-        return router(spec, self.lanes)
+        mlp = self.experts
+        softmax, grouped = mlp.score == "softmax", mlp.top_groups < mlp.groups
+        return router(
+            mlp.num_experts, mlp.top_k, self.lanes, softmax=softmax, grouped=grouped, renormalised=mlp.renormalise
+        )
 
     def array(self, kind: str) -> ArrayCycles:
         """Of one array of a kind."""

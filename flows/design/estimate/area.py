@@ -4,6 +4,7 @@ from math import ceil
 
 from flows.design.estimate.assumptions import Assumptions, parse, read_data
 from flows.design.estimate.workload import Workload
+from golden.quantization.format_names import CODE_BITS
 from golden.shape import ModelShape
 
 __all__ = ["areas", "between_dies", "gate_um2_5nm", "node_link_mm2", "storage_bits"]
@@ -39,7 +40,8 @@ def areas(
     """
     gate_mm2 = a["gate_um2"] / a["utilisation"] * 1e-6
     found = {part: gate_mm2 * sum(array_gates.get(kind, 0.0) for kind in kinds) for part, kinds in PARTS.items()}
-    found["embedding"] = gate_mm2 * shape.embedding_weights * a["embedding_gates_per_weight"]
+    entries = shape.embedding_weights * CODE_BITS[shape.formats["embedding"]] / 4
+    found["embedding"] = gate_mm2 * entries * a["embedding_gates_per_weight"]
     found["attention"] = gate_mm2 * macs * len(shape.layers) * a["mac_gates"]
     found["other units"] = gate_mm2 * lanes * len(shape.layers) * a["unit_gates_per_lane"]
     found["buffers"] = bits * a["sram_bitcell_um2"] / a["sram_efficiency"] * 1e-6

@@ -25,7 +25,7 @@ __all__ = [
     "unit_cost",
 ]
 
-FORMAT = "mxfp4"  # unless a model names others
+FORMAT = "mxfp4"  # of a kind that names none
 FEWEST_A_SLICE = 8  # inputs, in the tiles that the cost model is fitted to
 MOST_SLICES = 256
 MOST_INPUTS_A_CYCLE = 8  # of an address-serial style, in those tiles
@@ -108,7 +108,7 @@ def tile_shapes(kind: MatrixKind, option: ArrayOption, lanes: int, tile_rows: in
     """What drains through one set of lanes, at most `tile_rows` rows, in each of the kind's formats."""
     rows = min(kind.rows, tile_rows)
     return [
-        ArrayShape(option.style, rows, kind.inputs, option.slices, lanes, kind.banks, format)
+        ArrayShape(option.style, rows, kind.inputs, option.slices, lanes, kind.banks, format, kind.bits)
         for format, _ in formats_of(kind)
     ]
 

@@ -33,15 +33,20 @@ def emitted_pass(
     packets: of one array of each kind, from one packet to the next; busiest: share of the positions that meets the
     busiest expert.
     """
-    cycles = pass_cycles(shape, lanes, tuple(packets.items()), busiest, round(work.length))
+    cycles = pass_cycles(shape, shape.gains_behind, lanes, tuple(packets.items()), busiest, round(work.length))
     return cycles + step_cycles(a["block_length"], work.tokens_per_forward)
 
 
 @cache
 def pass_cycles(
-    shape: ModelShape, lanes: int, packets: tuple[tuple[str, int], ...], busiest: float, positions: int
+    shape: ModelShape,
+    gains_behind: bool,
+    lanes: int,
+    packets: tuple[tuple[str, int], ...],
+    busiest: float,
+    positions: int,
 ) -> float:
     """As `forward_cycles`; most assumptions of an estimate change none of these."""
-    g = Geometry(shape, lanes, dict(packets))
+    g = Geometry(shape, lanes, dict(packets), gains_behind=gains_behind)
     routes = likely_routes(g.experts.num_experts, g.experts.top_k, busiest, positions)
     return forward_cycles(g, [routes] * len(shape.layers), positions)

@@ -6,7 +6,7 @@ from math import exp, inf, log, sqrt
 from pathlib import Path
 from typing import Any
 
-from flows.design.estimate.arrays import FORMAT, PRICED_STYLES, array_assumptions, metal_only
+from flows.design.estimate.arrays import PRICED_STYLES, array_assumptions, metal_only
 from flows.design.estimate.assumptions import Assumption, Assumptions
 from flows.design.estimate.chip import Chip, design_chip, emitted_chip
 from flows.design.estimate.cost import Costs, costs
@@ -19,6 +19,7 @@ from golden.checkpoints.presets import read_preset
 from golden.errors import UserError
 from golden.quantization.by_kind import check_formats, formats_by_kind
 from golden.shape import ModelShape
+from golden.units.activations import GENERAL_ACTIVATIONS, GENERAL_GAINS
 
 __all__ = [
     "HNLPU_TOKENS_PER_S",
@@ -45,7 +46,7 @@ class Request:
     """What to estimate. None: the model's own (sampler, design, arrays) or the data files' (the rest).
 
     styles: array styles to choose from; tokens_per_s: throughput to design for. formats: weight formats of the kinds of
-    matrix that have another than mxfp4.
+    matrix that have another than their own.
     """
 
     node: str = "5nm"
@@ -157,13 +158,13 @@ class Estimate:
 
 def read_model(like: str | None, checkpoint: Path | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Name and `config.json` fields of the preset `like` or of the folder `checkpoint`, of which exactly one is given;
-    and the formats of its weights by kind of matrix, where the folder is a quantized one."""
+    and the contents of `quantization.json`, where the folder is a quantized one."""
     if (like is None) == (checkpoint is None):
         raise UserError("nothing to estimate, or too much; give either the folder of a checkpoint or --like NAME")
     if checkpoint is not None:
         quantized = checkpoint / "quantization.json"
-        formats = read_json_object(quantized).get("formats") if quantized.is_file() else None
-        return str(checkpoint), read_json_object(checkpoint / "config.json"), formats or {}
+        held = read_json_object(quantized) if quantized.is_file() else {}
+        return str(checkpoint), read_json_object(checkpoint / "config.json"), held
     return str(like), read_preset(str(like)), {}
 
 
@@ -178,11 +179,19 @@ def completed(request: Request, name: str, raw: dict[str, Any]) -> Request:
 
 
 def described(name: str, raw: dict[str, Any], held: dict[str, Any], request: Request) -> ModelShape:
-    """The model `name` of `config.json` fields `raw`: its weights in the formats that are `held`, or asked for."""
-    shape = shape_of(raw, name)
+    """The model `name` of `config.json` fields `raw`, with the formats and the contract that a quantized folder has
+    (`held`: its `quantization.json`), or else with those that `hardloom quantize` takes without options; and with the
+    formats that are asked for."""
+    shape, formats = shape_of(raw, name), dict(request.formats)
+    activations, gains = asdict(GENERAL_ACTIVATIONS), GENERAL_GAINS
     if held:
-        check_formats(shape, held)
-    return replace(shape, formats=formats_by_kind(shape, FORMAT, {**held, **request.formats}))
+        from golden.units.numerics import Numerics
+
+        formats = {**check_formats(shape, held.get("formats")), **formats}
+        numerics = Numerics.from_json(held.get("numerics"))
+        activations, gains = asdict(numerics.activations), numerics.gains
+    chosen = formats_by_kind(shape, None, formats)
+    return replace(shape, formats=chosen, activations=activations, gains_behind=gains == "behind")
 
 
 def estimate(name: str, raw: dict[str, Any], held: dict[str, Any], request: Request) -> Estimate:

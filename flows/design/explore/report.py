@@ -39,9 +39,9 @@ class Units:
 
 def search_space(like: str | None, checkpoint: Path | None, request: Request, fit: Path | None, units: Units) -> Space:
     """The design space of a model."""
-    name, raw, formats = read_model(like, checkpoint)
+    name, raw, held = read_model(like, checkpoint)
     request = completed(request, name, raw)
-    shape = described(name, raw, formats, request)
+    shape = described(name, raw, held, request)
     a = prepared(request, shape)
     work, model = Workload.of(str(request.sampler), a), CostModel.read(fit or DEFAULT_FIT)
     if unknown := sorted(set(request.styles) - set(model.styles)):
