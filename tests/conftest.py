@@ -65,7 +65,7 @@ def tiny_quantized(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="session")
 def tiny_hardware(tiny_model: ModelShape) -> HardwareConfig:
     fields = HardwareConfig.default(tiny_model).to_json_dict()
-    return HardwareConfig.from_json_dict(fields | {"max_positions": MAX_POSITIONS})
+    return HardwareConfig.from_json_dict(fields | {"max_positions": MAX_POSITIONS, "sequences": 3})
 
 
 @pytest.fixture(scope="session")

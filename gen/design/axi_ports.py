@@ -4,7 +4,7 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["ADDRESS_WIDTH", "AXI_LITE", "NO_POSITION", "STREAM_IN", "STREAM_OUT", "commit_record"]
+__all__ = ["ADDRESS_WIDTH", "AXI_LITE", "NO_POSITION", "SLOT_WIDTH", "STREAM_IN", "STREAM_OUT", "commit_record"]
 
 ADDRESS_WIDTH = 8
 
@@ -31,11 +31,14 @@ AXI_LITE = {
 }
 """Signals of a 32-bit AXI4-Lite subordinate, as seen by it."""
 
-STREAM_IN = {"tdata": In(32), "tvalid": In(1), "tready": Out(1), "tlast": In(1)}
-"""AXI4-Stream of prompt tokens, one a beat."""
+SLOT_WIDTH = 8
+"""Bits of a slot's number: TID of both streams, and register SLOT."""
 
-STREAM_OUT = {"tdata": Out(64), "tvalid": Out(1), "tready": In(1), "tlast": Out(1)}
-"""AXI4-Stream of commit records, one a beat, a packet a denoising step."""
+STREAM_IN = {"tdata": In(32), "tid": In(SLOT_WIDTH), "tvalid": In(1), "tready": Out(1), "tlast": In(1)}
+"""AXI4-Stream of prompt tokens, one a beat, `tid` the slot."""
+
+STREAM_OUT = {"tdata": Out(64), "tid": Out(SLOT_WIDTH), "tvalid": Out(1), "tready": In(1), "tlast": Out(1)}
+"""AXI4-Stream of commit records, one a beat, a packet a denoising step, `tid` the slot."""
 
 NO_POSITION = 0xFFFF
 """Position of the one record of a denoising step that commits nothing."""

@@ -35,6 +35,7 @@ class HardwareConfig:
     queues: depths of the queues that decide throughput.
     head_lanes: heads that a layer's attention works on at once; divides the number of heads.
     query_lanes: queries of each of them that it works on at once, at most `max_positions`.
+    sequences: that are denoised at once, each in a slot of its own; at most 256.
     """
 
     lanes: int = 4
@@ -44,6 +45,7 @@ class HardwareConfig:
     queues: Queues = field(default_factory=Queues)
     head_lanes: int = 1
     query_lanes: int = 1
+    sequences: int = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.style, str):
@@ -59,15 +61,21 @@ class HardwareConfig:
             if not isinstance(style, str) or style not in STYLES:
                 raise UserError(f"hardware config, style.{kind}: {style!r} is not one of {', '.join(STYLES)}")
         slices = ((f"slices.{kind}", count) for kind, count in self.slices.items())
-        numbers = ((name, getattr(self, name)) for name in ("lanes", "max_positions", "head_lanes", "query_lanes"))
-        for name, value in (*numbers, *slices):
+        counts = ("lanes", "max_positions", "head_lanes", "query_lanes", "sequences")
+        for name, value in (*((name, getattr(self, name)) for name in counts), *slices):
             check_positive(name, value)
-        if self.max_positions > 65535:
-            raise UserError(f"hardware config, max_positions: {self.max_positions} exceeds 65535")
+        for name, most in (("max_positions", 65535), ("sequences", 256)):
+            if getattr(self, name) > most:
+                raise UserError(f"hardware config, {name}: {getattr(self, name)} exceeds {most}")
         if self.query_lanes > self.max_positions:
             raise UserError(
                 f"hardware config, query_lanes: {self.query_lanes} exceeds max_positions = {self.max_positions}"
             )
+
+    @property
+    def passes(self) -> int:
+        """Passes that attention's memories hold: one is loaded while another is computed, where there is another."""
+        return min(2, self.sequences)
 
     @classmethod
     def default(cls, model: ModelShape) -> "HardwareConfig":

@@ -95,6 +95,10 @@ class LayerSizes:
         return self.hardware.max_positions
 
     @property
+    def passes(self) -> int:
+        return self.hardware.passes
+
+    @property
     def hidden(self) -> int:
         return self.model.hidden_size
 

@@ -24,7 +24,7 @@ class ErrorCode(IntEnum):
     TOKEN = 5
     """A prompt token is outside the vocabulary, or the mask token."""
     BUSY = 6
-    """START was written while busy; the run goes on."""
+    """START was written while the slot was busy; its run goes on."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,36 @@ class Register:
 
 REGISTERS = (
     Register("ID", 0x00, "ro", 32, "identification, 0x484C4D31"),
-    Register("CONTROL", 0x04, "wo", 1, "bit 0: write 1 to start; reads 0"),
-    Register("STATUS", 0x08, "ro", 16, "bit 0 busy, bit 1 error, bit 2 done; bits 15:8 error code; cleared by START"),
+    Register("CONTROL", 0x04, "wo", 2, "bit 0: write 1 to start; bit 1: write 1 to acknowledge a run's end; reads 0"),
+    Register(
+        "STATUS", 0x08, "ro", 16, "of SLOT: bit 0 busy, bit 1 error, bit 2 done; bits 15:8 error code; cleared by START"
+    ),
     Register("PROMPT_LENGTH", 0x0C, "rw", 16, "tokens of the prompt"),
     Register("GEN_LENGTH", 0x10, "rw", 16, "tokens to generate"),
     Register("BLOCK_LENGTH", 0x14, "rw", 16, "tokens of a block; divides GEN_LENGTH"),
     Register("STEPS", 0x18, "rw", 16, "denoising steps; a multiple of the number of blocks"),
     Register("SPREAD_LIMIT", 0x1C, "rw", 32, "ceil(65536 / threshold) for threshold decoding, 0 for quotas"),
-    Register("CYCLES", 0x20, "ro", 32, "clock cycles of the current or latest run"),
-    Register("FORWARDS", 0x24, "ro", 32, "denoising steps of the current or latest run"),
+    Register("CYCLES", 0x20, "ro", 32, "clock cycles of the current or latest run of SLOT"),
+    Register("FORWARDS", 0x24, "ro", 32, "denoising steps of the current or latest run of SLOT"),
     Register(
-        "SATURATIONS", 0x34, "ro", 32, "sums of the residual stream outside the word in the current or latest run"
+        "SATURATIONS",
+        0x34,
+        "ro",
+        32,
+        "sums of the residual stream outside the word since a START found no slot busy",
     ),
     Register("MAX_POSITIONS", 0x28, "ro", 32, "prompt and generation together, at most"),
     Register("VOCAB_SIZE", 0x2C, "ro", 32, "token ids are below this"),
     Register("MASK_TOKEN", 0x30, "ro", 32, "id of the mask token"),
+    Register("SLOT", 0x38, "rw", 8, "slot that CONTROL, STATUS, CYCLES and FORWARDS are about; below SEQUENCES"),
+    Register("SEQUENCES", 0x3C, "ro", 32, "slots: sequences that run at once"),
+    Register(
+        "ENDED",
+        0x40,
+        "ro",
+        9,
+        "bit 8: a run has ended, and no START or acknowledgement followed; bits 7:0: its slot",
+    ),
 )
 
 

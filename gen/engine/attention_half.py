@@ -65,12 +65,12 @@ class AttentionHalf(Component):
         m, g, outside = Module(), self.sizes, wiring.flipped(self.wired)
         units, lanes, hidden, head = g.units, g.lanes, g.beats(g.hidden), g.beats(g.head_dim)
         m.submodules.branch = fork = Fork(self.i.payload.shape(), 3)
-        m.submodules.residual = residual = Residual(units.word, lanes, g.max_positions * hidden)
+        m.submodules.residual = residual = Residual(units.word, lanes, g.passes * g.max_positions * hidden)
         ends = self._ends(m, fork.o[2])
         norm = norm_to_packets(m, self.test_enable, g, "input", getattr(outside, "input_gain", None))
         rescale = rescaled(m, self.test_enable, g, "qkv", 3, g.hidden, outside.qkv.o, outside.qkv_scales)
         m.submodules.heads = heads = HeadSplit(units.word.width, lanes, head)
-        at_once = {"head_lanes": g.hardware.head_lanes, "query_lanes": g.hardware.query_lanes}
+        at_once = {"head_lanes": g.hardware.head_lanes, "query_lanes": g.hardware.query_lanes, "passes": g.passes}
         attention = Attention(AttentionSizes(units.attention, g.heads, lanes, g.max_positions, **at_once))
         gated(m, self.test_enable, "attention", attention, ("q", "k", "v"), g.heads)
         output_quantize = gated(

@@ -35,9 +35,9 @@ class Chip(Component):
     ----------
     test_enable: all gated clocks run while it is high, as scan needs it; low otherwise.
     s_axil_*: AXI4-Lite, 32 bits, registers of `gen.design.registers`.
-    s_axis_*: AXI4-Stream in, 32 bits: the prompt's token ids, one a beat, `tlast` on the last.
-    m_axis_*: AXI4-Stream out, 64 bits: `gen.design.axi_ports.commit_record`, a packet a denoising step.
-    irq: high from the end of a run (done or error) until the next start.
+    s_axis_*: AXI4-Stream in, 32 bits: the prompt's token ids, one a beat, `tlast` on the last, `tid` the slot.
+    m_axis_*: AXI4-Stream out, 64 bits: `gen.design.axi_ports.commit_record`, a packet a denoising step, `tid` the slot.
+    irq: high while a run has ended (done or error) and neither START nor acknowledgement of its slot has followed.
     """
 
     def __init__(self, sizes: LayerSizes, embedding_width: int) -> None:
@@ -56,6 +56,7 @@ class Chip(Component):
             model.mask_token,
             self.sizes.max_positions,
             len(argmax.o.payload.spread),
+            self.sizes.hardware.sequences,
         )
         wiring.connect(m, sampler.tokens, embedding.i)
         m.d.comb += [
@@ -146,22 +147,24 @@ class Chip(Component):
         return SimpleNamespace(i=i, o=o, saturated=saturated)
 
     def _saturations(self, m: Module, sampler: Sampler, saturated: list[Signal]) -> Signal:
-        """Register SATURATIONS: counts from START on, and stays at its end."""
+        """Register SATURATIONS: counts from a START on that finds the chip idle, and stays at its end."""
         count, total = Signal(32, name="saturations"), Signal(33, name="saturations_next")
         m.d.comb += total.eq(count + sum(saturated))
         m.d.sync += count.eq(Mux(total[-1], (1 << len(count)) - 1, total))
-        with m.If(sampler.start & ~sampler.busy):
+        with m.If(sampler.start & ~sampler.any_busy):
             m.d.sync += count.eq(0)
         return count
 
     def _registers(self, m: Module, sampler: Sampler, saturations: Signal) -> None:
-        m.submodules.registers = registers = AxiLiteRegisters()
+        m.submodules.registers = registers = AxiLiteRegisters({"SLOT": self.sizes.hardware.sequences - 1})
         for name, member in AXI_LITE.items():
             inside, outside = getattr(registers, name), getattr(self, f"s_axil_{name}")
             m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
         status = Cat(sampler.busy, sampler.error, sampler.done, Const(0, 5), sampler.code)
         m.d.comb += [
+            sampler.slot.eq(registers.write_slot),
             sampler.start.eq(registers.strobe_control & registers.write_control[0]),
+            sampler.acknowledge.eq(registers.strobe_control & registers.write_control[1]),
             sampler.prompt_length.eq(registers.write_prompt_length),
             sampler.gen_length.eq(registers.write_gen_length),
             sampler.block_length.eq(registers.write_block_length),
@@ -175,17 +178,21 @@ class Chip(Component):
             registers.read_max_positions.eq(self.sizes.max_positions),
             registers.read_vocab_size.eq(self.sizes.model.vocab_size),
             registers.read_mask_token.eq(self.sizes.model.mask_token),
-            self.irq.eq(sampler.done | (sampler.error & ~sampler.busy)),
+            registers.read_sequences.eq(self.sizes.hardware.sequences),
+            registers.read_ended.eq(Cat(sampler.ended_slot, sampler.ended)),
+            self.irq.eq(sampler.ended),
         ]
 
     def _streams(self, m: Module, sampler: Sampler) -> None:
         m.d.comb += [
             sampler.prompt.payload.token.eq(self.s_axis_tdata),
             sampler.prompt.payload.last.eq(self.s_axis_tlast),
+            sampler.prompt.payload.slot.eq(self.s_axis_tid),
             sampler.prompt.valid.eq(self.s_axis_tvalid),
             self.s_axis_tready.eq(sampler.prompt.ready),
             self.m_axis_tdata.eq(sampler.commits.payload.record),
             self.m_axis_tlast.eq(sampler.commits.payload.last),
+            self.m_axis_tid.eq(sampler.commits.payload.slot),
             self.m_axis_tvalid.eq(sampler.commits.valid),
             sampler.commits.ready.eq(self.m_axis_tready),
         ]

@@ -1,5 +1,7 @@
 """AXI4-Lite to the register table."""
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 
@@ -16,9 +18,13 @@ class AxiLiteRegisters(Component):
     """An access takes 2 cycles in each direction: what came is held in one and answered in the next.
 
     No output depends on an input of the same cycle. A write is answered SLVERR and changes nothing where the address is
-    unknown or of a read-only register, or where a strobed byte sets a bit beyond the register's width. A write without
-    a strobe on any of the register's bytes is answered OKAY and does nothing, not even `strobe_NAME`. A read of an
-    unknown address is answered SLVERR.
+    unknown or of a read-only register, or where what is strobed exceeds the register's width or its `largest` value. A
+    write without a strobe on any of the register's bytes is answered OKAY and does nothing, not even `strobe_NAME`. A
+    read of an unknown address is answered SLVERR.
+
+    Parameters
+    ----------
+    largest: value that is taken, by register, of those that do not take all of their width.
 
     Attributes
     ----------
@@ -28,7 +34,8 @@ class AxiLiteRegisters(Component):
     read_NAME: value of an `ro` register, in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, largest: Mapping[str, int]) -> None:
+        self.largest = largest
         ports = dict(AXI_LITE)
         for r in REGISTERS:
             if r.access == "ro":
@@ -76,7 +83,7 @@ class AxiLiteRegisters(Component):
         """The strobed bytes of `value` into register `r`, unless they do not fit."""
         kept, count = getattr(self, f"write_{r.name.lower()}"), -(-r.width // 8)
         mask = Cat(strobe.replicate(8) for strobe in strobes)
-        with m.If(~(value & mask)[r.width :].any()):
+        with m.If((value & mask) <= self.largest.get(r.name, (1 << r.width) - 1)):
             m.d.sync += [self.bresp.eq(OKAY), getattr(self, f"strobe_{r.name.lower()}").eq(strobes[:count].any())]
             for byte in range(count):
                 with m.If(strobes[byte]):

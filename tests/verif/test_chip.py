@@ -75,7 +75,7 @@ async def disturb(host: Host, run: dict) -> None:
 async def facts(host: Host) -> dict:
     """Constant registers, and the answer where there is none."""
     names = ("ID", "MAX_POSITIONS", "VOCAB_SIZE", "MASK_TOKEN", "CONTROL")
-    nowhere = await host.registers.read(0x40, 4)
+    nowhere = await host.registers.read(0x60, 4)
     return {name: await host.read(name) for name in names} | {"nowhere": nowhere.resp == AxiResp.SLVERR}
 
 
@@ -152,6 +152,45 @@ def test_every_step_and_every_probe_point_is_the_integer_model_s(
     assert [run.forwards for run in runs] == [len(run.steps) for run in runs]
     weights = router_weights(tiny_integer_model, GOOD.prompt)
     assert weights.min() < 0 and weights.max() > 65536, "biases that the whole width of a weight is needed for"
+
+
+def test_sequences_at_once_are_each_what_it_is_alone(
+    tiny_chip: SimulatedChip, tiny_integer_model: IntegerModel, tmp_path: Path
+) -> None:
+    """Of unequal lengths, blocks and rules, each taking a slot when one is free."""
+    runs = [
+        replace(GOOD),
+        Run([14] * 26, SamplerParams(6, 6, 6)),
+        replace(OTHER),
+        Run([1], SamplerParams(1, 1, 1)),
+        Run([18, 16, 0, 16], SamplerParams(4, 4, 6)),
+        Run([5, 5, 5, 5, 5, 5, 5], SamplerParams(8, 8, 3)),
+        Run([7, 16, 2], SamplerParams(5, 5, 1, threshold=0.02)),
+        Run([4, 8], SamplerParams(6, 3, 1, threshold=1.0)),
+    ]
+    result = compare_runs(tiny_chip, tiny_integer_model, runs, tmp_path / "taps", at_once=3)
+    assert result.scoreboard.mismatches == 0, str(result.scoreboard.first)
+    assert result.tokens == result.expected
+    assert [run.forwards for run in runs] == [len(run.steps) for run in runs]
+    turns = [number for number, _ in result.passes]
+    assert turns != sorted(turns), "several are in flight"
+
+
+def test_a_refused_request_leaves_other_slots_untouched(
+    tiny_chip: SimulatedChip, tiny_integer_model: IntegerModel
+) -> None:
+    good = [GOOD, OTHER, Run([9, 2], SamplerParams(2, 2, 1))]
+    bad = [
+        (Run([3, 17, 12], SamplerParams(4, 2, 2)), ErrorCode.TOKEN),
+        (Run([3] * 40, SamplerParams(4, 2, 2)), ErrorCode.LENGTH),
+        (Run([3], SamplerParams(4, 2, 3)), ErrorCode.STEPS),
+    ]
+    runs = [replace(run) for pair in zip(good, (run for run, _ in bad), strict=True) for run in pair]
+    for _ in tiny_chip.simulate(runs, at_once=3):
+        pass
+    assert [run.error for run in runs[1::2]] == [code for _, code in bad]
+    for run in runs[::2]:
+        assert run.error == 0 and [sorted(step) for step in run.steps] == expected(tiny_integer_model, run)
 
 
 MIXED = {"qkv": "packed", "o": "metal", "router": "cell", "gate_up": "shared", "down": "rom", "head": "shared"}

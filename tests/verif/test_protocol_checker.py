@@ -46,6 +46,9 @@ RIGHT: list[list[Values]] = [
 WRONG: list[list[Values]] = [
     *([{f"{name}ready": 0, f"{name}valid": 1}, {f"{name}valid": 0}] for name in HANDSHAKES),
     *([{f"{name}ready": 0, f"{name}valid": 1}, {f"{name}{payload}": 1}] for name, payload in HANDSHAKES.items()),
+    *([{f"{name}_tready": 0, f"{name}_tvalid": 1}, {f"{name}_tid": 1}] for name in ("s_axis", "m_axis")),
+    [RECORD | {"m_axis_tid": 1}],
+    [RECORD, LAST | {"m_axis_tid": 1}],
     [{"m_axis_tready": 0} | RECORD, {"m_axis_tlast": 1}],
     [WRITE | {"s_axil_bready": 0}, WRITTEN | {"s_axil_bvalid": 1}, {"s_axil_bvalid": 0}],
     [WRITE | {"s_axil_bready": 0}, WRITTEN | {"s_axil_bvalid": 1}, {"s_axil_bresp": 2}],

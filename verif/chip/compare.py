@@ -1,7 +1,7 @@
 """Prompts through the chip and through the integer model, compared at every step and every probe point."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Comparison:
     ----------
     runs: as the chip ran them; tokens, expected: all tokens in the end, of the chip and of the integer model.
     scoreboard: integers compared and the first that differs.
+    passes: (run, step) of every pass through the model, in order.
     seconds: of simulation, of all runs but the first, whose time holds the simulator's start; see `cycles_per_s`.
     """
 
@@ -35,6 +36,7 @@ class Comparison:
     tokens: list[list[int]]
     scoreboard: Scoreboard
     seconds: float
+    passes: list[tuple[int, int]]
     expected: list[list[int]] = field(default_factory=list)
 
     @property
@@ -58,34 +60,42 @@ def masked(run: Run, mask_token_id: int) -> Tensor:
 
 
 def simulate_runs(
-    chip: SimulatedChip, runs: list[Run], taps: Path | None, show: Show = lambda number, step: None
+    chip: SimulatedChip,
+    runs: list[Run],
+    taps: Path | None,
+    show: Show = lambda number, step: None,
+    at_once: int = 1,
 ) -> Comparison:
-    """Run prompts on the chip; `show` is called with the run's number and each denoising step as it ends."""
+    """Run prompts on the chip, at most `at_once` at a time.
+
+    `show` is called with the run's number and each denoising step as it ends.
+    """
     mask, numbers = chip.model.mask_token, {id(run): number for number, run in enumerate(runs)}
     tokens = [masked(run, mask) for run in runs]
     ends: list[float] = []
-    for run, step in chip.simulate(runs, taps):
+    passes: list[tuple[int, int]] = []
+    for run, step in chip.simulate(runs, taps, at_once):
         if step is None:
             ends.append(time.perf_counter())
             continue
         number = numbers[id(run)]
+        passes.append((number, step))
         result = step_of(run, step, tokens[number])
         tokens[number] = result.tokens[0]
         show(number, result)
     seconds = ends[-1] - ends[0] if ends else 0.0
-    return Comparison(runs, [row.tolist() for row in tokens], Scoreboard(), seconds)
+    return Comparison(runs, [row.tolist() for row in tokens], Scoreboard(), seconds, passes)
 
 
-def passes(runs: list[Run]) -> list[int]:
-    """Length of the sequence in every pass of every run."""
-    return [len(run.prompt) + run.params.gen_length for run in runs for _ in run.steps]
-
-
-def probed_passes(chip: SimulatedChip, runs: list[Run], taps: Path | None) -> Iterator[dict[str, np.ndarray]]:
-    """What the taps saw of each pass; nothing for every pass where `taps` is None."""
+def probed_passes(
+    chip: SimulatedChip, result: Comparison, taps: Path | None
+) -> dict[tuple[int, int], dict[str, np.ndarray]]:
+    """What the taps saw of each pass, by run and step; nothing for every pass where `taps` is None."""
     if taps is None:
-        return iter([{} for _ in passes(runs)])
-    return iter(read_taps(taps.read_bytes(), chip.probes, passes(runs)))
+        return {at: {} for at in result.passes}
+    runs = [result.runs[number] for number, _ in result.passes]
+    lengths = [len(run.prompt) + run.params.gen_length for run in runs]
+    return dict(zip(result.passes, read_taps(taps.read_bytes(), chip.probes, lengths), strict=True))
 
 
 def compare_length(board: Scoreboard, number: int, expected: int, got: int) -> None:
@@ -103,20 +113,21 @@ def compare_runs(
     taps: Path | None = None,
     show: Show = lambda number, step: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    at_once: int = 1,
 ) -> Comparison:
     """Run prompts on the chip, then compare every commit, and with `taps` every probe point, with the integer model.
 
-    taps: a file for what the probes see. `progress` is called with the steps compared and their total.
+    taps: a file for what the probes see; at_once: so many prompts at a time, at most. `progress` is called with the
+    steps compared and their total.
     """
-    result = simulate_runs(chip, runs, taps, show)
-    board, seen, done = result.scoreboard, probed_passes(chip, runs, taps), 0
+    result = simulate_runs(chip, runs, taps, show, at_once)
+    board, seen, done = result.scoreboard, probed_passes(chip, result, taps), 0
     for number, run in enumerate(runs):
         references = list(reference_steps(model, run.prompt, run.params, probed=taps is not None))
         compare_length(board, number, len(references), len(run.steps))
         for step, commits in enumerate(run.steps):
-            values = next(seen)
             if step < len(references):
-                board.compare_values(number, step, references[step].values, values)
+                board.compare_values(number, step, references[step].values, seen[number, step])
                 board.compare_step(number, step, commits, references[step].step)
             done += 1
             progress(done, result.steps)

@@ -1,10 +1,10 @@
 """The host of a simulated chip: registers and prompts in through AXI, commit records out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from cocotb.triggers import ClockCycles, First, RisingEdge
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamSink, AxiStreamSource
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
 from gen.design.axi_ports import NO_POSITION, commit_record
 from gen.design.registers import address
@@ -14,13 +14,26 @@ __all__ = ["Host"]
 
 ERROR = 2
 RECORD = commit_record()
+ACKNOWLEDGE = 2
+"""CONTROL: the end of the slot's run is known."""
+HAS_ENDED = 0x100
+"""ENDED: there is one, its slot in the bits below."""
+POLL = 16
+"""Clock cycles from one look for packets to the next."""
+
+
+def commits_of(frame: AxiStreamFrame) -> list[list[int]]:
+    """Commits [position, token, spread] of a packet of records."""
+    words = [int.from_bytes(frame.tdata[i : i + 8], "little") for i in range(0, len(frame.tdata), 8)]
+    records: list[Any] = [RECORD.from_bits(word) for word in words]
+    return [[r.position, r.token, r.spread] for r in records if r.position != NO_POSITION]
 
 
 class Host:
     """Drives one chip: registers, prompt in, commit records out."""
 
     def __init__(self, dut) -> None:
-        self.dut = dut
+        self.dut, self.slot = dut, 0
         self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.host_rst)
         self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.host_rst)
         self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.host_rst)
@@ -28,6 +41,7 @@ class Host:
     async def reset(self) -> None:
         """Reset the chip; the bus models are awake afterwards."""
         self.sleep()
+        self.slot = 0
         self.dut.rst.value = 1
         await ClockCycles(self.dut.clk, 4)
         self.dut.rst.value = 0
@@ -47,12 +61,19 @@ class Host:
     async def write(self, name: str, value: int) -> None:
         await self.registers.write_dword(address(name), value)
 
-    async def start(self, run: Request) -> None:
+    async def choose(self, slot: int) -> None:
+        """Registers are about `slot` from now on; a host that uses slot 0 alone writes nothing."""
+        if slot != self.slot:
+            await self.write("SLOT", slot)
+        self.slot = slot
+
+    async def start(self, run: Request, slot: int = 0) -> None:
         """Prompt, registers, START."""
         prompt = b"".join(token.to_bytes(4, "little") for token in run["prompt"])
         if prompt:
-            await self.source.send(prompt)
+            await self.source.send(AxiStreamFrame(prompt, tid=slot))
             await self.source.wait()
+        await self.choose(slot)
         await self.write("PROMPT_LENGTH", len(run["prompt"]))
         await self.write("GEN_LENGTH", run["gen_length"])
         await self.write("BLOCK_LENGTH", run["block_length"])
@@ -72,9 +93,41 @@ class Host:
                     return
                 continue
             frame = await self.sink.recv()
-            words = [int.from_bytes(frame.tdata[i : i + 8], "little") for i in range(0, len(frame.tdata), 8)]
-            records: list[Any] = [RECORD.from_bits(word) for word in words]
-            yield [[r.position, r.token, r.spread] for r in records if r.position != NO_POSITION]
+            yield commits_of(frame)
+
+    async def serve(self, runs: list[Request], at_once: int) -> AsyncIterator[dict[str, Any]]:
+        """Every run, at most `at_once` at a time in as many slots: lines of `verif.chip.requests.ChipJob`."""
+        waiting, running = list(enumerate(runs))[::-1], dict[int, int]()
+        for slot in range(min(at_once, len(runs))):
+            running[slot], run = waiting.pop()
+            await self.start(run, slot)
+        while running:
+            if at_once == 1:
+                async for commits in self.steps():
+                    yield {"run": running[0], "commits": commits}
+            while not self.dut.irq.value:
+                await ClockCycles(self.dut.clk, POLL)
+                for slot, commits in self.packets():
+                    yield {"run": running[slot], "commits": commits}
+            ended = await self.read("ENDED")
+            for slot, commits in self.packets():  # the last of the run that has ended among them
+                yield {"run": running[slot], "commits": commits}
+            if ended < HAS_ENDED:
+                continue  # `irq` was that of a run that has been followed by another one
+            ended %= HAS_ENDED
+            await self.choose(ended)
+            yield {"run": running.pop(ended), **await self.result()}
+            if waiting:
+                running[ended], run = waiting.pop()
+                await self.start(run, ended)
+            else:
+                await self.write("CONTROL", ACKNOWLEDGE)
+
+    def packets(self) -> Iterator[tuple[int, list[list[int]]]]:
+        """Slot and commits of the denoising steps that have come."""
+        while not self.sink.empty():
+            frame = self.sink.recv_nowait()
+            yield (frame.tid if isinstance(frame.tid, int) else frame.tid[0]), commits_of(frame)
 
     def check_protocol(self) -> None:
         """Raise AssertionError where a rule of the chip's ports was broken; the simulation's log says which."""

@@ -47,9 +47,12 @@ module handshake_checker #(
     end
 endmodule
 
-// All ports of the chip, and what holds between them: answers follow accesses; a packet of records is whole before the
-// run ends, and the record of a step that commits nothing is a packet of its own.
-module protocol_checker (
+// All ports of a chip of SEQUENCES slots, and what holds between them: answers follow accesses; a packet of records is of
+// one slot, and whole before another one or the end of the run, and the record of a step that commits nothing is a packet
+// of its own. Where there are several slots, `irq` says nothing of the one whose records come.
+module protocol_checker #(
+    parameter SEQUENCES = 1
+) (
     input  wire        clk,
     input  wire        rst,
     input  wire [7:0]  s_axil_awaddr,
@@ -72,10 +75,12 @@ module protocol_checker (
     input  wire        s_axil_rvalid,
     input  wire        s_axil_rready,
     input  wire [31:0] s_axis_tdata,
+    input  wire [7:0]  s_axis_tid,
     input  wire        s_axis_tvalid,
     input  wire        s_axis_tready,
     input  wire        s_axis_tlast,
     input  wire [63:0] m_axis_tdata,
+    input  wire [7:0]  m_axis_tid,
     input  wire        m_axis_tvalid,
     input  wire        m_axis_tready,
     input  wire        m_axis_tlast,
@@ -94,10 +99,10 @@ module protocol_checker (
         clk, rst, s_axil_arvalid, s_axil_arready, {s_axil_araddr, s_axil_arprot}, ar);
     handshake_checker #("R", 1, 34) check_r (
         clk, rst, s_axil_rvalid, s_axil_rready, {s_axil_rdata, s_axil_rresp}, r);
-    handshake_checker #("s_axis", 0, 33) check_s (
-        clk, rst, s_axis_tvalid, s_axis_tready, {s_axis_tdata, s_axis_tlast}, s);
-    handshake_checker #("m_axis", 1, 65) check_m (
-        clk, rst, m_axis_tvalid, m_axis_tready, {m_axis_tdata, m_axis_tlast}, m);
+    handshake_checker #("s_axis", 0, 41) check_s (
+        clk, rst, s_axis_tvalid, s_axis_tready, {s_axis_tdata, s_axis_tid, s_axis_tlast}, s);
+    handshake_checker #("m_axis", 1, 73) check_m (
+        clk, rst, m_axis_tvalid, m_axis_tready, {m_axis_tdata, m_axis_tid, m_axis_tlast}, m);
 
     reg [31:0] between;
     assign violations = aw + w + b + ar + r + s + m + between;
@@ -115,6 +120,7 @@ module protocol_checker (
 
     reg [7:0] addresses, values, reads;  // accepted and not answered
     reg open;  // a packet of records has begun
+    reg [7:0] slot;  // whose it is
     reg was_reset;
     wire answered = s_axil_bvalid & s_axil_bready;
     wire taken = m_axis_tvalid & m_axis_tready;
@@ -130,14 +136,17 @@ module protocol_checker (
             values <= values + (s_axil_wvalid & s_axil_wready) - answered;
             reads <= reads + (s_axil_arvalid & s_axil_arready) - (s_axil_rvalid & s_axil_rready);
             if (taken) open <= !m_axis_tlast;
+            if (taken) slot <= m_axis_tid;
 
             if (irq === 1'bx) violation("irq is unknown");
             if (s_axil_bvalid && (addresses == 0 || values == 0)) violation("B without an address and a value");
             if (s_axil_rvalid && reads == 0) violation("R without an address");
             if (s_axil_bvalid && s_axil_bresp != OKAY && s_axil_bresp != SLVERR) violation("B is no OKAY and no SLVERR");
             if (s_axil_rvalid && s_axil_rresp != OKAY && s_axil_rresp != SLVERR) violation("R is no OKAY and no SLVERR");
-            if (m_axis_tvalid && irq) violation("a record after the end of the run");
-            if (open && irq) violation("the run ended within a packet");
+            if (SEQUENCES == 1 && m_axis_tvalid && irq) violation("a record after the end of the run");
+            if (SEQUENCES == 1 && open && irq) violation("the run ended within a packet");
+            if (m_axis_tvalid && m_axis_tid >= SEQUENCES) violation("a record of a slot that there is not");
+            if (m_axis_tvalid && open && m_axis_tid != slot) violation("a packet with records of two slots");
             if (taken && m_axis_tdata[39:24] == NO_POSITION && (open || !m_axis_tlast))
                 violation("a record without a position in a packet with others");
         end

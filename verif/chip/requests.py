@@ -20,11 +20,13 @@ class Request(TypedDict):
 
 @dataclass(frozen=True)
 class ChipJob(Job):
-    """Requests, one after the other, and the file that answers go to.
+    """Requests, at most `at_once` at a time, and the file that answers go to.
 
-    A JSON line is written for each denoising step ({"run", "commits": [[position, token, spread], ...]}) as it ends,
-    and one for each run ({"run", "cycles", "forwards", "saturations", "error"}).
+    A JSON line is written for each denoising step ({"run", "commits": [[position, token, spread], ...]}) as it ends, in
+    the order of their passes through the model, and one for each run ({"run", "cycles", "forwards", "saturations",
+    "error"}).
     """
 
     runs: list[Request]
     results: str
+    at_once: int = 1

@@ -82,7 +82,7 @@ class SimulatedChip:
         self.model = checkpoint.model
         self.probes = chip_probes(self.model, checkpoint.numerics, build.hardware)
         build.verilog()  # every file as the manifest says, each time
-        bench, main = bench_verilog(top, self.probes), fast_forward_main()
+        bench, main = bench_verilog(top, self.probes, build.hardware.sequences), fast_forward_main()
         parts = [sha256(build.path / "manifest.json"), sha256(PROTOCOL_CHECKER), bench, main, *arguments]
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         seconds = self.folder / "build_seconds"
@@ -107,16 +107,17 @@ class SimulatedChip:
         else:
             verilate(sources, BENCH, folder, arguments, self.folder / "main.cpp")
 
-    def simulate(self, runs: list[Run], taps: Path | None = None) -> Iterator[tuple[Run, int | None]]:
-        """Run prompts one after the other; yields (run, step) as each step ends and (run, None) as a run ends.
+    def simulate(self, runs: list[Run], taps: Path | None = None, at_once: int = 1) -> Iterator[tuple[Run, int | None]]:
+        """Run prompts, at most `at_once` at a time; yields (run, step) as each step ends and (run, None) as a run ends.
 
-        taps: a file for what the probes see; see `verif.chip.taps.read_taps`.
+        Steps come in the order of their passes through the model. taps: a file for what the probes see; see
+        `verif.chip.taps.read_taps`.
         """
         results = self.folder / "results.jsonl"
         results.unlink(missing_ok=True)
         for run in runs:
             run.steps = []
-        job = ChipJob([run.request() for run in runs], str(results.resolve()))
+        job = ChipJob([run.request() for run in runs], str(results.resolve()), at_once)
         failed: list[int | BaseException] = []
         worker = threading.Thread(target=self._work, args=(job.hand_over(self.folder), taps, failed), daemon=True)
         worker.start()

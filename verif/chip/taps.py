@@ -21,8 +21,8 @@ def _ports(prefix: str, members: dict) -> list[tuple[str, str, int]]:
     return [(f"{prefix}_{name}", member.flow.name, member.shape) for name, member in members.items()]
 
 
-def bench_verilog(top: str, probes: list[Probe]) -> str:
-    """Verilog of the bench's top: chip `top`, the checker of its ports and, with `+taps=FILE`, the tap of every probe.
+def bench_verilog(top: str, probes: list[Probe], sequences: int) -> str:
+    """Verilog of the bench's top: chip `top` of so many slots, the checker of its ports, with `+taps=FILE` all taps.
 
     A tap writes `NUMBER HEX` for every beat that is accepted, NUMBER counting the probes from 0. `host_rst` is for
     the bus models, which sleep while it is high; `violations` counts what the checker finds.
@@ -37,7 +37,9 @@ def bench_verilog(top: str, probes: list[Probe]) -> str:
     chip = [*connections, ("test_enable", "1'b0")]
     lines.append(f"    {top} chip (" + ", ".join(f".{a}({b})" for a, b in chip) + ");")
     connections.append(("violations", "violations"))
-    lines.append("    protocol_checker checker_ (" + ", ".join(f".{a}({b})" for a, b in connections) + ");")
+    lines.append(
+        f"    protocol_checker #({sequences}) checker_ (" + ", ".join(f".{a}({b})" for a, b in connections) + ");"
+    )
     lines += ["    integer taps = 0;", "    reg [8*512-1:0] file;"]
     lines += ['    initial if ($value$plusargs("taps=%s", file)) taps = $fopen(file, "w");']
     lines += ["    always @(posedge clk) if (taps != 0 && !rst) begin"]
@@ -50,7 +52,8 @@ def bench_verilog(top: str, probes: list[Probe]) -> str:
 def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[dict[str, np.ndarray]]:
     """What the taps saw, a dictionary a pass: probe name to int64 [positions, elements of all packets].
 
-    positions: the length of the sequence in each pass. A pass that broke off has fewer rows at its end.
+    positions: the length of the sequence in each pass, in the order in which they were sent. A pass that broke off has
+    fewer rows at its end.
     """
     lines: list[list[bytes]] = [[] for _ in probes]
     for number, word in re.findall(rb"^(\d+) ([0-9a-f]+)$", text, re.MULTILINE):

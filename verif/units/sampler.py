@@ -13,7 +13,7 @@ from gen.design.axi_ports import NO_POSITION
 from gen.design.registers import ErrorCode
 from gen.stream.component import Component
 from gen.units.sampler import Sampler
-from gen.units.sampler_state import PARAMETERS
+from gen.units.sampler_slot import PARAMETERS
 from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
 from verif.streams.bench import Case, Packet, Stimulus
 from verif.streams.stimulus import integers
@@ -24,8 +24,8 @@ SPREAD_TOP = (1 << 24) - 1
 
 REQUEST = data.StructLayout({"fresh": 1, "again": 1, **PARAMETERS})
 """`fresh`: a prompt comes first; `again`: START once more while busy."""
-PROMPT = data.StructLayout({"token": unsigned(32), "last": 1, "end": 1})
-"""`end`: the request's last token, whether or not it is marked `last`."""
+PROMPT = data.StructLayout({"token": unsigned(32), "last": 1, "end": 1, "early": 1})
+"""`end`: the request's last token, whether or not it is marked `last`; `early`: it is offered during the run before."""
 STATUS = data.StructLayout({"error": 1, "done": 1, "code": 8, "forwards": 32, "counted": 1})
 """`counted`: the cycle counter is what the bench counted."""
 
@@ -56,11 +56,12 @@ class Hosted(Component):
             value = self.request.payload[name]
             m.d.comb += getattr(s, name).eq(Mux(s.start, value, ~value))
         count, loading, loaded, once = Signal(32), Signal(), Signal(), Signal()
+        offered = loading | (s.busy & self.prompt.payload.early)
         m.d.comb += [
             s.prompt.payload.token.eq(self.prompt.payload.token),
             s.prompt.payload.last.eq(self.prompt.payload.last),
-            s.prompt.valid.eq(self.prompt.valid & (loading | s.busy)),
-            self.prompt.ready.eq(s.prompt.ready & (loading | s.busy)),
+            s.prompt.valid.eq(self.prompt.valid & offered),
+            self.prompt.ready.eq(s.prompt.ready & offered),
         ]
         with m.If(s.start):
             m.d.sync += [count.eq(0), once.eq(self.request.payload.again)]
@@ -139,6 +140,7 @@ class Host:
     """What the host sends, and what must come of it, run by run.
 
     held, whole: the prompt that the chip holds, and whether its last token was marked so.
+    fresh: the run before had a prompt of its own.
     cycles: of all runs, with nobody waiting.
     """
 
@@ -146,6 +148,7 @@ class Host:
     generator: Generator
     held: list[int] = field(default_factory=list)
     whole: bool = True
+    fresh: bool = False
     cycles: int = 0
     inputs: dict[str, list[Packet]] = field(default_factory=lambda: {n: [] for n in ("prompt", "request", "result")})
     outputs: dict[str, list[Packet]] = field(default_factory=lambda: {n: [] for n in ("tokens", "commits", "status")})
@@ -156,9 +159,10 @@ class Host:
     def run(self, prompt: list[int] | None, marked: int = 1, again: int = 0, **parameters: int) -> None:
         """One request; `prompt` None keeps the one before, `marked` marks its last token."""
         if prompt is not None:
-            marks: list[dict[str, int]] = [{}] * (len(prompt) - 1) + [{"last": marked, "end": 1}]
+            marks = [{"early": int(self.fresh)}] * (len(prompt) - 1) + [{"last": marked, "end": 1}]
             self.inputs["prompt"].append([{"token": t} | mark for t, mark in zip(prompt, marks, strict=True)])
             self.held, self.whole = prompt, bool(marked)
+        self.fresh = prompt is not None
         request = {"fresh": prompt is not None, "again": again, "prompt_length": len(self.held)} | parameters
         self.inputs["request"].append([request])
         code = self.refusal(request)
@@ -202,7 +206,7 @@ class Host:
         scans = sum(int(step.committed.sum()) + 1 for step in steps)
         blocks = p["gen_length"] // block
         self.cycles += 2 * blocks + p["steps"] // blocks + block + p["gen_length"]
-        self.cycles += len(steps) * (positions + block + 7) + scans * (block + 3)
+        self.cycles += len(steps) * (2 * positions + block + 20) + scans * (block + 4)
         return len(steps)
 
 
