@@ -136,7 +136,7 @@ def modelled(build: Build, prompt: list[int], params: SamplerParams) -> float:
     total: float = setup_cycles(params.gen_length, params.block_length, params.steps)
     for step in denoise(engine, torch.tensor([prompt]), params, checkpoint.model.mask_token):
         total += forward_cycles(geometry, engine.routes, step.tokens.shape[1])
-        total += step_cycles(params.block_length, int(step.committed.sum()))
+        total += step_cycles(params.block_length, int(step.committed.sum()), build.hardware.sequences)
     return total
 
 

@@ -33,16 +33,19 @@ def forward_cycles(g: Geometry, routes: Sequence[Routes], positions: int) -> flo
     return float(in_order(summed, RESCALE + argmax(vocabulary), vocabulary)[-1])
 
 
-def step_cycles(block: float, commits: float) -> float:
-    """The sampler's own of a denoising step: the block is scanned for every commit and once more, then counted."""
-    return (commits + 1) * (block + 2) + commits + block + 3
+def step_cycles(block: float, commits: float, sequences: int = 1) -> float:
+    """The sampler's own of a denoising step: the block is scanned for every commit and once more, then counted.
+
+    sequences: slots; of several, a pass takes a cycle more in each of the queues before and behind the scans.
+    """
+    return (commits + 1) * (block + 2) + 2 * commits + block + 10 + 2 * (sequences > 1)
 
 
 def setup_cycles(gen_length: int, block_length: int, steps: int) -> int:
     """The sampler's own of a run by quota: checks, divisions by subtraction, masks written, blocks opened."""
     blocks = gen_length // block_length
     block_steps = steps // blocks
-    return 1 + (blocks + 1) + (block_steps + 1) + (block_length // block_steps + 1) + gen_length + blocks
+    return 3 + (blocks + 1) + (block_steps + 1) + (block_length // block_steps + 1) + gen_length + blocks
 
 
 def likely_routes(num_experts: int, top_k: int, busiest: float, positions: int) -> Routes:
