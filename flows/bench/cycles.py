@@ -1,7 +1,7 @@
 """`hardloom bench cycles`: what the cycle model says of chips, and what Verilator counts of the same."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ import torch
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.design.cycles.experts import Routes
-from flows.design.cycles.forward import forward_cycles, setup_cycles, step_cycles
+from flows.design.cycles.forward import setup_cycles, step_cycles
 from flows.design.cycles.geometry import Geometry
+from flows.design.cycles.sequences import Pass, SequenceRun, run_cycles
 from gen.build.folder import Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
@@ -82,6 +83,12 @@ CHIPS = (
         {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 4},
         {"lanes": 1, "head_lanes": 2, "query_lanes": 3},
     ),
+    SmallChip("3 sequences at once", hardware={"sequences": 3}),
+    SmallChip(
+        "5 sequences, 2 heads at once",
+        {"num_hidden_layers": 1, "moe_layer_freq": [1]},
+        {"sequences": 5, "head_lanes": 2},
+    ),
     SmallChip(
         "queues of one token",
         {"num_experts": 8, "num_experts_per_tok": 4},
@@ -92,7 +99,10 @@ CHIPS = (
 
 @dataclass(frozen=True)
 class CycleRow:
-    """A run on a chip: clock cycles of a denoising step, the sampler's own included; error: modelled over simulated."""
+    """Runs on a chip, as many at once as it has slots: clock cycles of a denoising step, the sampler's own included.
+
+    positions: of a run, their mean; error: modelled over simulated.
+    """
 
     chip: str
     positions: int
@@ -107,6 +117,10 @@ class CycleFigures:
 
     rows: list[CycleRow]
     worst_error: float
+
+
+STAGGER = 45
+"""Clock cycles in which the bench's host starts one run behind the other."""
 
 
 class Routed:
@@ -126,18 +140,21 @@ class Routed:
         return self.model.predict(tokens, keep)
 
 
-def modelled(build: Build, prompt: list[int], params: SamplerParams) -> float:
-    """Cycles of a run of a chip, experts as the integer model chooses them."""
-    checkpoint = build.checkpoint()
+def modelled(build: Build, runs: Sequence[tuple[list[int], SamplerParams]]) -> list[float]:
+    """Cycles of each run of a chip, all at once, experts as the integer model chooses them."""
+    checkpoint, sequences = build.checkpoint(), build.hardware.sequences
     packets = {array.kind: array.cycles_per_packet for array in build.arrays}
     behind = checkpoint.numerics.gains == "behind"
     geometry = Geometry.of(checkpoint.model, build.hardware, packets, behind)
     engine = Routed(IntegerModel(checkpoint))
-    total: float = setup_cycles(params.gen_length, params.block_length, params.steps)
-    for step in denoise(engine, torch.tensor([prompt]), params, checkpoint.model.mask_token):
-        total += forward_cycles(geometry, engine.routes, step.tokens.shape[1])
-        total += step_cycles(params.block_length, int(step.committed.sum()), build.hardware.sequences)
-    return total
+    found = []
+    for prompt, params in runs:
+        passes = []
+        for step in denoise(engine, torch.tensor([prompt]), params, checkpoint.model.mask_token):
+            own = step_cycles(params.block_length, int(step.committed.sum()), sequences)
+            passes.append(Pass(step.tokens.shape[1], engine.routes, own))
+        found.append(SequenceRun(setup_cycles(params.gen_length, params.block_length, params.steps), passes))
+    return run_cycles(geometry, found, [STAGGER * number for number in range(len(found))])
 
 
 def measure(chip: SmallChip, folder: Path) -> Iterator[CycleRow]:
@@ -149,12 +166,16 @@ def measure(chip: SmallChip, folder: Path) -> Iterator[CycleRow]:
         QuantizedCheckpoint(folder / "quantized"), folder / "chip", HardwareConfig.from_json_dict(fields)
     )
     simulated = SimulatedChip(build, QUICK_BUILD)
-    for length, params in RUNS:
-        prompt = [token % model.mask_token for token in range(length)]
-        run = simulate_runs(simulated, [Run(prompt, params)], None).runs[0]
-        counted = modelled(build, prompt, params)
-        figures = round(run.cycles / run.forwards, 1), round(counted / run.forwards, 1)
-        yield CycleRow(chip.name, length + params.gen_length, *figures, round(counted / run.cycles - 1, 5))
+    prompts = [([token % model.mask_token for token in range(length)], params) for length, params in RUNS]
+    at_once = build.hardware.sequences
+    for first in range(0, len(prompts), at_once):
+        chosen = (prompts * at_once)[first : first + at_once]
+        runs = simulate_runs(simulated, [Run(*one) for one in chosen], None, at_once=at_once).runs
+        cycles, forwards = (sum(getattr(run, name) for run in runs) for name in ("cycles", "forwards"))
+        positions = sum(len(prompt) + params.gen_length for prompt, params in chosen) // at_once
+        counted = sum(modelled(build, chosen))
+        figures = round(cycles / forwards, 1), round(counted / forwards, 1)
+        yield CycleRow(chip.name, positions, *figures, round(counted / cycles - 1, 5))
 
 
 def cycles(chips: Iterable[SmallChip] = CHIPS) -> CycleFigures:

@@ -14,6 +14,7 @@ from flows.design.cost.model import CostModel
 from flows.design.cost.shapes import ArrayShape
 from flows.design.cycles.forward import forward_cycles, likely_routes, step_cycles
 from flows.design.cycles.geometry import Geometry
+from flows.design.cycles.sequences import Pass, Pipeline
 from flows.design.cycles.times import in_order
 from gen.design.hardware import HardwareConfig
 from gen.design.queues import Queues
@@ -29,7 +30,23 @@ def test_a_chip_takes_the_cycles_that_the_model_says(tiny_chip: SimulatedChip, l
     params = SamplerParams(gen_length=8, block_length=4, steps=4)
     prompt = torch.randint(15, (length,), generator=torch.Generator().manual_seed(length)).tolist()
     run = simulate_runs(tiny_chip, [Run(prompt, params)], None).runs[0]
-    assert modelled(tiny_chip.build, prompt, params) == pytest.approx(run.cycles, rel=0.01)
+    assert modelled(tiny_chip.build, [(prompt, params)]) == pytest.approx([run.cycles], rel=0.01)
+
+
+def test_sequences_at_once_take_the_cycles_that_the_model_says(tiny_chip: SimulatedChip):
+    """Of unequal lengths and blocks, three slots full all the time; each waits for the others."""
+    mixed = [([5] * 20, SamplerParams(8, 4, 8)), ([3] * 6, SamplerParams(8, 8, 8)), ([2] * 12, SamplerParams(12, 6, 6))]
+    runs = simulate_runs(tiny_chip, [Run(*one) for one in mixed], None, at_once=3).runs
+    alone = simulate_runs(tiny_chip, [Run(*one) for one in mixed], None).runs
+    counted = modelled(tiny_chip.build, mixed)
+    assert sum(counted) == pytest.approx(sum(run.cycles for run in runs), rel=0.03)
+    assert max(run.cycles for run in runs) < 0.7 * sum(run.cycles for run in alone)
+
+
+def test_a_pass_by_itself_is_the_forward_that_is_estimated():
+    g = demonstration()
+    routes = [likely_routes(g.experts.num_experts, g.experts.top_k, 0.34, 24)] * len(g.model.layers)
+    assert Pipeline(g).send(0, Pass(24, routes, 0)) == forward_cycles(g, routes, 24)
 
 
 def demonstration() -> Geometry:

@@ -6,7 +6,7 @@ from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.times import Times, in_order
 from gen.design.latency import RESCALE, RESIDUAL, quantize, rms_norm, rope, score
 
-__all__ = ["attention_half"]
+__all__ = ["attention_half", "divided", "to_memory", "values_left"]
 
 TO_SUMS = 5  # exponential, value, weight, product, sum
 HELD_BACK = 1  # and a head's keys: the first score leaves when the largest is known
@@ -15,10 +15,20 @@ TO_QUOTIENT = 4  # reciprocal, product, rounding: the first beat
 
 def loaded(g: Geometry, arrivals: Times) -> float:
     """When the last query, key and value are stored; arrivals: last beats of the residual stream, by position."""
-    qkv, hidden, head = g.array("qkv"), g.hidden, g.head
+    qkv, hidden = g.array("qkv"), g.hidden
     normed = in_order(arrivals, g.normed, hidden)
     summed = in_order(normed, qkv.latency, qkv.packet)
-    return summed[-1] + RESCALE + rms_norm(head) + rope(head) + quantize(head)
+    return summed[-1] + to_memory(g)
+
+
+def to_memory(g: Geometry) -> int:
+    """From a position's last sum of q, k and v until its last head is stored."""
+    return RESCALE + rms_norm(g.head) + rope(g.head) + quantize(g.head)
+
+
+def values_left(g: Geometry, positions: int) -> int:
+    """From the reading of a pass's last key to that of its last value."""
+    return score(g.attention.head_dim) + positions + HELD_BACK + 1
 
 
 def divided(g: Geometry, stored: float, positions: int) -> Times:

@@ -48,6 +48,7 @@ class Geometry:
     queues: depths, in tokens.
     gains_behind: norms of hidden vectors have their gain behind them.
     head_lanes, query_lanes: heads and queries that attention works on at once.
+    passes: that attention's memories hold.
     """
 
     model: ModelShape
@@ -57,13 +58,14 @@ class Geometry:
     gains_behind: bool = False
     head_lanes: int = 1
     query_lanes: int = 1
+    passes: int = 1
 
     @classmethod
     def of(
         cls, model: ModelShape, hardware: "HardwareConfig", packets: Mapping[str, int], gains_behind: bool = False
     ) -> "Geometry":
         """Of a chip with this hardware."""
-        at_once = {"head_lanes": hardware.head_lanes, "query_lanes": hardware.query_lanes}
+        at_once = {name: getattr(hardware, name) for name in ("head_lanes", "query_lanes", "passes")}
         return cls(model, hardware.lanes, packets, hardware.queues, gains_behind, **at_once)
 
     @property
