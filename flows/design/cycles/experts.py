@@ -9,7 +9,7 @@ from flows.design.cycles.geometry import ArrayCycles, Geometry
 from flows.design.cycles.times import Times
 from gen.design.latency import COMBINE, RESCALE, RESIDUAL, SWIGLU, quantize
 
-__all__ = ["Routes", "expert_half"]
+__all__ = ["ExpertHalf", "Routes", "expert_half"]
 
 Routes = Sequence[Sequence[int]]
 """Experts of each position in the order in which it visits them."""
