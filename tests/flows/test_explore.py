@@ -119,7 +119,10 @@ def test_the_emitted_head_drains_slowly():
     assert space(units=Units(128, 1)).best(1000, "area").bottleneck == "head"
 
 
-@pytest.mark.parametrize("like", ["llada2.0-mini", "llada2.0-flash", "gpt-oss-120b"])
+@pytest.mark.parametrize(
+    "like",
+    ["llada2.0-mini", *(pytest.param(name, marks=pytest.mark.slow) for name in ("llada2.0-flash", "gpt-oss-120b"))],
+)
 def test_other_models_are_searched_too(like):
     assert space(like).best(100, "area").area > 0
 
