@@ -11,6 +11,7 @@ from flows.synth.modules import Modules
 from flows.synth.power import Power
 from flows.synth.timing import Timing
 from flows.synth.yosys import Options, Synthesis
+from gen.text.constant_table import is_table
 from gen.text.prefix import unprefixed
 from golden.files import sha256
 
@@ -49,7 +50,10 @@ def by_unit(hierarchy: Hierarchy, module_prefix: str) -> dict[str, Counter[str]]
 
 
 def unit_name(module: str, top: str) -> str:
-    """`wired_layer_1_expert_5_down` to `array down`, `layer_experts_router` to `experts router`."""
+    """`wired_layer_1_expert_5_down` to `array down`, `layer_experts_router` to `experts router`, `table_exp2_...` to
+    `table exp2`."""
+    if is_table(module):
+        return " ".join(module.split("_")[:2])
     name = re.sub(r"^wired_(layer_\d+_|chip_)(expert_\d+_)?", "array ", module)
     if re.search(r"_(scales|gain|bias)$|^array embedding", name):
         name = name.replace("array", "ROM", 1)

@@ -1,6 +1,5 @@
 """Verilog of a chip's units: what is around the layers and each layer engine, elaborated, and each layer's netlist."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from gen.build.folder import CHIP
@@ -12,8 +11,9 @@ from gen.design.layer_sizes import LayerSizes, engine_module, layer_prefix
 from gen.engine.chip import Chip
 from gen.engine.layer import LayerEngine
 from gen.engine.netlist import layer_netlist
+from gen.text.constant_table import is_table
 from gen.text.ram import ram_texts
-from gen.text.verilog import to_verilog
+from gen.text.verilog import modules_in, to_verilog
 from golden.quantization.quantized import QuantizedCheckpoint
 
 __all__ = ["elaborated_sizes", "split_modules", "unit_parts"]
@@ -62,7 +62,12 @@ def unit_files(text: str) -> dict[str, str]:
 
 
 def split_modules(text: str) -> dict[str, str]:
-    """Verilog of one component to a file a module: `rtl/units/NAME.v`; what the head comment says goes to each."""
+    """Verilog of one component to a file a module; what the head comment says goes to each unit."""
     origin = text.split("\n", 1)[0].partition(": ")[2]
-    modules = re.findall(r"^(module (\w+).*?^endmodule\n)", text, re.MULTILINE | re.DOTALL)
-    return {f"rtl/units/{name}.v": f"// {name}: {origin}\n\n{body}" for body, name in modules}
+    files = {}
+    for name, module in modules_in(text).items():
+        if is_table(name):
+            files[f"rtl/constants/{name}.v"] = module
+        else:
+            files[f"rtl/units/{name}.v"] = f"// {name}: {origin}\n\n{module[module.index('module ') :]}"
+    return files

@@ -28,7 +28,7 @@ class Part:
 
     Attributes
     ----------
-    thing: as its unit made it: a component, a memory, a mark; or an `Instance` of a module that is written elsewhere.
+    thing: as its unit made it: a component, a table, a mark; or an `Instance` of a module that is written elsewhere.
     top: Verilog module that was elaborated on its own: chip or layer engine; path: instances from there down to it.
     layers: numbers of the layers that have it, each its own; none around the layers.
     """
@@ -50,7 +50,7 @@ def parts(component: Component, top: str, layers: tuple[int, ...] = ()) -> Itera
 
 
 def walk(fragment: Any, place: Part) -> Iterator[Part]:
-    things = [fragment] if isinstance(fragment, Instance) else fragment.origins or ()
+    things = [*(fragment.origins or ()), *([fragment] if isinstance(fragment, Instance) else ())]
     yield from (replace(place, thing=thing) for thing in things)
     for inner, name, _ in fragment.subfragments:
         yield from walk(inner, replace(place, path=(*place.path, name or "")))

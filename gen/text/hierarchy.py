@@ -5,13 +5,15 @@ within another becomes an instance of a module with a signature, and is converte
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from amaranth.hdl import ClockDomain, ClockSignal, Fragment, Instance, ResetSignal, Signal, Value
 from amaranth.hdl._ir import PortDirection
 from amaranth.hdl._xfrm import DomainCollector
 from amaranth.lib.wiring import Component, In
+
+from gen.text.constant_table import ConstantTable
 
 __all__ = ["ModulePart", "modules"]
 
@@ -27,11 +29,13 @@ class ModulePart:
     name: of the module. fragment: what is in it, its components as instances.
     ports: `clk` and `rst` where anything in it is clocked, then the signature's members in order, joined by double
         underscores (`i__payload`); none of width 0.
+    tables: that it has instances of.
     """
 
     name: str
     fragment: Fragment
     ports: list[Port]
+    tables: list[ConstantTable] = field(default_factory=list)
 
 
 def modules(component: Component, name: str) -> Iterator[ModulePart]:
@@ -51,7 +55,9 @@ def _take_apart(fragment: Any, component: Component, name: str) -> Iterator[Modu
                 raise ValueError(f"{name}: {inner!r} in it needs a name; add it as m.submodules.NAME")
             parts.append((part, inner, f"{name}_{instance}"))
             fragment.subfragments[place] = _instance(fragment, part, inner, parts[-1][2], instance), instance, where
-    yield ModulePart(name, fragment, _ports(fragment, component, name))
+    origins = (origin for part, *_ in fragment.subfragments for origin in part.origins or ())
+    tables = [origin for origin in origins if isinstance(origin, ConstantTable)]
+    yield ModulePart(name, fragment, _ports(fragment, component, name), tables)
     for inside in parts:
         yield from _take_apart(*inside)
 

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
@@ -14,7 +15,7 @@ from gen.text.hierarchy import ModulePart, modules
 from gen.text.names import plain_names, with_named_functions
 from gen.text.port_list import with_port_lists
 
-__all__ = ["to_verilog"]
+__all__ = ["joined", "modules_in", "to_verilog"]
 
 PASSES = (
     *("proc -noopt", "opt_expr", "opt_merge", "opt_clean", "opt_dff -simple-dffe", "opt_clean -purge"),
@@ -22,6 +23,8 @@ PASSES = (
 )
 """`opt_dff` finds enables and resets, which become `if`; it sees through no alias that `opt_clean` has left. Registers
 lose their initial values: a chip has none, and in a four-state simulator they would hide a lost reset."""
+
+MODULE = re.compile(r"(?:^//[^\n]*\n|^\n)*^module (\w+).*?^endmodule\n", re.MULTILINE | re.DOTALL)
 
 RUN_YOSYS = """
 import sys
@@ -58,20 +61,32 @@ def to_verilog(component: Component, name: str) -> str:
 
     Ports are `clk`, `rst` (synchronous, active high) where anything is clocked, then the signature's members joined by
     double underscores (`i__payload`). Memories stay memories; an `Instance` stays an instance of a module that is
-    defined elsewhere. The same component gives the same bytes.
+    defined elsewhere, but for tables of constants, whose modules come last. The same component gives the same bytes.
 
     Raises
     ------
     ValueError: two components would get one name, a name is a keyword, a part has no signature, or a component uses a
         signal of another that is none of its ports.
     """
-    texts: dict[str, str] = {}
+    texts, tables = dict[str, str](), dict[str, str]()
     seen = SignalDict()
     for part in modules(component, name):
         if part.name in texts:
             raise ValueError(f"two components would both be module {part.name}")
         texts[part.name] = _to_rtlil(part, seen)
+        tables |= {table.module: table.verilog() for table in part.tables}
     with tempfile.TemporaryDirectory() as folder:
         verilog = _through_yosys("".join(texts.values()), Path(folder))
     body = with_named_functions(verilog.split("*/", 1)[1].lstrip("\n"))
-    return f"// {name}: written by hardloom from its Amaranth component\n\n{with_port_lists(body)}"
+    units = f"// {name}: written by hardloom from its Amaranth component\n\n{with_port_lists(body)}"
+    return "\n".join([units, *tables.values()])
+
+
+def modules_in(verilog: str) -> dict[str, str]:
+    """Text of every module, by name, with the comment above it."""
+    return {match[1]: match[0].lstrip("\n") for match in MODULE.finditer(verilog)}
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Texts as one that has each module once: tables are in every text that uses them."""
+    return "\n".join({name: module for text in texts for name, module in modules_in(text).items()}.values())

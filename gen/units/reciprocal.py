@@ -36,7 +36,7 @@ class _Invert(Stage):
         super().__init__(i_shape, o_shape)
 
     def transform(self, m: Module, x, y) -> None:
-        m.submodules.lookup = table = TableLookup(self.spec.table)
+        m.submodules.lookup = table = TableLookup("reciprocal", self.spec.table)
         m.d.comb += [table.x.eq(x.mantissa), y.r.eq(table.y), y.bits.eq(x.bits), y.carry.eq(x.carry)]
 
 

@@ -110,7 +110,7 @@ class _Rsqrt(Stage):
         super().__init__(i_shape, widths.with_statistic(r=max(spec.rsqrt.table.points).bit_length(), half=widths.half))
 
     def transform(self, m: Module, x, y) -> None:
-        m.submodules.lookup = table = TableLookup(self.spec.rsqrt.table)
+        m.submodules.lookup = table = TableLookup("rsqrt", self.spec.rsqrt.table)
         m.d.comb += [table.x.eq(x.x), y.r.eq(table.y), y.half.eq(x.half), y.data.eq(x.data), y.last.eq(x.last)]
 
 

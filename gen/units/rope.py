@@ -1,13 +1,14 @@
 """Head gain and rotary position embedding in hardware."""
 
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 from gen.stream.ram import Ram
 from gen.stream.stream import Stage, beat, chain
 from gen.text.constant_module import index_width
+from gen.text.constant_table import ConstantTable
 from gen.units.gain import Gain
 from gen.units.rounding import Round, wide_beat
 from golden.units.rope import Rope as RopeSpec
@@ -183,24 +184,25 @@ class Rope(Component):
             }
         )
 
-    def angles(self) -> memory.Memory:
+    def angles(self) -> ConstantTable:
         """ROM of max_positions * half words: cosines and sines of `lanes` pairs."""
-        element = data.ArrayLayout(signed(self.spec.frac + 2), self.lanes)
+        width = self.spec.frac + 2
+        element = data.ArrayLayout(signed(width), self.lanes)
         tables = [table.reshape(-1, self.lanes).tolist() for table in self.spec.angles(self.max_positions)]
-        rows = [{"cos": cos, "sin": sin} for cos, sin in zip(*tables, strict=True)]
-        return memory.Memory(shape=data.StructLayout({"cos": element, "sin": element}), depth=len(rows), init=rows)
+        rows = [[*cos, *sin] for cos, sin in zip(*tables, strict=True)]
+        return ConstantTable("angles", rows, width, True, data.StructLayout({"cos": element, "sin": element}))
 
     def elaborate(self, platform) -> Module:
         m = Module()
         spec, lanes = self.spec, self.lanes
         m.submodules.pairs = pairs = _Pairs(spec.word.width, lanes, self.half, self.rest)
         m.submodules.angles = angles = self.angles()
-        m.submodules.rotate = rotate = _Rotate(spec, pairs.o.payload.shape(), angles.shape, lanes)
+        m.submodules.rotate = rotate = _Rotate(spec, pairs.o.payload.shape(), angles.data.shape(), lanes)
         m.submodules.sum = total = _Sum(rotate.o.payload.shape(), lanes)
         m.submodules.round = rounding = Round(spec.word, total.o.payload.shape(), spec.frac)
         chain(m, *self._scaled(m), pairs)
         chain(m, rotate, total, rounding, wiring.flipped(self.o))
-        self._connect_angles(m, pairs, angles.read_port(domain="comb"), rotate)
+        self._connect_angles(m, pairs, angles, rotate)
         return m
 
     def _scaled(self, m: Module) -> list:
@@ -211,17 +213,17 @@ class Rope(Component):
         m.d.comb += [self.index.eq(gain.index), gain.gains.eq(self.gains)]
         return [wiring.flipped(self.i), gain]
 
-    def _connect_angles(self, m: Module, pairs: _Pairs, read: memory.ReadPort, rotate: _Rotate) -> None:
+    def _connect_angles(self, m: Module, pairs: _Pairs, angles: ConstantTable, rotate: _Rotate) -> None:
         """Reads the angles of the current position: `row` is its first word in the ROM."""
         head = Signal(range(self.heads))
-        row = Signal(len(read.addr))
+        row = Signal(len(angles.index))
         final, known = pairs.o.payload.last & (head == self.heads - 1), Signal()
         m.d.comb += [
             known.eq(self.ends.valid | ~final),
-            read.addr.eq(row + pairs.o.payload.beat),
+            angles.index.eq(row + pairs.o.payload.beat),
             rotate.i.valid.eq(pairs.o.valid & known),
             rotate.i.payload.pairs.eq(pairs.o.payload),
-            rotate.i.payload.angles.eq(read.data),
+            rotate.i.payload.angles.eq(angles.data),
             pairs.o.ready.eq(rotate.i.ready & known),
             self.ends.ready.eq(pairs.o.valid & pairs.o.ready & final),
         ]

@@ -33,7 +33,7 @@ class SigmoidLookup(Component):
         m = Module()
         spec = self.spec
         one = 1 << spec.frac
-        m.submodules.lookup = table = TableLookup(spec.table)
+        m.submodules.lookup = table = TableLookup("sigmoid", spec.table)
         size = Signal(self.width)
         positive = Signal(spec.frac + 1)
         m.d.comb += [

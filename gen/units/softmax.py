@@ -38,7 +38,7 @@ class Exp2Lookup(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         spec = self.spec
-        m.submodules.lookup = table = TableLookup(spec.table)
+        m.submodules.lookup = table = TableLookup("exp2", spec.table)
         whole = self.d[spec.frac :]
         shift = Signal(range(spec.zero_from + 1))
         m.d.comb += [

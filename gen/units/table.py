@@ -1,10 +1,11 @@
 """Interpolated tables in hardware."""
 
 from amaranth.hdl import Module, Signal, signed, unsigned
-from amaranth.lib import data, memory
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
+from gen.text.constant_table import ConstantTable
 from gen.units.rounding import round_shift
 from golden.units.table import Table
 
@@ -16,7 +17,7 @@ class TableLookup(Component):
 
     Parameters
     ----------
-    table: specification.
+    name: of the function. table: specification.
 
     Attributes
     ----------
@@ -24,8 +25,8 @@ class TableLookup(Component):
     y: unsigned, as wide as the largest point, out.
     """
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
+    def __init__(self, name: str, table: Table) -> None:
+        self.name, self.table = name, table
         super().__init__(
             {
                 "x": In(table.index_bits + table.fraction_bits),
@@ -38,16 +39,15 @@ class TableLookup(Component):
         table = self.table
         delta_width = max(abs(d) for d in table.delta).bit_length() + 1
         entry = data.StructLayout({"base": unsigned(len(self.y)), "delta": signed(delta_width)})
-        rows = [{"base": b, "delta": d} for b, d in zip(table.base, table.delta, strict=True)]
-        entries: memory.Memory
-        m.submodules.entries = entries = memory.Memory(shape=entry, depth=len(rows), init=rows)
-        port = entries.read_port(domain="comb")
+        differences = [delta & ((1 << delta_width) - 1) for delta in table.delta]
+        words = [[base | delta << len(self.y)] for base, delta in zip(table.base, differences, strict=True)]
+        m.submodules.entries = entries = ConstantTable(self.name, words, entry.size, False, entry)
         index = Signal(table.index_bits)
         fraction = Signal(table.fraction_bits)
         m.d.comb += [
             index.eq(self.x[table.fraction_bits :]),
             fraction.eq(self.x),
-            port.addr.eq(index),
-            self.y.eq(port.data.base + round_shift(port.data.delta * fraction, table.fraction_bits)),
+            entries.index.eq(index),
+            self.y.eq(entries.data.base + round_shift(entries.data.delta * fraction, table.fraction_bits)),
         ]
         return m

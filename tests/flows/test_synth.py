@@ -101,6 +101,7 @@ def test_a_layer_is_wires_around_units_that_all_layers_share(tiny_build):
         ("layer_experts_router", "experts router"),
         ("layer_like_3_attention_o_rescale", "attention o_rescale"),
         ("wired_layer_1_expert_5_down", "array down"),
+        ("table_exp2_64x28_98fbe257", "table exp2"),
         ("wired_layer_12_experts_down_scales", "ROM experts_down_scales"),
     ],
 )

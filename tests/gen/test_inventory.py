@@ -24,6 +24,7 @@ from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
+from verif.extract.constant_module import read_constants
 from verif.proof.tables import chip_tables
 
 CONFIG = tiny_config(num_experts=2, hidden_size=8, expert_intermediate_size=4)
@@ -78,11 +79,13 @@ def test_probes_are_found_below_another_level_and_name(deeper):
 
 
 def test_tables_are_found_below_another_level_and_name(deeper):
-    tables = [table for table in chip_tables(MODEL, Numerics(), HARDWARE, CHIP) if table.module.startswith("layer_")]
+    tables = [table for table in chip_tables(MODEL, Numerics(), HARDWARE, CHIP) if table.unit.startswith("layer_")]
     assert len(tables) == 11
     for table in tables:
-        assert table.module.startswith("layer_renamed_")
-        assert np.array_equal(table.read(deeper[table.module]), table.expected)
+        assert table.unit.startswith("layer_renamed_") and f"\n  {table.module} " in deeper[table.unit]
+        text = [deeper[table.module].encode()]
+        words = np.concatenate(list(read_constants(text, table.module, table.width, table.signed)))
+        assert np.array_equal(table.arranged(words), table.expected)
 
 
 def test_layers_that_are_alike_share_an_engine_and_one_that_differs_has_its_own():

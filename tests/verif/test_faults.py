@@ -26,16 +26,17 @@ from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.chips import built_chip
 from tests.matrices import noise
 from verif.extract.arrays import read_array
+from verif.extract.constant_module import read_constants
 from verif.extract.errors import ExtractionError
 from verif.extract.mac import read_mac
 from verif.extract.neuron import read_neuron
-from verif.extract.tables import read_memories
 from verif.faults import KINDS
 from verif.faults.router_ties import tie_router
 from verif.faults.tie_bench import Copy, outputs
 from verif.faults.wires import change_wire
+from verif.proof.hierarchy import Hierarchy
 from verif.proof.static import recover
-from verif.proof.tables import chip_tables, initial_values
+from verif.proof.tables import ChipTable, chip_tables
 
 COUNT = 210
 CONFIG = tiny_config(num_hidden_layers=1, expert_intermediate_size=36)
@@ -66,45 +67,60 @@ def test_every_planted_fault_is_found(campaigns, kind):
 def test_every_table_is_read_back(build):
     recovery = recover(build)
     assert recovery.complete, recovery.first
-    sizes = {"exp2": 128, "reciprocal": 128, "rsqrt": 256, "sigmoid": 256, "angles": 12 * 20}
-    counts = {"exp2": 2 + 2, "reciprocal": 2, "rsqrt": 5, "sigmoid": 2, "angles": 2}
-    assert recovery.tables == sum(counts.values())
-    assert recovery.matching_entries == recovery.entries == sum(sizes[n] * counts[n] for n in sizes)
+    norms = 2  # over the hidden vector and over a head
+    sizes = [128, 128, *[256] * norms, 256, 12 * 20]  # exp2, reciprocal, rsqrt, sigmoid, angles: whoever uses them
+    assert recovery.tables == len(sizes)
+    assert recovery.matching_entries == recovery.entries == sum(sizes)
 
 
-def test_any_flipped_bit_of_a_table_is_found(build):
-    table = next(table for table in chip_tables(MODEL, Numerics(), HARDWARE, CHIP) if "exp2" in table.module)
-    text = build.file(f"rtl/units/{table.module}.v").read_text()
-    words = [(m.start(1), m[1]) for m in re.finditer(r"entries\[\d+\] = 28'h(\w{7});", text)]
+def read(table: ChipTable, text: str) -> np.ndarray:
+    """What the static check makes of the text of a table's module."""
+    words = np.concatenate(list(read_constants([text.encode()], table.module, table.width, table.signed)))
+    return table.arranged(words)
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, ChipTable]:
+    """One table of every function, by its name."""
+    return {table.module.split("_")[1]: table for table in chip_tables(MODEL, Numerics(), HARDWARE, CHIP)}
+
+
+def test_any_flipped_bit_of_a_table_is_found(build, tables):
+    table = tables["exp2"]
+    text = build.text(f"rtl/constants/{table.module}.v")
+    assert np.array_equal(read(table, text), table.expected)
+    words = [(m.start(1), m[1]) for m in re.finditer(r"data = 28'h(\w{7});", text)]
     assert len(words) == 64
     for start, digits in words:
         for bit in range(28):
             flipped = f"{int(digits, 16) ^ 1 << bit:07x}"
-            assert not np.array_equal(table.read(text[:start] + flipped + text[start + 7 :]), table.expected)
+            assert not np.array_equal(read(table, text[:start] + flipped + text[start + 7 :]), table.expected)
 
 
-def test_a_table_that_is_missing_short_or_out_of_order_is_an_error(build):
-    table = next(table for table in chip_tables(MODEL, Numerics(), HARDWARE, CHIP) if "exp2" in table.module)
-    text = build.file(f"rtl/units/{table.module}.v").read_text()
-    line = re.search(r"    entries\[7\] = .*\n", text)[0]
-    changes = [text.replace(line, ""), text.replace(line, line * 2), text.replace("entries[7]", "entries[8]", 1)]
-    changes += [text.replace("entries[7] = 28'h", "entries[7] = 27'h"), text.replace("entries", "others")]
-    for changed in changes:
-        assert changed != text
-        with pytest.raises(ExtractionError):
-            table.read(changed)
-    with pytest.raises(ExtractionError, match="bits"):
-        replace(table, widths=(40,)).read(text)
+def test_a_unit_without_its_table_or_with_state_of_its_own_is_found(build, tables):
+    table, state = tables["sigmoid"], "has a memory or an initial value: "
+    file = f"rtl/units/{table.unit}.v"
+    text = build.text(file)
+    for changed, words in (
+        (text, None),
+        (text.replace(table.module, tables["reciprocal"].module), f"has no instance of {table.module}"),
+        (text.replace(");\n", ");\n  reg [3:0] held [1:0];\n", 1), state + "reg [3:0] held [1:0];"),
+        (text.replace("endmodule", "  initial $stop;\nendmodule"), state + "initial"),
+        (text.replace(");\n", ");\n  reg held = 1'h0;\n", 1), state + "reg held ="),
+    ):
+        assert (changed != text) == (words is not None)
+        assert problem_of(build, file, changed, table) == (words and f"{file}: {words}")
 
 
-def test_a_memory_in_a_unit_is_seen_whatever_it_starts_with():
-    words = "".join(f"    \\sequence [{i}] = 4'h0;\n" for i in (0, 1))
-    text = f"  reg [3:0] \\sequence  [1:0];\n  initial begin\n{words}  end\n"
-    assert list(read_memories(text)["\\sequence"].words) == [0, 0]
-    assert list(initial_values(text)) == [0, 0]
-    assert initial_values("  reg [3:0] sequence;\n").size == 0
-    with pytest.raises(ExtractionError, match="2 words, of which 0 have a value"):
-        initial_values(text.split("  initial")[0])
+def problem_of(build: Build, file: str, text: str, table: ChipTable) -> str | None:
+    """What the check of instances says of the build with another `text` of the unit of `table`."""
+    original = build.read
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "read", lambda name: text.encode() if name == file else original(name))
+        hierarchy = Hierarchy(build)
+    hierarchy.use({*hierarchy.files})  # as reading the arrays would say
+    hierarchy.expect(table.unit, table.module)
+    return hierarchy.problem()
 
 
 def test_any_changed_shift_add_is_found():

@@ -11,7 +11,7 @@ from gen.build.folder import Build
 from golden.errors import UserError
 from verif.extract.mac import MacUnit, read_mac
 from verif.extract.neuron import NeuronCell, read_neuron
-from verif.faults.bits import flip_rom_bit, flip_table_bit
+from verif.faults.bits import flip_rom_bit
 from verif.faults.ties import plant_ties
 from verif.faults.wires import change_wire
 from verif.proof.reading import Reading
@@ -61,7 +61,7 @@ def plant(
 
     readings = list(reader.readings())
     tables = [r for r in readings if r.what == "table"]
-    roms = [r for r in readings if r.file.startswith("rtl/constants/")]
+    roms = [r for r in readings if r.file.startswith("rtl/constants/") and r.what != "table"]
     arrays = [r for r in readings if r.file.startswith("rtl/arrays/")]
 
     @cache
@@ -69,7 +69,7 @@ def plant(
         return read_mac(reader.prefab[f"{name}.v"])
 
     static: list[tuple[list[Reading], Change]]
-    static = [(arrays, partial(_wire, cell, unit)), (roms, flip_rom_bit), (tables, flip_table_bit)]
+    static = [(arrays, partial(_wire, cell, unit)), (roms, flip_rom_bit), (tables, flip_rom_bit)]
     campaigns = []
     for number, (places, change) in enumerate(static):
         progress(number, len(KINDS))

@@ -11,6 +11,7 @@ from amaranth.hdl import Shape
 
 from gen.stream.component import Component
 from gen.text.ram import with_rams
+from gen.text.verilog import joined
 from verif.simulators.verilator import QUICK_BUILD, build_model
 from verif.streams.bench import Port, Stimulus, pack, ports
 
@@ -78,7 +79,7 @@ def outputs(copies: Sequence[Copy], folder: Path) -> dict[str, list[bool]]:
     texts = [re.sub(rf"\b{copy.unit}(?=_|\b)", copy.name, copy.text) for copy in copies]
     instances = "".join(_instance(copy, runs, folder) for copy in copies)
     top = f"module {TOP}(input clk, input rst, input [31:0] run);\n{instances}endmodule\n"
-    (folder / "bench.v").write_text(with_rams("\n".join([*texts, SOURCE, top])))
+    (folder / "bench.v").write_text(with_rams(joined([*texts, SOURCE, top])))
     (folder / "main.cpp").write_text(MAIN)
     # without cocotb's interface, whose library would take as long to compile as all copies
     build_model([folder / "bench.v"], TOP, folder / "verilator", folder / "main.cpp", QUICK_BUILD)

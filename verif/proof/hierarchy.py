@@ -10,6 +10,9 @@ from gen.text.ram import RamGeometry, is_ram
 __all__ = ["Hierarchy", "module_of"]
 
 MODULE = re.compile(r"^[ \t]*(?:macro)?module[ \t]+\\?(\S+?)[\s(#;]", re.MULTILINE)
+STATE = re.compile(r"\binitial\b|^ *reg\b[^;\n]*(?:=|\[\d+:\d+\];)", re.MULTILINE)
+"""What begins with a value, or has addresses: only memories have such, which are modules of their own."""
+
 INSTANCE = re.compile(r"^[ \t]*(?!(?:module|else)\b)(\w+)[ \t]+(?:#\(.*\)[ \t]*)?[\w$\\.\[\]]+[ \t]*\(", re.MULTILINE)
 
 
@@ -42,8 +45,15 @@ class Hierarchy:
         ram = unprefixed(module_of(file), self.module_prefix)
         if is_ram(ram) and text.replace(module_of(file), ram) != RamGeometry.of(ram).verilog():
             self._problem = self._problem or f"{file}: is not the memory that its name says"
+        if file.startswith("rtl/units/") and (found := STATE.search(re.sub(r"//[^\n]*", "", text))):
+            self._problem = self._problem or f"{file}: has a memory or an initial value: {found[0].strip()[:60]}"
         self.inside[module_of(file)] = Counter(INSTANCE.findall(text))
         self.used.update(self.inside[module_of(file)])
+
+    def expect(self, module: str, part: str) -> None:
+        """`module`, a unit, must have an instance of `part`."""
+        if part not in self.inside.get(module, {}):
+            self._problem = self._problem or f"rtl/units/{module}.v: has no instance of {part}"
 
     def use(self, modules: set[str]) -> None:
         """What an array instantiates; from any thread."""

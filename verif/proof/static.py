@@ -29,7 +29,7 @@ from verif.proof.folder import folder_problem, model_weights
 from verif.proof.hierarchy import Hierarchy
 from verif.proof.reading import Comparison, Reading
 from verif.proof.row_scales import RowScales
-from verif.proof.tables import ChipTable, chip_tables, initial_values
+from verif.proof.tables import chip_tables
 
 __all__ = ["SAMPLE", "Reader", "Recovery", "recover"]
 
@@ -115,6 +115,7 @@ class Reader:
         signed: bool,
         expected: Callable[[], np.ndarray],
         arranged: Callable[[np.ndarray], np.ndarray],
+        what: str = "constants",
     ) -> Reading:
         """The constant module `name`, without the build's prefix; `arranged` brings its words, int64 [beats, lanes], to
         the shape of `expected`."""
@@ -127,7 +128,7 @@ class Reader:
             except ValueError as error:
                 raise ExtractionError(f"its {len(words)} words do not fit to the rows that they stand for") from error
 
-        return whole(f"rtl/constants/{module}.v", "constants", expected, read)
+        return whole(f"rtl/constants/{module}.v", what, expected, read)
 
     def scales(self, name: str, groups: Sequence[Sequence[str]]) -> Reading:
         """Row scales behind arrays of `groups`; a word holds the lanes of every bank of one array."""
@@ -236,14 +237,14 @@ class Reader:
         return Reading(connection_file(facts.module), "weights", expected, read, shape[:2])
 
     def tables(self) -> Iterator[Reading]:
-        """Every table of every unit; no unit has another memory."""
-        tables = list(chip_tables(self.model, self.checkpoint.numerics, self.build.hardware, CHIP))
-        files = {f"rtl/units/{self.build.module(table.module)}.v": table for table in tables}
-        for file, table in files.items():
-            yield table_reading(file, table)
-        for file in self.build.files:
-            if file.startswith("rtl/units/") and file not in files:
-                yield whole(file, "state", lambda: np.zeros(0, np.int64), lambda text: initial_values(decoded(text)))
+        """Every table of the units, once: as often as units that share it expect something else in it."""
+        seen = set[tuple[str, bytes]]()
+        for table in chip_tables(self.model, self.checkpoint.numerics, self.build.hardware, CHIP):
+            self.hierarchy.expect(self.build.module(table.unit), self.build.module(table.module))
+            if (key := (table.module, table.expected.tobytes())) not in seen:
+                seen.add(key)
+                expected = partial(np.array, table.expected)
+                yield self.rom(table.module, table.width, table.signed, expected, table.arranged, "table")
 
     def readings(self) -> Iterator[Reading]:
         """Every file that holds integers, once."""
@@ -265,14 +266,6 @@ def whole(
 ) -> Reading:
     """Of a file that is compared at once."""
     return Reading(file, what, lambda start, stop: expected(), lambda pieces: [read(pieces)], (0,))
-
-
-def table_reading(file: str, table: ChipTable) -> Reading:
-    return whole(file, "table", lambda: table.expected, lambda text: table.read(decoded(text)))
-
-
-def decoded(text: Iterable[bytes]) -> str:
-    return b"".join(text).decode()
 
 
 def grouped(blocks: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:

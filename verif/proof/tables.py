@@ -1,80 +1,67 @@
-"""Every table that a chip's units hold: where it is, and what its specification says is in it."""
+"""Every table that a chip's units have: which module holds it, and what its specification says is in it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from amaranth.lib.memory import Memory
 
 from gen.design.hardware import HardwareConfig
 from gen.engine.inventory import chip_parts
+from gen.text.constant_table import ConstantTable
 from gen.units.rope import Rope
 from gen.units.table import TableLookup
 from golden.shape import ModelShape
 from golden.units.numerics import Numerics
 from golden.units.table import Table
-from verif.extract.errors import ExtractionError
-from verif.extract.tables import InitialMemory, read_memories
 
-__all__ = ["ChipTable", "chip_tables", "initial_values"]
+__all__ = ["ChipTable", "chip_tables"]
 
 
 @dataclass(frozen=True)
 class ChipTable:
-    """A memory in one module.
+    """A table of one unit.
 
     Attributes
     ----------
-    module, memory: names in the Verilog; the module's file has its name.
+    unit, module: names in the Verilog, without a build's prefix: what has an instance of the table, and the table.
     expected: int64 [words, fields].
-    widths: bits of the first fields (the last one takes the rest of the word); signed: of each field.
+    width, signed: of an element of a word as its constant module has them.
+    arranged: brings words, int64 [words, elements], to the shape of `expected`.
     """
 
+    unit: str
     module: str
-    memory: str
     expected: np.ndarray = field(repr=False)
-    widths: tuple[int, ...] = field(repr=False)
-    signed: tuple[bool, ...] = field(repr=False)
-
-    def read(self, text: str) -> np.ndarray:
-        """What the module in `text` holds, int64 [words, fields]; raises ExtractionError."""
-        memories = read_memories(text)
-        if self.memory not in memories:
-            raise ExtractionError(f"there is no memory {self.memory}")
-        memory: InitialMemory = memories[self.memory]
-        widths = (*self.widths, max(1, memory.width - sum(self.widths)))
-        return memory.fields(list(zip(widths, self.signed, strict=True)))
+    width: int
+    signed: bool
+    arranged: Callable[[np.ndarray], np.ndarray] = field(repr=False)
 
 
-def initial_values(text: str) -> np.ndarray:
-    """Words that the memories of a module start with, where it holds no table and so should have neither: int64 [n].
-
-    Raises ExtractionError where a memory starts with nothing.
-    """
-    words = [word for memory in read_memories(text).values() for word in memory.words]
-    return np.array([word & 0xFFFFFFFF for word in words], dtype=np.int64)
-
-
-def _interpolation(table: Table) -> tuple[np.ndarray, tuple[int, ...], tuple[bool, ...]]:
+def _interpolation(unit: str, module: str, table: Table) -> ChipTable:
     """Word: the segment's start, unsigned, and above it the signed difference to the next one."""
+    base, delta = max(table.points).bit_length(), max(abs(step) for step in table.delta).bit_length() + 1
+
+    def arranged(words: np.ndarray) -> np.ndarray:
+        start, step = words[:, 0] & ((1 << base) - 1), words[:, 0] >> base
+        return np.stack([start, step - ((step >> (delta - 1)) << delta)], axis=1)
+
     expected = np.array([table.base, table.delta], dtype=np.int64).T
-    return expected, (max(table.points).bit_length(),), (False, True)
+    return ChipTable(unit, module, expected, base + delta, False, arranged)
 
 
-def _angles(rope: Rope) -> tuple[np.ndarray, tuple[int, ...], tuple[bool, ...]]:
+def _angles(unit: str, module: str, rope: Rope) -> ChipTable:
     """Word: cosines of `lanes` pairs, and above them their sines."""
     parts = [angles.reshape(-1, rope.lanes) for angles in rope.spec.angles(rope.max_positions)]
-    fields, width = 2 * rope.lanes, rope.spec.frac + 2
-    return torch.cat(parts, 1).numpy(), (width,) * (fields - 1), (True,) * fields
+    return ChipTable(unit, module, torch.cat(parts, 1).numpy(), rope.spec.frac + 2, True, lambda words: words)
 
 
 def chip_tables(model: ModelShape, numerics: Numerics, hardware: HardwareConfig, top: str) -> Iterator[ChipTable]:
-    """All tables of a chip, those around the layers (in modules of `top`) first: wherever a unit has one."""
+    """The table of every unit of a chip, Verilog module `top`, that has one; many units share a module."""
     found = list(chip_parts(model, numerics, hardware, top))
-    memories = {(part.top, part.path[:-1]): part.path[-1] for part in found if isinstance(part.thing, Memory)}
+    modules = {(part.top, part.path[:-1]): part.thing.module for part in found if isinstance(part.thing, ConstantTable)}
     for part in found:
         if isinstance(part.thing, TableLookup):
-            yield ChipTable(part.module, memories[part.top, part.path], *_interpolation(part.thing.table))
+            yield _interpolation(part.module, modules[part.top, part.path], part.thing.table)
         elif isinstance(part.thing, Rope):
-            yield ChipTable(part.module, memories[part.top, part.path], *_angles(part.thing))
+            yield _angles(part.module, modules[part.top, part.path], part.thing)

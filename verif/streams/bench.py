@@ -25,7 +25,7 @@ from torch import Generator, Tensor
 
 from gen.stream.component import Component
 from gen.text.ram import with_rams
-from gen.text.verilog import to_verilog
+from gen.text.verilog import joined, to_verilog
 from verif.simulators.job import Job
 from verif.simulators.runner import build_and_test
 from verif.simulators.verilator import QUICK_BUILD
@@ -201,7 +201,7 @@ def bench_verilog(chosen: Iterable[Case]) -> str:
     A word that is read as it is written, on which nothing may depend, comes inverted.
     """
     texts, top = bench_parts(chosen)
-    return with_rams("\n".join([*texts.values(), top])).replace(READ, HOSTILE_READ)
+    return with_rams(joined([*texts.values(), top])).replace(READ, HOSTILE_READ)
 
 
 def units() -> list[str]:

@@ -108,7 +108,9 @@ def remember_units(chip: Path) -> None:
     def text(component: None, name: str) -> str:
         mine = re.compile(rf"{name}(_[a-z]\w*)?")  # layer_experts, not layer_0, which is no unit of it
         files = [path for path in (chip / "rtl/units").iterdir() if mine.fullmatch(path.stem)]
-        return "\n".join(path.read_text() for path in sorted(files))
+        text = "\n".join(path.read_text() for path in sorted(files))
+        tables = sorted(set(re.findall(r"^  (table_\w+) \w+ \($", text, re.MULTILINE)))
+        return "\n".join([text, *((chip / f"rtl/constants/{table}.v").read_text() for table in tables)])
 
     units.to_verilog = text
     proof.chip_tables = kept(lambda *arguments: list(tables(*arguments)))
