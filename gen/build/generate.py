@@ -16,7 +16,7 @@ from gen.build.arrays import BuiltArray, array_parts, array_weights
 from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_norm_gains, emit_scales
 from gen.build.folder import CHIP, MANIFEST, Build, copy_quantized, delete_unfinished, file_list
 from gen.build.journal import JOURNAL, Entry, Journal
-from gen.build.manifest import Manifest
+from gen.build.manifest import ArrayFacts, Manifest
 from gen.build.memories import memories_of
 from gen.build.names import FILE_LIST, QUANTIZED, WAIVERS
 from gen.build.seal import sealed
@@ -146,18 +146,33 @@ def write_build(
     entries, arrays = [built.entry for built in made], tuple(built.facts for built in made)
     if top:
         entries += other_parts(journal, checkpoint, hardware, made, work)
+    return finish_build(journal, checkpoint, hardware, hashes, top, entries, arrays, weights)
+
+
+def finish_build(
+    journal: Journal,
+    checkpoint: QuantizedCheckpoint,
+    hardware: HardwareConfig,
+    hashes: dict[str, str],
+    top: str | None,
+    entries: Iterable[Entry],
+    arrays: tuple[ArrayFacts, ...],
+    weights: int,
+) -> Build:
+    """Complete the files and describe them: with the manifest the folder is a build, and the journal goes."""
+    out, prefix = journal.folder, journal.module_prefix
     files = finish_files(journal, checkpoint, hashes, entries)
-    top = top and prefixed(top, module_prefix)
+    top = top and prefixed(top, prefix)
     manifest = Manifest(
         tool_version=version("hardloom"),
-        key=key,
+        key=journal.key,
         model=checkpoint.config,
         quantization=checkpoint.formats,
         hardware=hardware,
-        module_prefix=module_prefix,
+        module_prefix=prefix,
         top=top,
         arrays=arrays,
-        memories=memories_of(out, files, top, module_prefix) if top else (),
+        memories=memories_of(out, files, top, prefix) if top else (),
         weights_hardwired=weights,
         files=files,
     )
