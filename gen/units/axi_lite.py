@@ -83,7 +83,11 @@ class AxiLiteRegisters(Component):
         """The strobed bytes of `value` into register `r`, unless they do not fit."""
         kept, count = getattr(self, f"write_{r.name.lower()}"), -(-r.width // 8)
         mask = Cat(strobe.replicate(8) for strobe in strobes)
-        with m.If((value & mask) <= self.largest.get(r.name, (1 << r.width) - 1)):
+        given = value & mask
+        fits = ~given[r.width :].any()
+        if self.largest.get(r.name, (1 << r.width) - 1) < (1 << r.width) - 1:
+            fits &= given[: r.width] <= self.largest[r.name]
+        with m.If(fits):
             m.d.sync += [self.bresp.eq(OKAY), getattr(self, f"strobe_{r.name.lower()}").eq(strobes[:count].any())]
             for byte in range(count):
                 with m.If(strobes[byte]):
