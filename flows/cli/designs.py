@@ -104,9 +104,6 @@ def explore(
     gen_length: GenLength = None,
     tokens_per_forward: TokensPerForward = None,
     expert_imbalance: ExpertImbalance = None,
-    keys_per_cycle: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Keys that attention takes a cycle; emitted units take 1.")
-    ] = 1,
     styles: Styles = None,
     formats: Formats = None,
     head_tiles: Annotated[
@@ -114,7 +111,7 @@ def explore(
     ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Choose style and slices by kind of array, and lanes, for a throughput at the least area or energy.
+    """Choose style and slices by kind of array, lanes of streams and attention, for a throughput at the least area.
 
     Example: hardloom explore --like llada-moe-7b --tokens-per-second 200 --node 5nm -o build/hardware.json
     """
@@ -132,7 +129,7 @@ def explore(
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     chosen = chosen_styles(styles), parse_formats(formats)
     request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, *chosen)
-    space = search_space(like, ckpt, request, fit, Units(keys_per_cycle, head_tiles))
+    space = search_space(like, ckpt, request, fit, Units(head_tiles))
     outputs = Outputs(out, plot, front)
     check_outputs(space, outputs)
     found = search(space, tokens_per_second, objective)

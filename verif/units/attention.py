@@ -11,7 +11,7 @@ from golden.units.quantize import Quantize
 from verif.streams.bench import Case, Packet, Stimulus, packets
 from verif.streams.stimulus import integers
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "stimulus_of"]
 
 
 Vectors = tuple[Tensor, Tensor]
@@ -126,16 +126,20 @@ def _equal_passes(sizes: AttentionSizes) -> Case:
     return Case(_named(f"attention_{spec.word.width}", sizes), lambda: Attention(sizes), stimulus, latency=0)
 
 
+def stimulus_of(generator: Generator, sizes: AttentionSizes, lengths: list[int]) -> Stimulus:
+    """Random passes of so many positions each."""
+    return _stimulus(
+        sizes, [_random_pass(generator, sizes.spec, (sizes.heads, n, sizes.spec.head_dim)) for n in lengths]
+    )
+
+
 def _changing_passes(sizes: AttentionSizes) -> Case:
     """Passes of different lengths, one after the other."""
-    spec, most = sizes.spec, sizes.max_positions
+    most = sizes.max_positions
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         random = integers(generator, 1, most, (4,)).tolist()
-        lengths = [1, most, 2, 1, most - 1] if kind == "corners" else random
-        return _stimulus(
-            sizes, [_random_pass(generator, spec, (sizes.heads, count, spec.head_dim)) for count in lengths]
-        )
+        return stimulus_of(generator, sizes, [1, most, 2, 1, most - 1] if kind == "corners" else random)
 
     name = _named(f"attention_{sizes.passes}_passes", sizes)
     return Case(name, lambda: Attention(sizes), stimulus, latency=0)

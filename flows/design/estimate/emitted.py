@@ -26,14 +26,20 @@ def why_not_emitted(shape: ModelShape, sampler: str) -> str | None:
 
 
 def emitted_pass(
-    shape: ModelShape, lanes: int, packets: Mapping[str, int], work: Workload, busiest: float, a: Assumptions
+    shape: ModelShape,
+    lanes: int,
+    packets: Mapping[str, int],
+    work: Workload,
+    busiest: float,
+    a: Assumptions,
+    at_once: tuple[int, int] = (1, 1),
 ) -> float:
     """Cycles of a denoising step over the whole sequence.
 
     packets: of one array of each kind, from one packet to the next; busiest: share of the positions that meets the
-    busiest expert.
+    busiest expert; at_once: heads and queries on which attention works.
     """
-    cycles = pass_cycles(shape, shape.gains_behind, lanes, tuple(packets.items()), busiest, round(work.length))
+    cycles = pass_cycles(shape, shape.gains_behind, lanes, tuple(packets.items()), busiest, round(work.length), at_once)
     return cycles + step_cycles(a["block_length"], work.tokens_per_forward)
 
 
@@ -45,8 +51,10 @@ def pass_cycles(
     packets: tuple[tuple[str, int], ...],
     busiest: float,
     positions: int,
+    at_once: tuple[int, int],
 ) -> float:
     """As `forward_cycles`; most assumptions of an estimate change none of these."""
-    g = Geometry(shape, lanes, dict(packets), gains_behind=gains_behind)
+    heads, queries = at_once
+    g = Geometry(shape, lanes, dict(packets), gains_behind=gains_behind, head_lanes=heads, query_lanes=queries)
     routes = likely_routes(g.experts.num_experts, g.experts.top_k, busiest, positions)
     return forward_cycles(g, [routes] * len(shape.layers), positions)

@@ -31,9 +31,8 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Units:
-    """How parallel the units are that `hardloom generate` writes with one key a cycle and a head in one part."""
+    """How parallel the units are that `hardloom generate` writes with a head in one part."""
 
-    keys_per_cycle: int = 1
     head_tiles: int = 1
 
 
@@ -47,7 +46,7 @@ def search_space(like: str | None, checkpoint: Path | None, request: Request, fi
     if unknown := sorted(set(request.styles) - set(model.styles)):
         raise UserError(f"{fit or DEFAULT_FIT}: knows nothing of style {unknown[0]}; leave it out of --styles")
     reason = why_not_emitted(shape, str(request.sampler))
-    return Space(shape, work, a, model, request.styles, units.keys_per_cycle, units.head_tiles, reason)
+    return Space(shape, work, a, model, request.styles, units.head_tiles, reason)
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,8 @@ def exploration_parts(found: Exploration) -> Iterator[Part]:
         gates, option = chosen.gates[kind.kind] / kind.weights, chosen.options[kind.kind]
         counts = (f"{kind.inputs:,}", f"{option.slices:,}", f"{gates:.2f}", f"{chosen.cycles[kind.kind]:,.1f}")
         rows.append((kind.kind, option.style, *counts))
-    rows.append(("attention unit", "", "", "", "", f"{chosen.cycles['attention']:,.1f}"))
+    at_once = f"{chosen.attention.head_lanes} heads x {chosen.attention.query_lanes} queries"
+    rows.append(("attention unit", at_once, "", "", "", f"{chosen.cycles['attention']:,.1f}"))
     columns = ("arrays", "style", "inputs", "slices", "gates a weight", "cycles a position")
     yield table(columns, rows, f"{space.shape.name}: least {found.objective}, {chosen.lanes} lanes", left=columns[:2])
     speeds = [("projected", f"{chosen.projected:,.0f}", "a sequence in every layer, always")]

@@ -13,6 +13,7 @@ from flows.design.estimate.choices import busy
 from flows.design.estimate.emitted import emitted_pass
 from flows.design.estimate.energy import packet_fj
 from flows.design.estimate.workload import Workload
+from flows.design.explore.attention import AttentionLanes, attention_lanes
 from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from golden.errors import UserError
 from golden.shape import MatrixKind, ModelShape
@@ -21,25 +22,23 @@ __all__ = ["OBJECTIVES", "Point", "Space", "hardware_json", "measure", "pareto"]
 
 OBJECTIVES = ("area", "energy")
 MOST_LANES = 64
-REMEDIES = {
-    "attention": " (see --keys-per-cycle: what a chip could do whose attention takes more keys at once)",
-    "head": " (see --head-tiles: what a chip could do whose head drains in parts)",
-}
+REMEDIES = {"head": " (see --head-tiles: what a chip could do whose head drains in parts)"}
 
 
 @dataclass(frozen=True)
 class Point:
     """One design.
 
-    options: style and slices by kind of array; gates: of all arrays of a kind; cycles: a position costs the busiest
-    array of each kind, and `attention`; area_mm2: by part; energy_pj: of the arrays, leakage
-    included, a generated token. emitted, projected: tokens/s with these arrays of the chip that `hardloom generate`
-    writes, one sequence at a time, None where it writes none, and of one whose pipeline is full; tokens_per_s: the one
-    of them that is searched for.
+    options: style and slices by kind of array; attention: heads and queries at once; gates: of all arrays of a kind;
+    cycles: a position costs the busiest array of each kind, and `attention`; area_mm2: by part; energy_pj: of the
+    arrays, leakage included, a generated token. emitted, projected: tokens/s with these arrays of the chip that
+    `hardloom generate` writes, one sequence at a time, None where it writes none, and of one whose pipeline is full;
+    tokens_per_s: the one of them that is searched for.
     """
 
     lanes: int
     options: dict[str, ArrayOption]
+    attention: AttentionLanes
     cycles: dict[str, float]
     gates: dict[str, float]
     area_mm2: dict[str, float]
@@ -59,7 +58,9 @@ class Point:
 
     def to_json_dict(self) -> dict[str, Any]:
         chosen = {kind: vars(option) for kind, option in self.options.items()}
-        return {**vars(self), "options": chosen, "area_mm2_total": self.area, "bottleneck": self.bottleneck}
+        lanes = {"head_lanes": self.attention.head_lanes, "query_lanes": self.attention.query_lanes}
+        changed = {"options": chosen, "attention": lanes}
+        return {**vars(self), **changed, "area_mm2_total": self.area, "bottleneck": self.bottleneck}
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,9 @@ class Candidate:
 class Space:
     """What is searched: a model under a workload, at a node, with a cost model.
 
-    styles: to choose from; keys_per_cycle: keys that a layer's attention takes a cycle; head_tiles: parts of the head
-    that drain side by side, and no other array drains more rows at once than such a part. The emitted
-    units take one key, and have one part. not_emitted: why `hardloom generate` writes no chip of this model under this
-    workload, None where it does.
+    styles: to choose from; head_tiles: parts of the head that drain side by side, and no other array drains more rows
+    at once than such a part; emitted is one. not_emitted: why `hardloom generate` writes no chip of this model under
+    this workload, None where it does.
     """
 
     shape: ModelShape
@@ -91,7 +91,6 @@ class Space:
     a: Assumptions
     model: CostModel
     styles: tuple[str, ...] = PRICED_STYLES
-    keys_per_cycle: int = 1
     head_tiles: int = 1
     not_emitted: str | None = None
     known: dict[tuple[str, int], list[Candidate]] = field(default_factory=dict, compare=False)
@@ -110,24 +109,19 @@ class Space:
     @property
     def why_projected(self) -> str | None:
         """Why what is searched for is no chip that `hardloom generate` writes; None where it is one."""
-        if self.keys_per_cycle > 1:
-            return f"--keys-per-cycle {self.keys_per_cycle}: `hardloom generate` writes attention of one key a cycle"
         if self.head_tiles > 1:
             return f"--head-tiles {self.head_tiles}: `hardloom generate` writes a head that drains in one part"
         return self.not_emitted
 
-    def emitted_cycles(self, lanes: int, chosen: dict[str, Candidate]) -> float:
-        """Cycles of a pass over one sequence on the emitted chip with these arrays."""
+    def emitted_cycles(self, lanes: int, chosen: dict[str, Candidate], attention: AttentionLanes) -> float:
+        """Cycles of a pass over one sequence on the emitted chip with these arrays and so much attention at once."""
         kinds = {kind.kind: kind for kind in self.shape.kinds()}
         packets = {}
         for name, kind in kinds.items():
             undrained = max(0, kind.rows - self.tile_rows)
             packets[name] = round(chosen[name].cycles / busy(kind, self.a)) + -(-undrained // lanes)
-        return emitted_pass(self.shape, lanes, packets, self.work, busy(kinds["gate_up"], self.a), self.a)
-
-    def attention_cycles(self) -> float:
-        """Cycles that a position costs the attention of a layer: one key of one head after the other."""
-        return self.shape.layers[0].attention.num_heads * self.work.length / self.keys_per_cycle
+        at_once = attention.head_lanes, attention.query_lanes
+        return emitted_pass(self.shape, lanes, packets, self.work, busy(kinds["gate_up"], self.a), self.a, at_once)
 
     def candidates(self, kind: MatrixKind, lanes: int) -> list[Candidate]:
         """Every option for a kind of array that no other dominates in cycles, gates and energy; kept."""
@@ -143,31 +137,42 @@ class Space:
         energy = packet_fj(cost, self.a) * kind.count * kind.layers * kind.share
         return Candidate(option, gates, energy, cost.packet_cycles * busy(kind, self.a))
 
-    def point(self, lanes: int, budget: float, objective: str) -> Point | None:
-        """The best design whose arrays all need at most `budget` cycles a position; None where one cannot."""
+    def attentions(self, budget: float) -> set[AttentionLanes]:
+        """That keep up with arrays of so many cycles a position; and, where a layer's experts take tokens only as they
+        leave its attention, those that are as quick as all heads at once."""
+        budgets = {budget} if self.why_projected else {budget, min(budget, self.work.length)}
+        return {attention_lanes(self.shape.layers[0].attention.num_heads, self.work, each) for each in budgets}
+
+    def point(self, lanes: int, budget: float, attention: AttentionLanes, objective: str) -> Point | None:
+        """The best design whose arrays all need at most `budget` cycles a position; None where one cannot.
+
+        In a chip that works on one sequence the head waits while layers work, and has as long as all of them.
+        """
         a, chosen = self.a, dict[str, Candidate]()
         clock = a["clock_ghz"] * 1e9 * a["busy_share"]
         alone = len(self.shape.layers) if self.why_projected is None else 1  # layers of which one works at a time
-        leakage = a["leakage_nw_per_gate"] * 1e6 * alone * max(budget, self.attention_cycles()) / clock
+        leakage = a["leakage_nw_per_gate"] * 1e6 * alone * max(budget, attention.cycles) / clock
         for kind in self.shape.kinds():
-            quick = [c for c in self.candidates(kind, lanes) if c.cycles <= budget]
+            allowed = budget * (alone // kind.layers if kind.layers < alone else 1)
+            quick = [c for c in self.candidates(kind, lanes) if c.cycles <= allowed]
             if not quick:
                 return None
             chosen[kind.kind] = min(quick, key=lambda c: (c.measure(objective, leakage), c.gates, c.option.style))
-        cycles = {"attention": self.attention_cycles()} | {kind: c.cycles for kind, c in chosen.items()}
+        cycles = {"attention": attention.cycles} | {kind: c.cycles for kind, c in chosen.items()}
         gates = {kind: c.gates for kind, c in chosen.items()}
         projected = clock / max(cycles.values()) / self.work.positions_per_token
         emitted = None
         if self.not_emitted is None:
-            passes = a["clock_ghz"] * 1e9 / self.emitted_cycles(lanes, chosen)
+            passes = a["clock_ghz"] * 1e9 / self.emitted_cycles(lanes, chosen, attention)
             emitted = passes * self.work.tokens_per_forward
         speed = emitted if emitted is not None and self.why_projected is None else projected
         leaked = sum(gates.values()) * a["leakage_nw_per_gate"] * 1e6 / speed / self.work.positions_per_token
-        macs = 2 * self.shape.layers[0].attention.head_dim * self.keys_per_cycle
+        macs = 2 * self.shape.layers[0].attention.head_dim * attention.pairs
         bits = storage_bits(self.shape, self.work, a)
         return Point(
             lanes,
             {kind: c.option for kind, c in chosen.items()},
+            attention,
             cycles,
             gates,
             areas(self.shape, gates, macs, bits, lanes, a),
@@ -178,13 +183,13 @@ class Space:
         )
 
     def points(self, objective: str) -> Iterator[Point]:
-        """One for every number of lanes and every cycle count that some array can have."""
+        """One for every number of lanes, every cycle count that some array can have, and attention that suits it."""
         for lanes in self.lanes():
             budgets = {c.cycles for kind in self.shape.kinds() for c in self.candidates(kind, lanes)}
             for budget in sorted(budgets):
-                found = self.point(lanes, budget, objective)
-                if found is not None:
-                    yield found
+                for attention in sorted(self.attentions(budget), key=lambda found: found.pairs):
+                    if found := self.point(lanes, budget, attention, objective):
+                        yield found
 
     def best(self, tokens_per_s: float, objective: str) -> Point:
         """The least area or energy that reaches a throughput; `UserError` with the nearest point where none does."""
@@ -225,4 +230,6 @@ def hardware_json(point: Point, max_positions: int) -> dict[str, Any]:
     chosen = {kind: point.options[kind] for kind in ARRAY_KINDS}
     style = {kind: option.style for kind, option in chosen.items()}
     slices = {kind: option.slices for kind, option in chosen.items()}
-    return HardwareConfig(point.lanes, max_positions, style, slices).to_json_dict()
+    heads, queries = point.attention.head_lanes, point.attention.query_lanes
+    chosen_hardware = HardwareConfig(point.lanes, max_positions, style, slices, head_lanes=heads, query_lanes=queries)
+    return chosen_hardware.to_json_dict()

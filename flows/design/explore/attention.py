@@ -1,0 +1,37 @@
+"""How much attention does at once, so that it keeps up with the arrays around it."""
+
+from dataclasses import dataclass
+from math import ceil
+
+from flows.design.estimate.workload import Workload
+
+__all__ = ["AttentionLanes", "attention_lanes"]
+
+
+@dataclass(frozen=True)
+class AttentionLanes:
+    """Heads and queries at work at once in a layer (`gen.design.hardware.HardwareConfig`); cycles: a position costs."""
+
+    head_lanes: int
+    query_lanes: int
+    cycles: float
+
+    @property
+    def pairs(self) -> int:
+        """Of a query and a head, at work at once."""
+        return self.head_lanes * self.query_lanes
+
+
+def attention_lanes(heads: int, work: Workload, budget: float) -> AttentionLanes:
+    """The fewest at once with which a position costs at most `budget` cycles, or all of them.
+
+    Several queries only where all heads are at work: then results need not be brought into order.
+    """
+    queries = round(work.positions_per_forward)
+    found = [AttentionLanes(h, 1, heads // h * work.length) for h in range(1, heads + 1) if heads % h == 0]
+    fits = [lanes for lanes in found if lanes.cycles <= budget]
+    if fits:
+        return fits[0]
+    groups = int(budget * queries / work.length) or 1
+    query_lanes = ceil(queries / groups)
+    return AttentionLanes(heads, query_lanes, ceil(queries / query_lanes) * work.length / queries)
