@@ -27,9 +27,10 @@ __all__ = [
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
-SITES = {"qkv": "norm", "o": "mix", "router": "norm", "gate_up": "norm", "down": "swiglu", "head": "norm"}
-"""Where the activations that enter each kind of array are made, a field of `golden.units.activations.ActivationBits`;
-dense networks and shared experts are alike."""
+SITES = dict.fromkeys(("qkv", "q", "kv", "router", "head"), "norm") | {"o": "mix"}
+SITES |= {f"{network}gate_up": "norm" for network in ("", "dense_", "shared_")}
+SITES |= {f"{network}down": "swiglu" for network in ("", "dense_", "shared_")}
+"""Where what enters each kind of array is made, a field of `golden.units.activations.ActivationBits`."""
 
 
 @dataclass(frozen=True)
@@ -284,17 +285,12 @@ class ModelShape:
     def kinds(self) -> Iterator[MatrixKind]:
         """Every hardwired array, the embedding apart; alike layers counted together."""
         for kind in self._kinds():
-            site = SITES[kind.kind.removeprefix("dense_").removeprefix("shared_")]
-            yield replace(kind, bits=self.activations.get(site, kind.bits))
+            yield replace(kind, bits=self.activations.get(SITES[kind.kind], kind.bits))
 
     def _kinds(self) -> Iterator[MatrixKind]:
         """As `kinds`, without the bits of activations."""
         for attention, count in Counter(layer.attention for layer in self.layers).items():
-            rows, banks = attention.query_width, 3  # three equal matrices drain side by side, unlike ones in turn
-            if attention.num_key_value_heads != attention.num_heads:
-                rows, banks = attention.query_width + 2 * attention.key_value_width, 1
-            widths = (("q", attention.query_width), ("k", attention.key_value_width), ("v", attention.key_value_width))
-            yield MatrixKind("qkv", rows, self.hidden_size, banks, 1, count, formats=self._shares(*widths))
+            yield from self._projections(attention, count)
             yield MatrixKind("o", self.hidden_size, attention.query_width, 1, 1, count, formats=self._shares(("o", 1)))
         mlps = Counter(layer.mlp for layer in self.layers)
         for mlp, count in sorted(mlps.items(), key=lambda pair: isinstance(pair[0], DenseShape)):
@@ -307,6 +303,16 @@ class ModelShape:
             if mlp.shared_size:
                 yield from self._network("shared_", mlp.shared_size, 1, count, 1.0)
         yield MatrixKind("head", self.vocab_size, self.hidden_size, 1, 1, 1, formats=self._shares(("head", 1)))
+
+    def _projections(self, attention: AttentionShape, layers: int) -> Iterator[MatrixKind]:
+        """Of q, k and v: matrices of one size drain side by side, so q is alone where heads share keys."""
+        widths = attention.query_width, attention.key_value_width
+        if attention.num_key_value_heads == attention.num_heads:
+            formats = self._shares(("q", 1), ("k", 1), ("v", 1))
+            yield MatrixKind("qkv", widths[0], self.hidden_size, 3, 1, layers, formats=formats)
+            return
+        yield MatrixKind("q", widths[0], self.hidden_size, 1, 1, layers, formats=self._shares(("q", 1)))
+        yield MatrixKind("kv", widths[1], self.hidden_size, 2, 1, layers, formats=self._shares(("k", 1), ("v", 1)))
 
     def _network(self, prefix: str, width: int, count: int, layers: int, share: float) -> Iterator[MatrixKind]:
         gate_up, down = self._shares(("gate", 1), ("up", 1)), self._shares(("down", 1))

@@ -21,6 +21,8 @@ __all__ = ["contents_parts", "generate"]
 class KindContents:
     """Arrays of one kind; cycles_per_packet: of the slowest."""
 
+    style: str
+    slices: int
     arrays: int = 0
     weights: int = 0
     cycles_per_packet: int = 0
@@ -50,7 +52,7 @@ class Contents:
         """Of a finished build folder."""
         kinds: dict[str, KindContents] = {}
         for array in build.arrays:
-            kind = kinds.setdefault(array.kind, KindContents())
+            kind = kinds.setdefault(array.kind, KindContents(array.style, array.slices))
             kind.arrays += 1
             kind.weights += array.weights
             kind.cycles_per_packet = max(kind.cycles_per_packet, array.cycles_per_packet)
@@ -67,9 +69,8 @@ class Contents:
 
 def contents_parts(found: Contents, title: str) -> Iterator[Part]:
     """Arrays by kind as a table, totals below."""
-    style, slices = found.hardware["style"], found.hardware["slices"]
     rows = [
-        (kind, f"{row.arrays:,}", f"{row.weights:,}", style[kind], str(slices[kind]), f"{row.cycles_per_packet:,}")
+        (kind, f"{row.arrays:,}", f"{row.weights:,}", row.style, str(row.slices), f"{row.cycles_per_packet:,}")
         for kind, row in found.arrays.items()
     ]
     if found.top:

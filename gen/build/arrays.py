@@ -64,8 +64,8 @@ def array_part(
         unit.module,
         banks,
         lanes=hardware.lanes,
-        slices=hardware.slices[unit.kind],
-        style=hardware.style[unit.kind],
+        slices=hardware.slices_of(unit.kind),
+        style=hardware.style_of(unit.kind),
         format=[checkpoint.format_of(name) for name in unit.matrices],
         activation=unit.activation(checkpoint.numerics),
     )

@@ -54,7 +54,7 @@ def emit_scales(name: str, groups: Sequence[Sequence[np.ndarray]], lanes: int) -
 def emit_layer_constants(sizes: LayerSizes, checkpoint: QuantizedCheckpoint, layer: int) -> dict[str, Contents]:
     """Gains of a layer, and the expert biases where the model has them: module name to text."""
     units, texts = sizes.units, emit_norm_gains(sizes, checkpoint)
-    for n in "qk":
+    for n in "qk" if sizes.shape.attention.head_norms else "":
         gains = units.gains(checkpoint, layer, n).numpy()
         name = sizes.module(f"{n}_gain")
         texts[name] = emit_constants(name, _beats(gains, sizes.lanes), Rope.gain_width)

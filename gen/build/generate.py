@@ -33,7 +33,7 @@ from golden.files import Contents, sha256, write_file, write_json
 from golden.folders import MARK, claim, delete, holds
 from golden.parallel import ordered_map
 from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
-from golden.shape import EMBEDDING
+from golden.shape import EMBEDDING, ExpertsShape
 
 __all__ = ["DECIDES_NOTHING", "build_arrays", "build_chip"]
 
@@ -49,7 +49,7 @@ def layer_part(
 ) -> dict[str, Contents]:
     """Constants of one layer: gains, biases, the experts' row scales; `scales`: of each bank, by layer and array."""
     texts = emit_layer_constants(sizes, checkpoint, layer)
-    for kind in ("gate_up", "down"):
+    for kind in ("gate_up", "down") if isinstance(sizes.shape.mlp, ExpertsShape) else ():
         groups = [scales[layer, f"expert.{e}.{kind}"] for e in range(sizes.num_experts)]
         name = sizes.module(f"experts.{kind}") + "_scales"
         texts[name] = emit_scales(name, groups, sizes.lanes)

@@ -7,19 +7,34 @@ from gen.arrays.styles import STYLES
 from gen.design.features import check_features
 from gen.design.queues import Queues, check_positive
 from golden.errors import UserError
-from golden.shape import ModelShape
+from golden.shape import AttentionShape, ExpertsShape, ModelShape
 
-__all__ = ["ARRAY_KINDS", "HardwareConfig"]
-
-ARRAY_KINDS = ("qkv", "o", "router", "gate_up", "down", "head")
-"""Kinds of hardwired array; `gate_up` and `down` exist once an expert."""
+__all__ = ["ARRAY_KINDS", "DEFAULT_SLICES", "HardwareConfig"]
 
 DEFAULT_SLICES = {"qkv": 1, "o": 2, "router": 2, "gate_up": 2, "down": 2, "head": 2}
 
+ALIKE = {"q": "qkv", "kv": "qkv"}
+ALIKE |= {"dense_gate_up": "gate_up", "dense_down": "down", "shared_gate_up": "gate_up", "shared_down": "down"}
+"""Kinds of layers whose heads share keys, and of networks that serve every token, with those whose style and slices
+they have where none are given."""
 
-def array_inputs(model: ModelShape, kind: str) -> int:
-    """Inputs of the arrays of one kind."""
-    return next(found.inputs for found in model.kinds() if found.kind == kind)
+ARRAY_KINDS = (*DEFAULT_SLICES, *ALIKE)
+"""Kinds of hardwired array; `gate_up` and `down` exist once an expert."""
+
+
+def vectors(model: ModelShape) -> dict[str, int]:
+    """What a beat must divide, by name."""
+    found = {"hidden_size": model.hidden_size}
+    for layer in dict.fromkeys(model.layers):
+        attention, mlp = layer.attention, layer.mlp
+        found["head_dim"] = attention.head_dim
+        half = "head_dim / 2" if attention.rotary_dim == attention.head_dim else "rotary_dim / 2"
+        found[half] = attention.rotary_dim // 2
+        if isinstance(mlp, ExpertsShape):
+            found |= {"expert_intermediate_size": mlp.intermediate_size, "shared_size": mlp.shared_size}
+        else:
+            found["intermediate_size"] = mlp.intermediate_size
+    return found
 
 
 @dataclass(frozen=True)
@@ -28,10 +43,11 @@ class HardwareConfig:
 
     Parameters
     ----------
-    lanes: elements a beat of every stream; divides head_dim / 2 and the expert's intermediate size.
+    lanes: elements a beat of every stream; divides what a head turns by half, the rest of it, the hidden size and what
+        networks have between gate and down.
     max_positions: prompt and generation together, at most; depth of sequence, KV and residual memories.
     style: one of `gen.arrays.styles.STYLES`, of each kind of array (`ARRAY_KINDS`); a word is for all.
-    slices: parts that the inputs of each kind of array are fed in.
+    slices: parts that the inputs of each kind of array are fed in. Both may leave out kinds that are `ALIKE` others.
     queues: depths of the queues that decide throughput.
     head_lanes: heads that a layer's attention works on at once; divides the number of heads.
     query_lanes: queries of each of them that it works on at once, at most `max_positions`.
@@ -40,7 +56,7 @@ class HardwareConfig:
 
     lanes: int = 4
     max_positions: int = 64
-    style: dict[str, str] = field(default_factory=lambda: dict.fromkeys(ARRAY_KINDS, "metal"))
+    style: dict[str, str] = field(default_factory=lambda: dict.fromkeys(DEFAULT_SLICES, "metal"))
     slices: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_SLICES))
     queues: Queues = field(default_factory=Queues)
     head_lanes: int = 1
@@ -49,14 +65,15 @@ class HardwareConfig:
 
     def __post_init__(self) -> None:
         if isinstance(self.style, str):
-            object.__setattr__(self, "style", dict.fromkeys(ARRAY_KINDS, self.style))
+            object.__setattr__(self, "style", dict.fromkeys(DEFAULT_SLICES, self.style))
         if not isinstance(self.queues, Queues):
             object.__setattr__(self, "queues", Queues.from_json(self.queues))
         for name in ("style", "slices"):
             values = getattr(self, name)
-            if not isinstance(values, dict) or set(values) != set(ARRAY_KINDS):
-                raise UserError(f"hardware config, {name}: give exactly {', '.join(ARRAY_KINDS)}")
-            object.__setattr__(self, name, {kind: values[kind] for kind in ARRAY_KINDS})
+            if not isinstance(values, dict) or not {*DEFAULT_SLICES} <= {*values} <= {*ARRAY_KINDS}:
+                wanted = f"give {', '.join(DEFAULT_SLICES)}, and {', '.join(ALIKE)} where they differ"
+                raise UserError(f"hardware config, {name}: {wanted}")
+            object.__setattr__(self, name, {kind: values[kind] for kind in ARRAY_KINDS if kind in values})
         for kind, style in self.style.items():
             if not isinstance(style, str) or style not in STYLES:
                 raise UserError(f"hardware config, style.{kind}: {style!r} is not one of {', '.join(STYLES)}")
@@ -81,8 +98,11 @@ class HardwareConfig:
     def default(cls, model: ModelShape) -> "HardwareConfig":
         """As many lanes as fit, up to 8; slices that divide the inputs. Raises as `check_features` does."""
         check_features(model)
-        slices = {kind: gcd(count, array_inputs(model, kind)) for kind, count in DEFAULT_SLICES.items()}
-        return cls(lanes=gcd(8, model.layers[0].attention.head_dim // 2, array_inputs(model, "down")), slices=slices)
+        slices = dict(DEFAULT_SLICES)
+        for matrix in model.kinds():
+            kind = ALIKE.get(matrix.kind, matrix.kind)
+            slices[kind] = gcd(slices[kind], matrix.inputs)
+        return cls(lanes=gcd(8, *vectors(model).values()), slices=slices)
 
     @classmethod
     def from_json_dict(cls, values: dict) -> "HardwareConfig":
@@ -91,6 +111,14 @@ class HardwareConfig:
             raise UserError(f"hardware config: unknown field {sorted(unknown)[0]!r}; remove it")
         return cls(**values)
 
+    def style_of(self, kind: str) -> str:
+        """Of the arrays of a kind."""
+        return self.style[kind if kind in self.style else ALIKE[kind]]
+
+    def slices_of(self, kind: str) -> int:
+        """Of the arrays of a kind."""
+        return self.slices[kind if kind in self.slices else ALIKE[kind]]
+
     def to_json_dict(self) -> dict:
         return asdict(self)
 
@@ -98,25 +126,34 @@ class HardwareConfig:
         """Raises UserError where this hardware can't carry the model in its weight formats, and as `check_features`
         does."""
         check_features(model)
-        for name, value in (
-            ("head_dim / 2", model.layers[0].attention.head_dim // 2),
-            ("expert_intermediate_size", array_inputs(model, "down")),
-        ):
+        for name, value in vectors(model).items():
             if value % self.lanes:
                 raise UserError(f"hardware config, lanes: {self.lanes} does not divide {name} = {value}")
-        heads = model.layers[0].attention.num_heads
-        if heads % self.head_lanes:
-            raise UserError(f"hardware config, head_lanes: {self.head_lanes} does not divide num_heads = {heads}")
-        for kind in ARRAY_KINDS:
-            inputs = array_inputs(model, kind)
-            if inputs % self.slices[kind]:
-                raise UserError(f"hardware config, slices.{kind}: {self.slices[kind]} does not divide {inputs} inputs")
+        for attention in dict.fromkeys(layer.attention for layer in model.layers):
+            self._check_attention(attention)
+        for matrix in model.kinds():
+            kind, slices, style = matrix.kind, self.slices_of(matrix.kind), STYLES[self.style_of(matrix.kind)]
+            if matrix.inputs % slices:
+                raise UserError(f"hardware config, slices.{kind}: {slices} does not divide {matrix.inputs} inputs")
             try:
-                STYLES[self.style[kind]].check_beat(inputs, self.slices[kind], self.lanes)
+                style.check_beat(matrix.inputs, slices, self.lanes)
             except UserError as error:
                 raise UserError(f"hardware config, slices.{kind}: {error}") from None
-        for found in model.kinds():
             try:
-                STYLES[self.style[found.kind]].check_formats(format for format, _ in found.formats)
+                style.check_formats(format for format, _ in matrix.formats)
             except UserError as error:
-                raise UserError(f"hardware config, style.{found.kind}: {error}") from None
+                raise UserError(f"hardware config, style.{kind}: {error}") from None
+
+    def _check_attention(self, attention: AttentionShape) -> None:
+        """Raises UserError where as many heads and queries can't be at work at once."""
+        heads, block = attention.num_heads, attention.block_length
+        shared = heads // attention.num_key_value_heads
+        if heads % self.head_lanes:
+            raise UserError(f"hardware config, head_lanes: {self.head_lanes} does not divide num_heads = {heads}")
+        if shared % self.head_lanes and self.head_lanes % shared:
+            raise UserError(
+                f"hardware config, head_lanes: {self.head_lanes} is no divisor and no multiple of the {shared} heads "
+                "that share keys"
+            )
+        if block is not None and block % self.query_lanes:
+            raise UserError(f"hardware config, query_lanes: {self.query_lanes} does not divide block_length = {block}")

@@ -111,8 +111,26 @@ class LayerSizes:
         return self.shape.attention.head_dim
 
     @property
+    def key_heads(self) -> int:
+        return self.shape.attention.num_key_value_heads
+
+    @property
+    def query_width(self) -> int:
+        return self.shape.attention.query_width
+
+    @property
+    def projections(self) -> dict[str, str]:
+        """Arrays in front of attention, by kind, and whose matrices each has, a letter each (`gen.design.matrices`)."""
+        return {"qkv": "qkv"} if self.key_heads == self.heads else {"q": "q", "kv": "kv"}
+
+    def heads_of(self, name: str) -> int:
+        """Heads of `q`, `k` or `v` a position."""
+        return self.heads if name == "q" else self.key_heads
+
+    @property
     def intermediate(self) -> int:
-        return self.experts.intermediate_size
+        """Elements between gate and down, of an expert or of the network of a layer without experts."""
+        return self.shape.mlp.intermediate_size
 
     @property
     def num_experts(self) -> int:

@@ -67,18 +67,32 @@ class Selection:
 
 
 def layer_units(model: ModelShape, layer: int) -> Iterator[ArrayUnit]:
-    """Array units of a layer with experts."""
+    """Array units of a layer."""
 
     def unit(kind: str, *kinds: str, expert: int | None = None) -> ArrayUnit:
         return ArrayUnit(layer, expert, kind, tuple(model.tensor(k, layer, expert).name for k in kinds))
 
-    yield unit("qkv", "q_proj", "k_proj", "v_proj")
+    def network(name: str) -> Iterator[ArrayUnit]:
+        yield unit(f"{name}_gate_up", f"{name}.gate_proj", f"{name}.up_proj")
+        yield unit(f"{name}_down", f"{name}.down_proj")
+
+    attention = model.layers[layer].attention
+    if attention.num_key_value_heads == attention.num_heads:
+        yield unit("qkv", "q_proj", "k_proj", "v_proj")
+    else:
+        yield unit("q", "q_proj")
+        yield unit("kv", "k_proj", "v_proj")
     yield unit("o", "o_proj")
-    yield unit("router", "router")
     mlp = model.layers[layer].mlp
-    for e in range(mlp.num_experts if isinstance(mlp, ExpertsShape) else 0):
+    if not isinstance(mlp, ExpertsShape):
+        yield from network("dense")
+        return
+    yield unit("router", "router")
+    for e in range(mlp.num_experts):
         yield unit("gate_up", "gate_proj", "up_proj", expert=e)
         yield unit("down", "down_proj", expert=e)
+    if mlp.shared_size:
+        yield from network("shared")
 
 
 def array_units(model: ModelShape) -> Iterator[ArrayUnit]:

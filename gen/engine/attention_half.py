@@ -51,14 +51,14 @@ class AttentionHalf(Component):
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes, gain_width = sizes, sizes.units.rope.gain_width
-        self.modules = norm_gains(sizes, "input") | {
-            "qkv": array_ports(sizes, "qkv", 3),
-            "qkv_scales": scale_ports(sizes, 3, sizes.hidden),
-            "q_gain": gain_ports(sizes, gain_width, sizes.head_dim),
-            "k_gain": gain_ports(sizes, gain_width, sizes.head_dim),
-            "o": array_ports(sizes, "o", 1),
-            "o_scales": scale_ports(sizes, 1, sizes.hidden),
-        }
+        self.modules = norm_gains(sizes, "input")
+        for kind, names in sizes.projections.items():
+            rows = sizes.heads_of(names[0]) * sizes.head_dim
+            self.modules |= {kind: array_ports(sizes, kind, len(names))}
+            self.modules |= {f"{kind}_scales": scale_ports(sizes, len(names), rows)}
+        self.modules |= {"o": array_ports(sizes, "o", 1), "o_scales": scale_ports(sizes, 1, sizes.hidden)}
+        if sizes.shape.attention.head_norms:
+            self.modules |= {f"{n}_gain": gain_ports(sizes, gain_width, sizes.head_dim) for n in "qk"}
         super().__init__(residual_ports(sizes, 1) | {"wired": In(wired(self.modules))})
 
     def elaborate(self, platform) -> Module:
@@ -68,13 +68,11 @@ class AttentionHalf(Component):
         m.submodules.residual = residual = Residual(units.word, lanes, g.passes * g.max_positions * hidden)
         ends = self._ends(m, fork.o[2])
         norm = norm_to_packets(m, self.test_enable, g, "input", getattr(outside, "input_gain", None))
-        rescale = rescaled(m, self.test_enable, g, "qkv", 3, g.hidden, outside.qkv.o, outside.qkv_scales)
-        m.submodules.heads = heads = HeadSplit(units.word.width, lanes, head)
-        at_once = {"head_lanes": g.hardware.head_lanes, "query_lanes": g.hardware.query_lanes, "passes": g.passes}
-        attention = Attention(AttentionSizes(units.attention, g.heads, lanes, g.max_positions, **at_once))
+        heads = self._projected(m, norm)
+        attention = Attention(self._attention_sizes())
         gated(m, self.test_enable, "attention", attention, ("q", "k", "v"), g.heads)
         output_quantize = gated(
-            m, self.test_enable, "output_quantize", Quantize(units.quantize("mix"), lanes, 2 * hidden)
+            m, self.test_enable, "output_quantize", Quantize(units.quantize("mix"), lanes, 2 * g.beats(g.query_width))
         )
         o_rescale = rescaled(m, self.test_enable, g, "o", 1, g.hidden, outside.o.o, outside.o_scales)
         v_quantize = gated(m, self.test_enable, "v_quantize", Quantize(units.quantize("value"), lanes, 2 * head))
@@ -82,22 +80,44 @@ class AttentionHalf(Component):
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         wiring.connect(m, fork.o[0], residual.x)
         connect_vectors(m, fork.o[1], norm[0].i)
-        chain(m, *norm, outside.qkv.i)
-        wiring.connect(m, rescale.o, heads.i)
-        chain(m, heads.o[0], *self._rotated(m, "q", units.attention.query, outside.q_gain, ends), attention.q)
-        chain(m, heads.o[1], *self._rotated(m, "k", units.attention.key, outside.k_gain, ends), attention.k)
-        chain(m, heads.o[2], v_quantize, attention.v)
+        chain(m, heads["q"], *self._rotated(m, "q", units.attention.query, ends), attention.q)
+        chain(m, heads["k"], *self._rotated(m, "k", units.attention.key, ends), attention.k)
+        chain(m, heads["v"], v_quantize, attention.v)
         for name in "qkv":
             wiring.connect(m, ends[name], getattr(attention, f"{name}_ends"))
         chain(m, attention, output_quantize, outside.o.i)
         chain(m, o_rescale, residual, wiring.flipped(self.o))
         m.d.comb += [self.saturated.eq(residual.saturated), outside.clk.eq(ClockSignal())]
         add_probe(m, "input_norm", norm[-1].o, g.hidden)
-        add_probe(m, "v", v_quantize.o, g.head_dim, g.heads)
-        add_probe(m, "attention.output", attention.o, g.hidden)
+        add_probe(m, "v", v_quantize.o, g.head_dim, g.key_heads)
+        add_probe(m, "attention.output", attention.o, g.query_width)
         add_probe(m, "o", o_rescale.o, g.hidden)
         add_probe(m, "attention.residual", residual.o, g.hidden)
         return m
+
+    def _attention_sizes(self) -> AttentionSizes:
+        g, hardware = self.sizes, self.sizes.hardware
+        at_once = {"head_lanes": hardware.head_lanes, "query_lanes": hardware.query_lanes, "passes": g.passes}
+        return AttentionSizes(g.units.attention, g.heads, g.lanes, g.max_positions, key_heads=g.key_heads, **at_once)
+
+    def _projected(self, m: Module, norm: list[Component]) -> dict[str, Any]:
+        """Heads of q, k and v made of the packets of `norm`: streams by name."""
+        g, outside, found = self.sizes, wiring.flipped(self.wired), dict[str, Any]()
+        kinds, packets = g.projections, [norm[-1].o]
+        if len(kinds) > 1:
+            m.submodules.packet_branch = branch = Fork(norm[-1].o.payload.shape(), len(kinds))
+            norm, packets = [*norm, branch], [*branch.o]
+        chain(m, *norm)
+        for packet, (kind, names) in zip(packets, kinds.items(), strict=True):
+            array, scales = getattr(outside, kind), getattr(outside, f"{kind}_scales")
+            chain(m, packet, array.i)
+            rows = g.heads_of(names[0]) * g.head_dim
+            rescale = rescaled(m, self.test_enable, g, kind, len(names), rows, array.o, scales)
+            heads = HeadSplit(g.units.word.width, g.lanes, g.beats(g.head_dim), len(names))
+            m.submodules["heads" if len(kinds) == 1 else f"{kind}_heads"] = heads
+            wiring.connect(m, rescale.o, heads.i)
+            found |= dict(zip(names, heads.o, strict=True))
+        return found
 
     def _ends(self, m: Module, source) -> dict[str, Any]:
         """Where passes end, one bit a position, past norm and array to each place that asks: streams by place."""
@@ -109,17 +129,22 @@ class AttentionHalf(Component):
         ]
         return dict(zip(ENDS, ends.o, strict=True))
 
-    def _rotated(self, m: Module, name: str, made: QuantizeSpec, gains, ends) -> tuple[RMSNorm, Rope, Quantize]:
+    def _rotated(self, m: Module, name: str, made: QuantizeSpec, ends) -> list[Component]:
         """Head norm, gain and rotation, packets as `made`: the chain that q and k each have.
 
-        gains: the ROM of them. ends: of passes, streams by place.
+        ends: of passes, streams by place.
         """
-        g = self.sizes
-        norm = gated(m, self.test_enable, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes))
-        rope = gated(m, self.test_enable, f"{name}_rope", Rope(g.units.rope, g.lanes, g.heads, g.max_positions))
+        g, attention = self.sizes, self.sizes.shape.attention
+        straight, normed = g.head_dim - attention.rotary_dim, attention.head_norms
+        rope = Rope(g.units.rope, g.lanes, g.heads_of(name), g.max_positions, straight, normed)
         packets = Quantize(made, g.lanes, 2 * g.beats(g.head_dim))
-        quantize = gated(m, self.test_enable, f"{name}_quantize", packets)
-        m.d.comb += [gains.index.eq(rope.index), rope.gains.eq(gains.data)]
+        parts: list[Component] = []
+        if normed:
+            gains = getattr(wiring.flipped(self.wired), f"{name}_gain")
+            parts.append(gated(m, self.test_enable, f"{name}_norm", RMSNorm(g.units.head_norm, g.lanes)))
+            m.d.comb += [gains.index.eq(rope.index), rope.gains.eq(gains.data)]
+        parts.append(gated(m, self.test_enable, f"{name}_rope", rope))
+        parts.append(gated(m, self.test_enable, f"{name}_quantize", packets))
         wiring.connect(m, ends[f"{name}_rope"], rope.ends)
-        add_probe(m, name, quantize.o, g.head_dim, g.heads)
-        return norm, rope, quantize
+        add_probe(m, name, packets.o, g.head_dim, g.heads_of(name))
+        return parts

@@ -67,7 +67,7 @@ def rescaled(
     scales,
     first: ValueLike | None = None,
 ) -> Rescale:
-    """The rescale unit behind arrays of a kind, `kind`_rescale: of the stream `sums`, with the ROM of row scales.
+    """The rescale unit behind arrays of a kind, `kind`_rescale: of the stream `sums`, with its ROM of scales.
 
     test_enable: of its clock gate. first: word of the ROM that the packet under way begins with; None: always word 0.
     """

@@ -14,6 +14,7 @@ from gen.engine.chains import (
     scale_ports,
 )
 from gen.engine.hardwired import ConstantPorts, wired
+from gen.engine.network import network, network_ports
 from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.probe import add_probe
@@ -54,6 +55,8 @@ class ExpertHalf(Component):
         if sizes.units.router.biased:
             bias = signed(sizes.units.router.bias_width)
             self.modules["expert_bias"] = ConstantPorts(len(experts), bias)
+        if sizes.experts.shared_size:
+            self.modules |= network_ports(sizes, "shared", sizes.experts.shared_size)
         super().__init__(residual_ports(sizes, 1) | {"wired": In(wired(self.modules))})
 
     def elaborate(self, platform) -> Module:
@@ -63,7 +66,7 @@ class ExpertHalf(Component):
         m.submodules.residual = residual = Residual(g.units.word, lanes, queues.residual * hidden)
         norm = norm_to_packets(m, self.test_enable, g, "post", getattr(outside, "post_gain", None))
         packet = norm[-1].o.payload.shape()
-        m.submodules.packet_branch = packets = Fork(packet, 2)
+        m.submodules.packet_branch = packets = Fork(packet, 3 if g.experts.shared_size else 2)
         router_rescale = rescaled(
             m, self.test_enable, g, "router", 1, g.num_experts, outside.router.o, outside.router_scales
         )
@@ -87,7 +90,11 @@ class ExpertHalf(Component):
         middle = self._gate_up(m, dispatch, jobs.o[0])
         down = self._down(m, middle, jobs.o[1], jobs.o[2])
         combine = self._combine(m, down, jobs.o[3])
-        chain(m, combine, residual, wiring.flipped(self.o))
+        if g.experts.shared_size:
+            self._add_shared(m, packets.o[2], combine.o, residual.i)
+        else:
+            chain(m, combine, residual)
+        chain(m, residual, wiring.flipped(self.o))
         m.d.comb += [self.saturated.eq(residual.saturated), outside.clk.eq(ClockSignal())]
         add_probe(m, "post_norm", norm[-1].o, g.hidden)
         add_probe(m, "router.logits", router_rescale.o, g.num_experts, net="router_logits")
@@ -144,6 +151,21 @@ class ExpertHalf(Component):
             route_jobs.ready.eq(middle.o.valid & route.i.ready & middle.o.payload.last),
         ]
         return self._rescaled(m, "down", 1, g.hidden, collect_jobs, route)
+
+    def _add_shared(self, m: Module, packets, moe, target) -> None:
+        """The shared expert's result, which waits for that of the chosen ones, added to it."""
+        g, size = self.sizes, self.sizes.experts.shared_size
+        depth = g.hardware.queues.residual * g.beats(g.hidden)
+        shared = network(m, self.test_enable, g, "shared", size, packets, wiring.flipped(self.wired))
+        m.submodules.with_shared = total = Residual(g.units.word, g.lanes, depth)
+        m.d.comb += [
+            total.x.valid.eq(shared.o.valid),
+            total.x.payload.data.eq(shared.o.payload.data),
+            total.x.payload.last.eq(shared.o.payload.last),
+            shared.o.ready.eq(total.x.ready),
+        ]
+        wiring.connect(m, moe, total.i)
+        connect_vectors(m, total.o, target)
 
     def _combine(self, m: Module, down: Rescale, jobs) -> Combine:
         g = self.sizes

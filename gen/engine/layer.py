@@ -1,5 +1,7 @@
 """The layer engine: one transformer layer from residual stream to residual stream, but for arrays and constants."""
 
+from typing import Any
+
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
@@ -7,17 +9,19 @@ from amaranth.lib.wiring import In
 from gen.design.layer_sizes import LayerSizes
 from gen.engine.attention_half import AttentionHalf
 from gen.engine.chains import residual_ports
+from gen.engine.dense_half import DenseHalf
 from gen.engine.expert_half import ExpertHalf
 from gen.engine.hardwired import wired
 from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.stream import chain
+from golden.shape import ExpertsShape
 
 __all__ = ["LayerEngine"]
 
 
 class LayerEngine(Component):
-    """One layer: attention half, expert half, each on a clock that stops while it holds no token.
+    """One layer: attention half, expert or dense half, each on a clock that stops while it holds no token.
 
     Layers of the same sizes are one module; what tells them apart, arrays and ROMs, stands around it
     (`gen.engine.netlist`).
@@ -26,21 +30,23 @@ class LayerEngine(Component):
     ----------
     test_enable: of the clock gates, in.
     i, o: streams of `gen.stream.stream.residual_beat`, a packet a position, in and out.
-    attention, experts: arrays and ROMs of each of the `halves`, and their clock.
+    attention, and experts or dense: arrays and ROMs of each of the `halves`, and their clock.
     """
 
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        self.halves = {"attention": AttentionHalf(sizes), "experts": ExpertHalf(sizes)}
+        experts = isinstance(sizes.shape.mlp, ExpertsShape)
+        mlp: dict[str, Component] = {"experts": ExpertHalf(sizes)} if experts else {"dense": DenseHalf(sizes)}
+        self.halves: dict[str, Any] = {"attention": AttentionHalf(sizes), **mlp}
         ports = {name: In(wired(half.modules)) for name, half in self.halves.items()}
         super().__init__(residual_ports(sizes, 2) | ports)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        attention, experts = (gated(m, self.test_enable, name, half) for name, half in self.halves.items())
+        attention, mlp = (gated(m, self.test_enable, name, half) for name, half in self.halves.items())
         for name, half in self.halves.items():
             m.d.comb += half.test_enable.eq(self.test_enable)
             wiring.connect(m, half.wired, wiring.flipped(getattr(self, name)))
-        m.d.sync += self.saturated.eq(attention.saturated + experts.saturated)  # a beat is added where the clock runs
-        chain(m, wiring.flipped(self.i), attention, experts, wiring.flipped(self.o))
+        m.d.sync += self.saturated.eq(attention.saturated + mlp.saturated)  # a beat is added where the clock runs
+        chain(m, wiring.flipped(self.i), attention, mlp, wiring.flipped(self.o))
         return m

@@ -45,26 +45,26 @@ class Fork(Component):
 
 
 class HeadSplit(Component):
-    """Parts beats of q, k and v lanes into three streams whose packets are heads. Latency 0, one beat a cycle.
+    """Parts beats of `banks` matrices, q, k and v, into streams whose packets are heads. Latency 0, one beat a cycle.
 
     Attributes
     ----------
-    i: stream of beat(width, 3 * lanes), q lanes first, in.
-    o: streams q, k, v of beat(width, lanes), `last` on each head's last beat, out.
+    i: stream of beat(width, banks * lanes), lanes of the first matrix first, in.
+    o: a stream of beat(width, lanes) a matrix, `last` on each head's last beat, out.
     """
 
-    def __init__(self, width: int, lanes: int, head_beats: int) -> None:
-        self.lanes, self.head_beats = lanes, head_beats
+    def __init__(self, width: int, lanes: int, head_beats: int, banks: int) -> None:
+        self.lanes, self.head_beats, self.banks = lanes, head_beats, banks
         super().__init__(
             {
-                "i": In(stream.Signature(beat(width, 3 * lanes))),
-                "o": Out(stream.Signature(beat(width, lanes))).array(3),
+                "i": In(stream.Signature(beat(width, banks * lanes))),
+                "o": Out(stream.Signature(beat(width, lanes))).array(banks),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.branch = fork = Fork(self.i.payload.shape(), 3)
+        m.submodules.branch = fork = Fork(self.i.payload.shape(), self.banks)
         wiring.connect(m, wiring.flipped(self.i), fork.i)
         for bank, (source, sink) in enumerate(zip(fork.o, self.o, strict=True)):
             count = Signal(range(self.head_beats), name=f"count_{bank}")

@@ -9,7 +9,7 @@ import pytest
 
 from flows.chips.hardware_options import HardwareOptions, hardware_config, parse_slices, parse_style
 from flows.cli.app import app
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from gen.design.hardware import DEFAULT_SLICES, HardwareConfig
 from golden.checkpoints.families import shape_of
 from golden.errors import UserError
 from golden.folders import MARK
@@ -90,7 +90,7 @@ def test_a_style_is_for_all_kinds_of_array_or_by_kind(tmp_path):
     file.write_text('{"style": "packed"}')
     assert set(hardware_config(MODEL, HardwareOptions(file)).style.values()) == {"packed"}
     mixed = hardware_config(MODEL, HardwareOptions(file, style=parse_style("qkv=rom,head=cell")))
-    assert mixed.style == dict.fromkeys(ARRAY_KINDS, "packed") | {"qkv": "rom", "head": "cell"}
+    assert mixed.style == dict.fromkeys(DEFAULT_SLICES, "packed") | {"qkv": "rom", "head": "cell"}
     assert HardwareConfig.from_json_dict(mixed.to_json_dict()) == mixed
     assert set(hardware_config(MODEL, HardwareOptions(file, style=parse_style("metal"))).style.values()) == {"metal"}
 

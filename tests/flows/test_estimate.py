@@ -326,7 +326,7 @@ def test_without_a_folder_what_quantize_takes_without_options_is_priced():
     bits = {
         choice.kind.kind: (choice.kind.bits, choice.kind.formats[0][0]) for choice in run("llada2.0-mini").chip.choices
     }
-    assert bits["qkv"] == (10, "mxfp6_e2m3") and bits["o"] == (8, "mxfp6_e2m3")
+    assert bits["q"] == bits["kv"] == (10, "mxfp6_e2m3") and bits["o"] == (8, "mxfp6_e2m3")
     assert bits["router"] == bits["head"] == (10, "int8")
     assert {bits[f"{of}{kind}"] for of in ("", "dense_", "shared_") for kind in ("gate_up", "down")} == {(10, "mxfp4")}
 

@@ -16,6 +16,7 @@ from gen.stream.stream import PacketDelay, Stage
 from golden.checkpoints.families import shape_of
 from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config
+from tests.published_models import LLADA
 from verif.streams.bench import cases
 
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=2, hidden_size=8, expert_intermediate_size=4)
@@ -26,8 +27,10 @@ ROOMS = ("units", "engine", "stream")
 
 @pytest.fixture(scope="module")
 def one_of_each() -> dict[type[Component], Component]:
-    """A component of every class: of a chip, and of routers that no model of the chip's has."""
+    """A component of every class: of two chips, and of routers that neither has."""
     things = [part.thing for part in chip_parts(MODEL, Numerics(), HARDWARE, "chip")]
+    dense = shape_of(LLADA)
+    things += [part.thing for part in chip_parts(dense, Numerics(), HardwareConfig.default(dense), "chip")]
     things += [part.thing for case in cases(["router"]) for part in parts(case.component(), case.name)]
     return {type(thing): thing for thing in things if isinstance(thing, Component)}
 

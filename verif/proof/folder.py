@@ -72,7 +72,7 @@ def facts_problem(facts: ArrayFacts, shape: tuple[int, ...], hardware: HardwareC
     """Which of an array's facts is not what model and hardware say; shape: of each of its matrices."""
     rows, inputs = shape
     wanted: dict[str, object] = {"rows": rows, "inputs": inputs, "weights": rows * inputs * len(facts.matrices)}
-    wanted |= {"slices": hardware.slices[facts.kind], "style": hardware.style[facts.kind]}
+    wanted |= {"slices": hardware.slices_of(facts.kind), "style": hardware.style_of(facts.kind)}
     differ = [name for name, value in wanted.items() if getattr(facts, name) != value]
     return f"{differ[0]} is {getattr(facts, differ[0])}, not {wanted[differ[0]]}" if differ else None
 

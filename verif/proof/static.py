@@ -156,7 +156,7 @@ class Reader:
         """Gains, biases and the experts' row scales of a layer."""
         shape, prefix = self.model.layers[number], f"layer_{number}"
         units = Units.of(self.model, self.checkpoint.numerics, shape)
-        for n in "qk":
+        for n in "qk" if shape.attention.head_norms else "":
             yield self.gains(
                 wired_module(prefix, f"{n}_gain"), Rope.gain_width, units.gains(self.checkpoint, number, n)
             )
@@ -167,9 +167,12 @@ class Reader:
         if biases is not None:
             name = wired_module(prefix, "expert_bias")
             yield self.rom(name, Router.bias_width, True, partial(np.array, biases.numpy()), np.ravel)
-        count = shape.mlp.num_experts if isinstance(shape.mlp, ExpertsShape) else 0
+        if not isinstance(shape.mlp, ExpertsShape):
+            return
         for kind, names in (("gate_up", ("gate_proj", "up_proj")), ("down", ("down_proj",))):
-            experts = [[self.model.tensor(name, number, e).name for name in names] for e in range(count)]
+            experts = [
+                [self.model.tensor(name, number, e).name for name in names] for e in range(shape.mlp.num_experts)
+            ]
             yield self.scales(wired_module(prefix, f"experts.{kind}") + "_scales", experts)
 
     def last_norm(self) -> Iterator[Reading]:

@@ -95,18 +95,19 @@ def _fork(count: int) -> Case:
     return Case(f"fork_{count}", lambda: Flat(Fork(activations(Quantize(), 2), count)), stimulus, 0)
 
 
-def _head_split(lanes: int, head_beats: int, heads: int) -> Case:
+def _head_split(lanes: int, head_beats: int, heads: int, count: int = 3) -> Case:
     def stimulus(generator: Generator, kind: str) -> Stimulus:
-        sent = vectors(generator, 6, 3 * lanes, heads * head_beats)
+        sent = vectors(generator, 6, count * lanes, heads * head_beats)
         flat = [part["data"] for packet in sent for part in packet]
         banks = []
-        for bank in range(3):
+        for bank in range(count):
             parts = [{"data": row[bank * lanes : (bank + 1) * lanes]} for row in flat]
             found = [parts[k : k + head_beats] for k in range(0, len(parts), head_beats)]
             banks.append([[*head[:-1], head[-1] | {"last": 1}] for head in found])
         return Stimulus({"i": sent}, {f"o_{bank}": found for bank, found in enumerate(banks)})
 
-    return Case(f"head_split_{lanes}x{head_beats}", lambda: Flat(HeadSplit(8, lanes, head_beats)), stimulus, 0)
+    name = f"head_split_{lanes}x{head_beats}_{count}"
+    return Case(name, lambda: Flat(HeadSplit(8, lanes, head_beats, count)), stimulus, 0)
 
 
 def _jobs(num_experts: int, readers: int, depth: int, biased: bool = False) -> Case:
@@ -164,7 +165,7 @@ def _collect(num_experts: int, beats: int) -> Case:
 
 CASES = [
     *(_fork(1), _fork(2), _fork(5)),
-    *(_head_split(2, 3, 2), _head_split(1, 1, 3)),
+    *(_head_split(2, 3, 2), _head_split(1, 1, 3), _head_split(2, 2, 3, 1), _head_split(2, 1, 2, 2)),
     *(_jobs(5, 4, 8), _jobs(1, 1, 4), _jobs(5, 2, 4, biased=True)),
     *(_dispatch(5, 2, 2, 3), _dispatch(3, 3, 4, 1), _dispatch(8, 1, 1, 4), _dispatch(1, 1, 2, 2)),
     _dispatch(5, 2, 2, 3, biased=True),

@@ -1,6 +1,6 @@
 """What decides the cycles of a chip: beats of its packets, its arrays, its queues."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from golden.shape import AttentionShape, ExpertsShape, ModelShape
 if TYPE_CHECKING:  # else an estimate, which needs none of it, would load the whole generator
     from gen.design.hardware import HardwareConfig
 
-__all__ = ["ArrayCycles", "Geometry"]
+__all__ = ["ArrayCycles", "Geometry", "unmodelled"]
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,31 @@ class ArrayCycles:
         return 1 + self.packet
 
 
+def unmodelled(model: ModelShape) -> Iterator[str]:
+    """What a model has, in words, that chips have and this account of their cycles has not."""
+    for layer in dict.fromkeys(model.layers):
+        attention, mlp = layer.attention, layer.mlp
+        if not isinstance(mlp, ExpertsShape):
+            yield "layers without experts"
+        elif mlp.shared_size:
+            yield "a shared expert"
+        if attention.num_key_value_heads != attention.num_heads:
+            yield "heads that share keys"
+        if attention.block_length is not None:
+            yield "attention by blocks"
+        if not attention.head_norms:
+            yield "heads without norms"
+    if len(set(model.layers)) > 1:
+        yield "layers that differ"
+
+
 @dataclass(frozen=True)
 class Geometry:
     """A chip as its cycles see it.
 
     Attributes
     ----------
-    model: with layers that are alike (`gen.design.features`).
+    model: one that is modelled (`unmodelled`).
     lanes: elements a beat of every stream.
     packets: cycles of one array of each kind from one packet to the next.
     queues: depths, in tokens.
@@ -75,7 +93,7 @@ class Geometry:
     @property
     def experts(self) -> ExpertsShape:
         mlp = self.model.layers[0].mlp
-        assert isinstance(mlp, ExpertsShape)  # as `check_features` asks for, of every layer
+        assert isinstance(mlp, ExpertsShape)  # as `unmodelled` says
         return mlp
 
     def beats(self, elements: int) -> int:

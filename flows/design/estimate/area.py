@@ -10,7 +10,7 @@ from golden.shape import ModelShape
 __all__ = ["areas", "between_dies", "gate_um2_5nm", "node_link_mm2", "storage_bits"]
 
 PARTS = {
-    "attention arrays": ("qkv", "o"),
+    "attention arrays": ("qkv", "q", "kv", "o"),
     "expert arrays": ("gate_up", "down", "shared_gate_up", "shared_down", "dense_gate_up", "dense_down"),
     "router and head arrays": ("router", "head"),
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from flows.design.cycles.forward import forward_cycles, likely_routes, step_cycles
-from flows.design.cycles.geometry import Geometry
+from flows.design.cycles.geometry import Geometry, unmodelled
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.workload import Workload
 from gen.design.features import check_features
@@ -20,6 +20,8 @@ def why_not_emitted(shape: ModelShape, sampler: str) -> str | None:
         check_features(shape)
     except UserError as error:
         return f"`hardloom generate` cannot write this model ({error})"
+    if feature := next(unmodelled(shape), None):
+        return f"`hardloom generate` writes this model, but the cycles of a chip with {feature} are not modelled yet"
     if sampler != "whole":
         return f"`hardloom generate` writes chips that compute whole sequences, without the sampler {sampler}"
     return None

@@ -14,7 +14,7 @@ from flows.design.estimate.emitted import emitted_pass
 from flows.design.estimate.energy import packet_fj
 from flows.design.estimate.workload import Workload
 from flows.design.explore.attention import AttentionLanes, attention_lanes
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from gen.design.hardware import DEFAULT_SLICES, HardwareConfig
 from golden.errors import UserError
 from golden.shape import MatrixKind, ModelShape
 
@@ -227,9 +227,8 @@ def pareto(points: list[Point], objective: str) -> list[Point]:
 
 def hardware_json(point: Point, max_positions: int) -> dict[str, Any]:
     """The fields of `gen.design.hardware.HardwareConfig`."""
-    chosen = {kind: point.options[kind] for kind in ARRAY_KINDS}
-    style = {kind: option.style for kind, option in chosen.items()}
-    slices = {kind: option.slices for kind, option in chosen.items()}
+    style = dict.fromkeys(DEFAULT_SLICES, "metal") | {kind: option.style for kind, option in point.options.items()}
+    slices = DEFAULT_SLICES | {kind: option.slices for kind, option in point.options.items()}
     heads, queries = point.attention.head_lanes, point.attention.query_lanes
     chosen_hardware = HardwareConfig(point.lanes, max_positions, style, slices, head_lanes=heads, query_lanes=queries)
     return chosen_hardware.to_json_dict()

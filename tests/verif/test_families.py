@@ -1,0 +1,91 @@
+"""A whole chip of each family, of small sizes: every step and every probe point is the integer model's."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gen.design.hardware import HardwareConfig
+from golden.errors import UserError
+from golden.models.integer_model import IntegerModel
+from golden.quantization.quantize import quantize_checkpoint
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.samplers.denoise import SamplerParams
+from golden.units.numerics import GENERAL
+from tests.checkpoints import CHIP_FORMATS
+from tests.chips import built_chip
+from tests.published_models import FAMILIES, write_family
+from verif.chip.compare import compare_runs
+from verif.chip.simulation import Run, SimulatedChip
+from verif.proof.static import recover
+from verif.simulators.verilator import QUICK_BUILD
+
+RUNS = [
+    Run([1, 2, 3], SamplerParams(8, 4, 4)),
+    Run([5, 4, 3, 2, 1], SamplerParams(4, 4, 4, threshold=0.5)),
+    Run([7], SamplerParams(1, 1, 1)),
+]
+
+slow = pytest.mark.slow
+
+
+def quantized(family: str, folder: Path) -> QuantizedCheckpoint:
+    """A random checkpoint of the family, under the contract of a model of which nothing is known."""
+    source = write_family(folder / "checkpoint", family)
+    quantize_checkpoint(source, folder / "quantized", "mxfp4", formats=CHIP_FORMATS, numerics=GENERAL)
+    return QuantizedCheckpoint(folder / "quantized")
+
+
+@pytest.mark.parametrize(
+    "family, fields, hardware",
+    [
+        ("LLaDA2.0", {}, {"head_lanes": 2, "query_lanes": 2}),
+        pytest.param("LLaDA2.0", {}, {}, marks=slow),
+        pytest.param("LLaDA2.0", {}, {"head_lanes": 4, "query_lanes": 4, "slices": {"kv": 2}}, marks=slow),
+        pytest.param("LLaDA", {}, {}, marks=slow),
+        pytest.param("LLaDA-MoE", {"clip_qkv": None}, {"head_lanes": 4}, marks=slow),
+        pytest.param("LLaDA-MoE", {"clip_qkv": None, "qk_layernorm": False}, {"query_lanes": 3}, marks=slow),
+    ],
+)
+def test_a_chip_of_a_family_is_the_integer_model(
+    family: str, fields: dict[str, Any], hardware: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FAMILIES, family, (FAMILIES[family][0] | fields, FAMILIES[family][1]))
+    checkpoint = quantized(family, tmp_path)
+    default = HardwareConfig.default(checkpoint.model).to_json_dict()
+    kinds = {"slices": default["slices"] | hardware.get("slices", {}), "max_positions": 16}
+    built = built_chip(checkpoint, tmp_path / "chip", HardwareConfig.from_json_dict(default | hardware | kinds))
+    recovery = recover(built)
+    assert recovery.complete, recovery.first
+    model = IntegerModel(checkpoint)
+    result = compare_runs(SimulatedChip(built, QUICK_BUILD), model, RUNS, tmp_path / "taps")
+    assert result.scoreboard.first is None, str(result.scoreboard.first)
+    assert result.scoreboard.mismatches == 0 and result.scoreboard.compared > 50_000
+    assert result.tokens == result.expected
+
+
+@pytest.mark.parametrize(
+    "hardware, sentence",
+    [
+        ({"head_lanes": 3}, "head_lanes: 3 does not divide num_heads = 4"),
+        ({"query_lanes": 8}, "query_lanes: 8 does not divide block_length = 4"),
+        ({"lanes": 8}, "lanes: 8 does not divide rotary_dim / 2"),
+        ({"style": {"shared": "metal"}}, "give qkv, o, router, gate_up, down, head"),
+    ],
+)
+def test_hardware_that_a_family_does_not_fit_is_refused(
+    hardware: dict[str, Any], sentence: str, tmp_path: Path
+) -> None:
+    model = quantized("LLaDA2.0", tmp_path).model
+    with pytest.raises(UserError, match=sentence):
+        HardwareConfig.from_json_dict(HardwareConfig.default(model).to_json_dict() | hardware).check(model)
+
+
+@pytest.mark.parametrize(
+    "family, feature",
+    [("LLaDA2.2", "a router by blocks"), ("Dream", "projections with a bias"), ("LLaDA-MoE", "clipped q, k and v")],
+)
+def test_what_chips_do_not_have_is_named(family: str, feature: str, tmp_path: Path) -> None:
+    model = quantized(family, tmp_path).model
+    with pytest.raises(UserError, match=f"the chip does not have {feature} yet"):
+        HardwareConfig.default(model)
