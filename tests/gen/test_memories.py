@@ -47,8 +47,8 @@ def test_the_manifest_lists_every_geometry_as_often_as_the_chip_has_it(tiny_buil
     assert {facts.geometry.module for facts in memories} == set(filter(is_ram, texts(tiny_build, "prefab")))
     heads = next(facts for facts in memories if facts.geometry.parts > 1)
     assert heads.to_json() == {
-        "module": "hardloom_ram_1r1w_64x64_w32",
-        "depth": 64,
+        "module": "hardloom_ram_1r1w_128x64_w32",  # two passes of 32 positions, two heads
+        "depth": 128,
         "width": 64,
         "write_width": 32,
         "count": 6,
