@@ -22,7 +22,6 @@ from golden.errors import UserError
 from golden.files import sha256, write_file
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import ModelShape
-from tests.conftest import MAX_POSITIONS
 from tests.texts import text_of
 from verif.proof.static import recover
 
@@ -84,7 +83,9 @@ def test_killed_parts_go_on_and_come_to_the_same_bytes(
     )
     out = tmp_path / "parts"
     program = "from flows.cli.app import app; app()"
-    options = ["-o", str(out), "--max-positions", str(MAX_POSITIONS), "--layers", "0-1", "--compress", "zstd"]
+    hardware = tmp_path / "hardware.json"
+    hardware.write_text(json.dumps(tiny_hardware.to_json_dict()))
+    options = ["-o", str(out), "--hardware", str(hardware), "--layers", "0-1", "--compress", "zstd"]
     run = [sys.executable, "-c", program, "generate", str(tiny_quantized[0]), *options]
     journal = out / JOURNAL
     process = subprocess.Popen(run, start_new_session=True, stdout=subprocess.DEVNULL)
