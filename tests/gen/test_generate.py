@@ -25,7 +25,6 @@ from golden.errors import UserError
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import ModelShape
-from tests.conftest import MAX_POSITIONS
 from verif.simulators.verilator import BINARY, lint
 
 HARMLESS = (
@@ -45,10 +44,11 @@ def different(a: dict[str, bytes], b: dict[str, bytes]) -> list[str]:
     return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
 
 
-def hardloom_generate(quantized: Path, out: Path) -> list[str]:
+def hardloom_generate(quantized: Path, hardware: HardwareConfig, out: Path) -> list[str]:
     command = "from flows.cli.app import app; app()"
-    options = ["-o", str(out), "--max-positions", str(MAX_POSITIONS)]
-    return [sys.executable, "-c", command, "generate", str(quantized), *options]
+    fields = out.with_name("hardware.json")
+    fields.write_text(json.dumps(hardware.to_json_dict()))
+    return [sys.executable, "-c", command, "generate", str(quantized), "-o", str(out), "--hardware", str(fields)]
 
 
 def parts_done(out: Path) -> int:
@@ -56,9 +56,9 @@ def parts_done(out: Path) -> int:
     return journal.read_bytes().count(b'"part"') if journal.exists() else 0
 
 
-def kill_after(quantized: Path, out: Path, parts: int) -> int:
+def kill_after(command: list[str], out: Path, parts: int) -> int:
     """Generate, and kill -9 as soon as so many parts are done; the parts that are."""
-    process = subprocess.Popen(hardloom_generate(quantized, out), start_new_session=True, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
     while parts_done(out) < parts:
         assert process.poll() is None, "it ended by itself"
         time.sleep(0.01)
@@ -71,7 +71,8 @@ def test_killed_twice_and_damaged_it_goes_on_and_comes_to_the_same_bytes(
     tiny_quantized: list[Path], tiny_build: Build, tmp_path: Path
 ) -> None:
     out, journal = tmp_path / "chip", tmp_path / "chip" / JOURNAL
-    first = kill_after(tiny_quantized[0], out, 5)
+    command = hardloom_generate(tiny_quantized[0], tiny_build.hardware, out)
+    first = kill_after(command, out, 5)
     assert not (out / MANIFEST).exists()
     with pytest.raises(UserError, match="hardloom generate"):
         Build(out)
@@ -82,10 +83,10 @@ def test_killed_twice_and_damaged_it_goes_on_and_comes_to_the_same_bytes(
         (out / f"{unfinished}.part").write_text("module")
         (out / f"{unfinished}.12345.part").write_text("module")
     before = (out / kept).stat().st_mtime_ns
-    assert kill_after(tiny_quantized[0], out, first + 3) > first
+    assert kill_after(command, out, first + 3) > first
     with journal.open("a") as file:
         file.write('{"key": "')
-    subprocess.run(hardloom_generate(tiny_quantized[0], out), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     assert (out / kept).stat().st_mtime_ns == before
     assert different(contents(out), contents(tiny_build.path)) == []
     assert not journal.exists()
