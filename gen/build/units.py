@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Verilog of a chip's units: what is around the layers and each layer engine, elaborated, and each layer's netlist."""
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +41,10 @@ def elaborated_sizes(
 def unit_parts(
     journal: Journal, sizes: dict[str, LayerSizes], arrays: Sequence[ArrayFacts], embedding_width: int, work: Work
 ) -> Iterator[Entry]:
-    """Journal entries of the layers' netlists, of every engine and of the chip; sizes: of what is elaborated."""
+    """Journal entries of the layers' netlists, of every engine and of the chip; sizes: of what is elaborated.
+
+    What a journal has done already is made here and not elaborated, which Amaranth is told not to report.
+    """
     engines = {module: LayerEngine(of) for module, of in sizes.items() if module != CHIP}
     model = sizes[CHIP].model
     for layer in range(len(model.layers)):

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The layer engine: one transformer layer from residual stream to residual stream, but for arrays and constants."""
 
 from typing import Any

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -49,10 +49,10 @@ class _BestGroups(PacketDelay):
 
     def _total(self, m: Module, value, within, take):
         """The sum of a group's two best so far, `value` among them."""
-        best, second = (Signal.like(value, name=name) for name in ("best", "second"))
+        best, second = (Signal.like(value, name=name) for name in ("largest", "second"))
         if self.size == 1:
             return value
-        next_best, next_second = (Signal.like(value, name=f"next_{name}") for name in ("best", "second"))
+        next_best, next_second = (Signal.like(value, name=f"next_{name}") for name in ("largest", "second"))
         m.d.comb += [next_best.eq(best), next_second.eq(second)]
         with m.If((within == 0) | (value > best)):
             m.d.comb += [next_best.eq(value), next_second.eq(best)]
@@ -81,7 +81,7 @@ class _BestGroups(PacketDelay):
         for j, value in enumerate(after):
             found: Any = Signal(shape, name=f"best_{j}")
             m.d.comb += found.eq(value)
-            with m.If(group >= j):
+            with m.If(group >= j if j else Const(1)):
                 m.d.comb += y.bit_select(found.group, 1).eq(1)
 
 

@@ -26,6 +26,11 @@ RUNS = [
     Run([7], SamplerParams(1, 1, 1)),
 ]
 
+SMALLER = {"hidden_size": 16, "head_dim": 8, "rotary_dim": 4, "num_experts": 4, "n_group": 2, "topk_group": 1}
+SMALLER |= {"moe_intermediate_size": 8, "intermediate_size": 16, "num_shared_experts": 1, "vocab_size": 20}
+SMALLER |= {"mask_token_id": 18, "eos_token_id": 19}
+"""Fields of LLaDA2 for the one chip that is not among the slow tests."""
+
 slow = pytest.mark.slow
 
 
@@ -39,7 +44,7 @@ def quantized(family: str, folder: Path) -> QuantizedCheckpoint:
 @pytest.mark.parametrize(
     "family, fields, hardware",
     [
-        ("LLaDA2.0", {}, {"head_lanes": 2, "query_lanes": 2}),
+        ("LLaDA2.0", SMALLER, {"head_lanes": 2, "query_lanes": 2}),
         pytest.param("LLaDA2.0", {}, {}, marks=slow),
         pytest.param("LLaDA2.0", {}, {"head_lanes": 4, "query_lanes": 4, "slices": {"kv": 2}}, marks=slow),
         pytest.param("LLaDA", {}, {}, marks=slow),
@@ -60,7 +65,7 @@ def test_a_chip_of_a_family_is_the_integer_model(
     model = IntegerModel(checkpoint)
     result = compare_runs(SimulatedChip(built, QUICK_BUILD), model, RUNS, tmp_path / "taps")
     assert result.scoreboard.first is None, str(result.scoreboard.first)
-    assert result.scoreboard.mismatches == 0 and result.scoreboard.compared > 50_000
+    assert result.scoreboard.mismatches == 0 and result.scoreboard.compared > 20_000
     assert result.tokens == result.expected
 
 
