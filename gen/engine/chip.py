@@ -184,10 +184,13 @@ class Chip(Component):
         ]
 
     def _streams(self, m: Module, sampler: Sampler) -> None:
+        if self.sizes.hardware.sequences > 1:
+            m.d.comb += sampler.prompt.payload.slot.eq(self.s_axis_tid)
+        else:  # a host of one sequence may leave `tid` open
+            m.d.comb += Signal.like(self.s_axis_tid, name="unused_tid", attrs={"keep": 1}).eq(self.s_axis_tid)
         m.d.comb += [
             sampler.prompt.payload.token.eq(self.s_axis_tdata),
             sampler.prompt.payload.last.eq(self.s_axis_tlast),
-            sampler.prompt.payload.slot.eq(self.s_axis_tid),
             sampler.prompt.valid.eq(self.s_axis_tvalid),
             self.s_axis_tready.eq(sampler.prompt.ready),
             self.m_axis_tdata.eq(sampler.commits.payload.record),

@@ -2,7 +2,9 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,11 @@ from amaranth.back import rtlil
 
 import gen
 from gen.design.hardware import HardwareConfig
+from gen.engine.chip import Chip
 from gen.engine.inventory import chip_parts, parts
 from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage
+from gen.text.verilog import to_verilog
 from golden.checkpoints.families import shape_of
 from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config
@@ -56,6 +60,14 @@ def test_elaborating_twice_gives_the_same_netlist(one_of_each):
         if first != second or vars(part) != before:
             different.append(type(part).__name__)
     assert different == []
+
+
+def test_a_chip_of_one_slot_does_not_look_at_tid(one_of_each):
+    """A host of one sequence may leave the port open; one of several slots looks at it."""
+    uses = re.compile(r"^ *assign (\w+) = .*\bs_axis_tid\b", re.MULTILINE)
+    assert uses.findall(to_verilog(one_of_each[Chip], "chip")) == ["unused_tid"]
+    sizes = replace(one_of_each[Chip].sizes, hardware=replace(HARDWARE, sequences=2))
+    assert "unused_tid" not in to_verilog(Chip(sizes, 8), "chip")
 
 
 def test_nothing_but_a_constructor_writes_to_its_object():
