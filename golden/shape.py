@@ -98,6 +98,14 @@ class AttentionShape:
     def key_value_width(self) -> int:
         return self.num_key_value_heads * self.head_dim
 
+    @property
+    def projections(self) -> dict[str, str]:
+        """Arrays of q, k and v by kind, and whose matrices each has, a letter each.
+
+        Matrices of one size drain side by side, so q is alone where heads share keys.
+        """
+        return {"qkv": "qkv"} if self.num_key_value_heads == self.num_heads else {"q": "q", "kv": "kv"}
+
 
 @dataclass(frozen=True)
 class DenseShape:
@@ -305,14 +313,10 @@ class ModelShape:
         yield MatrixKind("head", self.vocab_size, self.hidden_size, 1, 1, 1, formats=self._shares(("head", 1)))
 
     def _projections(self, attention: AttentionShape, layers: int) -> Iterator[MatrixKind]:
-        """Of q, k and v: matrices of one size drain side by side, so q is alone where heads share keys."""
-        widths = attention.query_width, attention.key_value_width
-        if attention.num_key_value_heads == attention.num_heads:
-            formats = self._shares(("q", 1), ("k", 1), ("v", 1))
-            yield MatrixKind("qkv", widths[0], self.hidden_size, 3, 1, layers, formats=formats)
-            return
-        yield MatrixKind("q", widths[0], self.hidden_size, 1, 1, layers, formats=self._shares(("q", 1)))
-        yield MatrixKind("kv", widths[1], self.hidden_size, 2, 1, layers, formats=self._shares(("k", 1), ("v", 1)))
+        for kind, names in attention.projections.items():
+            rows = attention.query_width if names[0] == "q" else attention.key_value_width
+            formats = self._shares(*((name, 1) for name in names))
+            yield MatrixKind(kind, rows, self.hidden_size, len(names), 1, layers, formats=formats)
 
     def _network(self, prefix: str, width: int, count: int, layers: int, share: float) -> Iterator[MatrixKind]:
         gate_up, down = self._shares(("gate", 1), ("up", 1)), self._shares(("down", 1))

@@ -43,20 +43,20 @@ def unit_parts(
 ) -> Iterator[Entry]:
     """Journal entries of the layers' netlists, of every engine and of the chip; sizes: of what is elaborated.
 
-    What a journal has done already is made here and not elaborated, which Amaranth is told not to report.
+    Engines that a journal has done already are made for their ports and not elaborated, which Amaranth does not report.
     """
     engines = {module: LayerEngine(of) for module, of in sizes.items() if module != CHIP}
     model = sizes[CHIP].model
     for layer in range(len(model.layers)):
         prefix, engine = layer_prefix(layer), engines[engine_module(model, layer)]
         acc_width = {facts.name: facts.acc_width for facts in arrays if facts.layer == layer}
-        netlist = {f"rtl/units/{prefix}.v": layer_netlist(engine, layer, acc_width)}
-        yield journal.done(prefix) or journal.write(prefix, netlist)
+        yield journal.done(prefix) or journal.write(
+            prefix, {f"rtl/units/{prefix}.v": layer_netlist(engine, layer, acc_width)}
+        )
     for module, engine in engines.items():
         yield journal.done(module) or journal.write(module, unit_files(to_verilog(engine, module)))
     work.done(LAYER_TEXTS)
-    chip = Chip(sizes[CHIP], embedding_width)
-    yield journal.done(CHIP) or journal.write(CHIP, unit_files(to_verilog(chip, CHIP)))
+    yield journal.done(CHIP) or journal.write(CHIP, unit_files(to_verilog(Chip(sizes[CHIP], embedding_width), CHIP)))
     work.done(CHIP_TEXT)
 
 

@@ -1,5 +1,6 @@
 """The hardware configuration: everything about a chip that the checkpoint leaves open."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from math import gcd
 
@@ -22,19 +23,19 @@ ARRAY_KINDS = (*DEFAULT_SLICES, *ALIKE)
 """Kinds of hardwired array; `gate_up` and `down` exist once an expert."""
 
 
-def vectors(model: ModelShape) -> dict[str, int]:
-    """What a beat must divide, by name."""
-    found = {"hidden_size": model.hidden_size}
+def vectors(model: ModelShape) -> Iterator[tuple[str, int]]:
+    """What a beat must divide: names and elements."""
+    yield "hidden_size", model.hidden_size
     for layer in dict.fromkeys(model.layers):
         attention, mlp = layer.attention, layer.mlp
-        found["head_dim"] = attention.head_dim
+        yield "head_dim", attention.head_dim
         half = "head_dim / 2" if attention.rotary_dim == attention.head_dim else "rotary_dim / 2"
-        found[half] = attention.rotary_dim // 2
+        yield half, attention.rotary_dim // 2
         if isinstance(mlp, ExpertsShape):
-            found |= {"expert_intermediate_size": mlp.intermediate_size, "shared_size": mlp.shared_size}
+            yield "expert_intermediate_size", mlp.intermediate_size
+            yield "shared_size", mlp.shared_size
         else:
-            found["intermediate_size"] = mlp.intermediate_size
-    return found
+            yield "intermediate_size", mlp.intermediate_size
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class HardwareConfig:
         for matrix in model.kinds():
             kind = ALIKE.get(matrix.kind, matrix.kind)
             slices[kind] = gcd(slices[kind], matrix.inputs)
-        return cls(lanes=gcd(8, *vectors(model).values()), slices=slices)
+        return cls(lanes=gcd(8, *(elements for _, elements in vectors(model))), slices=slices)
 
     @classmethod
     def from_json_dict(cls, values: dict) -> "HardwareConfig":
@@ -126,7 +127,7 @@ class HardwareConfig:
         """Raises UserError where this hardware can't carry the model in its weight formats, and as `check_features`
         does."""
         check_features(model)
-        for name, value in vectors(model).items():
+        for name, value in vectors(model):
             if value % self.lanes:
                 raise UserError(f"hardware config, lanes: {self.lanes} does not divide {name} = {value}")
         for attention in dict.fromkeys(layer.attention for layer in model.layers):

@@ -118,11 +118,6 @@ class LayerSizes:
     def query_width(self) -> int:
         return self.shape.attention.query_width
 
-    @property
-    def projections(self) -> dict[str, str]:
-        """Arrays in front of attention, by kind, and whose matrices each has, a letter each (`gen.design.matrices`)."""
-        return {"qkv": "qkv"} if self.key_heads == self.heads else {"q": "q", "kv": "kv"}
-
     def heads_of(self, name: str) -> int:
         """Heads of `q`, `k` or `v` a position."""
         return self.heads if name == "q" else self.key_heads

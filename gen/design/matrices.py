@@ -76,12 +76,8 @@ def layer_units(model: ModelShape, layer: int) -> Iterator[ArrayUnit]:
         yield unit(f"{name}_gate_up", f"{name}.gate_proj", f"{name}.up_proj")
         yield unit(f"{name}_down", f"{name}.down_proj")
 
-    attention = model.layers[layer].attention
-    if attention.num_key_value_heads == attention.num_heads:
-        yield unit("qkv", "q_proj", "k_proj", "v_proj")
-    else:
-        yield unit("q", "q_proj")
-        yield unit("kv", "k_proj", "v_proj")
+    for kind, names in model.layers[layer].attention.projections.items():
+        yield unit(kind, *(f"{name}_proj" for name in names))
     yield unit("o", "o_proj")
     mlp = model.layers[layer].mlp
     if not isinstance(mlp, ExpertsShape):

@@ -2,30 +2,27 @@
 
 from typing import Any
 
-from amaranth.hdl import ClockSignal, Module, unsigned
+from amaranth.hdl import Module, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
 
 from gen.design.layer_sizes import LayerSizes
 from gen.engine.chains import (
     array_ports,
     gain_ports,
+    half_ports,
     norm_gains,
-    norm_to_packets,
     rescaled,
-    residual_ports,
+    residual_way,
     scale_ports,
 )
-from gen.engine.hardwired import wired
 from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.probe import add_probe
-from gen.stream.stream import chain, connect_vectors
+from gen.stream.stream import chain
 from gen.units.attention import Attention
 from gen.units.attention_sizes import AttentionSizes
 from gen.units.flow import Broadcast, Fork, HeadSplit
 from gen.units.quantize import Quantize
-from gen.units.residual import Residual
 from gen.units.rmsnorm import RMSNorm
 from gen.units.rope import Rope
 from golden.units.quantize import Quantize as QuantizeSpec
@@ -52,23 +49,22 @@ class AttentionHalf(Component):
     def __init__(self, sizes: LayerSizes) -> None:
         self.sizes, gain_width = sizes, sizes.units.rope.gain_width
         self.modules = norm_gains(sizes, "input")
-        for kind, names in sizes.projections.items():
+        for kind, names in sizes.shape.attention.projections.items():
             rows = sizes.heads_of(names[0]) * sizes.head_dim
             self.modules |= {kind: array_ports(sizes, kind, len(names))}
             self.modules |= {f"{kind}_scales": scale_ports(sizes, len(names), rows)}
         self.modules |= {"o": array_ports(sizes, "o", 1), "o_scales": scale_ports(sizes, 1, sizes.hidden)}
         if sizes.shape.attention.head_norms:
             self.modules |= {f"{n}_gain": gain_ports(sizes, gain_width, sizes.head_dim) for n in "qk"}
-        super().__init__(residual_ports(sizes, 1) | {"wired": In(wired(self.modules))})
+        super().__init__(half_ports(sizes, self.modules))
 
     def elaborate(self, platform) -> Module:
         m, g, outside = Module(), self.sizes, wiring.flipped(self.wired)
-        units, lanes, hidden, head = g.units, g.lanes, g.beats(g.hidden), g.beats(g.head_dim)
-        m.submodules.branch = fork = Fork(self.i.payload.shape(), 3)
-        m.submodules.residual = residual = Residual(units.word, lanes, g.passes * g.max_positions * hidden)
+        units, lanes, head = g.units, g.lanes, g.beats(g.head_dim)
+        depth = g.passes * g.max_positions * g.beats(g.hidden)
+        fork, residual, norm = residual_way(m, self, "input", depth, branches=3)
         ends = self._ends(m, fork.o[2])
-        norm = norm_to_packets(m, self.test_enable, g, "input", getattr(outside, "input_gain", None))
-        heads = self._projected(m, norm)
+        heads = self._projected(m, norm[-1].o)
         attention = Attention(self._attention_sizes())
         gated(m, self.test_enable, "attention", attention, ("q", "k", "v"), g.heads)
         output_quantize = gated(
@@ -77,18 +73,13 @@ class AttentionHalf(Component):
         o_rescale = rescaled(m, self.test_enable, g, "o", 1, g.hidden, outside.o.o, outside.o_scales)
         v_quantize = gated(m, self.test_enable, "v_quantize", Quantize(units.quantize("value"), lanes, 2 * head))
 
-        wiring.connect(m, wiring.flipped(self.i), fork.i)
-        wiring.connect(m, fork.o[0], residual.x)
-        connect_vectors(m, fork.o[1], norm[0].i)
         chain(m, heads["q"], *self._rotated(m, "q", units.attention.query, ends), attention.q)
         chain(m, heads["k"], *self._rotated(m, "k", units.attention.key, ends), attention.k)
         chain(m, heads["v"], v_quantize, attention.v)
         for name in "qkv":
             wiring.connect(m, ends[name], getattr(attention, f"{name}_ends"))
         chain(m, attention, output_quantize, outside.o.i)
-        chain(m, o_rescale, residual, wiring.flipped(self.o))
-        m.d.comb += [self.saturated.eq(residual.saturated), outside.clk.eq(ClockSignal())]
-        add_probe(m, "input_norm", norm[-1].o, g.hidden)
+        chain(m, o_rescale, residual)
         add_probe(m, "v", v_quantize.o, g.head_dim, g.key_heads)
         add_probe(m, "attention.output", attention.o, g.query_width)
         add_probe(m, "o", o_rescale.o, g.hidden)
@@ -100,14 +91,14 @@ class AttentionHalf(Component):
         at_once = {"head_lanes": hardware.head_lanes, "query_lanes": hardware.query_lanes, "passes": g.passes}
         return AttentionSizes(g.units.attention, g.heads, g.lanes, g.max_positions, key_heads=g.key_heads, **at_once)
 
-    def _projected(self, m: Module, norm: list[Component]) -> dict[str, Any]:
-        """Heads of q, k and v made of the packets of `norm`: streams by name."""
+    def _projected(self, m: Module, normed) -> dict[str, Any]:
+        """Heads of q, k and v made of the packets of `normed`: streams by name."""
         g, outside, found = self.sizes, wiring.flipped(self.wired), dict[str, Any]()
-        kinds, packets = g.projections, [norm[-1].o]
+        kinds, packets = g.shape.attention.projections, [normed]
         if len(kinds) > 1:
-            m.submodules.packet_branch = branch = Fork(norm[-1].o.payload.shape(), len(kinds))
-            norm, packets = [*norm, branch], [*branch.o]
-        chain(m, *norm)
+            m.submodules.packet_branch = branch = Fork(normed.payload.shape(), len(kinds))
+            chain(m, normed, branch)
+            packets = [*branch.o]
         for packet, (kind, names) in zip(packets, kinds.items(), strict=True):
             array, scales = getattr(outside, kind), getattr(outside, f"{kind}_scales")
             chain(m, packet, array.i)

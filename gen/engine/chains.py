@@ -1,26 +1,33 @@
 """What layers have and the chip around them has too: units in front of an array and behind it, and their ports."""
 
-from amaranth.hdl import Module, ValueLike, signed
+from amaranth.hdl import ClockSignal, Module, ValueLike, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.design.layer_sizes import LayerSizes
-from gen.engine.hardwired import ArrayPorts, ConstantPorts
+from gen.engine.hardwired import ArrayPorts, ConstantPorts, wired
 from gen.stream.component import Component
 from gen.stream.gating import gated
-from gen.stream.stream import chain, residual_beat
+from gen.stream.probe import add_probe
+from gen.stream.stream import chain, connect_vectors, residual_beat
+from gen.units.flow import Fork
 from gen.units.gain import Gain
 from gen.units.quantize import Quantize
 from gen.units.rescale import Rescale, row_scale
+from gen.units.residual import Residual
 from gen.units.rmsnorm import RMSNorm
+from gen.units.swiglu import SwiGLU
 
 __all__ = [
     "array_ports",
     "gain_ports",
+    "half_ports",
+    "hidden_packets",
     "norm_gains",
     "norm_to_packets",
     "rescaled",
     "residual_ports",
+    "residual_way",
     "scale_ports",
 ]
 
@@ -49,6 +56,11 @@ def residual_ports(sizes: LayerSizes, adders: int) -> dict[str, wiring.Member]:
     word = stream.Signature(residual_beat(sizes.numerics.word.width, sizes.lanes))
     saturated = Out(range(adders * sizes.lanes + 1))
     return {"test_enable": In(1), "i": In(word), "o": Out(word), "saturated": saturated}
+
+
+def half_ports(sizes: LayerSizes, modules: dict[str, ArrayPorts | ConstantPorts]) -> dict[str, wiring.Member]:
+    """Ports of a half of a layer: `residual_ports`, and `wired`, its arrays and ROMs by name, and their clock."""
+    return residual_ports(sizes, 1) | {"wired": In(wired(modules))}
 
 
 def norm_gains(sizes: LayerSizes, norm: str) -> dict[str, ArrayPorts | ConstantPorts]:
@@ -92,3 +104,35 @@ def norm_to_packets(m: Module, test_enable, sizes: LayerSizes, name: str, gains)
         m.d.comb += [gains.index.eq(gain.index), gain.gains.eq(gains.data)]
         parts.append(gain)
     return [*parts, gated(m, test_enable, f"{name}_quantize", Quantize(units.quantize("norm"), lanes, 2 * beats))]
+
+
+def hidden_packets(m: Module, test_enable, sizes: LayerSizes, width: int, prefix: str = "") -> list[Component]:
+    """SwiGLU of gate and up, `width` elements each, and the packets made of it: units to be chained.
+
+    test_enable: of their clock gates. prefix: of their names.
+    """
+    swiglu = gated(m, test_enable, f"{prefix}swiglu", SwiGLU(sizes.units.swiglu, sizes.lanes))
+    packets = Quantize(sizes.units.quantize("swiglu"), sizes.lanes, 2 * sizes.beats(width))
+    return [swiglu, gated(m, test_enable, f"{prefix}middle_quantize", packets)]
+
+
+def residual_way(
+    m: Module, half: Component, norm: str, depth: int, branches: int = 2
+) -> tuple[Fork, Residual, list[Component]]:
+    """What every half of a layer has around its branch: the fork of its input, the adder at its output, norm `norm`.
+
+    half: with `sizes` and `half_ports`. depth: beats that wait for the branch. The fork's outputs behind the second are
+    free, the adder wants the branch's result at `i`, and of the norm's units the last one's output is free.
+    """
+    g, outside = half.sizes, wiring.flipped(half.wired)
+    m.submodules.branch = fork = Fork(half.i.payload.shape(), branches)
+    m.submodules.residual = residual = Residual(g.units.word, g.lanes, depth)
+    units = norm_to_packets(m, half.test_enable, g, norm, getattr(outside, f"{norm}_gain", None))
+    wiring.connect(m, wiring.flipped(half.i), fork.i)
+    wiring.connect(m, fork.o[0], residual.x)
+    connect_vectors(m, fork.o[1], units[0].i)
+    chain(m, *units)
+    chain(m, residual, wiring.flipped(half.o))
+    m.d.comb += [half.saturated.eq(residual.saturated), outside.clk.eq(ClockSignal())]
+    add_probe(m, f"{norm}_norm", units[-1].o, g.hidden)
+    return fork, residual, units

@@ -1,19 +1,19 @@
 """The second half of a layer: experts."""
 
-from amaranth.hdl import ClockSignal, Module, signed
+from amaranth.hdl import Module, signed
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
 
 from gen.design.layer_sizes import LayerSizes
 from gen.engine.chains import (
     array_ports,
+    half_ports,
+    hidden_packets,
     norm_gains,
-    norm_to_packets,
     rescaled,
-    residual_ports,
+    residual_way,
     scale_ports,
 )
-from gen.engine.hardwired import ConstantPorts, wired
+from gen.engine.hardwired import ConstantPorts
 from gen.engine.network import network, network_ports
 from gen.stream.component import Component
 from gen.stream.gating import gated
@@ -22,11 +22,9 @@ from gen.stream.queue import Queue
 from gen.stream.stream import beat, chain, connect_vectors
 from gen.units.combine import Combine
 from gen.units.flow import Broadcast, Collect, Dispatch, Fork, Route
-from gen.units.quantize import Quantize
 from gen.units.rescale import Rescale
 from gen.units.residual import Residual
 from gen.units.router import Router
-from gen.units.swiglu import SwiGLU
 
 __all__ = ["ExpertHalf"]
 
@@ -57,14 +55,12 @@ class ExpertHalf(Component):
             self.modules["expert_bias"] = ConstantPorts(len(experts), bias)
         if sizes.experts.shared_size:
             self.modules |= network_ports(sizes, "shared", sizes.experts.shared_size)
-        super().__init__(residual_ports(sizes, 1) | {"wired": In(wired(self.modules))})
+        super().__init__(half_ports(sizes, self.modules))
 
     def elaborate(self, platform) -> Module:
         m, g, outside = Module(), self.sizes, wiring.flipped(self.wired)
         lanes, hidden, queues = g.lanes, g.beats(g.hidden), g.hardware.queues
-        m.submodules.branch = fork = Fork(self.i.payload.shape(), 2)
-        m.submodules.residual = residual = Residual(g.units.word, lanes, queues.residual * hidden)
-        norm = norm_to_packets(m, self.test_enable, g, "post", getattr(outside, "post_gain", None))
+        _, residual, norm = residual_way(m, self, "post", queues.residual * hidden)
         packet = norm[-1].o.payload.shape()
         m.submodules.packet_branch = packets = Fork(packet, 3 if g.experts.shared_size else 2)
         router_rescale = rescaled(
@@ -78,10 +74,7 @@ class ExpertHalf(Component):
         m.submodules.waiting = waiting = Queue(packet, queues.routing * hidden)
         m.submodules.jobs = jobs = Broadcast(dispatch.jobs.payload.shape(), 4, queues.jobs * g.top_k)
 
-        wiring.connect(m, wiring.flipped(self.i), fork.i)
-        wiring.connect(m, fork.o[0], residual.x)
-        connect_vectors(m, fork.o[1], norm[0].i)
-        chain(m, *norm, packets)
+        chain(m, norm[-1], packets)
         chain(m, packets.o[0], outside.router.i)
         chain(m, router_rescale, router, dispatch.choice)
         chain(m, packets.o[1], waiting, dispatch.i)
@@ -94,9 +87,6 @@ class ExpertHalf(Component):
             self._add_shared(m, packets.o[2], combine.o, residual.i)
         else:
             chain(m, combine, residual)
-        chain(m, residual, wiring.flipped(self.o))
-        m.d.comb += [self.saturated.eq(residual.saturated), outside.clk.eq(ClockSignal())]
-        add_probe(m, "post_norm", norm[-1].o, g.hidden)
         add_probe(m, "router.logits", router_rescale.o, g.num_experts, net="router_logits")
         add_probe(m, "expert.down", down.o, g.hidden, g.top_k)
         add_probe(m, "moe", combine.o, g.hidden)
@@ -119,7 +109,7 @@ class ExpertHalf(Component):
         first = collect.expert * g.beats(rows)
         return rescaled(m, self.test_enable, g, kind, banks, rows, collect.o, scales, first)
 
-    def _gate_up(self, m: Module, dispatch: Dispatch, jobs) -> Quantize:
+    def _gate_up(self, m: Module, dispatch: Dispatch, jobs) -> Component:
         g = self.sizes
         m.submodules.gate_up_route = route = Route(dispatch.i.payload.shape(), g.num_experts)
         m.d.comb += [
@@ -129,18 +119,12 @@ class ExpertHalf(Component):
             dispatch.o.ready.eq(route.i.ready),
         ]
         rescale = self._rescaled(m, "gate_up", 2, g.intermediate, jobs, route)
-        swiglu = gated(m, self.test_enable, "swiglu", SwiGLU(g.units.swiglu, g.lanes))
-        quantize = gated(
-            m,
-            self.test_enable,
-            "middle_quantize",
-            Quantize(g.units.quantize("swiglu"), g.lanes, 2 * g.beats(g.intermediate)),
-        )
-        chain(m, rescale, swiglu, quantize)
+        hidden = hidden_packets(m, self.test_enable, g, g.intermediate)
+        chain(m, rescale, *hidden)
         add_probe(m, "expert.gate_up", rescale.o, g.intermediate, g.top_k, banks=2)
-        return quantize
+        return hidden[-1]
 
-    def _down(self, m: Module, middle: Quantize, route_jobs, collect_jobs) -> Rescale:
+    def _down(self, m: Module, middle: Component, route_jobs, collect_jobs) -> Rescale:
         g = self.sizes
         m.submodules.down_route = route = Route(middle.o.payload.shape(), g.num_experts)
         m.d.comb += [
@@ -158,12 +142,7 @@ class ExpertHalf(Component):
         depth = g.hardware.queues.residual * g.beats(g.hidden)
         shared = network(m, self.test_enable, g, "shared", size, packets, wiring.flipped(self.wired))
         m.submodules.with_shared = total = Residual(g.units.word, g.lanes, depth)
-        m.d.comb += [
-            total.x.valid.eq(shared.o.valid),
-            total.x.payload.data.eq(shared.o.payload.data),
-            total.x.payload.last.eq(shared.o.payload.last),
-            shared.o.ready.eq(total.x.ready),
-        ]
+        connect_vectors(m, shared.o, total.x)
         wiring.connect(m, moe, total.i)
         connect_vectors(m, total.o, target)
 

@@ -3,14 +3,11 @@
 from amaranth.hdl import Module
 
 from gen.design.layer_sizes import LayerSizes
-from gen.engine.chains import array_ports, rescaled, scale_ports
+from gen.engine.chains import array_ports, hidden_packets, rescaled, scale_ports
 from gen.engine.hardwired import ArrayPorts, ConstantPorts
-from gen.stream.gating import gated
 from gen.stream.probe import add_probe
 from gen.stream.stream import chain
-from gen.units.quantize import Quantize
 from gen.units.rescale import Rescale
-from gen.units.swiglu import SwiGLU
 
 __all__ = ["network", "network_ports"]
 
@@ -30,18 +27,16 @@ def network(m: Module, test_enable, sizes: LayerSizes, name: str, width: int, pa
 
     test_enable: of its clock gates. outside: what `network_ports` names, connected here.
     """
-    g, lanes = sizes, sizes.lanes
+    g = sizes
 
     def behind(kind: str, banks: int, rows: int) -> Rescale:
         array, scales = (getattr(outside, f"{name}_{kind}{part}") for part in ("", "_scales"))
         return rescaled(m, test_enable, g, f"{name}_{kind}", banks, rows, array.o, scales)
 
     gate_up, down = behind("gate_up", 2, width), behind("down", 1, g.hidden)
-    swiglu = gated(m, test_enable, f"{name}_swiglu", SwiGLU(g.units.swiglu, lanes))
-    middle = Quantize(g.units.quantize("swiglu"), lanes, 2 * g.beats(width))
-    gated(m, test_enable, f"{name}_quantize", middle)
+    hidden = hidden_packets(m, test_enable, g, width, f"{name}_")
     chain(m, packets, getattr(outside, f"{name}_gate_up").i)
-    chain(m, gate_up, swiglu, middle, getattr(outside, f"{name}_down").i)
+    chain(m, gate_up, *hidden, getattr(outside, f"{name}_down").i)
     add_probe(m, f"{name}.gate_up", gate_up.o, width, banks=2, net=f"{name}_gate_up")
     add_probe(m, f"{name}.down", down.o, g.hidden, net=f"{name}_down")
     return down

@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 from gen.stream.component import Component
 from gen.stream.stream import beat, chain
 from gen.text.constant_module import index_width
-from gen.units.router_groups import Groups, rank
-from gen.units.router_scores import Scores, score_shape
+from gen.units.router_groups import Groups
+from gen.units.router_scores import Scores, rank, score_shape
 from gen.units.router_weights import Weights, choice_of
 from golden.units.router import Router as RouterSpec
 

@@ -8,20 +8,15 @@ from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage
-from gen.units.router_scores import candidate
+from gen.units.router_scores import candidate, rank
 from golden.units.router import Router as RouterSpec
 
-__all__ = ["Groups", "admissible", "rank"]
+__all__ = ["Groups", "admissible"]
 
 
 def admissible(spec: RouterSpec) -> data.StructLayout:
     """A candidate, and `admitted`: whether its group is one of the token's best."""
     return data.StructLayout(candidate(spec).members | {"admitted": unsigned(1)})
-
-
-def rank(x) -> Any:
-    """What a candidate is judged by."""
-    return x.rank if "rank" in x.shape().members else x.score
 
 
 class _BestGroups(PacketDelay):

@@ -15,7 +15,7 @@ from gen.units.sigmoid import SigmoidLookup
 from gen.units.softmax import EXP_WIDTH, Largest, Numerator
 from golden.units.router import Router as RouterSpec
 
-__all__ = ["Scores", "candidate", "score_shape"]
+__all__ = ["Scores", "candidate", "rank", "score_shape"]
 
 TERM = data.StructLayout({"e": unsigned(EXP_WIDTH), "last": unsigned(1)})
 """One expert's exponential."""
@@ -35,6 +35,11 @@ def candidate(spec: RouterSpec) -> data.StructLayout:
     if spec.biased and not spec.mixed:
         members["rank"] = signed(spec.bias_width + 1)
     return data.StructLayout(members | {"last": unsigned(1)})
+
+
+def rank(x) -> Any:
+    """What a candidate is judged by."""
+    return x.rank if "rank" in x.shape().members else x.score
 
 
 class _Elements(Component):

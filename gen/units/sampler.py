@@ -146,7 +146,7 @@ class Sampler(Component):
             results.write_address.eq(collector.address),
             results.write_data.eq(self.result.payload),
         ]
-        with m.If(run.store & ~prompt_write):
+        with m.If(run.stored):
             m.d.comb += [
                 tokens.write_enable.eq(1),
                 tokens.write_address.eq(place(run.now.slot, run.store_at, self.max_positions)),

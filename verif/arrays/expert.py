@@ -18,15 +18,12 @@ from gen.build.arrays import connection_file
 from gen.build.constants import emit_scales, scale_words
 from gen.build.folder import Build
 from gen.design.layer_sizes import LayerSizes, wired_module
-from gen.engine.chains import array_ports, rescaled, scale_ports
+from gen.engine.chains import array_ports, hidden_packets, rescaled, scale_ports
 from gen.engine.hardwired import HardwiredArray, HardwiredConstants
 from gen.stream.component import Component
-from gen.stream.gating import gated
 from gen.stream.stream import activations, beat, chain
 from gen.text.templates import render
-from gen.units.quantize import Quantize
 from gen.units.rescale import Rescale
-from gen.units.swiglu import SwiGLU
 from golden.errors import UserError
 from golden.files import write_file
 from golden.models.integer_parts import Packet, Parts
@@ -62,14 +59,10 @@ class ExpertPath(Component):
 
     def elaborate(self, platform) -> Module:
         m, g = Module(), self.sizes
-        swiglu = gated(m, Const(0), "swiglu", SwiGLU(g.units.swiglu, g.lanes))
-        quantize = gated(
-            m, Const(0), "middle_quantize", Quantize(g.units.quantize("swiglu"), g.lanes, 2 * g.beats(g.intermediate))
-        )
         gate_up, gate_up_rescale = self._rescaled(m, "gate_up", 2, g.intermediate)
         down, down_rescale = self._rescaled(m, "down", 1, g.hidden)
         chain(m, wiring.flipped(self.i), gate_up)
-        chain(m, gate_up_rescale, swiglu, quantize, down)
+        chain(m, gate_up_rescale, *hidden_packets(m, Const(0), g, g.intermediate), down)
         chain(m, down_rescale, wiring.flipped(self.o))
         return m
 

@@ -62,10 +62,10 @@ def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[di
     for probe, words in zip(probes, lines, strict=True):
         flat, start = _elements(words, probe), 0
         for values, count in zip(passes, positions, strict=True):
-            rows = []
+            rows, width = [], probe.elements or count
             for elements, same in _runs(probe, count):
                 beats = -(-elements // _each(probe)) * probe.packets * -(-same // probe.positions)
-                rows.append(_padded(_rows(flat[start : start + beats], probe, elements)[:same], elements, count, probe))
+                rows.append(_rows(flat[start : start + beats], probe, elements, width)[:same])
                 start += beats
             values[probe.name] = np.concatenate(rows)
     return passes
@@ -81,28 +81,22 @@ def _runs(probe: Probe, count: int) -> Iterator[tuple[int, int]]:
         yield seen, seen - first
 
 
-def _padded(rows: np.ndarray, elements: int, count: int, probe: Probe) -> np.ndarray:
-    """Packets of what a block sees, with zeros for the positions that it does not see."""
-    if not probe.block:
-        return rows
-    packets = rows.reshape(len(rows), -1, elements)
-    return np.pad(packets, ((0, 0), (0, 0), (0, count - elements))).reshape(len(rows), packets.shape[1] * count)
-
-
 def _each(probe: Probe) -> int:
     """Elements of one packet in a beat."""
     return probe.lanes // (probe.banks * probe.positions)
 
 
-def _rows(flat: np.ndarray, probe: Probe, elements: int) -> np.ndarray:
-    """Beats of a pass, int64 [beats, lanes], to packets of `elements`, int64 [positions, elements of all packets]."""
+def _rows(flat: np.ndarray, probe: Probe, elements: int, width: int) -> np.ndarray:
+    """Beats of a pass, int64 [beats, lanes], to packets of `elements`, int64 [positions, packets * `width`]: with zeros
+    for the positions that a block does not see."""
     each = _each(probe)
     beats = -(-elements // each)
     groups = len(flat) // (beats * probe.packets)  # of positions side by side, those that are complete
     shape = groups, probe.packets, beats, probe.positions, probe.banks, each
     packets = flat[: groups * probe.packets * beats].reshape(shape).transpose(0, 3, 1, 4, 2, 5)
     rows = packets.reshape(groups * probe.positions, probe.packets, probe.banks, beats * each)[..., :elements]
-    return rows.reshape(-1, probe.packets * probe.banks * elements)
+    padded = np.pad(rows, ((0, 0), (0, 0), (0, 0), (0, width - elements)))
+    return padded.reshape(-1, probe.packets * probe.banks * width)
 
 
 def _elements(words: list[bytes], probe: Probe) -> np.ndarray:

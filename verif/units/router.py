@@ -37,7 +37,7 @@ def _case(lanes: int, spec: RouterSpec, biases: Tensor | None = None) -> Case:
             x[::2] >>= integers(generator, 0, word.width - word.frac - 4, (len(x[::2]), 1))  # inside its table
         chosen = zip(*(part.tolist() for part in spec.compute(x, biases)), strict=True)
         expected = [[{"experts": experts, "weights": weights}] for experts, weights in chosen]
-        cycles = len(x) * max(spec.num_experts, spec.top_k) + -(-spec.num_experts // lanes) + latency + 6
+        cycles = len(x) * spec.num_experts + -(-spec.num_experts // lanes) + latency + 6
         return Stimulus({"i": packets(padded(generator, x, lanes, word), lanes)}, {"o": expected}, cycles=cycles)
 
     features = [f"{lanes}x{spec.num_experts}_{spec.top_k}_{word.width}", "biased" * spec.biased]

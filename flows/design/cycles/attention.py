@@ -3,22 +3,14 @@
 import numpy as np
 
 from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.times import Times, in_order
+from flows.design.cycles.times import Times, Unit, in_order
 from gen.design.latency import RESCALE, RESIDUAL, quantize, rms_norm, rope, score
 
-__all__ = ["attention_half", "divided", "to_memory", "values_left"]
+__all__ = ["AttentionHalf"]
 
 TO_SUMS = 5  # exponential, value, weight, product, sum
 HELD_BACK = 1  # and a head's keys: the first score leaves when the largest is known
 TO_QUOTIENT = 4  # reciprocal, product, rounding: the first beat
-
-
-def loaded(g: Geometry, arrivals: Times) -> float:
-    """When the last query, key and value are stored; arrivals: last beats of the residual stream, by position."""
-    qkv, hidden = g.array("qkv"), g.hidden
-    normed = in_order(arrivals, g.normed, hidden)
-    summed = in_order(normed, qkv.latency, qkv.packet)
-    return summed[-1] + to_memory(g)
 
 
 def to_memory(g: Geometry) -> int:
@@ -46,9 +38,24 @@ def divided(g: Geometry, stored: float, positions: int) -> Times:
     return in_order(left, packet + 1, packet) if g.query_lanes > 1 and groups > 1 else left
 
 
-def attention_half(g: Geometry, arrivals: Times) -> Times:
-    """Last beats of the residual stream behind attention, by position."""
-    o = g.array("o")
-    mixed = divided(g, loaded(g, arrivals), len(arrivals))
-    projected = in_order(mixed, quantize(g.hidden) + o.latency, max(o.packet, g.hidden))
-    return projected + RESCALE + RESIDUAL
+class AttentionHalf:
+    """The attention half of a layer: a pass is loaded while the one before is computed, where its memories hold two."""
+
+    def __init__(self, g: Geometry) -> None:
+        qkv, o = g.array("qkv"), g.array("o")
+        self.g = g
+        self.normed, self.summed = Unit(g.normed, g.hidden), Unit(qkv.latency, qkv.packet)
+        self.projected = Unit(quantize(g.hidden) + o.latency, max(o.packet, g.hidden))
+        self.walked = -np.inf
+        self.free = [-np.inf] * g.passes
+
+    def follow(self, arrivals: Times) -> Times:
+        """Last beats of the residual stream behind attention, by position."""
+        g, positions = self.g, len(arrivals)
+        room = self.free.pop(0) - self.summed.latency - to_memory(g)
+        stored = self.summed.follow(np.maximum(self.normed.follow(arrivals), room))[-1] + to_memory(g)
+        start = max(stored, self.walked)
+        steps = -(-positions // g.query_lanes) * (g.attention.num_heads // g.head_lanes)
+        self.walked = start + positions * steps
+        self.free.append(self.walked + values_left(g, positions))
+        return self.projected.follow(divided(g, start, positions)) + RESCALE + RESIDUAL

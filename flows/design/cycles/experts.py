@@ -9,7 +9,7 @@ from flows.design.cycles.geometry import ArrayCycles, Geometry
 from flows.design.cycles.times import Times
 from gen.design.latency import COMBINE, RESCALE, RESIDUAL, SWIGLU, quantize
 
-__all__ = ["ExpertHalf", "Routes", "expert_half"]
+__all__ = ["ExpertHalf", "Routes"]
 
 Routes = Sequence[Sequence[int]]
 """Experts of each position in the order in which it visits them."""
@@ -68,6 +68,10 @@ class ExpertHalf:
         self.residual, self.waiting = Queue(g.queues.residual), Queue(g.queues.routing)
         self.normed = self.routed = self.dispatched = self.collected = self.sent = self.summed = -np.inf
 
+    def follow(self, arrivals: Times, routes: Routes) -> Times:
+        """Last beats of the residual stream behind the experts, by position."""
+        return np.array([self.token(at, experts) for at, experts in zip(arrivals.tolist(), routes, strict=True)])
+
     def token(self, arrival: float, experts: Sequence[int]) -> float:
         """A token whose last beat arrives then; when the last beat of its result leaves."""
         entered = max(arrival, self.residual.room + REUSE)
@@ -94,9 +98,3 @@ class ExpertHalf:
         result = down.load(self.sent)
         self.summed = down.drain(max(result, self.summed))
         self.jobs.leave(self.summed)
-
-
-def expert_half(g: Geometry, arrivals: Times, routes: Routes) -> Times:
-    """Last beats of the residual stream behind the experts, by position."""
-    half = ExpertHalf(g)
-    return np.array([half.token(at, experts) for at, experts in zip(arrivals.tolist(), routes, strict=True)])

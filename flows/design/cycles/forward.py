@@ -5,13 +5,20 @@ from fractions import Fraction
 
 import numpy as np
 
-from flows.design.cycles.attention import attention_half
-from flows.design.cycles.experts import Routes, expert_half
+from flows.design.cycles.attention import AttentionHalf
+from flows.design.cycles.experts import ExpertHalf, Routes
 from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.times import in_order
+from flows.design.cycles.times import Unit
 from gen.design.latency import RESCALE, argmax
 
-__all__ = ["forward_cycles", "likely_routes", "setup_cycles", "step_cycles"]
+__all__ = ["ends", "forward_cycles", "likely_routes", "setup_cycles", "step_cycles"]
+
+
+def ends(g: Geometry) -> tuple[Unit, list[Unit]]:
+    """The embedding; and what stands behind the layers: the last norm, the head, its prediction."""
+    head, vocabulary = g.array("head"), g.beats(g.model.vocab_size)
+    tail = [(g.normed, g.hidden), (head.latency, head.packet), (RESCALE + argmax(vocabulary), vocabulary)]
+    return Unit(RESCALE + g.hidden, g.hidden), [Unit(*timing) for timing in tail]
 
 
 def forward_cycles(g: Geometry, routes: Sequence[Routes], positions: int) -> float:
@@ -19,18 +26,18 @@ def forward_cycles(g: Geometry, routes: Sequence[Routes], positions: int) -> flo
 
     Layers in which tokens arrive and part as in the one before take as long as that one.
     """
-    hidden, head, vocabulary = g.hidden, g.array("head"), g.beats(g.model.vocab_size)
-    times = in_order(np.zeros(positions), RESCALE + hidden, hidden)
+    embedding, tail = ends(g)
+    times = embedding.follow(np.zeros(positions))
     seen: dict[tuple[int, bytes], np.ndarray] = {}
     for layer in routes:
         arrivals = times - times[0]
         key = id(layer), arrivals.tobytes()
         if key not in seen:
-            seen[key] = expert_half(g, attention_half(g, arrivals), layer)
+            seen[key] = ExpertHalf(g).follow(AttentionHalf(g).follow(arrivals), layer)
         times = seen[key] + times[0]
-    normed = in_order(times, g.normed, hidden)
-    summed = in_order(normed, head.latency, head.packet)
-    return float(in_order(summed, RESCALE + argmax(vocabulary), vocabulary)[-1])
+    for unit in tail:
+        times = unit.follow(times)
+    return float(times[-1])
 
 
 def step_cycles(block: float, commits: float, sequences: int = 1) -> float:

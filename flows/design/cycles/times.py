@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["Times", "in_order"]
+__all__ = ["Times", "Unit", "in_order"]
 
 Times = np.ndarray
 """float64 [packets]: the cycle in which each packet's last beat is handed over."""
@@ -15,3 +15,20 @@ def in_order(arrivals: Times, latency: float, interval: float | np.ndarray) -> T
     """
     ahead = np.concatenate(([0.0], np.cumsum(np.broadcast_to(interval, arrivals.shape)[:-1])))
     return np.maximum.accumulate(arrivals - ahead) + ahead + latency
+
+
+class Unit:
+    """A unit that takes a packet every `interval` cycles and gives it `latency` later.
+
+    left: when the latest packet did.
+    """
+
+    def __init__(self, latency: float, interval: float) -> None:
+        self.latency, self.interval, self.left = latency, interval, -np.inf
+
+    def follow(self, arrivals: Times) -> Times:
+        """When the packets of a pass leave, behind those of the pass before."""
+        earliest = np.concatenate(([self.left + self.interval - self.latency], np.full(len(arrivals) - 1, -np.inf)))
+        times = in_order(np.maximum(arrivals, earliest), self.latency, self.interval)
+        self.left = times[-1]
+        return times
