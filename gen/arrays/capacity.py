@@ -156,10 +156,10 @@ def _shares(inputs: int, format: str) -> list[dict[int, tuple[float, float]]]:
 
 def _shares_of(magnitudes: np.ndarray, inputs: int) -> dict[int, tuple[float, float]]:
     bits = int(magnitudes.max()).bit_length()
-    counts = np.stack([np.bincount(row, minlength=1 << bits) for row in magnitudes])
+    parts = _part_table(bits)[:, magnitudes]
     shares = {}
     for region, value in enumerate(_values(bits)):
-        share = counts @ (_part_table(bits) == region).sum(axis=0) / inputs
+        share = (parts == region).sum(axis=(0, 2)) / inputs
         if mean := float(share.mean()):
             shares[value] = mean, max(0.0, float(share.var()) - mean * (1 - mean) / inputs)
     return shares

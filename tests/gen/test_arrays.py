@@ -1,6 +1,7 @@
 """A hardwired array computes its matrix times the input vector, exactly, in every style, shape and rhythm."""
 
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pyosys import libyosys
 
 from gen.arrays import ArrayPlan, emit, plan_array
-from gen.arrays.capacity import CapacityError, Regions, classes
+from gen.arrays.capacity import CapacityError, Regions, base_lines, classes
 from gen.arrays.multiplier import digits
 from gen.arrays.rings import fold_of, rings
 from gen.arrays.slots import assign
@@ -315,3 +316,13 @@ def test_every_way_to_spill_keeps_the_value():
         assert ways or value == 1
         for a, b, minus in ways:
             assert regions.values[a] + (-1 if minus else 1) * regions.values[b] == value
+
+
+def test_regions_of_a_row_with_a_block_of_one_weight_need_little_memory() -> None:
+    """A block of one weight can lie far below the others: magnitudes of 18 bits, of which a row has a few."""
+    tracemalloc.start()
+    lines = base_lines(33, 1, "mxfp4", 18)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 << 20
+    assert sum(lines) < 6 * 33
