@@ -251,7 +251,8 @@ def llada(w: Weights, tokens: Tensor) -> Tensor:
     for layer in range(2):
         base = f"model.transformer.blocks.{layer}."
         h = norm(x, w[base + "attn_norm.weight"], 1e-5)
-        q, k, v = (linear(h, w[f"{base}{n}_proj.weight"]).unflatten(1, (-1, HEAD)) for n in "qkv")
+        q, k, v = (linear(h, w[f"{base}{n}_proj.weight"], w.get(f"{base}{n}_proj.bias")) for n in "qkv")
+        q, k, v = (y.unflatten(1, (-1, HEAD)) for y in (q, k, v))
         y = attended(turned(q, 500000, HEAD), turned(k, 500000, HEAD), v, everything)
         x = x + linear(y, w[base + "attn_out.weight"])
         x = x + network(norm(x, w[base + "ff_norm.weight"], 1e-5), w, base, "ff_proj", "ff_out")
@@ -286,6 +287,7 @@ FAMILIES = {
     "LLaDA2.0": (LLADA2, llada2),
     "LLaDA2.2": (LLADA22, llada22),
     "LLaDA": (LLADA, llada),
+    "LLaDA, biased": (LLADA | {"include_qkv_bias": True}, llada),
     "Dream": (DREAM, dream),
     "Llama": (LLAMA, llama),
 }

@@ -52,12 +52,17 @@ def emit_scales(name: str, groups: Sequence[Sequence[np.ndarray]], lanes: int) -
 
 
 def emit_layer_constants(sizes: LayerSizes, checkpoint: QuantizedCheckpoint, layer: int) -> dict[str, Contents]:
-    """Gains of a layer, and the expert biases where the model has them: module name to text."""
+    """Gains of a layer, and biases of projections and experts where the model has them: module name to text."""
     units, texts = sizes.units, emit_norm_gains(sizes, checkpoint)
     for n in "qk" if sizes.shape.attention.head_norms else "":
         gains = units.gains(checkpoint, layer, n).numpy()
         name = sizes.module(f"{n}_gain")
         texts[name] = emit_constants(name, _beats(gains, sizes.lanes), Rope.gain_width)
+    for kind, names in sizes.shape.attention.projections.items() if sizes.shape.attention.bias else ():
+        banks = [units.projection_biases(checkpoint, layer, n).numpy() for n in names]
+        words = np.concatenate([_beats(bank, sizes.lanes) for bank in banks], axis=1)
+        name = sizes.module(f"{kind}_bias")
+        texts[name] = emit_constants(name, words, units.word.width)
     biases = units.biases(checkpoint, layer)
     if biases is not None:
         name = sizes.module("expert_bias")

@@ -5,6 +5,8 @@ unit's bench (`verif.streams.checks.alone`).
 """
 
 __all__ = [
+    "BIAS",
+    "CLIP",
     "COMBINE",
     "FAN_IN",
     "GAIN",
@@ -28,6 +30,8 @@ COMBINE = 2
 """From the last beat of a token's last packet."""
 RESIDUAL = 1
 GAIN = 2
+BIAS = 1
+CLIP = 1
 
 
 def rms_norm(beats: int) -> int:
@@ -38,8 +42,8 @@ def quantize(beats: int) -> int:
     return beats + 2
 
 
-def rope(beats: int, gained: bool = True) -> int:
-    return beats + 4 + GAIN * gained
+def rope(beats: int, gained: bool = True, clipped: bool = False) -> int:
+    return beats + 4 + GAIN * gained + CLIP * clipped
 
 
 def score(head_dim: int) -> int:
@@ -50,16 +54,27 @@ def score(head_dim: int) -> int:
     return stages
 
 
-def router(count: int, top_k: int, lanes: int, *, softmax: bool, grouped: bool, renormalised: bool) -> int:
+def router(
+    count: int,
+    top_k: int,
+    lanes: int,
+    *,
+    softmax: bool,
+    grouped: bool,
+    renormalised: bool,
+    scaled: bool = False,
+    block: int = 0,
+) -> int:
     """From the last logit to the choice of `top_k` of `count` experts; a token each `count` cycles.
 
-    A softmax waits for the last logit, sigmoids are taken as they come, one a cycle. grouped: some groups are
-    left out; renormalised: weights are.
+    A softmax waits for the last logit, sigmoids are taken as they come, one a cycle. grouped: some groups are left
+    out; renormalised: weights are; scaled: they are, by a factor that is not 1; block: tokens of a block that admits
+    experts, from whose last logit it counts.
     """
     beats, at_once = -(-count // lanes), min(count, lanes)
     scores = 2 * count + 8 if softmax else count - at_once - beats + 3
-    groups = count + 2 if grouped else 0
-    weights = top_k + 5 if renormalised else 0
+    groups = count + 2 if grouped else block * count + 2 if block else 0
+    weights = top_k + 5 if renormalised else scaled
     return scores + groups + 1 + weights
 
 

@@ -2,15 +2,18 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, unsigned
+from amaranth.hdl import Module
 from amaranth.lib import wiring
 
 from gen.design.layer_sizes import LayerSizes
 from gen.engine.chains import (
     array_ports,
+    bias_ports,
+    biased,
     gain_ports,
     half_ports,
     norm_gains,
+    pass_ends,
     rescaled,
     residual_way,
     scale_ports,
@@ -21,7 +24,8 @@ from gen.stream.probe import add_probe
 from gen.stream.stream import chain
 from gen.units.attention import Attention
 from gen.units.attention_sizes import AttentionSizes
-from gen.units.flow import Broadcast, Fork, HeadSplit
+from gen.units.clip import Clip
+from gen.units.flow import Fork, HeadSplit
 from gen.units.quantize import Quantize
 from gen.units.rmsnorm import RMSNorm
 from gen.units.rope import Rope
@@ -32,12 +36,9 @@ __all__ = ["AttentionHalf"]
 ENDS = ("q_rope", "k_rope", "q", "k", "v")
 """Places in an attention half that are told where a pass ends: rotations, and memories of attention."""
 
-ENDS_DEPTH = 16
-"""Positions that are between a half's input and the last of these places, and more."""
-
 
 class AttentionHalf(Component):
-    """Norm, q/k/v, head norm and RoPE, attention, o, residual add.
+    """Norm, q/k/v with their biases, head norm, clip and RoPE, attention, o, residual add.
 
     Attributes
     ----------
@@ -53,6 +54,8 @@ class AttentionHalf(Component):
             rows = sizes.heads_of(names[0]) * sizes.head_dim
             self.modules |= {kind: array_ports(sizes, kind, len(names))}
             self.modules |= {f"{kind}_scales": scale_ports(sizes, len(names), rows)}
+            if sizes.shape.attention.bias:
+                self.modules |= {f"{kind}_bias": bias_ports(sizes, len(names), rows)}
         self.modules |= {"o": array_ports(sizes, "o", 1), "o_scales": scale_ports(sizes, 1, sizes.hidden)}
         if sizes.shape.attention.head_norms:
             self.modules |= {f"{n}_gain": gain_ports(sizes, gain_width, sizes.head_dim) for n in "qk"}
@@ -63,7 +66,7 @@ class AttentionHalf(Component):
         units, lanes, head = g.units, g.lanes, g.beats(g.head_dim)
         depth = g.passes * g.max_positions * g.beats(g.hidden)
         fork, residual, norm = residual_way(m, self, "input", depth, branches=3)
-        ends = self._ends(m, fork.o[2])
+        ends = dict(zip(ENDS, pass_ends(m, fork.o[2], len(ENDS)), strict=True))
         heads = self._projected(m, norm[-1].o)
         attention = Attention(self._attention_sizes())
         gated(m, self.test_enable, "attention", attention, ("q", "k", "v"), g.heads)
@@ -75,7 +78,7 @@ class AttentionHalf(Component):
 
         chain(m, heads["q"], *self._rotated(m, "q", units.attention.query, ends), attention.q)
         chain(m, heads["k"], *self._rotated(m, "k", units.attention.key, ends), attention.k)
-        chain(m, heads["v"], v_quantize, attention.v)
+        chain(m, heads["v"], *self._clipped_values(m), v_quantize, attention.v)
         for name in "qkv":
             wiring.connect(m, ends[name], getattr(attention, f"{name}_ends"))
         chain(m, attention, output_quantize, outside.o.i)
@@ -103,22 +106,20 @@ class AttentionHalf(Component):
             array, scales = getattr(outside, kind), getattr(outside, f"{kind}_scales")
             chain(m, packet, array.i)
             rows = g.heads_of(names[0]) * g.head_dim
-            rescale = rescaled(m, self.test_enable, g, kind, len(names), rows, array.o, scales)
+            vectors: Component = rescaled(m, self.test_enable, g, kind, len(names), rows, array.o, scales)
+            if g.shape.attention.bias:
+                biases = getattr(outside, f"{kind}_bias")
+                vectors = biased(m, self.test_enable, g, kind, len(names), rows, vectors, biases)
             heads = HeadSplit(g.units.word.width, g.lanes, g.beats(g.head_dim), len(names))
             m.submodules["heads" if len(kinds) == 1 else f"{kind}_heads"] = heads
-            wiring.connect(m, rescale.o, heads.i)
+            chain(m, vectors, heads)
             found |= dict(zip(names, heads.o, strict=True))
         return found
 
-    def _ends(self, m: Module, source) -> dict[str, Any]:
-        """Where passes end, one bit a position, past norm and array to each place that asks: streams by place."""
-        m.submodules.ends = ends = Broadcast(unsigned(1), len(ENDS), ENDS_DEPTH)
-        m.d.comb += [
-            ends.i.payload.eq(source.payload.end),
-            ends.i.valid.eq(source.valid & source.payload.last),
-            source.ready.eq(ends.i.ready | ~source.payload.last),
-        ]
-        return dict(zip(ENDS, ends.o, strict=True))
+    def _clipped_values(self, m: Module) -> list[Component]:
+        """What clips the values where the model does, to be chained; queries and keys are clipped in their `Rope`."""
+        clip = self.sizes.units.clip
+        return [] if clip is None else [gated(m, self.test_enable, "v_clip", Clip(clip, self.sizes.lanes))]
 
     def _rotated(self, m: Module, name: str, made: QuantizeSpec, ends) -> list[Component]:
         """Head norm, gain and rotation, packets as `made`: the chain that q and k each have.
@@ -127,7 +128,7 @@ class AttentionHalf(Component):
         """
         g, attention = self.sizes, self.sizes.shape.attention
         straight, normed = g.head_dim - attention.rotary_dim, attention.head_norms
-        rope = Rope(g.units.rope, g.lanes, g.heads_of(name), g.max_positions, straight, normed)
+        rope = Rope(g.units.rope, g.lanes, g.heads_of(name), g.max_positions, straight, normed, g.units.clip)
         packets = Quantize(made, g.lanes, 2 * g.beats(g.head_dim))
         parts: list[Component] = []
         if normed:

@@ -1,6 +1,6 @@
 """What layers have and the chip around them has too: units in front of an array and behind it, and their ports."""
 
-from amaranth.hdl import ClockSignal, Module, ValueLike, signed
+from amaranth.hdl import ClockSignal, Module, ValueLike, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,8 @@ from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.probe import add_probe
 from gen.stream.stream import chain, connect_vectors, residual_beat
-from gen.units.flow import Fork
+from gen.units.bias import Bias
+from gen.units.flow import Broadcast, Fork
 from gen.units.gain import Gain
 from gen.units.quantize import Quantize
 from gen.units.rescale import Rescale, row_scale
@@ -20,16 +21,22 @@ from gen.units.swiglu import SwiGLU
 
 __all__ = [
     "array_ports",
+    "bias_ports",
+    "biased",
     "gain_ports",
     "half_ports",
     "hidden_packets",
     "norm_gains",
     "norm_to_packets",
+    "pass_ends",
     "rescaled",
     "residual_ports",
     "residual_way",
     "scale_ports",
 ]
+
+ENDS_DEPTH = 16
+"""Positions that are between a half's input and the last place that asks where passes end, and more."""
 
 
 def array_ports(sizes: LayerSizes, kind: str, banks: int) -> ArrayPorts:
@@ -41,6 +48,11 @@ def scale_ports(sizes: LayerSizes, banks: int, rows: int, arrays: int = 1) -> Co
     """Of the ROM of row scales of so many arrays that share a rescale unit."""
     rom = data.ArrayLayout(row_scale(sizes.units.rescale), banks * sizes.lanes)
     return ConstantPorts(arrays * sizes.beats(rows), rom)
+
+
+def bias_ports(sizes: LayerSizes, banks: int, rows: int) -> ConstantPorts:
+    """Of the ROM of the biases behind an array's banks."""
+    return ConstantPorts(sizes.beats(rows), data.ArrayLayout(signed(sizes.units.word.width), banks * sizes.lanes))
 
 
 def gain_ports(sizes: LayerSizes, width: int, elements: int) -> ConstantPorts:
@@ -68,6 +80,20 @@ def norm_gains(sizes: LayerSizes, norm: str) -> dict[str, ArrayPorts | ConstantP
     return {f"{norm}_gain": gain_ports(sizes, sizes.units.gain.width, sizes.hidden)} if norm in sizes.norms else {}
 
 
+def pass_ends(m: Module, source, places: int) -> list:
+    """Where passes end, one bit a position, past norm and array to so many places that ask: streams.
+
+    source: the residual stream, of which nothing else is taken.
+    """
+    m.submodules.ends = ends = Broadcast(unsigned(1), places, ENDS_DEPTH)
+    m.d.comb += [
+        ends.i.payload.eq(source.payload.end),
+        ends.i.valid.eq(source.valid & source.payload.last),
+        source.ready.eq(ends.i.ready | ~source.payload.last),
+    ]
+    return [*ends.o]
+
+
 def rescaled(
     m: Module,
     test_enable,
@@ -90,6 +116,17 @@ def rescaled(
     index = rescale.index if first is None else first + rescale.index
     m.d.comb += [scales.index.eq(index), rescale.rows.eq(scales.data)]
     return rescale
+
+
+def biased(m: Module, test_enable, sizes: LayerSizes, kind: str, banks: int, rows: int, vectors, biases) -> Bias:
+    """The unit `kind`_bias: adds to the stream `vectors` of banks side by side what the ROM `biases` holds.
+
+    test_enable: of its clock gate.
+    """
+    bias = gated(m, test_enable, f"{kind}_bias", Bias(sizes.units.bias, banks * sizes.lanes, sizes.beats(rows)))
+    chain(m, vectors, bias)
+    m.d.comb += [biases.index.eq(bias.index), bias.biases.eq(biases.data)]
+    return bias
 
 
 def norm_to_packets(m: Module, test_enable, sizes: LayerSizes, name: str, gains) -> list[Component]:

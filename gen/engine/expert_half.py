@@ -9,6 +9,7 @@ from gen.engine.chains import (
     half_ports,
     hidden_packets,
     norm_gains,
+    pass_ends,
     rescaled,
     residual_way,
     scale_ports,
@@ -60,18 +61,22 @@ class ExpertHalf(Component):
     def elaborate(self, platform) -> Module:
         m, g, outside = Module(), self.sizes, wiring.flipped(self.wired)
         lanes, hidden, queues = g.lanes, g.beats(g.hidden), g.hardware.queues
-        _, residual, norm = residual_way(m, self, "post", queues.residual * hidden)
+        assert g.units.router is not None
+        fork, residual, norm = residual_way(
+            m, self, "post", self._depth(queues.residual), 3 if g.experts.capacity else 2
+        )
         packet = norm[-1].o.payload.shape()
         m.submodules.packet_branch = packets = Fork(packet, 3 if g.experts.shared_size else 2)
         router_rescale = rescaled(
             m, self.test_enable, g, "router", 1, g.num_experts, outside.router.o, outside.router_scales
         )
-        assert g.units.router is not None
         router = gated(m, self.test_enable, "router", Router(g.units.router, lanes))
         if g.units.router.biased:
             m.d.comb += [outside.expert_bias.index.eq(router.index), router.bias.eq(outside.expert_bias.data)]
+        if g.experts.capacity:
+            wiring.connect(m, pass_ends(m, fork.o[2], 1)[0], router.ends)
         m.submodules.dispatch = dispatch = Dispatch(packet, router.o.payload.shape(), hidden)
-        m.submodules.waiting = waiting = Queue(packet, queues.routing * hidden)
+        m.submodules.waiting = waiting = Queue(packet, self._depth(queues.routing))
         m.submodules.jobs = jobs = Broadcast(dispatch.jobs.payload.shape(), 4, queues.jobs * g.top_k)
 
         chain(m, norm[-1], packets)
@@ -94,6 +99,12 @@ class ExpertHalf(Component):
         for name, chosen in (("experts", router.o.payload.experts), ("weights", router.o.payload.weights)):
             add_probe(m, f"router.{name}", router.o, g.top_k, value=chosen, net=f"router_{name}")
         return m
+
+    def _depth(self, tokens: int) -> int:
+        """Beats of a queue of so many tokens, and of those of the two blocks that a router by blocks holds."""
+        g = self.sizes
+        held = 2 * (g.shape.attention.block_length or 1) if g.experts.capacity else 0
+        return (tokens + held) * g.beats(g.hidden)
 
     def _rescaled(self, m: Module, kind: str, banks: int, rows: int, jobs, route: Route) -> Rescale:
         """Arrays of one kind, collected in job order and rescaled; row scales of all experts in one ROM."""
@@ -139,9 +150,8 @@ class ExpertHalf(Component):
     def _add_shared(self, m: Module, packets, moe, target) -> None:
         """The shared expert's result, which waits for that of the chosen ones, added to it."""
         g, size = self.sizes, self.sizes.experts.shared_size
-        depth = g.hardware.queues.residual * g.beats(g.hidden)
         shared = network(m, self.test_enable, g, "shared", size, packets, wiring.flipped(self.wired))
-        m.submodules.with_shared = total = Residual(g.units.word, g.lanes, depth)
+        m.submodules.with_shared = total = Residual(g.units.word, g.lanes, self._depth(g.hardware.queues.residual))
         connect_vectors(m, shared.o, total.x)
         wiring.connect(m, moe, total.i)
         connect_vectors(m, total.o, target)

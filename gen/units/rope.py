@@ -9,8 +9,10 @@ from gen.stream.ram import Ram
 from gen.stream.stream import Stage, beat, chain
 from gen.text.constant_module import index_width
 from gen.text.constant_table import ConstantTable
+from gen.units.clip import Clip
 from gen.units.gain import Gain
 from gen.units.rounding import Round, wide_beat
+from golden.units.clip import Clip as ClipSpec
 from golden.units.rope import Rope as RopeSpec
 
 __all__ = ["Rope"]
@@ -144,7 +146,7 @@ class Rope(Component):
 
     The head gains come from a ROM outside: `gains` must follow `index` in the same cycle; heads without a norm have
     none. Cosines and sines are a ROM inside; elements that are not turned meet 1 and 0. Latency: a head's beats plus 6
-    cycles, 2 fewer without gains; throughput 1 beat a cycle.
+    cycles, 2 fewer without gains, 1 more where they are clipped; throughput 1 beat a cycle.
 
     Parameters
     ----------
@@ -154,6 +156,7 @@ class Rope(Component):
     max_positions: positions of the angle ROM.
     straight: elements of a head behind those that are turned, which stay as they are.
     gained: whether heads have gains.
+    clip: between what bounds heads are clipped before they are turned; None: they are not.
 
     Attributes
     ----------
@@ -165,11 +168,18 @@ class Rope(Component):
     """
 
     def __init__(
-        self, spec: RopeSpec, lanes: int, heads: int, max_positions: int, straight: int = 0, gained: bool = True
+        self,
+        spec: RopeSpec,
+        lanes: int,
+        heads: int,
+        max_positions: int,
+        straight: int = 0,
+        gained: bool = True,
+        clip: ClipSpec | None = None,
     ) -> None:
         if spec.head_dim % (2 * lanes) or straight % lanes:
             raise ValueError(f"{lanes} lanes do not divide half of {spec.head_dim} turned elements and {straight} more")
-        self.spec, self.gained, self.lanes = spec, gained, lanes
+        self.spec, self.gained, self.clip, self.lanes = spec, gained, clip, lanes
         self.heads, self.max_positions = heads, max_positions
         self.half, self.rest = spec.head_dim // (2 * lanes), straight // lanes
         signature = stream.Signature(beat(spec.word.width, lanes))
@@ -206,12 +216,16 @@ class Rope(Component):
         return m
 
     def _scaled(self, m: Module) -> list:
-        """The heads that come, times their gains if they have any: streams to be chained."""
-        if not self.gained:
-            return [wiring.flipped(self.i)]
-        m.submodules.gain = gain = Gain(self.spec.gain, self.lanes, 2 * self.half + self.rest)
-        m.d.comb += [self.index.eq(gain.index), gain.gains.eq(self.gains)]
-        return [wiring.flipped(self.i), gain]
+        """The heads that come, times their gains if they have any, clipped if they are: streams to be chained."""
+        parts: list = [wiring.flipped(self.i)]
+        if self.gained:
+            m.submodules.gain = gain = Gain(self.spec.gain, self.lanes, 2 * self.half + self.rest)
+            m.d.comb += [self.index.eq(gain.index), gain.gains.eq(self.gains)]
+            parts.append(gain)
+        if self.clip is not None:
+            m.submodules.clip = clip = Clip(self.clip, self.lanes)
+            parts.append(clip)
+        return parts
 
     def _connect_angles(self, m: Module, pairs: _Pairs, angles: ConstantTable, rotate: _Rotate) -> None:
         """Reads the angles of the current position: `row` is its first word in the ROM."""

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Shape, Signal, signed
+from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 from gen.stream.stream import beat, chain
 from gen.text.constant_module import index_width
+from gen.units.router_blocks import Blocks
 from gen.units.router_groups import Groups
 from gen.units.router_scores import Scores, rank, score_shape
-from gen.units.router_weights import Weights, choice_of
+from gen.units.router_weights import Scaled, Weights, choice_of
 from golden.units.router import Router as RouterSpec
 
 __all__ = ["Router", "choice"]
@@ -29,7 +30,7 @@ class _Best(Component):
     """Sorts a token's candidates into the `top_k` best places: one item out for a packet in.
 
     A candidate enters before the first place whose rank is smaller, so that of equal ones the earlier stays ahead; one
-    that is not `admitted`, where groups are judged, enters nowhere. Latency 1, one candidate a cycle.
+    that is not `admitted`, where groups or blocks are judged, enters nowhere. Latency 1, one candidate a cycle.
     """
 
     def __init__(self, shape: data.StructLayout, o_shape: data.StructLayout, top_k: int) -> None:
@@ -73,8 +74,8 @@ class _Best(Component):
 class Router(Component):
     """`golden.units.router.Router`: a packet of logits in, one choice of experts out.
 
-    Latency: `gen.design.latency.router`; throughput one token in `num_experts` cycles (tokens overlap). Blocks that
-    admit experts (`capacity`) and weights that are scaled without being renormalised are not computed.
+    Latency: `gen.design.latency.router`, where blocks admit experts (`capacity`) from a block's last logit; throughput
+    one token in `num_experts` cycles (tokens overlap). Groups and blocks that both bar experts are not computed.
 
     Parameters
     ----------
@@ -86,20 +87,22 @@ class Router(Component):
     i: stream of fixed-point beats (`spec.numerator.word.width` bits), in.
     index: an expert's number, out, and bias: its bias, signed, `spec.bias_width` bits, in the same cycle, in; both only
         where the model has biases.
+    ends: stream of one bit a token, in: it is the last of its pass; only where blocks admit experts.
     o: stream of `choice(spec)`, out.
     """
 
     def __init__(self, spec: RouterSpec, lanes: int) -> None:
         if not 1 <= spec.top_k <= spec.num_experts or lanes < 1:
             raise ValueError(f"cannot choose {spec.top_k} of {spec.num_experts} experts, {lanes} lanes a beat")
-        if spec.capacity or (spec.scale != 1 and not spec.renormalised):
-            raise ValueError("blocks that admit experts, and weights that are only scaled, are not in hardware")
+        if spec.capacity and spec.top_groups < spec.groups:
+            raise ValueError("groups and blocks that both bar experts are not in hardware")
         self.spec, self.lanes = spec, lanes
         constants = {"index": Out(index_width(spec.num_experts)), "bias": In(signed(spec.bias_width))}
         super().__init__(
             {
                 "i": In(stream.Signature(beat(spec.numerator.word.width, lanes))),
                 **(constants if spec.biased else {}),
+                **({"ends": In(stream.Signature(unsigned(1)))} if spec.capacity else {}),
                 "o": Out(stream.Signature(choice(spec))),
             }
         )
@@ -113,11 +116,16 @@ class Router(Component):
         if spec.top_groups < spec.groups:
             m.submodules.groups = groups = Groups(spec)
             parts.append(groups)
+        if spec.capacity:
+            m.submodules.blocks = blocks = Blocks(spec)
+            wiring.connect(m, wiring.flipped(self.ends), blocks.ends)
+            parts.append(blocks)
         m.submodules.best = best = _Best(parts[-1].o.payload.shape(), raw, spec.top_k)
         parts.append(best)
-        if spec.renormalised:
-            m.submodules.weights = normal = Weights(spec, score_shape(spec), weights.members["weights"].elem_shape)
-            parts.append(normal)
+        if spec.renormalised or spec.scale != 1:
+            unit = Weights if spec.renormalised else Scaled
+            m.submodules.weights = scaled = unit(spec, score_shape(spec), weights.members["weights"].elem_shape)
+            parts.append(scaled)
         if spec.biased:
             m.d.comb += [self.index.eq(scores.index), scores.bias.eq(self.bias)]
         chain(m, wiring.flipped(self.i), *parts, wiring.flipped(self.o))

@@ -11,18 +11,43 @@ from gen.stream.stream import PacketDelay, Stage
 from gen.units.router_scores import candidate, rank
 from golden.units.router import Router as RouterSpec
 
-__all__ = ["Groups", "admissible"]
+__all__ = ["Groups", "admissible", "mark_best"]
 
 
 def admissible(spec: RouterSpec) -> data.StructLayout:
-    """A candidate, and `admitted`: whether its group is one of the token's best."""
+    """A candidate, and `admitted`: whether its group is one of the token's best, or its block has it."""
     return data.StructLayout(candidate(spec).members | {"admitted": unsigned(1)})
+
+
+def mark_best(m: Module, name: str, count: int, total, number, take, y) -> None:
+    """Sorts totals, numbered from 0 on, into the best `count`; `y` marks those that have a place, a bit each.
+
+    A total enters, in a cycle of `take`, before the first place whose total is smaller. name: of the places.
+    """
+    shape = data.StructLayout({"total": total.shape(), "number": number.shape()})
+    places: list[Any] = [Signal(shape, name=f"{name}_{j}") for j in range(count)]
+    entering: Any = Signal(shape, name="entering")
+    enters, after = Signal(count), []
+    m.d.comb += [entering.total.eq(total), entering.number.eq(number)]
+    for j, place in enumerate(places):
+        m.d.comb += enters[j].eq((number <= j) | (entering.total > place.total))
+        better = Mux(enters[j - 1], places[j - 1], entering) if j else entering
+        after.append(Mux(enters[j], better, place))
+    for place, value in zip(places, after, strict=True):
+        with m.If(take):
+            m.d.sync += place.eq(value)
+    m.d.comb += y.eq(0)
+    for j, value in enumerate(after):
+        found: Any = Signal(shape, name=f"best_{j}")
+        m.d.comb += found.eq(value)
+        with m.If(number >= j if j else Const(1)):
+            m.d.comb += y.bit_select(found.number, 1).eq(1)
 
 
 class _BestGroups(PacketDelay):
     """Statistic of a token's candidates: its best groups, a bit each.
 
-    A group's total is that of its two best; a total enters before the first place whose total is smaller.
+    A group's total is that of its two best.
     """
 
     def __init__(self, spec: RouterSpec) -> None:
@@ -40,7 +65,7 @@ class _BestGroups(PacketDelay):
             m.d.sync += group.eq(Mux(x.last, 0, group + 1))
         total = self._total(m, rank(x), within, take)
         with m.If(whole):
-            self._place(m, total, group, take, y)
+            mark_best(m, "group_place", self.spec.top_groups, total, group, take, y)
 
     def _total(self, m: Module, value, within, take):
         """The sum of a group's two best so far, `value` among them."""
@@ -56,28 +81,6 @@ class _BestGroups(PacketDelay):
         with m.If(take):
             m.d.sync += [best.eq(next_best), second.eq(next_second)]
         return next_best + next_second
-
-    def _place(self, m: Module, total, group, take, y) -> None:
-        """Sort a whole group's total into the best ones; `y` marks the groups that have a place."""
-        count = self.spec.top_groups
-        shape = data.StructLayout({"total": total.shape(), "group": group.shape()})
-        places: list[Any] = [Signal(shape, name=f"group_place_{j}") for j in range(count)]
-        entering: Any = Signal(shape, name="entering")
-        enters, after = Signal(count), []
-        m.d.comb += [entering.total.eq(total), entering.group.eq(group)]
-        for j, place in enumerate(places):
-            m.d.comb += enters[j].eq((group <= j) | (entering.total > place.total))
-            better = Mux(enters[j - 1], places[j - 1], entering) if j else entering
-            after.append(Mux(enters[j], better, place))
-        for place, value in zip(places, after, strict=True):
-            with m.If(take):
-                m.d.sync += place.eq(value)
-        m.d.comb += y.eq(0)
-        for j, value in enumerate(after):
-            found: Any = Signal(shape, name=f"best_{j}")
-            m.d.comb += found.eq(value)
-            with m.If(group >= j if j else Const(1)):
-                m.d.comb += y.bit_select(found.group, 1).eq(1)
 
 
 class _Admit(Stage):

@@ -1,6 +1,6 @@
 """Weights of a token's experts: their scores renormalised, scaled and rounded, one a cycle."""
 
-from amaranth.hdl import Module, Mux, Shape, Signal, unsigned
+from amaranth.hdl import Const, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,7 +13,7 @@ from gen.units.softmax import EXP_WIDTH
 from golden.units.router import SCALE_FRAC
 from golden.units.router import Router as RouterSpec
 
-__all__ = ["Weights", "choice_of"]
+__all__ = ["Scaled", "Weights", "choice_of"]
 
 AHEAD = 15
 """Bits by which a sum goes up, so that the smallest, 1, has as many as `gen.units.reciprocal` wants."""
@@ -104,6 +104,22 @@ class _Gather(Component):
                 place.eq(Mux(x.last, 0, place + 1)),
             ]
         return m
+
+
+class Scaled(Stage):
+    """`golden.units.router.Router.weights`, scaled and not renormalised: a choice with scores in, with weights out.
+
+    Latency 1 cycle, one token a cycle.
+    """
+
+    def __init__(self, spec: RouterSpec, score: Shape, weight: Shape) -> None:
+        self.scale = round(spec.scale * (1 << SCALE_FRAC))
+        super().__init__(choice_of(spec, score), choice_of(spec, weight))
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += y.experts.eq(x.experts)
+        for score, weight in zip(x.weights, y.weights, strict=True):
+            m.d.comb += weight.eq(round_shift(score * self.scale, Const(SCALE_FRAC)))
 
 
 class Weights(Component):

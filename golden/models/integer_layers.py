@@ -29,7 +29,7 @@ class AttentionEngine:
         self.q, self.k, self.v = (parts.matrix(f"{n}_proj", "norm") for n in "qkv")
         self.o = parts.matrix("o_proj", "mix")
         self.bias = [parts.vector(f"{n}_bias") for n in "qkv"] if shape.bias else None
-        self.biased, self.residual = (parts.units.word_at(site) for site in ("bias", "attention.residual"))
+        self.residual = parts.units.word_at("attention.residual")
         norms = "qk" if shape.head_norms else ""
         gains = [parts.vector(f"{n}_norm") for n in norms]
         self.scores = replace(self.units.attention, score=self.units.numerics.score).scores  # for records, not counted
@@ -40,16 +40,11 @@ class AttentionEngine:
     def heads(self, number: int, matrix: HardwiredMatrix, values: Tensor) -> Tensor:
         """The projection with this number, with its bias, [batch, heads, positions, head_dim]."""
         y = matrix(values)
-        y = y if self.bias is None else self.biased.saturate(y + self.bias[number])
+        y = y if self.bias is None else self.units.bias.compute(y, self.bias[number])
         return y.unflatten(-1, (-1, self.shape.head_dim)).transpose(1, 2)
 
     def clipped(self, x: Tensor) -> Tensor:
-        if self.shape.clip is None:
-            return x
-        word = self.units.word
-        clip = min(self.shape.clip, word.max / (1 << word.frac))  # beyond the word nothing is clipped
-        limit = int(word.constants(torch.tensor(clip, dtype=torch.float64), "clip_qkv"))
-        return x.clamp(-limit, limit)
+        return x if self.units.clip is None else self.units.clip.compute(x)
 
     def turned(self, x: Tensor, gain: Tensor | None, angles: tuple[Tensor, Tensor]) -> Tensor:
         """Queries or keys with head norm and its gain, where there is one, and rotary embedding."""

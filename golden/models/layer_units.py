@@ -9,6 +9,8 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import DenseShape, LayerShape, ModelShape
 from golden.units.argmax import Argmax
 from golden.units.attention import Attention
+from golden.units.bias import Bias
+from golden.units.clip import Clip
 from golden.units.combine import Combine
 from golden.units.fixed import FixedPoint
 from golden.units.gain import Gain
@@ -29,14 +31,17 @@ __all__ = ["Units", "constants_of", "router_of"]
 class Units:
     """The specification objects of a layer, and of what stands around the layers, under a numeric contract.
 
-    Golden model and hardware are built from them. router: None in a layer without experts. watch: see `word_at`.
+    Golden model and hardware are built from them. clip: None where q, k and v are not clipped; router: None in a layer
+    without experts. watch: see `word_at`.
     """
 
     numerics: Numerics
     rescale: Rescale
     norm: RMSNorm
     gain: Gain
+    bias: Bias
     head_norm: RMSNorm
+    clip: Clip | None
     rope: Rope
     attention: Attention
     router: Router | None
@@ -54,7 +59,9 @@ class Units:
             rescale=Rescale(word),
             norm=RMSNorm(model.hidden_size, eps, watch(word, "norm")),
             gain=Gain(watch(word, "gain")),
+            bias=Bias(watch(word, "bias")),
             head_norm=RMSNorm(attention.head_dim, eps, watch(word, "head_norm")),
+            clip=None if attention.clip is None else Clip(attention.clip, word),
             rope=Rope(attention.rotary_dim, attention.rope_theta, watch(word, "rope")),
             attention=Attention(
                 attention.head_dim,
@@ -92,6 +99,10 @@ class Units:
         if self.router is None or not self.router.biased:
             return None
         return constants_of(checkpoint, "expert_bias", layer)
+
+    def projection_biases(self, checkpoint: QuantizedCheckpoint, layer: int | None, projection: str) -> Tensor:
+        """Constants of the bias of `projection`, "q", "k" or "v": int64 [rows]; raises as `gains` does."""
+        return constants_of(checkpoint, f"{projection}_bias", layer)
 
     def quantize(self, site: str) -> Quantize:
         """As `Numerics.quantize`."""

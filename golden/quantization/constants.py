@@ -6,6 +6,7 @@ from torch import Tensor
 
 from golden.errors import UserError
 from golden.shape import ExpertsShape, ModelShape, TensorShape
+from golden.units.bias import Bias
 from golden.units.gain import Gain
 from golden.units.numerics import Numerics
 from golden.units.rope import Rope
@@ -34,5 +35,5 @@ def rule_of(vector: TensorShape, model: ModelShape, numerics: Numerics) -> Calla
         assert isinstance(layer.mlp, ExpertsShape)
         return Router(layer.mlp.num_experts, layer.mlp.top_k).biases
     if vector.kind in ("q_bias", "k_bias", "v_bias"):
-        return lambda values: word.constants(values, "a bias of a projection")
+        return Bias(word).constants
     return Gain(word).constants

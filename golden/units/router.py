@@ -41,8 +41,8 @@ class Router:
 
     Raises
     ------
-    UserError: mixed biases and a `top_k` above `most_biased`, or renormalised; a `scale` that is not positive or 2^10
-        or above.
+    UserError: mixed biases and a `top_k` above `most_biased`, renormalised, or scaled; a `scale` that is not
+        positive or 2^10 or above.
     """
 
     num_experts: int
@@ -65,8 +65,10 @@ class Router:
         object.__setattr__(self, "sigmoid", Sigmoid(self.numerator.word.frac, limit=16))
         if not 0 < self.scale < 1 << 10:
             raise UserError(f"the scale of the router's weights is {self.scale:g}; it must lie between 0 and 1024")
-        if self.biased and self.mixed and self.renormalised:
-            raise UserError("weights that have an expert bias in them cannot be renormalised: their sum may be zero")
+        if self.biased and self.mixed and (self.renormalised or self.scale != 1):
+            raise UserError(
+                "weights that have an expert bias in them are not renormalised, for their sum may be zero, nor scaled"
+            )
         if self.biased and self.mixed and self.top_k > self.most_biased:
             raise UserError(
                 f"num_experts_per_tok {self.top_k} is more than the {self.most_biased} experts a token that words of "

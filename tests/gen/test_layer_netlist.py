@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """A layer's netlist: every array and ROM of the layer, once, where its engine has the ports for it."""
 
 import re

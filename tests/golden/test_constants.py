@@ -4,9 +4,6 @@ import math
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from functools import partial
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 import torch
@@ -14,9 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from golden.errors import UserError
-from golden.models.integer_layers import AttentionEngine
 from golden.models.integer_model import IntegerModel
 from golden.units.attention import Attention
+from golden.units.bias import Bias
+from golden.units.clip import Clip
 from golden.units.fixed import FIXED
 from golden.units.gain import Gain
 from golden.units.rmsnorm import RMSNorm
@@ -153,10 +151,9 @@ def constants(make: Make, values: list[float]) -> list[int]:
 @pytest.mark.parametrize("clip", [0.5, 0.9, 1.5 / 65536, 2.5 / 65536, 1.49999 / 65536, 1e6])
 def test_the_limit_of_clipped_values_is_rounded_like_every_constant(clip: float) -> None:
     """And beyond the word nothing is clipped."""
-    engine = SimpleNamespace(units=SimpleNamespace(word=FIXED), shape=SimpleNamespace(clip=clip))
     limit = min(nearest(Fraction(clip) * 65536), FIXED.max)
     x = torch.tensor([-FIXED.max, -limit, 0, limit, limit + 1, FIXED.max])
-    assert AttentionEngine.clipped(cast(AttentionEngine, engine), x).tolist() == x.clamp(-limit, limit).tolist()
+    assert Clip(clip, FIXED).compute(x).tolist() == x.clamp(-limit, limit).tolist()
 
 
 @pytest.mark.parametrize(
@@ -165,7 +162,7 @@ def test_the_limit_of_clipped_values_is_rounded_like_every_constant(clip: float)
         (Router(2, 1, biased=True).biases, 16, 24),
         (Rope(2, 1e4).gains, 14, 20),
         (Gain().constants, 12, 20),
-        (partial(FIXED.constants, what="a bias of a projection"), 16, 28),
+        (Bias().constants, 16, 28),
     ],
     ids=["biases of experts", "gains of q and k", "gains behind norms", "biases of projections"],
 )

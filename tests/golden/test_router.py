@@ -116,6 +116,7 @@ def test_a_scale_that_weights_have_no_room_for_is_refused(scale: float) -> None:
         Router(4, 2, scale=scale)
 
 
-def test_mixed_biases_are_not_renormalised() -> None:
-    with pytest.raises(UserError, match="cannot be renormalised"):
-        Router(4, 2, biased=True, renormalised=True)
+@pytest.mark.parametrize("of_weights", [{"renormalised": True}, {"scale": 2.0}])
+def test_mixed_biases_are_neither_renormalised_nor_scaled(of_weights) -> None:
+    with pytest.raises(UserError, match="are not renormalised, for their sum may be zero, nor scaled"):
+        Router(4, 2, biased=True, **of_weights)

@@ -47,9 +47,10 @@ def quantized(family: str, folder: Path) -> QuantizedCheckpoint:
         ("LLaDA2.0", SMALLER, {"head_lanes": 2, "query_lanes": 2}),
         pytest.param("LLaDA2.0", {}, {}, marks=slow),
         pytest.param("LLaDA2.0", {}, {"head_lanes": 4, "query_lanes": 4, "slices": {"kv": 2}}, marks=slow),
-        pytest.param("LLaDA", {}, {}, marks=slow),
-        pytest.param("LLaDA-MoE", {"clip_qkv": None}, {"head_lanes": 4}, marks=slow),
-        pytest.param("LLaDA-MoE", {"clip_qkv": None, "qk_layernorm": False}, {"query_lanes": 3}, marks=slow),
+        pytest.param("LLaDA2.2", {}, {"query_lanes": 2}, marks=slow),
+        pytest.param("LLaDA, biased", {}, {}, marks=slow),
+        pytest.param("LLaDA-MoE", {}, {"head_lanes": 4}, marks=slow),
+        pytest.param("LLaDA-MoE", {"qk_layernorm": False}, {"query_lanes": 3}, marks=slow),
     ],
 )
 def test_a_chip_of_a_family_is_the_integer_model(
@@ -88,7 +89,7 @@ def test_hardware_that_a_family_does_not_fit_is_refused(
 
 @pytest.mark.parametrize(
     "family, feature",
-    [("LLaDA2.2", "a router by blocks"), ("Dream", "projections with a bias"), ("LLaDA-MoE", "clipped q, k and v")],
+    [("Dream", "a head that predicts the next position"), ("Llama", "a head that predicts the next position")],
 )
 def test_what_chips_do_not_have_is_named(family: str, feature: str, tmp_path: Path) -> None:
     model = quantized(family, tmp_path).model

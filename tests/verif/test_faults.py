@@ -173,14 +173,18 @@ def test_any_changed_unit_of_a_serial_array_is_found(style, format):
             assert not np.array_equal(read_array(changed, prefab), expected), what
 
 
-def test_ties_of_groups_and_experts_are_decided_as_the_golden_router_does(tmp_path):
-    """A router of the LLaDA2 line: each comparison that takes equality too fails on a token made for it."""
-    spec = Router(16, 3, biased=True, mixed=False, score="sigmoid", groups=4, top_groups=2, renormalised=True)
+@pytest.mark.parametrize(
+    "bars", [{"groups": 4, "top_groups": 2}, {"capacity": 5, "block_length": 4}], ids=["groups", "blocks"]
+)
+def test_ties_of_a_router_are_decided_as_the_golden_router_does(tmp_path, bars):
+    """Routers of the LLaDA2 line: each comparison that takes equality too fails on tokens made for it."""
+    spec = Router(16, 3, biased=True, mixed=False, score="sigmoid", renormalised=True, **bars)
     unit, generator = tie_router(spec, 4, "tie_router"), torch.Generator().manual_seed(3)
     text, played = to_verilog(unit.component, unit.name), [rule.stimulus(generator) for rule in unit.rules]
     copies = [Copy(unit.name, unit.name, text, unit.component, played)]
     copies += [Copy(rule.name, unit.name, rule.broken(text), unit.component, played) for rule in unit.rules]
     copies = [replace(copy, name=f"router_{number}") for number, copy in enumerate(copies)]
     right, *broken = outputs(copies, tmp_path).values()
-    assert len(unit.rules) == 5 and all(right)
-    assert [found[number] for number, found in enumerate(broken)] == [False] * 5
+    count = 3 + bars.get("top_groups", 0) + bars.get("capacity", 0)
+    assert len(unit.rules) == count and all(right)
+    assert [found[number] for number, found in enumerate(broken)] == [False] * count

@@ -1,4 +1,4 @@
-"""Ties of a router: of an expert with those in the best places, of a group of experts with the best groups."""
+"""Ties of a router: of an expert with the best places, of a group with the best groups, of an expert with a block's."""
 
 import re
 from functools import partial
@@ -26,6 +26,7 @@ def tie_router(spec: RouterSpec, lanes: int, name: str) -> TieUnit:
     places = [("place", j) for j in range(best)]
     if spec.top_groups < spec.groups:
         places += [("group_place", j) for j in range(spec.top_groups)]
+    places += [("block_place", j) for j in range(spec.capacity if spec.capacity < spec.num_experts else 0)]
     rules = [
         TieRule(
             f"router, {kind} {j} kept against an equal",
@@ -38,26 +39,41 @@ def tie_router(spec: RouterSpec, lanes: int, name: str) -> TieUnit:
 
 
 def _is_place(match: re.Match, kind: str, place: int) -> bool:
-    return match["operator"] == ">" and re.search(rf"\b{kind}_{place} ?\[", match["right"]) is not None
+    return match["operator"] == ">" and re.search(rf"\b{kind}_{place}(_total\b| ?\[)", match["right"]) is not None
 
 
 def _stimulus(
     generator: Generator, spec: RouterSpec, biases: Tensor | None, lanes: int, broken: tuple[str, int]
 ) -> Stimulus:
-    """A token for which a router that is `broken` there chooses otherwise."""
+    """A pass of a token, or of two of a block, for which a router that is `broken` there chooses otherwise.
+
+    The second token's logits are lower and differ, so that it depends on every expert that the first one has admitted.
+    """
+    step = 3 * (1 << spec.numerator.word.frac) // LEVELS
+    tokens = 2 if spec.capacity and spec.block_length > 1 else 1
     while True:
-        step = 3 * (1 << spec.numerator.word.frac) // LEVELS
         logits = integers(generator, 0, LEVELS - 1, (1, spec.num_experts)) * step
-        ranking = (spec.scores(logits) + (0 if biases is None else biases))[0].tolist()
+        if tokens == 2:
+            logits = torch.cat([logits, integers(generator, -LEVELS * step, -step, (1, spec.num_experts))])
+        ranking = spec.scores(logits) + (0 if biases is None else biases)
         if _chosen(spec, ranking, broken) != _chosen(spec, ranking, ("", 0)):
-            experts, weights = (part[0].tolist() for part in spec.compute(logits, biases))
+            chosen = zip(*(part.tolist() for part in spec.compute(logits, biases)), strict=True)
             padded = torch.nn.functional.pad(logits, (0, -spec.num_experts % lanes))
-            return Stimulus({"i": packets(padded, lanes)}, {"o": [[{"experts": experts, "weights": weights}]]})
+            ends = {"ends": [[0]] * (tokens - 1) + [[1]]} if spec.capacity else {}
+            expected = [[{"experts": experts, "weights": weights}] for experts, weights in chosen]
+            return Stimulus({"i": packets(padded, lanes)} | ends, {"o": expected})
 
 
-def _chosen(spec: RouterSpec, ranking: list[int], broken: tuple[str, int]) -> list[int]:
-    """Experts of a token by a router whose comparison `broken` takes equality too."""
-    admitted: list[int] = list(range(spec.num_experts))
+def _chosen(spec: RouterSpec, ranking: Tensor, broken: tuple[str, int]) -> list[list[int]]:
+    """Experts of a block's tokens by a router whose comparison `broken` takes equality too."""
+    of_block = list(range(spec.num_experts))
+    if spec.capacity:
+        of_block = _sorted_in(ranking.amax(0).tolist(), spec.capacity, _broken_place(broken, "block_place"))
+    return [_chosen_by(spec, token, set(of_block), broken) for token in ranking.tolist()]
+
+
+def _chosen_by(spec: RouterSpec, ranking: list[int], of_block: set[int], broken: tuple[str, int]) -> list[int]:
+    admitted = [expert for expert in range(spec.num_experts) if expert in of_block]
     if spec.top_groups < spec.groups:
         size = spec.num_experts // spec.groups
         runs = [ranking[start : start + size] for start in range(0, len(ranking), size)]

@@ -152,6 +152,15 @@ class Reader:
         arranged = partial(unpadded, count=len(gains))
         return self.rom(name, width, True, partial(np.array, gains.numpy()), arranged)
 
+    def biases(self, name: str, width: int, banks: np.ndarray) -> Reading:
+        """Biases behind an array's banks, int64 [banks, rows], in the constant module `name`, banks side by side."""
+
+        def arranged(words: np.ndarray) -> np.ndarray:
+            beats = words.reshape(-1, len(banks), self.lanes).swapaxes(0, 1)
+            return np.stack([unpadded(bank, banks.shape[1]) for bank in beats])
+
+        return self.rom(name, width, True, lambda: banks, arranged)
+
     def layer(self, number: int) -> Iterator[Reading]:
         """Gains, biases and the experts' row scales of a layer."""
         shape, prefix = self.model.layers[number], f"layer_{number}"
@@ -163,6 +172,9 @@ class Reader:
         for norm, kind in LAYER_NORMS.items() if self.behind else ():
             gains = units.norm_gains(self.checkpoint, number, kind)
             yield self.gains(wired_module(prefix, f"{norm}_gain"), Gain.width, gains)
+        for array, projections in shape.attention.projections.items() if shape.attention.bias else ():
+            banks = [units.projection_biases(self.checkpoint, number, n).numpy() for n in projections]
+            yield self.biases(wired_module(prefix, f"{array}_bias"), units.word.width, np.stack(banks))
         biases = units.biases(self.checkpoint, number)
         if biases is not None:
             name = wired_module(prefix, "expert_bias")

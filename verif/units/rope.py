@@ -5,6 +5,7 @@ from torch import Generator, Tensor
 
 from gen.design import latency
 from gen.units.rope import Rope
+from golden.units.clip import Clip
 from golden.units.fixed import FIXED, FixedPoint
 from golden.units.rope import Rope as RopeSpec
 from verif.streams.bench import Case, Stimulus, packets
@@ -34,18 +35,21 @@ def _case(
     word: FixedPoint = FIXED,
     turned: int | None = None,
     gained: bool = True,
+    limit: float | None = None,
 ) -> Case:
     spec = RopeSpec(turned or head_dim, 10000.0, word)
-    limit = (1 << (spec.gain_width - 1)) - 1
-    gains = integers(torch.Generator().manual_seed(head_dim), -limit, limit, (head_dim,)) >> 3
-    gains[0], gains[-1] = limit, -limit
+    clip = None if limit is None else Clip(limit, word)
+    largest = (1 << (spec.gain_width - 1)) - 1
+    gains = integers(torch.Generator().manual_seed(head_dim), -largest, largest, (head_dim,)) >> 3
+    gains[0], gains[-1] = largest, -largest
     roms = {"gains": ("index", gains.reshape(-1, lanes).tolist())} if gained else {}
 
     def component() -> WithRoms:
-        return WithRoms(Rope(spec, lanes, heads, max_positions, head_dim - spec.head_dim, gained), roms)
+        return WithRoms(Rope(spec, lanes, heads, max_positions, head_dim - spec.head_dim, gained, clip), roms)
 
     def computed(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         scaled = spec.scaled(x, gains) if gained else x
+        scaled = scaled if clip is None else clip.compute(scaled)
         return torch.cat([spec.rotate(scaled[:, : spec.head_dim], cos, sin), scaled[:, spec.head_dim :]], -1)
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
@@ -65,14 +69,18 @@ def _case(
         return Stimulus({"i": packets(x, lanes), "ends": last}, {"o": packets(expected, lanes)})
 
     return Case(
-        f"rope_{lanes}x{head_dim}_{word.width}" + f"_{turned}_turned" * (turned is not None) + "_plain" * (not gained),
+        f"rope_{lanes}x{head_dim}_{word.width}"
+        + f"_{turned}_turned" * (turned is not None)
+        + "_plain" * (not gained)
+        + "_clipped" * (clip is not None),
         component,
         stimulus,
         head_dim // lanes + 8,
-        alone=latency.rope(head_dim // lanes, gained),
+        alone=latency.rope(head_dim // lanes, gained, clip is not None),
     )
 
 
 CASES = [_case(4, 16, 2, 6), _case(2, 12, 3, 5), _case(1, 2, 1, 3), _case(2, 8, 1, 3, FixedPoint(36, 16))]
 CASES += [_case(2, 16, 2, 4, turned=8), _case(2, 12, 1, 3, FixedPoint(28, 10), turned=4, gained=False)]
 CASES += [_case(4, 12, 2, 3, turned=8), _case(1, 4, 2, 5, gained=False)]
+CASES += [_case(2, 8, 2, 4, limit=3.5), _case(2, 12, 1, 3, turned=4, gained=False, limit=0.75)]

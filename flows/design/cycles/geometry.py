@@ -44,6 +44,10 @@ def unmodelled(model: ModelShape) -> Iterator[str]:
             yield "layers without experts"
         elif mlp.shared_size:
             yield "a shared expert"
+        if isinstance(mlp, ExpertsShape) and (mlp.capacity or (mlp.scale != 1 and not mlp.renormalise)):
+            yield "a router by blocks, or scaled alone"
+        if attention.clip is not None or attention.bias:
+            yield "clipped q, k and v, or biases of them"
         if attention.num_key_value_heads != attention.num_heads:
             yield "heads that share keys"
         if attention.block_length is not None:

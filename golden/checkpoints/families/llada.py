@@ -12,7 +12,8 @@ __all__ = ["LLaDA"]
 RULES = FieldRules(
     used=(
         *("model_type", "vocab_size", "embedding_size", "d_model", "n_layers", "n_heads", "n_kv_heads"),
-        *("mlp_hidden_size", "rope_theta", "rms_norm_eps", "max_sequence_length", "mask_token_id", "eos_token_id"),
+        *("mlp_hidden_size", "include_qkv_bias", "rope_theta", "rms_norm_eps", "max_sequence_length"),
+        *("mask_token_id", "eos_token_id"),
     ),
     fixed={
         "activation_type": (("silu", None), "the MLP is SwiGLU"),
@@ -23,8 +24,7 @@ RULES = FieldRules(
         "bias_for_layer_norm": ((False, None), "norms have no bias"),
         "attention_layer_norm": ((False, None), "q and k have no norms"),
         "input_emb_norm": ((False, None), "the embedding is not scaled"),
-        "include_bias": ((False, None), "no projection adds a bias"),
-        "include_qkv_bias": ((False, None), "no projection adds a bias"),
+        "include_bias": ((False, None), "norms and projections add no bias, but for q, k and v"),
         "alibi": ((False, None), "positions are rotary"),
         "rope": ((True, None), "positions are rotary"),
         "multi_query_attention": ((None, False), "heads of keys are n_kv_heads"),
@@ -53,6 +53,9 @@ STORED = {
     "q_proj": BLOCK + "q_proj.weight",
     "k_proj": BLOCK + "k_proj.weight",
     "v_proj": BLOCK + "v_proj.weight",
+    "q_bias": BLOCK + "q_proj.bias",
+    "k_bias": BLOCK + "k_proj.bias",
+    "v_bias": BLOCK + "v_proj.bias",
     "o_proj": BLOCK + "attn_out.weight",
     "post_attention_layernorm": BLOCK + "ff_norm.weight",
     "dense.gate_proj": BLOCK + "ff_proj.weight",
@@ -90,7 +93,8 @@ class LLaDA(Family):
             )
         key_value_heads = key_value_heads_of(fields, heads, "n_heads", "n_kv_heads")
         head_dim = head_dim_of(hidden, heads)
-        attention = AttentionShape(heads, key_value_heads, head_dim, fields.real("rope_theta", 1e15), head_dim)
+        theta, bias = fields.real("rope_theta", 1e15), fields.flag("include_qkv_bias")
+        attention = AttentionShape(heads, key_value_heads, head_dim, theta, head_dim, bias=bias)
         layer = LayerShape(attention, DenseShape(fields.count("mlp_hidden_size")))
         mask, ends = fields.special_tokens(vocab_size)
         return ModelShape(
