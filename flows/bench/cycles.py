@@ -124,20 +124,23 @@ STAGGER = 45
 
 
 class Routed:
-    """An engine of the sampler that keeps which experts the latest pass chose."""
+    """An engine of the sampler that keeps which experts the latest pass chose, and of which positions logits count."""
 
     def __init__(self, model: IntegerModel) -> None:
         self.model, self.spread_limit = model, model.spread_limit
         self.routes: list[Routes] = []
+        self.wanted: list[int] = []
 
-    def predict(self, tokens: torch.Tensor) -> Prediction:
+    def predict(self, tokens: torch.Tensor, wanted: torch.Tensor | None = None) -> Prediction:
         self.routes = []
 
         def keep(name: str, value: torch.Tensor) -> None:
             if name.endswith("router.experts"):
                 self.routes.append(value[0].tolist())
+            elif name == "wanted":
+                self.wanted = value[0, :, 0].nonzero().flatten().tolist()
 
-        return self.model.predict(tokens, keep)
+        return self.model.predict(tokens, wanted, keep)
 
 
 def modelled(build: Build, runs: Sequence[tuple[list[int], SamplerParams]]) -> list[float]:
@@ -152,7 +155,7 @@ def modelled(build: Build, runs: Sequence[tuple[list[int], SamplerParams]]) -> l
         passes = []
         for step in denoise(engine, torch.tensor([prompt]), params, checkpoint.model.mask_token):
             own = step_cycles(params.block_length, int(step.committed.sum()), sequences)
-            passes.append(Pass(step.tokens.shape[1], engine.routes, own))
+            passes.append(Pass(step.tokens.shape[1], engine.wanted, engine.routes, own))
         found.append(SequenceRun(setup_cycles(params.gen_length, params.block_length, params.steps), passes))
     return run_cycles(geometry, found, [STAGGER * number for number in range(len(found))])
 

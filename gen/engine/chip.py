@@ -14,10 +14,12 @@ from gen.engine.hardwired import ConstantPorts, HardwiredArray, HardwiredConstan
 from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.probe import add_probe
-from gen.stream.stream import chain, connect_vectors, residual_beat
+from gen.stream.stream import chain, residual_beat
 from gen.units.argmax import Argmax
 from gen.units.axi_lite import AxiLiteRegisters
 from gen.units.embedding import Embedding
+from gen.units.flow import Fork
+from gen.units.head_gate import HeadGate
 from gen.units.sampler import Sampler
 
 __all__ = ["Chip"]
@@ -49,7 +51,7 @@ class Chip(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        embedding, argmax, saturated = self._model(m)
+        embedding, gate, argmax, saturated = self._model(m)
         model = self.sizes.model
         m.submodules.sampler = sampler = Sampler(
             model.vocab_size,
@@ -58,7 +60,8 @@ class Chip(Component):
             len(argmax.o.payload.spread),
             self.sizes.hardware.sequences,
         )
-        wiring.connect(m, sampler.tokens, embedding.i)
+        self._send(m, sampler, embedding, gate)
+        wiring.connect(m, gate.passed, sampler.passed)
         m.d.comb += [
             sampler.result.valid.eq(argmax.o.valid),
             sampler.result.payload.token.eq(argmax.o.payload.token),
@@ -69,28 +72,44 @@ class Chip(Component):
         self._streams(m, sampler)
         return m
 
-    def _model(self, m: Module) -> tuple[Embedding, Argmax, list[Signal]]:
-        """Embedding to argmax, all layers in between: first and last unit, and what each layer saturates in a cycle."""
+    def _send(self, m: Module, sampler: Sampler, embedding: Embedding, gate: HeadGate) -> None:
+        """Tokens to the embedding, and past the layers to the head's gate which of them are wanted."""
+        m.submodules.token_branch = branch = Fork(sampler.tokens.payload.shape(), 2)
+        token, wanted = branch.o[0], branch.o[1]
+        chain(m, sampler.tokens, branch)
+        m.d.comb += [
+            embedding.i.payload.token.eq(token.payload.token),
+            embedding.i.payload.end.eq(token.payload.end),
+            embedding.i.valid.eq(token.valid),
+            token.ready.eq(embedding.i.ready),
+            gate.wanted.payload.eq(wanted.payload.wanted),
+            gate.wanted.valid.eq(wanted.valid),
+            wanted.ready.eq(gate.wanted.ready),
+        ]
+
+    def _model(self, m: Module) -> tuple[Embedding, HeadGate, Argmax, list[Signal]]:
+        """Embedding to argmax, all layers in between: the first unit, the gate behind the layers, the last unit, and
+        what each layer saturates in a cycle."""
         g = self.sizes
         vocabulary = g.model.vocab_size
         embedding = self._embedding(m)
         engines = [self._engine(m, number) for number in range(len(g.model.layers))]
+        in_flight = g.hardware.sequences * g.max_positions
+        m.submodules.head_gate = gate = HeadGate(g.numerics.word.width, g.lanes, in_flight, g.max_positions)
         norm = norm_to_packets(m, self.test_enable, g, "final", self._final_gain(m))
         m.submodules.head_array = head = HardwiredArray(g.module("head"), array_ports(g, "head", 1))
         m.submodules.head_scales = scales = HardwiredConstants(g.module("head_scales"), scale_ports(g, 1, vocabulary))
         rescale = rescaled(m, self.test_enable, g, "head", 1, vocabulary, head.o, scales)
         m.d.comb += head.test_enable.eq(self.test_enable)
         argmax = gated(m, self.test_enable, "argmax", Argmax(g.units.argmax, vocabulary, g.lanes))
-        chain(m, embedding, *engines)
-        connect_vectors(m, engines[-1].o, norm[0].i)
-        chain(m, *norm, head)
+        chain(m, embedding, *engines, gate, *norm, head)
         chain(m, rescale, argmax.i)
         add_probe(m, "embedding", embedding.o, g.hidden)
-        add_probe(m, "final_norm", norm[-1].o, g.hidden)
-        add_probe(m, "logits", rescale.o, vocabulary)
-        add_probe(m, "argmax.token", argmax.o, 1, value=argmax.o.payload.token)
-        add_probe(m, "argmax.spread", argmax.o, 1, value=argmax.o.payload.spread)
-        return embedding, argmax, [engine.saturated for engine in engines]
+        add_probe(m, "final_norm", norm[-1].o, g.hidden, wanted=True)
+        add_probe(m, "logits", rescale.o, vocabulary, wanted=True)
+        add_probe(m, "argmax.token", argmax.o, 1, value=argmax.o.payload.token, wanted=True)
+        add_probe(m, "argmax.spread", argmax.o, 1, value=argmax.o.payload.spread, wanted=True)
+        return embedding, gate, argmax, [engine.saturated for engine in engines]
 
     def _final_gain(self, m: Module) -> HardwiredConstants | None:
         """The ROM of the last norm's gain, where that stands behind it."""

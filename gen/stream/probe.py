@@ -23,6 +23,7 @@ class Probe:
     banks: packets of a position that pass side by side; positions: those that do, of which the last beats of a pass may
     hold some too many. Element e of bank b of position p in a beat is its number (p * banks + b) * each + e, where
     each = lanes / (banks * positions).
+    wanted: only positions of which the probe `wanted` has a 1 pass.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Probe:
     banks: int = 1
     positions: int = 1
     block: int = 0
+    wanted: bool = False
 
 
 class ProbeMark(Elaboratable):
@@ -58,8 +60,9 @@ def add_probe(
     banks: int = 1,
     positions: int = 1,
     block: int = 0,
+    wanted: bool = False,
 ) -> None:
-    """Add the probe point `name` of stream `source` to `m`; `elements` to `block` as in `Probe`.
+    """Add the probe point `name` of stream `source` to `m`; `elements` to `wanted` as in `Probe`.
 
     value: what is looked at, an array or a plain value, `source.payload.data` by default. Its nets, `probe_NET` and
     `probe_NET_value`, are existing ones by another name (but for one AND); `net` is the last part of `name` by default.
@@ -72,5 +75,5 @@ def add_probe(
     taken = Signal(name=path, attrs={"keep": 1})
     beat = Signal(len(bits), name=f"{path}_value", attrs={"keep": 1})
     m.d.comb += [taken.eq(source.valid & source.ready), beat.eq(bits)]
-    probe = Probe(name, path, element.width, element.signed, lanes, elements, packets, banks, positions, block)
+    probe = Probe(name, path, element.width, element.signed, lanes, elements, packets, banks, positions, block, wanted)
     m.submodules += ProbeMark(probe)

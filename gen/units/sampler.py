@@ -10,9 +10,8 @@ from gen.stream.queue import Queue
 from gen.stream.ram import Ram
 from gen.stream.stream import Keep, chain
 from gen.text.constant_module import index_width
-from gen.units.embedding import token_shape
 from gen.units.sampler_check import add_checks
-from gen.units.sampler_passes import Collector, Sender
+from gen.units.sampler_passes import Collector, Sender, sending_shape, sent_shape
 from gen.units.sampler_run import Run
 from gen.units.sampler_select import add_selection
 from gen.units.sampler_slot import PARAMETERS, Slot, pass_shape, pick, place
@@ -47,8 +46,11 @@ class Sampler(Component):
     busy, done, error, code, cycles, forwards: to the registers, out.
     any_busy: a slot is, out. ended: runs have ended that neither START nor `acknowledge` has followed, out; ended_slot:
         the lowest of theirs, out.
-    tokens: stream of `token_shape(vocab_size)` to the embedding, one pass of all positions a step, out.
-    result: stream of {`token`, `spread`} from the head, in the order of the tokens, in.
+    tokens: stream of `sent_shape(vocab_size)`, to the embedding and the head's gate, a pass of all positions a step,
+        out.
+    passed: stream of one bit a position, in the order of the tokens, in: `wanted`, once the position is behind the
+        layers. A pass is complete when all of its positions are, and those that were wanted have their results.
+    result: stream of {`token`, `spread`} of the wanted positions from the head, in order, in.
     commits: stream of {`record`, `last`, `slot`}, one packet a step, out.
     """
 
@@ -75,7 +77,8 @@ class Sampler(Component):
                 "any_busy": Out(1),
                 "ended": Out(1),
                 "ended_slot": Out(slot),
-                "tokens": Out(stream.Signature(token_shape(vocab_size))),
+                "tokens": Out(stream.Signature(sent_shape(vocab_size))),
+                "passed": In(stream.Signature(unsigned(1))),
                 "result": In(stream.Signature(result)),
                 "commits": Out(stream.Signature(commits)),
             }
@@ -116,13 +119,20 @@ class Sampler(Component):
     def _passes(self, m: Module, run: Run) -> tuple[Sender, Collector]:
         """Passes go round: to the sender, through the model, to the collector, and to the states below."""
         g = self.max_positions, self.sequences
-        m.submodules.sender = sender = Sender(self.vocab_size, *g)
+        m.submodules.sender = sender = Sender(self.vocab_size, self.mask_token_id, *g)
         m.submodules.collector = collector = Collector(self.result.payload.shape(), *g)
-        m.submodules.to_send = to_send = Queue(pass_shape(*reversed(g)), self.sequences)
+        m.submodules.to_send = to_send = Queue(sending_shape(*reversed(g)), self.sequences)
         m.submodules.sent = sent = Queue(pass_shape(*reversed(g)), self.sequences)
-        m.d.comb += [to_send.i.payload.eq(run.now), to_send.i.valid.eq(run.send)]
+        m.d.comb += [
+            to_send.i.payload.slot.eq(run.now.slot),
+            to_send.i.payload.positions.eq(run.now.positions),
+            to_send.i.payload.block_start.eq(run.schedule.block_start),
+            to_send.i.payload.block_end.eq(run.schedule.block_end),
+            to_send.i.valid.eq(run.send),
+        ]
         chain(m, to_send, sender, sent, collector)
         wiring.connect(m, sender.tokens, wiring.flipped(self.tokens))
+        wiring.connect(m, wiring.flipped(self.passed), collector.passed)
         wiring.connect(m, wiring.flipped(self.result), collector.result)
         return sender, collector
 

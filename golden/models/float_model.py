@@ -280,7 +280,7 @@ class FloatEngine:
         self.model = model
 
     @torch.inference_mode()
-    def predict(self, tokens: Tensor) -> Prediction:
+    def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
         logits = self.model(tokens.to(self.model.lm_head.weight.device)).cpu()
         return self.prediction(logits).shifted(self.model.shape.shift)
 

@@ -15,7 +15,7 @@ from golden.models.layer_units import Units
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import Prediction
+from golden.samplers.denoise import Prediction, asked
 from golden.shape import DenseShape
 from golden.units.fixed import FixedPoint
 from golden.units.numerics import GENERAL, Numerics
@@ -25,7 +25,18 @@ from golden.units.saturations import Watch
 __all__ = ["IntegerModel"]
 
 Recorder = Callable[[str, Tensor], None]
-"""Called with a probe point's name and its integers, int64 [batch, positions, elements]."""
+"""Called with a probe point's name and its integers, int64 [batch, positions, elements]; behind the layers `predict`
+has [1, positions, elements]: of all rows those that the head meets."""
+
+
+def probing(record: Recorder | None) -> Callable[[str, Callable[[], Tensor]], None]:
+    """Records what a function makes, or does not make it."""
+
+    def probe(name: str, make: Callable[[], Tensor]) -> None:
+        if record:
+            record(name, make().long())
+
+    return probe
 
 
 class Embedding:
@@ -97,32 +108,38 @@ class IntegerModel:
 
     def forward(self, tokens: Tensor, record: Recorder | None = None) -> Tensor:
         """Token ids int64 [batch, positions] to fixed-point logits int64 [batch, positions, vocabulary]."""
-        return self._logits(tokens, record).long()
+        return self._logits(self._hidden(tokens, record), record).long()
 
     def logits(self, tokens: Tensor) -> Tensor:
         """As `forward`, in float32."""
-        return self._logits(tokens, None).float() * 2.0**-self.numerics.word.frac
+        return self._logits(self._hidden(tokens, None), None).float() * 2.0**-self.numerics.word.frac
 
-    def predict(self, tokens: Tensor, record: Recorder | None = None) -> Prediction:
-        """Token and spread of every position; see `golden.units.argmax`."""
-        token, spread = self.units.argmax.compute(self._logits(tokens, record))
-        if record:
-            record("argmax.token", token[..., None])
-            record("argmax.spread", spread[..., None])
-        return Prediction(token.cpu(), spread.cpu()).shifted(self.shape.shift)
+    def predict(self, tokens: Tensor, wanted: Tensor | None = None, record: Recorder | None = None) -> Prediction:
+        """Token and spread of the positions that are `wanted`, or of all; see `golden.units.argmax`."""
+        shift = self.shape.shift
+        meets = asked(torch.ones(tokens.shape, dtype=torch.bool) if wanted is None else wanted, shift)
+        probe, prediction = probing(record), torch.zeros((2, *tokens.shape), dtype=torch.int64)
+        hidden = self._hidden(tokens, record)
+        probe("wanted", lambda: meets[..., None])
+        token, spread = self.units.argmax.compute(self._logits(hidden[meets.to(self.device)][None], record))
+        probe("argmax.token", lambda: token[..., None])
+        probe("argmax.spread", lambda: spread[..., None])
+        prediction[:, meets] = torch.cat([token, spread]).cpu()
+        return Prediction(*prediction).shifted(shift)
 
-    def _logits(self, tokens: Tensor, record: Recorder | None) -> Tensor:
-        def probe(name: str, make: Callable[[], Tensor]) -> None:
-            if record:
-                record(name, make().long())
-
-        tokens = tokens.to(self.device)
+    def _hidden(self, tokens: Tensor, record: Recorder | None) -> Tensor:
+        """Token ids to the residual stream behind the last layer."""
+        probe, tokens = probing(record), tokens.to(self.device)
         angles = self._angles(tokens.shape[1])
         x = self.embedding(tokens)
         probe("embedding", lambda: x)
         for attention, mlp in self.layers:
             x = mlp(attention(x, angles[attention.units.rope], probe), probe)
-        packet = self.norm(x)
+        return x
+
+    def _logits(self, hidden: Tensor, record: Recorder | None) -> Tensor:
+        """The residual stream [..., hidden] to logits [..., vocabulary]."""
+        probe, packet = probing(record), self.norm(hidden)
         probe("final_norm", lambda: packet.q)
         logits = self.head(packet.value)
         probe("logits", lambda: logits)

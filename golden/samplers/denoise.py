@@ -1,8 +1,8 @@
 """The LLaDA sampler at temperature 0, one implementation for the float model, the integer model and the hardware.
 
 The sequence is the prompt, in which no mask token may be, and `gen_length` mask tokens behind it, cut into blocks of
-`block_length`, denoised block after block. In every step the engine predicts a token and its spread for all positions,
-and some masked positions of the current block commit to their token, for good:
+`block_length`, denoised block after block. In every step the engine predicts a token and its spread for the masked
+positions of the current block, and some of them commit to their token, for good:
 
 - by quota (`threshold` None): a block has s = steps / num_blocks steps; with m masked positions at its start, step i
   commits the m // s most confident ones, plus one while i < m % s. The mask token is a token like any other here: a
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from golden.errors import UserError
 
-__all__ = ["Engine", "Prediction", "SamplerParams", "Step", "check_prompt", "choose", "denoise"]
+__all__ = ["Engine", "Prediction", "SamplerParams", "Step", "asked", "check_prompt", "choose", "denoise"]
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,29 @@ class Prediction:
         """Each position by the logits `shift` positions before it; the first ones by the first logits."""
         if not shift:
             return self
-        by = [0] * shift + list(range(self.tokens.shape[1] - shift))
+        by = predictors(self.tokens.shape[1], shift)
         return Prediction(self.tokens[:, by], self.spread[:, by])
+
+
+def predictors(positions: int, shift: int) -> Tensor:
+    """The position whose logits predict each position, int64 [positions]."""
+    return (torch.arange(positions) - shift).clamp(min=0)
+
+
+def asked(wanted: Tensor, shift: int) -> Tensor:
+    """Whose logits predict the positions that are `wanted`, bool [batch, positions] like these."""
+    by = predictors(wanted.shape[1], shift)
+    return torch.zeros(wanted.shape, dtype=torch.int64).index_add(1, by, wanted.long()) > 0
 
 
 class Engine(Protocol):
     """Anything that predicts a whole sequence at once."""
 
-    def predict(self, tokens: Tensor) -> Prediction:
-        """Token ids int64 [batch, positions] to a prediction of every position."""
+    def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
+        """Token ids int64 [batch, positions] to a prediction of every position.
+
+        wanted: bool [batch, positions], those that somebody looks at; the engine may say anything of others.
+        """
 
     def spread_limit(self, threshold: float) -> float:
         """The spread, in the engine's units, below which a token's probability exceeds `threshold`."""
@@ -131,7 +145,7 @@ def denoise(engine: Engine, prompt: Tensor, params: SamplerParams, mask_token_id
             candidates = inside & (tokens == mask_token_id)
             if not candidates.any():
                 break
-            prediction = engine.predict(tokens)
+            prediction = engine.predict(tokens, candidates)
             committed = choose(engine, prediction, candidates, params, step, mask_token_id)
             tokens = torch.where(committed, prediction.tokens, tokens)
             yield Step(block, step, tokens, committed, prediction)

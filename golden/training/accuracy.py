@@ -80,9 +80,9 @@ class CountingEngine(FloatEngine):
         _, chosen, _ = result
         self.served[layer] += chosen.flatten().bincount(minlength=self.served.shape[1]).cpu()
 
-    def predict(self, tokens: Tensor) -> Prediction:
+    def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
         self.tokens += tokens.numel()
-        return super().predict(tokens)
+        return super().predict(tokens, wanted)
 
     def close(self) -> None:
         for hook in self.hooks:

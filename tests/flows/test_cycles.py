@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flows.bench.cycles import modelled
 from flows.design.cost.model import CostModel
 from flows.design.cost.shapes import ArrayShape
-from flows.design.cycles.forward import forward_cycles, likely_routes, step_cycles
+from flows.design.cycles.forward import forward_cycles, likely_routes, likely_wanted, step_cycles
 from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.sequences import Pass, Pipeline
 from flows.design.cycles.times import in_order
@@ -46,7 +46,8 @@ def test_sequences_at_once_take_the_cycles_that_the_model_says(tiny_chip: Simula
 def test_a_pass_by_itself_is_the_forward_that_is_estimated():
     g = demonstration()
     routes = [likely_routes(g.experts.num_experts, g.experts.top_k, 0.34, 24)] * len(g.model.layers)
-    assert Pipeline(g).send(0, Pass(24, routes, 0)) == forward_cycles(g, routes, 24)
+    wanted = likely_wanted(24, 8, 2)
+    assert Pipeline(g).send(0, Pass(24, wanted, routes, 0)) == forward_cycles(g, routes, 24, wanted)
 
 
 def demonstration() -> Geometry:
@@ -64,7 +65,7 @@ def demonstration() -> Geometry:
 
 def pass_of(g: Geometry, positions: int, busiest: float = 0.34) -> float:
     routes = likely_routes(g.experts.num_experts, g.experts.top_k, busiest, positions)
-    return forward_cycles(g, [routes] * len(g.model.layers), positions)
+    return forward_cycles(g, [routes] * len(g.model.layers), positions, likely_wanted(positions, 8, 2))
 
 
 @pytest.mark.parametrize("positions, cycles", [(22, 5_016), (28, 7_530)])
@@ -79,9 +80,10 @@ def test_the_demonstration_chip_takes_the_cycles_that_were_measured(positions: i
 def test_no_array_is_forgotten():
     """Whichever is slow, it holds the pass; twice the positions take four times the attention."""
     g = demonstration()
-    base = pass_of(g, 64)
+    base, wanted = pass_of(g, 64), len(likely_wanted(64, 8, 2))
     for kind in g.packets:
-        assert pass_of(replace(g, packets=g.packets | {kind: 10_000}), 64) > 5 * base
+        least = base + 10_000 * (wanted - 1) if kind == "head" else 5 * base
+        assert pass_of(replace(g, packets=g.packets | {kind: 10_000}), 64) > least
     assert pass_of(g, 2048) == pytest.approx(4 * pass_of(g, 1024), rel=0.02)
 
 

@@ -62,7 +62,7 @@ def test_every_probe_point_of_the_integer_model_is_in_the_chip(tmp_path):
     write_random_checkpoint(tmp_path / "ckpt", CONFIG)
     quantize_checkpoint(tmp_path / "ckpt", tmp_path / "q", "mxfp4")
     seen: dict[str, torch.Tensor] = {}
-    IntegerModel(QuantizedCheckpoint(tmp_path / "q")).predict(torch.tensor([[1, 2, 3]]), seen.__setitem__)
+    IntegerModel(QuantizedCheckpoint(tmp_path / "q")).predict(torch.tensor([[1, 2, 3]]), record=seen.__setitem__)
     probes = {probe.name: probe for probe in chip_probes(MODEL, Numerics(), HARDWARE)}
     assert set(probes) == set(seen)
     for name, probe in probes.items():

@@ -95,6 +95,22 @@ def test_every_family_reads_each_tensor_from_where_its_files_have_it(tmp_path: P
         assert torch.equal(checkpoint.tensor(checkpoint.model.tensor(kind, 1).name), fused[rows])
 
 
+@pytest.mark.parametrize("config", [LLADA, DREAM])
+def test_the_prediction_of_wanted_positions_is_that_of_all(tmp_path: Path, config: dict[str, Any]):
+    """And the head meets no others, in any row: logits shifted by one are those of the positions before."""
+    folder, _ = written(tmp_path / "c", config)
+    quantize_checkpoint(folder, tmp_path / "q", "mxfp4")
+    model, ids = IntegerModel(QuantizedCheckpoint(tmp_path / "q")), torch.stack([tokens(), tokens(seed=4)])
+    wanted = torch.arange(POSITIONS).expand(2, -1) % 4 > torch.tensor([[2], [1]])
+    seen: dict[str, Tensor] = {}
+    some, whole = model.predict(ids, wanted, seen.__setitem__), model.predict(ids)
+    assert torch.equal(some.tokens[wanted], whole.tokens[wanted])
+    assert torch.equal(some.spread[wanted], whole.spread[wanted])
+    assert torch.equal(seen["wanted"][..., 0] == 1, wanted.roll(-model.shape.shift, 1))
+    meets = seen["wanted"][..., 0] == 1
+    assert torch.equal(seen["logits"][0], model.forward(ids)[meets]) and len(seen["argmax.token"][0]) == meets.sum()
+
+
 def test_logits_shifted_by_one_predict_the_next_position(tmp_path: Path):
     folder, _ = written(tmp_path / "c", DREAM)
     model = FloatModel.from_checkpoint(folder)

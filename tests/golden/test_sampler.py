@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from golden.errors import UserError
 from golden.models.float_model import FloatEngine
 from golden.models.integer_model import IntegerModel
-from golden.samplers.denoise import Prediction, SamplerParams, denoise
+from golden.samplers.denoise import Prediction, SamplerParams, asked, denoise
 
 MASK = 99
 
@@ -22,7 +22,7 @@ class Scripted:
         self.prediction = Prediction(torch.tensor(tokens), torch.tensor(spread))
         self.passes = 0
 
-    def predict(self, tokens):
+    def predict(self, tokens, wanted=None):
         self.passes += 1
         return self.prediction
 
@@ -141,13 +141,26 @@ def test_float_engine_gives_the_lowest_of_equal_tokens_and_the_reciprocal_of_its
     assert prediction.spread.dtype == torch.float64
 
 
+@pytest.mark.parametrize(
+    ("wanted", "shift", "expected"),
+    [
+        ([0, 1, 0, 1, 1], 0, [0, 1, 0, 1, 1]),
+        ([0, 1, 0, 1, 1], 1, [1, 0, 1, 1, 0]),
+        ([1, 1, 0], 1, [1, 0, 0]),
+        ([0, 0, 1, 1], 2, [1, 1, 0, 0]),
+    ],
+)
+def test_logits_are_asked_of_the_positions_that_predict_what_is_wanted(wanted, shift, expected):
+    assert asked(torch.tensor([wanted]) == 1, shift).long().tolist() == [expected]
+
+
 class Hashing:
     """Predicts arbitrary tokens, never the mask, and coarse spreads with many ties, all depending on the sequence."""
 
     def __init__(self, seed):
         self.seed = seed
 
-    def predict(self, tokens):
+    def predict(self, tokens, wanted=None):
         mixed = (tokens + 31 * tokens.roll(1, -1) + 17 * torch.arange(tokens.shape[1]) + self.seed) % 97
         return Prediction(mixed, 65536 + (mixed * 13 % 5) * 30000)
 

@@ -20,6 +20,7 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import SamplerParams, denoise
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from verif.chip.compare import compare_runs
+from verif.chip.scoreboard import Divergence, Scoreboard
 from verif.chip.simulation import Run
 from verif.chip.taps import read_taps
 
@@ -150,3 +151,19 @@ def test_taps_of_positions_that_pass_side_by_side_are_read_one_after_the_other()
     broken = "".join(line + "\n" for line in text.splitlines()[:-1])  # the last two positions are not whole
     (values,) = read_taps(broken.encode(), [probe], [3])
     assert values["scores"].tolist() == scores.reshape(3, 12)[:2].tolist()
+
+
+def test_taps_behind_the_head_s_gate_have_the_rows_that_it_let_through():
+    """Two passes of three and two positions, of which two and one pass."""
+    gate, logits = Probe("wanted", "a", 1, False, 1, 1, 1), Probe("logits", "b", 8, True, 1, 2, 1, wanted=True)
+    text = "1 05\n0 1\n1 06\n0 0\n0 1\n1 07\n1 08\n0 0\n0 1\n1 fe\n1 ff\n"
+    first, second = read_taps(text.encode(), [gate, logits], [3, 2])
+    assert first["wanted"].tolist() == [[1], [0], [1]] and first["logits"].tolist() == [[5, 6], [7, 8]]
+    assert second["wanted"].tolist() == [[0], [1]] and second["logits"].tolist() == [[-2, -1]]
+
+
+def test_a_difference_behind_the_head_s_gate_names_the_position():
+    expected = {"wanted": np.array([[0], [1], [0], [1]]), "logits": np.array([[5, 6], [7, 8]])}
+    board = Scoreboard()
+    board.compare_values(0, 0, expected, expected | {"logits": np.array([[5, 6], [7, 9]])})
+    assert board.first == Divergence(0, 0, "logits", 3, 1, 8, 9)

@@ -52,9 +52,9 @@ class _ProbedModel:
         self.model, self.spread_limit = model, model.spread_limit
         self.values: dict[str, np.ndarray] = {}
 
-    def predict(self, tokens: Tensor) -> Prediction:
+    def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
         seen: dict[str, Tensor] = {}
-        prediction = self.model.predict(tokens, seen.__setitem__)
+        prediction = self.model.predict(tokens, wanted, seen.__setitem__)
         self.values = {name: value[0].numpy() for name, value in seen.items()}
         return prediction
 
@@ -110,12 +110,17 @@ class Scoreboard:
             self.compared += want.size
             self.mismatches += len(wrong) + missing * want.shape[1]
             if self.first is None and (len(wrong) or missing):
-                position, index = wrong[0] if len(wrong) else (rows, 0)
-                value = int(taps[position, index]) if len(wrong) else None
-                label = self._label(name, expected, position, index, want.shape[1])
-                self.first = Divergence(
-                    run, number, label, int(position), int(index), int(want[position, index]), value
-                )
+                row, index = wrong[0] if len(wrong) else (rows, 0)
+                value = int(taps[row, index]) if len(wrong) else None
+                label = self._label(name, expected, row, index, want.shape[1])
+                position = self._position(expected, len(want), row)
+                self.first = Divergence(run, number, label, position, int(index), int(want[row, index]), value)
+
+    @staticmethod
+    def _position(expected: dict[str, np.ndarray], rows: int, row: int) -> int:
+        """Of a row of a probe point that has so many: fewer than there are positions where only wanted ones pass."""
+        wanted = expected.get("wanted")
+        return int(row if wanted is None or rows == len(wanted) else np.flatnonzero(wanted)[row])
 
     @staticmethod
     def _label(name: str, expected: dict[str, np.ndarray], position: int, index: int, size: int) -> str:

@@ -53,15 +53,16 @@ def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[di
     """What the taps saw, a dictionary a pass: probe name to int64 [positions, elements of all packets].
 
     positions: the length of the sequence in each pass, in the order in which they were sent. A pass that broke off has
-    fewer rows at its end.
+    fewer rows at its end; probes behind the head's gate have as many as the probe `wanted` has ones.
     """
     lines: list[list[bytes]] = [[] for _ in probes]
     for number, word in re.findall(rb"^(\d+) ([0-9a-f]+)$", text, re.MULTILINE):
         lines[int(number)].append(word)
     passes: list[dict[str, np.ndarray]] = [{} for _ in positions]
-    for probe, words in zip(probes, lines, strict=True):
+    for probe, words in sorted(zip(probes, lines, strict=True), key=lambda pair: pair[0].wanted):
         flat, start = _elements(words, probe), 0
-        for values, count in zip(passes, positions, strict=True):
+        for values, length in zip(passes, positions, strict=True):
+            count = int(values["wanted"].sum()) if probe.wanted else length
             rows, width = [], probe.elements or count
             for elements, same in _runs(probe, count):
                 beats = -(-elements // _each(probe)) * probe.packets * -(-same // probe.positions)

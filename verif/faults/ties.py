@@ -30,7 +30,7 @@ from golden.units.softmax import SoftmaxNumerator
 from verif.faults.router_ties import tie_router
 from verif.faults.tie_bench import Copy, outputs
 from verif.faults.tie_rules import TieRule, TieUnit, draw
-from verif.streams.bench import Stimulus, packets
+from verif.streams.bench import Packet, Stimulus, packets
 from verif.streams.stimulus import integers
 from verif.units.sampler import Hosted, records
 
@@ -108,7 +108,10 @@ def _in_delay(match: re.Match) -> bool:
 
 @dataclass
 class _Engine:
-    """Random predictions, never the mask token; spreads of the first step are `first`, int64 [1, positions]."""
+    """Random predictions, never the mask token; spreads of the first step are `first`, int64 [1, positions].
+
+    passes, results: what the sampler sends for each, and what comes back.
+    """
 
     generator: Generator
     vocab_size: int
@@ -116,15 +119,23 @@ class _Engine:
     limit: int
     first: Tensor
     predictions: list[Prediction] = field(default_factory=list)
+    passes: list[Packet] = field(default_factory=list)
+    results: list[Packet] = field(default_factory=list)
 
     def spread_limit(self, threshold: float) -> int:
         return self.limit
 
-    def predict(self, tokens: Tensor) -> Prediction:
+    def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
         drawn = integers(self.generator, 0, self.vocab_size - 2, tokens.shape)
         spread = integers(self.generator, 1, 1 << 18, tokens.shape) if self.predictions else self.first
-        self.predictions.append(Prediction(drawn + (drawn >= self.mask_token_id), spread))
-        return self.predictions[-1]
+        assert wanted is not None
+        found, asks = Prediction(drawn + (drawn >= self.mask_token_id), spread), wanted[0].tolist()
+        self.predictions.append(found)
+        self.passes.append([{"token": t, "wanted": w} for t, w in zip(tokens[0].tolist(), asks, strict=True)])
+        self.passes[-1][-1]["end"] = 1
+        pairs = zip(found.tokens[wanted].tolist(), spread[wanted].tolist(), strict=True)
+        self.results.append([{"token": t, "spread": s} for t, s in pairs])
+        return found
 
 
 def _sampler(vocab_size: int, mask_token_id: int) -> TieUnit:
@@ -137,13 +148,9 @@ def _sampler(vocab_size: int, mask_token_id: int) -> TieUnit:
         steps = list(denoise(engine, torch.zeros((1, 1), dtype=torch.int64), params, mask_token_id))
         request = {"fresh": 1, "prompt_length": 1, "gen_length": length, "block_length": length}
         request |= {"steps": params.steps, "spread_limit": limit if params.threshold else 0}
-        results = [
-            [{"token": t, "spread": s} for t, s in zip(p.tokens[0].tolist(), p.spread[0].tolist(), strict=True)]
-            for p in engine.predictions
-        ]
         prompt = [[{"token": 0, "last": 1, "end": 1}]]
-        inputs = {"prompt": prompt, "request": [[request]], "result": results}
-        return engine, Stimulus(inputs, {"commits": [records(step) for step in steps]})
+        inputs = {"prompt": prompt, "request": [[request]], "result": engine.results}
+        return engine, Stimulus(inputs, {"tokens": engine.passes, "commits": [records(step) for step in steps]})
 
     def position_tie(generator: Generator) -> Stimulus:
         """The committed positions are others where the highest of equals comes first."""

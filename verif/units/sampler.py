@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from gen.design.axi_ports import NO_POSITION
 from gen.design.registers import ErrorCode
 from gen.stream.component import Component
+from gen.stream.queue import Queue
 from gen.units.sampler import Sampler
 from gen.units.sampler_slot import PARAMETERS
 from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
@@ -31,7 +32,7 @@ STATUS = data.StructLayout({"error": 1, "done": 1, "code": 8, "forwards": 32, "c
 
 
 class Hosted(Component):
-    """The sampler with a host in hardware: a request in, a run, its status out.
+    """The sampler with a host and a model in hardware: a request in, a run, its status out.
 
     The parameters are right in the cycle of START alone: the host may prepare the next run while one is under way.
     """
@@ -90,16 +91,15 @@ class Hosted(Component):
         return m
 
     def _model(self, m: Module, s: Sampler) -> None:
-        """No result before its token."""
-        under_way = Signal(range(s.max_positions + 1))
+        """A position has passed the layers once its token has been taken; results are offered at any time."""
+        m.submodules.layers = layers = Queue(unsigned(1), s.max_positions)
         wiring.connect(m, wiring.flipped(self.tokens), s.tokens)
+        wiring.connect(m, wiring.flipped(self.result), s.result)
         m.d.comb += [
-            s.result.payload.eq(self.result.payload),
-            s.result.valid.eq(self.result.valid & (under_way != 0)),
-            self.result.ready.eq(s.result.ready & (under_way != 0)),
+            layers.i.payload.eq(s.tokens.payload.wanted),
+            layers.i.valid.eq(self.tokens.valid & self.tokens.ready),
         ]
-        taken, given = self.tokens.valid & self.tokens.ready, self.result.valid & self.result.ready
-        m.d.sync += under_way.eq(under_way + taken - given)
+        wiring.connect(m, layers.o, s.passed)
 
 
 @dataclass
@@ -107,7 +107,7 @@ class Engine:
     """A made-up model: random predictions, whatever the tokens.
 
     limit: SPREAD_LIMIT of threshold decoding; near: spreads are drawn from few values around it, so that many tie;
-    passes: tokens that were asked about; results: what came of them.
+    passes: tokens that were asked about, and which of them are wanted; results: what came of those.
     """
 
     generator: Generator
@@ -116,21 +116,22 @@ class Engine:
     spread_width: int
     near: bool
     limit: int
-    passes: list[list[int]] = field(default_factory=list)
+    passes: list[list[tuple[int, bool]]] = field(default_factory=list)
     results: list[Packet] = field(default_factory=list)
 
     def spread_limit(self, threshold: float) -> int:
         return self.limit
 
-    def predict(self, tokens: Tensor) -> Prediction:
+    def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
+        assert wanted is not None
         shape, g = tokens.shape, self.generator
         chosen = integers(g, 0, self.vocab_size - 1, shape)
         chosen = torch.where(torch.rand(shape, generator=g) < 0.25, self.mask_token_id, chosen)
         middle = min(max(self.limit, 2), (1 << self.spread_width) - 3)
         around = integers(g, middle - 2, middle + 2, shape)
         spread = around if self.near else integers(g, 1, (1 << self.spread_width) - 1, shape)
-        self.passes.append(tokens[0].tolist())
-        pairs = zip(chosen[0].tolist(), spread[0].tolist(), strict=True)
+        self.passes.append(list(zip(tokens[0].tolist(), wanted[0].tolist(), strict=True)))
+        pairs = zip(chosen[wanted].tolist(), spread[wanted].tolist(), strict=True)
         self.results.append([{"token": t, "spread": s} for t, s in pairs])
         return Prediction(chosen, spread)
 
@@ -198,7 +199,8 @@ class Host:
         params = SamplerParams(p["gen_length"], p["block_length"], max(1, p["steps"]), 0.5 if limit else None)
         steps = list(denoise(engine, torch.tensor([self.held]), params, s.mask_token_id))
         self.outputs["tokens"] += [
-            [{"token": token, "end": at + 1 == len(row)} for at, token in enumerate(row)] for row in engine.passes
+            [{"token": token, "wanted": wanted, "end": at + 1 == len(row)} for at, (token, wanted) in enumerate(row)]
+            for row in engine.passes
         ]
         self.inputs["result"] += engine.results
         self.outputs["commits"] += [records(step) for step in steps]

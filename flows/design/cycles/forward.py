@@ -8,26 +8,41 @@ import numpy as np
 from flows.design.cycles.attention import AttentionHalf
 from flows.design.cycles.experts import ExpertHalf, Routes
 from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.times import Unit
+from flows.design.cycles.times import Times, Unit, in_order
 from gen.design.latency import RESCALE, argmax
 
-__all__ = ["ends", "forward_cycles", "likely_routes", "setup_cycles", "step_cycles"]
+__all__ = ["Tail", "embedding", "forward_cycles", "likely_routes", "likely_wanted", "setup_cycles", "step_cycles"]
+
+PASSED = 2  # from a position's last beat behind the layers until the sampler knows, where the head does not meet it
 
 
-def ends(g: Geometry) -> tuple[Unit, list[Unit]]:
-    """The embedding; and what stands behind the layers: the last norm, the head, its prediction."""
-    head, vocabulary = g.array("head"), g.beats(g.model.vocab_size)
-    tail = [(g.normed, g.hidden), (head.latency, head.packet), (RESCALE + argmax(vocabulary), vocabulary)]
-    return Unit(RESCALE + g.hidden, g.hidden), [Unit(*timing) for timing in tail]
+def embedding(g: Geometry) -> Unit:
+    return Unit(RESCALE + g.hidden, g.hidden)
 
 
-def forward_cycles(g: Geometry, routes: Sequence[Routes], positions: int) -> float:
-    """From the first token into the embedding to the last prediction; routes: of each layer.
+class Tail:
+    """What stands behind the layers: the last norm, the head and its prediction, for the positions that are wanted."""
+
+    def __init__(self, g: Geometry) -> None:
+        head, vocabulary = g.array("head"), g.beats(g.model.vocab_size)
+        units = [(g.normed, g.hidden), (head.latency, head.packet), (RESCALE + argmax(vocabulary), vocabulary)]
+        self.units = [Unit(*timing) for timing in units]
+
+    def follow(self, times: Times, wanted: Sequence[int]) -> float:
+        """When a pass is complete whose positions leave the layers then; the sampler takes one in a cycle, in order."""
+        results, met = times + PASSED, times[list(wanted)]
+        for unit in self.units:
+            met = unit.follow(met)
+        results[list(wanted)] = met
+        return float(in_order(results, 0, 1)[-1])
+
+
+def forward_cycles(g: Geometry, routes: Sequence[Routes], positions: int, wanted: Sequence[int]) -> float:
+    """From the first token into the embedding to the last prediction of those `wanted`; routes: of each layer.
 
     Layers in which tokens arrive and part as in the one before take as long as that one.
     """
-    embedding, tail = ends(g)
-    times = embedding.follow(np.zeros(positions))
+    times = embedding(g).follow(np.zeros(positions))
     seen: dict[tuple[int, bytes], np.ndarray] = {}
     for layer in routes:
         arrivals = times - times[0]
@@ -35,9 +50,7 @@ def forward_cycles(g: Geometry, routes: Sequence[Routes], positions: int) -> flo
         if key not in seen:
             seen[key] = ExpertHalf(g).follow(AttentionHalf(g).follow(arrivals), layer)
         times = seen[key] + times[0]
-    for unit in tail:
-        times = unit.follow(times)
-    return float(times[-1])
+    return Tail(g).follow(times, wanted)
 
 
 def step_cycles(block: float, commits: float, sequences: int = 1) -> float:
@@ -53,6 +66,11 @@ def setup_cycles(gen_length: int, block_length: int, steps: int) -> int:
     blocks = gen_length // block_length
     block_steps = steps // blocks
     return 3 + (blocks + 1) + (block_steps + 1) + (block_length // block_steps + 1) + gen_length + blocks
+
+
+def likely_wanted(positions: int, block: float, commits: float) -> range:
+    """Positions that a step wants of a sequence whose last block, at commits a step, is half done."""
+    return range(positions - max(1, round((min(block, positions) + commits) / 2)), positions)
 
 
 def likely_routes(num_experts: int, top_k: int, busiest: float, positions: int) -> Routes:

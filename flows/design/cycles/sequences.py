@@ -8,7 +8,7 @@ import numpy as np
 
 from flows.design.cycles.attention import AttentionHalf
 from flows.design.cycles.experts import ExpertHalf, Routes
-from flows.design.cycles.forward import ends
+from flows.design.cycles.forward import Tail, embedding
 from flows.design.cycles.geometry import Geometry
 
 __all__ = ["Pass", "Pipeline", "SequenceRun", "run_cycles"]
@@ -18,10 +18,12 @@ __all__ = ["Pass", "Pipeline", "SequenceRun", "run_cycles"]
 class Pass:
     """A pass of a sequence.
 
-    positions: of the sequence; routes: of each layer; own: cycles of the sampler from its last result to the next pass.
+    positions: of the sequence; wanted: those of them that the head meets; routes: of each layer; own: cycles of the
+    sampler from its last result to the next pass.
     """
 
     positions: int
+    wanted: Sequence[int]
     routes: Sequence[Routes]
     own: float
 
@@ -30,7 +32,7 @@ class Pipeline:
     """All units between the sampler's two ends."""
 
     def __init__(self, g: Geometry) -> None:
-        self.embedding, self.tail = ends(g)
+        self.embedding, self.tail = embedding(g), Tail(g)
         self.layers = [(AttentionHalf(g), ExpertHalf(g)) for _ in g.model.layers]
 
     def send(self, start: float, one: Pass) -> float:
@@ -38,9 +40,7 @@ class Pipeline:
         times = self.embedding.follow(np.full(one.positions, start))
         for (attention, experts), routes in zip(self.layers, one.routes, strict=True):
             times = experts.follow(attention.follow(times), routes)
-        for unit in self.tail:
-            times = unit.follow(times)
-        return float(times[-1])
+        return self.tail.follow(times, one.wanted)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 
-from flows.design.cycles.forward import forward_cycles, likely_routes, step_cycles
+from flows.design.cycles.forward import forward_cycles, likely_routes, likely_wanted, step_cycles
 from flows.design.cycles.geometry import Geometry, unmodelled
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.workload import Workload
@@ -41,8 +41,10 @@ def emitted_pass(
     packets: of one array of each kind, from one packet to the next; busiest: share of the positions that meets the
     busiest expert; at_once: heads and queries on which attention works.
     """
-    cycles = pass_cycles(shape, shape.gains_behind, lanes, tuple(packets.items()), busiest, round(work.length), at_once)
-    return cycles + step_cycles(a["block_length"], work.tokens_per_forward)
+    positions, block, commits = round(work.length), a["block_length"], work.tokens_per_forward
+    wanted = likely_wanted(positions, block, commits)
+    chip = shape, shape.gains_behind, lanes, tuple(packets.items())
+    return pass_cycles(*chip, busiest, positions, wanted, at_once) + step_cycles(block, commits)
 
 
 @cache
@@ -53,10 +55,11 @@ def pass_cycles(
     packets: tuple[tuple[str, int], ...],
     busiest: float,
     positions: int,
+    wanted: range,
     at_once: tuple[int, int],
 ) -> float:
     """As `forward_cycles`; most assumptions of an estimate change none of these."""
     heads, queries = at_once
     g = Geometry(shape, lanes, dict(packets), gains_behind=gains_behind, head_lanes=heads, query_lanes=queries)
     routes = likely_routes(g.experts.num_experts, g.experts.top_k, busiest, positions)
-    return forward_cycles(g, [routes] * len(shape.layers), positions)
+    return forward_cycles(g, [routes] * len(shape.layers), positions, wanted)

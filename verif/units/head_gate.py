@@ -1,0 +1,26 @@
+"""Bench of `gen.units.head_gate`."""
+
+from torch import Generator
+
+from gen.units.head_gate import HeadGate
+from verif.streams.bench import Case, Stimulus, ended, packets
+from verif.streams.stimulus import integers, vectors
+
+__all__ = ["CASES"]
+
+
+def _case(lanes: int, count: int, coming: int, passed: int) -> Case:
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        x = vectors(generator, kind, count, 28)
+        wanted = integers(generator, 0, 1, (len(x),))
+        if kind == "corners":  # none for longer than a queue holds, then all
+            wanted = (wanted.new_tensor(range(len(x))) > len(x) // 2).long()
+        given = ended(packets(x, lanes), integers(generator, 0, 1, (len(x),)).tolist())
+        bits = [[bit] for bit in wanted.tolist()]
+        passing = packets(x[wanted == 1], lanes)
+        return Stimulus({"wanted": bits, "i": given}, {"o": passing, "passed": bits})
+
+    return Case(f"head_gate_{lanes}x{count}_{passed}", lambda: HeadGate(28, lanes, coming, passed), stimulus, 5)
+
+
+CASES = [_case(4, 16, 20, 9), _case(2, 2, 4, 4), _case(3, 9, 5, 6)]
