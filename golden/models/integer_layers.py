@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 
 import torch
 from torch import Tensor
 
-from golden.models.integer_parts import Experts, HardwiredMatrix, Packet, Parts, pieces
+from golden.models.integer_parts import Experts, HardwiredMatrix, Packet, Parts, joined, pieces
 from golden.shape import AttentionShape, ExpertsShape
 
 __all__ = ["AttentionEngine", "DenseEngine", "ExpertsEngine", "Probe"]
@@ -41,7 +42,7 @@ class AttentionEngine:
         """The projection with this number, with its bias, [batch, heads, positions, head_dim]."""
         y = matrix(values)
         y = y if self.bias is None else self.units.bias.compute(y, self.bias[number])
-        return y.unflatten(-1, (-1, self.shape.head_dim)).transpose(1, 2)
+        return y.unflatten(-1, (-1, self.shape.head_dim)).transpose(1, 2).contiguous()
 
     def clipped(self, x: Tensor) -> Tensor:
         return x if self.units.clip is None else self.units.clip.compute(x)
@@ -50,6 +51,8 @@ class AttentionEngine:
         """Queries or keys with head norm and its gain, where there is one, and rotary embedding."""
         rope, turned = self.units.rope, self.shape.rotary_dim
         x = self.clipped(x if gain is None else rope.scaled(self.units.head_norm.compute(x), gain))
+        if turned == x.shape[-1]:
+            return rope.rotate(x, *angles)
         return torch.cat([rope.rotate(x[..., :turned], *angles), x[..., turned:]], -1)
 
     def for_queries(self, heads: Heads) -> Heads:
@@ -76,7 +79,7 @@ class AttentionEngine:
         record(self.prefix + "attention.output", lambda: mixed)
         o = self.o(Packet(*units.quantize("mix").compute(mixed)).value)
         record(self.prefix + "o", lambda: o)
-        x = self.residual.saturate(x + o)
+        x = self.residual.saturate_(x + o)
         record(self.prefix + "attention.residual", lambda: x)
         return x
 
@@ -87,13 +90,13 @@ class AttentionEngine:
 
     def mixed(self, queries: Heads, keys: Heads, values: Heads) -> Tensor:
         """Attention, some queries after the other: fixed-point [batch, heads, positions, head_dim]."""
-        out = torch.empty_like(queries[0])
-        for some in pieces(out.shape[2], out[..., 0].numel()):
+        count, out = queries[0].shape[2], []
+        for some in pieces(count, queries[1].numel()):
             q, q_scale = queries[0][:, :, some], queries[1][:, :, some]
-            seen = slice(self.units.attention.keys_of(some.stop, out.shape[2]))
+            seen = slice(self.units.attention.keys_of(some.stop, count))
             k, k_scale, v, v_scale = (x[:, :, seen] for pair in (keys, values) for x in pair)
-            out[:, :, some] = self.units.attention.compute(q, q_scale, k, k_scale, v, v_scale, some.start)
-        return out
+            out.append(self.units.attention.compute(q, q_scale, k, k_scale, v, v_scale, some.start))
+        return joined(out, 2)
 
 
 def side_by_side(heads: Tensor) -> Tensor:
@@ -116,7 +119,7 @@ class DenseEngine:
         gate, up, down = self.network(packet.value)
         record(self.prefix + "dense.gate_up", lambda: torch.cat([gate, up], -1))
         record(self.prefix + "dense.down", lambda: down)
-        x = self.residual.saturate(x + down)
+        x = self.residual.saturate_(x + down)
         record(self.prefix + "residual", lambda: x)
         return x
 
@@ -139,7 +142,7 @@ class ExpertsEngine:
         """Fixed-point [batch, positions, hidden] to the residual after the experts, same shape."""
         packet = self.norm(x)
         record(self.prefix + "post_norm", lambda: packet.q)
-        logits = self.scores(packet.value).long()
+        logits = self.scores(packet.value)
         record(self.prefix + "router.logits", lambda: logits)
         chosen, weights = self.router.compute(logits, self.biases)
         record(self.prefix + "router.experts", lambda: chosen)
@@ -156,7 +159,7 @@ class ExpertsEngine:
             record(self.prefix + "shared.gate_up", lambda: torch.cat([shared_gate, shared_up], -1))
             record(self.prefix + "shared.down", lambda: shared_down)
             moe = self.with_shared.saturate(moe + shared_down)
-        x = self.residual.saturate(x + moe)
+        x = self.residual.saturate_(x + moe)
         record(self.prefix + "residual", lambda: x)
         return x
 
@@ -164,5 +167,6 @@ class ExpertsEngine:
         """Results [jobs, hidden] summed by weight [tokens, top_k]; exact, in int64 where weights are large."""
         bits = self.router.weight_width + self.units.word.width + self.router.top_k.bit_length()
         dtype = down.dtype if bits <= 53 else torch.int64
-        terms = down.index_select(0, place.flatten()).view(*place.shape, -1).to(dtype) * weights[..., None].to(dtype)
-        return self.units.combine.compute(terms.sum(1)).to(down.dtype)
+        terms = down.index_select(0, place.flatten()).view(*place.shape, -1).to(dtype)
+        terms *= weights[..., None].to(dtype)
+        return self.units.combine.compute(reduce(torch.add, terms.unbind(1))).to(down.dtype)

@@ -50,7 +50,7 @@ class Embedding:
     def __call__(self, tokens: Tensor) -> Tensor:
         """Token ids [batch, positions] to [batch, positions, hidden]."""
         shift, weights = self.shift[tokens] - self.word.frac, self.weights[tokens].double()
-        return self.word.round(weights * self.mant[tokens], shift)
+        return self.word.round(weights, shift, factor=self.mant[tokens])
 
 
 class IntegerModel:

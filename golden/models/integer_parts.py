@@ -10,10 +10,10 @@ from torch import Tensor
 from golden.errors import UserError
 from golden.models.layer_units import Units, constants_of
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.exact import ExactMatrix, power_of_two
+from golden.units.exact import ExactMatrix, scaled
 from golden.units.fixed import FixedPoint
 
-__all__ = ["Experts", "HardwiredMatrix", "Packet", "Parts", "pieces"]
+__all__ = ["Experts", "HardwiredMatrix", "Packet", "Parts", "joined", "pieces"]
 
 PIECE = 1 << 18
 """Elements that are worked on at once, so that they stay in a core's cache."""
@@ -35,7 +35,7 @@ class Packet:
     @cached_property
     def value(self) -> Tensor:
         """float32 [..., elements]; exact."""
-        return self.q.float().mul_(power_of_two(self.scale).float())
+        return scaled(self.q, self.scale, torch.float32)
 
 
 class HardwiredMatrix:
@@ -53,7 +53,7 @@ class HardwiredMatrix:
         return joined([self.rounded(self.weights.product(values, rows)) for rows in some], -1)
 
     def rounded(self, product: Tensor) -> Tensor:
-        return self.word.nearest(product.double())
+        return self.word.nearest_(product.double())
 
 
 def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
@@ -135,7 +135,8 @@ class Experts:
         values = values.index_select(0, order // chosen.shape[1])
         gate, up = (self.bank([getattr(n, name) for n in self.networks], values, counts) for name in ("gate", "up"))
         down = self.bank([n.down for n in self.networks], self.networks[0].hidden(gate, up), counts)
-        return (gate, up, down), order.argsort().view_as(chosen)
+        place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
+        return (gate, up, down), place.view_as(chosen)
 
     @staticmethod
     def bank(matrices: list[HardwiredMatrix], values: Tensor, counts: list[int]) -> Tensor:

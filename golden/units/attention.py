@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from golden.units.exact import exact_matmul
+from golden.units.exact import exact_matmul, exact_type, scaled
 from golden.units.fixed import FIXED, SCORE, FixedPoint
 from golden.units.quantize import Quantize
 from golden.units.rounding import round_shift
@@ -64,8 +64,14 @@ class Attention:
 
     def scores(self, q: Tensor, q_scale: Tensor, k: Tensor, k_scale: Tensor) -> Tensor:
         """q [..., queries, head_dim], k [..., keys, head_dim], scales [..., 1]; [..., queries, keys]."""
-        dot = exact_matmul(q, k.transpose(-1, -2)).to(q.dtype)
-        return self.score.round(dot * self.scale, self.score_shift - q_scale, -k_scale.transpose(-1, -2))
+        largest = self.query.limit * self.key.limit
+        if q.is_floating_point():  # with the scales in the products: as exact, and fewer passes over all scores
+            dtype = exact_type(largest * self.head_dim)
+            q, k = scaled(q, q_scale, dtype), scaled(k, k_scale, dtype)
+            dot = (q @ k.transpose(-1, -2)).double()
+            return self.score.round(dot, self.score_shift, factor=self.scale, out=dot)
+        dot = exact_matmul(q, k.transpose(-1, -2), largest).long()
+        return self.score.round(dot, self.score_shift - q_scale, -k_scale.transpose(-1, -2), factor=self.scale)
 
     def mix(self, t: Tensor, v: Tensor, v_scale: Tensor, first: int = 0) -> Tensor:
         """Scores [..., queries, keys] and values [..., keys, head_dim] to fixed-point outputs of the queries, which are
@@ -76,13 +82,15 @@ class Attention:
             unseen = ~self.seen(first, t.shape[-2], t.shape[-1], t.device)
             t = t.masked_fill(unseen, self.score.min)
             top = v_scale.masked_fill(unseen, 0).amax(-1, keepdim=True)
-        e = self.exp2.compute((t.amax(-1, keepdim=True) - t) * 2**self.finer)
+        below = t.amax(-1, keepdim=True) - t
+        e = self.exp2.compute(below * 2**self.finer if self.finer else below)
         if self.block_length is not None:
             e = e.masked_fill_(unseen, 0)
-        num = exact_matmul(round_shift(e, top, -v_scale), v)
         r, bits = self.reciprocal.compute(e.sum(-1, keepdim=True))
+        num = exact_matmul(round_shift(e, top, -v_scale, out=e), v, self.exp2.one * self.value.limit)
         wide = torch.int64 if t.shape[-1] > MOST_KEYS else t.dtype
-        return self.word.round(num.to(wide) * r.to(wide), bits + 15 - top).to(t.dtype)
+        num = num.to(wide)
+        return self.word.round(num, bits + 15 - top, factor=r.to(wide), out=num).to(t.dtype)
 
     def compute(
         self, q: Tensor, q_scale: Tensor, k: Tensor, k_scale: Tensor, v: Tensor, v_scale: Tensor, first: int = 0

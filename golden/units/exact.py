@@ -13,7 +13,7 @@ from torch import Tensor
 
 from golden.errors import UserError
 
-__all__ = ["ExactMatrix", "column", "exact_matmul", "power_of_two", "tabulated"]
+__all__ = ["ExactMatrix", "column", "exact_matmul", "exact_type", "power_of_two", "scaled", "tabulated"]
 
 FLOAT32, FLOAT64 = 1 << 24, 1 << 52
 """Integers below them are exact in float32, and in float64 with room to be rounded."""
@@ -25,9 +25,9 @@ MOST_ENTRIES = 1 << 21
 """Entries of a table of all values of a function, at most; 16 MiB."""
 
 
-def power_of_two(exponent: Tensor | int) -> Tensor:
+def power_of_two(exponent: Tensor) -> Tensor:
     """2^exponent in float64, exact, for whole exponents of -1022 to 1023."""
-    return torch.exp2(torch.as_tensor(exponent, dtype=torch.float64))
+    return torch.exp2(exponent.double())
 
 
 @lru_cache
@@ -40,7 +40,7 @@ def tabulated(unit: Any, x: Tensor, first: int, last: int) -> Tensor:
     """`unit.compute(x)` for float64 `x`: a table of all values from `first` to `last`; beyond, the function stays."""
     if last - first >= MOST_ENTRIES:
         return unit.compute(x.long()).double()
-    index = x.clamp(first, last).sub_(first).int()
+    index = x.float().clamp_(first, last).sub_(first).int()  # float32 is exact between them
     return _values(unit, first, last, x.device).index_select(0, index.flatten()).view(x.shape)
 
 
@@ -49,16 +49,20 @@ def _values(unit: Any, first: int, last: int, device: torch.device) -> Tensor:
     return unit.compute(torch.arange(first, last + 1, device=device)).double()
 
 
-def exact_matmul(a: Tensor, b: Tensor) -> Tensor:
-    """a @ b, float64, for integers whose sums stay below 2^53; in float32 where their magnitudes say that it does."""
-    bound = largest(a) * largest(b) * a.shape[-1]
-    dtype = torch.float32 if bound < FLOAT32 else torch.float64
+def exact_type(sums: int) -> torch.dtype:
+    """float32 where it holds integers up to `sums`, else float64."""
+    return torch.float32 if sums < FLOAT32 else torch.float64
+
+
+def exact_matmul(a: Tensor, b: Tensor, products: int) -> Tensor:
+    """a @ b, float64, for integers whose products are `products` at most and whose sums stay below 2^53."""
+    dtype = exact_type(products * a.shape[-1])
     return torch.matmul(a.to(dtype), b.to(dtype)).double()
 
 
-def largest(x: Tensor) -> int:
-    """Largest magnitude."""
-    return max(int(x.max()), -int(x.min()))
+def scaled(q: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """q * 2^scale in float32 or float64, exact for `q` of few bits and scales of a packet."""
+    return q.to(dtype) * power_of_two(scale).to(dtype)
 
 
 class ExactMatrix:

@@ -74,15 +74,16 @@ class FixedPoint:
         """Whether units of this word may compute in float64: products below 2^53, or shifted beyond the word."""
         return self.width + max(self.frac, 16) <= 53
 
-    def nearest(self, x: Tensor) -> Tensor:
-        """Exact real numbers in float64 to words: rounded half up, saturated."""
-        return self.saturate_((x + 0.5).floor_())
+    def nearest_(self, x: Tensor) -> Tensor:
+        """Exact real numbers in float64, which are not needed any more, to words: rounded half up, saturated."""
+        return self.saturate_(x.add_(0.5).floor_())
 
-    def round(self, x: Tensor, *shifts: Tensor | int) -> Tensor:
-        """saturate(round_shift(x, *shifts)), without an overflow between; int64 |x| < 2^60, or float64 that holds
-        integers below 2^52 or, as `is_exact_in_float64` says, some that saturate."""
+    def round(self, x: Tensor, *shifts: Tensor | int, factor: Tensor | int = 1, out: Tensor | None = None) -> Tensor:
+        """saturate(round_shift(x, *shifts, factor=factor, out=out)), without an overflow between; int64 products below
+        2^60, or in float64 below 2^52 or, as `is_exact_in_float64` says, some that saturate."""
         if x.is_floating_point():
-            return self.saturate_(round_shift(x, *shifts))
+            return self.saturate_(round_shift(x, *shifts, factor=factor, out=out))
+        x = x * factor
         shift = torch.as_tensor(sum(shifts), dtype=torch.int64, device=x.device)
         right = round_shift(x, shift.clamp(min=0, max=62))
         places = (-shift).clamp(min=0, max=self.width)

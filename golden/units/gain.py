@@ -23,4 +23,4 @@ class Gain:
 
     def compute(self, x: Tensor, gains: Tensor) -> Tensor:
         """x int64 [..., elements], gains int64 [elements]."""
-        return self.word.round(x * gains, self.frac)
+        return self.word.round(x, self.frac, factor=gains)

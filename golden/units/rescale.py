@@ -22,4 +22,4 @@ class Rescale:
 
     def compute(self, acc: Tensor, mant: Tensor, shift: Tensor, scale: Tensor | int) -> Tensor:
         """acc [..., rows], mant [rows], shift [rows] and scale [..., 1], int64 or float64; to the same as acc."""
-        return self.word.round(acc * mant, shift, -scale)
+        return self.word.round(acc, shift, -scale, factor=mant)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -35,7 +36,7 @@ class RMSNorm:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rsqrt", Rsqrt(self.count))
 
-    @property
+    @cached_property
     def eps_sum(self) -> int:
         """eps * count in the unit of the sum of squares, rounded half up."""
         return math.floor(Fraction(self.eps) * self.count * (1 << 2 * self.word.frac) + Fraction(1, 2))
@@ -56,4 +57,4 @@ class RMSNorm:
         mantissa = round_shift(x, shift).clamp_(-limit, limit)
         total = mantissa.square().sum(-1, keepdim=True) + floor_shift(torch.full_like(shift, self.eps_sum), 2 * shift)
         r, half = self.rsqrt.compute(total.clamp(min=1))
-        return self.word.round(mantissa * r, half - self.left)
+        return self.word.round(mantissa, half - self.left, factor=r, out=mantissa)

@@ -54,13 +54,9 @@ class Rope:
     def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """x int64 [..., head_dim], cos and sin int64 [..., head_dim/2]."""
         first, second = x.chunk(2, dim=-1)
-        return torch.cat(
-            [
-                self.word.round(first * cos - second * sin, self.frac),
-                self.word.round(second * cos + first * sin, self.frac),
-            ],
-            dim=-1,
-        )
+        turned = x * torch.cat([cos, cos], -1)
+        turned.addcmul_(torch.cat([second, first], -1), torch.cat([-sin, sin], -1))
+        return self.word.round(turned, self.frac)
 
     def compute(self, x: Tensor, gains: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Both steps: x int64 [..., head_dim], gains int64 [head_dim], cos and sin int64 [..., head_dim/2]."""

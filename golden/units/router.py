@@ -17,6 +17,9 @@ __all__ = ["SCALE_FRAC", "Router"]
 SCALE_FRAC = 14
 """Fraction bits of the factor of all weights."""
 
+BARRED = -(1 << 32)
+"""Less than any score + bias."""
+
 
 @dataclass(frozen=True)
 class Router:
@@ -93,23 +96,22 @@ class Router:
         return FixedPoint(self.bias_width, self.numerator.exp2.out_frac).constants(bias, "an expert bias")
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """int64 [..., num_experts], 0 to 65536."""
+        """[..., num_experts], 0 to 65536, int64 or float64 as `logits`."""
         e = self.numerator.compute(logits)
         r, bits = self.reciprocal.compute(e.sum(-1, keepdim=True))
-        shift = bits - 1
-        return (e * r + (1 << (shift - 1))) >> shift
+        return round_shift(e, bits - 1, factor=r)
 
     def scores(self, logits: Tensor) -> Tensor:
-        """int64 [..., num_experts], 0 to 65536."""
+        """[..., num_experts], 0 to 65536, int64 or float64 as `logits`."""
         return self.probabilities(logits) if self.score == "softmax" else self.sigmoid.compute(logits)
 
     def compute(self, logits: Tensor, biases: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """logits int64 [..., positions, num_experts], biases int64 [num_experts]; (experts, weights) int64
+        """logits [..., positions, num_experts], int64 or float64, biases int64 [num_experts]; (experts, weights) int64
         [..., positions, top_k]. Without a `capacity`, the axis of positions may be missing."""
-        score = self.scores(logits)
+        score = self.scores(logits).long()
         ranking = score if biases is None else score + biases
         barred = ~(self.in_best_groups(ranking) & self.admitted(ranking))
-        chosen = best(ranking.masked_fill(barred, torch.iinfo(torch.int64).min), self.top_k)
+        chosen = best(ranking.masked_fill(barred, BARRED), self.top_k)
         return chosen, self.weights((ranking if self.mixed else score).gather(-1, chosen))
 
     def in_best_groups(self, ranking: Tensor) -> Tensor:
@@ -142,7 +144,9 @@ class Router:
 
 def best(values: Tensor, count: int) -> Tensor:
     """Indices of the `count` largest of the last axis, ties to the lowest index."""
-    return torch.sort(values, dim=-1, descending=True, stable=True).indices[..., :count]
+    size = values.shape[-1]
+    distinct = values * size - torch.arange(size, device=values.device)
+    return distinct.topk(min(count, size)).indices
 
 
 def marked(like: Tensor, indices: Tensor) -> Tensor:

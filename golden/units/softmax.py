@@ -24,7 +24,7 @@ class SoftmaxNumerator:
 
     def below(self, difference: Tensor) -> Tensor:
         """Exponential of -difference, difference >= 0 in `word`'s unit."""
-        return self.exp2.compute(round_shift(difference * LOG2E, self.shift))
+        return self.exp2.compute(round_shift(difference, self.shift, factor=LOG2E))
 
     def compute(self, x: Tensor) -> Tensor:
         """int64 [..., n] to int64 [..., n]."""

@@ -23,5 +23,6 @@ class SwiGLU:
 
     def compute(self, gate: Tensor, up: Tensor) -> Tensor:
         """[..., n], int64 or float64, to the same."""
-        silu = round_shift(gate * self.sigmoid.compute(gate), self.sigmoid.frac)
-        return self.word.round(silu.double() * up.double(), self.word.frac).to(gate.dtype)  # beyond int64 where wide
+        silu = round_shift(gate, self.sigmoid.frac, factor=self.sigmoid.compute(gate))
+        # beyond int64 where words are wide
+        return self.word.round(silu.double(), self.word.frac, factor=up.double()).to(gate.dtype)

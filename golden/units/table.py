@@ -67,6 +67,11 @@ class Exp2:
     )
 
     @property
+    def one(self) -> int:
+        """The result at 0."""
+        return 1 << self.out_frac
+
+    @property
     def zero_from(self) -> int:
         """Integer part of d from which the result is 0."""
         return self.out_frac + 2
