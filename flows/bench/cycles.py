@@ -2,12 +2,12 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from flows.bench.cycle_chips import CHIPS, RUNS, SmallChip
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.design.cycles.experts import Routes
@@ -17,93 +17,27 @@ from flows.design.cycles.sequences import Pass, SequenceRun, run_cycles
 from gen.build.folder import Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
-from golden.checkpoints.presets import read_preset
 from golden.checkpoints.synthetic import make_up
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Prediction, SamplerParams, denoise
+from golden.shape import ExpertsShape, LayerShape
 from verif.chip.compare import simulate_runs
 from verif.chip.simulation import Run, SimulatedChip
 from verif.simulators.verilator import QUICK_BUILD
 
-__all__ = ["CHIPS", "CycleFigures", "cycles", "cycles_parts", "modelled"]
-
-SMALL = {
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "expert_intermediate_size": 16,
-    "num_experts": 4,
-    "num_experts_per_tok": 2,
-    "vocab_size": 24,
-    "mask_token_id": 22,
-    "eos_token_id": 23,
-    "max_position_embeddings": 64,
-    "moe_layer_freq": [1, 1],
-}
-"""Sizes of the chips below where they say nothing else: those of LLaDA-MoE, made small."""
-
-RUNS = (
-    (4, SamplerParams(gen_length=8, block_length=4, steps=4)),
-    (24, SamplerParams(gen_length=8, block_length=8, steps=8)),
-)
-"""Length of the prompt, and what the sampler is asked for: few positions, whose experts are the slowest, and more."""
-
-
-@dataclass(frozen=True)
-class SmallChip:
-    """A chip of the comparison: what differs from `SMALL` in its model, and from the default in its hardware."""
-
-    name: str
-    model: dict[str, Any] = field(default_factory=dict)
-    hardware: dict[str, Any] = field(default_factory=dict)
-
-
-SERIAL = {"qkv": 16, "o": 16, "router": 16, "gate_up": 16, "down": 16, "head": 16}
-
-CHIPS = (
-    SmallChip("as it comes, 4 lanes"),
-    SmallChip("2 lanes", hardware={"lanes": 2}),
-    SmallChip("1 lane", hardware={"lanes": 1}),
-    SmallChip("hidden 32 in 4 heads", {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 4}),
-    SmallChip("hidden 48, experts of 40", {"hidden_size": 48, "head_dim": 24, "expert_intermediate_size": 40}),
-    SmallChip("16 experts, 4 a token", {"num_experts": 16, "num_experts_per_tok": 4}),
-    SmallChip("2 experts, 1 a token", {"num_experts": 2, "num_experts_per_tok": 1, "expert_intermediate_size": 32}),
-    SmallChip("4 layers", {"num_hidden_layers": 4, "moe_layer_freq": [1] * 4}),
-    SmallChip("vocabulary of 300", {"vocab_size": 300, "mask_token_id": 298, "eos_token_id": 299}),
-    SmallChip("serial arrays", {"num_hidden_layers": 1, "moe_layer_freq": [1]}, {"style": "rom", "slices": SERIAL}),
-    SmallChip("2 heads at once", hardware={"head_lanes": 2}),
-    SmallChip("5 queries at once", hardware={"query_lanes": 5}),
-    SmallChip("2 heads, 3 queries at once", hardware={"head_lanes": 2, "query_lanes": 3}),
-    SmallChip(
-        "2 heads of 4, 3 queries at once, 1 lane",
-        {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 4},
-        {"lanes": 1, "head_lanes": 2, "query_lanes": 3},
-    ),
-    SmallChip("3 sequences at once", hardware={"sequences": 3}),
-    SmallChip(
-        "5 sequences, 2 heads at once",
-        {"num_hidden_layers": 1, "moe_layer_freq": [1]},
-        {"sequences": 5, "head_lanes": 2},
-    ),
-    SmallChip(
-        "queues of one token",
-        {"num_experts": 8, "num_experts_per_tok": 4},
-        {"queues": {"residual": 1, "routing": 1, "jobs": 1}},
-    ),
-)
+__all__ = ["CycleFigures", "cycles", "cycles_parts", "modelled"]
 
 
 @dataclass(frozen=True)
 class CycleRow:
     """Runs on a chip, as many at once as it has slots: clock cycles of a denoising step, the sampler's own included.
 
-    positions: of a run, their mean; error: modelled over simulated.
+    family: of the model; positions: of a run, their mean; error: modelled over simulated, less 1.
     """
 
+    family: str
     chip: str
     positions: int
     simulated: float
@@ -124,23 +58,26 @@ STAGGER = 45
 
 
 class Routed:
-    """An engine of the sampler that keeps which experts the latest pass chose, and of which positions logits count."""
+    """An engine of the sampler that keeps the latest pass: experts of each layer that has some, and the positions whose
+    logits count."""
 
-    def __init__(self, model: IntegerModel) -> None:
-        self.model, self.spread_limit = model, model.spread_limit
-        self.routes: list[Routes] = []
+    def __init__(self, model: IntegerModel, layers: Sequence[LayerShape]) -> None:
+        self.model, self.spread_limit, self.layers = model, model.spread_limit, layers
+        self.routes: list[Routes | None] = []
         self.wanted: list[int] = []
 
     def predict(self, tokens: torch.Tensor, wanted: torch.Tensor | None = None) -> Prediction:
-        self.routes = []
+        chosen: list[Routes] = []
 
         def keep(name: str, value: torch.Tensor) -> None:
             if name.endswith("router.experts"):
-                self.routes.append(value[0].tolist())
+                chosen.append(value[0].tolist())
             elif name == "wanted":
                 self.wanted = value[0, :, 0].nonzero().flatten().tolist()
 
-        return self.model.predict(tokens, wanted, keep)
+        predicted, in_order = self.model.predict(tokens, wanted, keep), iter(chosen)
+        self.routes = [next(in_order) if isinstance(layer.mlp, ExpertsShape) else None for layer in self.layers]
+        return predicted
 
 
 def modelled(build: Build, runs: Sequence[tuple[list[int], SamplerParams]]) -> list[float]:
@@ -149,7 +86,7 @@ def modelled(build: Build, runs: Sequence[tuple[list[int], SamplerParams]]) -> l
     packets = {array.kind: array.cycles_per_packet for array in build.arrays}
     behind = checkpoint.numerics.gains == "behind"
     geometry = Geometry.of(checkpoint.model, build.hardware, packets, behind)
-    engine = Routed(IntegerModel(checkpoint))
+    engine = Routed(IntegerModel(checkpoint), checkpoint.model.layers)
     found = []
     for prompt, params in runs:
         passes = []
@@ -162,7 +99,7 @@ def modelled(build: Build, runs: Sequence[tuple[list[int], SamplerParams]]) -> l
 
 def measure(chip: SmallChip, folder: Path) -> Iterator[CycleRow]:
     """Make a chip and run it."""
-    model = make_up(read_preset("llada-moe-7b") | SMALL | chip.model, folder / "checkpoint")
+    model = make_up(chip.fields, folder / "checkpoint")
     quantize_checkpoint(folder / "checkpoint", folder / "quantized", "mxfp4")
     fields = HardwareConfig.default(model).to_json_dict() | {"max_positions": 64} | chip.hardware
     build = build_chip(
@@ -178,7 +115,7 @@ def measure(chip: SmallChip, folder: Path) -> Iterator[CycleRow]:
         positions = sum(len(prompt) + params.gen_length for prompt, params in chosen) // at_once
         counted = sum(modelled(build, chosen))
         figures = round(cycles / forwards, 1), round(counted / forwards, 1)
-        yield CycleRow(chip.name, positions, *figures, round(counted / cycles - 1, 5))
+        yield CycleRow(chip.family, chip.name, positions, *figures, round(counted / cycles - 1, 5))
 
 
 def cycles(chips: Iterable[SmallChip] = CHIPS) -> CycleFigures:
@@ -196,8 +133,10 @@ def cycles(chips: Iterable[SmallChip] = CHIPS) -> CycleFigures:
 def cycles_parts(found: CycleFigures) -> Iterator[Part]:
     """A line a run."""
     rows = [
-        (row.chip, str(row.positions), f"{row.simulated:,.1f}", f"{row.modelled:,.1f}", f"{row.error:+.2%}")
+        (row.family, row.chip, str(row.positions), f"{row.simulated:,.1f}", f"{row.modelled:,.1f}", f"{row.error:+.2%}")
         for row in found.rows
     ]
-    columns = ("chip", "positions", "simulated", "modelled", "error")
-    yield table(columns, rows, f"clock cycles of a denoising step; largest error {found.worst_error:.2%}")
+    columns = ("family", "chip", "positions", "simulated", "modelled", "error")
+    yield table(
+        columns, rows, f"clock cycles of a denoising step; largest error {found.worst_error:.2%}", left=columns[:2]
+    )

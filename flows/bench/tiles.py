@@ -10,9 +10,10 @@ from flows.design.cost.fit import fit_tiles
 from flows.design.cost.quantities import count_shape
 from flows.design.cost.shapes import STORED, ArrayShape, lines_of
 from flows.design.cost.tiles import measure_tiles
-from flows.design.estimate.choices import option_shapes
+from flows.design.estimate.choices import LANES, option_shapes
 from flows.design.estimate.emitted import why_not_emitted
 from flows.design.estimate.figures import Request, described
+from gen.design.lanes import most_lanes
 from golden.checkpoints.presets import PRESETS, read_preset
 from golden.files import write_file, write_json
 
@@ -28,7 +29,7 @@ def published_shapes() -> Iterator[ArrayShape]:
         emitted = why_not_emitted(shape, "whole") is None
         for kind in shape.kinds():
             yield from option_shapes(kind)
-            yield from option_shapes(kind, tile_rows=None) if emitted else ()
+            yield from option_shapes(kind, None, most_lanes(shape, LANES)) if emitted else ()
 
 
 def tiles(out: Path, liberty: Sequence[Path]) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """The hardware configuration: everything about a chip that the checkpoint leaves open."""
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from math import gcd
 
 from gen.arrays.styles import STYLES
 from gen.design.features import check_features
+from gen.design.lanes import most_lanes, vectors
 from gen.design.queues import Queues, check_positive
 from golden.errors import UserError
-from golden.shape import AttentionShape, ExpertsShape, ModelShape
+from golden.shape import AttentionShape, ModelShape
 
 __all__ = ["ARRAY_KINDS", "DEFAULT_SLICES", "HardwareConfig"]
 
@@ -21,21 +21,6 @@ they have where none are given."""
 
 ARRAY_KINDS = (*DEFAULT_SLICES, *ALIKE)
 """Kinds of hardwired array; `gate_up` and `down` exist once an expert."""
-
-
-def vectors(model: ModelShape) -> Iterator[tuple[str, int]]:
-    """What a beat must divide: names and elements."""
-    yield "hidden_size", model.hidden_size
-    for layer in dict.fromkeys(model.layers):
-        attention, mlp = layer.attention, layer.mlp
-        yield "head_dim", attention.head_dim
-        half = "head_dim / 2" if attention.rotary_dim == attention.head_dim else "rotary_dim / 2"
-        yield half, attention.rotary_dim // 2
-        if isinstance(mlp, ExpertsShape):
-            yield "expert_intermediate_size", mlp.intermediate_size
-            yield "shared_size", mlp.shared_size
-        else:
-            yield "intermediate_size", mlp.intermediate_size
 
 
 @dataclass(frozen=True)
@@ -103,7 +88,7 @@ class HardwareConfig:
         for matrix in model.kinds():
             kind = ALIKE.get(matrix.kind, matrix.kind)
             slices[kind] = gcd(slices[kind], matrix.inputs)
-        return cls(lanes=gcd(8, *(elements for _, elements in vectors(model))), slices=slices)
+        return cls(lanes=most_lanes(model, 8), slices=slices)
 
     @classmethod
     def from_json_dict(cls, values: dict) -> "HardwareConfig":

@@ -148,6 +148,20 @@ def test_an_estimate_of_a_published_model_plans_no_array(monkeypatch):
     monkeypatch.setattr("flows.design.cost.quantities.count_shape", lambda shape: pytest.fail(f"{shape} is not stored"))
     for model in PRESETS:
         run(model, design="hardloom")
+    run("llada2.0-mini", sampler="whole")
+
+
+def test_chips_of_other_families_are_emitted_and_their_cycles_counted():
+    """At one key a cycle attention is the slowest: keys a query sees, half of them and half a block where it goes by
+    blocks, times heads and layers."""
+    found = run("llada2.0-mini", sampler="whole")
+    seen = (found.workload.length + 32) / 2
+    assert found.emitted is not None and found.not_emitted is None
+    assert found.emitted.cycles_per_position == pytest.approx(20 * 16 * seen, rel=0.15)
+    llada = {"model_type": "llada", "vocab_size": 1000, "d_model": 256, "n_layers": 3, "n_heads": 4, "n_kv_heads": 4}
+    llada |= {"mlp_hidden_size": 512, "rope_theta": 500000.0, "rms_norm_eps": 1e-5, "max_sequence_length": 512}
+    dense = estimate("dense", llada | {"mask_token_id": 998, "eos_token_id": 999}, {}, Request(styles=("metal",)))
+    assert dense.emitted is not None and dense.emitted.cycles_per_position == pytest.approx(3 * 4 * 256, rel=0.15)
 
 
 def test_an_estimate_imports_nothing_that_takes_seconds():

@@ -1,6 +1,7 @@
 """Exploration: a search that finds what it claims, and a choice that the generator takes."""
 
 import json
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -113,10 +114,18 @@ def test_an_impossible_target_names_the_nearest_point():
 
 def test_attention_does_as_much_at_once_as_the_arrays_ask_for():
     """Of 16 heads and 256 positions: heads first, then queries of all of them."""
+    attention = space().shape.layers[0].attention
     lanes = {5000: (1, 1, 4096), 4095: (2, 1, 2048), 1000: (8, 1, 512), 256: (16, 1, 256), 255: (16, 2, 128)}
     lanes |= {49: (16, 6, 43), 1: (16, 256, 1), 0.5: (16, 256, 1)}
     for budget, expected in lanes.items():
-        assert attention_lanes(16, space().work, budget) == AttentionLanes(*expected)
+        assert attention_lanes(attention, space().work, budget) == AttentionLanes(*expected)
+
+
+def test_heads_that_share_keys_are_at_work_together_and_queries_of_a_block():
+    """Of 24 heads, 3 to a key, and blocks of 8 positions: what `HardwareConfig.check` takes."""
+    attention = replace(space().shape.layers[0].attention, num_heads=24, num_key_value_heads=8, block_length=8)
+    at_once = {budget: attention_lanes(attention, space().work, budget) for budget in (3000, 1500, 90, 1)}
+    assert [(found.head_lanes, found.query_lanes) for found in at_once.values()] == [(3, 1), (6, 1), (24, 4), (24, 8)]
 
 
 def test_the_emitted_head_drains_slowly():
@@ -164,7 +173,7 @@ def test_the_choice_for_a_tiny_checkpoint_is_built_and_every_weight_read_back(ti
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        (["--like", "llada2.0-mini", "--tokens-per-second", "10", "-o", "x.json"], "are not modelled yet"),
+        (["--like", "llada2.0-mini", "--tokens-per-second", "10", "-o", "x.json"], "without the sampler block"),
         (["--like", "llada-moe-7b", "--head-tiles", "2", "-o", "x.json"], "writes a head that drains in one part"),
         (["--like", "llada-moe-7b", "--sampler", "cached", "-o", "x.json"], "without the sampler cached"),
         (["--like", "llada-moe-7b", "--objective", "speed"], "--objective speed"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flows.bench.cycles import modelled
 from gen.design.hardware import HardwareConfig
 from golden.errors import UserError
 from golden.models.integer_model import IntegerModel
@@ -68,6 +69,8 @@ def test_a_chip_of_a_family_is_the_integer_model(
     assert result.scoreboard.first is None, str(result.scoreboard.first)
     assert result.scoreboard.mismatches == 0 and result.scoreboard.compared > 20_000
     assert result.tokens == result.expected
+    counted = [modelled(built, [(run.prompt, run.params)])[0] for run in result.runs]
+    assert counted == pytest.approx([run.cycles for run in result.runs], rel=0.03)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from flows.design.cycles.attention import AttentionHalf
-from flows.design.cycles.experts import ExpertHalf, Routes
+from flows.design.cycles.experts import Routes
 from flows.design.cycles.geometry import Geometry
+from flows.design.cycles.layer import Layer
 from flows.design.cycles.times import Times, Unit, in_order
 from gen.design.latency import RESCALE, argmax
+from golden.shape import LayerShape
 
 __all__ = ["Tail", "embedding", "forward_cycles", "likely_routes", "likely_wanted", "setup_cycles", "step_cycles"]
 
@@ -37,18 +38,19 @@ class Tail:
         return float(in_order(results, 0, 1)[-1])
 
 
-def forward_cycles(g: Geometry, routes: Sequence[Routes], positions: int, wanted: Sequence[int]) -> float:
-    """From the first token into the embedding to the last prediction of those `wanted`; routes: of each layer.
+def forward_cycles(g: Geometry, routes: Sequence[Routes | None], positions: int, wanted: Sequence[int]) -> float:
+    """From the first token into the embedding to the last prediction of those `wanted`; routes: of each layer, None
+    where it has no experts.
 
-    Layers in which tokens arrive and part as in the one before take as long as that one.
+    Layers of the same shape in which tokens arrive and part alike take as long as each other.
     """
     times = embedding(g).follow(np.zeros(positions))
-    seen: dict[tuple[int, bytes], np.ndarray] = {}
-    for layer in routes:
+    seen: dict[tuple[LayerShape, int, bytes], np.ndarray] = {}
+    for number, (shape, chosen) in enumerate(zip(g.model.layers, routes, strict=True)):
         arrivals = times - times[0]
-        key = id(layer), arrivals.tobytes()
+        key = shape, id(chosen), arrivals.tobytes()
         if key not in seen:
-            seen[key] = ExpertHalf(g).follow(AttentionHalf(g).follow(arrivals), layer)
+            seen[key] = Layer(g.at(number)).follow(arrivals, chosen)
         times = seen[key] + times[0]
     return Tail(g).follow(times, wanted)
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flows.design.cycles.attention import AttentionHalf
-from flows.design.cycles.experts import ExpertHalf, Routes
+from flows.design.cycles.experts import Routes
 from flows.design.cycles.forward import Tail, embedding
 from flows.design.cycles.geometry import Geometry
+from flows.design.cycles.layer import Layer
 
 __all__ = ["Pass", "Pipeline", "SequenceRun", "run_cycles"]
 
@@ -18,13 +18,13 @@ __all__ = ["Pass", "Pipeline", "SequenceRun", "run_cycles"]
 class Pass:
     """A pass of a sequence.
 
-    positions: of the sequence; wanted: those of them that the head meets; routes: of each layer; own: cycles of the
-    sampler from its last result to the next pass.
+    positions: of the sequence; wanted: those of them that the head meets; routes: of each layer, None where it has no
+    experts; own: cycles of the sampler from its last result to the next pass.
     """
 
     positions: int
     wanted: Sequence[int]
-    routes: Sequence[Routes]
+    routes: Sequence[Routes | None]
     own: float
 
 
@@ -33,13 +33,13 @@ class Pipeline:
 
     def __init__(self, g: Geometry) -> None:
         self.embedding, self.tail = embedding(g), Tail(g)
-        self.layers = [(AttentionHalf(g), ExpertHalf(g)) for _ in g.model.layers]
+        self.layers = [Layer(g.at(number)) for number in range(len(g.model.layers))]
 
     def send(self, start: float, one: Pass) -> float:
         """A pass whose first token comes then, none before those of the pass before; when its last result does."""
         times = self.embedding.follow(np.full(one.positions, start))
-        for (attention, experts), routes in zip(self.layers, one.routes, strict=True):
-            times = experts.follow(attention.follow(times), routes)
+        for layer, routes in zip(self.layers, one.routes, strict=True):
+            times = layer.follow(times, routes)
         return self.tail.follow(times, one.wanted)
 
 

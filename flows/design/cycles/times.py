@@ -1,8 +1,10 @@
 """Times of packets on a stream."""
 
+from collections import deque
+
 import numpy as np
 
-__all__ = ["Times", "Unit", "in_order"]
+__all__ = ["REUSE", "Queue", "Times", "Unit", "in_order"]
 
 Times = np.ndarray
 """float64 [packets]: the cycle in which each packet's last beat is handed over."""
@@ -32,3 +34,21 @@ class Unit:
         times = in_order(np.maximum(arrivals, earliest), self.latency, self.interval)
         self.left = times[-1]
         return times
+
+
+REUSE = 2
+"""Cycles from an item's leaving a `Queue` to the next one's entering in its place."""
+
+
+class Queue:
+    """When the latest `depth` items have left: the next one enters when the oldest of them has."""
+
+    def __init__(self, depth: int) -> None:
+        self.left = deque([-np.inf] * depth, depth)
+
+    def room(self, ahead: int = 0) -> float:
+        """When the next item can enter, behind `ahead` others that have, too, and have not left."""
+        return self.left[ahead]
+
+    def leave(self, at: float) -> None:
+        self.left.append(at)

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil, gcd
+from math import ceil
 
 from flows.design.estimate.area import areas, between_dies, node_link_mm2, storage_bits
 from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.choices import LANES, Choice, busy, choose, gates, same_arrays
+from flows.design.estimate.choices import LANES, Choice, busiest, choose, gates, same_arrays
 from flows.design.estimate.emitted import emitted_pass
 from flows.design.estimate.energy import packet_fj
 from flows.design.estimate.workload import Workload
+from gen.design.lanes import most_lanes
 from golden.shape import ModelShape
 
 __all__ = ["Chip", "design_chip", "emitted_chip"]
@@ -106,14 +107,13 @@ def emitted_chip(shape: ModelShape, work: Workload, a: Assumptions, styles: Iter
     One key a cycle, and one set of lanes for all rows of an array. With the arrays of `like` if given.
     """
     attention = shape.layers[0].attention
-    experts = next(kind for kind in shape.kinds() if kind.kind == "down")
-    lanes = gcd(LANES, attention.head_dim // 2, experts.inputs)
+    lanes = most_lanes(shape, LANES)
     if like is None:
         choices = choose(shape.kinds(), attention.num_heads * work.length, a, styles, lanes, tile_rows=None)
     else:
         choices = same_arrays(like.choices, a)
     packets = {choice.kind.kind: round(choice.cost.packet_cycles) for choice in choices}
-    cycles = emitted_pass(shape, lanes, packets, work, busy(experts, a), a) / work.length
+    cycles = emitted_pass(shape, lanes, packets, work, busiest(shape, a), a) / work.length
     positions_per_s = a["clock_ghz"] * 1e9 / cycles
     array_gates = {choice.kind.kind: gates(choice, a) for choice in choices}
     area = areas(shape, array_gates, 2 * attention.head_dim, storage_bits(shape, work, a), lanes, a)

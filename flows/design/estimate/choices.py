@@ -8,9 +8,9 @@ from math import gcd
 from flows.design.cost.shapes import ArrayShape
 from flows.design.estimate.arrays import ArrayOption, UnitCost, default_model, options, tile_shapes, unit_cost
 from flows.design.estimate.assumptions import Assumptions
-from golden.shape import MatrixKind
+from golden.shape import MatrixKind, ModelShape
 
-__all__ = ["LANES", "Choice", "busy", "choose", "gates", "option_shapes", "same_arrays"]
+__all__ = ["LANES", "Choice", "busiest", "busy", "choose", "gates", "option_shapes", "same_arrays"]
 
 LANES = 64  # elements a beat of every stream
 TILE_ROWS = 1024  # rows that drain through one set of lanes; a wider array is several tiles side by side
@@ -34,6 +34,11 @@ class Choice:
 def busy(kind: MatrixKind, a: Assumptions) -> float:
     """Share of the tokens that meets the busiest array of a kind."""
     return min(1.0, kind.share * a["expert_imbalance"]) if kind.share < 1 else 1.0
+
+
+def busiest(shape: ModelShape, a: Assumptions) -> float:
+    """Share of the tokens that meets a layer's busiest expert; 1 where there are no experts."""
+    return max((busy(kind, a) for kind in shape.kinds() if kind.share < 1), default=1.0)
 
 
 def choose(
@@ -73,9 +78,9 @@ def priced(
     ]
 
 
-def option_shapes(kind: MatrixKind, tile_rows: int | None = TILE_ROWS) -> list[ArrayShape]:
-    """The arrays whose costs `choose` asks for at 64 lanes, in every style."""
-    lanes = gcd(LANES, kind.inputs)
+def option_shapes(kind: MatrixKind, tile_rows: int | None = TILE_ROWS, most_lanes: int = LANES) -> list[ArrayShape]:
+    """The arrays whose costs `choose` asks for, in every style."""
+    lanes = gcd(most_lanes, kind.inputs)
     made = options(default_model(), kind, lanes)
     return [shape for option in made for shape in tile_shapes(kind, option, lanes, tile_rows or kind.rows)]
 

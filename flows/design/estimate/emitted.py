@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from functools import cache
 
+from flows.design.cycles.experts import Routes
 from flows.design.cycles.forward import forward_cycles, likely_routes, likely_wanted, step_cycles
-from flows.design.cycles.geometry import Geometry, unmodelled
+from flows.design.cycles.geometry import Geometry
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.workload import Workload
 from gen.design.features import check_features
 from golden.errors import UserError
-from golden.shape import ModelShape
+from golden.shape import DenseShape, ExpertsShape, ModelShape
 
 __all__ = ["emitted_pass", "why_not_emitted"]
 
@@ -20,8 +21,6 @@ def why_not_emitted(shape: ModelShape, sampler: str) -> str | None:
         check_features(shape)
     except UserError as error:
         return f"`hardloom generate` cannot write this model ({error})"
-    if feature := next(unmodelled(shape), None):
-        return f"`hardloom generate` writes this model, but the cycles of a chip with {feature} are not modelled yet"
     if sampler != "whole":
         return f"`hardloom generate` writes chips that compute whole sequences, without the sampler {sampler}"
     return None
@@ -61,5 +60,9 @@ def pass_cycles(
     """As `forward_cycles`; most assumptions of an estimate change none of these."""
     heads, queries = at_once
     g = Geometry(shape, lanes, dict(packets), gains_behind=gains_behind, head_lanes=heads, query_lanes=queries)
-    routes = likely_routes(g.experts.num_experts, g.experts.top_k, busiest, positions)
-    return forward_cycles(g, [routes] * len(shape.layers), positions, wanted)
+    chosen: dict[DenseShape | ExpertsShape, Routes | None] = {}
+    for mlp in dict.fromkeys(layer.mlp for layer in shape.layers):
+        chosen[mlp] = None
+        if isinstance(mlp, ExpertsShape):
+            chosen[mlp] = likely_routes(mlp.num_experts, mlp.top_k, busiest, positions)
+    return forward_cycles(g, [chosen[layer.mlp] for layer in shape.layers], positions, wanted)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from flows.design.estimate.workload import Workload
+from golden.shape import AttentionShape
 
 __all__ = ["AttentionLanes", "attention_lanes"]
 
@@ -22,16 +23,21 @@ class AttentionLanes:
         return self.head_lanes * self.query_lanes
 
 
-def attention_lanes(heads: int, work: Workload, budget: float) -> AttentionLanes:
+def attention_lanes(attention: AttentionShape, work: Workload, budget: float) -> AttentionLanes:
     """The fewest at once with which a position costs at most `budget` cycles, or all of them.
 
     Several queries only where all heads are at work: then results need not be brought into order.
     """
-    queries = round(work.positions_per_forward)
-    found = [AttentionLanes(h, 1, heads // h * work.length) for h in range(1, heads + 1) if heads % h == 0]
+    heads, block = attention.num_heads, attention.block_length
+    shared = heads // attention.num_key_value_heads
+    possible = [h for h in range(1, heads + 1) if heads % h == 0 and (shared % h == 0 or h % shared == 0)]
+    found = [AttentionLanes(h, 1, heads // h * work.length) for h in possible]
     fits = [lanes for lanes in found if lanes.cycles <= budget]
     if fits:
         return fits[0]
+    queries = round(work.positions_per_forward)
     groups = int(budget * queries / work.length) or 1
     query_lanes = ceil(queries / groups)
+    if block is not None:
+        query_lanes = next((lanes for lanes in range(query_lanes, block) if block % lanes == 0), block)
     return AttentionLanes(heads, query_lanes, ceil(queries / query_lanes) * work.length / queries)

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import gcd
 from typing import Any
 
 from flows.design.cost.model import CostModel
 from flows.design.estimate.area import areas, storage_bits
 from flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, options, unit_cost
 from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.choices import busy
+from flows.design.estimate.choices import busiest, busy
 from flows.design.estimate.emitted import emitted_pass
 from flows.design.estimate.energy import packet_fj
 from flows.design.estimate.workload import Workload
 from flows.design.explore.attention import AttentionLanes, attention_lanes
 from gen.design.hardware import DEFAULT_SLICES, HardwareConfig
+from gen.design.lanes import most_lanes
 from golden.errors import UserError
 from golden.shape import MatrixKind, ModelShape
 
@@ -97,8 +97,7 @@ class Space:
 
     def lanes(self) -> list[int]:
         """Powers of two that the streams can have."""
-        widths = (kind.inputs for kind in self.shape.kinds() if kind.kind.endswith("down"))
-        widest = gcd(self.shape.layers[0].attention.head_dim // 2, *widths, MOST_LANES)
+        widest = most_lanes(self.shape, MOST_LANES)
         return [1 << k for k in range(widest.bit_length()) if widest % (1 << k) == 0]
 
     @property
@@ -121,7 +120,7 @@ class Space:
             undrained = max(0, kind.rows - self.tile_rows)
             packets[name] = round(chosen[name].cycles / busy(kind, self.a)) + -(-undrained // lanes)
         at_once = attention.head_lanes, attention.query_lanes
-        return emitted_pass(self.shape, lanes, packets, self.work, busy(kinds["gate_up"], self.a), self.a, at_once)
+        return emitted_pass(self.shape, lanes, packets, self.work, busiest(self.shape, self.a), self.a, at_once)
 
     def candidates(self, kind: MatrixKind, lanes: int) -> list[Candidate]:
         """Every option for a kind of array that no other dominates in cycles, gates and energy; kept."""
@@ -141,7 +140,7 @@ class Space:
         """That keep up with arrays of so many cycles a position; and, where a layer's experts take tokens only as they
         leave its attention, those that are as quick as all heads at once."""
         budgets = {budget} if self.why_projected else {budget, min(budget, self.work.length)}
-        return {attention_lanes(self.shape.layers[0].attention.num_heads, self.work, each) for each in budgets}
+        return {attention_lanes(self.shape.layers[0].attention, self.work, each) for each in budgets}
 
     def point(self, lanes: int, budget: float, attention: AttentionLanes, objective: str) -> Point | None:
         """The best design whose arrays all need at most `budget` cycles a position; None where one cannot.

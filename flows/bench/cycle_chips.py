@@ -1,0 +1,113 @@
+"""The small chips of `hardloom bench cycles`: every family, geometry and parallelism that the cycle model follows."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from golden.checkpoints.presets import read_preset
+from golden.samplers.denoise import SamplerParams
+
+__all__ = ["CHIPS", "RUNS", "SmallChip"]
+
+VOCABULARY = {"vocab_size": 24, "mask_token_id": 22, "eos_token_id": 23}
+LLADA_MOE = VOCABULARY | {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "expert_intermediate_size": 16,
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "max_position_embeddings": 64,
+    "moe_layer_freq": [1, 1],
+}
+LLADA2 = VOCABULARY | {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "rotary_dim": 4,
+    "moe_intermediate_size": 16,
+    "intermediate_size": 32,
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "n_group": 2,
+    "topk_group": 1,
+    "max_position_embeddings": 64,
+    "block_size": 4,
+}
+LLADA = VOCABULARY | {
+    "model_type": "llada",
+    "architectures": ["LLaDAModelLM"],
+    "d_model": 16,
+    "n_layers": 2,
+    "n_heads": 4,
+    "mlp_hidden_size": 32,
+    "rope_theta": 500000.0,
+    "rms_norm_eps": 1e-5,
+    "max_sequence_length": 64,
+}
+
+MODELS = {
+    "LLaDA-MoE": read_preset("llada-moe-7b") | LLADA_MOE,
+    "LLaDA2.0": read_preset("llada2.0-mini") | LLADA2,
+    "LLaDA": LLADA,
+}
+"""Fields of a small `config.json` of each family: that of the published model, with sizes of its own."""
+
+RUNS = (
+    (4, SamplerParams(gen_length=8, block_length=4, steps=4)),
+    (24, SamplerParams(gen_length=8, block_length=8, steps=8)),
+)
+"""Length of the prompt, and what the sampler is asked for: few positions, whose experts are the slowest, and more."""
+
+
+@dataclass(frozen=True)
+class SmallChip:
+    """A chip of the comparison: what differs from `MODELS` in its model, and from the default in its hardware."""
+
+    family: str
+    name: str = "as it comes"
+    model: dict[str, Any] = field(default_factory=dict)
+    hardware: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Of its `config.json`."""
+        return MODELS[self.family] | self.model
+
+
+ONE_LAYER = {"num_hidden_layers": 1, "moe_layer_freq": [1]}
+FOUR_HEADS = {"num_attention_heads": 4, "num_key_value_heads": 4}
+SERIAL = {"style": "rom", "slices": {"qkv": 16, "o": 16, "router": 16, "gate_up": 16, "down": 16, "head": 16}}
+WIDER = {"hidden_size": 48, "head_dim": 24, "expert_intermediate_size": 40, "vocab_size": 300, "mask_token_id": 298}
+MIXED = {"moe_layer_freq": [0, 1], "dense_intermediate_size": 48, "qk_layernorm": False}
+MIXED |= {"shared_expert_intermediate_size": 32, "moe_router_enable_expert_bias": True}
+BLOCKS_OF_8 = {"block_size": 8, "head_dim": 16, "rotary_dim": 8, "num_experts": 8, "n_group": 4, "topk_group": 2}
+
+CHIPS = (
+    SmallChip("LLaDA-MoE"),
+    SmallChip("LLaDA-MoE", "wider, vocabulary of 300", WIDER),
+    SmallChip(
+        "LLaDA-MoE",
+        "16 experts, 4 a token, queues of one token",
+        {"num_experts": 16, "num_experts_per_tok": 4},
+        {"queues": {"residual": 1, "routing": 1, "jobs": 1}},
+    ),
+    SmallChip("LLaDA-MoE", "serial arrays", ONE_LAYER, SERIAL),
+    SmallChip(
+        "LLaDA-MoE",
+        "2 heads of 4, 3 queries at once, 1 lane",
+        ONE_LAYER | FOUR_HEADS,
+        {"lanes": 1, "head_lanes": 2, "query_lanes": 3},
+    ),
+    SmallChip("LLaDA-MoE", "3 sequences at once", hardware={"sequences": 3}),
+    SmallChip("LLaDA-MoE", "5 sequences, 2 heads at once", ONE_LAYER, {"sequences": 5, "head_lanes": 2}),
+    SmallChip("LLaDA-MoE", "a dense layer, a shared expert, plain heads", MIXED),
+    SmallChip("LLaDA2.0"),
+    SmallChip("LLaDA2.0", "2 heads, 2 queries at once, blocks of 8", BLOCKS_OF_8, {"head_lanes": 2, "query_lanes": 2}),
+    SmallChip("LLaDA2.0", "3 sequences at once, 1 lane", hardware={"sequences": 3, "lanes": 1}),
+    SmallChip("LLaDA"),
+    SmallChip("LLaDA", "serial arrays, 2 sequences", {"n_layers": 1}, SERIAL | {"sequences": 2}),
+)

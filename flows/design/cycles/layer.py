@@ -1,0 +1,26 @@
+"""A layer: its attention half, then its experts or the network that it has instead."""
+
+from flows.design.cycles.attention import AttentionHalf
+from flows.design.cycles.experts import ExpertHalf, Routes
+from flows.design.cycles.geometry import Geometry
+from flows.design.cycles.networks import DenseHalf
+from flows.design.cycles.times import Times
+from golden.shape import DenseShape
+
+__all__ = ["Layer"]
+
+
+class Layer:
+    """State of a layer, that of `g`, while passes go through it."""
+
+    def __init__(self, g: Geometry) -> None:
+        self.attention = AttentionHalf(g)
+        self.mlp = DenseHalf(g) if isinstance(g.shape.mlp, DenseShape) else ExpertHalf(g)
+
+    def follow(self, arrivals: Times, routes: Routes | None) -> Times:
+        """Last beats of the residual stream behind the layer, by position; routes: None where it has no experts."""
+        between = self.attention.follow(arrivals)
+        if isinstance(self.mlp, DenseHalf):
+            return self.mlp.follow(between)
+        assert routes is not None
+        return self.mlp.follow(between, routes)
