@@ -102,6 +102,12 @@ CHIPS = (
         ONE_LAYER | FOUR_HEADS,
         {"lanes": 1, "head_lanes": 2, "query_lanes": 3},
     ),
+    SmallChip(
+        "LLaDA-MoE",
+        "16 experts in 4 groups, 4 a token",
+        {"num_experts": 16, "num_experts_per_tok": 4},
+        {"expert_groups": 4},
+    ),
     SmallChip("LLaDA-MoE", "3 sequences at once", hardware={"sequences": 3}),
     SmallChip("LLaDA-MoE", "5 sequences, 2 heads at once", ONE_LAYER, {"sequences": 5, "head_lanes": 2}),
     SmallChip("LLaDA-MoE", "a dense layer, a shared expert, plain heads", MIXED),

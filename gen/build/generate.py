@@ -50,9 +50,9 @@ def layer_part(
     """Constants of one layer: gains, biases, the experts' row scales; `scales`: of each bank, by layer and array."""
     texts = emit_layer_constants(sizes, checkpoint, layer)
     for kind in ("gate_up", "down") if isinstance(sizes.shape.mlp, ExpertsShape) else ():
-        groups = [scales[layer, f"expert.{e}.{kind}"] for e in range(sizes.num_experts)]
-        name = sizes.module(f"experts.{kind}") + "_scales"
-        texts[name] = emit_scales(name, groups, sizes.lanes)
+        for group, experts in sizes.expert_groups.items():
+            name = sizes.module(f"{group}experts_{kind}_scales")
+            texts[name] = emit_scales(name, [scales[layer, f"expert.{e}.{kind}"] for e in experts], sizes.lanes)
     return {f"rtl/constants/{name}.v": text for name, text in texts.items()}
 
 

@@ -8,7 +8,7 @@ from gen.design.features import check_features
 from gen.design.lanes import most_lanes, vectors
 from gen.design.queues import Queues, check_positive
 from golden.errors import UserError
-from golden.shape import AttentionShape, ModelShape
+from golden.shape import AttentionShape, ExpertsShape, ModelShape
 
 __all__ = ["ARRAY_KINDS", "DEFAULT_SLICES", "HardwareConfig"]
 
@@ -37,6 +37,7 @@ class HardwareConfig:
     queues: depths of the queues that decide throughput.
     head_lanes: heads that a layer's attention works on at once; divides the number of heads.
     query_lanes: queries of each of them that it works on at once, at most `max_positions`.
+    expert_groups: groups of a layer's experts that work side by side; divides their number.
     sequences: that are denoised at once, each in a slot of its own; at most 256.
     """
 
@@ -47,6 +48,7 @@ class HardwareConfig:
     queues: Queues = field(default_factory=Queues)
     head_lanes: int = 1
     query_lanes: int = 1
+    expert_groups: int = 1
     sequences: int = 1
 
     def __post_init__(self) -> None:
@@ -64,7 +66,7 @@ class HardwareConfig:
             if not isinstance(style, str) or style not in STYLES:
                 raise UserError(f"hardware config, style.{kind}: {style!r} is not one of {', '.join(STYLES)}")
         slices = ((f"slices.{kind}", count) for kind, count in self.slices.items())
-        counts = ("lanes", "max_positions", "head_lanes", "query_lanes", "sequences")
+        counts = ("lanes", "max_positions", "head_lanes", "query_lanes", "expert_groups", "sequences")
         for name, value in (*((name, getattr(self, name)) for name in counts), *slices):
             check_positive(name, value)
         for name, most in (("max_positions", 65535), ("sequences", 256)):
@@ -105,6 +107,14 @@ class HardwareConfig:
         """Of the arrays of a kind."""
         return self.slices[kind if kind in self.slices else ALIKE[kind]]
 
+    def groups_of(self, num_experts: int) -> dict[str, range]:
+        """Experts of each group, by what the names of its parts begin with: with nothing where there is one group.
+
+        Experts take turns, so that the runs of experts that a router chooses among are spread over all groups.
+        """
+        count, experts = self.expert_groups, range(num_experts)
+        return {f"group_{n}_": experts[n::count] for n in range(count)} if count > 1 else {"": experts}
+
     def to_json_dict(self) -> dict:
         return asdict(self)
 
@@ -117,6 +127,10 @@ class HardwareConfig:
                 raise UserError(f"hardware config, lanes: {self.lanes} does not divide {name} = {value}")
         for attention in dict.fromkeys(layer.attention for layer in model.layers):
             self._check_attention(attention)
+        for mlp in dict.fromkeys(layer.mlp for layer in model.layers):
+            if isinstance(mlp, ExpertsShape) and mlp.num_experts % self.expert_groups:
+                wrong = f"{self.expert_groups} does not divide num_experts = {mlp.num_experts}"
+                raise UserError(f"hardware config, expert_groups: {wrong}")
         for matrix in model.kinds():
             kind, slices, style = matrix.kind, self.slices_of(matrix.kind), STYLES[self.style_of(matrix.kind)]
             if matrix.inputs % slices:

@@ -1,6 +1,6 @@
 """Latencies of the units of `gen/units`: cycles from a packet's last beat in to its last beat out, nobody waiting.
 
-Throughput is one beat a cycle, but for `router`. Each but `COMBINE`, `RESIDUAL` and `score` is measured on the
+Throughput is one beat a cycle, but for `router`. Each but `WEIGHTED_SUM`, `RESIDUAL` and `score` is measured on the
 unit's bench (`verif.streams.checks.alone`).
 """
 
@@ -13,6 +13,7 @@ __all__ = [
     "RESCALE",
     "RESIDUAL",
     "SWIGLU",
+    "WEIGHTED_SUM",
     "argmax",
     "quantize",
     "rms_norm",
@@ -26,8 +27,10 @@ FAN_IN = 16
 
 RESCALE = 2
 SWIGLU = 4
-COMBINE = 2
+WEIGHTED_SUM = 1
 """From the last beat of a token's last packet."""
+COMBINE = 1
+"""Where experts are in one group."""
 RESIDUAL = 1
 GAIN = 2
 BIAS = 1

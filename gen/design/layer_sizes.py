@@ -132,5 +132,10 @@ class LayerSizes:
         return self.experts.num_experts
 
     @property
+    def expert_groups(self) -> dict[str, range]:
+        """As `HardwareConfig.groups_of` gives them."""
+        return self.hardware.groups_of(self.num_experts)
+
+    @property
     def top_k(self) -> int:
         return self.experts.top_k

@@ -25,11 +25,13 @@ class Queues:
     residual: tokens whose residual waits while they are with the experts.
     routing: tokens whose packet waits for the router's choice.
     jobs: tokens whose jobs wait at each place along the experts' path.
+    sums: tokens whose sum over a group of experts waits for those of other groups, where there are several.
     """
 
     residual: int = 8
     routing: int = 4
     jobs: int = 4
+    sums: int = 4
 
     def __post_init__(self) -> None:
         for name, depth in asdict(self).items():

@@ -104,14 +104,16 @@ def rescaled(
     sums,
     scales,
     first: ValueLike | None = None,
+    prefix: str = "",
 ) -> Rescale:
     """The rescale unit behind arrays of a kind, `kind`_rescale: of the stream `sums`, with its ROM of scales.
 
     test_enable: of its clock gate. first: word of the ROM that the packet under way begins with; None: always word 0.
+    prefix: of its name.
     """
     scale_width = sizes.activation(kind).scale_width
     rescale = Rescale(sizes.units.rescale, sizes.acc_width[kind], scale_width, banks * sizes.lanes, sizes.beats(rows))
-    gated(m, test_enable, f"{kind}_rescale", rescale)
+    gated(m, test_enable, f"{prefix}{kind}_rescale", rescale)
     chain(m, sums, rescale)
     index = rescale.index if first is None else first + rescale.index
     m.d.comb += [scales.index.eq(index), rescale.rows.eq(scales.data)]

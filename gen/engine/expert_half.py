@@ -1,29 +1,23 @@
 """The second half of a layer: experts."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Module, signed
 from amaranth.lib import wiring
 
 from gen.design.layer_sizes import LayerSizes
-from gen.engine.chains import (
-    array_ports,
-    half_ports,
-    hidden_packets,
-    norm_gains,
-    pass_ends,
-    rescaled,
-    residual_way,
-    scale_ports,
-)
+from gen.engine.chains import array_ports, half_ports, norm_gains, pass_ends, rescaled, residual_way, scale_ports
+from gen.engine.expert_group import ExpertGroup
 from gen.engine.hardwired import ConstantPorts
 from gen.engine.network import network, network_ports
 from gen.stream.component import Component
 from gen.stream.gating import gated
 from gen.stream.probe import add_probe
 from gen.stream.queue import Queue
-from gen.stream.stream import beat, chain, connect_vectors
-from gen.units.combine import Combine
-from gen.units.flow import Broadcast, Collect, Dispatch, Fork, Route
-from gen.units.rescale import Rescale
+from gen.stream.stream import chain, connect_vectors
+from gen.units.combine import Combine, exact_sums
+from gen.units.flow import Dispatch, Fork
 from gen.units.residual import Residual
 from gen.units.router import Router
 
@@ -46,10 +40,11 @@ class ExpertHalf(Component):
             "router": array_ports(sizes, "router", 1),
             "router_scales": scale_ports(sizes, 1, sizes.num_experts),
             **{f"expert_{e}_gate_up": array_ports(sizes, "gate_up", 2) for e in experts},
-            "experts_gate_up_scales": scale_ports(sizes, 2, sizes.intermediate, len(experts)),
             **{f"expert_{e}_down": array_ports(sizes, "down", 1) for e in experts},
-            "experts_down_scales": scale_ports(sizes, 1, sizes.hidden, len(experts)),
         }
+        for name, group in sizes.expert_groups.items():
+            self.modules[f"{name}experts_gate_up_scales"] = scale_ports(sizes, 2, sizes.intermediate, len(group))
+            self.modules[f"{name}experts_down_scales"] = scale_ports(sizes, 1, sizes.hidden, len(group))
         assert sizes.units.router is not None
         if sizes.units.router.biased:
             bias = signed(sizes.units.router.bias_width)
@@ -60,44 +55,24 @@ class ExpertHalf(Component):
 
     def elaborate(self, platform) -> Module:
         m, g, outside = Module(), self.sizes, wiring.flipped(self.wired)
-        lanes, hidden, queues = g.lanes, g.beats(g.hidden), g.hardware.queues
-        assert g.units.router is not None
-        fork, residual, norm = residual_way(
-            m, self, "post", self._depth(queues.residual), 3 if g.experts.capacity else 2
-        )
+        queues, shared, by_blocks = g.hardware.queues, g.experts.shared_size, bool(g.experts.capacity)
+        fork, residual, norm = residual_way(m, self, "post", self._depth(queues.residual), 2 + by_blocks)
         packet = norm[-1].o.payload.shape()
-        m.submodules.packet_branch = packets = Fork(packet, 3 if g.experts.shared_size else 2)
-        router_rescale = rescaled(
-            m, self.test_enable, g, "router", 1, g.num_experts, outside.router.o, outside.router_scales
-        )
-        router = gated(m, self.test_enable, "router", Router(g.units.router, lanes))
-        if g.units.router.biased:
-            m.d.comb += [outside.expert_bias.index.eq(router.index), router.bias.eq(outside.expert_bias.data)]
-        if g.experts.capacity:
-            wiring.connect(m, pass_ends(m, fork.o[2], 1)[0], router.ends)
-        m.submodules.dispatch = dispatch = Dispatch(packet, router.o.payload.shape(), hidden)
+        m.submodules.packet_branch = packets = Fork(packet, 3 if shared else 2)
         m.submodules.waiting = waiting = Queue(packet, self._depth(queues.routing))
-        m.submodules.jobs = jobs = Broadcast(dispatch.jobs.payload.shape(), 4, queues.jobs * g.top_k)
-
         chain(m, norm[-1], packets)
         chain(m, packets.o[0], outside.router.i)
-        chain(m, router_rescale, router, dispatch.choice)
-        chain(m, packets.o[1], waiting, dispatch.i)
-        wiring.connect(m, dispatch.jobs, jobs.i)
-
-        middle = self._gate_up(m, dispatch, jobs.o[0])
-        down = self._down(m, middle, jobs.o[1], jobs.o[2])
-        combine = self._combine(m, down, jobs.o[3])
-        if g.experts.shared_size:
+        chain(m, packets.o[1], waiting)
+        router = self._router(m)
+        if by_blocks:
+            wiring.connect(m, pass_ends(m, fork.o[2], 1)[0], router.ends)
+        combine = self._experts(m, router, waiting.o)
+        if shared:
             self._add_shared(m, packets.o[2], combine.o, residual.i)
         else:
             chain(m, combine, residual)
-        add_probe(m, "router.logits", router_rescale.o, g.num_experts, net="router_logits")
-        add_probe(m, "expert.down", down.o, g.hidden, g.top_k)
         add_probe(m, "moe", combine.o, g.hidden)
         add_probe(m, "residual", residual.o, g.hidden)
-        for name, chosen in (("experts", router.o.payload.experts), ("weights", router.o.payload.weights)):
-            add_probe(m, f"router.{name}", router.o, g.top_k, value=chosen, net=f"router_{name}")
         return m
 
     def _depth(self, tokens: int) -> int:
@@ -106,46 +81,52 @@ class ExpertHalf(Component):
         held = 2 * (g.shape.attention.block_length or 1) if g.experts.capacity else 0
         return (tokens + held) * g.beats(g.hidden)
 
-    def _rescaled(self, m: Module, kind: str, banks: int, rows: int, jobs, route: Route) -> Rescale:
-        """Arrays of one kind, collected in job order and rescaled; row scales of all experts in one ROM."""
+    def _router(self, m: Module) -> Router:
+        """The router behind its array."""
         g, outside = self.sizes, wiring.flipped(self.wired)
-        sums = beat(g.acc_width[kind], banks * g.lanes, g.activation(kind).scale_width)
-        m.submodules[f"{kind}_collect"] = collect = Collect(sums, g.num_experts, jobs.payload.shape())
-        for e in range(g.num_experts):
-            array = getattr(outside, f"expert_{e}_{kind}")
-            chain(m, route.o[e], array.i)
-            chain(m, array.o, collect.i[e])
-        wiring.connect(m, jobs, collect.jobs)
-        scales = getattr(outside, f"experts_{kind}_scales")
-        first = collect.expert * g.beats(rows)
-        return rescaled(m, self.test_enable, g, kind, banks, rows, collect.o, scales, first)
+        scales = outside.router_scales
+        logits = rescaled(m, self.test_enable, g, "router", 1, g.num_experts, outside.router.o, scales)
+        assert g.units.router is not None
+        router = gated(m, self.test_enable, "router", Router(g.units.router, g.lanes))
+        if g.units.router.biased:
+            m.d.comb += [outside.expert_bias.index.eq(router.index), router.bias.eq(outside.expert_bias.data)]
+        chain(m, logits, router)
+        add_probe(m, "router.logits", logits.o, g.num_experts, net="router_logits")
+        for name, chosen in (("experts", router.o.payload.experts), ("weights", router.o.payload.weights)):
+            add_probe(m, f"router.{name}", router.o, g.top_k, value=chosen, net=f"router_{name}")
+        return router
 
-    def _gate_up(self, m: Module, dispatch: Dispatch, jobs) -> Component:
-        g = self.sizes
-        m.submodules.gate_up_route = route = Route(dispatch.i.payload.shape(), g.num_experts)
-        m.d.comb += [
-            route.i.valid.eq(dispatch.o.valid),
-            route.i.payload.eq(dispatch.o.payload.beat),
-            route.expert.eq(dispatch.o.payload.expert),
-            dispatch.o.ready.eq(route.i.ready),
-        ]
-        rescale = self._rescaled(m, "gate_up", 2, g.intermediate, jobs, route)
-        hidden = hidden_packets(m, self.test_enable, g, g.intermediate)
-        chain(m, rescale, *hidden)
-        add_probe(m, "expert.gate_up", rescale.o, g.intermediate, g.top_k, banks=2)
-        return hidden[-1]
+    def _experts(self, m: Module, router: Router, packets) -> Combine:
+        """The chosen experts of each packet, and the sum of their results by weight."""
+        g, choice = self.sizes, router.o.payload.shape()
+        groups, outside = g.expert_groups, wiring.flipped(self.wired)
+        dispatch = Dispatch(packets.payload.shape(), choice, g.num_experts, len(groups))
+        m.submodules.dispatch = dispatch
+        wiring.connect(m, packets, dispatch.i)
+        sums = exact_sums(g.units.word, choice.members["weights"].elem_shape, g.lanes, g.top_k)
+        m.submodules.combine = combine = Combine(g.units.combine, sums, len(groups))
+        if len(groups) > 1:
+            self._shares(m, router, dispatch, combine)
+        else:
+            chain(m, router, dispatch.choice)
+        for (name, experts), jobs, result in zip(groups.items(), dispatch.jobs, combine.i, strict=True):
+            group = ExpertGroup(g, self.test_enable, name, outside, sums)
+            chain(m, group.add(m, [dispatch.o[e] for e in experts], jobs), result)
+        return combine
 
-    def _down(self, m: Module, middle: Component, route_jobs, collect_jobs) -> Rescale:
-        g = self.sizes
-        m.submodules.down_route = route = Route(middle.o.payload.shape(), g.num_experts)
+    def _shares(self, m: Module, router: Router, dispatch: Dispatch, combine: Combine) -> None:
+        """A token's choice goes to the dispatcher, and the groups that it falls on to what waits for their sums."""
+        count = dispatch.groups
+        m.submodules.choice_branch = branch = Fork(router.o.payload.shape(), 2)
+        m.submodules.shares = shares = Queue(count, self.sizes.hardware.queues.residual)
+        chain(m, router, branch)
+        chain(m, branch.o[0], dispatch.choice)
+        chain(m, shares, combine.shares)
         m.d.comb += [
-            route.i.valid.eq(middle.o.valid & route_jobs.valid),
-            route.i.payload.eq(middle.o.payload),
-            route.expert.eq(route_jobs.payload.expert),
-            middle.o.ready.eq(route.i.ready & route_jobs.valid),
-            route_jobs.ready.eq(middle.o.valid & route.i.ready & middle.o.payload.last),
+            shares.i.valid.eq(branch.o[1].valid),
+            shares.i.payload.eq(reduce(or_, (1 << (expert % count) for expert in branch.o[1].payload.experts))),
+            branch.o[1].ready.eq(shares.i.ready),
         ]
-        return self._rescaled(m, "down", 1, g.hidden, collect_jobs, route)
 
     def _add_shared(self, m: Module, packets, moe, target) -> None:
         """The shared expert's result, which waits for that of the chosen ones, added to it."""
@@ -155,16 +136,3 @@ class ExpertHalf(Component):
         connect_vectors(m, shared.o, total.x)
         wiring.connect(m, moe, total.i)
         connect_vectors(m, total.o, target)
-
-    def _combine(self, m: Module, down: Rescale, jobs) -> Combine:
-        g = self.sizes
-        combine = Combine(g.units.combine, jobs.payload.shape().members["weight"], g.lanes, g.beats(g.hidden), g.top_k)
-        gated(m, self.test_enable, "combine", combine, packets=g.top_k)
-        m.d.comb += [
-            combine.i.valid.eq(down.o.valid & jobs.valid),
-            combine.i.payload.beat.eq(down.o.payload),
-            combine.i.payload.weight.eq(jobs.payload.weight),
-            down.o.ready.eq(combine.i.ready & jobs.valid),
-            jobs.ready.eq(down.o.valid & combine.i.ready & down.o.payload.last),
-        ]
-        return combine

@@ -13,10 +13,11 @@ COUNT_WIDTH = 16
 
 
 def _packet(source) -> Signal:
-    """High in the cycle in which a stream hands over a packet's last beat (or an item that is a packet of its own)."""
+    """High in the cycle in which a stream hands over a packet's last beat (or an item that is a packet of its own), of
+    packets that make one the `final` one's."""
     payload = source.payload
     last = payload.last if _has(payload, "last") else payload.beat.last if _has(payload, "beat") else 1
-    return source.valid & source.ready & last
+    return source.valid & source.ready & last & (payload.final if _has(payload, "final") else 1)
 
 
 def _has(payload, name: str) -> bool:
@@ -27,8 +28,9 @@ def gated(m: Module, test_enable, name: str, unit: Component, inputs: tuple[str,
     """Add `unit` as submodule `name` on a gated copy of the clock; returns `unit`.
 
     The clock runs while `test_enable`, in reset, while one of the `inputs` is valid, and from the last beat of a packet
-    that enters at the first of them until all that entered has left at `o`: every `packets` packets in give one out. A
-    unit whose registers only move on by these handshakes, as all stream units here, does not notice.
+    that enters at the first of them until all that entered has left at `o`: every `packets` packets in give one out,
+    or, where they are told apart, each `final` one. A unit whose registers only move on by these handshakes, as all
+    stream units here, does not notice.
     """
     domain: Any = ClockDomain(f"{name}_{type(unit).__name__}", local=True)  # gates nest: names within names differ
     m.domains += domain

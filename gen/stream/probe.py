@@ -24,6 +24,8 @@ class Probe:
     hold some too many. Element e of bank b of position p in a beat is its number (p * banks + b) * each + e, where
     each = lanes / (banks * positions).
     wanted: only positions of which the probe `wanted` has a 1 pass.
+    share: (n, of how many) where a position's packets are shared out over nets by their experts' numbers: this one has
+    those of experts n, n + how many, ..., none or several a position, in the order of the router's choice.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Probe:
     positions: int = 1
     block: int = 0
     wanted: bool = False
+    share: tuple[int, int] = (0, 1)
 
 
 class ProbeMark(Elaboratable):
@@ -61,8 +64,9 @@ def add_probe(
     positions: int = 1,
     block: int = 0,
     wanted: bool = False,
+    share: tuple[int, int] = (0, 1),
 ) -> None:
-    """Add the probe point `name` of stream `source` to `m`; `elements` to `wanted` as in `Probe`.
+    """Add the probe point `name` of stream `source` to `m`; `elements` to `share` as in `Probe`.
 
     value: what is looked at, an array or a plain value, `source.payload.data` by default. Its nets, `probe_NET` and
     `probe_NET_value`, are existing ones by another name (but for one AND); `net` is the last part of `name` by default.
@@ -75,5 +79,7 @@ def add_probe(
     taken = Signal(name=path, attrs={"keep": 1})
     beat = Signal(len(bits), name=f"{path}_value", attrs={"keep": 1})
     m.d.comb += [taken.eq(source.valid & source.ready), beat.eq(bits)]
-    probe = Probe(name, path, element.width, element.signed, lanes, elements, packets, banks, positions, block, wanted)
+    probe = Probe(
+        name, path, element.width, element.signed, lanes, elements, packets, banks, positions, block, wanted, share
+    )
     m.submodules += ProbeMark(probe)

@@ -1,24 +1,25 @@
 """Streams that part and meet: fork, bank split, expert dispatch and collection."""
 
-from typing import Any
+from functools import reduce
+from operator import or_
 
-from amaranth.hdl import Array, Module, Mux, ShapeLike, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, ShapeLike, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
 from gen.stream.queue import Queue
-from gen.stream.ram import Ram
 from gen.stream.stream import beat, chain
 from gen.text.constant_module import index_width
 
 __all__ = ["Broadcast", "Collect", "Dispatch", "Fork", "HeadSplit", "Route", "job"]
 
 
-def job(choice: data.StructLayout) -> data.StructLayout:
-    """One token at one expert of its `choice` (`gen.units.router.choice`): number `expert`, router `weight`."""
-    experts, weights = (choice.members[name] for name in ("experts", "weights"))
-    return data.StructLayout({"expert": experts.elem_shape, "weight": weights.elem_shape})
+def job(choice: data.StructLayout, experts: int) -> data.StructLayout:
+    """One token at one expert of its `choice` (`gen.units.router.choice`): `expert`, its number among the `experts` of
+    its group, router `weight`, and whether it is the token's `final` one there."""
+    weight = choice.members["weights"].elem_shape
+    return data.StructLayout({"expert": index_width(experts), "weight": weight, "final": 1})
 
 
 class Fork(Component):
@@ -96,80 +97,81 @@ class Broadcast(Component):
 
 
 class Dispatch(Component):
-    """Sends each token's packet to its experts, one after the other, best first.
+    """Sends each token's packet to all of its experts at once, and posts its jobs to their groups, best first.
 
-    The packet passes through to the first expert and is replayed from a buffer for the others: `top_k` packets
-    out for one in, one cycle between them (the job is posted). Latency 1.
+    Every expert takes a beat at its own pace, and the next beat comes when all have it. Latency 0; a token takes as
+    many cycles as its packet has beats, or `top_k` + 1, one a job: the last beat waits until all are posted.
+
+    Parameters
+    ----------
+    shape: layout of a beat. choice: of what the router gives.
+    num_experts, groups: experts, of which number e is in group e mod `groups`, its number there e / `groups`.
 
     Attributes
     ----------
-    i: stream of beats of layout `shape`, in.
+    i: stream of beats, in.
     choice: stream of {experts, weights} from the router, in.
-    o: stream of {`expert`, `beat`}, out.
-    jobs: stream of `job`, out; one as each packet starts.
+    o: a stream of beats an expert, out.
+    jobs: a stream of `job` a group, out.
     """
 
-    def __init__(self, shape: data.StructLayout, choice: data.StructLayout, beats: int) -> None:
-        self.top_k, self.beats = choice.members["experts"].length, beats
-        task = job(choice)
-        o_shape = data.StructLayout({"expert": task.members["expert"], "beat": shape})
+    def __init__(self, shape: data.StructLayout, choice: data.StructLayout, num_experts: int, groups: int = 1) -> None:
+        self.top_k, self.num_experts, self.groups = choice.members["experts"].length, num_experts, groups
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
                 "choice": In(stream.Signature(choice)),
-                "o": Out(stream.Signature(o_shape)),
-                "jobs": Out(stream.Signature(task)),
+                "o": Out(stream.Signature(shape)).array(num_experts),
+                "jobs": Out(stream.Signature(job(choice, num_experts // groups))).array(groups),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        turn = Signal(range(self.top_k))
-        index = Signal(range(self.beats))
+        last = self.i.payload.last
+        chosen, done, served = (Signal(self.num_experts, name=name) for name in ("chosen", "done", "served"))
         posted = Signal()
-        expert = Array(self.choice.payload.experts)[turn] if self.top_k > 1 else self.choice.payload.experts[0]
-        weight = Array(self.choice.payload.weights)[turn] if self.top_k > 1 else self.choice.payload.weights[0]
-
-        first, final = turn == 0, turn == self.top_k - 1
-        source: Any = Signal(self.i.payload.shape())
+        given = Signal()
+        m.d.comb += chosen.eq(reduce(or_, (1 << expert for expert in self.choice.payload.experts)))
+        for e, o in enumerate(self.o):
+            m.d.comb += [
+                o.valid.eq(given & chosen[e] & ~done[e]),
+                o.payload.eq(self.i.payload),
+                served[e].eq(done[e] | o.ready | ~chosen[e]),
+            ]
         m.d.comb += [
-            source.eq(self.i.payload),
-            self.jobs.valid.eq(self.choice.valid & ~posted),
-            self.jobs.payload.expert.eq(expert),
-            self.jobs.payload.weight.eq(weight),
-            self.o.valid.eq(self.choice.valid & posted & (self.i.valid | ~first)),
-            self.o.payload.expert.eq(expert),
-            self.o.payload.beat.eq(source),
+            given.eq(self.i.valid & self.choice.valid & (posted | ~last)),
+            self.i.ready.eq(given & served.all()),
+            self.choice.ready.eq(self.i.ready & last),
         ]
-        give = self.o.valid & self.o.ready
-        m.d.comb += [
-            self.i.ready.eq(self.choice.valid & posted & first & self.o.ready),
-            self.choice.ready.eq(give & source.last & final),
-        ]
-        with m.If(self.jobs.valid & self.jobs.ready):
-            m.d.sync += posted.eq(1)
-        with m.If(give):
-            m.d.sync += index.eq(Mux(source.last, 0, index + 1))
-            with m.If(source.last):
-                m.d.sync += [turn.eq(Mux(final, 0, turn + 1)), posted.eq(0)]
-        if self.top_k > 1:
-            self._replay(m, source, index, first, give)
+        with m.If(given):
+            m.d.sync += done.eq(Mux(self.i.ready, 0, served))
+        self._post(m, posted)
         return m
 
-    def _replay(self, m: Module, source, index, first, give) -> None:
-        """Keeps the packet as it passes to the first expert; for the others each beat is read a cycle before its turn,
-        the first one while the job is posted."""
-        m.submodules.packet = packet = Ram(source.shape(), self.beats)
-        posting = self.jobs.valid & self.jobs.ready
-        m.d.comb += [
-            packet.write_enable.eq(give & first),
-            packet.write_address.eq(index),
-            packet.write_data.eq(self.i.payload),
-            packet.read_enable.eq(~first & (posting | (give & ~source.last))),
-            packet.read_address.eq(Mux(give, index + 1, 0)),
-        ]
-        with m.If(~first):
-            m.d.comb += source.eq(packet.read_data)
+    def _post(self, m: Module, posted: Signal) -> None:
+        """One job a cycle; `posted` from the last one until the choice is gone."""
+        choice = self.choice.payload
+        turn = Signal(range(self.top_k))
+        step = Signal()
+        groups = [expert % self.groups for expert in choice.experts]
+        finals = [~Cat(one == later for later in groups[k + 1 :]).any() for k, one in enumerate(groups)]
+        numbers = [expert // self.groups for expert in choice.experts]
+        number, weight, group, final = (
+            Array(each)[turn] if self.top_k > 1 else each[0] for each in (numbers, [*choice.weights], groups, finals)
+        )
+        for place, jobs in enumerate(self.jobs):
+            m.d.comb += [
+                jobs.valid.eq(self.choice.valid & ~posted & (group == place)),
+                jobs.payload.expert.eq(number),
+                jobs.payload.weight.eq(weight),
+                jobs.payload.final.eq(final),
+            ]
+        m.d.comb += step.eq(Cat(jobs.valid & jobs.ready for jobs in self.jobs).any())
+        with m.If(self.choice.ready):
+            m.d.sync += posted.eq(0)
+        with m.Elif(step):
+            m.d.sync += [turn.eq(Mux(turn == self.top_k - 1, 0, turn + 1)), posted.eq(turn == self.top_k - 1)]
 
 
 class Route(Component):

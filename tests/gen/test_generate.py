@@ -227,6 +227,7 @@ def test_the_text_names_no_folder_and_no_time(tiny_build: Build) -> None:
         ({"lane": 4}, "lane"),
         ({"head_lanes": 3}, "head_lanes: 3 does not divide num_heads = 2"),
         ({"head_lanes": 0}, "head_lanes"),
+        ({"expert_groups": 2}, "expert_groups: 2 does not divide num_experts = 3"),
         ({"query_lanes": 65}, "query_lanes: 65 exceeds max_positions = 64"),
         ({"query_lanes": 1.5}, "query_lanes"),
     ],

@@ -45,10 +45,12 @@ def quantized(family: str, folder: Path) -> QuantizedCheckpoint:
 @pytest.mark.parametrize(
     "family, fields, hardware",
     [
-        ("LLaDA2.0", SMALLER, {"head_lanes": 2, "query_lanes": 2}),
+        ("LLaDA2.0", SMALLER, {"head_lanes": 2, "query_lanes": 2, "expert_groups": 2}),
         pytest.param("LLaDA2.0", {}, {}, marks=slow),
-        pytest.param("LLaDA2.0", {}, {"head_lanes": 4, "query_lanes": 4, "slices": {"kv": 2}}, marks=slow),
-        pytest.param("LLaDA2.2", {}, {"query_lanes": 2}, marks=slow),
+        pytest.param(
+            "LLaDA2.0", {}, {"head_lanes": 4, "query_lanes": 4, "expert_groups": 4, "slices": {"kv": 2}}, marks=slow
+        ),
+        pytest.param("LLaDA2.2", {}, {"query_lanes": 2, "expert_groups": 2}, marks=slow),
         pytest.param("LLaDA, biased", {}, {}, marks=slow),
         pytest.param("LLaDA-MoE", {}, {"head_lanes": 4}, marks=slow),
         pytest.param("LLaDA-MoE", {"qk_layernorm": False}, {"query_lanes": 3}, marks=slow),
@@ -77,6 +79,7 @@ def test_a_chip_of_a_family_is_the_integer_model(
     "hardware, sentence",
     [
         ({"head_lanes": 3}, "head_lanes: 3 does not divide num_heads = 4"),
+        ({"expert_groups": 3}, "expert_groups: 3 does not divide num_experts = 8"),
         ({"query_lanes": 8}, "query_lanes: 8 does not divide block_length = 4"),
         ({"lanes": 8}, "lanes: 8 does not divide rotary_dim / 2"),
         ({"style": {"shared": "metal"}}, "give qkv, o, router, gate_up, down, head"),

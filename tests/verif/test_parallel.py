@@ -19,8 +19,8 @@ from verif.chip.simulation import Run, SimulatedChip
 from verif.simulators.verilator import QUICK_BUILD
 
 CONFIG = tiny_config(
-    hidden_size=16, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=4, num_experts=2,
-    expert_intermediate_size=8,
+    hidden_size=16, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=4, num_experts=4,
+    num_experts_per_tok=3, expert_intermediate_size=8,
 )  # fmt: skip
 LENGTHS = [(1, SamplerParams(1, 1, 1)), (3, SamplerParams(6, 3, 4)), (13, SamplerParams(4, 2, 2))]
 """Of prompts: 2, 9 and 17 positions in all."""
@@ -35,14 +35,21 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> QuantizedCheckpoint:
 
 
 @pytest.mark.parametrize(
-    "head_lanes, query_lanes",
-    [(2, 2), *(pytest.param(*lanes, marks=pytest.mark.slow) for lanes in [(1, 1), (4, 1), (1, 3), (4, 3), (2, 5)])],
+    "head_lanes, query_lanes, expert_groups",
+    [
+        (2, 2, 2),
+        *(
+            pytest.param(*at_once, marks=pytest.mark.slow)
+            for at_once in [(1, 1, 1), (4, 1, 1), (1, 3, 4), (4, 3, 2), (2, 5, 1)]
+        ),
+    ],
 )
 def test_what_is_done_at_once_changes_no_integer(
-    checkpoint: QuantizedCheckpoint, tmp_path: Path, head_lanes: int, query_lanes: int
+    checkpoint: QuantizedCheckpoint, tmp_path: Path, head_lanes: int, query_lanes: int, expert_groups: int
 ) -> None:
+    at_once = {"head_lanes": head_lanes, "query_lanes": query_lanes, "expert_groups": expert_groups}
     fields = HardwareConfig.default(shape_of(CONFIG)).to_json_dict() | {"max_positions": 20}
-    hardware = HardwareConfig.from_json_dict(fields | {"head_lanes": head_lanes, "query_lanes": query_lanes})
+    hardware = HardwareConfig.from_json_dict(fields | at_once)
     chip = SimulatedChip(built_chip(checkpoint, tmp_path / "chip", hardware), QUICK_BUILD)
     runs = [Run([3 + k % 7 for k in range(length)], params) for length, params in LENGTHS]
     result = compare_runs(chip, IntegerModel(checkpoint), runs, tmp_path / "taps")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +60,12 @@ def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[di
     for number, word in re.findall(rb"^(\d+) ([0-9a-f]+)$", text, re.MULTILINE):
         lines[int(number)].append(word)
     passes: list[dict[str, np.ndarray]] = [{} for _ in positions]
+    shared: dict[str, list[_Shared]] = {}
     for probe, words in sorted(zip(probes, lines, strict=True), key=lambda pair: pair[0].wanted):
         flat, start = _elements(words, probe), 0
+        if probe.share[1] > 1:
+            shared.setdefault(probe.name, []).append(_Shared(probe, flat))
+            continue
         for values, length in zip(passes, positions, strict=True):
             count = int(values["wanted"].sum()) if probe.wanted else length
             rows, width = [], probe.elements or count
@@ -69,7 +74,38 @@ def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[di
                 rows.append(_rows(flat[start : start + beats], probe, elements, width)[:same])
                 start += beats
             values[probe.name] = np.concatenate(rows)
+    for values in passes:
+        for name, nets in shared.items():
+            values[name] = _merged(nets, values[name.partition("expert.")[0] + "router.experts"])
     return passes
+
+
+class _Shared:
+    """What one of several nets saw that share a probe point: packets of its experts, taken one by one."""
+
+    def __init__(self, probe: Probe, flat: np.ndarray) -> None:
+        self.probe, self.start = probe, 0
+        self.packets = _rows(flat, replace(probe, packets=1), probe.elements, probe.elements)
+
+    def next(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the experts `chosen` in a pass, [positions, top_k], are its own, and the packets of these."""
+        number, count = self.probe.share
+        own = chosen % count == number
+        first, self.start = self.start, self.start + int(own.sum())
+        return own, self.packets[first : self.start]
+
+
+def _merged(nets: list[_Shared], chosen: np.ndarray) -> np.ndarray:
+    """Packets of a pass in the order of the experts `chosen`, int64 [positions, top_k * elements]; as many positions as
+    are complete in all nets."""
+    rows = np.zeros((*chosen.shape, nets[0].packets.shape[1]), dtype=np.int64)
+    complete = len(chosen)
+    for net in nets:
+        own, packets = net.next(chosen)
+        places = np.argwhere(own)
+        rows[tuple(places[: len(packets)].T)] = packets
+        complete = min([complete, *places[len(packets) : len(packets) + 1, 0]])
+    return rows.reshape(len(chosen), -1)[:complete]
 
 
 def _runs(probe: Probe, count: int) -> Iterator[tuple[int, int]]:

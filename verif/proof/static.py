@@ -182,10 +182,9 @@ class Reader:
         if not isinstance(shape.mlp, ExpertsShape):
             return
         for kind, names in (("gate_up", ("gate_proj", "up_proj")), ("down", ("down_proj",))):
-            experts = [
-                [self.model.tensor(name, number, e).name for name in names] for e in range(shape.mlp.num_experts)
-            ]
-            yield self.scales(wired_module(prefix, f"experts.{kind}") + "_scales", experts)
+            for group, numbers in self.build.hardware.groups_of(shape.mlp.num_experts).items():
+                experts = [[self.model.tensor(name, number, e).name for name in names] for e in numbers]
+                yield self.scales(wired_module(prefix, f"{group}experts_{kind}_scales"), experts)
 
     def last_norm(self) -> Iterator[Reading]:
         """Its gain, where it stands behind it."""

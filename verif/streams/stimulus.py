@@ -1,17 +1,18 @@
-"""What unit benches share: vectors worth trying, and ROMs around a unit that wants them outside."""
+"""What unit benches share: vectors worth trying, and what stands around units: ROMs, ports one by one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from amaranth.hdl import Module
-from amaranth.lib import memory, wiring
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import Flow, In, Member
 from torch import Generator, Tensor
 
 from gen.stream.component import Component
 from golden.units.fixed import FixedPoint
 
-__all__ = ["WithRoms", "integers", "ladder", "tiled", "vectors"]
+__all__ = ["Flat", "WithRoms", "integers", "ladder", "tiled", "vectors"]
 
 
 def integers(generator: Generator, low: int, high: int, shape: Sequence[int]) -> Tensor:
@@ -88,3 +89,50 @@ class WithRoms(Component):
             read = rom.read_port(domain="comb")
             m.d.comb += [read.addr.eq(getattr(self.unit, index)), port.eq(read.data)]
         return m
+
+
+class Flat(Component):
+    """A unit with its arrays of streams as ports of their own (`o_0`, `o_1`, ...).
+
+    Parameters
+    ----------
+    unit: the component.
+    beside: its stream whose payload becomes {`expert`, `beat`}, where the unit has a plain port `expert`.
+    """
+
+    def __init__(self, unit: Component, beside: str | None = None) -> None:
+        self.unit, self.beside = unit, beside
+        members: dict[str, Member] = {}
+        for name, member in unit.signature.members.items():
+            if member.is_port:
+                continue
+            shape = member.signature.members["payload"].shape
+            if name == beside:
+                shape = data.StructLayout({"expert": unit.signature.members["expert"].shape, "beat": shape})
+            port = member.flow(stream.Signature(shape))
+            names = [f"{name}_{k}" for k in range(member.dimensions[0])] if member.dimensions else [name]
+            members |= dict.fromkeys(names, port)
+        super().__init__(members)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.unit = self.unit
+        for name, member in self.unit.signature.members.items():
+            inner = getattr(self.unit, name)
+            if name == self.beside:
+                self._link(m, getattr(self, name), inner, member.flow, beside=True)
+            elif member.is_signature and member.dimensions:
+                for k, part in enumerate(inner):
+                    self._link(m, getattr(self, f"{name}_{k}"), part, member.flow)
+            elif member.is_signature:
+                self._link(m, getattr(self, name), inner, member.flow)
+        return m
+
+    def _link(self, m: Module, outer, inner, flow: Flow, beside: bool = False) -> None:
+        source, sink = (outer, inner) if flow == In else (inner, outer)
+        m.d.comb += [sink.valid.eq(source.valid), source.ready.eq(sink.ready)]
+        if beside:
+            pairs = (self.unit.expert, outer.payload.expert), (inner.payload, outer.payload.beat)
+            m.d.comb += [a.eq(b) if flow == In else b.eq(a) for a, b in pairs]
+        else:
+            m.d.comb += sink.payload.eq(source.payload)

@@ -1,15 +1,18 @@
-"""Bench of `gen.units.combine`."""
+"""Benches of `gen.units.combine`."""
+
+from itertools import pairwise
 
 import torch
 from amaranth.hdl import Shape
 from torch import Generator, Tensor
 
-from gen.units.combine import Combine
+from gen.design import latency
+from gen.units.combine import Combine, WeightedSum, exact_sums
 from golden.units.combine import Combine as CombineSpec
 from golden.units.fixed import FIXED, FixedPoint
 from golden.units.router import Router as RouterSpec
 from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import integers, ladder, tiled, vectors
+from verif.streams.stimulus import Flat, integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
 
@@ -29,38 +32,73 @@ def _weights(generator: Generator, kind: str, router: RouterSpec, count: int) ->
     return weight
 
 
-def _near_the_ends(spec: CombineSpec, count: int, top_k: int) -> Tensor:
-    """int64 [n * top_k, count]: packets whose plain sum is near an end of the word; the first holds most of it."""
-    target = tiled(ladder(spec.word), count)
-    first = spec.word.saturate(target)
-    rest = spec.word.saturate(target - first)
-    zeros = torch.zeros_like(target)
-    return torch.stack([first, rest, *[zeros] * top_k][:top_k], dim=1).flatten(0, 1)
+def _finals(generator: Generator, most: int, count: int) -> list[bool]:
+    """Whether a token ends with each of `count` packets; it has `most` of them at most."""
+    finals: list[bool] = []
+    while len(finals) < count:
+        size = int(integers(generator, 1, most, (1,)))
+        finals += [False] * (size - 1) + [True]
+    return [*finals[: count - 1], True]
 
 
-def _case(lanes: int, count: int, top_k: int, router: RouterSpec = PROBABILITY, word: FixedPoint = FIXED) -> Case:
-    spec, shape = CombineSpec(word), Shape(router.weight_width, router.biased)
+def _sum_case(count: int, most: int, router: RouterSpec = PROBABILITY, top_k: int = 8) -> Case:
+    """Tokens of up to `most` packets, in words that have room for `top_k`."""
+    lanes, shape = 2, Shape(router.weight_width, router.biased)
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
-        x = vectors(generator, kind, count, spec.word.width, packets=16 * top_k)
-        x = x[: len(x) - len(x) % top_k]
+        x = vectors(generator, kind, count, FIXED.width, packets=12 * most)
         weight = _weights(generator, kind, router, len(x))
-        if kind == "corners":
-            ends = _near_the_ends(spec, count, top_k)
-            x, weight = torch.cat([x, ends]), torch.cat([weight, torch.full((len(ends), 1), 65536)])
-        total = (x * weight).unflatten(0, (-1, top_k)).sum(1)
+        finals = _finals(generator, most, len(x))
+        ends = [k + 1 for k, final in enumerate(finals) if final]
+        totals = torch.stack([(x * weight)[a:b].sum(0) for a, b in pairwise([0, *ends])])
         weighted = [
-            [{"beat": beat, "weight": w} for beat in packet]
-            for packet, w in zip(packets(x, lanes), weight.flatten().tolist(), strict=True)
+            [{"beat": beat, "weight": w, "final": final} for beat in packet]
+            for packet, w, final in zip(packets(x, lanes), weight.flatten().tolist(), finals, strict=True)
         ]
-        return Stimulus({"i": weighted}, {"o": packets(spec.compute(total), lanes)})
+        return Stimulus({"i": weighted}, {"o": packets(totals, lanes)})
 
-    name = f"combine_{lanes}x{count}_top{top_k}_{word.width}" + "_biased" * router.biased
-    return Case(name, lambda: Combine(spec, shape, lanes, count // lanes, top_k), stimulus, 4)
+    name = f"weighted_sum_{count}_top{most}" + "_biased" * router.biased
+    sums = exact_sums(FIXED, shape, lanes, top_k)
+    return Case(name, lambda: WeightedSum(FIXED, shape, sums, count // lanes, most), stimulus, 3)
+
+
+def _in_groups(totals: Tensor, shares: Tensor, spare: Tensor) -> Tensor:
+    """int64 [groups, n, count]: addends of `totals` in the groups that have a share, bool [n, groups]; `spare` of the
+    shape of `totals` is moved from the last of them to the first."""
+    parts = torch.zeros(shares.shape[1], *totals.shape, dtype=torch.int64)
+    tokens = torch.arange(len(totals))
+    first, last = shares.int().argmax(1), shares.shape[1] - 1 - shares.flip(1).int().argmax(1)
+    parts[first, tokens] += spare
+    parts[last, tokens] += totals - spare
+    return parts
+
+
+def _combine_case(lanes: int, count: int, top_k: int, groups: int, word: FixedPoint = FIXED) -> Case:
+    """Sums of all sizes; "corners": those near the ends of the word."""
+    spec, sums = CombineSpec(word), exact_sums(word, Shape(17), lanes, top_k)
+    width = word.width + 14
+
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        near = tiled(ladder(word), count) << spec.weight_frac
+        totals = near if kind == "corners" else vectors(generator, kind, count, width)
+        totals = totals + integers(generator, -(1 << 15), (1 << 15) - 1, totals.shape)
+        shares = integers(generator, 0, 1, (len(totals), groups)).bool()
+        shares[torch.arange(len(totals)), integers(generator, 0, groups - 1, (len(totals),))] = True
+        parts = _in_groups(totals, shares, vectors(generator, "random", count, width, len(totals)))
+        inputs = {f"i_{g}": packets(parts[g][shares[:, g]], lanes) for g in range(groups)}
+        if groups > 1:
+            inputs["shares"] = [[sum(1 << g for g in range(groups) if share[g])] for share in shares.tolist()]
+        return Stimulus(inputs, {"o": packets(spec.compute(totals), lanes)})
+
+    name = f"combine_{lanes}x{count}_top{top_k}_{groups}_{word.width}"
+    alone = latency.COMBINE if groups == 1 else None
+    return Case(name, lambda: Flat(Combine(spec, sums, groups)), stimulus, 4, alone=alone)
 
 
 CASES = [
-    *(_case(4, 16, 2), _case(2, 12, 3), _case(4, 4, 8), _case(3, 9, 1)),
-    *(_case(4, 16, 2, SCORE), _case(2, 4, 8, SCORE), _case(3, 9, 1, SCORE)),
-    _case(2, 4, 2, word=FixedPoint(36, 16)),
+    *(_sum_case(16, 2), _sum_case(12, 3), _sum_case(2, 8), _sum_case(6, 1)),
+    *(_sum_case(8, 2, SCORE), _sum_case(2, 8, SCORE), _sum_case(6, 1, SCORE)),
+    _sum_case(16, 1, top_k=1),
+    *(_combine_case(4, 16, 2, 1), _combine_case(2, 6, 3, 2), _combine_case(2, 2, 8, 4)),
+    _combine_case(2, 4, 2, 1, word=FixedPoint(36, 16)),
 ]

@@ -1,70 +1,19 @@
 """Benches of `gen.units.flow`."""
 
 from functools import partial
-from typing import Any
 
-from amaranth.hdl import Module
-from amaranth.lib import data, stream
-from amaranth.lib.wiring import Flow, In, Member
+import torch
 from torch import Generator
 
-from gen.stream.component import Component
 from gen.stream.stream import activations
 from gen.units.flow import Broadcast, Collect, Dispatch, Fork, HeadSplit, Route, job
 from gen.units.router import choice
 from golden.units.quantize import Quantize
 from golden.units.router import Router as RouterSpec
 from verif.streams.bench import Case, Packet, Stimulus, packets
-from verif.streams.stimulus import integers
+from verif.streams.stimulus import Flat, integers
 
 __all__ = ["CASES"]
-
-
-class Flat(Component):
-    """A unit with its arrays of streams as ports of their own (`o_0`, `o_1`, ...).
-
-    Parameters
-    ----------
-    unit: the component.
-    beside: its stream whose payload becomes {`expert`, `beat`}, where the unit has a plain port `expert`.
-    """
-
-    def __init__(self, unit: Component, beside: str | None = None) -> None:
-        self.unit, self.beside = unit, beside
-        members: dict[str, Member] = {}
-        for name, member in unit.signature.members.items():
-            if member.is_port:
-                continue
-            shape = member.signature.members["payload"].shape
-            if name == beside:
-                shape = data.StructLayout({"expert": unit.signature.members["expert"].shape, "beat": shape})
-            port = member.flow(stream.Signature(shape))
-            names = [f"{name}_{k}" for k in range(member.dimensions[0])] if member.dimensions else [name]
-            members |= dict.fromkeys(names, port)
-        super().__init__(members)
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.unit = self.unit
-        for name, member in self.unit.signature.members.items():
-            inner = getattr(self.unit, name)
-            if name == self.beside:
-                self._link(m, getattr(self, name), inner, member.flow, beside=True)
-            elif member.is_signature and member.dimensions:
-                for k, part in enumerate(inner):
-                    self._link(m, getattr(self, f"{name}_{k}"), part, member.flow)
-            elif member.is_signature:
-                self._link(m, getattr(self, name), inner, member.flow)
-        return m
-
-    def _link(self, m: Module, outer, inner, flow: Flow, beside: bool = False) -> None:
-        source, sink = (outer, inner) if flow == In else (inner, outer)
-        m.d.comb += [sink.valid.eq(source.valid), source.ready.eq(sink.ready)]
-        if beside:
-            pairs = (self.unit.expert, outer.payload.expert), (inner.payload, outer.payload.beat)
-            m.d.comb += [a.eq(b) if flow == In else b.eq(a) for a, b in pairs]
-        else:
-            m.d.comb += sink.payload.eq(source.payload)
 
 
 def vectors(generator: Generator, count: int, lanes: int, beats: int) -> list[Packet]:
@@ -111,7 +60,7 @@ def _head_split(lanes: int, head_beats: int, heads: int, count: int = 3) -> Case
 
 
 def _jobs(num_experts: int, readers: int, depth: int, biased: bool = False) -> Case:
-    task = job(choice(RouterSpec(num_experts, 1, biased)))
+    task = job(choice(RouterSpec(num_experts, 1, biased)), num_experts)
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         sent = [[given] for given in jobs_of(generator, experts(generator, kind, 40, num_experts), biased)]
@@ -121,23 +70,30 @@ def _jobs(num_experts: int, readers: int, depth: int, biased: bool = False) -> C
     return Case(name, lambda: Flat(Broadcast(task, readers, depth)), stimulus, 3)
 
 
-def _dispatch(num_experts: int, top_k: int, lanes: int, beats: int, biased: bool = False) -> Case:
-    chosen = choice(RouterSpec(num_experts, top_k, biased))
+def _dispatch(num_experts: int, top_k: int, beats: int, groups: int = 1, biased: bool = False) -> Case:
+    """Tokens at `top_k` different experts each; "corners": most at the same ones."""
+    lanes, chosen = 2, choice(RouterSpec(num_experts, top_k, biased))
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
-        count = 10
+        count = 12
         sent = vectors(generator, count, lanes, beats)
-        tasks = jobs_of(generator, experts(generator, kind, count * top_k, num_experts), biased)
-        turns = [tasks[k : k + top_k] for k in range(0, len(tasks), top_k)]
-        choices = [[{"experts": [t["expert"] for t in turn], "weights": [t["weight"] for t in turn]}] for turn in turns]
-        given: list[Packet] = []
-        for packet, turn in zip(sent, turns, strict=True):
-            given += [[{"expert": t["expert"], "beat": part} for part in packet] for t in turn]
-        outputs: dict[str, Any] = {"o": given, "jobs": [[task] for task in tasks]}
-        return Stimulus({"i": sent, "choice": choices}, outputs, cycles=count * top_k * (beats + 1))
+        turns = [torch.randperm(num_experts, generator=generator)[:top_k].tolist() for _ in range(count)]
+        turns = [turns[0] if kind == "corners" and k % 4 else turn for k, turn in enumerate(turns)]
+        weights = [[task["weight"] for task in jobs_of(generator, turn, biased)] for turn in turns]
+        choices = [[{"experts": turn, "weights": each}] for turn, each in zip(turns, weights, strict=True)]
+        outputs: dict[str, list[Packet]] = {f"o_{e}": [] for e in range(num_experts)}
+        outputs |= {f"jobs_{g}": [] for g in range(groups)}
+        for packet, turn, each in zip(sent, turns, weights, strict=True):
+            finals = {e % groups: e for e in turn}.values()
+            for e, weight in zip(turn, each, strict=True):
+                outputs[f"o_{e}"].append(packet)
+                task = {"expert": e // groups, "weight": weight, "final": e in finals}
+                outputs[f"jobs_{e % groups}"].append([task])
+        return Stimulus({"i": sent, "choice": choices}, outputs, cycles=count * max(beats, top_k + 1))
 
-    name = f"dispatch_{num_experts}_{top_k}_{lanes}x{beats}" + "_biased" * biased
-    return Case(name, lambda: Dispatch(activations(Quantize(), lanes), chosen, beats), stimulus, 0)
+    name = f"dispatch_{num_experts}_{top_k}x{beats}_{groups}" + "_biased" * biased
+    unit = partial(Dispatch, activations(Quantize(), lanes), chosen, num_experts, groups)
+    return Case(name, lambda: Flat(unit()), stimulus, 0)
 
 
 def _route(num_experts: int) -> Case:
@@ -158,7 +114,7 @@ def _collect(num_experts: int, beats: int) -> Case:
         given = [[{"expert": e, "beat": part} for part in p] for e, p in zip(chosen, sent, strict=True)]
         return Stimulus(inputs, {"o": given})
 
-    task = job(choice(RouterSpec(num_experts, 1)))
+    task = job(choice(RouterSpec(num_experts, 1)), num_experts)
     unit = partial(Collect, activations(Quantize(), 2), num_experts, task)
     return Case(f"collect_{num_experts}x{beats}", lambda: Flat(unit(), "o"), stimulus, 0)
 
@@ -167,8 +123,8 @@ CASES = [
     *(_fork(1), _fork(2), _fork(5)),
     *(_head_split(2, 3, 2), _head_split(1, 1, 3), _head_split(2, 2, 3, 1), _head_split(2, 1, 2, 2)),
     *(_jobs(5, 4, 8), _jobs(1, 1, 4), _jobs(5, 2, 4, biased=True)),
-    *(_dispatch(5, 2, 2, 3), _dispatch(3, 3, 4, 1), _dispatch(8, 1, 1, 4), _dispatch(1, 1, 2, 2)),
-    _dispatch(5, 2, 2, 3, biased=True),
+    *(_dispatch(5, 2, 3), _dispatch(3, 3, 1), _dispatch(8, 1, 4), _dispatch(1, 1, 2), _dispatch(5, 2, 3, biased=True)),
+    *(_dispatch(8, 3, 5, groups=2), _dispatch(6, 2, 4, groups=3), _dispatch(4, 4, 2, groups=4)),
     *(_route(5), _route(1)),
     *(_collect(5, 3), _collect(4, 1), _collect(1, 2)),
 ]

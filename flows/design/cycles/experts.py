@@ -1,4 +1,4 @@
-"""The expert half of a layer: a token's packet goes to one expert after the other, results come in that order."""
+"""The expert half of a layer: a token's packet goes to all its experts at once, results of a group come in order."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,29 @@ import numpy as np
 from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.networks import ArrayTimes, Middle, Network
 from flows.design.cycles.times import REUSE, Queue, Times
-from gen.design.latency import COMBINE, RESCALE, RESIDUAL
+from gen.design.latency import COMBINE, RESCALE, RESIDUAL, WEIGHTED_SUM
 
 __all__ = ["ExpertHalf", "Routes"]
 
 Routes = Sequence[Sequence[int]]
-"""Experts of each position in the order in which it visits them."""
+"""Experts of each position, best first."""
+
+QUEUED, TOTAL = 2, 1  # a sum's way through its group's queue, and through the sum over groups
+
+
+class Group:
+    """State of a group of experts while tokens pass: their jobs follow one another through what they share."""
+
+    def __init__(self, g: Geometry) -> None:
+        self.middle, self.jobs = Middle(g.array("down").load), Queue(g.queues.jobs * g.experts.top_k)
+        self.sums, self.hidden = Queue(g.queues.sums if g.expert_groups > 1 else 1), g.hidden
+        self.summed = -np.inf
+
+    def job(self, gate_up: ArrayTimes, down: ArrayTimes, dispatched: float) -> None:
+        """A token at one expert, whose packet's last beat comes then."""
+        room = self.sums.room() + REUSE - RESCALE - WEIGHTED_SUM - self.hidden
+        self.summed = self.middle.follow(gate_up, down, dispatched, room)
+        self.jobs.leave(self.summed)
 
 
 class ExpertHalf:
@@ -23,13 +40,12 @@ class ExpertHalf:
         self.g, self.hidden, self.count = g, g.hidden, experts.num_experts
         self.logits_after, self.logits_each = logits.latency + RESCALE, max(self.count, logits.packet)
         self.gate_up, self.down = ([ArrayTimes(kind) for _ in range(self.count)] for kind in (gate_up, down))
-        self.middle = Middle(down.load)
+        self.groups = [Group(g) for _ in range(g.expert_groups)]
         self.shared = Network(g, "shared") if experts.shared_size else None
         self.block = (g.attention.block_length or 1) if experts.capacity else 1
         held = 2 * self.block if experts.capacity else 0
-        self.jobs = Queue(g.queues.jobs * experts.top_k)
         self.residual, self.waiting = Queue(g.queues.residual + held), Queue(g.queues.routing + held)
-        self.normed = self.logits = self.routed = self.dispatched = -np.inf
+        self.normed = self.logits = self.routed = self.dispatched = self.combined = -np.inf
 
     def follow(self, arrivals: Times, routes: Routes) -> Times:
         """Last beats of the residual stream behind the experts, by position.
@@ -62,20 +78,31 @@ class ExpertHalf:
 
     def leave(self, experts: Sequence[int], shared: float) -> float:
         """A token through its experts; when the last beat of its result leaves. shared: as `enter` gives it."""
-        summed = [self.job(expert, number == 0) for number, expert in enumerate(experts)][-1]
-        left = summed + RESCALE + COMBINE + RESIDUAL
+        groups = [self.groups[expert % len(self.groups)] for expert in experts]
+        self.dispatch(experts, groups)
+        for expert, group in zip(experts, groups, strict=True):
+            group.job(self.gate_up[expert], self.down[expert], self.dispatched)
+        left = self.combine(groups) + RESIDUAL
         if self.shared is not None:
             left = max(left, shared + 1) + RESIDUAL
         self.residual.leave(left)
         return left
 
-    def job(self, expert: int, first: bool) -> float:
-        """A token at one expert, posted, then sent; when its last sum leaves. first: of its experts."""
-        gate_up = self.gate_up[expert]
-        posted = max(self.routed, self.dispatched + 1, self.jobs.room())
-        self.dispatched = max(posted + 1, gate_up.free) + self.hidden - 1
-        summed = self.middle.follow(gate_up, self.down[expert], self.dispatched)
-        self.jobs.leave(summed)
-        if first:
-            self.waiting.leave(self.dispatched)
-        return summed
+    def dispatch(self, experts: Sequence[int], groups: Sequence[Group]) -> None:
+        """A token's packet goes to all of its experts at once, its last beat when all jobs are posted, one a cycle."""
+        start = posted = max(self.routed, self.dispatched + 1)
+        for group in groups:
+            posted = max(posted, group.jobs.room()) + 1
+        ready = max(start, *(self.gate_up[expert].free for expert in experts))
+        self.dispatched = max(ready + self.hidden - 1, posted)
+        self.waiting.leave(self.dispatched)
+
+    def combine(self, groups: Sequence[Group]) -> float:
+        """When the last beat of a token's sum over its experts leaves, in which these groups have a share."""
+        summed = max(group.summed for group in groups) + RESCALE + WEIGHTED_SUM
+        if len(self.groups) == 1:
+            return summed + COMBINE
+        self.combined = max(summed + QUEUED, self.combined + self.hidden)
+        for group in {id(group): group for group in groups}.values():
+            group.sums.leave(self.combined)
+        return self.combined + TOTAL + COMBINE

@@ -41,14 +41,14 @@ class Middle:
         self.held = Queue(2)  # packets that wait until their scale is known
         self.collected = self.sent = self.summed = -np.inf
 
-    def follow(self, gate_up: ArrayTimes, down: ArrayTimes, loaded: float) -> float:
-        """A packet whose last beat comes then; when its last sum leaves `down`."""
+    def follow(self, gate_up: ArrayTimes, down: ArrayTimes, loaded: float, sums: float = -np.inf) -> float:
+        """A packet whose last beat comes then; when its last sum leaves `down`. sums: the earliest for its first."""
         result = gate_up.load(loaded)
         room = self.held.room() - self.beats - RESCALE - SWIGLU
         self.collected = gate_up.drain(max(result, self.collected, room))
         self.sent = max(self.collected + self.after, max(self.sent, down.free) + self.beats)
         self.held.leave(self.sent)
-        self.summed = down.drain(max(down.load(self.sent), self.summed))
+        self.summed = down.drain(max(down.load(self.sent), self.summed, sums))
         return self.summed
 
 
