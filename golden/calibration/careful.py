@@ -103,8 +103,8 @@ class Rounding:
 
     def pieces(self, hessians: Hessians, matrices: Iterable[TensorShape]) -> Iterator[Rounded]:
         """Matrices with their Hessians, on all cores: first the factors, then rows."""
-        known = {name: found.total for name, found in hessians.found.items() if found.is_enough}
-        factors = dict(zip(known, ordered_map(factor, known.values()), strict=True))
+        known = {name: found for name, found in hessians.found.items() if found.is_enough}
+        factors = dict(zip(known, ordered_map(lambda found: factor(found.total), known.values()), strict=True))
         work = [(matrix, *rows) for matrix in matrices for rows in row_ranges(matrix.shape, SLICE)]
         yield from ordered_map(lambda piece: self.piece(piece, factors.get(hessians.first(piece[0]))), work)
 

@@ -14,34 +14,52 @@ LONGEST = 4.0
 """Times the median norm of the tokens that run together: longer ones are scaled to it. One attention sink would
 otherwise hold nearly all of the energy of a down projection's inputs."""
 
+PANEL = 384
+"""Columns of a Hessian that are summed up together, from the diagonal down."""
+
 FEWEST = 0.25
 """Tokens for each input of a matrix: an expert that fewer reached is rounded to nearest."""
 
 SHARED = {"k_proj": "q_proj", "v_proj": "q_proj", "up_proj": "gate_proj"}
 """Matrices with the inputs of another: the last part of both names."""
 
+LAST = "down_proj"
+"""Of these the inputs are wanted alone: no matrix of the layer meets their products, which are left out."""
+
 
 class Hessian:
-    """Of the matrices that share their inputs: `total`, float32 [inputs, inputs], of `tokens` tokens."""
+    """Of the matrices that share their inputs, over `tokens` tokens.
+
+    Attributes
+    ----------
+    lower: float32 [inputs, inputs], summed up where it meets the diagonal and below; above only in part.
+    """
 
     def __init__(self, inputs: int) -> None:
-        self.total = torch.zeros(inputs, inputs)
+        self.lower = torch.zeros(inputs, inputs)
         self.tokens = 0
 
     @property
+    def total(self) -> Tensor:
+        """All of it, float32 [inputs, inputs], symmetric."""
+        below = self.lower.tril(-1)
+        return self.lower.tril() + below.T
+
+    @property
     def is_enough(self) -> bool:
-        return self.tokens >= FEWEST * len(self.total) and bool(self.total.any())
+        return self.tokens >= FEWEST * len(self.lower) and bool(self.lower.any())
 
     def add(self, x: Tensor) -> None:
         """Inputs float32 [tokens, inputs]."""
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         x = x * (LONGEST * norm.median() / norm.clamp(min=1e-30)).clamp(max=1)
-        self.total.addmm_(x.T, x)
+        for panel in range(0, x.shape[1], PANEL):
+            self.lower[panel:, panel : panel + PANEL].addmm_(x[:, panel:].T, x[:, panel : panel + PANEL])
         self.tokens += len(x)
 
 
 class Hessians(Arithmetic):
-    """The float model's arithmetic, which collects them.
+    """The float model's arithmetic for one layer, which collects them; what the layer gives is without meaning.
 
     Parameters
     ----------
@@ -60,7 +78,10 @@ class Hessians(Arithmetic):
         return matrix.name.replace(last, SHARED.get(last, last))
 
     def linear(self, x: Tensor, weight: Tensor, gain: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-        self.add(self.matrices[id(weight)], x)
+        matrix = self.matrices[id(weight)]
+        self.add(matrix, x)
+        if matrix.kind.endswith(LAST):
+            return x.new_zeros(()).expand(*x.shape[:-1], len(weight))
         return super().linear(x, weight, gain, bias)
 
     def add(self, matrix: TensorShape, x: Tensor) -> None:

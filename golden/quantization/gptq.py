@@ -97,13 +97,11 @@ def _round_block(left, start, step, values, upper, errors):
         scale = step[row] if step[row] > 0 else np.float32(1)
         for i in range(count):
             x = left[row, start + i]
-            quotient, low, high = x / scale, 0, len(values) - 1
-            while high - low > 1:
-                middle = (low + high) // 2
-                if values[middle] <= quotient:
-                    low = middle
-                else:
-                    high = middle
+            quotient, low, size = x / scale, 0, len(values)
+            while size > 1:  # without a branch, which no processor would foresee
+                low += size // 2 * (values[low + size // 2] <= quotient)
+                size -= size // 2
+            high = min(low + 1, len(values) - 1)
             nearest = low if quotient - values[low] <= values[high] - quotient else high
             error = (x - values[nearest] * step[row]) / upper[i, i]
             errors[row, i] = error
