@@ -65,12 +65,16 @@ RUNS = (
 
 @dataclass(frozen=True)
 class SmallChip:
-    """A chip of the comparison: what differs from `MODELS` in its model, and from the default in its hardware."""
+    """A chip of the comparison: what differs from `MODELS` in its model, and from the default in its hardware.
+
+    runs: as `RUNS`.
+    """
 
     family: str
     name: str = "as it comes"
     model: dict[str, Any] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
+    runs: tuple[tuple[int, SamplerParams], ...] = RUNS
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -85,6 +89,8 @@ WIDER = {"hidden_size": 48, "head_dim": 24, "expert_intermediate_size": 40, "voc
 MIXED = {"moe_layer_freq": [0, 1], "dense_intermediate_size": 48, "qk_layernorm": False}
 MIXED |= {"shared_expert_intermediate_size": 32, "moe_router_enable_expert_bias": True}
 BLOCKS_OF_8 = {"block_size": 8, "head_dim": 16, "rotary_dim": 8, "num_experts": 8, "n_group": 4, "topk_group": 2}
+FULL = {"sequences": 6, "head_lanes": 2}
+LONG = ((8, SamplerParams(gen_length=56, block_length=8, steps=56)),)
 
 CHIPS = (
     SmallChip("LLaDA-MoE"),
@@ -114,6 +120,10 @@ CHIPS = (
     SmallChip("LLaDA2.0"),
     SmallChip("LLaDA2.0", "2 heads, 2 queries at once, blocks of 8", BLOCKS_OF_8, {"head_lanes": 2, "query_lanes": 2}),
     SmallChip("LLaDA2.0", "3 sequences at once, 1 lane", hardware={"sequences": 3, "lanes": 1}),
+    SmallChip("LLaDA2.0", "cache", hardware={"cache": True}),
+    SmallChip("LLaDA2.0", "cache, 2 sequences, 2 queries", {}, {"cache": True, "sequences": 2, "query_lanes": 2}),
+    SmallChip("LLaDA2.0", "64 positions, blocks of 8", {"block_size": 8}, FULL, LONG),
+    SmallChip("LLaDA2.0", "64 positions, blocks of 8, cache", {"block_size": 8}, FULL | {"cache": True}, LONG),
     SmallChip("LLaDA"),
     SmallChip("LLaDA", "serial arrays, 2 sequences", {"n_layers": 1}, SERIAL | {"sequences": 2}),
 )

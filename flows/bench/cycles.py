@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from flows.bench.cycle_chips import CHIPS, RUNS, SmallChip
+from flows.bench.cycle_chips import CHIPS, SmallChip
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.design.cycles.experts import Routes
@@ -22,6 +22,7 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Prediction, SamplerParams, denoise
+from golden.samplers.spans import span
 from golden.shape import ExpertsShape, LayerShape
 from verif.chip.compare import simulate_runs
 from verif.chip.simulation import Run, SimulatedChip
@@ -89,10 +90,15 @@ def modelled(build: Build, runs: Sequence[tuple[list[int], SamplerParams]]) -> l
     engine = Routed(IntegerModel(checkpoint), checkpoint.model.layers)
     found = []
     for prompt, params in runs:
-        passes = []
+        passes, before, block = [], None, checkpoint.model.layers[0].attention.block_length
         for step in denoise(engine, torch.tensor([prompt]), params, checkpoint.model.mask_token):
             own = step_cycles(params.block_length, int(step.committed.sum()), sequences)
-            passes.append(Pass(step.tokens.shape[1], engine.wanted, engine.routes, own))
+            positions = range(step.tokens.shape[1])
+            if build.hardware.cache and block:
+                positions = span(block, len(prompt), params, step, before)
+            routes = [some and some[positions.start : positions.stop] for some in engine.routes]
+            passes.append(Pass(positions, engine.wanted, routes, own))
+            before = step
         found.append(SequenceRun(setup_cycles(params.gen_length, params.block_length, params.steps), passes))
     return run_cycles(geometry, found, [STAGGER * number for number in range(len(found))])
 
@@ -106,7 +112,7 @@ def measure(chip: SmallChip, folder: Path) -> Iterator[CycleRow]:
         QuantizedCheckpoint(folder / "quantized"), folder / "chip", HardwareConfig.from_json_dict(fields)
     )
     simulated = SimulatedChip(build, QUICK_BUILD)
-    prompts = [([token % model.mask_token for token in range(length)], params) for length, params in RUNS]
+    prompts = [([token % model.mask_token for token in range(length)], params) for length, params in chip.runs]
     at_once = build.hardware.sequences
     for first in range(0, len(prompts), at_once):
         chosen = (prompts * at_once)[first : first + at_once]

@@ -39,6 +39,8 @@ class HardwareConfig:
     query_lanes: queries of each of them that it works on at once, at most `max_positions`.
     expert_groups: groups of a layer's experts that work side by side; divides their number.
     sequences: that are denoised at once, each in a slot of its own; at most 256.
+    cache: keys and values of a sequence are kept from one pass to the next, which computes what has changed and the
+        block at work alone; for models whose attention goes by blocks of a power of two.
     """
 
     lanes: int = 4
@@ -50,6 +52,7 @@ class HardwareConfig:
     query_lanes: int = 1
     expert_groups: int = 1
     sequences: int = 1
+    cache: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.style, str):
@@ -72,6 +75,8 @@ class HardwareConfig:
         for name, most in (("max_positions", 65535), ("sequences", 256)):
             if getattr(self, name) > most:
                 raise UserError(f"hardware config, {name}: {getattr(self, name)} exceeds {most}")
+        if not isinstance(self.cache, bool):
+            raise UserError(f"hardware config, cache: {self.cache!r} is neither true nor false")
         if self.query_lanes > self.max_positions:
             raise UserError(
                 f"hardware config, query_lanes: {self.query_lanes} exceeds max_positions = {self.max_positions}"
@@ -157,3 +162,6 @@ class HardwareConfig:
             )
         if block is not None and block % self.query_lanes:
             raise UserError(f"hardware config, query_lanes: {self.query_lanes} does not divide block_length = {block}")
+        if self.cache and (block is None or block & (block - 1)):
+            blocks = "all positions see each other" if block is None else f"block_length = {block} is no power of two"
+            raise UserError(f"hardware config, cache: {blocks}, so nothing can be kept; leave it out")

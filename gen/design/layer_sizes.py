@@ -99,6 +99,11 @@ class LayerSizes:
         return self.hardware.passes
 
     @property
+    def slots(self) -> int:
+        """Sequences whose keys and values are kept from one pass to the next; 0: none are."""
+        return self.hardware.sequences if self.hardware.cache else 0
+
+    @property
     def hidden(self) -> int:
         return self.model.hidden_size
 

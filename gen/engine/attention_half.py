@@ -17,6 +17,7 @@ from gen.engine.chains import (
     rescaled,
     residual_way,
     scale_ports,
+    span_ports,
 )
 from gen.stream.component import Component
 from gen.stream.gating import gated
@@ -25,13 +26,16 @@ from gen.stream.stream import chain
 from gen.units.attention import Attention
 from gen.units.attention_sizes import AttentionSizes
 from gen.units.clip import Clip
-from gen.units.flow import Fork, HeadSplit
+from gen.units.flow import Broadcast, Fork, HeadSplit
 from gen.units.quantize import Quantize
 from gen.units.rmsnorm import RMSNorm
 from gen.units.rope import Rope
 from golden.units.quantize import Quantize as QuantizeSpec
 
 __all__ = ["AttentionHalf"]
+
+SPANS = ("q_rope", "k_rope", "k", "v")
+"""Places that are told which part of a sequence a pass computes, where keys and values are kept."""
 
 ENDS = ("q_rope", "k_rope", "q", "k", "v")
 """Places in an attention half that are told where a pass ends: rotations, and memories of attention."""
@@ -44,6 +48,7 @@ class AttentionHalf(Component):
     ----------
     test_enable: of the clock gates, in.
     i, o: streams of `gen.stream.stream.residual_beat`, a packet a position, in and out.
+    spans: stream of `gen.units.span.span_shape`, one a pass, in; only where keys and values are kept.
     wired: `modules`, arrays and ROMs by name, and their clock.
     """
 
@@ -59,7 +64,7 @@ class AttentionHalf(Component):
         self.modules |= {"o": array_ports(sizes, "o", 1), "o_scales": scale_ports(sizes, 1, sizes.hidden)}
         if sizes.shape.attention.head_norms:
             self.modules |= {f"{n}_gain": gain_ports(sizes, gain_width, sizes.head_dim) for n in "qk"}
-        super().__init__(half_ports(sizes, self.modules))
+        super().__init__(half_ports(sizes, self.modules) | span_ports(sizes))
 
     def elaborate(self, platform) -> Module:
         m, g, outside = Module(), self.sizes, wiring.flipped(self.wired)
@@ -67,6 +72,7 @@ class AttentionHalf(Component):
         depth = g.passes * g.max_positions * g.beats(g.hidden)
         fork, residual, norm = residual_way(m, self, "input", depth, branches=3)
         ends = dict(zip(ENDS, pass_ends(m, fork.o[2], len(ENDS)), strict=True))
+        spans = self._spans(m)
         heads = self._projected(m, norm[-1].o)
         attention = Attention(self._attention_sizes())
         gated(m, self.test_enable, "attention", attention, ("q", "k", "v"), g.heads)
@@ -76,11 +82,13 @@ class AttentionHalf(Component):
         o_rescale = rescaled(m, self.test_enable, g, "o", 1, g.hidden, outside.o.o, outside.o_scales)
         v_quantize = gated(m, self.test_enable, "v_quantize", Quantize(units.quantize("value"), lanes, 2 * head))
 
-        chain(m, heads["q"], *self._rotated(m, "q", units.attention.query, ends), attention.q)
-        chain(m, heads["k"], *self._rotated(m, "k", units.attention.key, ends), attention.k)
+        chain(m, heads["q"], *self._rotated(m, "q", units.attention.query, ends, spans), attention.q)
+        chain(m, heads["k"], *self._rotated(m, "k", units.attention.key, ends, spans), attention.k)
         chain(m, heads["v"], *self._clipped_values(m), v_quantize, attention.v)
         for name in "qkv":
             wiring.connect(m, ends[name], getattr(attention, f"{name}_ends"))
+        for name in "kv" if spans else "":
+            wiring.connect(m, spans[name], getattr(attention, f"{name}_spans"))
         chain(m, attention, output_quantize, outside.o.i)
         chain(m, o_rescale, residual)
         add_probe(m, "v", v_quantize.o, g.head_dim, g.key_heads)
@@ -92,6 +100,7 @@ class AttentionHalf(Component):
     def _attention_sizes(self) -> AttentionSizes:
         g, hardware = self.sizes, self.sizes.hardware
         at_once = {"head_lanes": hardware.head_lanes, "query_lanes": hardware.query_lanes, "passes": g.passes}
+        at_once |= {"slots": g.slots}
         return AttentionSizes(g.units.attention, g.heads, g.lanes, g.max_positions, key_heads=g.key_heads, **at_once)
 
     def _projected(self, m: Module, normed) -> dict[str, Any]:
@@ -121,14 +130,22 @@ class AttentionHalf(Component):
         clip = self.sizes.units.clip
         return [] if clip is None else [gated(m, self.test_enable, "v_clip", Clip(clip, self.sizes.lanes))]
 
-    def _rotated(self, m: Module, name: str, made: QuantizeSpec, ends) -> list[Component]:
+    def _spans(self, m: Module) -> dict[str, Any]:
+        """What part of a sequence each pass computes, to each place that asks: streams by place."""
+        if not self.sizes.slots:
+            return {}
+        m.submodules.spans = spans = Broadcast(self.spans.payload.shape(), len(SPANS), self.sizes.slots)
+        wiring.connect(m, wiring.flipped(self.spans), spans.i)
+        return dict(zip(SPANS, spans.o, strict=True))
+
+    def _rotated(self, m: Module, name: str, made: QuantizeSpec, ends, spans) -> list[Component]:
         """Head norm, gain and rotation, packets as `made`: the chain that q and k each have.
 
-        ends: of passes, streams by place.
+        ends, spans: of passes, streams by place.
         """
         g, attention = self.sizes, self.sizes.shape.attention
         straight, normed = g.head_dim - attention.rotary_dim, attention.head_norms
-        rope = Rope(g.units.rope, g.lanes, g.heads_of(name), g.max_positions, straight, normed, g.units.clip)
+        rope = Rope(g.units.rope, g.lanes, g.heads_of(name), g.max_positions, straight, normed, g.units.clip, g.slots)
         packets = Quantize(made, g.lanes, 2 * g.beats(g.head_dim))
         parts: list[Component] = []
         if normed:
@@ -138,5 +155,7 @@ class AttentionHalf(Component):
         parts.append(gated(m, self.test_enable, f"{name}_rope", rope))
         parts.append(gated(m, self.test_enable, f"{name}_quantize", packets))
         wiring.connect(m, ends[f"{name}_rope"], rope.ends)
+        if spans:
+            wiring.connect(m, spans[f"{name}_rope"], rope.spans)
         add_probe(m, name, packets.o, g.head_dim, g.heads_of(name))
         return parts

@@ -17,6 +17,7 @@ from gen.units.quantize import Quantize
 from gen.units.rescale import Rescale, row_scale
 from gen.units.residual import Residual
 from gen.units.rmsnorm import RMSNorm
+from gen.units.span import span_shape
 from gen.units.swiglu import SwiGLU
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "residual_ports",
     "residual_way",
     "scale_ports",
+    "span_ports",
 ]
 
 ENDS_DEPTH = 16
@@ -68,6 +70,12 @@ def residual_ports(sizes: LayerSizes, adders: int) -> dict[str, wiring.Member]:
     word = stream.Signature(residual_beat(sizes.numerics.word.width, sizes.lanes))
     saturated = Out(range(adders * sizes.lanes + 1))
     return {"test_enable": In(1), "i": In(word), "o": Out(word), "saturated": saturated}
+
+
+def span_ports(sizes: LayerSizes) -> dict[str, wiring.Member]:
+    """`spans`, a stream of `gen.units.span.span_shape`, one a pass, in, where keys and values are kept."""
+    span = stream.Signature(span_shape(sizes.slots, sizes.max_positions))
+    return {"spans": In(span)} if sizes.slots else {}
 
 
 def half_ports(sizes: LayerSizes, modules: dict[str, ArrayPorts | ConstantPorts]) -> dict[str, wiring.Member]:

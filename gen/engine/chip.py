@@ -1,6 +1,7 @@
 """Chip top: host ports, sampler, embedding, layer engines, head."""
 
 from types import SimpleNamespace
+from typing import Any
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib import stream, wiring
@@ -9,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 from gen.design.layer_sizes import LayerSizes
 from gen.design.registers import IDENTIFICATION
-from gen.engine.chains import array_ports, gain_ports, norm_to_packets, rescaled, scale_ports
+from gen.engine.chains import array_ports, gain_ports, norm_to_packets, rescaled, scale_ports, span_ports
 from gen.engine.hardwired import ConstantPorts, HardwiredArray, HardwiredConstants
 from gen.stream.component import Component
 from gen.stream.gating import gated
@@ -51,7 +52,7 @@ class Chip(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        embedding, gate, argmax, saturated = self._model(m)
+        embedding, gate, argmax, engines = self._model(m)
         model = self.sizes.model
         m.submodules.sampler = sampler = Sampler(
             model.vocab_size,
@@ -59,8 +60,14 @@ class Chip(Component):
             self.sizes.max_positions,
             len(argmax.o.payload.spread),
             self.sizes.hardware.sequences,
+            block=(self.sizes.shape.attention.block_length or 0) if self.sizes.slots else 0,
         )
         self._send(m, sampler, embedding, gate)
+        if self.sizes.slots:
+            m.submodules.span_branch = spans = Fork(sampler.spans.payload.shape(), len(engines))
+            chain(m, sampler.spans, spans)
+            for span, engine in zip(spans.o, engines, strict=True):
+                wiring.connect(m, span, engine.spans)
         wiring.connect(m, gate.passed, sampler.passed)
         m.d.comb += [
             sampler.result.valid.eq(argmax.o.valid),
@@ -68,7 +75,7 @@ class Chip(Component):
             sampler.result.payload.spread.eq(argmax.o.payload.spread),
             argmax.o.ready.eq(sampler.result.ready),
         ]
-        self._registers(m, sampler, self._saturations(m, sampler, saturated))
+        self._registers(m, sampler, self._saturations(m, sampler, [engine.saturated for engine in engines]))
         self._streams(m, sampler)
         return m
 
@@ -87,9 +94,9 @@ class Chip(Component):
             wanted.ready.eq(gate.wanted.ready),
         ]
 
-    def _model(self, m: Module) -> tuple[Embedding, HeadGate, Argmax, list[Signal]]:
+    def _model(self, m: Module) -> tuple[Embedding, HeadGate, Argmax, list[SimpleNamespace]]:
         """Embedding to argmax, all layers in between: the first unit, the gate behind the layers, the last unit, and
-        what each layer saturates in a cycle."""
+        the layers."""
         g = self.sizes
         vocabulary = g.model.vocab_size
         embedding = self._embedding(m)
@@ -109,7 +116,7 @@ class Chip(Component):
         add_probe(m, "logits", rescale.o, vocabulary, wanted=True)
         add_probe(m, "argmax.token", argmax.o, 1, value=argmax.o.payload.token, wanted=True)
         add_probe(m, "argmax.spread", argmax.o, 1, value=argmax.o.payload.spread, wanted=True)
-        return embedding, gate, argmax, [engine.saturated for engine in engines]
+        return embedding, gate, argmax, engines
 
     def _final_gain(self, m: Module) -> HardwiredConstants | None:
         """The ROM of the last norm's gain, where that stands behind it."""
@@ -145,13 +152,22 @@ class Chip(Component):
         return embedding
 
     def _engine(self, m: Module, number: int) -> SimpleNamespace:
-        """Module `layer_N`, written on its own (`gen.engine.netlist`): its ports `i`, `o`, `saturated`."""
+        """Module `layer_N`, written on its own (`gen.engine.netlist`): its ports `i`, `o`, `saturated`, and `spans`."""
         word = stream.Signature(residual_beat(self.sizes.numerics.word.width, self.sizes.lanes))
         name = f"layer_{number}"
         saturated = Signal(range(2 * self.sizes.lanes + 1), name=f"{name}_saturated")
         i, o = word.flip().create(path=(name, "i")), word.create(path=(name, "o"))
+        spans: dict[str, Any] = {
+            port: stream.Signature(member.signature.members["payload"].shape).flip().create(path=(name, port))
+            for port, member in span_ports(self.sizes).items()
+        }
+        told: dict[str, Value] = {}
+        for port, span in spans.items():
+            told |= {f"i_{port}__payload": Value.cast(span.payload), f"i_{port}__valid": span.valid}
+            told |= {f"o_{port}__ready": span.ready}
         m.submodules[name] = Instance(
             name,
+            **told,
             i_clk=ClockSignal(),
             i_rst=ResetSignal(),
             i_test_enable=self.test_enable,
@@ -163,7 +179,7 @@ class Chip(Component):
             i_o__ready=o.ready,
             o_saturated=saturated,
         )
-        return SimpleNamespace(i=i, o=o, saturated=saturated)
+        return SimpleNamespace(i=i, o=o, saturated=saturated, **spans)
 
     def _saturations(self, m: Module, sampler: Sampler, saturated: list[Signal]) -> Signal:
         """Register SATURATIONS: counts from a START on that finds the chip idle, and stays at its end."""

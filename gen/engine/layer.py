@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In
 
 from gen.design.layer_sizes import LayerSizes
 from gen.engine.attention_half import AttentionHalf
-from gen.engine.chains import residual_ports
+from gen.engine.chains import residual_ports, span_ports
 from gen.engine.dense_half import DenseHalf
 from gen.engine.expert_half import ExpertHalf
 from gen.engine.hardwired import wired
@@ -31,6 +31,8 @@ class LayerEngine(Component):
     ----------
     test_enable: of the clock gates, in.
     i, o: streams of `gen.stream.stream.residual_beat`, a packet a position, in and out.
+    spans: stream of `gen.units.span.span_shape`, one a pass ahead of its first position, in; only where keys and values
+        are kept.
     attention, and experts or dense: arrays and ROMs of each of the `halves`, and their clock.
     """
 
@@ -40,14 +42,19 @@ class LayerEngine(Component):
         mlp: dict[str, Component] = {"experts": ExpertHalf(sizes)} if experts else {"dense": DenseHalf(sizes)}
         self.halves: dict[str, Any] = {"attention": AttentionHalf(sizes), **mlp}
         ports = {name: In(wired(half.modules)) for name, half in self.halves.items()}
-        super().__init__(residual_ports(sizes, 2) | ports)
+        super().__init__(residual_ports(sizes, 2) | span_ports(sizes) | ports)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        attention, mlp = (gated(m, self.test_enable, name, half) for name, half in self.halves.items())
+        inputs = {"attention": ("i", *span_ports(self.sizes))}
+        attention, mlp = (
+            gated(m, self.test_enable, name, half, inputs.get(name, ("i",))) for name, half in self.halves.items()
+        )
         for name, half in self.halves.items():
             m.d.comb += half.test_enable.eq(self.test_enable)
             wiring.connect(m, half.wired, wiring.flipped(getattr(self, name)))
         m.d.sync += self.saturated.eq(attention.saturated + mlp.saturated)  # a beat is added where the clock runs
+        for port in span_ports(self.sizes):
+            wiring.connect(m, wiring.flipped(getattr(self, port)), getattr(attention, port))
         chain(m, wiring.flipped(self.i), attention, mlp, wiring.flipped(self.o))
         return m

@@ -12,6 +12,7 @@ from gen.units.attention_mix import Mix
 from gen.units.attention_order import PositionOrder
 from gen.units.attention_scores import Scores, score_beat
 from gen.units.attention_sizes import AttentionSizes
+from gen.units.head_memory import kept_ports
 
 __all__ = ["Attention"]
 
@@ -50,6 +51,8 @@ class Attention(Component):
     ----------
     q, k, v: streams of beats of `spec.query`, `spec.key` and `spec.value`, packets are heads, in.
     q_ends, k_ends, v_ends: streams of one bit a position, in: it is the last of its pass.
+    k_spans, v_spans: streams of `gen.units.span.span_shape`, one a pass, in; only where keys and values are kept
+        (`AttentionSizes.slots`): a pass then has the positions of its slot from `first` on.
     o: stream of fixed-point beats (`spec.word.width` bits), packets are positions, out.
     """
 
@@ -61,6 +64,7 @@ class Attention(Component):
                 "k": In(stream.Signature(activations(spec.key, lanes))),
                 "v": In(stream.Signature(activations(spec.value, lanes))),
                 **{f"{name}_ends": In(stream.Signature(unsigned(1))) for name in "qkv"},
+                **kept_ports(sizes, "k_spans", "v_spans"),
                 "o": Out(stream.Signature(beat(spec.word.width, lanes))),
             }
         )
@@ -84,6 +88,9 @@ class Attention(Component):
             (self.v_ends, mix.ends),
         ):
             wiring.connect(m, wiring.flipped(source), sink)
+        if sizes.slots:
+            wiring.connect(m, wiring.flipped(self.k_spans), scores.k_spans)
+            wiring.connect(m, wiring.flipped(self.v_spans), mix.spans)
         chain(m, *parts, wiring.flipped(self.o))
         value, heads, queries = scores.o.payload.scores, sizes.head_lanes, sizes.query_lanes
         block = sizes.spec.block_length or 0

@@ -10,7 +10,7 @@ from gen.stream.component import Component
 from gen.stream.stream import Keep, Stage, activations, chain
 from gen.units.attention_scores import score_beat
 from gen.units.attention_sizes import AttentionSizes
-from gen.units.head_memory import ValueMemory
+from gen.units.head_memory import ValueMemory, kept_ports
 from gen.units.key_walk import KeyWalk
 from gen.units.rounding import round_shift
 from gen.units.softmax import EXP_WIDTH, Exp2Lookup
@@ -142,6 +142,7 @@ class Mix(Component):
     i: stream of `scored(sizes)`, in.
     v: stream of beats of `spec.value`, packets are heads, in.
     ends: stream of one bit a position, in: it is the last of its pass.
+    spans: stream of `gen.units.span.span_shape`, one a pass, in; only where values are kept.
     o: stream of `mixture(sizes)`, out.
     """
 
@@ -152,6 +153,7 @@ class Mix(Component):
                 "i": In(stream.Signature(scored(sizes))),
                 "v": In(stream.Signature(activations(sizes.spec.value, sizes.lanes))),
                 "ends": In(stream.Signature(unsigned(1))),
+                **kept_ports(sizes, "spans"),
                 "o": Out(stream.Signature(mixture(sizes))),
             }
         )
@@ -192,6 +194,9 @@ class Mix(Component):
             target.payload.v.eq(values.vectors),
             target.payload.v_scales.eq(values.scales),
         ]
+        if self.sizes.slots:
+            wiring.connect(m, wiring.flipped(self.spans), values.spans)
+            m.d.comb += walker.first.eq(values.first)
         if values.by_block:
             m.d.comb += [values.furthest.eq(at.furthest), target.payload.fetched.tops.eq(values.tops)]
         else:

@@ -8,7 +8,7 @@ from gen.design.latency import FAN_IN
 from gen.stream.component import Component
 from gen.stream.stream import Keep, Stage, activations, chain
 from gen.units.attention_sizes import AttentionSizes
-from gen.units.head_memory import HeadMemory
+from gen.units.head_memory import HeadMemory, kept_ports
 from gen.units.key_walk import KeyWalk
 from gen.units.rounding import round_saturate
 
@@ -110,6 +110,7 @@ class Scores(Component):
     ----------
     q, k: streams of beats of `spec.query` and `spec.key`, packets are heads, in.
     q_ends, k_ends: streams of one bit a position, in: it is the last of its pass.
+    k_spans: stream of `gen.units.span.span_shape`, one a pass, in; only where keys are kept.
     o: stream of `score_beat(sizes)`, out.
     """
 
@@ -121,6 +122,7 @@ class Scores(Component):
                 "k": In(stream.Signature(activations(sizes.spec.key, sizes.lanes))),
                 "q_ends": In(stream.Signature(unsigned(1))),
                 "k_ends": In(stream.Signature(unsigned(1))),
+                **kept_ports(sizes, "k_spans"),
                 "o": Out(stream.Signature(score_beat(sizes))),
             }
         )
@@ -144,7 +146,7 @@ class Scores(Component):
         """Read a key for each step of the walk, and a group's queries with its first: they stand until the last."""
         spec, sizes = self.sizes.spec, self.sizes
         m.submodules.q_memory = q = HeadMemory(spec.query, sizes, sizes.head_lanes, sizes.groups, sizes.query_lanes)
-        m.submodules.k_memory = k = HeadMemory(spec.key, sizes, sizes.key_lanes, sizes.key_groups)
+        m.submodules.k_memory = k = HeadMemory(spec.key, sizes, sizes.key_lanes, sizes.key_groups, kept=sizes.slots > 0)
         m.submodules.walker = walker = KeyWalk(sizes)
         m.submodules.fetched = fetched = Keep(unsigned(1))
         at, taken, first = walker.o.payload, Signal(), Signal(init=1)
@@ -162,6 +164,9 @@ class Scores(Component):
             fetched.o.ready.eq(target.ready),
             target.payload.last.eq(fetched.o.payload),
         ]
+        if sizes.slots:
+            wiring.connect(m, wiring.flipped(self.k_spans), k.spans)
+            m.d.comb += walker.first.eq(k.first)
         query = Signal.like(q.address)
         m.d.comb += q.address.eq(query)
         with m.If(taken):

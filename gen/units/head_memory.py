@@ -1,4 +1,9 @@
-"""Memories of a forward pass's queries, keys and values, banked by head; a second pass is loaded meanwhile."""
+"""Memories of a forward pass's queries, keys and values, banked by head; a second pass is loaded meanwhile.
+
+Keys and values of earlier passes are kept where a pass computes a part of a sequence (`gen.units.span`).
+"""
+
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
@@ -9,9 +14,16 @@ from gen.stream.ram import Ram
 from gen.stream.stream import activations
 from gen.text.constant_module import index_width
 from gen.units.attention_sizes import AttentionSizes
+from gen.units.span import span_shape
 from golden.units.quantize import Quantize
 
-__all__ = ["HeadMemory", "ValueMemory"]
+__all__ = ["HeadMemory", "ValueMemory", "kept_ports"]
+
+
+def kept_ports(sizes: AttentionSizes, *names: str) -> dict[str, Any]:
+    """Streams of `gen.units.span.span_shape`, one a pass, in, where keys and values are kept."""
+    span = stream.Signature(span_shape(sizes.slots, sizes.max_positions))
+    return dict.fromkeys(names, In(span)) if sizes.slots else {}
 
 
 class HeadMemory(Component):
@@ -24,19 +36,25 @@ class HeadMemory(Component):
     was read stays until the next reading, and vectors behind the last position are undefined. Packets of the next pass
     are taken meanwhile where `passes` is 2, and are not where it is 1.
 
+    Where `kept`, each slot has words of its own, and a pass overwrites those from its first position on. A slot's next
+    pass comes when its last one has been forgotten.
+
     Parameters
     ----------
     spec: what made the packets.
     sizes: of attention.
     banks, groups: heads that are read at once, and groups of them.
     queries: positions a word.
+    kept: from one pass to the next, by slot.
     ports: of a subclass.
 
     Attributes
     ----------
     i: stream of beats of `spec`, in.
     ends: stream of one bit a position, in: it is the last of its pass.
-    stored: a pass is complete, out; positions: it has so many, out; forget: it is done with, in.
+    spans: stream of `span_shape`, one a pass, in; only where `kept`.
+    stored: a pass is complete, out; positions: the sequence has so many up to its end, out; first: the first of them
+        that it computed, out, only where `kept`; forget: it is done with, in.
     address, enable: words to read, in; vectors, scales: of the words last read, out, that of position n of the word
         and of bank b at n * banks + b.
     """
@@ -48,16 +66,20 @@ class HeadMemory(Component):
         banks: int,
         groups: int,
         queries: int = 1,
+        kept: bool = False,
         ports: dict | None = None,
     ) -> None:
         self.spec, self.sizes, self.banks, self.groups, self.queries = spec, sizes, banks, groups, queries
+        self.kept = kept
         self.vector = data.ArrayLayout(signed(spec.width), sizes.spec.head_dim)
         self.depth = groups * -(-sizes.max_positions // queries)
         count = queries * banks
+        spans = kept_ports(sizes, "spans") | {"first": Out(index_width(sizes.max_positions))} if kept else {}
         super().__init__(
             {
                 "i": In(stream.Signature(activations(spec, sizes.lanes))),
                 "ends": In(stream.Signature(unsigned(1))),
+                **spans,
                 "stored": Out(1),
                 "positions": Out(range(sizes.max_positions + 1)),
                 "forget": In(1),
@@ -82,7 +104,7 @@ class HeadMemory(Component):
         final = x.last & last_bank & (group == self.groups - 1)
         ending = closing & final & self.ends.payload
         m.d.comb += [
-            self.i.ready.eq((held != sizes.passes) & (self.ends.valid | ~final)),
+            self.i.ready.eq((held != sizes.passes) & (self.ends.valid | ~final) & self._known(m, position == 0)),
             take.eq(self.i.valid & self.i.ready),
             closing.eq(take & x.last),
             self.ends.ready.eq(take & final),
@@ -102,12 +124,37 @@ class HeadMemory(Component):
             with m.If(ending):
                 m.d.sync += [query.eq(0), address.eq(0)]
         put, get = self._passes(m, ending, position)
-        places = address + Mux(put, self.depth, 0), self.address + Mux(get, self.depth, 0)
+        starts = self._kept(m, ending, put, get) if self.kept else (Mux(put, self.depth, 0), Mux(get, self.depth, 0))
+        places = address + starts[0], self.address + starts[1]
         for number in range(self.banks):
             chosen = bank == number
             self._store(m, number, take & chosen, query * sizes.beats + index, query, places)
             self.watch(m, number, closing & chosen, position == 0, put, get, places[0])
         return m
+
+    def _known(self, m: Module, fresh) -> Value:
+        """Whether all is known of the packet that comes, `fresh` where it is of its pass's first position."""
+        return self.spans.valid if self.kept else Const(1)
+
+    def _kept(self, m: Module, ending, put, get) -> tuple[Value, Value]:
+        """Where the words of the pass that comes, and those of the slot that is read, begin; the latter's `first`."""
+        held: list[Any] = [
+            Signal(self.spans.payload.shape(), name=f"span_{number}") for number in range(self.sizes.passes)
+        ]
+        for number, span in enumerate(held):
+            with m.If(ending & (put == number)):
+                m.d.sync += span.eq(self.spans.payload)
+        m.d.comb += self.spans.ready.eq(ending)
+        coming, read = self.spans.payload, Mux(get, held[-1].as_value(), held[0].as_value())
+        reading: Any = Signal(self.spans.payload.shape(), name="span_read")
+        m.d.comb += [reading.as_value().eq(read), self.first.eq(reading.first)]
+        self.read_from = reading.slot * self.depth
+        return coming.slot * self.depth + coming.first * self.groups, self.read_from
+
+    @property
+    def words(self) -> int:
+        """Of a bank, in all."""
+        return (self.sizes.slots if self.kept else self.sizes.passes) * self.depth
 
     def _passes(self, m: Module, ending, position: Signal) -> tuple[Value, Value]:
         """Which of the passes comes and which is read, 0 or 1; the length of each is kept."""
@@ -119,13 +166,13 @@ class HeadMemory(Component):
             m.d.sync += [put.eq(put ^ ending), get.eq(get ^ self.forget)]
         for number, length in enumerate(lengths):
             with m.If(ending & (put == number)):
-                m.d.sync += length.eq(position + 1)
+                m.d.sync += length.eq(position + 1 + (self.spans.payload.first if self.kept else 0))
         m.d.comb += self.positions.eq(Mux(get, lengths[-1], lengths[0]))
         return put, get
 
     def _store(self, m: Module, number: int, take, part, query, places) -> None:
         """One bank: each beat is written into its part of a word, whole words are read, at the two `places`."""
-        depth = self.sizes.passes * self.depth
+        depth = self.words
         beats, scale = self.sizes.beats, self.i.payload.scale
         vectors = data.ArrayLayout(self.vector, self.queries)
         words = Ram(vectors, depth, self.queries * beats, name=f"words_{number}")
@@ -172,7 +219,18 @@ class ValueMemory(HeadMemory):
         words = index_width(sizes.key_groups * sizes.max_positions)
         self.by_block = sizes.spec.block_length is not None
         ports = {"tops": Out(tops), **({"furthest": In(words)} if self.by_block else {"turn": In(1)})}
-        super().__init__(spec, sizes, sizes.key_lanes, sizes.key_groups, ports=ports)
+        super().__init__(spec, sizes, sizes.key_lanes, sizes.key_groups, kept=sizes.slots > 0, ports=ports)
+        self.asking, self.asked = Signal(), Signal()
+
+    def _known(self, m: Module, fresh) -> Value:
+        """The largest scale before the pass is read ahead of its first packets, which wait a cycle for it."""
+        known = super()._known(m, fresh)
+        if not self.kept:
+            return known
+        m.d.comb += self.asking.eq(known & self.i.valid & fresh & ~self.asked)
+        with m.If(self.asking):
+            m.d.sync += self.asked.eq(1)
+        return known & (~fresh | self.asked)
 
     def watch(self, m: Module, number: int, closing, first, put, get, place) -> None:
         if self.by_block:
@@ -192,14 +250,37 @@ class ValueMemory(HeadMemory):
         width, scale = self.spec.scale_width, self.i.payload.scale
         ring = Signal(self.groups * width, name=f"ring_{number}")
         top = Mux(first | (scale > ring[:width]), scale, ring[:width])
+        read_from = Mux(get, self.depth, 0)
+        if self.kept:
+            top = self._top(m, number, closing, first, place, ring[:width])
+            read_from = self.read_from
         with m.If(closing):
             m.d.sync += ring.eq(Cat(ring[width:], top))
-        m.submodules[f"tops_{number}"] = tops = Ram(width, self.sizes.passes * self.depth, name=f"tops_{number}")
+        m.submodules[f"tops_{number}"] = tops = Ram(width, self.words, name=f"tops_{number}")
         m.d.comb += [
             tops.write_enable.eq(closing),
             tops.write_address.eq(place),
             tops.write_data.eq(top),
             tops.read_enable.eq(self.enable),
-            tops.read_address.eq(self.furthest + Mux(get, self.depth, 0)),
+            tops.read_address.eq(self.furthest + read_from),
             self.tops[number].eq(tops.read_data),
         ]
+
+    def _top(self, m: Module, number: int, closing, first, place, ring) -> Value:
+        """The largest so far where a pass begins behind other positions: theirs comes from a second memory like it."""
+        width, scale = self.spec.scale_width, self.i.payload.scale
+        m.submodules[f"earlier_{number}"] = earlier = Ram(width, self.words, name=f"earlier_{number}")
+        top, before = Signal(width, name=f"top_{number}"), Signal(width, name=f"before_{number}")
+        m.d.comb += [
+            before.eq(Mux(~first, ring, Mux(self.spans.payload.first != 0, earlier.read_data, 0))),
+            top.eq(Mux(scale > before, scale, before)),
+            earlier.write_enable.eq(closing),
+            earlier.write_address.eq(place),
+            earlier.write_data.eq(top),
+            earlier.read_enable.eq(self.asking),
+            earlier.read_address.eq(place - self.groups),
+        ]
+        if number == self.banks - 1:
+            with m.If(closing):
+                m.d.sync += self.asked.eq(0)
+        return top

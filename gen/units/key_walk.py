@@ -22,7 +22,8 @@ def step(sizes: AttentionSizes) -> data.StructLayout:
 
 class KeyWalk(Component):
     """All keys of a pass, for every group of `query_lanes` positions, and for every group of heads within; where
-    attention goes by blocks, the keys up to the end of the positions' block.
+    attention goes by blocks, the keys up to the end of the positions' block. Where keys are kept
+    (`AttentionSizes.slots`), a pass has positions from `first` on.
 
     The last group of positions has as many as are left. Latency 0, one key a cycle, none missing between groups.
 
@@ -33,7 +34,7 @@ class KeyWalk(Component):
     Attributes
     ----------
     go: a pass is stored, in; done: its last key is taken in this cycle, out.
-    positions: positions of the pass, in.
+    positions: of the sequence up to the pass's end, in; first: of them that the pass has, in, only where keys are kept.
     o: stream of `step(sizes)`, out.
     """
 
@@ -44,6 +45,7 @@ class KeyWalk(Component):
                 "go": In(1),
                 "done": Out(1),
                 "positions": In(range(sizes.max_positions + 1)),
+                **({"first": In(index_width(sizes.max_positions))} if sizes.slots else {}),
                 "o": Out(stream.Signature(step(sizes))),
             }
         )
@@ -53,13 +55,14 @@ class KeyWalk(Component):
         at = self.o.payload
         place, position = Signal.like(self.positions), Signal.like(self.positions)
         behind = Signal(range(sizes.max_positions + sizes.query_lanes + 1))
+        first = self.first if sizes.slots else 0
         seen = Signal.like(self.positions)
         key, key_group = Signal.like(at.key), Signal(range(sizes.key_groups))
         group, again = Signal(range(sizes.groups)), Signal(range(sizes.repeats))
         last, turn, ending = Signal(), Signal(), Signal()
         lacking = Mux(behind > self.positions, behind - self.positions, 0)
         m.d.comb += [
-            behind.eq(position + sizes.query_lanes),
+            behind.eq(first + position + sizes.query_lanes),
             last.eq(place == seen - 1),
             turn.eq(last & (group == sizes.groups - 1)),
             ending.eq(turn & (behind >= self.positions)),
@@ -79,24 +82,25 @@ class KeyWalk(Component):
                 m.d.sync += [place.eq(0), group.eq(group + 1), key.eq(following), key_group.eq(following)]
                 m.d.sync += again.eq(Mux(at.turn, 0, again + 1))
             with m.If(turn):
-                m.d.sync += [key.eq(0), key_group.eq(0), group.eq(0), position.eq(behind)]
+                m.d.sync += [key.eq(0), key_group.eq(0), group.eq(0), position.eq(position + sizes.query_lanes)]
             with m.If(ending):
                 m.d.sync += position.eq(0)
-        self._see(m, seen, behind, key_group, step_on & turn, ending)
+        self._see(m, seen, behind, first, key_group, step_on & turn, ending)
         return m
 
-    def _see(self, m: Module, seen, behind, key_group, turning, ending) -> None:
+    def _see(self, m: Module, seen, behind, first, key_group, turning, ending) -> None:
         """`seen`: keys of the positions at work; in blocks, up to the end of theirs, which moves on with them."""
         block = self.sizes.spec.block_length
         if block is None:
             m.d.comb += seen.eq(self.positions)
             return
-        border = Signal(range(self.sizes.max_positions + 2 * block), init=block)
+        passed = Signal(range(self.sizes.max_positions + 2 * block), init=block)
+        border = first + passed
         m.d.comb += [
             seen.eq(Mux(border > self.positions, self.positions, border)),
             self.o.payload.furthest.eq((seen - 1) * self.sizes.key_groups + key_group),
         ]
         with m.If(turning & (behind >= border)):
-            m.d.sync += border.eq(border + block)
+            m.d.sync += passed.eq(passed + block)
         with m.If(turning & ending):
-            m.d.sync += border.eq(block)
+            m.d.sync += passed.eq(block)

@@ -1,6 +1,6 @@
 """Head gain and rotary position embedding in hardware."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +12,7 @@ from gen.text.constant_table import ConstantTable
 from gen.units.clip import Clip
 from gen.units.gain import Gain
 from gen.units.rounding import Round, wide_beat
+from gen.units.span import span_shape
 from golden.units.clip import Clip as ClipSpec
 from golden.units.rope import Rope as RopeSpec
 
@@ -156,11 +157,13 @@ class Rope(Component):
     max_positions: positions of the angle ROM.
     straight: elements of a head behind those that are turned, which stay as they are.
     gained: whether heads have gains.
+    slots: of `spans`; 0: there is none, and passes begin at position 0.
     clip: between what bounds heads are clipped before they are turned; None: they are not.
 
     Attributes
     ----------
     ends: stream of one bit a position, in: it is the last of its pass, and position 0 comes next.
+    spans: stream of `gen.units.span.span_shape`, one a pass, in, where a pass begins at its `first` position.
     i: stream of fixed-point beats, in.
     index: number of the beat within its head, out.
     gains: `lanes` gains of that beat, signed, in.
@@ -176,11 +179,12 @@ class Rope(Component):
         straight: int = 0,
         gained: bool = True,
         clip: ClipSpec | None = None,
+        slots: int = 0,
     ) -> None:
         if spec.head_dim % (2 * lanes) or straight % lanes:
             raise ValueError(f"{lanes} lanes do not divide half of {spec.head_dim} turned elements and {straight} more")
         self.spec, self.gained, self.clip, self.lanes = spec, gained, clip, lanes
-        self.heads, self.max_positions = heads, max_positions
+        self.heads, self.max_positions, self.slots = heads, max_positions, slots
         self.half, self.rest = spec.head_dim // (2 * lanes), straight // lanes
         signature = stream.Signature(beat(spec.word.width, lanes))
         index = index_width(2 * self.half + self.rest)
@@ -189,6 +193,7 @@ class Rope(Component):
             {
                 "ends": In(stream.Signature(unsigned(1))),
                 "i": In(signature),
+                **({"spans": In(stream.Signature(span_shape(slots, max_positions)))} if slots else {}),
                 **(gains if gained else {}),
                 "o": Out(signature),
             }
@@ -232,9 +237,14 @@ class Rope(Component):
         head = Signal(range(self.heads))
         row = Signal(len(angles.index))
         final, known = pairs.o.payload.last & (head == self.heads - 1), Signal()
+        first: Value = Const(0)
+        if self.slots:
+            first = self.spans.payload.first * self.half
+            m.d.comb += self.spans.ready.eq(self.ends.ready & self.ends.payload)
+        begun = self.spans.valid if self.slots else Const(1)
         m.d.comb += [
-            known.eq(self.ends.valid | ~final),
-            angles.index.eq(row + pairs.o.payload.beat),
+            known.eq((self.ends.valid | ~final) & begun),
+            angles.index.eq(first + row + pairs.o.payload.beat),
             rotate.i.valid.eq(pairs.o.valid & known),
             rotate.i.payload.pairs.eq(pairs.o.payload),
             rotate.i.payload.angles.eq(angles.data),

@@ -11,10 +11,11 @@ from gen.stream.ram import Ram
 from gen.stream.stream import Keep, chain
 from gen.text.constant_module import index_width
 from gen.units.sampler_check import add_checks
-from gen.units.sampler_passes import Collector, Sender, sending_shape, sent_shape
+from gen.units.sampler_passes import Collector, Sender, going_shape, sending_shape, sent_shape
 from gen.units.sampler_run import Run
 from gen.units.sampler_select import add_selection
-from gen.units.sampler_slot import PARAMETERS, Slot, pass_shape, pick, place
+from gen.units.sampler_slot import PARAMETERS, Slot, pick, place
+from gen.units.span import span_shape
 
 __all__ = ["Sampler"]
 
@@ -34,6 +35,8 @@ class Sampler(Component):
     vocab_size, mask_token_id, max_positions: of the model and the chip.
     spread_width: bits of the spread from `Argmax`.
     sequences: slots.
+    block: positions of a block of attention, a power of two, where keys and values are kept: a pass then computes the
+        blocks from that of the first token that has changed, or of the block at work, to the latter's end. 0: all.
 
     Attributes
     ----------
@@ -46,6 +49,7 @@ class Sampler(Component):
     busy, done, error, code, cycles, forwards: to the registers, out.
     any_busy: a slot is, out. ended: runs have ended that neither START nor `acknowledge` has followed, out; ended_slot:
         the lowest of theirs, out.
+    spans: stream of `gen.units.span.span_shape`, one a pass with its first token, out; only where there is a `block`.
     tokens: stream of `sent_shape(vocab_size)`, to the embedding and the head's gate, a pass of all positions a step,
         out.
     passed: stream of one bit a position, in the order of the tokens, in: `wanted`, once the position is behind the
@@ -55,16 +59,24 @@ class Sampler(Component):
     """
 
     def __init__(
-        self, vocab_size: int, mask_token_id: int, max_positions: int, spread_width: int, sequences: int = 1
+        self,
+        vocab_size: int,
+        mask_token_id: int,
+        max_positions: int,
+        spread_width: int,
+        sequences: int = 1,
+        block: int = 0,
     ) -> None:
         self.vocab_size, self.mask_token_id, self.max_positions = vocab_size, mask_token_id, max_positions
-        self.sequences = sequences
+        self.sequences, self.block = sequences, block
         token, slot = unsigned(index_width(vocab_size)), unsigned(SLOT_WIDTH)
         prompt = data.StructLayout({"token": unsigned(32), "last": unsigned(1), "slot": slot})
         result = data.StructLayout({"token": token, "spread": unsigned(spread_width)})
         commits = data.StructLayout({"record": commit_record(), "last": unsigned(1), "slot": slot})
+        spans = {"spans": Out(stream.Signature(span_shape(sequences, max_positions)))} if block else {}
         super().__init__(
             {
+                **spans,
                 "prompt": In(stream.Signature(prompt)),
                 "slot": In(slot),
                 "start": In(1),
@@ -118,11 +130,11 @@ class Sampler(Component):
 
     def _passes(self, m: Module, run: Run) -> tuple[Sender, Collector]:
         """Passes go round: to the sender, through the model, to the collector, and to the states below."""
-        g = self.max_positions, self.sequences
-        m.submodules.sender = sender = Sender(self.vocab_size, self.mask_token_id, *g)
-        m.submodules.collector = collector = Collector(self.result.payload.shape(), *g)
-        m.submodules.to_send = to_send = Queue(sending_shape(*reversed(g)), self.sequences)
-        m.submodules.sent = sent = Queue(pass_shape(*reversed(g)), self.sequences)
+        g, kept = (self.max_positions, self.sequences), self.block > 0
+        m.submodules.sender = sender = Sender(self.vocab_size, self.mask_token_id, *g, kept)
+        m.submodules.collector = collector = Collector(self.result.payload.shape(), *g, kept)
+        m.submodules.to_send = to_send = Queue(sending_shape(self.sequences, self.max_positions, kept), self.sequences)
+        m.submodules.sent = sent = Queue(going_shape(self.sequences, self.max_positions, kept), self.sequences)
         m.d.comb += [
             to_send.i.payload.slot.eq(run.now.slot),
             to_send.i.payload.positions.eq(run.now.positions),
@@ -130,11 +142,25 @@ class Sampler(Component):
             to_send.i.payload.block_end.eq(run.schedule.block_end),
             to_send.i.valid.eq(run.send),
         ]
+        if kept:
+            self._span(m, run, to_send.i.payload)
+            wiring.connect(m, sender.spans, wiring.flipped(self.spans))
         chain(m, to_send, sender, sent, collector)
         wiring.connect(m, sender.tokens, wiring.flipped(self.tokens))
         wiring.connect(m, wiring.flipped(self.passed), collector.passed)
         wiring.connect(m, wiring.flipped(self.result), collector.result)
         return sender, collector
+
+    def _span(self, m: Module, run: Run, sending) -> None:
+        """Whole blocks of attention: from that of `run.since`, to the end of those of the block at work."""
+        bits = self.block.bit_length() - 1
+        end = run.schedule.block_end
+        stop = Signal(len(end) + self.block.bit_length())
+        m.d.comb += [
+            stop.eq((end + self.block - 1)[bits:] << bits),
+            sending.first.eq(run.since[bits:] << bits),
+            sending.stop.eq(Mux(stop > run.now.positions, run.now.positions, stop)),
+        ]
 
     def _memories(self, m: Module, slots: list[Slot], run: Run, sender: Sender, collector: Collector) -> None:
         """Sequences and results of all slots. A prompt is written before anything else, and the sender reads first."""

@@ -78,6 +78,7 @@ def _fill(m: Module, run: Run, mask_token_id: int) -> None:
             with m.If(run.store_at + 1 == run.now.positions):
                 m.d.sync += [
                     started.eq(0),
+                    run.since.eq(0),
                     schedule.step.eq(0),
                     schedule.block_start.eq(held.prompt_length),
                     schedule.block_end.eq(held.prompt_length + held.block_length),

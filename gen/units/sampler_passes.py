@@ -1,23 +1,37 @@
 """Passes of the sampler: tokens of a sequence out to the model, its predictions in."""
 
-from amaranth.hdl import Module, Mux, ShapeLike, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, ValueLike, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
+from gen.stream.probe import add_probe
 from gen.stream.queue import Queue
 from gen.text.constant_module import index_width
 from gen.units.embedding import token_shape
 from gen.units.sampler_slot import pass_shape, place
+from gen.units.span import span_shape
 
-__all__ = ["Collector", "Sender", "sending_shape", "sent_shape"]
+__all__ = ["Collector", "Sender", "going_shape", "sending_shape", "sent_shape"]
 
 
-def sending_shape(sequences: int, max_positions: int) -> data.StructLayout:
-    """A pass, `pass_shape`, and the block in which tokens are wanted: its first position and the one behind it."""
+def going_shape(sequences: int, max_positions: int, kept: bool) -> data.StructLayout:
+    """A pass, `pass_shape`; where keys and values are `kept`, of the positions from `first` to before `stop`."""
     position = unsigned(max_positions.bit_length())
-    members = pass_shape(sequences, max_positions).members
+    span = {"first": position, "stop": position} if kept else {}
+    return data.StructLayout({**pass_shape(sequences, max_positions).members, **span})
+
+
+def sending_shape(sequences: int, max_positions: int, kept: bool) -> data.StructLayout:
+    """As `going_shape`, and the block in which tokens are wanted: its first position and the one behind it."""
+    position = unsigned(max_positions.bit_length())
+    members = going_shape(sequences, max_positions, kept).members
     return data.StructLayout({**members, "block_start": position, "block_end": position})
+
+
+def span_of(one) -> tuple[ValueLike, ValueLike]:
+    """The first position of a pass and the one behind it."""
+    return (one.first, one.stop) if "stop" in one.shape().members else (0, one.positions)
 
 
 def sent_shape(vocab_size: int) -> data.StructLayout:
@@ -30,18 +44,23 @@ class Sender(Component):
 
     Attributes
     ----------
-    i: stream of `sending_shape`, in; o: the passes alone, each as its first token is read, out.
+    i: stream of `sending_shape`, in; o: the passes alone, `going_shape`, each as its first token is read, out.
+    spans: stream of `gen.units.span.span_shape`, with `o`, out; only where keys and values are kept.
     read, address: of the sequence memory, which answers in the next cycle, out; token: that answer, in.
     tokens: stream of `sent_shape`, out.
     """
 
-    def __init__(self, vocab_size: int, mask_token_id: int, max_positions: int, sequences: int) -> None:
-        self.mask_token_id, self.max_positions = mask_token_id, max_positions
-        shape, token = pass_shape(sequences, max_positions), sent_shape(vocab_size)
+    def __init__(
+        self, vocab_size: int, mask_token_id: int, max_positions: int, sequences: int, kept: bool = False
+    ) -> None:
+        self.mask_token_id, self.max_positions, self.kept = mask_token_id, max_positions, kept
+        shape, token = going_shape(sequences, max_positions, kept), sent_shape(vocab_size)
+        spans = {"spans": Out(stream.Signature(span_shape(sequences, max_positions)))} if kept else {}
         super().__init__(
             {
-                "i": In(stream.Signature(sending_shape(sequences, max_positions))),
+                "i": In(stream.Signature(sending_shape(sequences, max_positions, kept))),
                 "o": Out(stream.Signature(shape)),
+                **spans,
                 "read": Out(1),
                 "address": Out(index_width(sequences * max_positions)),
                 "token": In(token.members["token"]),
@@ -57,25 +76,36 @@ class Sender(Component):
         first, closing = Signal(), Signal()
         coming, coming_end, in_block = Signal(), Signal(), Signal()
         one = self.i.payload
+        begin, stop = span_of(one)
+        at = begin + sent if self.kept else sent
+        begun = Signal()
         m.d.comb += [
             first.eq(sent == 0),
-            closing.eq(sent + 1 == self.i.payload.positions),
-            self.read.eq(self.i.valid & ahead.i.ready & ~coming & (self.o.ready | ~first)),
-            self.address.eq(place(self.i.payload.slot, sent, self.max_positions)),
+            closing.eq(at + 1 == stop),
+            begun.eq(self.o.ready & (self.spans.ready if self.kept else 1)),
+            self.read.eq(self.i.valid & ahead.i.ready & ~coming & (begun | ~first)),
+            self.address.eq(place(self.i.payload.slot, at, self.max_positions)),
             self.i.ready.eq(self.read & closing),
-            self.o.valid.eq(self.i.valid & ahead.i.ready & ~coming & first),
-            self.o.payload.slot.eq(one.slot),
-            self.o.payload.positions.eq(one.positions),
+            self.o.valid.eq(self.i.valid & ahead.i.ready & ~coming & first & (self.spans.ready if self.kept else 1)),
+            *(getattr(self.o.payload, name).eq(getattr(one, name)) for name in self.o.payload.shape().members),
             ahead.i.valid.eq(coming),
             ahead.i.payload.token.eq(self.token),
             ahead.i.payload.end.eq(coming_end),
             ahead.i.payload.wanted.eq(in_block & (self.token == self.mask_token_id)),
         ]
+        if self.kept:
+            m.d.comb += [
+                self.spans.valid.eq(self.read & first),
+                self.spans.payload.slot.eq(one.slot),
+                self.spans.payload.first.eq(one.first),
+            ]
+            both = data.ArrayLayout(one.stop.shape(), 2)
+            add_probe(m, "span", self.spans, 2, value=data.View(both, Cat(one.first, one.stop)))
         m.d.sync += coming.eq(self.read)
         with m.If(self.read):
             m.d.sync += [
                 coming_end.eq(closing),
-                in_block.eq((sent >= one.block_start) & (sent < one.block_end)),
+                in_block.eq((at >= one.block_start) & (at < one.block_end)),
                 sent.eq(Mux(closing, 0, sent + 1)),
             ]
         return m
@@ -86,18 +116,18 @@ class Collector(Component):
 
     Attributes
     ----------
-    i: stream of `pass_shape` in the order in which they were sent, in; o: those that are complete, out.
+    i: stream of `going_shape` in the order in which they were sent, in; o: those that are complete, `pass_shape`, out.
     passed: stream of one bit a position, which is behind the layers, in: whether there is a prediction of it.
     result: stream of predictions of shape `result`, in.
     write, address: of the memory of results, out; its data are those of `result`.
     """
 
-    def __init__(self, result: ShapeLike, max_positions: int, sequences: int) -> None:
+    def __init__(self, result: ShapeLike, max_positions: int, sequences: int, kept: bool = False) -> None:
         self.max_positions = max_positions
         shape: data.StructLayout = pass_shape(sequences, max_positions)
         super().__init__(
             {
-                "i": In(stream.Signature(shape)),
+                "i": In(stream.Signature(going_shape(sequences, max_positions, kept))),
                 "o": Out(stream.Signature(shape)),
                 "passed": In(stream.Signature(unsigned(1))),
                 "result": In(stream.Signature(result)),
@@ -110,16 +140,18 @@ class Collector(Component):
         m = Module()
         seen = Signal.like(self.i.payload.positions)
         closing, here, step = Signal(), Signal(), Signal()
+        begin, stop = span_of(self.i.payload)
+        named = [(getattr(self.o.payload, n), getattr(self.i.payload, n)) for n in self.o.payload.shape().members]
         m.d.comb += [
-            closing.eq(seen + 1 == self.i.payload.positions),
+            closing.eq(begin + seen + 1 == stop),
             here.eq(self.i.valid & self.passed.valid & (self.result.valid | ~self.passed.payload)),
             step.eq(here & (self.o.ready | ~closing)),
             self.passed.ready.eq(step),
             self.result.ready.eq(step & self.passed.payload),
             self.write.eq(self.result.ready),
-            self.address.eq(place(self.i.payload.slot, seen, self.max_positions)),
+            self.address.eq(place(self.i.payload.slot, begin + seen, self.max_positions)),
             self.o.valid.eq(here & closing),
-            self.o.payload.eq(self.i.payload),
+            *(target.eq(source) for target, source in named),
             self.i.ready.eq(step & closing),
         ]
         with m.If(step):

@@ -36,7 +36,7 @@ class Run:
     now: the pass that is ended, to be sent, or yet to be checked, `pass_shape`.
     held: `parameters` of the run; schedule: `schedule`; by_threshold: it has a spread limit, and no quotas.
     failed, code; stepped, finished, begun, forget_prompt: to the slot, driven in the states.
-    send: the pass is to be sent; it is taken at once.
+    send: the pass is to be sent; it is taken at once. since: the first position that is then not known any more.
     store, store_at, store_token: to be written into the sequence; stored: it is in this cycle.
     fetch, fetch_at: position to be read; fetched: it is, its `token` and `result` are there in the next cycle.
     record, record_valid: the commit that is held back; record_go, record_last: let it go, as the step's last.
@@ -58,6 +58,7 @@ class Run:
         held: Any = Signal(parameters(), name="held")
         self.held: Any = held
         self.by_threshold = Signal()
+        self.since = Signal(position)
         m.d.comb += self.by_threshold.eq(held.spread_limit != 0)
         self._stores: tuple[Ram, Ram] | None = None
         if sequences > 1:

@@ -43,7 +43,8 @@ class Selection:
     Attributes
     ----------
     best, best_at, found: the most confident candidate of a scan, its position, whether there is one.
-    any: the step has committed one, the last of them with `last_spread` at `last_at`; quota: it still commits so many.
+    any: the step has committed one, the last of them with `last_spread` at `last_at`, the lowest at `lowest`; quota: it
+        still commits so many.
     """
 
     def __init__(self, run: Run) -> None:
@@ -51,6 +52,7 @@ class Selection:
         self.best_at, self.found = Signal.like(run.fetch_at), Signal()
         self.any = Signal()
         self.last_spread, self.last_at = Signal.like(self.best.spread), Signal.like(run.fetch_at)
+        self.lowest = Signal.like(run.fetch_at)
         self.quota = Signal(16)
 
 
@@ -111,6 +113,7 @@ def _commit(m: Module, run: Run, scan: Scan, chosen: Selection, commits) -> None
                 chosen.any.eq(1),
                 chosen.last_spread.eq(best.spread),
                 chosen.last_at.eq(chosen.best_at),
+                chosen.lowest.eq(Mux(chosen.any & (chosen.lowest < chosen.best_at), chosen.lowest, chosen.best_at)),
                 chosen.quota.eq(chosen.quota - 1),
             ]
             m.next = "STORE"
@@ -137,6 +140,7 @@ def _finish_step(m: Module, run: Run, scan: Scan, chosen: Selection, commits) ->
                 m.next = "NEXT_BLOCK"
     with m.State("NEXT_BLOCK"):
         m.d.sync += [
+            run.since.eq(Mux(chosen.any, chosen.lowest, schedule.block_end)),
             schedule.step.eq(0),
             schedule.block_start.eq(schedule.block_end),
             schedule.block_end.eq(schedule.block_end + run.held.block_length),
@@ -155,7 +159,7 @@ def _count(m: Module, run: Run, scan: Scan, mask_token_id: int) -> None:
         masked = scan.here & (run.token == mask_token_id)
         m.d.sync += left.eq(left | masked)
         with m.If(scan.closing):
-            m.d.sync += left.eq(0)
+            m.d.sync += [left.eq(0), run.since.eq(run.schedule.block_start)]
             m.next = "SEND"
             over = ~run.by_threshold & (run.schedule.step == run.schedule.block_steps)
             with m.If(~(left | masked) | over):

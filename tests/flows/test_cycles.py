@@ -47,7 +47,7 @@ def test_a_pass_by_itself_is_the_forward_that_is_estimated():
     g = demonstration()
     routes = [likely_routes(g.experts.num_experts, g.experts.top_k, 0.34, 24)] * len(g.model.layers)
     wanted = likely_wanted(24, 8, 2)
-    assert Pipeline(g).send(0, Pass(24, wanted, routes, 0)) == forward_cycles(g, routes, 24, wanted)
+    assert Pipeline(g).send(0, Pass(range(24), wanted, routes, 0)) == forward_cycles(g, routes, 24, wanted)
 
 
 def demonstration() -> Geometry:

@@ -1,5 +1,6 @@
 """A whole chip of each family, of small sizes: every step and every probe point is the integer model's."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,13 @@ def quantized(family: str, folder: Path) -> QuantizedCheckpoint:
     "family, fields, hardware",
     [
         ("LLaDA2.0", SMALLER, {"head_lanes": 2, "query_lanes": 2, "expert_groups": 2}),
+        ("LLaDA2.0", SMALLER, {"cache": True, "query_lanes": 2, "sequences": 3}),
         pytest.param("LLaDA2.0", {}, {}, marks=slow),
+        pytest.param("LLaDA2.0", {}, {"cache": True, "head_lanes": 2, "sequences": 3}, marks=slow),
         pytest.param(
             "LLaDA2.0", {}, {"head_lanes": 4, "query_lanes": 4, "expert_groups": 4, "slices": {"kv": 2}}, marks=slow
         ),
+        pytest.param("LLaDA2.2", {}, {"cache": True}, marks=slow),
         pytest.param("LLaDA2.2", {}, {"query_lanes": 2, "expert_groups": 2}, marks=slow),
         pytest.param("LLaDA, biased", {}, {}, marks=slow),
         pytest.param("LLaDA-MoE", {}, {"head_lanes": 4}, marks=slow),
@@ -66,13 +70,15 @@ def test_a_chip_of_a_family_is_the_integer_model(
     built = built_chip(checkpoint, tmp_path / "chip", HardwareConfig.from_json_dict(default | hardware | kinds))
     recovery = recover(built)
     assert recovery.complete, recovery.first
-    model = IntegerModel(checkpoint)
-    result = compare_runs(SimulatedChip(built, QUICK_BUILD), model, RUNS, tmp_path / "taps")
+    model, at_once = IntegerModel(checkpoint), built.hardware.sequences
+    result = compare_runs(SimulatedChip(built, QUICK_BUILD), model, RUNS, tmp_path / "taps", at_once=at_once)
     assert result.scoreboard.first is None, str(result.scoreboard.first)
     assert result.scoreboard.mismatches == 0 and result.scoreboard.compared > 20_000
     assert result.tokens == result.expected
-    counted = [modelled(built, [(run.prompt, run.params)])[0] for run in result.runs]
-    assert counted == pytest.approx([run.cycles for run in result.runs], rel=0.03)
+    for first in range(0, len(RUNS), at_once):
+        runs = result.runs[first : first + at_once]
+        counted = sum(modelled(built, [(run.prompt, run.params) for run in runs]))
+        assert counted == pytest.approx(sum(run.cycles for run in runs), rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +88,7 @@ def test_a_chip_of_a_family_is_the_integer_model(
         ({"expert_groups": 3}, "expert_groups: 3 does not divide num_experts = 8"),
         ({"query_lanes": 8}, "query_lanes: 8 does not divide block_length = 4"),
         ({"lanes": 8}, "lanes: 8 does not divide rotary_dim / 2"),
+        ({"cache": 1}, "cache: 1 is neither true nor false"),
         ({"style": {"shared": "metal"}}, "give qkv, o, router, gate_up, down, head"),
     ],
 )
@@ -91,6 +98,22 @@ def test_hardware_that_a_family_does_not_fit_is_refused(
     model = quantized("LLaDA2.0", tmp_path).model
     with pytest.raises(UserError, match=sentence):
         HardwareConfig.from_json_dict(HardwareConfig.default(model).to_json_dict() | hardware).check(model)
+
+
+@pytest.mark.parametrize(
+    "family, fields, why",
+    [
+        ("LLaDA", {}, "all positions see each other"),
+        ("LLaDA2.0", {"block_size": 6}, "block_length = 6 is no power of two"),
+    ],
+)
+def test_a_cache_is_refused_where_nothing_can_be_kept(
+    family: str, fields: dict[str, Any], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FAMILIES, family, (FAMILIES[family][0] | fields, FAMILIES[family][1]))
+    model = quantized(family, tmp_path).model
+    with pytest.raises(UserError, match=f"^hardware config, cache: {why}, so nothing can be kept; leave it out"):
+        replace(HardwareConfig.default(model), cache=True).check(model)
 
 
 @pytest.mark.parametrize(

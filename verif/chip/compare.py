@@ -13,7 +13,7 @@ from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import Step
 from verif.chip.scoreboard import Divergence, Scoreboard, reference_steps
 from verif.chip.simulation import Run, SimulatedChip, step_of
-from verif.chip.taps import read_taps
+from verif.chip.taps import SPAN, read_taps
 
 __all__ = ["Comparison", "compare_runs", "simulate_runs"]
 
@@ -121,9 +121,11 @@ def compare_runs(
     steps compared and their total.
     """
     result = simulate_runs(chip, runs, taps, show, at_once)
+    probed = taps is not None
+    cache = probed and any(probe.name == SPAN for probe in chip.probes)
     board, seen, done = result.scoreboard, probed_passes(chip, result, taps), 0
     for number, run in enumerate(runs):
-        references = list(reference_steps(model, run.prompt, run.params, probed=taps is not None))
+        references = list(reference_steps(model, run.prompt, run.params, probed, cache))
         compare_length(board, number, len(references), len(run.steps))
         for step, commits in enumerate(run.steps):
             if step < len(references):

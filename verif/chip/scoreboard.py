@@ -10,6 +10,7 @@ from torch import Tensor
 from gen.design.axi_ports import commit_record
 from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
+from golden.samplers.spans import span
 
 __all__ = ["Divergence", "Reference", "Scoreboard", "reference_steps"]
 
@@ -60,12 +61,28 @@ class _ProbedModel:
 
 
 def reference_steps(
-    model: IntegerModel, prompt: list[int], params: SamplerParams, probed: bool = True
+    model: IntegerModel, prompt: list[int], params: SamplerParams, probed: bool = True, cache: bool = False
 ) -> Iterator[Reference]:
-    """Golden denoising of one prompt, with the probe points of every pass if `probed`."""
-    engine = _ProbedModel(model) if probed else None
+    """Golden denoising of one prompt, with the probe points of every pass if `probed`.
+
+    cache: of a chip that keeps keys and values, whose passes have the positions of `golden.samplers.spans` alone.
+    """
+    engine, before = _ProbedModel(model) if probed else None, None
     for step in denoise(engine or model, torch.tensor([prompt]), params, model.shape.mask_token):
-        yield Reference(step, engine.values if engine else {})
+        values = engine.values if engine else {}
+        if cache and values:
+            block = model.shape.layers[0].attention.block_length
+            assert block is not None  # as `HardwareConfig.check` says
+            values = of_span(values, span(block, len(prompt), params, step, before))
+        yield Reference(step, values)
+        before = step
+
+
+def of_span(values: dict[str, np.ndarray], positions: range) -> dict[str, np.ndarray]:
+    """Probe points of a pass of these positions, and which they are: those of the head are all among them."""
+    count = len(values["embedding"])
+    part = {n: v[positions.start : positions.stop] if len(v) == count else v for n, v in values.items()}
+    return {"span": np.array([[positions.start, positions.stop]]), **part}
 
 
 class Scoreboard:
@@ -119,8 +136,8 @@ class Scoreboard:
     @staticmethod
     def _position(expected: dict[str, np.ndarray], rows: int, row: int) -> int:
         """Of a row of a probe point that has so many: fewer than there are positions where only wanted ones pass."""
-        wanted = expected.get("wanted")
-        return int(row if wanted is None or rows == len(wanted) else np.flatnonzero(wanted)[row])
+        wanted, first = expected.get("wanted"), int(expected["span"][0, 0]) if "span" in expected else 0
+        return first + int(row if wanted is None or rows == len(wanted) else np.flatnonzero(wanted)[row])
 
     @staticmethod
     def _label(name: str, expected: dict[str, np.ndarray], position: int, index: int, size: int) -> str:

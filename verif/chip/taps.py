@@ -10,12 +10,16 @@ import numpy as np
 from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 from gen.stream.probe import Probe
 
-__all__ = ["BENCH", "PROTOCOL_CHECKER", "bench_verilog", "read_taps"]
+__all__ = ["BENCH", "PROTOCOL_CHECKER", "SPAN", "bench_verilog", "read_taps"]
 
 BENCH = "hardloom_bench"
 
 PROTOCOL_CHECKER = Path(__file__).parent / "protocol_checker.v"
 """Verilog of the module that watches the chip's ports."""
+
+
+SPAN = "span"
+"""The probe that says which positions a pass has, where that is not all of them."""
 
 
 def _ports(prefix: str, members: dict) -> list[tuple[str, str, int]]:
@@ -54,11 +58,13 @@ def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[di
     """What the taps saw, a dictionary a pass: probe name to int64 [positions, elements of all packets].
 
     positions: the length of the sequence in each pass, in the order in which they were sent. A pass that broke off has
-    fewer rows at its end; probes behind the head's gate have as many as the probe `wanted` has ones.
+    fewer rows at its end; probes behind the head's gate have as many as the probe `wanted` has ones; where there is a
+    probe `span`, a pass has the positions that it says alone.
     """
     lines: list[list[bytes]] = [[] for _ in probes]
     for number, word in re.findall(rb"^(\d+) ([0-9a-f]+)$", text, re.MULTILINE):
         lines[int(number)].append(word)
+    spans = _spans(probes, lines, positions)
     passes: list[dict[str, np.ndarray]] = [{} for _ in positions]
     shared: dict[str, list[_Shared]] = {}
     for probe, words in sorted(zip(probes, lines, strict=True), key=lambda pair: pair[0].wanted):
@@ -66,14 +72,13 @@ def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[di
         if probe.share[1] > 1:
             shared.setdefault(probe.name, []).append(_Shared(probe, flat))
             continue
-        for values, length in zip(passes, positions, strict=True):
-            count = int(values["wanted"].sum()) if probe.wanted else length
-            rows, width = [], probe.elements or count
-            for elements, same in _runs(probe, count):
+        for values, span, length in zip(passes, spans, positions, strict=True):
+            rows, width = [], probe.elements or length
+            for elements, same in _runs(probe, _rows_of(probe, span, values)):
                 beats = -(-elements // _each(probe)) * probe.packets * -(-same // probe.positions)
                 rows.append(_rows(flat[start : start + beats], probe, elements, width)[:same])
                 start += beats
-            values[probe.name] = np.concatenate(rows)
+            values[probe.name] = np.concatenate(rows) if rows else np.zeros((0, 1), dtype=np.int64)
     for values in passes:
         for name, nets in shared.items():
             values[name] = _merged(nets, values[name.partition("expert.")[0] + "router.experts"])
@@ -108,13 +113,29 @@ def _merged(nets: list[_Shared], chosen: np.ndarray) -> np.ndarray:
     return rows.reshape(len(chosen), -1)[:complete]
 
 
-def _runs(probe: Probe, count: int) -> Iterator[tuple[int, int]]:
-    """Elements of a packet, and positions of a pass of `count` that follow one another with as many."""
+def _spans(probes: list[Probe], lines: list[list[bytes]], positions: list[int]) -> list[range]:
+    """Positions of each pass: what the probe `span` says, none of a pass that it does not know; all without one."""
+    for probe, words in zip(probes, lines, strict=True):
+        if probe.name == SPAN:
+            said = [range(first, stop) for first, stop in _elements(words, probe).tolist()]
+            return [*said[: len(positions)], *[range(0)] * (len(positions) - len(said))]
+    return [range(length) for length in positions]
+
+
+def _rows_of(probe: Probe, span: range, values: dict[str, np.ndarray]) -> range:
+    """Rows of a probe in a pass of these positions, of which other `values` are known: its positions, but for some."""
+    if probe.name == SPAN:
+        return range(1)
+    return range(int(values["wanted"].sum())) if probe.wanted else span
+
+
+def _runs(probe: Probe, span: range) -> Iterator[tuple[int, int]]:
+    """Elements of a packet, and positions of a pass, those of `span`, that follow one another with as many."""
     if not probe.block:
-        yield probe.elements or count, count
+        yield probe.elements or len(span), len(span)
         return
-    for first in range(0, count, probe.block):
-        seen = min(first + probe.block, count)
+    for first in range(span.start, span.stop, probe.block):
+        seen = min(first + probe.block, span.stop)
         yield seen, seen - first
 
 

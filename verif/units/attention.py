@@ -1,5 +1,7 @@
 """Bench of `gen.units.attention`."""
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor
 
@@ -151,6 +153,51 @@ def _other(head_dim: int, word: FixedPoint, score: FixedPoint, bits: tuple[int, 
     return AttentionSpec(head_dim, None, word, score, q, k, v)
 
 
+def _kept_passes(sizes: AttentionSizes) -> Case:
+    """Passes of parts of sequences, whose slots keep the keys and values of the positions before; never two of one slot
+    after each other where there are others."""
+    spec, block, most = sizes.spec, sizes.spec.block_length or 1, sizes.max_positions
+
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        names = ("q", "k", "v", "q_ends", "k_ends", "v_ends", "k_spans", "v_spans")
+        inputs: dict[str, list[Packet]] = {name: [] for name in names}
+        outputs: list[Packet] = []
+        nothing = [(torch.zeros(1, 0, 1), torch.zeros(1, 0, 1))] * 2
+        kept: list[Any] = [nothing] * sizes.slots
+        cycles = slot = 0
+        for _ in range(12):
+            slot = (slot + int(integers(generator, 1, max(1, sizes.slots - 1), ()))) % sizes.slots
+            known = kept[slot][0][0].shape[1]
+            first = block * int(integers(generator, 0, min(known, most - 1) // block, ()))
+            stop = int(integers(generator, first + 1, most, ()))
+            q, *pairs = _random_pass(generator, spec, (sizes.heads, stop - first, spec.head_dim))
+            fresh = [q, *((x[:: sizes.shared], scale[:: sizes.shared]) for x, scale in pairs)]
+            for name, (x, scale) in zip("qkv", fresh, strict=True):
+                x, scale = (part.transpose(0, 1).flatten(0, 1) for part in (x, scale))
+                inputs[name] += packets(x, sizes.lanes, scale)
+                inputs[f"{name}_ends"] += [[0]] * (stop - first - 1) + [[1]]
+                if name != "q":
+                    inputs[f"{name}_spans"].append([{"slot": slot, "first": first}])
+            kept[slot] = [_continued(old, new, first) for old, new in zip(kept[slot], fresh[1:], strict=True)]
+            (k, k_scale), (v, v_scale) = (
+                [part.repeat_interleave(sizes.shared, 0) for part in pair] for pair in kept[slot]
+            )
+            expected = spec.compute(q[0], q[1], k, k_scale, v, v_scale, first)
+            outputs += packets(expected.transpose(0, 1).flatten(1), sizes.lanes)
+            cycles += 2 * stop + 2 * (stop - first) * sizes.heads * (stop + 2 * sizes.beats + 2) + 60
+        return Stimulus(inputs, {"o": outputs}, cycles=cycles)
+
+    name = _named(f"attention_{sizes.slots}_kept_{sizes.passes}_passes", sizes)
+    return Case(name, lambda: Attention(sizes), stimulus, latency=0)
+
+
+def _continued(old: Vectors, new: Vectors, first: int) -> Vectors:
+    """The old ones before position `first`, then the new ones."""
+    if not first:
+        return new
+    return torch.cat([old[0][:, :first], new[0]], 1), torch.cat([old[1][:, :first], new[1]], 1)
+
+
 TWO_AT_ONCE = {"head_lanes": 2, "query_lanes": 2}
 NARROW = _other(4, FixedPoint(24, 12), FixedPoint(24, 12), (6, 8, 12))
 
@@ -177,4 +224,7 @@ CASES = [
     _changing_passes(AttentionSizes(AttentionSpec(4, 1), 3, 4, 6, passes=2)),
     _changing_passes(AttentionSizes(AttentionSpec(4, 4), 4, 2, 14, **TWO_AT_ONCE, key_heads=2, passes=2)),
     _equal_passes(AttentionSizes(AttentionSpec(8, 3), 4, 4, 10, head_lanes=2, key_heads=2)),
+    _kept_passes(AttentionSizes(AttentionSpec(4, 4), 2, 2, 11, slots=1)),
+    _kept_passes(AttentionSizes(AttentionSpec(4, 1), 2, 4, 6, passes=2, slots=3)),
+    _kept_passes(AttentionSizes(AttentionSpec(4, 4), 4, 2, 14, **TWO_AT_ONCE, key_heads=2, passes=2, slots=2)),
 ]

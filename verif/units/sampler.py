@@ -16,6 +16,7 @@ from gen.stream.queue import Queue
 from gen.units.sampler import Sampler
 from gen.units.sampler_slot import PARAMETERS
 from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
+from golden.samplers.spans import span
 from verif.streams.bench import Case, Packet, Stimulus
 from verif.streams.stimulus import integers
 
@@ -44,7 +45,7 @@ class Hosted(Component):
             "tokens": sampler.tokens.payload.shape(),
             "commits": sampler.commits.payload.shape(),
             "status": STATUS,
-        }
+        } | ({"spans": sampler.spans.payload.shape()} if sampler.block else {})
         members = {name: In(stream.Signature(shape)) for name, shape in streams.items()}
         super().__init__(members | {name: Out(stream.Signature(shape)) for name, shape in outputs.items()})
 
@@ -53,6 +54,8 @@ class Hosted(Component):
         m.submodules.sampler = s = self.sampler
         self._model(m, s)
         wiring.connect(m, wiring.flipped(self.commits), s.commits)
+        if s.block:
+            wiring.connect(m, wiring.flipped(self.spans), s.spans)
         for name in PARAMETERS:
             value = self.request.payload[name]
             m.d.comb += getattr(s, name).eq(Mux(s.start, value, ~value))
@@ -198,10 +201,14 @@ class Host:
         engine = Engine(self.generator, s.vocab_size, s.mask_token_id, width, bool(self.draw(0, 2)), limit)
         params = SamplerParams(p["gen_length"], p["block_length"], max(1, p["steps"]), 0.5 if limit else None)
         steps = list(denoise(engine, torch.tensor([self.held]), params, s.mask_token_id))
+        whole = [range(len(row)) for row in engine.passes]
+        spans = self.spans(params, steps) if s.block else whole
         self.outputs["tokens"] += [
-            [{"token": token, "wanted": wanted, "end": at + 1 == len(row)} for at, (token, wanted) in enumerate(row)]
-            for row in engine.passes
+            [{"token": row[at][0], "wanted": row[at][1], "end": at + 1 == span.stop} for at in span]
+            for row, span in zip(engine.passes, spans, strict=True)
         ]
+        if s.block:
+            self.outputs.setdefault("spans", []).extend([{"slot": 0, "first": span.start}] for span in spans)
         self.inputs["result"] += engine.results
         self.outputs["commits"] += [records(step) for step in steps]
         positions, block = len(self.held) + p["gen_length"], p["block_length"]
@@ -210,6 +217,11 @@ class Host:
         self.cycles += 2 * blocks + p["steps"] // blocks + block + p["gen_length"]
         self.cycles += len(steps) * (2 * positions + block + 20) + scans * (block + 4)
         return len(steps)
+
+    def spans(self, params: SamplerParams, steps: list[Step]) -> list[range]:
+        """Positions of each step's pass where keys and values are kept."""
+        pairs = zip(steps, [None, *steps[:-1]], strict=True)
+        return [span(self.sampler.block, len(self.held), params, step, before) for step, before in pairs]
 
 
 def records(step: Step) -> Packet:
@@ -276,9 +288,9 @@ def corner_runs(host: Host) -> None:
         host.run(None, gen_length=5, block_length=5, steps=steps, spread_limit=limit, prompt_length=1)
 
 
-def _case(vocab_size: int, mask_token_id: int, max_positions: int, spread_width: int) -> Case:
+def _case(vocab_size: int, mask_token_id: int, max_positions: int, spread_width: int, block: int = 0) -> Case:
     def component() -> Sampler:
-        return Sampler(vocab_size, mask_token_id, max_positions, spread_width)
+        return Sampler(vocab_size, mask_token_id, max_positions, spread_width, block=block)
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         host = Host(component(), generator)
@@ -288,7 +300,9 @@ def _case(vocab_size: int, mask_token_id: int, max_positions: int, spread_width:
             random_runs(host, 12)
         return Stimulus(host.inputs, host.outputs, cycles=host.cycles)
 
-    return Case(f"sampler_{vocab_size}_{max_positions}", lambda: Hosted(component()), stimulus, 0)
+    name = f"sampler_{vocab_size}_{max_positions}" + f"_blocks_of_{block}" * (block > 0)
+    return Case(name, lambda: Hosted(component()), stimulus, 0)
 
 
 CASES = [_case(19, 17, 12, 22), _case(300, 0, 16, 27), _case(5, 4, 9, 4)]
+CASES += [_case(19, 17, 14, 22, 4), _case(5, 4, 9, 4, 1)]

@@ -20,14 +20,12 @@ def to_memory(g: Geometry) -> int:
     return RESCALE + BIAS * attention.bias + turned + quantize(g.head)
 
 
-def keys_seen(g: Geometry, positions: int) -> Times:
-    """Keys that each group of queries is walked over with, float64 [groups of queries]."""
-    firsts, block = np.arange(0, positions, g.query_lanes, dtype=float), g.attention.block_length
-    return (
-        np.full(firsts.shape, float(positions))
-        if block is None
-        else np.minimum(positions, (firsts // block + 1) * block)
-    )
+def keys_seen(g: Geometry, positions: int, first: int) -> Times:
+    """Keys that each group of queries is walked over with, float64 [groups of queries]; the pass has `positions` from
+    `first` on."""
+    stop, block = first + positions, g.attention.block_length
+    firsts = np.arange(first, stop, g.query_lanes, dtype=float)
+    return np.full(firsts.shape, float(stop)) if block is None else np.minimum(stop, (firsts // block + 1) * block)
 
 
 class AttentionHalf:
@@ -43,20 +41,20 @@ class AttentionHalf:
         self.walked = self.taken = -np.inf
         self.free = [-np.inf] * g.passes
 
-    def follow(self, arrivals: Times) -> Times:
-        """Last beats of the residual stream behind attention, by position."""
+    def follow(self, arrivals: Times, first: int = 0) -> Times:
+        """Last beats of the residual stream behind attention, by position, of a pass from position `first` on."""
         room = self.free.pop(0) - self.summed.latency - to_memory(self.g)
         stored = self.summed.follow(np.maximum(self.normed.follow(arrivals), room))[-1] + to_memory(self.g)
-        divided = self.divided(max(stored, self.walked), len(arrivals))
+        divided = self.divided(max(stored, self.walked), len(arrivals), first)
         return self.projected.follow(divided) + RESCALE + RESIDUAL
 
-    def divided(self, start: float, positions: int) -> Times:
-        """Last beats of attention's output, by position; start: of the walk.
+    def divided(self, start: float, positions: int, first: int) -> Times:
+        """Last beats of attention's output, by position; start: of the walk; first: position.
 
         A group of heads and queries takes a cycle a key, and its sums leave one pair after the other.
         """
         g, packet, block = self.g, self.g.attention.num_heads * self.g.head, self.g.head_lanes * self.g.head
-        keys = np.repeat(keys_seen(g, positions), self.groups)
+        keys = np.repeat(keys_seen(g, positions, first), self.groups)
         queries = np.repeat(np.minimum(g.query_lanes, positions - np.arange(0, positions, g.query_lanes)), self.groups)
         last_keys = start + np.cumsum(keys)
         summed = in_order(last_keys + score(g.attention.head_dim), 0, keys) + keys + HELD_BACK + TO_SUMS

@@ -17,9 +17,10 @@ class Layer:
         self.attention = AttentionHalf(g)
         self.mlp = DenseHalf(g) if isinstance(g.shape.mlp, DenseShape) else ExpertHalf(g)
 
-    def follow(self, arrivals: Times, routes: Routes | None) -> Times:
-        """Last beats of the residual stream behind the layer, by position; routes: None where it has no experts."""
-        between = self.attention.follow(arrivals)
+    def follow(self, arrivals: Times, routes: Routes | None, first: int = 0) -> Times:
+        """Last beats of the residual stream behind the layer, by position; routes: None where it has no experts; first:
+        the pass's first position, where keys of those before it are kept."""
+        between = self.attention.follow(arrivals, first)
         if isinstance(self.mlp, DenseHalf):
             return self.mlp.follow(between)
         assert routes is not None

@@ -18,11 +18,12 @@ __all__ = ["Pass", "Pipeline", "SequenceRun", "run_cycles"]
 class Pass:
     """A pass of a sequence.
 
-    positions: of the sequence; wanted: those of them that the head meets; routes: of each layer, None where it has no
-    experts; own: cycles of the sampler from its last result to the next pass.
+    positions: of the sequence, all or those that it computes; wanted: those of them that the head meets; routes: of
+    each layer for these positions, None where it has no experts; own: cycles of the sampler from its last result to the
+    next pass.
     """
 
-    positions: int
+    positions: range
     wanted: Sequence[int]
     routes: Sequence[Routes | None]
     own: float
@@ -37,10 +38,11 @@ class Pipeline:
 
     def send(self, start: float, one: Pass) -> float:
         """A pass whose first token comes then, none before those of the pass before; when its last result does."""
-        times = self.embedding.follow(np.full(one.positions, start))
+        first = one.positions.start
+        times = self.embedding.follow(np.full(len(one.positions), start))
         for layer, routes in zip(self.layers, one.routes, strict=True):
-            times = layer.follow(times, routes)
-        return self.tail.follow(times, one.wanted)
+            times = layer.follow(times, routes, first)
+        return self.tail.follow(times, [position - first for position in one.wanted])
 
 
 @dataclass(frozen=True)
