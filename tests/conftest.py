@@ -16,6 +16,7 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import ModelShape
+from golden.units.numerics import Numerics
 from tests.checkpoints import CHIP_FORMATS, chip_config, write_chip_checkpoint
 from tests.chips import built_chip
 from verif.chip.simulation import SimulatedChip
@@ -58,7 +59,9 @@ def tiny_quantized(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("tiny")
     for seed in (0, 1):
         write_chip_checkpoint(folder / f"ckpt{seed}", seed)
-        quantize_checkpoint(folder / f"ckpt{seed}", folder / str(seed), "mxfp4", formats=CHIP_FORMATS)
+        quantize_checkpoint(
+            folder / f"ckpt{seed}", folder / str(seed), "mxfp4", formats=CHIP_FORMATS, numerics=Numerics()
+        )
     return [folder / "0", folder / "1"]
 
 

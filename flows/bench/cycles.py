@@ -24,6 +24,7 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Prediction, SamplerParams, denoise
 from golden.samplers.spans import span
 from golden.shape import ExpertsShape, LayerShape
+from golden.units.numerics import Numerics
 from verif.chip.compare import simulate_runs
 from verif.chip.simulation import Run, SimulatedChip
 from verif.simulators.verilator import QUICK_BUILD
@@ -106,7 +107,7 @@ def modelled(build: Build, runs: Sequence[tuple[list[int], SamplerParams]]) -> l
 def measure(chip: SmallChip, folder: Path) -> Iterator[CycleRow]:
     """Make a chip and run it."""
     model = make_up(chip.fields, folder / "checkpoint")
-    quantize_checkpoint(folder / "checkpoint", folder / "quantized", "mxfp4")
+    quantize_checkpoint(folder / "checkpoint", folder / "quantized", "mxfp4", numerics=Numerics())
     fields = HardwareConfig.default(model).to_json_dict() | {"max_positions": 64} | chip.hardware
     build = build_chip(
         QuantizedCheckpoint(folder / "quantized"), folder / "chip", HardwareConfig.from_json_dict(fields)

@@ -103,7 +103,7 @@ class Measurement:
 
     def quantized(self, recipe: Recipe, folder: Path) -> QuantizedCheckpoint:
         """The checkpoint by a recipe, in `folder`."""
-        numerics = self.numerics if recipe.calibrated else GENERAL
+        numerics = self.numerics if recipe.calibrated else None
         method = Careful(self.calibration, folder / "layers") if recipe.careful else nearest
         quantize_checkpoint(self.checkpoint.path, folder, recipe.format, numerics, recipe.formats, method=method)
         return QuantizedCheckpoint(folder)

@@ -17,7 +17,6 @@ from golden.errors import UserError
 from golden.quantization.pieces import Method, Statistics, nearest
 from golden.quantization.quantize import quantize_checkpoint
 from golden.shape import TensorShape
-from golden.units.numerics import GENERAL
 
 __all__ = ["METHODS", "careful_text", "quantize", "quantize_parts"]
 
@@ -77,7 +76,7 @@ def quantize(
     """
     statistics: dict[TensorShape, Statistics] = {}
     source = Checkpoint(path)
-    numerics, calibration = (GENERAL, None) if contract is None else read_contract(contract)
+    numerics, calibration = (None, None) if contract is None else read_contract(contract)
     measured = None if calibration is None else calibration.to_json()
     method: Method = nearest if careful is None else Careful(careful.sequences(source), out / JOURNAL)
     with progress_bar(f"quantizing {path}", "weights") as progress:

@@ -20,7 +20,6 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import SamplerParams, Step
-from golden.units.numerics import GENERAL
 from verif.chip.simulation import Run, SimulatedChip, step_of
 
 __all__ = ["RtlEngine"]
@@ -50,7 +49,7 @@ class RtlEngine:
         if not QuantizedCheckpoint.is_quantized(path):
             quantized = folder / "quantized"
             notice(f"quantizing {path}")
-            quantize_checkpoint(path, quantized, None, GENERAL)
+            quantize_checkpoint(path, quantized)
         hardware = HardwareConfig.default(model)
         depth = max(64, 1 << (positions - 1).bit_length())
         hardware = HardwareConfig(**(hardware.to_json_dict() | {"max_positions": depth}))

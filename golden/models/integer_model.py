@@ -18,7 +18,7 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Prediction, asked
 from golden.shape import DenseShape
 from golden.units.fixed import FixedPoint
-from golden.units.numerics import GENERAL, Numerics
+from golden.units.numerics import Numerics
 from golden.units.rope import Rope
 from golden.units.saturations import Watch
 
@@ -94,12 +94,12 @@ class IntegerModel:
         cls,
         path: Path | str,
         format: str | None = None,
-        numerics: Numerics = GENERAL,
+        numerics: Numerics | None = None,
         device: str = "cpu",
         watched: bool = False,
     ) -> "IntegerModel":
-        """From a quantized folder, or from a Hugging Face folder that is quantized on the way (to a temporary one),
-        unless told otherwise as `hardloom quantize` does without options."""
+        """From a quantized folder, or from a Hugging Face folder that is quantized on the way (to a temporary one);
+        format, numerics: as of `quantize_checkpoint`, by default what `hardloom quantize` takes without options."""
         if QuantizedCheckpoint.is_quantized(path):
             return cls(QuantizedCheckpoint(path), device, watched)
         with tempfile.TemporaryDirectory() as folder:

@@ -22,7 +22,7 @@ from golden.quantization.quantized import (
     stored_tensors,
 )
 from golden.shape import TensorShape
-from golden.units.numerics import Numerics
+from golden.units.numerics import GENERAL, Numerics
 
 __all__ = ["quantize_checkpoint"]
 
@@ -30,8 +30,8 @@ __all__ = ["quantize_checkpoint"]
 def quantize_checkpoint(
     ckpt: str | Path,
     out: str | Path,
-    format: str | None,
-    numerics: Numerics = Numerics(),
+    format: str | None = None,
+    numerics: Numerics | None = None,
     formats: Mapping[str, str] = MappingProxyType({}),
     progress: Callable[[int, int], None] | None = None,
     statistics: dict[TensorShape, Statistics] | None = None,
@@ -41,16 +41,16 @@ def quantize_checkpoint(
     """Fold the norm gains of `ckpt` into its matrices (in float32), round these by `method`, and write `out`.
 
     The layout is that of `golden.quantization.quantized`. The same input gives the same bytes; an interrupted run
-    leaves no file that looks whole. `format`, `formats`: as of `formats_by_kind`. `progress` is called with the weights
-    done and their total; `statistics`, where given, receives a `Statistics` a matrix. calibration: what `numerics` was
-    measured by, which is recorded.
+    leaves no file that looks whole. `format`, `formats`: as of `formats_by_kind`. numerics: None: the contract for any
+    model, `GENERAL`. `progress` is called with the weights done and their total; `statistics`, where given, receives a
+    `Statistics` a matrix. calibration: what `numerics` was measured by, which is recorded.
 
     Returns the contents of `quantization.json`. Raises `UserError` for a bad checkpoint, an unknown format or kind, a
     weight that is or becomes infinite or NaN, a vector that the constants under `numerics` do not hold, and an `out`
     that is not ours to write to (`golden.folders.claim`).
     """
     source, out = Checkpoint(ckpt), Path(out)
-    chosen = formats_by_kind(source.model, format, formats)
+    chosen, numerics = formats_by_kind(source.model, format, formats), numerics or GENERAL
     statistics = {} if statistics is None else statistics
     tokenizer = None if source.tokenizer_path is None else read_regular_file(source.tokenizer_path)
     vectors = list(source.model.vectors(numerics.gains == "behind"))

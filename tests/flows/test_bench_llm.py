@@ -1,6 +1,7 @@
 """`hardloom bench llm`: its measures on a small causal model, and the page that it writes."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,9 +12,11 @@ from flows.bench.llm import Figures, Row
 from flows.bench.llm_page import write_page
 from flows.bench.llm_quality import Reference
 from flows.bench.llm_recipes import RECIPES, bits_of
+from golden.checkpoints.checkpoint import Checkpoint
 from golden.errors import UserError
 from golden.models.float_model import FloatModel
 from golden.models.integer_model import IntegerModel
+from golden.quantization.quantized import QUANTIZATION, TENSORS
 from golden.units.fixed import FixedPoint
 from golden.units.numerics import GENERAL, Numerics
 from tests import ROOT
@@ -59,6 +62,14 @@ def test_bits_count_scales():
     vocabulary, layers = 2 * 23 * 64, sum(m.elements for m in model.matrices() if m.layer is not None)
     assert rows[0] == 6.25
     assert rows[1] == pytest.approx((6.25 * layers + (8 + 16 / 64) * vocabulary) / (layers + vocabulary))
+
+
+def test_the_recipe_default_is_quantize_alone(checkpoint, tmp_path):
+    (default,) = (recipe for recipe in RECIPES if recipe.name == "default")
+    bench.Measurement.quantized(SimpleNamespace(checkpoint=Checkpoint(checkpoint)), default, tmp_path / "recipe")
+    assert hardloom("quantize", checkpoint, "-o", tmp_path / "command").code == 0
+    for name in (TENSORS, QUANTIZATION):
+        assert (tmp_path / "recipe" / name).read_bytes() == (tmp_path / "command" / name).read_bytes()
 
 
 def row(name: str, perplexity: float) -> Row:

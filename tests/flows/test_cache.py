@@ -7,6 +7,8 @@ import pytest
 
 from flows.models import rtl_engine
 from golden.cache import cache_folder, entry
+from golden.quantization.quantized import QUANTIZATION, TENSORS
+from tests.checkpoints import write_chip_checkpoint
 from tests.command_line import hardloom
 from verif.chip.simulation import SimulatedChip
 
@@ -65,3 +67,19 @@ def test_what_is_done_is_said_before_it_is_done(tiny_build, cache, monkeypatch):
     ran = hardloom("sample", tiny_build.path, "--engine", "rtl", *PROMPT)
     assert ran.code == 130 and "interrupted" in ran.err
     assert said == ["building the simulator (about 10 s, once)"]
+
+
+def test_a_checkpoint_becomes_the_chip_of_what_quantize_alone_makes_of_it(cache, tmp_path, monkeypatch):
+    source, asked = write_chip_checkpoint(tmp_path / "ckpt", 3), []
+
+    def build_chip(quantized, folder, hardware, progress):
+        asked.append((quantized.path, folder, hardware.max_positions))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rtl_engine, "build_chip", build_chip)
+    assert hardloom("sample", source, "--engine", "rtl", *PROMPT).code == 130
+    assert hardloom("quantize", source, "-o", tmp_path / "quantized").code == 0
+    ((quantized, folder, positions),) = asked
+    for name in (TENSORS, QUANTIZATION):
+        assert (quantized / name).read_bytes() == (tmp_path / "quantized" / name).read_bytes()
+    assert folder.is_relative_to(cache) and positions == 64

@@ -14,6 +14,7 @@ from golden.checkpoints.families import shape_of
 from golden.errors import UserError
 from golden.folders import MARK
 from golden.quantization.quantize import quantize_checkpoint
+from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.command_line import hardloom
 
@@ -27,7 +28,7 @@ def quantized(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quantized")
     for seed in (0, 1):
         write_random_checkpoint(folder / f"ckpt{seed}", CONFIG, seed=seed)
-        quantize_checkpoint(folder / f"ckpt{seed}", folder / str(seed), "mxfp4")
+        quantize_checkpoint(folder / f"ckpt{seed}", folder / str(seed), "mxfp4", numerics=Numerics())
     return folder
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from golden.quantization.quantize import quantize_checkpoint
+from golden.quantization.quantized import QUANTIZATION, TENSORS
 from tests import ROOT
 from tests.checkpoints import published_config, tiny_config, write_random_checkpoint
 from tests.command_line import hardloom
@@ -79,6 +81,9 @@ def test_a_checkpoint_is_sampled_as_quantize_alone_would_have_it(tmp_path: Path)
     for number, folder in enumerate((source, tmp_path / "out")):
         assert hardloom("logits", folder, "--tokens", "5,9,2", "-o", tmp_path / f"{number}.npy").code == 0
     assert (tmp_path / "0.npy").read_bytes() == (tmp_path / "1.npy").read_bytes()
+    quantize_checkpoint(source, tmp_path / "library")
+    for name in (TENSORS, QUANTIZATION):
+        assert (tmp_path / "library" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
 def test_formats_of_kinds_from_the_command_line(tmp_path: Path):

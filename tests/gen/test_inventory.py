@@ -60,7 +60,7 @@ def deeper(monkeypatch) -> dict[str, str]:
 
 def test_every_probe_point_of_the_integer_model_is_in_the_chip(tmp_path):
     write_random_checkpoint(tmp_path / "ckpt", CONFIG)
-    quantize_checkpoint(tmp_path / "ckpt", tmp_path / "q", "mxfp4")
+    quantize_checkpoint(tmp_path / "ckpt", tmp_path / "q", "mxfp4", numerics=Numerics())
     seen: dict[str, torch.Tensor] = {}
     IntegerModel(QuantizedCheckpoint(tmp_path / "q")).predict(torch.tensor([[1, 2, 3]]), record=seen.__setitem__)
     probes = {probe.name: probe for probe in chip_probes(MODEL, Numerics(), HARDWARE)}

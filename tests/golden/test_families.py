@@ -17,6 +17,7 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import TensorShape
+from golden.units.numerics import Numerics
 from tests.published_models import DREAM, FAMILIES, LLADA, LLADA2, Weights
 
 POSITIONS = 11
@@ -67,7 +68,7 @@ def test_integers_stay_near_the_weights_they_have(tmp_path: Path, name: str):
     """Against the float model of the dequantized weights: what activations and tables lose alone."""
     config, direct = FAMILIES[name]
     folder, weights = written(tmp_path / "c", config)
-    quantize_checkpoint(folder, tmp_path / "q", "mxfp4")
+    quantize_checkpoint(folder, tmp_path / "q", "mxfp4", numerics=Numerics())
     chip = QuantizedCheckpoint(tmp_path / "q")
     with torch.inference_mode():
         found = IntegerModel(chip).logits(tokens()[None])[0].double()
@@ -99,7 +100,7 @@ def test_every_family_reads_each_tensor_from_where_its_files_have_it(tmp_path: P
 def test_the_prediction_of_wanted_positions_is_that_of_all(tmp_path: Path, config: dict[str, Any]):
     """And the head meets no others, in any row: logits shifted by one are those of the positions before."""
     folder, _ = written(tmp_path / "c", config)
-    quantize_checkpoint(folder, tmp_path / "q", "mxfp4")
+    quantize_checkpoint(folder, tmp_path / "q", "mxfp4", numerics=Numerics())
     model, ids = IntegerModel(QuantizedCheckpoint(tmp_path / "q")), torch.stack([tokens(), tokens(seed=4)])
     wanted = torch.arange(POSITIONS).expand(2, -1) % 4 > torch.tensor([[2], [1]])
     seen: dict[str, Tensor] = {}

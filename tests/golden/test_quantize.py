@@ -36,7 +36,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path, source: Path) -> Path:
-    quantize_checkpoint(source, tmp_path / "quantized", "mxfp4")
+    quantize_checkpoint(source, tmp_path / "quantized", "mxfp4", numerics=Numerics())
     return tmp_path / "quantized"
 
 
@@ -53,7 +53,7 @@ def folded(checkpoint: Checkpoint, name: str) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_every_matrix_is_the_folded_one_quantized(tmp_path: Path, format: str, dtype: torch.dtype):
     checkpoint = Checkpoint(write_random_checkpoint(tmp_path / "source", dtype=dtype))
-    quantize_checkpoint(checkpoint.path, tmp_path / "out", format)
+    quantize_checkpoint(checkpoint.path, tmp_path / "out", format, numerics=Numerics())
     quantized = QuantizedCheckpoint(tmp_path / "out")
     assert (set(quantized.formats.values()), quantized.config) == ({format}, checkpoint.config)
     for name in (matrix.name for matrix in checkpoint.model.matrices()):
@@ -65,7 +65,7 @@ def test_every_matrix_is_the_folded_one_quantized(tmp_path: Path, format: str, d
 def test_kinds_of_matrix_have_formats_of_their_own(tmp_path: Path):
     checkpoint = Checkpoint(write_random_checkpoint(tmp_path / "source"))
     chosen = {"head": "int8", "v": "mxfp6", "down": "mxfp6_e3m2", "embedding": "int4"}
-    quantize_checkpoint(checkpoint.path, tmp_path / "out", "mxfp4", formats=chosen)
+    quantize_checkpoint(checkpoint.path, tmp_path / "out", "mxfp4", formats=chosen, numerics=Numerics())
     quantized = QuantizedCheckpoint(tmp_path / "out")
     assert quantized.formats == dict.fromkeys(KINDS, "mxfp4") | chosen | {"v": "mxfp6_e2m3"}
     for matrix in checkpoint.model.matrices():
@@ -86,17 +86,17 @@ def test_a_kind_names_the_matrices_of_every_network_of_a_layer():
 
 def test_a_kind_that_the_model_does_not_have_is_refused_before_anything_is_written(tmp_path: Path, source: Path):
     with pytest.raises(UserError, match="formats: 'heads' is no kind of matrix of this model; choose from embedding, "):
-        quantize_checkpoint(source, tmp_path / "out", "mxfp4", formats={"heads": "int8"})
+        quantize_checkpoint(source, tmp_path / "out", "mxfp4", formats={"heads": "int8"}, numerics=Numerics())
     with pytest.raises(UserError, match="format 'fp3' is not known; choose one of mxfp4, "):
-        quantize_checkpoint(source, tmp_path / "out", "mxfp4", formats={"head": "fp3"})
+        quantize_checkpoint(source, tmp_path / "out", "mxfp4", formats={"head": "fp3"}, numerics=Numerics())
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_slices_of_rows_give_what_the_whole_matrix_gives(tmp_path: Path, source: Path, monkeypatch, format: str):
-    quantize_checkpoint(source, tmp_path / "whole", format)
+    quantize_checkpoint(source, tmp_path / "whole", format, numerics=Numerics())
     monkeypatch.setattr("golden.quantization.pieces.SLICE", 97)
-    quantize_checkpoint(source, tmp_path / "sliced", format)
+    quantize_checkpoint(source, tmp_path / "sliced", format, numerics=Numerics())
     assert contents(tmp_path / "sliced") == contents(tmp_path / "whole")
 
 
@@ -128,8 +128,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path, source: Path, format: str):
     (source / "tokenizer.json").write_text('{"version": "1.0"}')
     for out in ("first", "second"):
-        quantize_checkpoint(source, tmp_path / out, format)
-    quantize_checkpoint(source, tmp_path / "second", format)
+        quantize_checkpoint(source, tmp_path / out, format, numerics=Numerics())
+    quantize_checkpoint(source, tmp_path / "second", format, numerics=Numerics())
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
     assert sorted(contents(tmp_path / "first")) == [
         MARK,
@@ -146,7 +146,7 @@ def test_a_tokenizer_that_cannot_be_read_is_not_left_out_silently(source: Path, 
     (source / "tokenizer.json").unlink(missing_ok=True)
     (source / "tokenizer.json").symlink_to(target)
     with pytest.raises(UserError, match=r"source/tokenizer\.json: "):
-        quantize_checkpoint(source, tmp_path / "out", "mxfp4")
+        quantize_checkpoint(source, tmp_path / "out", "mxfp4", numerics=Numerics())
     with pytest.raises(UserError, match=r"source/tokenizer\.json: "):
         load_tokenizer(source)
     assert not (tmp_path / "out").exists()
@@ -155,7 +155,7 @@ def test_a_tokenizer_that_cannot_be_read_is_not_left_out_silently(source: Path, 
 def test_sharding_does_not_matter(tmp_path: Path):
     for count in (0, 3):
         write_random_checkpoint(tmp_path / f"source{count}", shards=count)
-        quantize_checkpoint(tmp_path / f"source{count}", tmp_path / f"out{count}", "int4")
+        quantize_checkpoint(tmp_path / f"source{count}", tmp_path / f"out{count}", "int4", numerics=Numerics())
     assert contents(tmp_path / "out0") == contents(tmp_path / "out3")
 
 
@@ -164,7 +164,7 @@ def test_sharding_does_not_matter(tmp_path: Path):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_statistics_describe_the_loss(tmp_path: Path, source: Path, format: str):
-    report = quantize_checkpoint(source, tmp_path / "out", format)
+    report = quantize_checkpoint(source, tmp_path / "out", format, numerics=Numerics())
     assert report == json.loads((tmp_path / "out" / "quantization.json").read_text())
     assert list(report["matrices"]) == [
         matrix.name for matrix in QuantizedCheckpoint(tmp_path / "out").model.matrices()
@@ -182,19 +182,21 @@ def test_saturated_counts_what_lies_beyond_the_largest_code(tmp_path: Path):
     matrix[0, :4] = torch.tensor([4.0, 6.0, 6.5, -7.0])
     name = "model.layers.0.self_attn.o_proj.weight"
     write_random_checkpoint(tmp_path / "source", replace={name: matrix})
-    row = quantize_checkpoint(tmp_path / "source", tmp_path / "out", "mxfp4")["matrices"][name]
+    row = quantize_checkpoint(tmp_path / "source", tmp_path / "out", "mxfp4", numerics=Numerics())["matrices"][name]
     assert (row["saturated"], row["zero"]) == (2 / 1600, 1596 / 1600)
 
 
 def test_a_matrix_without_loss_has_no_ratio(tmp_path: Path):
     write_random_checkpoint(tmp_path / "source", replace={"model.embed_tokens.weight": torch.ones(23, 40)})
-    report = quantize_checkpoint(tmp_path / "source", tmp_path / "out", "mxfp4")
+    report = quantize_checkpoint(tmp_path / "source", tmp_path / "out", "mxfp4", numerics=Numerics())
     assert report["matrices"]["model.embed_tokens.weight"]["snr_db"] is None
 
 
 def test_progress_ends_at_the_number_of_weights(tmp_path: Path, source: Path):
     calls: list[tuple[int, int]] = []
-    quantize_checkpoint(source, tmp_path / "out", "int4", progress=lambda done, total: calls.append((done, total)))
+    quantize_checkpoint(
+        source, tmp_path / "out", "int4", progress=lambda done, total: calls.append((done, total)), numerics=Numerics()
+    )
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
     assert calls[-1] == (46920 - 280, 46920 - 280)
 
@@ -209,7 +211,7 @@ def test_zeros_denormals_and_extremes_are_valid_input(tmp_path: Path, format: st
     matrix[3, ::2] = size
     name = "model.layers.1.self_attn.o_proj.weight"
     write_random_checkpoint(tmp_path / "source", replace={name: matrix})
-    quantize_checkpoint(tmp_path / "source", tmp_path / "out", format)
+    quantize_checkpoint(tmp_path / "source", tmp_path / "out", format, numerics=Numerics())
     read = QuantizedCheckpoint(tmp_path / "out").matrix(name)
     assert torch.equal(read.dequantize(), quantize(matrix.float(), format).dequantize())
     assert torch.equal(values(read.integers()), read.dequantize().double())
@@ -220,7 +222,7 @@ def test_a_weight_that_is_not_finite_is_refused_and_nothing_stays(tmp_path: Path
     matrix = torch.full((23, 40), value, dtype=torch.bfloat16)
     source = write_random_checkpoint(tmp_path / "source", replace={"lm_head.weight": matrix})
     with pytest.raises(UserError, match=r"safetensors: tensor lm_head\.weight holds NaN or infinity"):
-        quantize_checkpoint(source, tmp_path / "out", "mxfp4")
+        quantize_checkpoint(source, tmp_path / "out", "mxfp4", numerics=Numerics())
     assert list(contents(tmp_path / "out")) == [MARK]
 
 
@@ -229,7 +231,7 @@ def test_a_gain_that_takes_weights_out_of_range_is_refused(tmp_path: Path):
     replace = {name: torch.full(shape, 1e20, dtype=torch.bfloat16) for name, shape in large.items()}
     source = write_random_checkpoint(tmp_path / "source", replace=replace)
     with pytest.raises(UserError, match=r"lm_head\.weight times the gain model\.norm\.weight exceeds float32"):
-        quantize_checkpoint(source, tmp_path / "out", "mxfp4")
+        quantize_checkpoint(source, tmp_path / "out", "mxfp4", numerics=Numerics())
 
 
 # --- the output folder -----------------------------------------------------------------------------------------------
@@ -241,23 +243,25 @@ def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path, source: P
         (out / file).touch()
         before = contents(out)
         with pytest.raises(UserError, match="is not empty and no quantized checkpoint of ours"):
-            quantize_checkpoint(source, out, "mxfp4")
+            quantize_checkpoint(source, out, "mxfp4", numerics=Numerics())
         assert contents(out) == before
     with pytest.raises(UserError, match="is a file; name a new folder"):
-        quantize_checkpoint(source, tmp_path / "notes" / "notes.txt", "mxfp4")
+        quantize_checkpoint(source, tmp_path / "notes" / "notes.txt", "mxfp4", numerics=Numerics())
 
 
 def test_what_an_interrupted_run_left_is_overwritten(tmp_path: Path, source: Path, folder: Path):
-    quantize_checkpoint(write_random_checkpoint(tmp_path / "other", seed=9), tmp_path / "out", "int4")
+    quantize_checkpoint(
+        write_random_checkpoint(tmp_path / "other", seed=9), tmp_path / "out", "int4", numerics=Numerics()
+    )
     (tmp_path / "out" / "quantized.safetensors.part").write_bytes(b"half")
     (tmp_path / "out" / "quantized.safetensors").write_bytes(b"whole")
-    quantize_checkpoint(source, tmp_path / "out", "mxfp4")
+    quantize_checkpoint(source, tmp_path / "out", "mxfp4", numerics=Numerics())
     assert contents(tmp_path / "out") == contents(folder)
 
 
 def test_overwriting_leaves_no_tokenizer_of_before(tmp_path: Path, source: Path, folder: Path):
     (folder / "tokenizer.json").write_text("{}")
-    quantize_checkpoint(source, folder, "int4")
+    quantize_checkpoint(source, folder, "int4", numerics=Numerics())
     assert QuantizedCheckpoint(folder).tokenizer_path is None
     assert set(QuantizedCheckpoint(folder).formats.values()) == {"int4"}
 
@@ -340,7 +344,7 @@ def test_scale_that_is_nan(folder: Path):
     ],
 )
 def test_invalid_rows(tmp_path: Path, source: Path, format: str, part: str, value: torch.Tensor, message: str):
-    quantize_checkpoint(source, tmp_path / "out", format)
+    quantize_checkpoint(source, tmp_path / "out", format, numerics=Numerics())
     tensor = load_file(tmp_path / "out" / "quantized.safetensors")[Q_PROJ + part].clone()
     tensor[5] = value
     edit(tmp_path / "out", {Q_PROJ + part: tensor})
@@ -358,7 +362,7 @@ def test_a_spread_too_wide_for_an_array_names_the_matrix(tmp_path: Path):
     matrix[7, 32:] = 2.0**-20
     name = "model.layers.0.self_attn.o_proj.weight"
     source = write_random_checkpoint(tmp_path / "source", replace={name: matrix})
-    quantize_checkpoint(source, tmp_path / "out", "mxfp4")
+    quantize_checkpoint(source, tmp_path / "out", "mxfp4", numerics=Numerics())
     read: QuantizedMatrix = QuantizedCheckpoint(tmp_path / "out").matrix(name)
     with pytest.raises(UserError, match=f"{name}: row 7 has block exponents that spread by 20"):
         read.integers()

@@ -20,6 +20,7 @@ from golden.errors import UserError
 from golden.parallel import ordered_map
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.units.numerics import Numerics
 from verif.extract.slots import NO_WIRE, SOUND, TOO_MUCH, WRONG_SLICE, WRONG_SUM, read_slots
 
 SMALL = {"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 2,
@@ -45,7 +46,7 @@ def test_a_made_up_checkpoint_is_read_like_a_published_one(small: None, tmp_path
     gate = checkpoint.tensor("model.layers.0.mlp.experts.0.gate_proj.weight").float()
     assert 0.5 < float(gate.std()) * 64**0.5 < 2
     assert float(checkpoint.tensor("model.norm.weight").float().min()) > 0
-    quantize_checkpoint(tmp_path / "a", tmp_path / "q", "mxfp4")
+    quantize_checkpoint(tmp_path / "a", tmp_path / "q", "mxfp4", numerics=Numerics())
 
 
 def test_a_made_up_checkpoint_depends_on_its_seed_alone(small: None, tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_pieces_of_a_matrix_are_the_integers_of_the_whole(
     make_checkpoint("llada-moe-7b", tmp_path / "a")
     monkeypatch.setattr("golden.quantization.quantized.PIECE", 200)
     for format in ("mxfp4", "int4", "ternary"):
-        quantize_checkpoint(tmp_path / "a", tmp_path / format, format)
+        quantize_checkpoint(tmp_path / "a", tmp_path / format, format, numerics=Numerics())
         checkpoint = QuantizedCheckpoint(tmp_path / format)
         for name in ("lm_head.weight", "model.layers.0.mlp.experts.2.down_proj.weight"):
             whole, pieces = checkpoint.matrix(name).integers(), checkpoint.integers(name)

@@ -23,6 +23,7 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import SamplerParams
+from golden.units.numerics import Numerics
 from tests.checkpoints import write_random_checkpoint
 from tests.chips import built_chip
 from verif.chip.compare import compare_runs
@@ -220,7 +221,7 @@ def test_every_format_and_style_is_the_integer_model(
 ) -> None:
     config = tiny_fields | {"moe_router_enable_expert_bias": format == "mxfp4"}
     write_random_checkpoint(tmp_path / "ckpt", config, seed=5)
-    quantize_checkpoint(tmp_path / "ckpt", tmp_path / "quantized", format)
+    quantize_checkpoint(tmp_path / "ckpt", tmp_path / "quantized", format, numerics=Numerics())
     changes = {"style": style, "slices": dict.fromkeys(ARRAY_KINDS, slices) if isinstance(slices, int) else slices}
     hardware = HardwareConfig.from_json_dict(tiny_hardware.to_json_dict() | changes)
     quantized = QuantizedCheckpoint(tmp_path / "quantized")

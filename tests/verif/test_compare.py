@@ -18,6 +18,7 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import SamplerParams, denoise
+from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from verif.chip.compare import compare_runs
 from verif.chip.scoreboard import Divergence, Scoreboard
@@ -49,7 +50,7 @@ class FakeChip:
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare")
     write_random_checkpoint(folder / "ckpt", CONFIG)
-    quantize_checkpoint(folder / "ckpt", folder / "q", "mxfp4")
+    quantize_checkpoint(folder / "ckpt", folder / "q", "mxfp4", numerics=Numerics())
     return IntegerModel(QuantizedCheckpoint(folder / "q"))
 
 

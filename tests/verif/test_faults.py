@@ -49,7 +49,7 @@ def build(tmp_path_factory) -> Build:
     """A small chip of one layer."""
     folder = tmp_path_factory.mktemp("faults")
     write_random_checkpoint(folder / "ckpt", CONFIG, seed=3)
-    quantize_checkpoint(folder / "ckpt", folder / "q", "mxfp4")
+    quantize_checkpoint(folder / "ckpt", folder / "q", "mxfp4", numerics=Numerics())
     return built_chip(QuantizedCheckpoint(folder / "q"), folder / "chip", HARDWARE)
 
 

@@ -23,6 +23,7 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import SamplerParams
+from golden.units.numerics import Numerics
 from tests.checkpoints import write_random_checkpoint
 from tests.chips import built_chip
 from tests.icarus import needs_icarus
@@ -63,7 +64,7 @@ def chip(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("icarus")
     config = tiny_fields | {"num_hidden_layers": 1, "num_experts": 2, "num_experts_per_tok": 1}
     write_random_checkpoint(folder / "ckpt", config, seed=3)
-    quantize_checkpoint(folder / "ckpt", folder / "quantized", "mxfp4")
+    quantize_checkpoint(folder / "ckpt", folder / "quantized", "mxfp4", numerics=Numerics())
     checkpoint = QuantizedCheckpoint(folder / "quantized")
     fields = HardwareConfig.default(checkpoint.model).to_json_dict() | {"max_positions": 8}
     build = built_chip(checkpoint, folder / "chip", HardwareConfig.from_json_dict(fields))

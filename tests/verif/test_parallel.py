@@ -12,6 +12,7 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import SamplerParams
+from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.chips import built_chip
 from verif.chip.compare import compare_runs
@@ -30,7 +31,7 @@ LENGTHS = [(1, SamplerParams(1, 1, 1)), (3, SamplerParams(6, 3, 4)), (13, Sample
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> QuantizedCheckpoint:
     folder = tmp_path_factory.mktemp("parallel")
     write_random_checkpoint(folder / "ckpt", CONFIG)
-    quantize_checkpoint(folder / "ckpt", folder / "q", "mxfp4")
+    quantize_checkpoint(folder / "ckpt", folder / "q", "mxfp4", numerics=Numerics())
     return QuantizedCheckpoint(folder / "q")
 
 

@@ -18,6 +18,7 @@ import gen.build.units as units
 import verif.proof.static as proof
 from gen.build.folder import MANIFEST
 from golden.quantization.quantize import quantize_checkpoint
+from golden.units.numerics import Numerics
 from tests.checkpoints import CHIP_FORMATS, write_chip_checkpoint
 from tests.command_line import hardloom
 
@@ -69,7 +70,7 @@ def prepare(given: Path | None) -> None:
     chip = work() / "chip"
     if given is None:
         write_chip_checkpoint(work() / "checkpoint", seed=0)
-        quantize_checkpoint(work() / "checkpoint", quantized(), "mxfp4", formats=CHIP_FORMATS)
+        quantize_checkpoint(work() / "checkpoint", quantized(), "mxfp4", formats=CHIP_FORMATS, numerics=Numerics())
         made(originals()[0])
     else:
         shutil.copytree(given / "quantized", quantized())

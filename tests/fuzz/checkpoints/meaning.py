@@ -14,6 +14,7 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import DenseShape, ExpertsShape, ModelShape
+from golden.units.numerics import Numerics
 
 __all__ = ["CONFIG", "INDEX", "PROMPT", "TOKENIZER", "Meaning", "digest", "fields_of", "meaning"]
 
@@ -72,6 +73,6 @@ def meaning(folder: Path, out: Path) -> Meaning:
     tensors = {tensor.name: digest(checkpoint.tensor(tensor.name)) for tensor in checkpoint.model.tensors()}
     tokenizer, vocabulary = load_tokenizer(folder), checkpoint.model.vocab_size
     ids = None if tokenizer is None else encode_prompt(folder, tokenizer, PROMPT, vocabulary)
-    quantize_checkpoint(folder, out, "mxfp4")
+    quantize_checkpoint(folder, out, "mxfp4", numerics=Numerics())
     values = IntegerModel(QuantizedCheckpoint(out)).forward(torch.tensor([ids or [1, 0, 2]]))
     return Meaning(checkpoint.model, tensors, ids, digest(values))
