@@ -20,7 +20,7 @@ from gen.units.argmax import Argmax
 from gen.units.axi_lite import AxiLiteRegisters
 from gen.units.embedding import Embedding
 from gen.units.flow import Fork
-from gen.units.head_gate import HeadGate
+from gen.units.head_gate import HeadGate, PositionBefore
 from gen.units.sampler import Sampler
 
 __all__ = ["Chip"]
@@ -60,6 +60,7 @@ class Chip(Component):
             self.sizes.max_positions,
             len(argmax.o.payload.spread),
             self.sizes.hardware.sequences,
+            shift=model.shift,
             block=(self.sizes.shape.attention.block_length or 0) if self.sizes.slots else 0,
         )
         self._send(m, sampler, embedding, gate)
@@ -89,9 +90,21 @@ class Chip(Component):
             embedding.i.payload.end.eq(token.payload.end),
             embedding.i.valid.eq(token.valid),
             token.ready.eq(embedding.i.ready),
-            gate.wanted.payload.eq(wanted.payload.wanted),
-            gate.wanted.valid.eq(wanted.valid),
-            wanted.ready.eq(gate.wanted.ready),
+        ]
+        if not self.sizes.model.shift:
+            m.d.comb += [
+                gate.wanted.payload.eq(wanted.payload.wanted),
+                gate.wanted.valid.eq(wanted.valid),
+                wanted.ready.eq(gate.wanted.ready),
+            ]
+            return
+        m.submodules.position_before = before = PositionBefore()
+        wiring.connect(m, before.o, gate.wanted)
+        m.d.comb += [
+            before.i.payload.wanted.eq(wanted.payload.wanted),
+            before.i.payload.end.eq(wanted.payload.end),
+            before.i.valid.eq(wanted.valid),
+            wanted.ready.eq(before.i.ready),
         ]
 
     def _model(self, m: Module) -> tuple[Embedding, HeadGate, Argmax, list[SimpleNamespace]]:

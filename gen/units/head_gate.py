@@ -1,7 +1,7 @@
 """Which positions the head meets: those whose logits the sampler will look at."""
 
 from amaranth.hdl import Module, Signal, unsigned
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
@@ -9,7 +9,38 @@ from gen.stream.probe import add_probe
 from gen.stream.queue import Queue
 from gen.stream.stream import beat, chain, residual_beat
 
-__all__ = ["HeadGate"]
+__all__ = ["HeadGate", "PositionBefore"]
+
+
+class PositionBefore(Component):
+    """Where logits predict the next position: what is said of a position, said of the one before it.
+
+    The first position of a pass has none before it and is never wanted, for prompts have a token; of the last one
+    nothing is wanted. Latency 0, throughput a bit a cycle, and one more at a pass's end.
+
+    Attributes
+    ----------
+    i: stream of {`wanted`, `end`}, one a position, `end` with a pass's last, in.
+    o: stream of one bit a position, out.
+    """
+
+    def __init__(self) -> None:
+        told = data.StructLayout({"wanted": unsigned(1), "end": unsigned(1)})
+        super().__init__({"i": In(stream.Signature(told)), "o": Out(stream.Signature(unsigned(1)))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        first, closing = Signal(init=1), Signal()
+        m.d.comb += [
+            self.o.valid.eq(closing | (self.i.valid & ~first)),
+            self.o.payload.eq(self.i.payload.wanted & ~closing),
+            self.i.ready.eq(~closing & (first | self.o.ready)),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [first.eq(self.i.payload.end), closing.eq(self.i.payload.end)]
+        with m.If(closing & self.o.ready):
+            m.d.sync += closing.eq(0)
+        return m
 
 
 class HeadGate(Component):

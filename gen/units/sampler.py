@@ -37,6 +37,7 @@ class Sampler(Component):
     sequences: slots.
     block: positions of a block of attention, a power of two, where keys and values are kept: a pass then computes the
         blocks from that of the first token that has changed, or of the block at work, to the latter's end. 0: all.
+    shift: 1 where logits predict the next position, so that `passed` and `result` are of the position before.
 
     Attributes
     ----------
@@ -66,9 +67,10 @@ class Sampler(Component):
         spread_width: int,
         sequences: int = 1,
         block: int = 0,
+        shift: int = 0,
     ) -> None:
         self.vocab_size, self.mask_token_id, self.max_positions = vocab_size, mask_token_id, max_positions
-        self.sequences, self.block = sequences, block
+        self.sequences, self.block, self.shift = sequences, block, shift
         token, slot = unsigned(index_width(vocab_size)), unsigned(SLOT_WIDTH)
         prompt = data.StructLayout({"token": unsigned(32), "last": unsigned(1), "slot": slot})
         result = data.StructLayout({"token": token, "spread": unsigned(spread_width)})
@@ -132,7 +134,7 @@ class Sampler(Component):
         """Passes go round: to the sender, through the model, to the collector, and to the states below."""
         g, kept = (self.max_positions, self.sequences), self.block > 0
         m.submodules.sender = sender = Sender(self.vocab_size, self.mask_token_id, *g, kept)
-        m.submodules.collector = collector = Collector(self.result.payload.shape(), *g, kept)
+        m.submodules.collector = collector = Collector(self.result.payload.shape(), *g, kept, self.shift)
         m.submodules.to_send = to_send = Queue(sending_shape(self.sequences, self.max_positions, kept), self.sequences)
         m.submodules.sent = sent = Queue(going_shape(self.sequences, self.max_positions, kept), self.sequences)
         m.d.comb += [

@@ -114,6 +114,8 @@ class Sender(Component):
 class Collector(Component):
     """Writes the predictions of each pass into the memory of results, where they come in order of position.
 
+    shift: positions by which a prediction is ahead of the position whose logits it is made of, 0 or 1.
+
     Attributes
     ----------
     i: stream of `going_shape` in the order in which they were sent, in; o: those that are complete, `pass_shape`, out.
@@ -122,8 +124,10 @@ class Collector(Component):
     write, address: of the memory of results, out; its data are those of `result`.
     """
 
-    def __init__(self, result: ShapeLike, max_positions: int, sequences: int, kept: bool = False) -> None:
-        self.max_positions = max_positions
+    def __init__(
+        self, result: ShapeLike, max_positions: int, sequences: int, kept: bool = False, shift: int = 0
+    ) -> None:
+        self.max_positions, self.shift = max_positions, shift
         shape: data.StructLayout = pass_shape(sequences, max_positions)
         super().__init__(
             {
@@ -149,7 +153,7 @@ class Collector(Component):
             self.passed.ready.eq(step),
             self.result.ready.eq(step & self.passed.payload),
             self.write.eq(self.result.ready),
-            self.address.eq(place(self.i.payload.slot, begin + seen, self.max_positions)),
+            self.address.eq(place(self.i.payload.slot, begin + seen + self.shift, self.max_positions)),
             self.o.valid.eq(here & closing),
             *(target.eq(source) for target, source in named),
             self.i.ready.eq(step & closing),

@@ -2,8 +2,8 @@
 
 from torch import Generator
 
-from gen.units.head_gate import HeadGate
-from verif.streams.bench import Case, Stimulus, ended, packets
+from gen.units.head_gate import HeadGate, PositionBefore
+from verif.streams.bench import Case, Packet, Stimulus, ended, packets
 from verif.streams.stimulus import integers, vectors
 
 __all__ = ["CASES"]
@@ -23,4 +23,18 @@ def _case(lanes: int, count: int, coming: int, passed: int) -> Case:
     return Case(f"head_gate_{lanes}x{count}_{passed}", lambda: HeadGate(28, lanes, coming, passed), stimulus, 5)
 
 
-CASES = [_case(4, 16, 20, 9), _case(2, 2, 4, 4), _case(3, 9, 5, 6)]
+def _before() -> Case:
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        lengths = [1] * 20 if kind == "corners" else integers(generator, 1, 7, (60,)).tolist()
+        told: list[Packet] = []
+        bits: list[Packet] = []
+        for length in lengths:
+            wanted = [0, *integers(generator, 0, 1, (length - 1,)).tolist()]
+            told += [[{"wanted": bit, "end": at + 1 == length}] for at, bit in enumerate(wanted)]
+            bits += [[bit] for bit in [*wanted[1:], 0]]
+        return Stimulus({"i": told}, {"o": bits}, cycles=len(told) + len(lengths) + 5)
+
+    return Case("position_before", PositionBefore, stimulus, 0)
+
+
+CASES = [_before(), _case(4, 16, 20, 9), _case(2, 2, 4, 4), _case(3, 9, 5, 6)]

@@ -13,6 +13,7 @@ from gen.design.axi_ports import NO_POSITION
 from gen.design.registers import ErrorCode
 from gen.stream.component import Component
 from gen.stream.queue import Queue
+from gen.units.head_gate import PositionBefore
 from gen.units.sampler import Sampler
 from gen.units.sampler_slot import PARAMETERS
 from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
@@ -95,13 +96,20 @@ class Hosted(Component):
 
     def _model(self, m: Module, s: Sampler) -> None:
         """A position has passed the layers once its token has been taken; results are offered at any time."""
-        m.submodules.layers = layers = Queue(unsigned(1), s.max_positions)
+        m.submodules.layers = layers = Queue(unsigned(1), s.max_positions + 1)
         wiring.connect(m, wiring.flipped(self.tokens), s.tokens)
         wiring.connect(m, wiring.flipped(self.result), s.result)
-        m.d.comb += [
-            layers.i.payload.eq(s.tokens.payload.wanted),
-            layers.i.valid.eq(self.tokens.valid & self.tokens.ready),
-        ]
+        taken = self.tokens.valid & self.tokens.ready
+        if s.shift:
+            m.submodules.position_before = before = PositionBefore()
+            wiring.connect(m, before.o, layers.i)
+            m.d.comb += [
+                before.i.payload.wanted.eq(s.tokens.payload.wanted),
+                before.i.payload.end.eq(s.tokens.payload.end),
+                before.i.valid.eq(taken),
+            ]
+        else:
+            m.d.comb += [layers.i.payload.eq(s.tokens.payload.wanted), layers.i.valid.eq(taken)]
         wiring.connect(m, layers.o, s.passed)
 
 
@@ -288,9 +296,11 @@ def corner_runs(host: Host) -> None:
         host.run(None, gen_length=5, block_length=5, steps=steps, spread_limit=limit, prompt_length=1)
 
 
-def _case(vocab_size: int, mask_token_id: int, max_positions: int, spread_width: int, block: int = 0) -> Case:
+def _case(
+    vocab_size: int, mask_token_id: int, max_positions: int, spread_width: int, block: int = 0, shift: int = 0
+) -> Case:
     def component() -> Sampler:
-        return Sampler(vocab_size, mask_token_id, max_positions, spread_width, block=block)
+        return Sampler(vocab_size, mask_token_id, max_positions, spread_width, block=block, shift=shift)
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         host = Host(component(), generator)
@@ -300,9 +310,9 @@ def _case(vocab_size: int, mask_token_id: int, max_positions: int, spread_width:
             random_runs(host, 12)
         return Stimulus(host.inputs, host.outputs, cycles=host.cycles)
 
-    name = f"sampler_{vocab_size}_{max_positions}" + f"_blocks_of_{block}" * (block > 0)
+    name = f"sampler_{vocab_size}_{max_positions}" + f"_blocks_of_{block}" * (block > 0) + "_shifted" * shift
     return Case(name, lambda: Hosted(component()), stimulus, 0)
 
 
 CASES = [_case(19, 17, 12, 22), _case(300, 0, 16, 27), _case(5, 4, 9, 4)]
-CASES += [_case(19, 17, 14, 22, 4), _case(5, 4, 9, 4, 1)]
+CASES += [_case(19, 17, 14, 22, 4), _case(5, 4, 9, 4, 1), _case(19, 17, 12, 22, shift=1)]
