@@ -83,7 +83,7 @@ class SmallChip:
 
 
 ONE_LAYER = {"num_hidden_layers": 1, "moe_layer_freq": [1]}
-FOUR_HEADS = {"num_attention_heads": 4, "num_key_value_heads": 4}
+FOUR_HEADS = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 4}
 SERIAL = {"style": "rom", "slices": {"qkv": 16, "o": 16, "router": 16, "gate_up": 16, "down": 16, "head": 16}}
 WIDER = {"hidden_size": 48, "head_dim": 24, "expert_intermediate_size": 40, "vocab_size": 300, "mask_token_id": 298}
 MIXED = {"moe_layer_freq": [0, 1], "dense_intermediate_size": 48, "qk_layernorm": False}
