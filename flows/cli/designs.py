@@ -24,6 +24,8 @@ TokensPerForward = Annotated[float | None, typer.Option(parser=positive, help="T
 ExpertImbalance = Annotated[
     float | None, typer.Option(parser=positive, help="Load of the busiest expert over the mean, 1 at least.")
 ]
+ExpertGroups = Annotated[int, typer.Option(min=1, max=MOST, help="Groups of experts that work side by side, likewise.")]
+Sequences = Annotated[int, typer.Option(min=1, max=256, help="Sequences in flight, of the chip as emitted.")]
 Styles = Annotated[str | None, typer.Option(parser=text, help="Array styles to choose from, like metal,rom.")]
 
 
@@ -62,6 +64,10 @@ def estimate(
     expert_imbalance: ExpertImbalance = None,
     styles: Styles = None,
     formats: Formats = None,
+    head_lanes: Annotated[int, typer.Option(min=1, max=MOST, help="Heads at once, of the chip as emitted.")] = 1,
+    query_lanes: Annotated[int, typer.Option(min=1, max=MOST, help="Queries of each head at once, likewise.")] = 1,
+    expert_groups: ExpertGroups = 1,
+    sequences: Sequences = 1,
     tornado: Annotated[
         Path | None, typer.Option(parser=file, help="File of a sensitivity plot; PNG and SVG are written.")
     ] = None,
@@ -72,6 +78,7 @@ def estimate(
 
     Example: hardloom estimate --like llada-moe-7b --node 5nm --tornado build/tornado.png
     """
+    from flows.design.estimate.at_once import AtOnce
     from flows.design.estimate.figures import HNLPU_TOKENS_PER_S, Request
     from flows.design.estimate.report import comparison_parts, estimate_parts, report, report_comparison
 
@@ -81,7 +88,8 @@ def estimate(
         return
     target = HNLPU_TOKENS_PER_S if tokens_per_second is None else tokens_per_second
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
-    request = Request(node, design, arrays, sampler, target, *lengths, chosen_styles(styles), parse_formats(formats))
+    chosen = chosen_styles(styles), parse_formats(formats), AtOnce(head_lanes, query_lanes, expert_groups, sequences)
+    request = Request(node, design, arrays, sampler, target, *lengths, *chosen)
     found = report(like, ckpt, request, tornado)
     show(found, as_json, estimate_parts(found))
 
@@ -109,6 +117,8 @@ def explore(
     head_tiles: Annotated[
         int, typer.Option(min=1, max=MOST, help="Parts of the head that drain side by side; emitted are 1.")
     ] = 1,
+    expert_groups: ExpertGroups = 1,
+    sequences: Sequences = 1,
     as_json: Json = False,
 ) -> None:
     """Choose style and slices by kind of array, lanes of streams and attention, for a throughput at the least area.
@@ -129,7 +139,7 @@ def explore(
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     chosen = chosen_styles(styles), parse_formats(formats)
     request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, *chosen)
-    space = search_space(like, ckpt, request, fit, Units(head_tiles))
+    space = search_space(like, ckpt, request, fit, Units(head_tiles, expert_groups, sequences))
     outputs = Outputs(out, plot, front)
     check_outputs(space, outputs)
     found = search(space, tokens_per_second, objective)

@@ -5,10 +5,10 @@ from math import gcd
 
 from gen.arrays.styles import STYLES
 from gen.design.features import check_features
-from gen.design.lanes import most_lanes, vectors
+from gen.design.lanes import check_attention, most_lanes, vectors
 from gen.design.queues import Queues, check_positive
 from golden.errors import UserError
-from golden.shape import AttentionShape, ExpertsShape, ModelShape
+from golden.shape import ExpertsShape, ModelShape
 
 __all__ = ["ARRAY_KINDS", "DEFAULT_SLICES", "HardwareConfig"]
 
@@ -131,7 +131,14 @@ class HardwareConfig:
             if value % self.lanes:
                 raise UserError(f"hardware config, lanes: {self.lanes} does not divide {name} = {value}")
         for attention in dict.fromkeys(layer.attention for layer in model.layers):
-            self._check_attention(attention)
+            if refused := check_attention(attention, self.head_lanes, self.query_lanes):
+                raise UserError(f"hardware config, {refused[0]}: {refused[1]}")
+            block = attention.block_length
+            if self.cache and (block is None or block & (block - 1)):
+                blocks = (
+                    "all positions see each other" if block is None else f"block_length = {block} is no power of two"
+                )
+                raise UserError(f"hardware config, cache: {blocks}, so nothing can be kept; leave it out")
         for mlp in dict.fromkeys(layer.mlp for layer in model.layers):
             if isinstance(mlp, ExpertsShape) and mlp.num_experts % self.expert_groups:
                 wrong = f"{self.expert_groups} does not divide num_experts = {mlp.num_experts}"
@@ -148,20 +155,3 @@ class HardwareConfig:
                 style.check_formats(format for format, _ in matrix.formats)
             except UserError as error:
                 raise UserError(f"hardware config, style.{kind}: {error}") from None
-
-    def _check_attention(self, attention: AttentionShape) -> None:
-        """Raises UserError where as many heads and queries can't be at work at once."""
-        heads, block = attention.num_heads, attention.block_length
-        shared = heads // attention.num_key_value_heads
-        if heads % self.head_lanes:
-            raise UserError(f"hardware config, head_lanes: {self.head_lanes} does not divide num_heads = {heads}")
-        if shared % self.head_lanes and self.head_lanes % shared:
-            raise UserError(
-                f"hardware config, head_lanes: {self.head_lanes} is no divisor and no multiple of the {shared} heads "
-                "that share keys"
-            )
-        if block is not None and block % self.query_lanes:
-            raise UserError(f"hardware config, query_lanes: {self.query_lanes} does not divide block_length = {block}")
-        if self.cache and (block is None or block & (block - 1)):
-            blocks = "all positions see each other" if block is None else f"block_length = {block} is no power of two"
-            raise UserError(f"hardware config, cache: {blocks}, so nothing can be kept; leave it out")

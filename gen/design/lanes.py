@@ -1,11 +1,11 @@
-"""How many elements a beat can have in the streams of a model's chip."""
+"""How many elements a beat can have in the streams of a model's chip, and how much its attention can do at once."""
 
 from collections.abc import Iterator
 from math import gcd
 
-from golden.shape import ExpertsShape, ModelShape
+from golden.shape import AttentionShape, ExpertsShape, ModelShape
 
-__all__ = ["most_lanes", "vectors"]
+__all__ = ["check_attention", "most_lanes", "vectors"]
 
 
 def vectors(model: ModelShape) -> Iterator[tuple[str, int]]:
@@ -26,3 +26,16 @@ def vectors(model: ModelShape) -> Iterator[tuple[str, int]]:
 def most_lanes(model: ModelShape, limit: int) -> int:
     """The most lanes that divide all of `vectors`, and `limit`."""
     return gcd(limit, *(elements for _, elements in vectors(model)))
+
+
+def check_attention(attention: AttentionShape, head_lanes: int, query_lanes: int) -> tuple[str, str] | None:
+    """Which field is wrong, and why, where so many heads and queries can't be at work at once; else None."""
+    heads, block = attention.num_heads, attention.block_length
+    shared = heads // attention.num_key_value_heads
+    if heads % head_lanes:
+        return "head_lanes", f"{head_lanes} does not divide num_heads = {heads}"
+    if shared % head_lanes and head_lanes % shared:
+        return "head_lanes", f"{head_lanes} is no divisor and no multiple of the {shared} heads that share keys"
+    if block is not None and block % query_lanes:
+        return "query_lanes", f"{query_lanes} does not divide block_length = {block}"
+    return None

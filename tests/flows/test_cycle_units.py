@@ -38,6 +38,7 @@ COUNTED = {
     "score": r"attention",
     "SWIGLU": r"(dense_|shared_)?swiglu",
     "router": r"router",
+    "WEIGHTED_SUM": r"weighted_sum",
     "COMBINE": r"combine",
     "RESIDUAL": r"residual|with_shared",
     "argmax": r"argmax",
@@ -49,7 +50,7 @@ ELSEWHERE = {
     "sampler": "step_cycles and setup_cycles, compared with the simulated chip",
     "head_array": "packets, as those of all arrays",
     "dispatch": "a beat a cycle: hidden",
-    "waiting|jobs": "how many tokens they hold: queues",
+    "waiting|jobs|sums|shares": "how many tokens they hold: queues",
 }
 FREE = {
     r"(\w+_)?branch|ends|(\w+_)?heads|\w+_route|\w+_collect": "handed on in the same cycle",
@@ -60,10 +61,11 @@ FREE = {
 
 
 def instances(model: ModelShape) -> set[str]:
-    """Names of all units around the layers and in the halves of layers."""
-    found = chip_parts(model, GENERAL, HardwareConfig.default(model), "chip")
-    units = (part for part in found if isinstance(part.thing, Component))
-    return {part.path[-1] for part in units if len(part.path) == (2 if part.layers else 1)}
+    """Names of all units around the layers and in the halves of layers, whichever group of experts they are in."""
+    hardware = replace(HardwareConfig.default(model), expert_groups=2)
+    units = (part for part in chip_parts(model, GENERAL, hardware, "chip") if isinstance(part.thing, Component))
+    names = (part.path[-1] for part in units if len(part.path) == (2 if part.layers else 1))
+    return {re.sub(r"^group_\d+_", "", name) for name in names}
 
 
 def test_every_instance_has_a_term_or_costs_no_cycle():
@@ -76,11 +78,11 @@ def test_every_instance_has_a_term_or_costs_no_cycle():
     assert unused == [] and len(names) > 60
 
 
-@pytest.mark.parametrize("name", [*COUNTED, "CLIP"])
+@pytest.mark.parametrize("name", [*COUNTED, "CLIP", "QUEUED"])
 def test_every_latency_counts(name: str, monkeypatch: pytest.MonkeyPatch):
     """A unit that takes longer makes a pass longer."""
     model = everything()
-    g = Geometry(model, 4, {kind.kind: 20 for kind in model.kinds()}, gains_behind=True)
+    g = Geometry(model, 4, {kind.kind: 20 for kind in model.kinds()}, gains_behind=True, expert_groups=2)
     routes = [None, likely_routes(4, 2, 0.6, 12)]
 
     def cycles(wanted: list[int]) -> float:

@@ -14,7 +14,8 @@ from flows.design.cost.model import CostModel
 from flows.design.cost.shapes import ArrayShape
 from flows.design.cycles.forward import forward_cycles, likely_routes, likely_wanted, step_cycles
 from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.sequences import Pass, Pipeline
+from flows.design.cycles.sequences import Pass, Pipeline, SequenceRun, run_cycles
+from flows.design.cycles.throughput import slowest_part
 from flows.design.cycles.times import in_order
 from gen.design.hardware import HardwareConfig
 from gen.design.queues import Queues
@@ -120,3 +121,16 @@ def test_likely_routes_have_the_share_that_is_asked_for():
     assert load[0] == 400
     assert load.sum() == 2000 and load[1:].max() - load[1:].min() <= 1
     assert all(len(set(experts)) == 2 for experts in routes)
+
+
+def test_passes_of_several_sequences_are_as_far_apart_as_at_the_slowest_part():
+    """Of many that always wait: what the whole pipeline does is what its slowest layer, or head, does."""
+    g, positions, wanted = replace(demonstration(), passes=2), 22, range(16, 22)
+    routes = [likely_routes(g.experts.num_experts, g.experts.top_k, 0.34, positions)] * len(g.model.layers)
+    run = SequenceRun(0, [Pass(range(positions), wanted, routes, 50)] * 12)
+    ended = run_cycles(g, [run] * 5, [0] * 5)
+    slowest = slowest_part(g, routes, positions, wanted)
+    assert max(ended) / 60 == pytest.approx(slowest, rel=0.03)
+    assert slowest == pytest.approx(1_931, rel=0.01)  # measured: docs/benchmarks.md, Several sequences
+    slow_head = replace(g, packets=g.packets | {"head": 10_000})
+    assert slowest_part(slow_head, routes, positions, wanted) == 6 * 10_000

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from flows.design.cost.model import CostModel
 from flows.design.cost.shapes import ArrayShape
 from flows.design.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
+from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.cost import dies_per_wafer, murphy_yield
 from flows.design.estimate.figures import Estimate, Request, error_bar, estimate, moved, read_model, value_of
 from flows.design.estimate.systems import comparison, reproduction
@@ -366,3 +367,34 @@ def test_styles_are_priced_in_the_formats_of_their_tiles_alone():
         estimate(*read_model("llada-moe-7b", None), request)
     with pytest.raises(UserError, match="formats: 'heads' is no kind of matrix of this model"):
         estimate(*read_model("llada-moe-7b", None), Request(formats={"heads": "int8"}))
+
+
+def test_several_sequences_fill_the_emitted_chip():
+    """Until its slowest part has no pause; memories of a second pass, and slots, are paid for."""
+    by = {n: run("llada-moe-7b", at_once=AtOnce(head_lanes=16, sequences=n)).emitted for n in (1, 2, 18, 40)}
+    speeds = {n: chip.tokens_per_s for n, chip in by.items() if chip is not None}
+    assert speeds[2] == pytest.approx(2 * speeds[1], rel=0.001)
+    assert speeds[18] > 15 * speeds[1] and speeds[40] == speeds[18]
+    assert by[2].area > by[1].area and by[40].area > by[18].area > by[2].area
+    alone = run("llada-moe-7b").emitted
+    assert by[1].area_mm2["attention"] == pytest.approx(16 * alone.area_mm2["attention"])
+
+
+def test_rows_say_whether_they_are_emitted_and_what_their_clock_rests_on():
+    rows = run("llada-moe-7b", at_once=AtOnce(sequences=3, expert_groups=4)).to_json_dict()
+    assert rows["emitted"]["emitted"] is True and rows["projected"]["emitted"] is False
+    assert (rows["emitted"]["sequences"], rows["emitted"]["expert_groups"]) == (3, 4)
+    for row in (rows["emitted"], rows["projected"]):
+        assert row["clock_ghz"] == 1.0 and row["clock_evidence"].startswith("published: HNLPU")
+
+
+@pytest.mark.parametrize(
+    "option, sentence",
+    [
+        (["--head-lanes", "3"], "--head-lanes: 3 does not divide num_heads = 16"),
+        (["--expert-groups", "3"], "--expert-groups: 3 does not divide num_experts = 64"),
+    ],
+)
+def test_what_a_model_cannot_do_at_once_is_refused(option, sentence):
+    ran = hardloom("estimate", "--like", "llada-moe-7b", *option)
+    assert ran.code == 1 and ran.err.strip() == f"error: {sentence}"

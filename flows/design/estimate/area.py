@@ -3,11 +3,12 @@
 from math import ceil
 
 from flows.design.estimate.assumptions import Assumptions, parse, read_data
+from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.workload import Workload
 from golden.quantization.format_names import CODE_BITS
 from golden.shape import ModelShape
 
-__all__ = ["areas", "between_dies", "gate_um2_5nm", "node_link_mm2", "storage_bits"]
+__all__ = ["areas", "between_dies", "emitted_bits", "gate_um2_5nm", "node_link_mm2", "storage_bits"]
 
 PARTS = {
     "attention arrays": ("qkv", "q", "kv", "o"),
@@ -31,19 +32,36 @@ def storage_bits(shape: ModelShape, work: Workload, a: Assumptions) -> float:
     return layers * key_values + layers * queue
 
 
+def emitted_bits(shape: ModelShape, work: Workload, at_once: AtOnce, a: Assumptions) -> float:
+    """SRAM bits of the chip as emitted: queries, keys, values and residuals of the passes that a layer holds, and the
+    tokens and results of each sequence's slot."""
+    attention = shape.layers[0].attention
+    vectors = (attention.query_width + 2 * attention.key_value_width) * a["key_value_bits"]
+    layer = at_once.passes * (vectors + shape.hidden_size * a["residual_bits"])
+    slot = 2 * (shape.vocab_size - 1).bit_length() + a["residual_bits"]  # token; token and how sure it is
+    return work.length * (len(shape.layers) * layer + at_once.sequences * slot)
+
+
 def areas(
-    shape: ModelShape, array_gates: dict[str, float], macs: float, bits: float, lanes: int, a: Assumptions
+    shape: ModelShape,
+    array_gates: dict[str, float],
+    macs: float,
+    bits: float,
+    lanes: int,
+    a: Assumptions,
+    expert_groups: int = 1,
 ) -> dict[str, float]:
     """mm2 by part, without what lies between dies.
 
-    array_gates: of all arrays of each kind; macs: multipliers a layer; bits: of SRAM.
+    array_gates: of all arrays of each kind; macs: multipliers a layer; bits: of SRAM; expert_groups: of a layer.
     """
     gate_mm2 = a["gate_um2"] / a["utilisation"] * 1e-6
     found = {part: gate_mm2 * sum(array_gates.get(kind, 0.0) for kind in kinds) for part, kinds in PARTS.items()}
     entries = shape.embedding_weights * CODE_BITS[shape.formats["embedding"]] / 4
     found["embedding"] = gate_mm2 * entries * a["embedding_gates_per_weight"]
     found["attention"] = gate_mm2 * macs * len(shape.layers) * a["mac_gates"]
-    found["other units"] = gate_mm2 * lanes * len(shape.layers) * a["unit_gates_per_lane"]
+    units = a["unit_gates_per_lane"] + (expert_groups - 1) * a["group_gates_per_lane"]
+    found["other units"] = gate_mm2 * lanes * len(shape.layers) * units
     found["buffers"] = bits * a["sram_bitcell_um2"] / a["sram_efficiency"] * 1e-6
     share = a["floorplan_overhead"]
     found["overhead"] = sum(found.values()) * share / (1 - share)

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
-from flows.design.estimate.area import areas, between_dies, node_link_mm2, storage_bits
+from flows.design.estimate.area import areas, between_dies, emitted_bits, node_link_mm2, storage_bits
 from flows.design.estimate.assumptions import Assumptions
+from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.choices import LANES, Choice, busiest, choose, gates, same_arrays
 from flows.design.estimate.emitted import emitted_pass
 from flows.design.estimate.energy import packet_fj
@@ -101,22 +102,26 @@ def design_chip(
     return Chip(choices, cycles, positions_per_s, positions_per_s / work.positions_per_token, area, power, dies, links)
 
 
-def emitted_chip(shape: ModelShape, work: Workload, a: Assumptions, styles: Iterable[str], like: Chip | None) -> Chip:
-    """The chip that `hardloom generate` writes with the smallest arrays that do not slow it: one sequence at a time.
+def emitted_chip(
+    shape: ModelShape, work: Workload, a: Assumptions, styles: Iterable[str], at_once: AtOnce, like: Chip | None
+) -> Chip:
+    """The chip that `hardloom generate` writes with the smallest arrays that do not slow it.
 
-    One key a cycle, and one set of lanes for all rows of an array. With the arrays of `like` if given.
+    One set of lanes for all rows of an array. With the arrays of `like` if given.
     """
     attention = shape.layers[0].attention
     lanes = most_lanes(shape, LANES)
+    budget = attention.num_heads * work.length / at_once.pairs
     if like is None:
-        choices = choose(shape.kinds(), attention.num_heads * work.length, a, styles, lanes, tile_rows=None)
+        choices = choose(shape.kinds(), budget, a, styles, lanes, tile_rows=None)
     else:
         choices = same_arrays(like.choices, a)
     packets = {choice.kind.kind: round(choice.cost.packet_cycles) for choice in choices}
-    cycles = emitted_pass(shape, lanes, packets, work, busiest(shape, a), a) / work.length
+    cycles = emitted_pass(shape, lanes, packets, work, busiest(shape, a), a, at_once) / work.length
     positions_per_s = a["clock_ghz"] * 1e9 / cycles
+    bits = emitted_bits(shape, work, at_once, a)
     array_gates = {choice.kind.kind: gates(choice, a) for choice in choices}
-    area = areas(shape, array_gates, 2 * attention.head_dim, storage_bits(shape, work, a), lanes, a)
+    area = areas(shape, array_gates, 2 * attention.head_dim * at_once.pairs, bits, lanes, a, at_once.expert_groups)
     dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
     area["interconnect"] = links * node_link_mm2(a)
     power = powers(shape, work, choices, positions_per_s, area, links, a)

@@ -1,4 +1,4 @@
-"""The chip as `hardloom generate` writes it, under a workload: one sequence at a time, layer after layer."""
+"""The chip as `hardloom generate` writes it, under a workload: passes through one layer after the other."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -6,7 +6,9 @@ from functools import cache
 from flows.design.cycles.experts import Routes
 from flows.design.cycles.forward import forward_cycles, likely_routes, likely_wanted, step_cycles
 from flows.design.cycles.geometry import Geometry
+from flows.design.cycles.throughput import slowest_part
 from flows.design.estimate.assumptions import Assumptions
+from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.workload import Workload
 from gen.design.features import check_features
 from golden.errors import UserError
@@ -33,17 +35,20 @@ def emitted_pass(
     work: Workload,
     busiest: float,
     a: Assumptions,
-    at_once: tuple[int, int] = (1, 1),
+    at_once: AtOnce,
 ) -> float:
-    """Cycles of a denoising step over the whole sequence.
+    """Cycles from one denoising step to the next, each over a whole sequence, of whichever of the sequences.
 
-    packets: of one array of each kind, from one packet to the next; busiest: share of the positions that meets the
-    busiest expert; at_once: heads and queries on which attention works.
+    Of several, each takes as long as alone, until the slowest part of the chip has no pause: a layer, what is around
+    them, or the sampler. packets: of one array of each kind, from one packet to the next; busiest: share of the
+    positions that meets the busiest expert.
     """
     positions, block, commits = round(work.length), a["block_length"], work.tokens_per_forward
     wanted = likely_wanted(positions, block, commits)
     chip = shape, shape.gains_behind, lanes, tuple(packets.items())
-    return pass_cycles(*chip, busiest, positions, wanted, at_once) + step_cycles(block, commits)
+    alone, slowest = pass_cycles(*chip, busiest, positions, wanted, at_once)
+    own = step_cycles(block, commits, at_once.sequences)
+    return max((alone + own) / at_once.sequences, slowest, own)
 
 
 @cache
@@ -55,14 +60,25 @@ def pass_cycles(
     busiest: float,
     positions: int,
     wanted: range,
-    at_once: tuple[int, int],
-) -> float:
-    """As `forward_cycles`; most assumptions of an estimate change none of these."""
-    heads, queries = at_once
-    g = Geometry(shape, lanes, dict(packets), gains_behind=gains_behind, head_lanes=heads, query_lanes=queries)
+    at_once: AtOnce,
+) -> tuple[float, float]:
+    """Of a pass alone, and from one to the next at the slowest part where there are several sequences, else 0; most
+    assumptions of an estimate change none of what these depend on."""
+    g = Geometry(
+        shape,
+        lanes,
+        dict(packets),
+        gains_behind=gains_behind,
+        head_lanes=at_once.head_lanes,
+        query_lanes=at_once.query_lanes,
+        expert_groups=at_once.expert_groups,
+        passes=at_once.passes,
+    )
     chosen: dict[DenseShape | ExpertsShape, Routes | None] = {}
     for mlp in dict.fromkeys(layer.mlp for layer in shape.layers):
         chosen[mlp] = None
         if isinstance(mlp, ExpertsShape):
             chosen[mlp] = likely_routes(mlp.num_experts, mlp.top_k, busiest, positions)
-    return forward_cycles(g, [chosen[layer.mlp] for layer in shape.layers], positions, wanted)
+    routes = [chosen[layer.mlp] for layer in shape.layers]
+    alone = forward_cycles(g, routes, positions, wanted)
+    return alone, slowest_part(g, routes, positions, wanted) if at_once.sequences > 1 else 0.0

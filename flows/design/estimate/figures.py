@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.design.estimate.arrays import PRICED_STYLES, array_assumptions, metal_only
 from flows.design.estimate.assumptions import Assumption, Assumptions
+from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.chip import Chip, design_chip, emitted_chip
 from flows.design.estimate.cost import Costs, costs
 from flows.design.estimate.emitted import why_not_emitted
@@ -46,7 +47,7 @@ class Request:
     """What to estimate. None: the model's own (sampler, design, arrays) or the data files' (the rest).
 
     styles: array styles to choose from; tokens_per_s: throughput to design for. formats: weight formats of the kinds of
-    matrix that have another than their own.
+    matrix that have another than their own. at_once: of the chip as emitted.
     """
 
     node: str = "5nm"
@@ -60,6 +61,7 @@ class Request:
     expert_imbalance: float | None = None
     styles: tuple[str, ...] = PRICED_STYLES
     formats: Mapping[str, str] = field(default_factory=dict)
+    at_once: AtOnce = field(default_factory=AtOnce)
 
     def __post_init__(self) -> None:
         for option, value, known in (
@@ -106,11 +108,15 @@ class Estimate:
     def tokens_per_joule(self) -> float:
         return self.chip.tokens_per_s / self.power_w
 
-    def row(self, chip: Chip) -> dict[str, float]:
-        """What is told of a chip, emitted or projected, side by side."""
+    def row(self, chip: Chip) -> dict[str, float | str]:
+        """What is told of a chip, emitted or projected, side by side; of the emitted one how much it does at once."""
         per_joule = chip.tokens_per_s / chip.power / self.assumptions["system_overhead"]
-        figures = {"dies": chip.dies, "area_mm2": chip.area, "tokens_per_s": chip.tokens_per_s}
-        return figures | {"tokens_per_joule": per_joule, "cycles_per_position": chip.cycles_per_position}
+        figures: dict[str, float | str] = {"dies": chip.dies, "area_mm2": chip.area, "tokens_per_s": chip.tokens_per_s}
+        figures |= {"tokens_per_joule": per_joule, "cycles_per_position": chip.cycles_per_position}
+        clock = self.assumptions.entries["clock_ghz"]
+        clocked = {"clock_ghz": clock.value, "clock_evidence": f"{clock.kind}: {clock.source}"}
+        at_once = asdict(self.request.at_once) if chip is self.emitted else {}
+        return {**figures, **clocked, "emitted": chip is self.emitted, **at_once}
 
     def to_json_dict(self) -> dict[str, Any]:
         chip, costs = self.chip, asdict(self.costs)
@@ -201,6 +207,7 @@ def estimate(name: str, raw: dict[str, Any], held: dict[str, Any], request: Requ
         raise UserError("--arrays hnlpu: the paper's arrays go with its design; add --design hnlpu")
     if request.design == "hnlpu" and request.node != "5nm":
         raise UserError(f"--node {request.node}: the paper's design is at 5nm only; add --design hardloom")
+    request.at_once.check(shape)
     reason = why_not_emitted(shape, str(request.sampler))
     if request.design == "hnlpu":
         reason = "`hardloom generate` does not write the paper's design"
@@ -247,7 +254,8 @@ def figures(
         chip = design_chip(shape, work, a, request.tokens_per_s, request.styles, held)
     emitted = None
     if not_emitted is None:
-        emitted = emitted_chip(shape, work, a, request.styles, None if like is None else like.emitted)
+        held = None if like is None else like.emitted
+        emitted = emitted_chip(shape, work, a, request.styles, request.at_once, held)
     return Estimate(shape, request, work, chip, costs(chip, shape, a), a, emitted, not_emitted)
 
 

@@ -45,7 +45,12 @@ def estimate_parts(reported: Reported) -> Iterator[Part]:
     yield both_rows(values, reported.ranges)
     if values["not_emitted"]:
         yield f"not emitted: {values['not_emitted']}"
-    yield "emitted: what `hardloom generate` writes, one sequence at a time; projected, and all below: a full pipeline"
+    at_once = reported.estimate.request.at_once
+    attention = f"attention of {at_once.head_lanes} x {at_once.query_lanes} heads and queries"
+    emitted = f"{at_once.sequences} sequence{'s' * (at_once.sequences > 1)} at once, {attention}"
+    if at_once.expert_groups > 1:
+        emitted += f", experts in {at_once.expert_groups} groups"
+    yield f"emitted: what `hardloom generate` writes, {emitted}; projected, and all below: a full pipeline"
     yield facts(lines(values, reported.ranges))
     parts = []
     for name in dict.fromkeys([*chip.area_mm2, *chip.power_w]):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from flows.design.estimate.workload import Workload
+from gen.design.lanes import check_attention
 from golden.shape import AttentionShape
 
 __all__ = ["AttentionLanes", "attention_lanes"]
@@ -29,8 +30,7 @@ def attention_lanes(attention: AttentionShape, work: Workload, budget: float) ->
     Several queries only where all heads are at work: then results need not be brought into order.
     """
     heads, block = attention.num_heads, attention.block_length
-    shared = heads // attention.num_key_value_heads
-    possible = [h for h in range(1, heads + 1) if heads % h == 0 and (shared % h == 0 or h % shared == 0)]
+    possible = [h for h in range(1, heads + 1) if check_attention(attention, h, 1) is None]
     found = [AttentionLanes(h, 1, heads // h * work.length) for h in possible]
     fits = [lanes for lanes in found if lanes.cycles <= budget]
     if fits:

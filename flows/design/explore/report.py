@@ -31,9 +31,12 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Units:
-    """How parallel the units are that `hardloom generate` writes with a head in one part."""
+    """How parallel the units are: parts of the head, of which `hardloom generate` writes one, groups of experts, and
+    sequences in flight."""
 
     head_tiles: int = 1
+    expert_groups: int = 1
+    sequences: int = 1
 
 
 def search_space(like: str | None, checkpoint: Path | None, request: Request, fit: Path | None, units: Units) -> Space:
@@ -46,7 +49,7 @@ def search_space(like: str | None, checkpoint: Path | None, request: Request, fi
     if unknown := sorted(set(request.styles) - set(model.styles)):
         raise UserError(f"{fit or DEFAULT_FIT}: knows nothing of style {unknown[0]}; leave it out of --styles")
     reason = why_not_emitted(shape, str(request.sampler))
-    return Space(shape, work, a, model, request.styles, units.head_tiles, reason)
+    return Space(shape, work, a, model, request.styles, units.head_tiles, units.expert_groups, units.sequences, reason)
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Exploration:
 
     def hardware(self) -> dict[str, Any]:
         """Fields of the chosen hardware configuration."""
-        return hardware_json(self.chosen, round(self.space.work.length))
+        space = self.space
+        return hardware_json(self.chosen, round(space.work.length), space.expert_groups, space.sequences)
 
     def to_json_dict(self) -> dict[str, Any]:
         return {
@@ -126,7 +130,8 @@ def exploration_parts(found: Exploration) -> Iterator[Part]:
     yield table(columns, rows, f"{space.shape.name}: least {found.objective}, {chosen.lanes} lanes", left=columns[:2])
     speeds = [("projected", f"{chosen.projected:,.0f}", "a sequence in every layer, always")]
     if chosen.emitted is not None:
-        speeds = [("emitted", f"{chosen.emitted:,.0f}", "one sequence at a time, as generated today"), *speeds]
+        in_flight = f"{space.sequences} sequences in flight" if space.sequences > 1 else "one sequence at a time"
+        speeds = [("emitted", f"{chosen.emitted:,.0f}", f"{in_flight}, as generated today"), *speeds]
     else:
         yield f"not emitted: {space.not_emitted}"
     yield table(("these arrays", "tokens/s", "with"), speeds, left=("these arrays", "with"), no_wrap=True)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.design.cost.model import CostModel
-from flows.design.estimate.area import areas, storage_bits
+from flows.design.estimate.area import areas, emitted_bits, storage_bits
 from flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, options, unit_cost
 from flows.design.estimate.assumptions import Assumptions
+from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.choices import busiest, busy
 from flows.design.estimate.emitted import emitted_pass
 from flows.design.estimate.energy import packet_fj
@@ -32,7 +33,7 @@ class Point:
     options: style and slices by kind of array; attention: heads and queries at once; gates: of all arrays of a kind;
     cycles: a position costs the busiest array of each kind, and `attention`; area_mm2: by part; energy_pj: of the
     arrays, leakage included, a generated token. emitted, projected: tokens/s with these arrays of the chip that
-    `hardloom generate` writes, one sequence at a time, None where it writes none, and of one whose pipeline is full;
+    `hardloom generate` writes, of the space's sequences, None where it writes none, and of one whose pipeline is full;
     tokens_per_s: the one of them that is searched for.
     """
 
@@ -92,6 +93,8 @@ class Space:
     model: CostModel
     styles: tuple[str, ...] = PRICED_STYLES
     head_tiles: int = 1
+    expert_groups: int = 1
+    sequences: int = 1
     not_emitted: str | None = None
     known: dict[tuple[str, int], list[Candidate]] = field(default_factory=dict, compare=False)
 
@@ -113,14 +116,18 @@ class Space:
         return self.not_emitted
 
     def emitted_cycles(self, lanes: int, chosen: dict[str, Candidate], attention: AttentionLanes) -> float:
-        """Cycles of a pass over one sequence on the emitted chip with these arrays and so much attention at once."""
+        """Cycles from a pass to the next on the emitted chip with these arrays and so much attention at once."""
         kinds = {kind.kind: kind for kind in self.shape.kinds()}
         packets = {}
         for name, kind in kinds.items():
             undrained = max(0, kind.rows - self.tile_rows)
             packets[name] = round(chosen[name].cycles / busy(kind, self.a)) + -(-undrained // lanes)
-        at_once = attention.head_lanes, attention.query_lanes
-        return emitted_pass(self.shape, lanes, packets, self.work, busiest(self.shape, self.a), self.a, at_once)
+        share = busiest(self.shape, self.a)
+        return emitted_pass(self.shape, lanes, packets, self.work, share, self.a, self.at_once(attention))
+
+    def at_once(self, attention: AttentionLanes) -> AtOnce:
+        """Of the emitted chip with so much attention at once."""
+        return AtOnce(attention.head_lanes, attention.query_lanes, self.expert_groups, self.sequences)
 
     def candidates(self, kind: MatrixKind, lanes: int) -> list[Candidate]:
         """Every option for a kind of array that no other dominates in cycles, gates and energy; kept."""
@@ -145,11 +152,12 @@ class Space:
     def point(self, lanes: int, budget: float, attention: AttentionLanes, objective: str) -> Point | None:
         """The best design whose arrays all need at most `budget` cycles a position; None where one cannot.
 
-        In a chip that works on one sequence the head waits while layers work, and has as long as all of them.
+        In a chip that works on few sequences the head waits while layers work: it has as long as those that take turns.
         """
         a, chosen = self.a, dict[str, Candidate]()
         clock = a["clock_ghz"] * 1e9 * a["busy_share"]
-        alone = len(self.shape.layers) if self.why_projected is None else 1  # layers of which one works at a time
+        turns = max(1, len(self.shape.layers) // self.sequences)  # layers of which one works at a time
+        alone = turns if self.why_projected is None else 1
         leakage = a["leakage_nw_per_gate"] * 1e6 * alone * max(budget, attention.cycles) / clock
         for kind in self.shape.kinds():
             allowed = budget * (alone // kind.layers if kind.layers < alone else 1)
@@ -168,13 +176,15 @@ class Space:
         leaked = sum(gates.values()) * a["leakage_nw_per_gate"] * 1e6 / speed / self.work.positions_per_token
         macs = 2 * self.shape.layers[0].attention.head_dim * attention.pairs
         bits = storage_bits(self.shape, self.work, a)
+        if self.why_projected is None:
+            bits = emitted_bits(self.shape, self.work, self.at_once(attention), a)
         return Point(
             lanes,
             {kind: c.option for kind, c in chosen.items()},
             attention,
             cycles,
             gates,
-            areas(self.shape, gates, macs, bits, lanes, a),
+            areas(self.shape, gates, macs, bits, lanes, a, self.expert_groups),
             (sum(c.energy_fj for c in chosen.values()) + leaked) * self.work.positions_per_token / 1000,
             speed,
             emitted,
@@ -224,10 +234,15 @@ def pareto(points: list[Point], objective: str) -> list[Point]:
     return front[::-1]
 
 
-def hardware_json(point: Point, max_positions: int) -> dict[str, Any]:
+def hardware_json(point: Point, max_positions: int, expert_groups: int = 1, sequences: int = 1) -> dict[str, Any]:
     """The fields of `gen.design.hardware.HardwareConfig`."""
-    style = dict.fromkeys(DEFAULT_SLICES, "metal") | {kind: option.style for kind, option in point.options.items()}
-    slices = DEFAULT_SLICES | {kind: option.slices for kind, option in point.options.items()}
-    heads, queries = point.attention.head_lanes, point.attention.query_lanes
-    chosen_hardware = HardwareConfig(point.lanes, max_positions, style, slices, head_lanes=heads, query_lanes=queries)
-    return chosen_hardware.to_json_dict()
+    return HardwareConfig(
+        lanes=point.lanes,
+        max_positions=max_positions,
+        style=dict.fromkeys(DEFAULT_SLICES, "metal") | {kind: option.style for kind, option in point.options.items()},
+        slices=DEFAULT_SLICES | {kind: option.slices for kind, option in point.options.items()},
+        head_lanes=point.attention.head_lanes,
+        query_lanes=point.attention.query_lanes,
+        expert_groups=expert_groups,
+        sequences=sequences,
+    ).to_json_dict()

@@ -1,0 +1,43 @@
+"""How much a chip does at once."""
+
+from dataclasses import dataclass
+
+from gen.design.lanes import check_attention
+from golden.errors import UserError
+from golden.shape import ModelShape
+
+__all__ = ["AtOnce"]
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """Of a chip that `hardloom generate` writes; fields of `gen.design.hardware.HardwareConfig`.
+
+    head_lanes, query_lanes: heads, and queries of each, that a layer's attention works on; expert_groups: of a layer's
+    experts, that work side by side; sequences: in flight.
+    """
+
+    head_lanes: int = 1
+    query_lanes: int = 1
+    expert_groups: int = 1
+    sequences: int = 1
+
+    @property
+    def pairs(self) -> int:
+        """Of a query and a head, at work at once."""
+        return self.head_lanes * self.query_lanes
+
+    @property
+    def passes(self) -> int:
+        """Passes that attention's memories hold, as `HardwareConfig.passes`."""
+        return min(2, self.sequences)
+
+    def check(self, model: ModelShape) -> None:
+        """Raises UserError, by the names of options, for what a model's layers can't do."""
+        for attention in dict.fromkeys(layer.attention for layer in model.layers):
+            if wrong := check_attention(attention, self.head_lanes, self.query_lanes):
+                field, sentence = wrong
+                raise UserError(f"--{field.replace('_', '-')}: {sentence}")
+        for kind in model.kinds():
+            if kind.kind == "down" and kind.count % self.expert_groups:
+                raise UserError(f"--expert-groups: {self.expert_groups} does not divide num_experts = {kind.count}")
