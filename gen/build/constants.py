@@ -65,8 +65,9 @@ def emit_layer_constants(sizes: LayerSizes, checkpoint: QuantizedCheckpoint, lay
         texts[name] = emit_constants(name, words, units.word.width)
     biases = units.biases(checkpoint, layer)
     if biases is not None:
-        name = sizes.module("expert_bias")
-        texts[name] = emit_constants(name, biases.numpy()[:, None], Router.bias_width)
+        for router in sizes.hardware.router_names:
+            name = sizes.module(f"{router}expert_bias")
+            texts[name] = emit_constants(name, biases.numpy()[:, None], Router.bias_width)
     return texts
 
 

@@ -37,6 +37,7 @@ class HardwareConfig:
     queues: depths of the queues that decide throughput.
     head_lanes: heads that a layer's attention works on at once; divides the number of heads.
     query_lanes: queries of each of them that it works on at once, at most `max_positions`.
+    routers: of a layer, which take tokens in turns; one where blocks admit experts.
     expert_groups: groups of a layer's experts that work side by side; divides their number.
     sequences: that are denoised at once, each in a slot of its own; at most 256.
     cache: keys and values of a sequence are kept from one pass to the next, which computes what has changed and the
@@ -50,6 +51,7 @@ class HardwareConfig:
     queues: Queues = field(default_factory=Queues)
     head_lanes: int = 1
     query_lanes: int = 1
+    routers: int = 1
     expert_groups: int = 1
     sequences: int = 1
     cache: bool = False
@@ -69,7 +71,7 @@ class HardwareConfig:
             if not isinstance(style, str) or style not in STYLES:
                 raise UserError(f"hardware config, style.{kind}: {style!r} is not one of {', '.join(STYLES)}")
         slices = ((f"slices.{kind}", count) for kind, count in self.slices.items())
-        counts = ("lanes", "max_positions", "head_lanes", "query_lanes", "expert_groups", "sequences")
+        counts = ("lanes", "max_positions", "head_lanes", "query_lanes", "routers", "expert_groups", "sequences")
         for name, value in (*((name, getattr(self, name)) for name in counts), *slices):
             check_positive(name, value)
         for name, most in (("max_positions", 65535), ("sequences", 256)):
@@ -120,6 +122,11 @@ class HardwareConfig:
         count, experts = self.expert_groups, range(num_experts)
         return {f"group_{n}_": experts[n::count] for n in range(count)} if count > 1 else {"": experts}
 
+    @property
+    def router_names(self) -> list[str]:
+        """What the names of a router's parts begin with, of each."""
+        return [f"router_{n}_" for n in range(self.routers)] if self.routers > 1 else [""]
+
     def to_json_dict(self) -> dict:
         return asdict(self)
 
@@ -140,9 +147,8 @@ class HardwareConfig:
                 )
                 raise UserError(f"hardware config, cache: {blocks}, so nothing can be kept; leave it out")
         for mlp in dict.fromkeys(layer.mlp for layer in model.layers):
-            if isinstance(mlp, ExpertsShape) and mlp.num_experts % self.expert_groups:
-                wrong = f"{self.expert_groups} does not divide num_experts = {mlp.num_experts}"
-                raise UserError(f"hardware config, expert_groups: {wrong}")
+            if isinstance(mlp, ExpertsShape):
+                self._check_experts(mlp)
         for matrix in model.kinds():
             kind, slices, style = matrix.kind, self.slices_of(matrix.kind), STYLES[self.style_of(matrix.kind)]
             if matrix.inputs % slices:
@@ -155,3 +161,11 @@ class HardwareConfig:
                 style.check_formats(format for format, _ in matrix.formats)
             except UserError as error:
                 raise UserError(f"hardware config, style.{kind}: {error}") from None
+
+    def _check_experts(self, experts: ExpertsShape) -> None:
+        """Raises UserError where groups would not be equal, or routers would not see whole blocks."""
+        if experts.num_experts % self.expert_groups:
+            wrong = f"{self.expert_groups} does not divide num_experts = {experts.num_experts}"
+            raise UserError(f"hardware config, expert_groups: {wrong}")
+        if self.routers > 1 and experts.capacity:
+            raise UserError(f"hardware config, routers: {self.routers}, but blocks admit experts; give 1")

@@ -20,6 +20,7 @@ from gen.units.combine import Combine, exact_sums
 from gen.units.flow import Dispatch, Fork
 from gen.units.residual import Residual
 from gen.units.router import Router
+from gen.units.turns import Deal, Gather
 
 __all__ = ["ExpertHalf"]
 
@@ -48,7 +49,8 @@ class ExpertHalf(Component):
         assert sizes.units.router is not None
         if sizes.units.router.biased:
             bias = signed(sizes.units.router.bias_width)
-            self.modules["expert_bias"] = ConstantPorts(len(experts), bias)
+            for name in sizes.hardware.router_names:
+                self.modules[f"{name}expert_bias"] = ConstantPorts(len(experts), bias)
         if sizes.experts.shared_size:
             self.modules |= network_ports(sizes, "shared", sizes.experts.shared_size)
         super().__init__(half_ports(sizes, self.modules))
@@ -63,10 +65,10 @@ class ExpertHalf(Component):
         chain(m, norm[-1], packets)
         chain(m, packets.o[0], outside.router.i)
         chain(m, packets.o[1], waiting)
-        router = self._router(m)
+        router, choices = self._routed(m)
         if by_blocks:
             wiring.connect(m, pass_ends(m, fork.o[2], 1)[0], router.ends)
-        combine = self._experts(m, router, waiting.o)
+        combine = self._experts(m, choices, waiting.o)
         if shared:
             self._add_shared(m, packets.o[2], combine.o, residual.i)
         else:
@@ -81,22 +83,38 @@ class ExpertHalf(Component):
         held = 2 * (g.shape.attention.block_length or 1) if g.experts.capacity else 0
         return (tokens + held) * g.beats(g.hidden)
 
-    def _router(self, m: Module) -> Router:
-        """The router behind its array."""
+    def _routed(self, m: Module) -> list[Component]:
+        """The router's array, and the router behind it or several; the first of them, and what gives the choices."""
         g, outside = self.sizes, wiring.flipped(self.wired)
         scales = outside.router_scales
         logits = rescaled(m, self.test_enable, g, "router", 1, g.num_experts, outside.router.o, scales)
-        assert g.units.router is not None
-        router = gated(m, self.test_enable, "router", Router(g.units.router, g.lanes))
-        if g.units.router.biased:
-            m.d.comb += [outside.expert_bias.index.eq(router.index), router.bias.eq(outside.expert_bias.data)]
-        chain(m, logits, router)
+        routers = [self._router(m, name) for name in g.hardware.router_names]
+        router: Component = routers[0]
+        if len(routers) == 1:
+            chain(m, logits, router)
+        else:
+            m.submodules.router_deal = deal = Deal(logits.o.payload.shape(), len(routers))
+            m.submodules.router_gather = gather = Gather(router.o.payload.shape(), len(routers))
+            chain(m, logits, deal)
+            for into, one, out in zip(deal.o, routers, gather.i, strict=True):
+                chain(m, into, one, out)
+            router = gather
         add_probe(m, "router.logits", logits.o, g.num_experts, net="router_logits")
         for name, chosen in (("experts", router.o.payload.experts), ("weights", router.o.payload.weights)):
             add_probe(m, f"router.{name}", router.o, g.top_k, value=chosen, net=f"router_{name}")
+        return [routers[0], router]
+
+    def _router(self, m: Module, name: str) -> Router:
+        """A router, whose parts are named so, with the ROM of its biases where it has them."""
+        spec = self.sizes.units.router
+        assert spec is not None
+        router = gated(m, self.test_enable, name.rstrip("_") or "router", Router(spec, self.sizes.lanes))
+        if spec.biased:
+            biases = getattr(wiring.flipped(self.wired), f"{name}expert_bias")
+            m.d.comb += [biases.index.eq(router.index), router.bias.eq(biases.data)]
         return router
 
-    def _experts(self, m: Module, router: Router, packets) -> Combine:
+    def _experts(self, m: Module, router: Component, packets) -> Combine:
         """The chosen experts of each packet, and the sum of their results by weight."""
         g, choice = self.sizes, router.o.payload.shape()
         groups, outside = g.expert_groups, wiring.flipped(self.wired)
@@ -114,7 +132,7 @@ class ExpertHalf(Component):
             chain(m, group.add(m, [dispatch.o[e] for e in experts], jobs), result)
         return combine
 
-    def _shares(self, m: Module, router: Router, dispatch: Dispatch, combine: Combine) -> None:
+    def _shares(self, m: Module, router: Component, dispatch: Dispatch, combine: Combine) -> None:
         """A token's choice goes to the dispatcher, and the groups that it falls on to what waits for their sums."""
         count = dispatch.groups
         m.submodules.choice_branch = branch = Fork(router.o.payload.shape(), 2)

@@ -46,7 +46,7 @@ def quantized(family: str, folder: Path) -> QuantizedCheckpoint:
 @pytest.mark.parametrize(
     "family, fields, hardware",
     [
-        ("LLaDA2.0", SMALLER, {"head_lanes": 2, "query_lanes": 2, "expert_groups": 2}),
+        ("LLaDA2.0", SMALLER, {"head_lanes": 2, "query_lanes": 2, "expert_groups": 2, "routers": 2}),
         ("LLaDA2.0", SMALLER, {"cache": True, "query_lanes": 2, "sequences": 3}),
         pytest.param("LLaDA2.0", {}, {}, marks=slow),
         pytest.param("LLaDA2.0", {}, {"cache": True, "head_lanes": 2, "sequences": 3}, marks=slow),
@@ -87,6 +87,7 @@ def test_a_chip_of_a_family_is_the_integer_model(
     [
         ({"head_lanes": 3}, "head_lanes: 3 does not divide num_heads = 4"),
         ({"expert_groups": 3}, "expert_groups: 3 does not divide num_experts = 8"),
+        ({"routers": 0}, "routers: 0 must be"),
         ({"query_lanes": 8}, "query_lanes: 8 does not divide block_length = 4"),
         ({"lanes": 8}, "lanes: 8 does not divide rotary_dim / 2"),
         ({"cache": 1}, "cache: 1 is neither true nor false"),

@@ -36,21 +36,21 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> QuantizedCheckpoint:
 
 
 @pytest.mark.parametrize(
-    "head_lanes, query_lanes, expert_groups",
+    "at_once",
     [
-        (2, 2, 2),
+        (2, 2, 2, 2),
         *(
-            pytest.param(*at_once, marks=pytest.mark.slow)
-            for at_once in [(1, 1, 1), (4, 1, 1), (1, 3, 4), (4, 3, 2), (2, 5, 1)]
+            pytest.param(at_once, marks=pytest.mark.slow)
+            for at_once in [(1, 1, 1, 1), (4, 1, 1, 3), (1, 3, 4, 1), (4, 3, 2, 1), (2, 5, 1, 2)]
         ),
     ],
 )
 def test_what_is_done_at_once_changes_no_integer(
-    checkpoint: QuantizedCheckpoint, tmp_path: Path, head_lanes: int, query_lanes: int, expert_groups: int
+    checkpoint: QuantizedCheckpoint, tmp_path: Path, at_once: tuple[int, ...]
 ) -> None:
-    at_once = {"head_lanes": head_lanes, "query_lanes": query_lanes, "expert_groups": expert_groups}
+    named = dict(zip(("head_lanes", "query_lanes", "expert_groups", "routers"), at_once, strict=True))
     fields = HardwareConfig.default(shape_of(CONFIG)).to_json_dict() | {"max_positions": 20}
-    hardware = HardwareConfig.from_json_dict(fields | at_once)
+    hardware = HardwareConfig.from_json_dict(fields | named)
     chip = SimulatedChip(built_chip(checkpoint, tmp_path / "chip", hardware), QUICK_BUILD)
     runs = [Run([3 + k % 7 for k in range(length)], params) for length, params in LENGTHS]
     result = compare_runs(chip, IntegerModel(checkpoint), runs, tmp_path / "taps")

@@ -177,8 +177,9 @@ class Reader:
             yield self.biases(wired_module(prefix, f"{array}_bias"), units.word.width, np.stack(banks))
         biases = units.biases(self.checkpoint, number)
         if biases is not None:
-            name = wired_module(prefix, "expert_bias")
-            yield self.rom(name, Router.bias_width, True, partial(np.array, biases.numpy()), np.ravel)
+            for router in self.build.hardware.router_names:
+                name = wired_module(prefix, f"{router}expert_bias")
+                yield self.rom(name, Router.bias_width, True, partial(np.array, biases.numpy()), np.ravel)
         if not isinstance(shape.mlp, ExpertsShape):
             return
         for kind, names in (("gate_up", ("gate_proj", "up_proj")), ("down", ("down_proj",))):

@@ -38,7 +38,9 @@ class ExpertHalf:
     def __init__(self, g: Geometry) -> None:
         experts, logits, gate_up, down = g.experts, g.array("router"), g.array("gate_up"), g.array("down")
         self.g, self.hidden, self.count = g, g.hidden, experts.num_experts
-        self.logits_after, self.logits_each = logits.latency + RESCALE, max(self.count, logits.packet)
+        taken = self.count if experts.capacity else g.beats(self.count)  # by a router of blocks, by one that has time
+        self.logits_after, self.logits_each = logits.latency + RESCALE, max(taken, logits.packet)
+        self.routers = Queue(g.routers)
         self.gate_up, self.down = ([ArrayTimes(kind) for _ in range(self.count)] for kind in (gate_up, down))
         self.groups = [Group(g) for _ in range(g.expert_groups)]
         self.shared = Network(g, "shared") if experts.shared_size else None
@@ -58,7 +60,9 @@ class ExpertHalf:
             shared = [self.enter(arrival, ahead) for ahead, arrival in enumerate(block)]
             chosen = self.logits + self.g.router(len(block))
             for number, beside in enumerate(shared):
-                self.routed = max(chosen - (len(block) - 1 - number) * self.count, self.routed + self.count)
+                ready = chosen - (len(block) - 1 - number) * self.count
+                self.routed = max(ready, self.routers.room() + self.count, self.routed + 1)
+                self.routers.leave(self.routed)
                 left.append(self.leave(routes[first + number], beside))
         return np.array(left)
 

@@ -49,6 +49,7 @@ class Geometry:
     gains_behind: norms of hidden vectors have their gain behind them.
     head_lanes, query_lanes: heads and queries that attention works on at once.
     passes: that attention's memories hold.
+    routers: of the layer.
     expert_groups: groups of experts that work side by side.
     layer: number of the layer.
     """
@@ -61,6 +62,7 @@ class Geometry:
     head_lanes: int = 1
     query_lanes: int = 1
     passes: int = 1
+    routers: int = 1
     expert_groups: int = 1
     layer: int = 0
 
@@ -69,7 +71,10 @@ class Geometry:
         cls, model: ModelShape, hardware: "HardwareConfig", packets: Mapping[str, int], gains_behind: bool = False
     ) -> "Geometry":
         """Of a chip with this hardware."""
-        at_once = {name: getattr(hardware, name) for name in ("head_lanes", "query_lanes", "passes", "expert_groups")}
+        at_once = {
+            name: getattr(hardware, name)
+            for name in ("head_lanes", "query_lanes", "passes", "routers", "expert_groups")
+        }
         return cls(model, hardware.lanes, packets, hardware.queues, gains_behind, **at_once)
 
     def at(self, layer: int) -> "Geometry":
