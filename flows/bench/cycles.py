@@ -85,7 +85,7 @@ class Routed:
 def modelled(build: Build, runs: Sequence[tuple[list[int], SamplerParams]]) -> list[float]:
     """Cycles of each run of a chip, all at once, experts as the integer model chooses them."""
     checkpoint, sequences = build.checkpoint(), build.hardware.sequences
-    packets = {array.kind: array.cycles_per_packet for array in build.arrays}
+    packets = {array.kind: array.cycles_per_packet for array in reversed(build.arrays)}  # the first tile is the longest
     behind = checkpoint.numerics.gains == "behind"
     geometry = Geometry.of(checkpoint.model, build.hardware, packets, behind)
     engine = Routed(IntegerModel(checkpoint), checkpoint.model.layers)

@@ -114,9 +114,7 @@ def explore(
     expert_imbalance: ExpertImbalance = None,
     styles: Styles = None,
     formats: Formats = None,
-    head_tiles: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Parts of the head that drain side by side; emitted are 1.")
-    ] = 1,
+    head_tiles: Annotated[int, typer.Option(min=1, max=MOST, help="Parts of the head that drain side by side.")] = 1,
     expert_groups: ExpertGroups = 1,
     sequences: Sequences = 1,
     as_json: Json = False,

@@ -112,7 +112,7 @@ def mapped_arrays(
 def build_plan(build: Build, facts: ArrayFacts) -> ArrayPlan:
     """The plan of an array of a build, from its quantized checkpoint."""
     checkpoint = build.checkpoint()
-    banks = [checkpoint.integers(name) for name in facts.matrices]
+    banks = [checkpoint.integers(name, *facts.span(checkpoint.rows(name))) for name in facts.matrices]
     formats = [checkpoint.format_of(name) for name in facts.matrices]
     how = (build.hardware.lanes, facts.slices, facts.style, formats)
     return plan_array(facts.module, banks, *how, facts.activation(checkpoint.numerics))

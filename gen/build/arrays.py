@@ -59,7 +59,7 @@ def array_part(
     checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, unit: ArrayUnit, compress: bool, module_prefix: str
 ) -> tuple[dict[str, Contents], dict[str, Any]]:
     """Files (the connections as pieces, to be drawn once) of one array unit, and what the journal says of it."""
-    banks = [checkpoint.integers(name) for name in unit.matrices]
+    banks = [checkpoint.integers(name, *unit.span(checkpoint.rows(name))) for name in unit.matrices]
     plan = plan_array(
         unit.module,
         banks,
@@ -82,8 +82,14 @@ def array_part(
 
 def array_weights(model: ModelShape) -> Callable[[ArrayUnit], int]:
     """Weights of an array unit of a model, zeros included."""
-    elements = {matrix.name: matrix.elements for matrix in model.matrices()}
-    return lambda unit: sum(elements[name] for name in unit.matrices)
+    shapes = {matrix.name: matrix.shape for matrix in model.matrices()}
+
+    def weights(unit: ArrayUnit) -> int:
+        rows, inputs = shapes[unit.matrices[0]]
+        first, stop = unit.span(rows)
+        return len(unit.matrices) * (stop - first) * inputs
+
+    return weights
 
 
 def array_parts(

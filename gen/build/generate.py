@@ -95,7 +95,7 @@ def build_chip(
     `progress` is called with the work done and its total. Memory: the arrays under way, as small integers.
     module_prefix: what the names of all modules begin with (`gen.text.prefix`).
     """
-    units = list(array_units(checkpoint.model))
+    units = list(array_units(checkpoint.model, hardware.head_tiles))
     return write_build(checkpoint, out, hardware, units, CHIP, False, progress, module_prefix)
 
 
@@ -114,7 +114,7 @@ def build_arrays(
 
     `compress`: connection files as Zstandard frames.
     """
-    units = selected_units(checkpoint.model, selection)
+    units = selected_units(checkpoint.model, selection, hardware.head_tiles)
     return write_build(checkpoint, out, hardware, units, None, compress, progress, module_prefix)
 
 

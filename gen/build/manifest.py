@@ -72,7 +72,7 @@ class ArrayFacts(ArrayUnit):
         facts = asdict(self)
         names = {"module": self.module, "name": self.name, "prefix": self.prefix}
         facts["matrices"] = [*self.matrices]
-        return names | {key: facts[key] for key in facts if key not in ("layer", "expert", "module_prefix")}
+        return names | {key: facts[key] for key in facts if key not in ("layer", "expert", "tile", "module_prefix")}
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,12 @@ class Manifest:
         Raises KeyError, TypeError, ValueError, AttributeError or UserError where it is something else.
         """
         check_prefix(prefix := values["module_prefix"])
-        units = {prefixed(unit.module, prefix): unit for unit in array_units(shape_of(values["model"]))}
+        hardware = HardwareConfig.from_json_dict(values["hardware"])
+        units = array_units(shape_of(values["model"]), hardware.head_tiles)
+        known = {prefixed(unit.module, prefix): unit for unit in units}
         made = {
-            "hardware": HardwareConfig.from_json_dict(values["hardware"]),
-            "arrays": tuple(ArrayFacts.from_json(units[facts["module"]], facts, prefix) for facts in values["arrays"]),
+            "hardware": hardware,
+            "arrays": tuple(ArrayFacts.from_json(known[facts["module"]], facts, prefix) for facts in values["arrays"]),
             "memories": tuple(MemoryFacts.from_json(facts, prefix) for facts in values["memories"]),
             "files": check_files(values["files"]),
         }

@@ -31,7 +31,8 @@ def elaborated_sizes(
         module = CHIP if facts.layer is None else engine_module(model, facts.layer)
         layers.setdefault(module, facts.layer)
         kinds = widths.setdefault(module, {})
-        kinds[facts.kind] = max(facts.acc_width, kinds.get(facts.kind, 0))
+        name = facts.kind if facts.tile is None else facts.name
+        kinds[name] = max(facts.acc_width, kinds.get(name, 0))
     return {
         module: LayerSizes(model, checkpoint.numerics, hardware, layer, widths[module])
         for module, layer in layers.items()

@@ -42,6 +42,7 @@ class HardwareConfig:
     sequences: that are denoised at once, each in a slot of its own; at most 256.
     cache: keys and values of a sequence are kept from one pass to the next, which computes what has changed and the
         block at work alone; for models whose attention goes by blocks of a power of two.
+    head_tiles: parts of the head's rows, each an array of its own with its rescale, that work side by side.
     """
 
     lanes: int = 4
@@ -55,6 +56,7 @@ class HardwareConfig:
     expert_groups: int = 1
     sequences: int = 1
     cache: bool = False
+    head_tiles: int = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.style, str):
@@ -71,7 +73,8 @@ class HardwareConfig:
             if not isinstance(style, str) or style not in STYLES:
                 raise UserError(f"hardware config, style.{kind}: {style!r} is not one of {', '.join(STYLES)}")
         slices = ((f"slices.{kind}", count) for kind, count in self.slices.items())
-        counts = ("lanes", "max_positions", "head_lanes", "query_lanes", "routers", "expert_groups", "sequences")
+        at_once = ("head_lanes", "query_lanes", "routers", "expert_groups", "sequences", "head_tiles")
+        counts = ("lanes", "max_positions", *at_once)
         for name, value in (*((name, getattr(self, name)) for name in counts), *slices):
             check_positive(name, value)
         for name, most in (("max_positions", 65535), ("sequences", 256)):
@@ -137,6 +140,10 @@ class HardwareConfig:
         for name, value in vectors(model):
             if value % self.lanes:
                 raise UserError(f"hardware config, lanes: {self.lanes} does not divide {name} = {value}")
+        if self.head_tiles > model.vocab_size:
+            raise UserError(
+                f"hardware config, head_tiles: {self.head_tiles} exceeds the {model.vocab_size} rows of the head"
+            )
         for attention in dict.fromkeys(layer.attention for layer in model.layers):
             if refused := check_attention(attention, self.head_lanes, self.query_lanes):
                 raise UserError(f"hardware config, {refused[0]}: {refused[1]}")

@@ -4,6 +4,8 @@ Throughput is one beat a cycle, but for `router`. Each but `WEIGHTED_SUM`, `RESI
 unit's bench (`verif.streams.checks.alone`).
 """
 
+from gen.design.head_tiles import tree_levels
+
 __all__ = [
     "BIAS",
     "CLIP",
@@ -81,6 +83,7 @@ def router(
     return scores + groups + 1 + weights
 
 
-def argmax(beats: int) -> int:
-    """From the last logit to the prediction."""
-    return beats + 5
+def argmax(beats: int, tiles: int = 1) -> int:
+    """From the last logit to the prediction; beats: of each of so many tiles."""
+    stages = len(tree_levels(tiles))
+    return beats + 5 + (2 + 2 * stages if tiles > 1 else 0)

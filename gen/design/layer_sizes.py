@@ -40,7 +40,8 @@ class LayerSizes:
     ----------
     model, numerics, hardware: the model, its numeric contract and its hardware.
     layer: number of the layer, or the first one of several that are alike; None around the layers.
-    acc_width: bits of a sum by kind of array (`qkv`, `down`, `head`), the widest of what these sizes are for.
+    acc_width: bits of a sum by kind of array (`qkv`, `down`, `head`), the widest of what these sizes are for;
+        of a head in tiles by tile (`head.0`).
     """
 
     model: ModelShape
@@ -64,9 +65,9 @@ class LayerSizes:
         assert isinstance(self.shape.mlp, ExpertsShape)  # `HardwareConfig.check`
         return self.shape.mlp
 
-    def activation(self, kind: str) -> Quantize:
-        """What makes the activations that enter arrays of a kind."""
-        return self.numerics.quantize(SITES[kind])
+    def activation(self, name: str) -> Quantize:
+        """What makes the activations that enter arrays of a kind, or a tile `head.N`."""
+        return self.numerics.quantize(SITES[name.partition(".")[0]])
 
     @property
     def norms(self) -> dict[str, str]:

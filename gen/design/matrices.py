@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gen.design.hardware import ARRAY_KINDS
+from gen.design.head_tiles import Tile, head_tiles
 from gen.design.layer_sizes import layer_prefix, wired_module
 from golden.errors import UserError
 from golden.shape import SITES, ExpertsShape, ModelShape
@@ -20,13 +21,14 @@ class ArrayUnit:
     Attributes
     ----------
     layer: number of its layer; None for the head. expert: number of its expert within the layer, if it belongs to one.
-    kind: one of `gen.design.hardware.ARRAY_KINDS`. matrices: tensor names, one a bank.
+    kind: one of `gen.design.hardware.ARRAY_KINDS`. matrices: tensor names, one a bank. tile: rows of them; None: all.
     """
 
     layer: int | None
     expert: int | None
     kind: str
     matrices: tuple[str, ...]
+    tile: Tile | None
 
     @property
     def prefix(self) -> str:
@@ -35,8 +37,14 @@ class ArrayUnit:
 
     @property
     def name(self) -> str:
-        """Its name within the layer: `qkv`, `expert.3.down`."""
+        """Its name within the layer: `qkv`, `expert.3.down`; `head.1` of a tile."""
+        if self.tile is not None:
+            return f"{self.kind}.{self.tile.number}"
         return self.kind if self.expert is None else f"expert.{self.expert}.{self.kind}"
+
+    def span(self, rows: int) -> tuple[int, int]:
+        """Its rows of matrices that have so many: the first, and the one behind the last."""
+        return (0, rows) if self.tile is None else (self.tile.first, self.tile.stop)
 
     def activation(self, numerics: Numerics) -> Quantize:
         """What makes the vector that its matrices share."""
@@ -70,7 +78,7 @@ def layer_units(model: ModelShape, layer: int) -> Iterator[ArrayUnit]:
     """Array units of a layer."""
 
     def unit(kind: str, *kinds: str, expert: int | None = None) -> ArrayUnit:
-        return ArrayUnit(layer, expert, kind, tuple(model.tensor(k, layer, expert).name for k in kinds))
+        return ArrayUnit(layer, expert, kind, tuple(model.tensor(k, layer, expert).name for k in kinds), None)
 
     def network(name: str) -> Iterator[ArrayUnit]:
         yield unit(f"{name}_gate_up", f"{name}.gate_proj", f"{name}.up_proj")
@@ -91,11 +99,13 @@ def layer_units(model: ModelShape, layer: int) -> Iterator[ArrayUnit]:
         yield from network("shared")
 
 
-def array_units(model: ModelShape) -> Iterator[ArrayUnit]:
-    """Every array unit of the chip, in a fixed order; with the embedding, all matrices of the model."""
+def array_units(model: ModelShape, tiles: int = 1) -> Iterator[ArrayUnit]:
+    """Every array unit of a chip whose head has so many tiles, in a fixed order; with the embedding, all matrices of
+    the model."""
     for layer in range(len(model.layers)):
         yield from layer_units(model, layer)
-    yield ArrayUnit(None, None, "head", (model.tensor("head").name,))
+    parts = head_tiles(model.vocab_size, tiles) if tiles > 1 else [None]
+    yield from (ArrayUnit(None, None, "head", (model.tensor("head").name,), part) for part in parts)
 
 
 def layer_experts(model: ModelShape) -> list[int]:
@@ -104,7 +114,7 @@ def layer_experts(model: ModelShape) -> list[int]:
     return [mlp.num_experts if isinstance(mlp, ExpertsShape) else 0 for mlp in mlps]
 
 
-def selected_units(model: ModelShape, selection: Selection) -> list[ArrayUnit]:
+def selected_units(model: ModelShape, selection: Selection, tiles: int = 1) -> list[ArrayUnit]:
     """Units of `array_units` that are chosen, in order.
 
     Raises `UserError` where a layer, an expert or a kind does not exist, or nothing is chosen.
@@ -117,6 +127,6 @@ def selected_units(model: ModelShape, selection: Selection) -> list[ArrayUnit]:
             raise UserError(f"--{what}: {unknown[0]} does not exist, the model has 0 to {count - 1}")
     if strange := sorted(set(selection.matrices or ()) - set(ARRAY_KINDS)):
         raise UserError(f"--matrices: {strange[0]!r} is not one of {', '.join(ARRAY_KINDS)}")
-    if not (units := [unit for unit in array_units(model) if selection.holds(unit)]):
+    if not (units := [unit for unit in array_units(model, tiles) if selection.holds(unit)]):
         raise UserError("--layers, --experts and --matrices choose no array together; leave one of them out")
     return units

@@ -42,7 +42,7 @@ ENDS_DEPTH = 16
 
 
 def array_ports(sizes: LayerSizes, kind: str, banks: int) -> ArrayPorts:
-    """Of the arrays of a kind."""
+    """Of the arrays of a kind, or of a tile of one."""
     return ArrayPorts(sizes.activation(kind), sizes.lanes, banks, sizes.acc_width[kind])
 
 
@@ -114,14 +114,15 @@ def rescaled(
     first: ValueLike | None = None,
     prefix: str = "",
 ) -> Rescale:
-    """The rescale unit behind arrays of a kind, `kind`_rescale: of the stream `sums`, with its ROM of scales.
+    """The rescale unit behind arrays of a kind, or a tile of one, `kind`_rescale: of the stream `sums`, with its ROM of
+    scales.
 
     test_enable: of its clock gate. first: word of the ROM that the packet under way begins with; None: always word 0.
     prefix: of its name.
     """
     scale_width = sizes.activation(kind).scale_width
     rescale = Rescale(sizes.units.rescale, sizes.acc_width[kind], scale_width, banks * sizes.lanes, sizes.beats(rows))
-    gated(m, test_enable, f"{prefix}{kind}_rescale", rescale)
+    gated(m, test_enable, f"{prefix}{kind}_rescale".replace(".", "_"), rescale)
     chain(m, sums, rescale)
     index = rescale.index if first is None else first + rescale.index
     m.d.comb += [scales.index.eq(index), rescale.rows.eq(scales.data)]

@@ -17,10 +17,12 @@ from gen.stream.gating import gated
 from gen.stream.probe import add_probe
 from gen.stream.stream import chain, residual_beat
 from gen.units.argmax import Argmax
+from gen.units.argmax_tiles import TileJoin
 from gen.units.axi_lite import AxiLiteRegisters
 from gen.units.embedding import Embedding
 from gen.units.flow import Fork
 from gen.units.head_gate import HeadGate, PositionBefore
+from gen.units.rescale import Rescale
 from gen.units.sampler import Sampler
 
 __all__ = ["Chip"]
@@ -111,25 +113,50 @@ class Chip(Component):
         """Embedding to argmax, all layers in between: the first unit, the gate behind the layers, the last unit, and
         the layers."""
         g = self.sizes
-        vocabulary = g.model.vocab_size
         embedding = self._embedding(m)
         engines = [self._engine(m, number) for number in range(len(g.model.layers))]
         in_flight = g.hardware.sequences * g.max_positions
         m.submodules.head_gate = gate = HeadGate(g.numerics.word.width, g.lanes, in_flight, g.max_positions)
         norm = norm_to_packets(m, self.test_enable, g, "final", self._final_gain(m))
-        m.submodules.head_array = head = HardwiredArray(g.module("head"), array_ports(g, "head", 1))
-        m.submodules.head_scales = scales = HardwiredConstants(g.module("head_scales"), scale_ports(g, 1, vocabulary))
-        rescale = rescaled(m, self.test_enable, g, "head", 1, vocabulary, head.o, scales)
-        m.d.comb += head.test_enable.eq(self.test_enable)
-        argmax = gated(m, self.test_enable, "argmax", Argmax(g.units.argmax, vocabulary, g.lanes))
-        chain(m, embedding, *engines, gate, *norm, head)
-        chain(m, rescale, argmax.i)
+        chain(m, embedding, *engines, gate, *norm)
+        argmax = self._head(m, norm[-1].o)
         add_probe(m, "embedding", embedding.o, g.hidden)
         add_probe(m, "final_norm", norm[-1].o, g.hidden, wanted=True)
-        add_probe(m, "logits", rescale.o, vocabulary, wanted=True)
         add_probe(m, "argmax.token", argmax.o, 1, value=argmax.o.payload.token, wanted=True)
         add_probe(m, "argmax.spread", argmax.o, 1, value=argmax.o.payload.spread, wanted=True)
         return embedding, gate, argmax, engines
+
+    def _head(self, m: Module, packets) -> Argmax:
+        """The head of the stream `packets`, in one array or in tiles side by side, and the argmax behind it."""
+        g, tiles = self.sizes, self.sizes.hardware.head_tiles
+        argmax = Argmax(g.units.argmax, g.model.vocab_size, g.lanes, tiles)
+        if tiles == 1:
+            logits: Component = self._head_array(m, "head", g.model.vocab_size, packets)
+        else:
+            logits = self._tiles(m, argmax.rows, packets)
+        chain(m, logits, gated(m, self.test_enable, "argmax", argmax))
+        return argmax
+
+    def _tiles(self, m: Module, rows: list[int], packets) -> TileJoin:
+        """Tiles of the head, each of so many rows, and their logits side by side."""
+        m.submodules.head_branch = branch = Fork(packets.payload.shape(), len(rows))
+        m.submodules.head_join = joined = TileJoin(self.sizes.numerics.word.width, self.sizes.lanes, rows)
+        chain(m, packets, branch)
+        for tile, count in enumerate(rows):
+            chain(m, self._head_array(m, f"head.{tile}", count, branch.o[tile]), getattr(joined, f"i_{tile}"))
+        return joined
+
+    def _head_array(self, m: Module, name: str, rows: int, packets) -> Rescale:
+        """The array `name`, of so many rows of the vocabulary, and its rescale."""
+        g, instance = self.sizes, name.replace(".", "_")
+        array = HardwiredArray(g.module(name), array_ports(g, name, 1))
+        scales = HardwiredConstants(g.module(f"{name}_scales"), scale_ports(g, 1, rows))
+        m.submodules[f"{instance}_array"], m.submodules[f"{instance}_scales"] = array, scales
+        rescale = rescaled(m, self.test_enable, g, name, 1, rows, array.o, scales)
+        m.d.comb += array.test_enable.eq(self.test_enable)
+        chain(m, packets, array)
+        add_probe(m, "logits", rescale.o, rows, net=name.replace("head", "logits").replace(".", "_"), wanted=True)
+        return rescale
 
     def _final_gain(self, m: Module) -> HardwiredConstants | None:
         """The ROM of the last norm's gain, where that stands behind it."""

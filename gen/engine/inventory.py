@@ -57,7 +57,8 @@ def walk(fragment: Any, place: Part) -> Iterator[Part]:
 
 
 def any_sizes(model: ModelShape, numerics: Numerics, hardware: HardwareConfig, layer: int | None) -> LayerSizes:
-    return LayerSizes(model, numerics, hardware, layer, dict.fromkeys(ARRAY_KINDS, ANY_WIDTH))
+    tiles = [f"head.{tile}" for tile in range(hardware.head_tiles)]
+    return LayerSizes(model, numerics, hardware, layer, dict.fromkeys((*ARRAY_KINDS, *tiles), ANY_WIDTH))
 
 
 def chip_parts(model: ModelShape, numerics: Numerics, hardware: HardwareConfig, top: str) -> Iterator[Part]:

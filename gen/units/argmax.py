@@ -1,12 +1,16 @@
 """Token and spread of one position from its logits."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.design.head_tiles import head_tiles
 from gen.stream.component import Component
-from gen.stream.stream import PacketDelay, Stage, beat
+from gen.stream.stream import PacketDelay, Stage, beat, chain
 from gen.text.constant_module import index_width
+from gen.units.argmax_tiles import TilesDelay, TileSums, sum_tree
 from gen.units.softmax import EXP_WIDTH, Numerator, largest
 from golden.units.argmax import Argmax as ArgmaxSpec
 
@@ -87,43 +91,44 @@ class _Total(Component):
 class Argmax(Component):
     """`golden.units.argmax.Argmax`: a packet of logits in, its token and spread out.
 
-    Latency: the packet's beats, twice, plus 7 cycles; throughput 1 beat a cycle.
+    Latency: the packet's beats, twice, plus 7 cycles, and of several tiles 2 and twice the stages of a tree more;
+    throughput 1 beat a cycle.
 
     Parameters
     ----------
     spec: specification.
     vocab_size: logits a packet.
-    lanes: elements a beat; a packet is ceil(vocab_size / lanes) beats, elements past the last logit are ignored.
+    lanes: elements a beat of a tile; a packet is ceil(vocab_size / tiles / lanes) beats, elements past a tile's last
+        logit are ignored.
+    tiles: parts of the vocabulary (`gen.design.head_tiles`) whose beats pass side by side.
 
     Attributes
     ----------
-    i: stream of fixed-point beats (`spec.numerator.word.width` bits), in.
+    i: stream of fixed-point beats (`spec.numerator.word.width` bits) of all tiles, in.
     o: stream of `prediction(vocab_size)`, out.
     """
 
-    def __init__(self, spec: ArgmaxSpec, vocab_size: int, lanes: int) -> None:
+    def __init__(self, spec: ArgmaxSpec, vocab_size: int, lanes: int, tiles: int = 1) -> None:
         if vocab_size < 1 or lanes < 1:
             raise ValueError(f"vocab_size and lanes must be at least 1, not {vocab_size} and {lanes}")
-        self.spec, self.vocab_size, self.lanes = spec, vocab_size, lanes
+        self.spec, self.vocab_size, self.lanes, self.tiles = spec, vocab_size, lanes, tiles
+        self.rows = [tile.rows for tile in head_tiles(vocab_size, tiles)]
         super().__init__(
             {
-                "i": In(stream.Signature(beat(spec.numerator.word.width, lanes))),
+                "i": In(stream.Signature(beat(spec.numerator.word.width, tiles * lanes))),
                 "o": Out(stream.Signature(prediction(vocab_size))),
             }
         )
 
+    @property
+    def token(self) -> Shape:
+        return prediction(self.vocab_size).members["token"]
+
     def elaborate(self, platform) -> Module:
         m = Module()
-        vocab_size, lanes, word = self.vocab_size, self.lanes, self.spec.numerator.word
-        token = prediction(vocab_size).members["token"]
-        depth = 2 * -(-vocab_size // lanes) + 2
-        m.submodules.delay = delay = ArgmaxDelay(word.width, lanes, vocab_size, depth)
-        m.submodules.numerator = numerator = Numerator(self.spec.numerator, lanes, token)
-        width = EXP_WIDTH + (lanes - 1).bit_length()
-        partial = data.StructLayout({"sum": width, "token": token, "last": 1})
-        m.submodules.lane_sum = lane_sum = _LaneSum(numerator.o.payload.shape(), partial, delay.tail)
-        m.submodules.total = total = _Total(partial, vocab_size)
-
+        delay = self._delay()
+        m.submodules.delay = delay
+        m.submodules.numerator = numerator = Numerator(self.spec.numerator, self.tiles * self.lanes, self.token)
         wiring.connect(m, wiring.flipped(self.i), delay.i)
         source, target = delay.o.payload, numerator.i.payload
         m.d.comb += [
@@ -134,7 +139,30 @@ class Argmax(Component):
             target.carry.eq(source.stat.token),
             target.last.eq(source.beat.last),
         ]
-        wiring.connect(m, numerator.o, lane_sum.i)
-        wiring.connect(m, lane_sum.o, total.i)
-        wiring.connect(m, total.o, wiring.flipped(self.o))
+        partial = self._lane_sums(m, numerator)
+        m.submodules.total = total = _Total(partial.payload.shape(), self.vocab_size)
+        chain(m, partial, total, wiring.flipped(self.o))
         return m
+
+    def _delay(self) -> ArgmaxDelay | TilesDelay:
+        """What holds a packet back until its largest logit is known."""
+        width, vocab_size, lanes = self.spec.numerator.word.width, self.vocab_size, self.lanes
+        if self.tiles > 1:
+            return TilesDelay(width, lanes, self.rows, self.token)
+        return ArgmaxDelay(width, lanes, vocab_size, 2 * -(-vocab_size // lanes) + 2)
+
+    def _lane_sums(self, m: Module, numerator: Numerator) -> Any:
+        """The stream of sums of a beat's exponentials."""
+        shape, lanes = numerator.o.payload.shape(), self.lanes
+        if self.tiles == 1:
+            width = EXP_WIDTH + (lanes - 1).bit_length()
+            partial = data.StructLayout({"sum": width, "token": self.token, "last": 1})
+            m.submodules.lane_sum = one = _LaneSum(shape, partial, (self.vocab_size - 1) % lanes + 1)
+            chain(m, numerator, one)
+            return one.o
+        m.submodules.tile_sums = first = TileSums(shape, lanes, self.rows, self.token)
+        tree = [*sum_tree(first)]
+        for number, stage in enumerate(tree):
+            m.submodules[f"sum_{number}"] = stage
+        chain(m, numerator, first, *tree)
+        return tree[-1].o

@@ -142,12 +142,24 @@ def test_other_models_are_searched_too(like):
 
 def test_the_hardware_file_is_one_that_generate_takes(tmp_path):
     file = tmp_path / "hardware.json"
-    command = ["explore", "--like", "llada-moe-7b", "--tokens-per-second", "200", "-o", file, "--json"]
+    command = [
+        "explore",
+        "--like",
+        "llada-moe-7b",
+        "--tokens-per-second",
+        "200",
+        "--head-tiles",
+        "4",
+        "-o",
+        file,
+        "--json",
+    ]
     ran = hardloom(*command, "--plot", tmp_path / "p.png", "--front", tmp_path / "f.json")
     assert ran.code == 0
     hardware = HardwareConfig.from_json_dict(json.loads(file.read_text()))
     hardware.check(shape_of(read_preset("llada-moe-7b")))
     report = json.loads(ran.out)
+    assert hardware.head_tiles == 4
     assert report["hardware"] == hardware.to_json_dict() and report["chosen"]["emitted"] >= 200
     assert json.loads((tmp_path / "f.json").read_text()) == report["front"]
     assert (tmp_path / "p.png").stat().st_size > 1000
@@ -174,7 +186,7 @@ def test_the_choice_for_a_tiny_checkpoint_is_built_and_every_weight_read_back(ti
     "arguments, sentence",
     [
         (["--like", "llada2.0-mini", "--tokens-per-second", "10", "-o", "x.json"], "without the sampler block"),
-        (["--like", "llada-moe-7b", "--head-tiles", "2", "-o", "x.json"], "writes a head that drains in one part"),
+        (["--like", "llada-moe-7b", "--head-tiles", "154", "-o", "x.json"], "writes no qkv that drains in parts"),
         (["--like", "llada-moe-7b", "--sampler", "cached", "-o", "x.json"], "without the sampler cached"),
         (["--like", "llada-moe-7b", "--objective", "speed"], "--objective speed"),
         (["--like", "llada-moe-7b", "--head-tiles", "0"], "'--head-tiles'"),
@@ -205,7 +217,7 @@ def test_the_chip_of_the_estimate_is_found_too():
     assert found.options == chosen
     others = {part: mm2 for part, mm2 in found.area_mm2.items() if part not in ("attention", "overhead")}
     assert others == pytest.approx({part: estimated.chip.area_mm2[part] for part in others}, rel=0.001)
-    assert found.area == pytest.approx(estimated.chip.area, rel=0.005)
+    assert found.area == pytest.approx(estimated.chip.area, rel=0.01)
     assert found.projected == pytest.approx(estimated.chip.tokens_per_s)
 
 

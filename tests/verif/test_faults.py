@@ -41,7 +41,7 @@ from verif.proof.tables import ChipTable, chip_tables
 COUNT = 210
 CONFIG = tiny_config(num_hidden_layers=1, expert_intermediate_size=36)
 MODEL = shape_of(CONFIG)
-HARDWARE = HardwareConfig(lanes=2, max_positions=12)
+HARDWARE = HardwareConfig(lanes=2, max_positions=12, head_tiles=2)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.chips import built_chip
 from verif.chip.compare import compare_runs
 from verif.chip.simulation import Run, SimulatedChip
+from verif.proof.static import recover
 from verif.simulators.verilator import QUICK_BUILD
 
 CONFIG = tiny_config(
@@ -38,20 +39,22 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> QuantizedCheckpoint:
 @pytest.mark.parametrize(
     "at_once",
     [
-        (2, 2, 2, 2),
+        (2, 2, 2, 2, 3),
         *(
             pytest.param(at_once, marks=pytest.mark.slow)
-            for at_once in [(1, 1, 1, 1), (4, 1, 1, 3), (1, 3, 4, 1), (4, 3, 2, 1), (2, 5, 1, 2)]
+            for at_once in [(1, 1, 1, 1, 1), (4, 1, 1, 3, 2), (1, 3, 4, 1, 1), (4, 3, 2, 1, 5), (2, 5, 1, 2, 1)]
         ),
     ],
 )
 def test_what_is_done_at_once_changes_no_integer(
     checkpoint: QuantizedCheckpoint, tmp_path: Path, at_once: tuple[int, ...]
 ) -> None:
-    named = dict(zip(("head_lanes", "query_lanes", "expert_groups", "routers"), at_once, strict=True))
+    names = ("head_lanes", "query_lanes", "expert_groups", "routers", "head_tiles")
+    named = dict(zip(names, at_once, strict=True))
     fields = HardwareConfig.default(shape_of(CONFIG)).to_json_dict() | {"max_positions": 20}
     hardware = HardwareConfig.from_json_dict(fields | named)
     chip = SimulatedChip(built_chip(checkpoint, tmp_path / "chip", hardware), QUICK_BUILD)
+    assert recover(chip.build).complete
     runs = [Run([3 + k % 7 for k in range(length)], params) for length, params in LENGTHS]
     result = compare_runs(chip, IntegerModel(checkpoint), runs, tmp_path / "taps")
     assert result.scoreboard.first is None and result.tokens == result.expected

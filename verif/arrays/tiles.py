@@ -76,7 +76,7 @@ def _choose_tile(build: Build, facts: ArrayFacts, rows: int, rng: random.Random)
     return Tile(facts, rng.randrange(len(facts.matrices)), start, chosen)
 
 
-def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
+def plan_tile(build: Build, tile: Tile, module: str) -> ArrayPlan:
     """The tile as an array of its own, of the build's neuron cells, a lane each.
 
     Raises ExtractionError where its text would not be that of the build, slot by slot.
@@ -86,18 +86,19 @@ def plan_tile(build: Build, tile: Tile, name: str) -> ArrayPlan:
     cell = CELL.fullmatch(built[0].module)
     if cell is None:
         raise ExtractionError(f"{tile}: {built[0].module} is not a neuron cell of style metal")
-    whole, rows = checkpoint.integers(facts.matrices[tile.bank]), np.array(tile.cells).T.ravel()
+    name, rows = facts.matrices[tile.bank], np.array(tile.cells).T.ravel()
+    whole = checkpoint.integers(name, *facts.span(checkpoint.rows(name)))
     part = IntegerMatrix(*(getattr(whole, field)[rows[rows >= 0]] for field in ("weights", "mant", "exp")))
     activation = facts.activation(checkpoint.numerics)
-    format = checkpoint.format_of(facts.matrices[tile.bank])
-    plan = plan_array(name, [part], len(tile.cells), facts.slices, "metal", format, activation)
+    format = checkpoint.format_of(name)
+    plan = plan_array(module, [part], len(tile.cells), facts.slices, "metal", format, activation)
     level, bits = int(cell["level"]), int(cell["bits"])
     fold = len(tile.cells[0])
     regions = next(r for r in classes(plan.inputs, plan.slices // fold, format, bits) if r.level == level)
     plan = replace(
         plan, form=of_regions(plan.inputs, plan.slices, fold, [NeuronKind(format, regions)], activation.width)
     )
-    made = neurons(emit(plan).connections[f"{name}.v"], 0, 0, len(tile.cells))
+    made = neurons(emit(plan).connections[f"{module}.v"], 0, 0, len(tile.cells))
     for u, (ours, theirs) in enumerate(zip(made, built, strict=True)):
         if (ours.module, ours.pins[len(CONTROL) :]) != (theirs.module, theirs.pins[len(CONTROL) :]):
             raise ExtractionError(f"{tile}: cell {tile.start + u} of the build is not wired as its weights are")

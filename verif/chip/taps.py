@@ -78,7 +78,10 @@ def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[di
                 beats = -(-elements // _each(probe)) * probe.packets * -(-same // probe.positions)
                 rows.append(_rows(flat[start : start + beats], probe, elements, width)[:same])
                 start += beats
-            values[probe.name] = np.concatenate(rows) if rows else np.zeros((0, 1), dtype=np.int64)
+            found = np.concatenate(rows) if rows else np.zeros((0, 1), dtype=np.int64)
+            before = values.get(probe.name, found[:, :0])  # elements of other tiles, of as many rows as are whole
+            whole = min(len(before), len(found))
+            values[probe.name] = np.concatenate([before[:whole], found[:whole]], 1)
     for values in passes:
         for name, nets in shared.items():
             values[name] = _merged(nets, values[name.partition("expert.")[0] + "router.experts"])

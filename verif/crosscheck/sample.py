@@ -82,7 +82,9 @@ def _expected(checkpoint: QuantizedCheckpoint, sample: Sample, row: int) -> np.n
     """Weights of a row in the checkpoint, int64 [inputs]; of neurons behind the last row, 0."""
     if row >= sample.facts.rows:
         return np.zeros(sample.facts.inputs, dtype=np.int64)
-    matrix = checkpoint.matrix(sample.facts.matrices[sample.bank], row, row + 1)
+    name = sample.facts.matrices[sample.bank]
+    first = sample.facts.span(checkpoint.rows(name))[0] + row
+    matrix = checkpoint.matrix(name, first, first + 1)
     return matrix.integers().weights[0].numpy().astype(np.int64)
 
 

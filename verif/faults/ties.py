@@ -9,9 +9,8 @@ largest logit or score, the largest scale) decide no ties.
 
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,91 +18,35 @@ from torch import Generator, Tensor
 
 from gen.design.hardware import HardwareConfig
 from gen.text.verilog import to_verilog
-from gen.units.argmax import Argmax, prediction
+from gen.units.argmax import prediction
 from gen.units.sampler import Sampler
 from golden.errors import UserError
 from golden.models.layer_units import router_of
 from golden.samplers.denoise import Prediction, SamplerParams, choose, denoise
 from golden.shape import ModelShape
-from golden.units.argmax import Argmax as ArgmaxSpec
 from golden.units.softmax import SoftmaxNumerator
+from verif.faults.argmax_ties import tie_argmax
 from verif.faults.router_ties import tie_router
 from verif.faults.tie_bench import Copy, outputs
 from verif.faults.tie_rules import TieRule, TieUnit, draw
-from verif.streams.bench import Packet, Stimulus, packets
+from verif.streams.bench import Packet, Stimulus
 from verif.streams.stimulus import integers
 from verif.units.sampler import Hosted, records
 
 __all__ = ["plant_ties", "tie_units"]
 
 
-def tie_units(model: ModelShape, lanes: int) -> list[TieUnit]:
-    """The units of a chip that decide ties, with every comparison that can make a difference in its geometry."""
+def tie_units(model: ModelShape, lanes: int, tiles: int = 1) -> list[TieUnit]:
+    """The units of a chip that decide ties, with every comparison that can make a difference in its geometry.
+
+    tiles: of its head.
+    """
     routers = dict.fromkeys(router_of(layer, SoftmaxNumerator()) for layer in model.layers)
     return [
-        _argmax(model.vocab_size, lanes),
+        tie_argmax(model.vocab_size, lanes, tiles),
         *(tie_router(spec, lanes, f"tie_router_{n}") for n, spec in enumerate(routers) if spec is not None),
         _sampler(model.vocab_size, model.mask_token),
     ]
-
-
-def _tree(lanes: int) -> list[tuple[list[int], list[int]]]:
-    """Lanes on the left and on the right of each comparison of `gen.units.softmax.largest`, in the order made."""
-    nodes, comparisons = [[lane] for lane in range(lanes)], []
-    while len(nodes) > 1:
-        pairs = list(zip(nodes[::2], nodes[1::2], strict=False))
-        comparisons += pairs
-        nodes = [a + b for a, b in pairs] + nodes[2 * len(pairs) :]
-    return comparisons
-
-
-def _argmax(vocab_size: int, lanes: int) -> TieUnit:
-    spec = ArgmaxSpec()
-    beats, word = -(-vocab_size // lanes), spec.numerator.word
-
-    def tied(generator: Generator, tokens: tuple[int, int]) -> Stimulus:
-        logits = integers(generator, -4 << word.frac, 4 << word.frac, (1, vocab_size))
-        logits[0, list(tokens)] = (4 << word.frac) + 1
-        padded = torch.nn.functional.pad(logits, (0, beats * lanes - vocab_size))
-        token, spread = (int(part) for part in spec.compute(logits))
-        return Stimulus({"i": packets(padded, lanes)}, {"o": [[{"token": token, "spread": spread}]]})
-
-    def in_a_beat(left: list[int], right: list[int]) -> Callable[[Generator], Stimulus]:
-        def stimulus(generator: Generator) -> Stimulus:
-            pairs = [(a, b) for a in left for b in right if b < vocab_size]
-            a, b = pairs[draw(generator, list(range(len(pairs))))]
-            start = lanes * draw(generator, list(range((vocab_size - 1 - b) // lanes + 1)))
-            return tied(generator, (start + a, start + b))
-
-        return stimulus
-
-    def across_beats(generator: Generator) -> Stimulus:
-        first = draw(generator, list(range((beats - 1) * lanes)))
-        return tied(generator, (first, draw(generator, list(range((first // lanes + 1) * lanes, vocab_size)))))
-
-    rules = []
-    for number, (left, right) in enumerate(_tree(lanes)):
-        if right[0] < vocab_size:
-            rule = f"argmax, lanes {left} before {right}"
-            rules.append(TieRule(rule, partial(_is_later, number=number), in_a_beat(left, right)))
-    if beats > 1:
-        rules.append(TieRule("argmax, a beat before those after it", _is_better, across_beats))
-    return TieUnit("tie_argmax", Argmax(spec, vocab_size, lanes), rules)
-
-
-def _is_later(match: re.Match, number: int) -> bool:
-    """Whether a comparison drives its module's signal `later` of this number, in the order made."""
-    signal = "later" if number == 0 else f"later_{number + 1}"
-    return _in_delay(match) and match[0].split()[1] == signal
-
-
-def _is_better(match: re.Match) -> bool:
-    return _in_delay(match) and not match[0].startswith("  assign later") and match["operator"] == ">"
-
-
-def _in_delay(match: re.Match) -> bool:
-    """Whether a match is in the module that holds a packet back until its largest element is known."""
-    return match.string[match.string.rfind("\nmodule ", 0, match.start()) :].split(None, 2)[1].endswith("_delay")
 
 
 @dataclass
@@ -192,7 +135,7 @@ def plant_ties(
     found when a beat of its stimulus differs from what the golden unit says. Raises `UserError` where an unbroken unit
     differs.
     """
-    units = tie_units(model, hardware.lanes)
+    units = tie_units(model, hardware.lanes, hardware.head_tiles)
     generator, rng = Generator().manual_seed(seed), random.Random(seed)
     pairs = [(unit, rule) for unit in units for rule in unit.rules]
     rng.shuffle(pairs)

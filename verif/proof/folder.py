@@ -43,7 +43,8 @@ def folder_problem(build: Build, checkpoint: QuantizedCheckpoint) -> str | None:
 def wanted_units(build: Build, checkpoint: QuantizedCheckpoint) -> list[ArrayUnit]:
     """Array units of the model, all of them for a chip; of chosen arrays those that the manifest names."""
     chosen = {facts.module for facts in build.arrays}
-    return [unit for unit in array_units(checkpoint.model) if build.manifest.top or build.module(unit.module) in chosen]
+    units = array_units(checkpoint.model, build.hardware.head_tiles)
+    return [unit for unit in units if build.manifest.top or build.module(unit.module) in chosen]
 
 
 def manifest_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator[str]:
@@ -70,7 +71,8 @@ def manifest_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator
 
 def facts_problem(facts: ArrayFacts, shape: tuple[int, ...], hardware: HardwareConfig) -> str | None:
     """Which of an array's facts is not what model and hardware say; shape: of each of its matrices."""
-    rows, inputs = shape
+    (first, stop), inputs = facts.span(shape[0]), shape[1]
+    rows = stop - first
     wanted: dict[str, object] = {"rows": rows, "inputs": inputs, "weights": rows * inputs * len(facts.matrices)}
     wanted |= {"slices": hardware.slices_of(facts.kind), "style": hardware.style_of(facts.kind)}
     differ = [name for name, value in wanted.items() if getattr(facts, name) != value]

@@ -22,16 +22,21 @@ class RowScales:
         """Those of rows from `start` on of matrix `name`; of one matrix from one thread at a time."""
         self._kept.setdefault(name, {})[start] = torch.stack([part.mant, part.exp]).numpy()
 
-    def of(self, names: Sequence[str]) -> np.ndarray:
-        """Those of all rows of some matrices, one behind the other. A matrix is decoded only where not all are kept."""
-        return np.concatenate([self._matrix(name) for name in names], axis=1).astype(np.int64)
+    def of(self, names: Sequence[str], first: int = 0, stop: int | None = None) -> np.ndarray:
+        """Those of rows `first` to `stop` of some matrices, all by default, one matrix behind the other.
 
-    def _matrix(self, name: str) -> np.ndarray:
-        parts = sorted(self._kept.pop(name, {}).items())
-        at = 0
+        Rows are decoded only where not all of them are kept.
+        """
+        spans = [(name, first, self.checkpoint.rows(name) if stop is None else stop) for name in names]
+        return np.concatenate([self._rows(*span) for span in spans], axis=1).astype(np.int64)
+
+    def _rows(self, name: str, first: int, stop: int) -> np.ndarray:
+        kept = self._kept.get(name, {})
+        parts = [(start, kept.pop(start)) for start in sorted(kept) if first <= start < stop]
+        at = first
         for start, pairs in parts:
             at = at + pairs.shape[1] if start == at else -1
-        if at != self.checkpoint.rows(name):
-            whole = self.checkpoint.integers(name)
-            return torch.stack([whole.mant, whole.exp]).numpy()
+        if at != stop:
+            decoded = self.checkpoint.integers(name, first, stop)
+            return torch.stack([decoded.mant, decoded.exp]).numpy()
         return np.concatenate([pairs for _, pairs in parts], axis=1)

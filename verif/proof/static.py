@@ -12,6 +12,7 @@ from gen.build.arrays import connection_file
 from gen.build.constants import SCALE_BITS, embedding_width
 from gen.build.folder import CHIP, Build
 from gen.build.manifest import ArrayFacts
+from gen.design.head_tiles import Tile
 from gen.design.layer_sizes import LAYER_NORMS, wired_module
 from golden.files import COMPRESSED
 from golden.models.layer_units import Units
@@ -130,17 +131,19 @@ class Reader:
 
         return whole(f"rtl/constants/{module}.v", what, expected, read)
 
-    def scales(self, name: str, groups: Sequence[Sequence[str]]) -> Reading:
-        """Row scales behind arrays of `groups`; a word holds the lanes of every bank of one array."""
+    def scales(self, name: str, groups: Sequence[Sequence[str]], tile: Tile | None = None) -> Reading:
+        """Row scales behind arrays of `groups`, or of a tile of their rows; a word holds the lanes of every bank of one
+        array."""
 
         def arranged(words: np.ndarray) -> np.ndarray:
             beats = words.reshape(len(groups), -1, len(groups[0]), self.lanes).swapaxes(1, 2)
             pairs = [scale_pairs(unpadded(bank, rows)) for group in beats for bank in group]
             return np.concatenate(pairs, axis=1)
 
-        rows = self.shapes[groups[0][0]][0]
+        first, stop = (tile.first, tile.stop) if tile else (0, self.shapes[groups[0][0]][0])
+        rows = stop - first
         names = [name for banks in groups for name in banks]
-        return self.rom(name, SCALE_BITS, False, lambda: self.row_scales.of(names), arranged)
+        return self.rom(name, SCALE_BITS, False, lambda: self.row_scales.of(names, first, stop), arranged)
 
     @property
     def behind(self) -> bool:
@@ -220,7 +223,9 @@ class Reader:
 
     def array(self, facts: ArrayFacts) -> Reading:
         """Weights of an array unit."""
-        shape = len(facts.matrices), *self.shapes[facts.matrices[0]]
+        whole, inputs = self.shapes[facts.matrices[0]]
+        begin, end = facts.span(whole)
+        shape = len(facts.matrices), end - begin, inputs
         activation = facts.activation(self.checkpoint.numerics)
 
         def expected(start: int, stop: int) -> np.ndarray:
@@ -228,8 +233,8 @@ class Reader:
             for bank, name in enumerate(facts.matrices):
                 first, last = (min(max(row - bank * shape[1], 0), shape[1]) for row in (start, stop))
                 if first < last:
-                    part = self.checkpoint.integers(name, first, last)
-                    self.row_scales.keep(name, first, part)
+                    part = self.checkpoint.integers(name, begin + first, begin + last)
+                    self.row_scales.keep(name, begin + first, part)
                     parts.append(part.weights.numpy())
             return np.concatenate(parts)
 
@@ -266,7 +271,7 @@ class Reader:
         yield from map(self.array, self.build.arrays)
         for facts in self.build.arrays:
             if facts.expert is None:
-                yield self.scales(wired_module(facts.prefix, facts.name) + "_scales", [facts.matrices])
+                yield self.scales(wired_module(facts.prefix, facts.name) + "_scales", [facts.matrices], facts.tile)
         if self.build.manifest.top is None:
             return
         for number in range(len(self.model.layers)):

@@ -4,15 +4,16 @@ import torch
 from torch import Generator, Tensor
 
 from gen.design import latency
+from gen.design.head_tiles import head_tiles
 from gen.units.argmax import Argmax
 from golden.units.argmax import Argmax as ArgmaxSpec
 from golden.units.fixed import FIXED, FixedPoint
 from golden.units.softmax import SoftmaxNumerator
 from golden.units.table import LOG2E
-from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.bench import Case, Packet, Stimulus, packets
 from verif.streams.stimulus import integers, vectors
 
-__all__ = ["CASES", "logits", "padded"]
+__all__ = ["CASES", "logits", "padded", "side_by_side"]
 
 
 def logits(generator: Generator, kind: str, count: int, spec: SoftmaxNumerator) -> Tensor:
@@ -34,24 +35,44 @@ def padded(generator: Generator, x: Tensor, lanes: int, word: FixedPoint) -> Ten
     return torch.cat((x, padding), 1)
 
 
-def _case(lanes: int, vocab_size: int, word: FixedPoint = FIXED) -> Case:
+def side_by_side(generator: Generator, x: Tensor, lanes: int, tiles: int, word: FixedPoint) -> list[Packet]:
+    """Logits int64 [n, vocabulary] as beats of all tiles; elements past a tile's last logit are as of `padded`."""
+    rows = [tile.rows for tile in head_tiles(x.shape[1], tiles)]
+    beats = -(-rows[0] // lanes)
+    parts = [padded(generator, part, beats * lanes, word) for part in x.split(rows, 1)]
+    wide = torch.stack([part.unflatten(1, (beats, lanes)) for part in parts], 2)
+    return packets(wide.flatten(1), tiles * lanes)
+
+
+def _case(lanes: int, vocab_size: int, word: FixedPoint = FIXED, tiles: int = 1) -> Case:
     spec = ArgmaxSpec(SoftmaxNumerator(word))
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         x = logits(generator, kind, vocab_size, spec.numerator)
+        if tiles > 1 and kind == "random":  # the same largest logit in several tiles
+            again = integers(generator, 0, vocab_size - 1, (len(x), 3))
+            x = x.scatter(1, again, x.amax(1, keepdim=True).expand(-1, 3))
         predictions = torch.stack(spec.compute(x), -1).tolist()
         expected = [[{"token": token, "spread": spread}] for token, spread in predictions]
-        return Stimulus({"i": packets(padded(generator, x, lanes, spec.numerator.word), lanes)}, {"o": expected})
+        return Stimulus({"i": side_by_side(generator, x, lanes, tiles, spec.numerator.word)}, {"o": expected})
 
-    beats = -(-vocab_size // lanes)
+    beats = -(-vocab_size // (lanes * tiles))
+    promised = latency.argmax(beats, tiles)
     return Case(
-        f"argmax_{lanes}x{vocab_size}_{word.width}",
-        lambda: Argmax(spec, vocab_size, lanes),
+        f"argmax_{lanes}x{vocab_size}_{word.width}" + f"_{tiles}" * (tiles > 1),
+        lambda: Argmax(spec, vocab_size, lanes, tiles),
         stimulus,
-        beats + 7,
-        alone=latency.argmax(beats),
+        promised + 2,
+        alone=promised,
     )
 
 
 CASES = [_case(4, 37), _case(8, 8), _case(3, 11), _case(1, 5), _case(2, 1)]
 CASES += [_case(2, 7, FixedPoint(24, 12)), _case(2, 7, FixedPoint(36, 16))]
+CASES += [
+    _case(4, 37, tiles=2),
+    _case(2, 17, tiles=4),
+    _case(2, 13, tiles=3),
+    _case(3, 23, tiles=7),
+    _case(1, 5, tiles=5),
+]

@@ -25,8 +25,9 @@ class Tail:
     """What stands behind the layers: the last norm, the head and its prediction, for the positions that are wanted."""
 
     def __init__(self, g: Geometry) -> None:
-        head, vocabulary = g.array("head"), g.beats(g.model.vocab_size)
-        units = [(g.normed, g.hidden), (head.latency, head.packet), (RESCALE + argmax(vocabulary), vocabulary)]
+        head = g.array("head")
+        predicted = RESCALE + argmax(head.drain, g.head_tiles)
+        units = [(g.normed, g.hidden), (head.latency, head.packet), (predicted, head.drain)]
         self.units = [Unit(*timing) for timing in units]
 
     def follow(self, times: Times, wanted: Sequence[int]) -> float:

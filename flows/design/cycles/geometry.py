@@ -47,7 +47,7 @@ class Geometry:
     packets: cycles of one array of each kind from one packet to the next.
     queues: depths, in tokens.
     gains_behind: norms of hidden vectors have their gain behind them.
-    head_lanes, query_lanes: heads and queries that attention works on at once.
+    head_lanes, query_lanes: heads and queries that attention works on at once. head_tiles: parts of the head.
     passes: that attention's memories hold.
     routers: of the layer.
     expert_groups: groups of experts that work side by side.
@@ -64,6 +64,7 @@ class Geometry:
     passes: int = 1
     routers: int = 1
     expert_groups: int = 1
+    head_tiles: int = 1
     layer: int = 0
 
     @classmethod
@@ -71,10 +72,8 @@ class Geometry:
         cls, model: ModelShape, hardware: "HardwareConfig", packets: Mapping[str, int], gains_behind: bool = False
     ) -> "Geometry":
         """Of a chip with this hardware."""
-        at_once = {
-            name: getattr(hardware, name)
-            for name in ("head_lanes", "query_lanes", "passes", "routers", "expert_groups")
-        }
+        names = ("head_lanes", "query_lanes", "passes", "routers", "expert_groups", "head_tiles")
+        at_once = {name: getattr(hardware, name) for name in names}
         return cls(model, hardware.lanes, packets, hardware.queues, gains_behind, **at_once)
 
     def at(self, layer: int) -> "Geometry":
@@ -132,4 +131,5 @@ class Geometry:
         """Of one array of a kind, of this layer or around the layers."""
         layer = replace(self.model, layers=(self.shape,))
         found = next(matrix for matrix in layer.kinds() if matrix.kind == kind)
-        return ArrayCycles(self.beats(found.inputs), self.beats(found.rows), self.packets[kind])
+        rows = -(-found.rows // self.head_tiles) if kind == "head" else found.rows
+        return ArrayCycles(self.beats(found.inputs), self.beats(rows), self.packets[kind])

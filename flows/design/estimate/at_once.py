@@ -14,13 +14,14 @@ class AtOnce:
     """Of a chip that `hardloom generate` writes; fields of `gen.design.hardware.HardwareConfig`.
 
     head_lanes, query_lanes: heads, and queries of each, that a layer's attention works on; expert_groups: of a layer's
-    experts, that work side by side; sequences: in flight.
+    experts, that work side by side; sequences: in flight; head_tiles: parts of the head that drain side by side.
     """
 
     head_lanes: int = 1
     query_lanes: int = 1
     expert_groups: int = 1
     sequences: int = 1
+    head_tiles: int = 1
 
     @property
     def pairs(self) -> int:

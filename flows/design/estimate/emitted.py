@@ -72,6 +72,7 @@ def pass_cycles(
         head_lanes=at_once.head_lanes,
         query_lanes=at_once.query_lanes,
         expert_groups=at_once.expert_groups,
+        head_tiles=at_once.head_tiles,
         passes=at_once.passes,
     )
     chosen: dict[DenseShape | ExpertsShape, Routes | None] = {}

@@ -31,8 +31,8 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Units:
-    """How parallel the units are: parts of the head, of which `hardloom generate` writes one, groups of experts, and
-    sequences in flight."""
+    """How parallel the units are: parts of the head that drain side by side, groups of experts, and sequences in
+    flight."""
 
     head_tiles: int = 1
     expert_groups: int = 1
@@ -64,7 +64,8 @@ class Exploration:
     def hardware(self) -> dict[str, Any]:
         """Fields of the chosen hardware configuration."""
         space = self.space
-        return hardware_json(self.chosen, round(space.work.length), space.expert_groups, space.sequences)
+        at_once = space.expert_groups, space.sequences, space.head_tiles
+        return hardware_json(self.chosen, round(space.work.length), *at_once)
 
     def to_json_dict(self) -> dict[str, Any]:
         return {

@@ -23,7 +23,7 @@ __all__ = ["OBJECTIVES", "Point", "Space", "hardware_json", "measure", "pareto"]
 
 OBJECTIVES = ("area", "energy")
 MOST_LANES = 64
-REMEDIES = {"head": " (see --head-tiles: what a chip could do whose head drains in parts)"}
+REMEDIES = {"head": " (see --head-tiles: a head that drains in parts)"}
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class Space:
     """What is searched: a model under a workload, at a node, with a cost model.
 
     styles: to choose from; head_tiles: parts of the head that drain side by side, and no other array drains more rows
-    at once than such a part; emitted is one. not_emitted: why `hardloom generate` writes no chip of this model under
-    this workload, None where it does.
+    at once than such a part, where emitted ones drain all of theirs. not_emitted: why `hardloom generate` writes no
+    chip of this model under this workload, None where it does.
     """
 
     shape: ModelShape
@@ -111,8 +111,9 @@ class Space:
     @property
     def why_projected(self) -> str | None:
         """Why what is searched for is no chip that `hardloom generate` writes; None where it is one."""
-        if self.head_tiles > 1:
-            return f"--head-tiles {self.head_tiles}: `hardloom generate` writes a head that drains in one part"
+        wide = [kind.kind for kind in self.shape.kinds() if kind.kind != "head" and kind.rows > self.tile_rows]
+        if wide:
+            return f"--head-tiles {self.head_tiles}: `hardloom generate` writes no {wide[0]} that drains in parts"
         return self.not_emitted
 
     def emitted_cycles(self, lanes: int, chosen: dict[str, Candidate], attention: AttentionLanes) -> float:
@@ -120,14 +121,14 @@ class Space:
         kinds = {kind.kind: kind for kind in self.shape.kinds()}
         packets = {}
         for name, kind in kinds.items():
-            undrained = max(0, kind.rows - self.tile_rows)
+            undrained = 0 if name == "head" else max(0, kind.rows - self.tile_rows)
             packets[name] = round(chosen[name].cycles / busy(kind, self.a)) + -(-undrained // lanes)
         share = busiest(self.shape, self.a)
         return emitted_pass(self.shape, lanes, packets, self.work, share, self.a, self.at_once(attention))
 
     def at_once(self, attention: AttentionLanes) -> AtOnce:
         """Of the emitted chip with so much attention at once."""
-        return AtOnce(attention.head_lanes, attention.query_lanes, self.expert_groups, self.sequences)
+        return AtOnce(attention.head_lanes, attention.query_lanes, self.expert_groups, self.sequences, self.head_tiles)
 
     def candidates(self, kind: MatrixKind, lanes: int) -> list[Candidate]:
         """Every option for a kind of array that no other dominates in cycles, gates and energy; kept."""
@@ -234,7 +235,9 @@ def pareto(points: list[Point], objective: str) -> list[Point]:
     return front[::-1]
 
 
-def hardware_json(point: Point, max_positions: int, expert_groups: int = 1, sequences: int = 1) -> dict[str, Any]:
+def hardware_json(
+    point: Point, max_positions: int, expert_groups: int = 1, sequences: int = 1, head_tiles: int = 1
+) -> dict[str, Any]:
     """The fields of `gen.design.hardware.HardwareConfig`."""
     return HardwareConfig(
         lanes=point.lanes,
@@ -245,4 +248,5 @@ def hardware_json(point: Point, max_positions: int, expert_groups: int = 1, sequ
         query_lanes=point.attention.query_lanes,
         expert_groups=expert_groups,
         sequences=sequences,
+        head_tiles=head_tiles,
     ).to_json_dict()

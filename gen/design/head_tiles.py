@@ -1,0 +1,39 @@
+"""The head in tiles: parts of the vocabulary that drain side by side, and trees that bring their results together."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+__all__ = ["TILE_FAN_IN", "Tile", "head_tiles", "tree_levels"]
+
+TILE_FAN_IN = 4
+"""Tiles that a registered stage of a tree brings together."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Part `number` of the rows of an array's matrices, from `first` to the one before `stop`."""
+
+    number: int
+    first: int
+    stop: int
+
+    @property
+    def rows(self) -> int:
+        return self.stop - self.first
+
+
+def head_tiles(rows: int, tiles: int) -> list[Tile]:
+    """Parts of so many rows, as even as can be: the first ones have one more. Raises ValueError where one has none."""
+    if not 1 <= tiles <= rows:
+        raise ValueError(f"tiles must be at least 1 and at most {rows}, not {tiles}")
+    least, more = divmod(rows, tiles)
+    firsts = [least * number + min(number, more) for number in range(tiles + 1)]
+    return [Tile(number, *span) for number, span in enumerate(pairwise(firsts))]
+
+
+def tree_levels(tiles: int) -> list[int]:
+    """What each stage of a tree leaves of so many tiles."""
+    left = []
+    while tiles > 1:
+        left.append(tiles := -(-tiles // TILE_FAN_IN))
+    return left

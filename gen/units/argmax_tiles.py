@@ -1,0 +1,211 @@
+"""Logits of several tiles of the vocabulary side by side: their beats joined, the largest of all, sums of all."""
+
+from collections.abc import Iterator, Sequence
+
+from amaranth.hdl import Const, Module, Mux, ShapeLike, Signal, signed, unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
+
+from gen.design.head_tiles import TILE_FAN_IN, tree_levels
+from gen.stream.component import Component
+from gen.stream.queue import FULL_RATE, Queue
+from gen.stream.stream import Stage, beat, chain
+from gen.units.softmax import EXP_WIDTH, largest
+
+__all__ = ["TileJoin", "TileSums", "TilesDelay", "sum_tree"]
+
+
+def last_beat(rows: Sequence[int], lanes: int) -> list[int]:
+    """Elements of each tile in the last beat of a packet, none where it has a beat less than the first tile."""
+    whole = (rows[0] - 1) // lanes * lanes
+    return [count - whole for count in rows]
+
+
+class TileJoin(Component):
+    """Beats of all tiles side by side. Latency 0, one beat a cycle.
+
+    Parameters
+    ----------
+    width, lanes: of a tile's beat. rows: elements of each tile's packet (`gen.design.head_tiles`).
+
+    Attributes
+    ----------
+    i_0, i_1, ...: streams of fixed-point beats, a tile each, in.
+    o: stream of fixed-point beats of all tiles' lanes, out; what a tile that has ended gives is undefined.
+    """
+
+    def __init__(self, width: int, lanes: int, rows: Sequence[int]) -> None:
+        self.lanes, self.rows = lanes, rows
+        tiles = {f"i_{tile}": In(stream.Signature(beat(width, lanes))) for tile in range(len(rows))}
+        super().__init__(tiles | {"o": Out(stream.Signature(beat(width, len(rows) * lanes)))})
+
+    def elaborate(self, platform) -> Module:
+        m, lanes = Module(), self.lanes
+        tiles = [getattr(self, f"i_{tile}") for tile in range(len(self.rows))]
+        last = tiles[0].valid & tiles[0].payload.last
+        ended = [Const(0) if count else last for count in last_beat(self.rows, lanes)]
+        there, taken = Signal(len(tiles)), Signal()
+        m.d.comb += [
+            self.o.valid.eq(there.all()),
+            taken.eq(self.o.valid & self.o.ready),
+            self.o.payload.last.eq(tiles[0].payload.last),
+        ]
+        for number, (tile, over) in enumerate(zip(tiles, ended, strict=True)):
+            m.d.comb += [there[number].eq(tile.valid | over), tile.ready.eq(taken & ~over)]
+            for k in range(lanes):
+                m.d.comb += self.o.payload.data[number * lanes + k].eq(tile.payload.data[k])
+        return m
+
+
+def candidates(count: int, width: int, token: ShapeLike) -> data.StructLayout:
+    """So many candidates for the largest, `value` and `token` of each."""
+    one = data.StructLayout({"value": signed(width), "token": token})
+    return data.StructLayout({"found": data.ArrayLayout(one, count), "last": unsigned(1)})
+
+
+class _TileLargest(Stage):
+    """The largest element of each tile in a beat, the first of equals, and its token."""
+
+    def __init__(self, width: int, lanes: int, rows: Sequence[int], token: ShapeLike) -> None:
+        self.lanes, self.rows = lanes, rows
+        super().__init__(beat(width, len(rows) * lanes), candidates(len(rows), width, token))
+
+    def transform(self, m: Module, x, y) -> None:
+        lanes, first = self.lanes, 0
+        base = Signal(range(self.rows[0] + lanes))
+        lowest = -(1 << (len(x.data[0]) - 1))
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += base.eq(Mux(x.last, 0, base + lanes))
+        m.d.comb += y.last.eq(x.last)
+        for tile, (rows, count) in enumerate(zip(self.rows, last_beat(self.rows, lanes), strict=True)):
+            beat_of = x.data[tile * lanes : (tile + 1) * lanes]
+            values = [v if k < count else Mux(x.last, lowest, v) for k, v in enumerate(beat_of)]
+            value, lane = largest(m, [(v, k) for k, v in enumerate(values)])
+            m.d.comb += [y.found[tile].value.eq(value), y.found[tile].token.eq(base + lane + first)]
+            first += rows
+
+
+class _LargestOfTiles(Stage):
+    """A stage of the tree of largest elements: of `TILE_FAN_IN` candidates the first of the largest."""
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += y.last.eq(x.last)
+        for number, target in enumerate(y.found):
+            some = x.found[number * TILE_FAN_IN : (number + 1) * TILE_FAN_IN]
+            value, token = largest(m, [(one.value, one.token) for one in some])
+            m.d.comb += [target.value.eq(value), target.token.eq(token)]
+
+
+class _LargestOfBeats(Component):
+    """Of the beats of a packet the largest, of equals that of the lowest token. Latency 1, one beat a cycle."""
+
+    def __init__(self, i_shape: data.StructLayout) -> None:
+        statistic = i_shape.members["found"].elem_shape
+        super().__init__({"i": In(stream.Signature(i_shape)), "o": Out(stream.Signature(statistic))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        new, best = self.i.payload.found[0], self.o.payload
+        first, better = Signal(init=1), Signal()
+        earlier = (new.value == best.value) & (new.token < best.token)
+        m.d.comb += [
+            self.i.ready.eq(~self.o.valid | self.o.ready),
+            better.eq(first | (new.value > best.value) | earlier),
+        ]
+        with m.If(self.i.ready):
+            m.d.sync += self.o.valid.eq(self.i.valid & self.i.payload.last)
+        with m.If(self.i.ready & self.i.valid):
+            m.d.sync += first.eq(self.i.payload.last)
+            with m.If(better):
+                m.d.sync += best.eq(new)
+        return m
+
+
+class TilesDelay(Component):
+    """Holds each packet back until the largest element of all its tiles is known, `value` and lowest `token` of it.
+
+    Latency: a packet's beats plus 5 cycles and one a stage of the tree; throughput 1 beat a cycle.
+
+    Attributes
+    ----------
+    i: stream of fixed-point beats of all tiles, in.
+    o: stream of {`beat`, `stat`: {`value`, `token`}}, out.
+    """
+
+    def __init__(self, width: int, lanes: int, rows: Sequence[int], token: ShapeLike) -> None:
+        self.width, self.lanes, self.rows, self.token = width, lanes, rows, token
+        shape, statistic = beat(width, len(rows) * lanes), data.StructLayout({"value": signed(width), "token": token})
+        o_shape = data.StructLayout({"beat": shape, "stat": statistic})
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(o_shape))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        count = len(self.rows)
+        stages: list[Stage] = [_TileLargest(self.width, self.lanes, self.rows, self.token)]
+        for left in tree_levels(count):
+            before, after = (candidates(n, self.width, self.token) for n in (count, left))
+            stages.append(_LargestOfTiles(before, after))
+            count = left
+        beats = Queue(self.i.payload.shape(), 2 * -(-self.rows[0] // self.lanes) + 4 + len(stages))
+        best = _LargestOfBeats(stages[-1].o.payload.shape())
+        stats = Queue(self.o.payload.stat.shape(), FULL_RATE)
+        m.submodules.beats, m.submodules.best, m.submodules.stats = beats, best, stats
+        for number, stage in enumerate(stages):
+            m.submodules[f"level_{number}"] = stage
+        chain(m, *stages, best, stats)
+        take, give = Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(beats.i.ready & stages[0].i.ready),
+            take.eq(self.i.valid & self.i.ready),
+            beats.i.payload.eq(self.i.payload),
+            beats.i.valid.eq(take),
+            stages[0].i.payload.eq(self.i.payload),
+            stages[0].i.valid.eq(take),
+            self.o.payload.beat.eq(beats.o.payload),
+            self.o.payload.stat.eq(stats.o.payload),
+            self.o.valid.eq(beats.o.valid & stats.o.valid),
+            give.eq(self.o.valid & self.o.ready),
+            beats.o.ready.eq(give),
+            stats.o.ready.eq(give & self.o.payload.beat.last),
+        ]
+        return m
+
+
+def sums(count: int, width: int, token: ShapeLike) -> data.StructLayout:
+    """So many partial sums of a beat's exponentials, or the one `sum`, and what travels with them."""
+    values = {"sums": data.ArrayLayout(unsigned(width), count)} if count > 1 else {"sum": unsigned(width)}
+    return data.StructLayout({**values, "token": token, "last": unsigned(1)})
+
+
+class TileSums(Stage):
+    """Sum of each tile's exponentials in a beat, those of its rows alone."""
+
+    def __init__(self, i_shape: data.StructLayout, lanes: int, rows: Sequence[int], token: ShapeLike) -> None:
+        self.lanes, self.rows = lanes, rows
+        super().__init__(i_shape, sums(len(rows), EXP_WIDTH + (lanes - 1).bit_length(), token))
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += [y.token.eq(x.carry), y.last.eq(x.last)]
+        for tile, count in enumerate(last_beat(self.rows, self.lanes)):
+            beat_of = x.data[tile * self.lanes : (tile + 1) * self.lanes]
+            valid = [e if k < count else Mux(x.last, 0, e) for k, e in enumerate(beat_of)]
+            m.d.comb += y.sums[tile].eq(sum(valid))
+
+
+class _SumOfTiles(Stage):
+    """A stage of the tree of sums."""
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += [y.token.eq(x.token), y.last.eq(x.last)]
+        for number, target in enumerate(y.sums if "sums" in y.shape().members else [y.sum]):
+            m.d.comb += target.eq(sum(x.sums[number * TILE_FAN_IN : (number + 1) * TILE_FAN_IN]))
+
+
+def sum_tree(first: TileSums) -> Iterator[Stage]:
+    """The stages behind `first` that leave one sum."""
+    shape = first.o.payload.shape()
+    token, count, width = shape.members["token"], len(first.rows), shape.members["sums"].elem_shape.width
+    for left in tree_levels(count):
+        wider = width + (min(TILE_FAN_IN, count) - 1).bit_length()
+        yield _SumOfTiles(sums(count, width, token), sums(left, wider, token))
+        count, width = left, wider

@@ -1,0 +1,107 @@
+"""Comparisons of the argmax that decide ties, and logits for which each of them does."""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+
+from torch import Generator
+
+from gen.design.head_tiles import TILE_FAN_IN, head_tiles, tree_levels
+from gen.units.argmax import Argmax
+from golden.units.argmax import Argmax as ArgmaxSpec
+from verif.faults.tie_rules import TieRule, TieUnit, draw
+from verif.streams.bench import Stimulus
+from verif.streams.stimulus import integers
+from verif.units.argmax import side_by_side
+
+__all__ = ["tie_argmax"]
+
+Places = list[tuple[int, int]]
+"""Lanes of a beat, each with its tile."""
+
+
+def tree(leaves: int) -> list[tuple[list[int], list[int]]]:
+    """What is on the left and on the right of each comparison of `gen.units.softmax.largest`, in the order made."""
+    nodes, comparisons = [[leaf] for leaf in range(leaves)], []
+    while len(nodes) > 1:
+        pairs = list(zip(nodes[::2], nodes[1::2], strict=False))
+        comparisons += pairs
+        nodes = [a + b for a, b in pairs] + nodes[2 * len(pairs) :]
+    return comparisons
+
+
+def comparisons(lanes: int, tiles: int) -> Iterator[tuple[str, int, Places, Places]]:
+    """Those within a beat: the end of the module's name, the number there, and what is on the left and on the right."""
+    first = "_delay" if tiles == 1 else "_delay_level_0"
+    for tile in range(tiles):
+        for number, sides in enumerate(tree(lanes)):
+            left, right = ([(tile, lane) for lane in side] for side in sides)
+            yield first, tile * (lanes - 1) + number, left, right
+    held = [[(tile, lane) for lane in range(lanes)] for tile in range(tiles)]
+    for level, left_over in enumerate(tree_levels(tiles), 1):
+        groups, number = [held[k : k + TILE_FAN_IN] for k in range(0, len(held), TILE_FAN_IN)], 0
+        for group in groups:
+            for left_side, right_side in tree(len(group)):
+                left, right = ([place for k in side for place in group[k]] for side in (left_side, right_side))
+                yield f"_delay_level_{level}", number, left, right
+                number += 1
+        held = [[place for places in group for place in places] for group in groups]
+        assert len(held) == left_over
+
+
+def tie_argmax(vocab_size: int, lanes: int, tiles: int) -> TieUnit:
+    """The argmax with every comparison that can make a difference."""
+    spec, parts = ArgmaxSpec(), head_tiles(vocab_size, tiles)
+    word, beats = spec.numerator.word, -(-parts[0].rows // lanes)
+
+    def token(beat: int, place: tuple[int, int]) -> int | None:
+        """What passes there; None behind the end of the tile."""
+        tile, at = parts[place[0]], beat * lanes + place[1]
+        return tile.first + at if at < tile.rows else None
+
+    def met(places: Places, chosen: range) -> list[tuple[int, int]]:
+        """Beats and tokens that pass there."""
+        found = [(beat, token(beat, place)) for beat in chosen for place in places]
+        return [(beat, one) for beat, one in found if one is not None]
+
+    def tied(pairs: list[tuple[int, int]], generator: Generator) -> Stimulus:
+        logits = integers(generator, -4 << word.frac, 4 << word.frac, (1, vocab_size))
+        logits[0, list(pairs[draw(generator, list(range(len(pairs))))])] = (4 << word.frac) + 1
+        best, spread = (int(part) for part in spec.compute(logits))
+        beats_of = side_by_side(generator, logits, lanes, tiles, word)
+        return Stimulus({"i": beats_of}, {"o": [[{"token": best, "spread": spread}]]})
+
+    rules = []
+    for module, number, left, right in comparisons(lanes, tiles):
+        some = met(left, range(beats)), met(right, range(beats))
+        if pairs := [(a, b) for beat, a in some[0] for other, b in some[1] if beat == other]:
+            name = f"argmax, {described(left, tiles)} before {described(right, tiles)}"
+            rules.append(TieRule(name, partial(_is_later, module=module, number=number), partial(tied, pairs)))
+    everywhere = met([(tile, lane) for tile in range(tiles) for lane in range(lanes)], range(beats))
+    if pairs := [(a, b) for beat, a in everywhere for later, b in everywhere if beat < later and a < b]:
+        last = "_delay" if tiles == 1 else "_delay_best"
+        name = "argmax, a beat before those after it"
+        rules.append(TieRule(name, partial(_is_better, module=last), partial(tied, pairs)))
+    return TieUnit("tie_argmax", Argmax(spec, vocab_size, lanes, tiles), rules)
+
+
+def described(places: Places, tiles: int) -> str:
+    """Lanes of a tile, or whole tiles."""
+    within = sorted({tile for tile, _ in places})
+    lanes = f"lanes {sorted({lane for _, lane in places})}"
+    return lanes if tiles == 1 else f"tiles {within}, {lanes}"
+
+
+def _is_later(match: re.Match, module: str, number: int) -> bool:
+    """Whether a comparison drives its module's signal `later` of this number, in the order made."""
+    signal = "later" if number == 0 else f"later_{number + 1}"
+    return _in_module(match, module) and match[0].split()[1] == signal
+
+
+def _is_better(match: re.Match, module: str) -> bool:
+    return _in_module(match, module) and not match[0].startswith("  assign later") and match["operator"] == ">"
+
+
+def _in_module(match: re.Match, name: str) -> bool:
+    """Whether a match is in the module whose name ends so."""
+    return match.string[match.string.rfind("\nmodule ", 0, match.start()) :].split(None, 2)[1].endswith(name)
