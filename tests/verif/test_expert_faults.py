@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import torch
 
 from gen.text.verilog import to_verilog
@@ -35,7 +34,6 @@ def broken(text: str, line: str, old: str, new: str) -> str:
     return text[:at] + line.replace(old, new) + text[at + len(line) :]
 
 
-@pytest.mark.slow
 def test_what_is_taken_for_another_expert_or_group_is_seen(tmp_path: Path) -> None:
     cases, right = {case.name: case for case in bench.cases(["flow", "combine"])}, dict[str, Copy]()
     for name in dict.fromkeys(name for name, *_ in FAULTS):
