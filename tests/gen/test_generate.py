@@ -230,6 +230,8 @@ def test_the_text_names_no_folder_and_no_time(tiny_build: Build) -> None:
         ({"expert_groups": 2}, "expert_groups: 2 does not divide num_experts = 3"),
         ({"query_lanes": 65}, "query_lanes: 65 exceeds max_positions = 64"),
         ({"query_lanes": 1.5}, "query_lanes"),
+        ({"head_tiles": 0}, "head_tiles"),
+        ({"head_tiles": 20}, "head_tiles: 20 exceeds the 19 rows of the head"),
     ],
 )
 def test_hardware_that_makes_no_sense_is_one_sentence(
