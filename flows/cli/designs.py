@@ -25,6 +25,7 @@ ExpertImbalance = Annotated[
     float | None, typer.Option(parser=positive, help="Load of the busiest expert over the mean, 1 at least.")
 ]
 ExpertGroups = Annotated[int, typer.Option(min=1, max=MOST, help="Groups of experts that work side by side, likewise.")]
+HeadTiles = Annotated[int, typer.Option(min=1, max=MOST, help="Parts of the head that drain side by side.")]
 Sequences = Annotated[int, typer.Option(min=1, max=256, help="Sequences in flight, of the chip as emitted.")]
 Styles = Annotated[str | None, typer.Option(parser=text, help="Array styles to choose from, like metal,rom.")]
 
@@ -66,6 +67,7 @@ def estimate(
     formats: Formats = None,
     head_lanes: Annotated[int, typer.Option(min=1, max=MOST, help="Heads at once, of the chip as emitted.")] = 1,
     query_lanes: Annotated[int, typer.Option(min=1, max=MOST, help="Queries of each head at once, likewise.")] = 1,
+    head_tiles: HeadTiles = 1,
     expert_groups: ExpertGroups = 1,
     sequences: Sequences = 1,
     tornado: Annotated[
@@ -88,7 +90,8 @@ def estimate(
         return
     target = HNLPU_TOKENS_PER_S if tokens_per_second is None else tokens_per_second
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
-    chosen = chosen_styles(styles), parse_formats(formats), AtOnce(head_lanes, query_lanes, expert_groups, sequences)
+    at_once = AtOnce(head_lanes, query_lanes, expert_groups, sequences, head_tiles)
+    chosen = chosen_styles(styles), parse_formats(formats), at_once
     request = Request(node, design, arrays, sampler, target, *lengths, *chosen)
     found = report(like, ckpt, request, tornado)
     show(found, as_json, estimate_parts(found))
@@ -114,7 +117,7 @@ def explore(
     expert_imbalance: ExpertImbalance = None,
     styles: Styles = None,
     formats: Formats = None,
-    head_tiles: Annotated[int, typer.Option(min=1, max=MOST, help="Parts of the head that drain side by side.")] = 1,
+    head_tiles: HeadTiles = 1,
     expert_groups: ExpertGroups = 1,
     sequences: Sequences = 1,
     as_json: Json = False,

@@ -380,6 +380,13 @@ def test_several_sequences_fill_the_emitted_chip():
     assert by[1].area_mm2["attention"] == pytest.approx(16 * alone.area_mm2["attention"])
 
 
+def test_tiles_of_the_head_drain_side_by_side():
+    """Where the head is the slowest part, two tiles take half of its time."""
+    lanes = AtOnce(head_lanes=16, query_lanes=4, expert_groups=8, sequences=24)
+    whole, tiled = (run("llada-moe-7b", at_once=replace(lanes, head_tiles=n)).emitted for n in (1, 2))
+    assert tiled.tokens_per_s == pytest.approx(2 * whole.tokens_per_s, rel=0.03)
+
+
 def test_rows_say_whether_they_are_emitted_and_what_their_clock_rests_on():
     rows = run("llada-moe-7b", at_once=AtOnce(sequences=3, expert_groups=4)).to_json_dict()
     assert rows["emitted"]["emitted"] is True and rows["projected"]["emitted"] is False

@@ -107,13 +107,16 @@ def emitted_chip(
 ) -> Chip:
     """The chip that `hardloom generate` writes with the smallest arrays that do not slow it.
 
-    One set of lanes for all rows of an array. With the arrays of `like` if given.
+    One set of lanes for all rows of an array, or of a tile of the head. With the arrays of `like` if given.
     """
     attention = shape.layers[0].attention
     lanes = most_lanes(shape, LANES)
     budget = attention.num_heads * work.length / at_once.pairs
     if like is None:
-        choices = choose(shape.kinds(), budget, a, styles, lanes, tile_rows=None)
+        head = [kind for kind in shape.kinds() if kind.kind == "head"]
+        others = [kind for kind in shape.kinds() if kind.kind != "head"]
+        choices = choose(others, budget, a, styles, lanes, tile_rows=None)
+        choices += choose(head, budget, a, styles, lanes, -(-shape.vocab_size // at_once.head_tiles))
     else:
         choices = same_arrays(like.choices, a)
     packets = {choice.kind.kind: round(choice.cost.packet_cycles) for choice in choices}

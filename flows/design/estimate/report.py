@@ -50,6 +50,8 @@ def estimate_parts(reported: Reported) -> Iterator[Part]:
     emitted = f"{at_once.sequences} sequence{'s' * (at_once.sequences > 1)} at once, {attention}"
     if at_once.expert_groups > 1:
         emitted += f", experts in {at_once.expert_groups} groups"
+    if at_once.head_tiles > 1:
+        emitted += f", the head in {at_once.head_tiles} tiles"
     yield f"emitted: what `hardloom generate` writes, {emitted}; projected, and all below: a full pipeline"
     yield facts(lines(values, reported.ranges))
     parts = []
