@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, file, folder, given_file, parse_formats, positive, text
+from flows.cli.options import MOST, Json, file, folder, given_file, parse_formats, parse_queues, positive, text
 from flows.console.report import show
 
 __all__ = ["commands"]
@@ -25,6 +25,10 @@ ExpertImbalance = Annotated[
     float | None, typer.Option(parser=positive, help="Load of the busiest expert over the mean, 1 at least.")
 ]
 ExpertGroups = Annotated[int, typer.Option(min=1, max=MOST, help="Groups of experts that work side by side, likewise.")]
+Routers = Annotated[int, typer.Option(min=1, max=MOST, help="Routers of a layer, likewise.")]
+QueueDepths = Annotated[
+    str | None, typer.Option(parser=text, help="Tokens that wait around the experts: residual=64,routing=8.")
+]
 HeadTiles = Annotated[int, typer.Option(min=1, max=MOST, help="Parts of the head that drain side by side.")]
 Sequences = Annotated[int, typer.Option(min=1, max=256, help="Sequences in flight, of the chip as emitted.")]
 Styles = Annotated[str | None, typer.Option(parser=text, help="Array styles to choose from, like metal,rom.")]
@@ -69,6 +73,8 @@ def estimate(
     query_lanes: Annotated[int, typer.Option(min=1, max=MOST, help="Queries of each head at once, likewise.")] = 1,
     head_tiles: HeadTiles = 1,
     expert_groups: ExpertGroups = 1,
+    routers: Routers = 1,
+    queues: QueueDepths = None,
     sequences: Sequences = 1,
     tornado: Annotated[
         Path | None, typer.Option(parser=file, help="File of a sensitivity plot; PNG and SVG are written.")
@@ -90,7 +96,8 @@ def estimate(
         return
     target = HNLPU_TOKENS_PER_S if tokens_per_second is None else tokens_per_second
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
-    at_once = AtOnce(head_lanes, query_lanes, expert_groups, sequences, head_tiles)
+    depths = parse_queues(queues)
+    at_once = AtOnce(head_lanes, query_lanes, expert_groups, sequences, head_tiles, routers, depths)
     chosen = chosen_styles(styles), parse_formats(formats), at_once
     request = Request(node, design, arrays, sampler, target, *lengths, *chosen)
     found = report(like, ckpt, request, tornado)
@@ -119,6 +126,8 @@ def explore(
     formats: Formats = None,
     head_tiles: HeadTiles = 1,
     expert_groups: ExpertGroups = 1,
+    routers: Routers = 1,
+    queues: QueueDepths = None,
     sequences: Sequences = 1,
     as_json: Json = False,
 ) -> None:
@@ -126,10 +135,10 @@ def explore(
 
     Example: hardloom explore --like llada-moe-7b --tokens-per-second 200 --node 5nm -o build/hardware.json
     """
+    from flows.design.estimate.at_once import AtOnce
     from flows.design.estimate.figures import Request
     from flows.design.explore.report import (
         Outputs,
-        Units,
         check_outputs,
         exploration_parts,
         search_space,
@@ -140,7 +149,8 @@ def explore(
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     chosen = chosen_styles(styles), parse_formats(formats)
     request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, *chosen)
-    space = search_space(like, ckpt, request, fit, Units(head_tiles, expert_groups, sequences))
+    units = AtOnce(1, 1, expert_groups, sequences, head_tiles, routers, parse_queues(queues))
+    space = search_space(like, ckpt, request, fit, units)
     outputs = Outputs(out, plot, front)
     check_outputs(space, outputs)
     found = search(space, tokens_per_second, objective)

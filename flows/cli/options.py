@@ -3,13 +3,16 @@
 import math
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from golden.errors import UserError
 
-__all__ = ["MOST", "Json", "file", "folder", "given_file", "parse_formats", "positive", "text"]
+if TYPE_CHECKING:
+    from gen.design.queues import Queues
+
+__all__ = ["MOST", "Json", "file", "folder", "given_file", "parse_formats", "parse_queues", "positive", "text"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
@@ -79,3 +82,19 @@ def parse_formats(text: str | None) -> dict[str, str]:
             )
         formats[kind] = format
     return formats
+
+
+def parse_queues(text: str | None) -> "Queues":
+    """`residual=64,routing=8` to depths, the others as by default; `UserError` for anything else."""
+    from gen.design.queues import Queues
+
+    depths = dict[str, int]()
+    for part in [] if text is None else text.split(","):
+        name, _, depth = part.partition("=")
+        known = name in Queues.__dataclass_fields__ and name not in depths
+        if not known or not depth.isdecimal() or not 1 <= int(depth) <= MOST:
+            raise UserError(
+                f"--queues: {part!r} is not NAME=DEPTH, each name once; write it like residual=64,routing=8"
+            )
+        depths[name] = int(depth)
+    return Queues(**depths)

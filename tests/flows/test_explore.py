@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.design.estimate.arrays import ArrayOption, options
+from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.figures import Request, estimate, read_model
 from flows.design.explore.attention import AttentionLanes, attention_lanes
-from flows.design.explore.report import Units, search_space
+from flows.design.explore.report import search_space
 from flows.design.explore.search import Point, Space, hardware_json, measure, pareto
 from gen.design.hardware import HardwareConfig
+from gen.design.queues import Queues
 from golden.checkpoints.config import read_config
 from golden.checkpoints.families import shape_of
 from golden.checkpoints.presets import read_preset
@@ -26,11 +28,11 @@ from tests.chips import built_chip
 from tests.command_line import hardloom
 from verif.proof.static import recover
 
-PARALLEL = Units(head_tiles=154)
+PARALLEL = AtOnce(head_tiles=154)
 
 
 @cache
-def space(like: str = "llada-moe-7b", units: Units = PARALLEL, **request) -> Space:
+def space(like: str = "llada-moe-7b", units: AtOnce = PARALLEL, **request) -> Space:
     return search_space(like, None, Request("5nm", "hardloom", **request), None, units)
 
 
@@ -129,7 +131,7 @@ def test_heads_that_share_keys_are_at_work_together_and_queries_of_a_block():
 
 
 def test_the_emitted_head_drains_slowly():
-    assert space(units=Units()).best(1000, "area").bottleneck == "head"
+    assert space(units=AtOnce()).best(1000, "area").bottleneck == "head"
 
 
 @pytest.mark.parametrize(
@@ -165,18 +167,35 @@ def test_the_hardware_file_is_one_that_generate_takes(tmp_path):
     assert (tmp_path / "p.png").stat().st_size > 1000
 
 
+def test_a_chip_of_many_sequences_that_generate_takes_reaches_the_throughput_of_the_projected_one():
+    units = AtOnce(expert_groups=8, sequences=40, head_tiles=32, routers=2, queues=Queues(residual=64, routing=8))
+    searched = space(units=units)
+    best = searched.best(250_000, "area")
+    assert best.emitted is not None and best.emitted == best.tokens_per_s >= 250_000
+    hardware = HardwareConfig.from_json_dict(hardware_json(best, 256, units))
+    hardware.check(searched.shape)
+    assert (hardware.routers, hardware.queues, hardware.sequences) == (2, units.queues, 40)
+
+
+@pytest.mark.parametrize("wrong", ["depth=3", "residual=0", "residual=2,residual=3", "residual", "jobs=-1"])
+def test_depths_of_queues_that_make_no_sense_are_refused(wrong):
+    ran = hardloom("estimate", "--like", "llada-moe-7b", "--queues", wrong)
+    assert ran.code == 1
+    assert "is not NAME=DEPTH, each name once; write it like residual=64,routing=8" in " ".join(ran.err.split())
+
+
 def test_the_choice_for_the_demonstration_model_is_one_that_generate_takes():
-    found = search_space(None, DEMO, Request(), None, Units())
+    found = search_space(None, DEMO, Request(), None, AtOnce())
     best = found.best(1000, "area")
     _, model = read_config(DEMO / "config.json")
-    HardwareConfig.from_json_dict(hardware_json(best, 32)).check(model)
+    HardwareConfig.from_json_dict(hardware_json(best, 32, AtOnce())).check(model)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["area", "energy"])
 def test_the_choice_for_a_tiny_checkpoint_is_built_and_every_weight_read_back(tiny_quantized, tmp_path, objective):
-    found = search_space(None, tiny_quantized[0], Request(), None, Units())
-    hardware = HardwareConfig.from_json_dict(hardware_json(found.best(1000, objective), 24))
+    found = search_space(None, tiny_quantized[0], Request(), None, AtOnce())
+    hardware = HardwareConfig.from_json_dict(hardware_json(found.best(1000, objective), 24, AtOnce()))
     build = built_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "chip", hardware)
     assert {facts.kind: facts.style for facts in build.arrays} == hardware.style
     assert recover(build).complete
@@ -225,7 +244,7 @@ def test_the_fastest_chip_as_emitted_is_that_of_the_estimate_with_more_attention
     """One sequence at a time: a hundredth of the projected throughput. With all heads at once ten times the estimate's,
     whose attention takes one key of one head a cycle."""
     estimated = estimate(*read_model("llada-moe-7b", None), Request())
-    searched = space(units=Units())
+    searched = space(units=AtOnce())
     found = max((point for point in searched.points("area")), key=lambda point: point.tokens_per_s)
     assert found.emitted == found.tokens_per_s < found.projected
     slow = [point for point in searched.points("area") if point.attention.pairs == 1]

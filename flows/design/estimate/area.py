@@ -33,13 +33,15 @@ def storage_bits(shape: ModelShape, work: Workload, a: Assumptions) -> float:
 
 
 def emitted_bits(shape: ModelShape, work: Workload, at_once: AtOnce, a: Assumptions) -> float:
-    """SRAM bits of the chip as emitted: queries, keys, values and residuals of the passes that a layer holds, and the
-    tokens and results of each sequence's slot."""
+    """SRAM bits of the chip as emitted: queries, keys, values and residuals of the passes that a layer holds, residuals
+    and packets of the tokens around its experts, and the tokens and results of each sequence's slot."""
     attention = shape.layers[0].attention
     vectors = (attention.query_width + 2 * attention.key_value_width) * a["key_value_bits"]
     layer = at_once.passes * (vectors + shape.hidden_size * a["residual_bits"])
     slot = 2 * (shape.vocab_size - 1).bit_length() + a["residual_bits"]  # token; token and how sure it is
-    return work.length * (len(shape.layers) * layer + at_once.sequences * slot)
+    packet = shape.hidden_size * a["key_value_bits"]
+    experts = at_once.queues.residual * shape.hidden_size * a["residual_bits"] + at_once.queues.routing * packet
+    return len(shape.layers) * (work.length * layer + experts) + work.length * at_once.sequences * slot
 
 
 def areas(

@@ -1,8 +1,9 @@
 """How much a chip does at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gen.design.lanes import check_attention
+from gen.design.queues import Queues
 from golden.errors import UserError
 from golden.shape import ModelShape
 
@@ -14,7 +15,8 @@ class AtOnce:
     """Of a chip that `hardloom generate` writes; fields of `gen.design.hardware.HardwareConfig`.
 
     head_lanes, query_lanes: heads, and queries of each, that a layer's attention works on; expert_groups: of a layer's
-    experts, that work side by side; sequences: in flight; head_tiles: parts of the head that drain side by side.
+    experts, that work side by side; sequences: in flight; head_tiles: parts of the head that drain side by side;
+    routers: of a layer, that take tokens in turns; queues: depths around a layer's experts.
     """
 
     head_lanes: int = 1
@@ -22,6 +24,8 @@ class AtOnce:
     expert_groups: int = 1
     sequences: int = 1
     head_tiles: int = 1
+    routers: int = 1
+    queues: Queues = field(default_factory=Queues)
 
     @property
     def pairs(self) -> int:

@@ -73,6 +73,8 @@ def pass_cycles(
         query_lanes=at_once.query_lanes,
         expert_groups=at_once.expert_groups,
         head_tiles=at_once.head_tiles,
+        routers=at_once.routers,
+        queues=at_once.queues,
         passes=at_once.passes,
     )
     chosen: dict[DenseShape | ExpertsShape, Routes | None] = {}

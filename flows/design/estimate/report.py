@@ -52,6 +52,8 @@ def estimate_parts(reported: Reported) -> Iterator[Part]:
         emitted += f", experts in {at_once.expert_groups} groups"
     if at_once.head_tiles > 1:
         emitted += f", the head in {at_once.head_tiles} tiles"
+    if at_once.routers > 1:
+        emitted += f", {at_once.routers} routers a layer"
     yield f"emitted: what `hardloom generate` writes, {emitted}; projected, and all below: a full pipeline"
     yield facts(lines(values, reported.ranges))
     parts = []

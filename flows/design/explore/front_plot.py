@@ -42,7 +42,7 @@ def plot_front(space: Space, chosen: Point, front: list[Point], objective: str, 
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axes.set_title(f"{space.shape.name}, head in {space.head_tiles} parts", fontsize=10, loc="left")
+    axes.set_title(f"{space.shape.name}, head in {space.units.head_tiles} parts", fontsize=10, loc="left")
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     save(figure, path, dpi=110)

@@ -9,6 +9,7 @@ from typing import Any
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.design.cost.model import DEFAULT_FIT, CostModel
+from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.emitted import why_not_emitted
 from flows.design.estimate.figures import Request, completed, described, prepared, read_model
 from flows.design.estimate.workload import Workload
@@ -17,7 +18,7 @@ from gen.design.hardware import HardwareConfig
 from golden.errors import UserError
 from golden.files import write_json
 
-__all__ = ["Outputs", "Units", "check_outputs", "exploration_parts", "explore", "search_space", "write_outputs"]
+__all__ = ["Outputs", "check_outputs", "exploration_parts", "explore", "search_space", "write_outputs"]
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,8 @@ class Outputs:
     front: Path | None = None
 
 
-@dataclass(frozen=True)
-class Units:
-    """How parallel the units are: parts of the head that drain side by side, groups of experts, and sequences in
-    flight."""
-
-    head_tiles: int = 1
-    expert_groups: int = 1
-    sequences: int = 1
-
-
-def search_space(like: str | None, checkpoint: Path | None, request: Request, fit: Path | None, units: Units) -> Space:
-    """The design space of a model."""
+def search_space(like: str | None, checkpoint: Path | None, request: Request, fit: Path | None, units: AtOnce) -> Space:
+    """The design space of a model; units: as those of `Space`."""
     name, raw, held = read_model(like, checkpoint)
     request = completed(request, name, raw)
     shape = described(name, raw, held, request)
@@ -49,7 +40,7 @@ def search_space(like: str | None, checkpoint: Path | None, request: Request, fi
     if unknown := sorted(set(request.styles) - set(model.styles)):
         raise UserError(f"{fit or DEFAULT_FIT}: knows nothing of style {unknown[0]}; leave it out of --styles")
     reason = why_not_emitted(shape, str(request.sampler))
-    return Space(shape, work, a, model, request.styles, units.head_tiles, units.expert_groups, units.sequences, reason)
+    return Space(shape, work, a, model, request.styles, units, reason)
 
 
 @dataclass(frozen=True)
@@ -63,9 +54,7 @@ class Exploration:
 
     def hardware(self) -> dict[str, Any]:
         """Fields of the chosen hardware configuration."""
-        space = self.space
-        at_once = space.expert_groups, space.sequences, space.head_tiles
-        return hardware_json(self.chosen, round(space.work.length), *at_once)
+        return hardware_json(self.chosen, round(self.space.work.length), self.space.units)
 
     def to_json_dict(self) -> dict[str, Any]:
         return {
@@ -131,7 +120,9 @@ def exploration_parts(found: Exploration) -> Iterator[Part]:
     yield table(columns, rows, f"{space.shape.name}: least {found.objective}, {chosen.lanes} lanes", left=columns[:2])
     speeds = [("projected", f"{chosen.projected:,.0f}", "a sequence in every layer, always")]
     if chosen.emitted is not None:
-        in_flight = f"{space.sequences} sequences in flight" if space.sequences > 1 else "one sequence at a time"
+        in_flight = (
+            f"{space.units.sequences} sequences in flight" if space.units.sequences > 1 else "one sequence at a time"
+        )
         speeds = [("emitted", f"{chosen.emitted:,.0f}", f"{in_flight}, as generated today"), *speeds]
     else:
         yield f"not emitted: {space.not_emitted}"

@@ -1,10 +1,11 @@
 """The design space: for every throughput the arrays of least area or energy, as `hardloom generate` writes them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flows.design.cost.model import CostModel
+from flows.design.cycles.forward import likely_wanted
 from flows.design.estimate.area import areas, emitted_bits, storage_bits
 from flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, options, unit_cost
 from flows.design.estimate.assumptions import Assumptions
@@ -82,9 +83,9 @@ class Candidate:
 class Space:
     """What is searched: a model under a workload, at a node, with a cost model.
 
-    styles: to choose from; head_tiles: parts of the head that drain side by side, and no other array drains more rows
-    at once than such a part, where emitted ones drain all of theirs. not_emitted: why `hardloom generate` writes no
-    chip of this model under this workload, None where it does.
+    styles: to choose from; units: how much the chip does at once, but for attention, which is chosen. No array drains
+    more rows at once than a tile of the head, where emitted ones drain all of theirs. not_emitted: why `hardloom
+    generate` writes no chip of this model under this workload, None where it does.
     """
 
     shape: ModelShape
@@ -92,9 +93,7 @@ class Space:
     a: Assumptions
     model: CostModel
     styles: tuple[str, ...] = PRICED_STYLES
-    head_tiles: int = 1
-    expert_groups: int = 1
-    sequences: int = 1
+    units: AtOnce = field(default_factory=AtOnce)
     not_emitted: str | None = None
     known: dict[tuple[str, int], list[Candidate]] = field(default_factory=dict, compare=False)
 
@@ -106,14 +105,14 @@ class Space:
     @property
     def tile_rows(self) -> int:
         """Rows of an array that drain through one set of lanes, at most."""
-        return -(-self.shape.vocab_size // self.head_tiles)
+        return -(-self.shape.vocab_size // self.units.head_tiles)
 
     @property
     def why_projected(self) -> str | None:
         """Why what is searched for is no chip that `hardloom generate` writes; None where it is one."""
         wide = [kind.kind for kind in self.shape.kinds() if kind.kind != "head" and kind.rows > self.tile_rows]
         if wide:
-            return f"--head-tiles {self.head_tiles}: `hardloom generate` writes no {wide[0]} that drains in parts"
+            return f"--head-tiles {self.units.head_tiles}: `hardloom generate` writes no {wide[0]} that drains in parts"
         return self.not_emitted
 
     def emitted_cycles(self, lanes: int, chosen: dict[str, Candidate], attention: AttentionLanes) -> float:
@@ -128,7 +127,7 @@ class Space:
 
     def at_once(self, attention: AttentionLanes) -> AtOnce:
         """Of the emitted chip with so much attention at once."""
-        return AtOnce(attention.head_lanes, attention.query_lanes, self.expert_groups, self.sequences, self.head_tiles)
+        return replace(self.units, head_lanes=attention.head_lanes, query_lanes=attention.query_lanes)
 
     def candidates(self, kind: MatrixKind, lanes: int) -> list[Candidate]:
         """Every option for a kind of array that no other dominates in cycles, gates and energy; kept."""
@@ -154,19 +153,20 @@ class Space:
         """The best design whose arrays all need at most `budget` cycles a position; None where one cannot.
 
         In a chip that works on few sequences the head waits while layers work: it has as long as those that take turns.
+        Of an emitted chip it meets the wanted positions alone.
         """
         a, chosen = self.a, dict[str, Candidate]()
         clock = a["clock_ghz"] * 1e9 * a["busy_share"]
-        turns = max(1, len(self.shape.layers) // self.sequences)  # layers of which one works at a time
+        turns = max(1, len(self.shape.layers) // self.units.sequences)  # layers of which one works at a time
         alone = turns if self.why_projected is None else 1
         leakage = a["leakage_nw_per_gate"] * 1e6 * alone * max(budget, attention.cycles) / clock
         for kind in self.shape.kinds():
-            allowed = budget * (alone // kind.layers if kind.layers < alone else 1)
+            allowed = budget * (alone // kind.layers if kind.layers < alone else 1) / self.met(kind.kind)
             quick = [c for c in self.candidates(kind, lanes) if c.cycles <= allowed]
             if not quick:
                 return None
             chosen[kind.kind] = min(quick, key=lambda c: (c.measure(objective, leakage), c.gates, c.option.style))
-        cycles = {"attention": attention.cycles} | {kind: c.cycles for kind, c in chosen.items()}
+        cycles = {"attention": attention.cycles} | {kind: c.cycles * self.met(kind) for kind, c in chosen.items()}
         gates = {kind: c.gates for kind, c in chosen.items()}
         projected = clock / max(cycles.values()) / self.work.positions_per_token
         emitted = None
@@ -185,12 +185,19 @@ class Space:
             attention,
             cycles,
             gates,
-            areas(self.shape, gates, macs, bits, lanes, a, self.expert_groups),
+            areas(self.shape, gates, macs, bits, lanes, a, self.units.expert_groups),
             (sum(c.energy_fj for c in chosen.values()) + leaked) * self.work.positions_per_token / 1000,
             speed,
             emitted,
             projected,
         )
+
+    def met(self, kind: str) -> float:
+        """Share of the positions that an array of a kind meets."""
+        if kind != "head" or self.why_projected is not None:
+            return 1.0
+        positions, commits = round(self.work.length), self.work.tokens_per_forward
+        return len(likely_wanted(positions, self.a["block_length"], commits)) / positions
 
     def points(self, objective: str) -> Iterator[Point]:
         """One for every number of lanes, every cycle count that some array can have, and attention that suits it."""
@@ -235,9 +242,7 @@ def pareto(points: list[Point], objective: str) -> list[Point]:
     return front[::-1]
 
 
-def hardware_json(
-    point: Point, max_positions: int, expert_groups: int = 1, sequences: int = 1, head_tiles: int = 1
-) -> dict[str, Any]:
+def hardware_json(point: Point, max_positions: int, units: AtOnce) -> dict[str, Any]:
     """The fields of `gen.design.hardware.HardwareConfig`."""
     return HardwareConfig(
         lanes=point.lanes,
@@ -246,7 +251,9 @@ def hardware_json(
         slices=DEFAULT_SLICES | {kind: option.slices for kind, option in point.options.items()},
         head_lanes=point.attention.head_lanes,
         query_lanes=point.attention.query_lanes,
-        expert_groups=expert_groups,
-        sequences=sequences,
-        head_tiles=head_tiles,
+        expert_groups=units.expert_groups,
+        sequences=units.sequences,
+        head_tiles=units.head_tiles,
+        routers=units.routers,
+        queues=units.queues,
     ).to_json_dict()
