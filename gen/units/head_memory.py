@@ -129,7 +129,7 @@ class HeadMemory(Component):
         for number in range(self.banks):
             chosen = bank == number
             self._store(m, number, take & chosen, query * sizes.beats + index, query, places)
-            self.watch(m, number, closing & chosen, position == 0, put, get, places[0])
+            self.watch(m, number, closing & chosen, position == 0, put, get, places[0], starts[1])
         return m
 
     def _known(self, m: Module, fresh) -> Value:
@@ -148,8 +148,7 @@ class HeadMemory(Component):
         coming, read = self.spans.payload, Mux(get, held[-1].as_value(), held[0].as_value())
         reading: Any = Signal(self.spans.payload.shape(), name="span_read")
         m.d.comb += [reading.as_value().eq(read), self.first.eq(reading.first)]
-        self.read_from = reading.slot * self.depth
-        return coming.slot * self.depth + coming.first * self.groups, self.read_from
+        return coming.slot * self.depth + coming.first * self.groups, reading.slot * self.depth
 
     @property
     def words(self) -> int:
@@ -198,9 +197,9 @@ class HeadMemory(Component):
                 storage.read_address.eq(places[1]),
             ]
 
-    def watch(self, m: Module, number: int, closing, first, put, get, place) -> None:
+    def watch(self, m: Module, number: int, closing, first, put, get, place, start) -> None:
         """Called for each bank with its packets' end, whether their position is the first, which pass comes and which
-        is read, and the place of the word that comes: nothing to do here."""
+        is read, the place of the word that comes, and where those of the read one begin: nothing to do here."""
 
 
 class ValueMemory(HeadMemory):
@@ -232,9 +231,9 @@ class ValueMemory(HeadMemory):
             m.d.sync += self.asked.eq(1)
         return known & (~fresh | self.asked)
 
-    def watch(self, m: Module, number: int, closing, first, put, get, place) -> None:
+    def watch(self, m: Module, number: int, closing, first, put, get, place, start) -> None:
         if self.by_block:
-            self._watch_blocks(m, number, closing, first, get, place)
+            self._watch_blocks(m, number, closing, first, place, start)
             return
         width, scale, count = self.spec.scale_width, self.i.payload.scale, self.sizes.passes
         rings = [Signal(self.groups * width, name=f"ring_{number}_{held}") for held in range(count)]
@@ -245,15 +244,13 @@ class ValueMemory(HeadMemory):
                 m.d.sync += ring.eq(Cat(ring[width:], Mux(new & (first | (scale > top)), scale, top)))
         m.d.comb += self.tops[number].eq(Mux(get, rings[-1][:width], rings[0][:width]))
 
-    def _watch_blocks(self, m: Module, number: int, closing, first, get, place) -> None:
+    def _watch_blocks(self, m: Module, number: int, closing, first, place, start) -> None:
         """The largest so far goes into a memory, with each packet."""
         width, scale = self.spec.scale_width, self.i.payload.scale
         ring = Signal(self.groups * width, name=f"ring_{number}")
         top = Mux(first | (scale > ring[:width]), scale, ring[:width])
-        read_from = Mux(get, self.depth, 0)
         if self.kept:
             top = self._top(m, number, closing, first, place, ring[:width])
-            read_from = self.read_from
         with m.If(closing):
             m.d.sync += ring.eq(Cat(ring[width:], top))
         m.submodules[f"tops_{number}"] = tops = Ram(width, self.words, name=f"tops_{number}")
@@ -262,7 +259,7 @@ class ValueMemory(HeadMemory):
             tops.write_address.eq(place),
             tops.write_data.eq(top),
             tops.read_enable.eq(self.enable),
-            tops.read_address.eq(self.furthest + read_from),
+            tops.read_address.eq(self.furthest + start),
             self.tops[number].eq(tops.read_data),
         ]
 

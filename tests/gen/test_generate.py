@@ -126,9 +126,10 @@ def watched(
     out, decoded, calls = tmp_path_factory.mktemp("watched") / "chip", list[str](), list[tuple[int, int, str]]()
 
     class Watching(QuantizedCheckpoint):
-        def integers(self, name: str) -> IntegerMatrix:
+        def integers(self, name: str, start: int = 0, stop: int | None = None) -> IntegerMatrix:
+            assert (start, stop) in ((0, None), (0, self.rows(name)))
             decoded.append(name)
-            return super().integers(name)
+            return super().integers(name, start, stop)
 
     def progress(done: int, total: int) -> None:
         calls.append((done, total, (out / JOURNAL).read_text().splitlines()[-1]))
