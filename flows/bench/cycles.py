@@ -87,7 +87,7 @@ def modelled(build: Build, runs: Sequence[tuple[list[int], SamplerParams]]) -> l
     checkpoint, sequences = build.checkpoint(), build.hardware.sequences
     packets = {array.kind: array.cycles_per_packet for array in reversed(build.arrays)}  # the first tile is the longest
     behind = checkpoint.numerics.gains == "behind"
-    geometry = Geometry.of(checkpoint.model, build.hardware, packets, behind)
+    geometry = Geometry.of(checkpoint.model, build.hardware.lanes, build.hardware, packets, behind)
     engine = Routed(IntegerModel(checkpoint), checkpoint.model.layers)
     found = []
     for prompt, params in runs:

@@ -17,7 +17,7 @@ from gen.units.quantize import Quantize
 from gen.units.rescale import Rescale, row_scale
 from gen.units.residual import Residual
 from gen.units.rmsnorm import RMSNorm
-from gen.units.span import span_shape
+from gen.units.span import span_streams
 from gen.units.swiglu import SwiGLU
 
 __all__ = [
@@ -74,8 +74,7 @@ def residual_ports(sizes: LayerSizes, adders: int) -> dict[str, wiring.Member]:
 
 def span_ports(sizes: LayerSizes) -> dict[str, wiring.Member]:
     """`spans`, a stream of `gen.units.span.span_shape`, one a pass, in, where keys and values are kept."""
-    span = stream.Signature(span_shape(sizes.slots, sizes.max_positions))
-    return {"spans": In(span)} if sizes.slots else {}
+    return span_streams(sizes.slots, sizes.max_positions, "spans")
 
 
 def half_ports(sizes: LayerSizes, modules: dict[str, ArrayPorts | ConstantPorts]) -> dict[str, wiring.Member]:

@@ -2,7 +2,7 @@
 
 import itertools
 
-from amaranth.hdl import Module, ShapeLike, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,17 @@ from gen.stream.component import Component
 from gen.stream.queue import FULL_RATE, Queue
 from golden.units.quantize import Quantize
 
-__all__ = ["Keep", "PacketDelay", "Stage", "activations", "beat", "chain", "connect_vectors", "residual_beat"]
+__all__ = [
+    "Keep",
+    "PacketDelay",
+    "Stage",
+    "activations",
+    "beat",
+    "chain",
+    "connect_vectors",
+    "count_beats",
+    "residual_beat",
+]
 
 
 def beat(width: int, lanes: int, scale_width: int = 0) -> data.StructLayout:
@@ -146,6 +156,12 @@ def chain(m: Module, *parts) -> None:
     """Connect streams in order: each part is a component with `i` and `o`, or a bare stream at either end."""
     for source, sink in itertools.pairwise(parts):
         wiring.connect(m, getattr(source, "o", source), getattr(sink, "i", sink))
+
+
+def count_beats(m: Module, source, index) -> None:
+    """`index`, a register: number within its packet of the beat that `source` has, or that comes next."""
+    with m.If(source.valid & source.ready):
+        m.d.sync += index.eq(Mux(source.payload.last, 0, index + 1))
 
 
 def connect_vectors(m: Module, source, sink) -> None:

@@ -12,7 +12,7 @@ from gen.units.attention_mix import Mix
 from gen.units.attention_order import PositionOrder
 from gen.units.attention_scores import Scores, score_beat
 from gen.units.attention_sizes import AttentionSizes
-from gen.units.head_memory import kept_ports
+from gen.units.span import span_streams
 
 __all__ = ["Attention"]
 
@@ -64,7 +64,7 @@ class Attention(Component):
                 "k": In(stream.Signature(activations(spec.key, lanes))),
                 "v": In(stream.Signature(activations(spec.value, lanes))),
                 **{f"{name}_ends": In(stream.Signature(unsigned(1))) for name in "qkv"},
-                **kept_ports(sizes, "k_spans", "v_spans"),
+                **span_streams(sizes.slots, sizes.max_positions, "k_spans", "v_spans"),
                 "o": Out(stream.Signature(beat(spec.word.width, lanes))),
             }
         )

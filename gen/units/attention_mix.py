@@ -10,10 +10,11 @@ from gen.stream.component import Component
 from gen.stream.stream import Keep, Stage, activations, chain
 from gen.units.attention_scores import score_beat
 from gen.units.attention_sizes import AttentionSizes
-from gen.units.head_memory import ValueMemory, kept_ports
+from gen.units.head_memory import ValueMemory
 from gen.units.key_walk import KeyWalk
 from gen.units.rounding import round_shift
 from gen.units.softmax import EXP_WIDTH, Exp2Lookup
+from gen.units.span import span_streams
 
 __all__ = ["Mix", "mixture", "scored"]
 
@@ -153,7 +154,7 @@ class Mix(Component):
                 "i": In(stream.Signature(scored(sizes))),
                 "v": In(stream.Signature(activations(sizes.spec.value, sizes.lanes))),
                 "ends": In(stream.Signature(unsigned(1))),
-                **kept_ports(sizes, "spans"),
+                **span_streams(sizes.slots, sizes.max_positions, "spans"),
                 "o": Out(stream.Signature(mixture(sizes))),
             }
         )

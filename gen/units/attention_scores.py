@@ -8,9 +8,10 @@ from gen.design.latency import FAN_IN
 from gen.stream.component import Component
 from gen.stream.stream import Keep, Stage, activations, chain
 from gen.units.attention_sizes import AttentionSizes
-from gen.units.head_memory import HeadMemory, kept_ports
+from gen.units.head_memory import HeadMemory
 from gen.units.key_walk import KeyWalk
 from gen.units.rounding import round_saturate
+from gen.units.span import span_streams
 
 __all__ = ["Scores", "score_beat"]
 
@@ -122,7 +123,7 @@ class Scores(Component):
                 "k": In(stream.Signature(activations(sizes.spec.key, sizes.lanes))),
                 "q_ends": In(stream.Signature(unsigned(1))),
                 "k_ends": In(stream.Signature(unsigned(1))),
-                **kept_ports(sizes, "k_spans"),
+                **span_streams(sizes.slots, sizes.max_positions, "k_spans"),
                 "o": Out(stream.Signature(score_beat(sizes))),
             }
         )

@@ -1,12 +1,12 @@
 """A vector plus constants, an element each: the bias of a projection."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.arith import saturate
 from gen.stream.component import Component
-from gen.stream.stream import Stage, beat
+from gen.stream.stream import Stage, beat, count_beats
 from gen.text.constant_module import index_width
 from golden.units.bias import Bias as BiasSpec
 
@@ -66,6 +66,5 @@ class Bias(Component):
             add.i.payload.biases.eq(self.biases),
             self.i.ready.eq(add.i.ready),
         ]
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += self.index.eq(Mux(self.i.payload.last, 0, self.index + 1))
+        count_beats(m, self.i, self.index)
         return m

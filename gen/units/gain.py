@@ -1,11 +1,11 @@
 """A vector times constants, an element each: the gain of a norm behind it."""
 
-from amaranth.hdl import Module, Mux, signed
+from amaranth.hdl import Module, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
-from gen.stream.stream import Stage, beat, chain
+from gen.stream.stream import Stage, beat, chain, count_beats
 from gen.text.constant_module import index_width
 from gen.units.rounding import Round, wide_beat
 from golden.units.gain import Gain as GainSpec
@@ -68,6 +68,5 @@ class Gain(Component):
             multiply.i.payload.gains.eq(self.gains),
             self.i.ready.eq(multiply.i.ready),
         ]
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += self.index.eq(Mux(self.i.payload.last, 0, self.index + 1))
+        count_beats(m, self.i, self.index)
         return m

@@ -14,16 +14,10 @@ from gen.stream.ram import Ram
 from gen.stream.stream import activations
 from gen.text.constant_module import index_width
 from gen.units.attention_sizes import AttentionSizes
-from gen.units.span import span_shape
+from gen.units.span import span_streams
 from golden.units.quantize import Quantize
 
-__all__ = ["HeadMemory", "ValueMemory", "kept_ports"]
-
-
-def kept_ports(sizes: AttentionSizes, *names: str) -> dict[str, Any]:
-    """Streams of `gen.units.span.span_shape`, one a pass, in, where keys and values are kept."""
-    span = stream.Signature(span_shape(sizes.slots, sizes.max_positions))
-    return dict.fromkeys(names, In(span)) if sizes.slots else {}
+__all__ = ["HeadMemory", "ValueMemory"]
 
 
 class HeadMemory(Component):
@@ -74,7 +68,10 @@ class HeadMemory(Component):
         self.vector = data.ArrayLayout(signed(spec.width), sizes.spec.head_dim)
         self.depth = groups * -(-sizes.max_positions // queries)
         count = queries * banks
-        spans = kept_ports(sizes, "spans") | {"first": Out(index_width(sizes.max_positions))} if kept else {}
+        spans: dict[str, Any] = {}
+        if kept:
+            spans = span_streams(sizes.slots, sizes.max_positions, "spans")
+            spans |= {"first": Out(index_width(sizes.max_positions))}
         super().__init__(
             {
                 "i": In(stream.Signature(activations(spec, sizes.lanes))),

@@ -1,11 +1,11 @@
 """Array accumulators to fixed-point vectors."""
 
-from amaranth.hdl import Module, Mux, signed, unsigned
+from amaranth.hdl import Module, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
-from gen.stream.stream import Stage, beat, chain
+from gen.stream.stream import Stage, beat, chain, count_beats
 from gen.text.constant_module import index_width
 from gen.units.rounding import Round, wide_beat
 from golden.units.rescale import Rescale as RescaleSpec
@@ -87,6 +87,5 @@ class Rescale(Component):
             multiply.i.payload.rows.eq(self.rows),
             self.i.ready.eq(multiply.i.ready),
         ]
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += self.index.eq(Mux(self.i.payload.last, 0, self.index + 1))
+        count_beats(m, self.i, self.index)
         return m

@@ -12,7 +12,7 @@ from gen.text.constant_table import ConstantTable
 from gen.units.clip import Clip
 from gen.units.gain import Gain
 from gen.units.rounding import Round, wide_beat
-from gen.units.span import span_shape
+from gen.units.span import span_streams
 from golden.units.clip import Clip as ClipSpec
 from golden.units.rope import Rope as RopeSpec
 
@@ -193,7 +193,7 @@ class Rope(Component):
             {
                 "ends": In(stream.Signature(unsigned(1))),
                 "i": In(signature),
-                **({"spans": In(stream.Signature(span_shape(slots, max_positions)))} if slots else {}),
+                **span_streams(slots, max_positions, "spans"),
                 **(gains if gained else {}),
                 "o": Out(signature),
             }

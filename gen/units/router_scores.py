@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.stream.component import Component
-from gen.stream.stream import PacketDelay, Stage, beat, chain
+from gen.stream.stream import PacketDelay, Stage, beat, chain, count_beats
 from gen.text.constant_module import index_width
 from gen.units.reciprocal import Reciprocal
 from gen.units.rounding import round_shift
@@ -111,8 +111,7 @@ class _Score(Stage):
         m.d.comb += [y.score.eq(rank if self.spec.mixed else score), y.expert.eq(self.index), y.last.eq(x.last)]
         if "rank" in y.shape().members:
             m.d.comb += y.rank.eq(rank)
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += self.index.eq(Mux(x.last, 0, self.index + 1))
+        count_beats(m, self.i, self.index)
 
 
 class Scores(Component):

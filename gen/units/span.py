@@ -1,11 +1,14 @@
 """Which part of a sequence a pass computes, where keys and values of the other positions are kept."""
 
+from typing import Any
+
 from amaranth.hdl import unsigned
-from amaranth.lib import data
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In
 
 from gen.text.constant_module import index_width
 
-__all__ = ["span_shape"]
+__all__ = ["span_shape", "span_streams"]
 
 
 def span_shape(slots: int, max_positions: int) -> data.StructLayout:
@@ -13,3 +16,8 @@ def span_shape(slots: int, max_positions: int) -> data.StructLayout:
     return data.StructLayout(
         {"slot": unsigned((slots - 1).bit_length()), "first": unsigned(index_width(max_positions))}
     )
+
+
+def span_streams(slots: int, max_positions: int, *names: str) -> dict[str, Any]:
+    """Streams of `span_shape`, one a pass, in, of a component that must know them: none where there are no `slots`."""
+    return dict.fromkeys(names, In(stream.Signature(span_shape(slots, max_positions)))) if slots else {}

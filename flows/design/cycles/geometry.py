@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 from gen.design.latency import GAIN, quantize, rms_norm, router
 from gen.design.queues import Queues
 from golden.shape import AttentionShape, ExpertsShape, LayerShape, ModelShape
-
-if TYPE_CHECKING:  # else an estimate, which needs none of it, would load the whole generator
-    from gen.design.hardware import HardwareConfig
 
 __all__ = ["ArrayCycles", "Geometry"]
 
@@ -69,12 +66,16 @@ class Geometry:
 
     @classmethod
     def of(
-        cls, model: ModelShape, hardware: "HardwareConfig", packets: Mapping[str, int], gains_behind: bool = False
+        cls,
+        model: ModelShape,
+        lanes: int,
+        at_once: Any,
+        packets: Mapping[str, int],
+        gains_behind: bool = False,
     ) -> "Geometry":
-        """Of a chip with this hardware."""
+        """Of a chip that does so much at once as `at_once` says, in fields of `gen.design.hardware.HardwareConfig`."""
         names = ("head_lanes", "query_lanes", "passes", "routers", "expert_groups", "head_tiles")
-        at_once = {name: getattr(hardware, name) for name in names}
-        return cls(model, hardware.lanes, packets, hardware.queues, gains_behind, **at_once)
+        return cls(model, lanes, packets, at_once.queues, gains_behind, **{n: getattr(at_once, n) for n in names})
 
     def at(self, layer: int) -> "Geometry":
         """The same chip, another layer."""

@@ -64,19 +64,7 @@ def pass_cycles(
 ) -> tuple[float, float]:
     """Of a pass alone, and from one to the next at the slowest part where there are several sequences, else 0; most
     assumptions of an estimate change none of what these depend on."""
-    g = Geometry(
-        shape,
-        lanes,
-        dict(packets),
-        gains_behind=gains_behind,
-        head_lanes=at_once.head_lanes,
-        query_lanes=at_once.query_lanes,
-        expert_groups=at_once.expert_groups,
-        head_tiles=at_once.head_tiles,
-        routers=at_once.routers,
-        queues=at_once.queues,
-        passes=at_once.passes,
-    )
+    g = Geometry.of(shape, lanes, at_once, dict(packets), gains_behind)
     chosen: dict[DenseShape | ExpertsShape, Routes | None] = {}
     for mlp in dict.fromkeys(layer.mlp for layer in shape.layers):
         chosen[mlp] = None
