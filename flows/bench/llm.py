@@ -1,5 +1,6 @@
 """`hardloom bench llm`: a real language model through the integer model, a row a recipe of its weights."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,16 +19,18 @@ from flows.console.progress import progress_bar
 from flows.console.report import Part, notice, table
 from golden.calibration.careful import Careful
 from golden.calibration.contract import contract_for
+from golden.calibration.measured import Calibration, Source
 from golden.calibration.ranges import observe
 from golden.calibration.sequences import sequences_of, text_tokens
 from golden.checkpoints.checkpoint import Checkpoint
+from golden.checkpoints.fingerprint import fingerprint
 from golden.checkpoints.gguf_files import import_gguf
 from golden.checkpoints.tokenizer import load_tokenizer
 from golden.errors import UserError
 from golden.models.dequantized import dequantized_model
 from golden.models.float_model import FloatModel
 from golden.models.integer_model import IntegerModel
-from golden.quantization.pieces import nearest
+from golden.quantization.pieces import NEAREST
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.units.numerics import GENERAL, Numerics
@@ -95,17 +98,28 @@ class Measurement:
         self.reference = Reference(FloatModel.from_checkpoint(path), read_texts(self.checkpoint, EVALUATION, tokens))
 
     @cached_property
-    def numerics(self) -> Numerics:
-        """The contract by calibration."""
+    def contract(self) -> tuple[Numerics, Calibration]:
+        """The contract by calibration, and what it was measured by."""
         with torch.inference_mode():
-            ranges = observe(self.checkpoint, self.calibration, GENERAL.gains)
-        return contract_for(tuple(ranges.found()), GENERAL, MARGIN)
+            ranges = tuple(observe(self.checkpoint, self.calibration, GENERAL.gains).found())
+        calibration = Calibration(fingerprint(self.checkpoint), self.source, MARGIN, ranges)
+        return contract_for(ranges, GENERAL, MARGIN), calibration
+
+    @property
+    def source(self) -> Source:
+        """What is recorded of the calibration texts, one behind the other."""
+        files = [TEXTS / f"{name}.txt" for name in CALIBRATION]
+        digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+        return Source(" ".join(file.name for file in files), digest, self.calibration.numel(), 0)
 
     def quantized(self, recipe: Recipe, folder: Path) -> QuantizedCheckpoint:
         """The checkpoint by a recipe, in `folder`."""
-        numerics = self.numerics if recipe.calibrated else None
-        method = Careful(self.calibration, folder / "layers") if recipe.careful else nearest
-        quantize_checkpoint(self.checkpoint.path, folder, recipe.format, numerics, recipe.formats, method=method)
+        numerics, calibration = self.contract if recipe.calibrated else (None, None)
+        method = Careful(self.calibration, self.source, folder / "layers").method if recipe.careful else NEAREST
+        measured = None if calibration is None else calibration.to_json()
+        quantize_checkpoint(
+            self.checkpoint.path, folder, recipe.format, numerics, recipe.formats, calibration=measured, method=method
+        )
         return QuantizedCheckpoint(folder)
 
     def row(self, recipe: Recipe, folder: Path) -> tuple[Row, IntegerModel]:
@@ -113,7 +127,7 @@ class Measurement:
         reference, bits = self.reference, None
         weights = Quality(reference.perplexity, 0.0)
         if recipe == FLOAT:
-            model = IntegerModel(FineWeights(self.checkpoint.path, self.numerics), watched=True)
+            model = IntegerModel(FineWeights(self.checkpoint.path, self.contract[0]), watched=True)
         else:
             quantized = self.quantized(recipe, folder)
             model, bits = IntegerModel(quantized, watched=True), bits_of(quantized.model, quantized.formats)

@@ -8,6 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from flows.cli import bench, cache, chips, designs, models
+from flows.cli.paths import kept_apart
 from golden.errors import UserError
 
 __all__ = ["app", "commands"]
@@ -55,7 +56,8 @@ KEPT = {
 
 def run() -> int:
     """Run the command line; its exit code. A command that Ctrl-C ended says what to do to go on, and is 130."""
-    code = commands(standalone_mode=False) or 0
+    with kept_apart():
+        code = commands(standalone_mode=False) or 0
     if code == INTERRUPTED:
         kept = next(
             (KEPT[word] for word in sys.argv[1:] if word in KEPT),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, file, folder, given_file, text
+from flows.cli.options import MOST, Json, file, folder, given_file, picture, text
 from flows.console.report import show
 
 __all__ = ["commands"]
@@ -49,7 +49,7 @@ def bench_arrays(
         typer.Option(parser=folder, help="Quantized checkpoint whose rows are taken. Default: normal weights."),
     ] = None,
     format: Annotated[str, typer.Option(parser=text, help="Weight format, as of `hardloom quantize`.")] = "mxfp4",
-    plot: Annotated[Path | None, typer.Option(parser=file, help="Picture to write, as PNG and SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(parser=picture, help="Picture to write, as PNG and SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Area, cycles and time of hardwired arrays in every style, of da4ml's and of plain Verilog.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, file, folder, given_file, positive, text
+from flows.cli.options import MOST, Json, file, folder, given_file, new_folder, positive, text
 from flows.console.report import show
 from golden.errors import UserError
 
@@ -19,7 +19,8 @@ commands = typer.Typer()
 def generate(
     quantized: Annotated[Path, typer.Argument(parser=folder, help="Folder that `hardloom quantize` wrote.")],
     out: Annotated[
-        Path, typer.Option("-o", "--output", parser=folder, help="Build folder to write; a killed run goes on there.")
+        Path,
+        typer.Option("-o", "--output", parser=new_folder, help="Build folder to write; a killed run goes on there."),
     ],
     hardware: Annotated[
         Path | None, typer.Option(parser=given_file, help="JSON file of hardware fields; see docs/chip.md.")
@@ -193,7 +194,7 @@ def demo(
         "checkpoints/demo"
     ),
     prompts: Annotated[int, typer.Option(min=1, max=MOST, help="Held-out prompts, the tasks in turn.")] = 20,
-    out: Annotated[Path, typer.Option(parser=folder, help="Folder to write.")] = Path("build/demo"),
+    out: Annotated[Path, typer.Option(parser=new_folder, help="Folder to write.")] = Path("build/demo"),
     as_json: Json = False,
 ) -> None:
     """A trained checkpoint to a simulated chip that answers prompts, compared bit for bit with the integer model.

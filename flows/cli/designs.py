@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, file, folder, given_file, parse_formats, parse_queues, positive, text
+from flows.cli.options import MOST, Json, file, folder, given_file, parse_formats, parse_queues, picture, positive, text
 from flows.console.report import show
 
 __all__ = ["commands"]
@@ -77,7 +77,7 @@ def estimate(
     queues: QueueDepths = None,
     sequences: Sequences = 1,
     tornado: Annotated[
-        Path | None, typer.Option(parser=file, help="File of a sensitivity plot; PNG and SVG are written.")
+        Path | None, typer.Option(parser=picture, help="File of a sensitivity plot; PNG and SVG are written.")
     ] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Table of published systems beside ours.")] = False,
     as_json: Json = False,

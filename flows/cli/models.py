@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, file, folder, given_file, parse_formats, positive, text
+from flows.cli.options import (
+    MOST,
+    Json,
+    factor,
+    file,
+    folder,
+    given_file,
+    new_folder,
+    parse_bits,
+    parse_formats,
+    picture,
+    positive,
+    text,
+)
 from flows.console.report import show
 
 __all__ = ["commands"]
@@ -14,6 +27,19 @@ commands = typer.Typer()
 
 TextFile = Annotated[Path | None, typer.Option(parser=given_file, help="Text in UTF-8 to run the model on.")]
 TokenFile = Annotated[Path | None, typer.Option(parser=given_file, help="The same as token ids, instead.")]
+Most = Annotated[
+    int, typer.Option(min=1, max=MOST, help="Tokens that are taken from the beginning, at most; 512 are needed.")
+]
+Gains = Annotated[
+    str | None, typer.Option(parser=text, help="behind norms, or folded into the matrices after them. Default: behind.")
+]
+ActivationBits = Annotated[
+    str | None,
+    typer.Option(
+        parser=text,
+        help="Of activations, 4 to 12: 8 for all, or by site: norm=10,query=8. Default: norm and swiglu 10.",
+    ),
+]
 MaskSeed = Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides which tokens are masked.")]
 
 
@@ -39,7 +65,7 @@ def info(
 
 @commands.command("make-checkpoint")
 def make_checkpoint(
-    out: Annotated[Path, typer.Option("-o", "--output", parser=folder, help="Folder to write.")],
+    out: Annotated[Path, typer.Option("-o", "--output", parser=new_folder, help="Folder to write.")],
     like: Annotated[
         str, typer.Option(parser=text, help="A published architecture, such as llada-moe-7b.")
     ] = "llada-moe-7b",
@@ -60,7 +86,7 @@ def make_checkpoint(
 @commands.command()
 def quantize(
     ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a Hugging Face checkpoint.")],
-    out: Annotated[Path, typer.Option("-o", "--output", parser=folder, help="Folder to write.")],
+    out: Annotated[Path, typer.Option("-o", "--output", parser=new_folder, help="Folder to write.")],
     format: Annotated[
         str | None,
         typer.Option(
@@ -76,6 +102,8 @@ def quantize(
         Path | None,
         typer.Option(parser=given_file, help="Numeric contract from `hardloom calibrate`. Default: one for any model."),
     ] = None,
+    gains: Gains = None,
+    activation_bits: ActivationBits = None,
     method: Annotated[str, typer.Option(parser=text, help="nearest, or gptq: with care, by calibration.")] = "nearest",
     calibration: Annotated[
         Path | None, typer.Option(parser=given_file, help="Text in UTF-8 that gptq is calibrated on.")
@@ -91,11 +119,13 @@ def quantize(
 
     Example: hardloom quantize checkpoints/demo -o build/demo-mxfp4 --formats head=int8
     """
+    from flows.models.choices import Choices
     from flows.models.quantize import careful_text, quantize, quantize_parts
     from golden.quantization.by_kind import in_words
 
     careful = careful_text(method, calibration, calibration_tokens)
-    found = quantize(ckpt, out, format, parse_formats(formats), numerics, careful)
+    choices = Choices(gains, parse_bits(activation_bits))
+    found = quantize(ckpt, out, format, parse_formats(formats), numerics, choices, careful)
     show(found, as_json, quantize_parts(found, f"{out}: {in_words(found.report['formats'])}"))
 
 
@@ -105,12 +135,14 @@ def calibrate(
     out: Annotated[Path, typer.Option("-o", "--output", parser=file, help="Contract to write, for quantize.")],
     text: TextFile = None,
     tokens: TokenFile = None,
-    most: Annotated[int, typer.Option(min=1, max=MOST, help="Tokens that are taken, at most.")] = 16384,
+    most: Most = 16384,
     margin: Annotated[
-        float, typer.Option(parser=positive, help="How much more than what is seen the words must hold.")
+        float, typer.Option(parser=factor, help="How much more than what is seen the words must hold, 1 or more.")
     ] = 2.0,
+    gains: Gains = None,
+    activation_bits: ActivationBits = None,
     seed: MaskSeed = 0,
-    plot: Annotated[Path | None, typer.Option(parser=file, help="Picture of the outliers, as PNG and SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(parser=picture, help="Picture of the outliers, as PNG and SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure the range of every activation on text, and write the numeric contract that holds them.
@@ -118,8 +150,11 @@ def calibrate(
     Example: hardloom calibrate build/smollm2 --text book.txt -o build/numerics.json
     """
     from flows.models.calibrate import CalibrationText, calibrate, calibrate_parts
+    from flows.models.choices import Choices
+    from golden.units.numerics import GENERAL
 
-    found = calibrate(ckpt, CalibrationText(text, tokens, most, seed), margin, out, plot)
+    base = Choices(gains, parse_bits(activation_bits)).applied(GENERAL)
+    found = calibrate(ckpt, CalibrationText(text, tokens, most, seed), base, margin, out, plot)
     show(found, as_json, calibrate_parts(found, out))
 
 
@@ -128,13 +163,13 @@ def sensitivity(
     ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a Hugging Face checkpoint.")],
     text: TextFile = None,
     tokens: TokenFile = None,
-    most: Annotated[int, typer.Option(min=1, max=MOST, help="Tokens that are taken, at most.")] = 1024,
+    most: Most = 1024,
     format: Annotated[str, typer.Option(parser=text, help="Format that each kind of matrix is tried in.")] = "mxfp4",
     numerics: Annotated[
         Path | None, typer.Option(parser=given_file, help="Contract whose bits each site is tried with.")
     ] = None,
     seed: MaskSeed = 0,
-    plot: Annotated[Path | None, typer.Option(parser=file, help="Picture to write, as PNG and SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(parser=picture, help="Picture to write, as PNG and SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure what rounding each kind of matrix, and each activation, costs by itself.
@@ -151,7 +186,7 @@ def sensitivity(
 @commands.command()
 def import_gguf(
     gguf: Annotated[Path, typer.Argument(parser=given_file, help="A GGUF file of a Llama-shaped model.")],
-    out: Annotated[Path, typer.Option("-o", "--output", parser=folder, help="Folder to write.")],
+    out: Annotated[Path, typer.Option("-o", "--output", parser=new_folder, help="Folder to write.")],
 ) -> None:
     """Write the model of a GGUF file as a checkpoint folder, float32 (needs the extra llm).
 
@@ -167,7 +202,7 @@ def import_gguf(
 @commands.command()
 def train(
     out: Annotated[
-        Path, typer.Option("-o", "--output", parser=folder, help="Folder to write; a killed run goes on from here.")
+        Path, typer.Option("-o", "--output", parser=new_folder, help="Folder to write; a killed run goes on from here.")
     ],
     seed: Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides everything random.")] = 0,
     steps: Annotated[

@@ -2,17 +2,34 @@
 
 import math
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.cli.paths import read, written
 from golden.errors import UserError
+from golden.units.activations import ActivationBits
 
 if TYPE_CHECKING:
     from gen.design.queues import Queues
 
-__all__ = ["MOST", "Json", "file", "folder", "given_file", "parse_formats", "parse_queues", "positive", "text"]
+__all__ = [
+    "MOST",
+    "Json",
+    "factor",
+    "file",
+    "folder",
+    "given_file",
+    "new_folder",
+    "parse_bits",
+    "parse_formats",
+    "parse_queues",
+    "picture",
+    "positive",
+    "text",
+]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
@@ -30,7 +47,17 @@ def path(text: object) -> Path:
 
 
 def folder(text: object) -> Path:
-    """A folder, there or to be made."""
+    """A folder that is read."""
+    return read(any_folder(text))
+
+
+def new_folder(text: object) -> Path:
+    """A folder to write, there or to be made."""
+    found = any_folder(text)
+    return written(found, found)
+
+
+def any_folder(text: object) -> Path:
     found = path(text)
     if found.exists() and not found.is_dir():
         raise typer.BadParameter(f"{found} is no folder; name one")
@@ -39,6 +66,17 @@ def folder(text: object) -> Path:
 
 def file(text: object) -> Path:
     """A file to write: what is there already must be a regular file."""
+    found = any_file(text)
+    return written(found, found)
+
+
+def picture(text: object) -> Path:
+    """The path of a picture to write as PNG and as SVG."""
+    found = any_file(text)
+    return written(found, *(found.with_name(f"{found.stem}{suffix}") for suffix in (".png", ".svg")))
+
+
+def any_file(text: object) -> Path:
     found = path(text)
     if found.exists() and not found.is_file():
         raise typer.BadParameter(f"{found} is no regular file; name a file to write")
@@ -50,7 +88,14 @@ def given_file(text: object) -> Path:
     found = path(text)
     if not found.is_file():
         raise typer.BadParameter(f"{found} is no file; name one that is there")
-    return found
+    return read(found)
+
+
+def factor(text: object) -> float:
+    """A number of 1 or more."""
+    if (number := positive(text)) < 1:
+        raise typer.BadParameter(f"{text!r} is less than 1; give 1 or more, like 2")
+    return number
 
 
 def positive(text: object) -> float:
@@ -82,6 +127,23 @@ def parse_formats(text: str | None) -> dict[str, str]:
             )
         formats[kind] = format
     return formats
+
+
+def parse_bits(text: str | None) -> dict[str, int]:
+    """`8`, or `norm=10,swiglu=10`, to bits of activations by site; `UserError` for anything else. None: no site."""
+    sites = [field.name for field in fields(ActivationBits)]
+    if text is not None and text.isdecimal():
+        return dict.fromkeys(sites, int(text))
+    bits: dict[str, int] = {}
+    for part in [] if text is None else text.split(","):
+        site, _, number = part.partition("=")
+        if site not in sites or site in bits or not number.isdecimal():
+            raise UserError(
+                f"--activation-bits: {part!r:.40} is neither a number nor SITE=BITS, each site once, of "
+                f"{', '.join(sites)}; write it like 8 or norm=10,swiglu=10"
+            )
+        bits[site] = int(number)
+    return bits
 
 
 def parse_queues(text: str | None) -> "Queues":

@@ -11,13 +11,15 @@ from torch import Tensor
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.pictures.outliers import plot_outliers
-from golden.calibration.contract import Calibration, contract_for, limit_of
+from golden.calibration.contract import contract_for, limit_of
+from golden.calibration.measured import Calibration, Source
 from golden.calibration.ranges import observe
 from golden.calibration.sequences import masked, sequences_of, text_tokens, token_file
 from golden.checkpoints.checkpoint import Checkpoint
+from golden.checkpoints.fingerprint import fingerprint
 from golden.errors import UserError
-from golden.files import write_json
-from golden.units.numerics import GENERAL, Numerics
+from golden.files import sha256, write_json
+from golden.units.numerics import Numerics
 
 __all__ = ["CalibrationText", "calibrate", "calibrate_parts"]
 
@@ -26,18 +28,21 @@ __all__ = ["CalibrationText", "calibrate", "calibrate_parts"]
 class CalibrationText:
     """What a model is calibrated on: one of two files, a text or token ids.
 
-    most: tokens that are taken of it; seed: of the masks of a model that denoises.
+    most: tokens that are taken of it; seed: of the masks of a model that denoises. options: what names the files on the
+    command line.
     """
 
     text: Path | None
     tokens: Path | None
     most: int
     seed: int
+    options: tuple[str, str] = ("--text", "--tokens")
 
     def sequences(self, checkpoint: Checkpoint) -> Tensor:
         """Int64 [sequences, positions]. Raises `UserError` for anything that is not of the checkpoint's vocabulary."""
         if (self.text is None) == (self.tokens is None):
-            raise UserError("give a text with --text or token ids with --tokens, one of the two")
+            text, tokens = self.options
+            raise UserError(f"give a text with {text} or token ids with {tokens}, one of the two")
         model = checkpoint.model
         if self.text is not None:
             file, ids = self.text, text_tokens(self.text, checkpoint.path, model)
@@ -45,6 +50,12 @@ class CalibrationText:
             assert self.tokens is not None
             file, ids = self.tokens, token_file(self.tokens, model)
         return masked(sequences_of(ids, model, file, self.most), model, self.seed)
+
+    def source(self, sequences: Tensor) -> Source:
+        """What is recorded of the `sequences` that were taken."""
+        file = self.text or self.tokens
+        assert file is not None
+        return Source(file.name, sha256(file), sequences.numel(), self.seed)
 
 
 @dataclass(frozen=True)
@@ -59,14 +70,20 @@ class Contract:
 
 
 @torch.inference_mode()
-def calibrate(path: Path, given: CalibrationText, margin: float, out: Path, plot: Path | None) -> Contract:
-    """Run the float model of the checkpoint `path`, write its contract to `out` and the picture to `plot`."""
+def calibrate(
+    path: Path, given: CalibrationText, base: Numerics, margin: float, out: Path, plot: Path | None
+) -> Contract:
+    """Run the float model of the checkpoint `path`, write its contract to `out` and the picture to `plot`.
+
+    base: the contract but for its words.
+    """
     checkpoint = Checkpoint(path)
     sequences = given.sequences(checkpoint)
     with progress_bar(f"running {sequences.numel():,} tokens", "layers") as progress:
-        ranges = observe(checkpoint, sequences, GENERAL.gains, progress)
-    calibration = Calibration(sequences.numel(), margin, tuple(ranges.found()))
-    contract = Contract(contract_for(calibration.ranges, GENERAL, margin), calibration)
+        ranges = observe(checkpoint, sequences, base.gains, progress)
+    found = tuple(ranges.found())
+    calibration = Calibration(fingerprint(checkpoint), given.source(sequences), margin, found)
+    contract = Contract(contract_for(found, base, margin), calibration)
     write_json(out, contract.to_json_dict())
     if plot is not None:
         plot_outliers(ranges.channels, plot)
@@ -88,7 +105,7 @@ def calibrate_parts(found: Contract, out: Path) -> Iterator[Part]:
         for one in calibration.ranges
     ]
     columns = ("site", "largest", "layer", "channel", "times its rms", "word ends at")
-    yield table(columns, rows, f"{calibration.tokens:,} tokens", no_wrap=True)
+    yield table(columns, rows, f"{calibration.text.tokens:,} tokens", no_wrap=True)
     word, score = numerics.word, numerics.score
     yield (
         f"{out}: a word of {word.width} bits, {word.frac} of them fraction, and scores of {score.width} bits, "

@@ -9,14 +9,17 @@ from typing import Any
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.models.calibrate import CalibrationText
+from flows.models.choices import Choices
 from flows.models.info import kind_of
 from golden.calibration.careful import Careful
 from golden.calibration.contract import read_contract
+from golden.calibration.measured import Calibration
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.errors import UserError
-from golden.quantization.pieces import Method, Statistics, nearest
+from golden.quantization.pieces import NEAREST, Statistics
 from golden.quantization.quantize import quantize_checkpoint
 from golden.shape import TensorShape
+from golden.units.numerics import GENERAL, Numerics
 
 __all__ = ["METHODS", "careful_text", "quantize", "quantize_parts"]
 
@@ -57,7 +60,19 @@ def careful_text(method: str, text: Path | None, tokens: Path | None) -> Calibra
     if (given := text is not None or tokens is not None) != (method == "gptq"):
         how = "calibrates on nothing; leave it out" if given else "is calibrated; give a text with --calibration"
         raise UserError(f"--method {method} {how}")
-    return CalibrationText(text, tokens, CALIBRATED, 0) if given else None
+    return CalibrationText(text, tokens, CALIBRATED, 0, ("--calibration", "--calibration-tokens")) if given else None
+
+
+def contract_of(source: Checkpoint, file: Path | None, choices: Choices) -> tuple[Numerics, Calibration | None]:
+    """The contract in `file`, or the one for any model, with the choices made, and what it was calibrated on."""
+    numerics, calibration = (GENERAL, None) if file is None else read_contract(file, source)
+    chosen = choices.applied(numerics)
+    if calibration is not None and chosen.gains != numerics.gains:
+        raise UserError(
+            f"--gains {chosen.gains}: {file} was calibrated with gains {numerics.gains}, and norms have other ranges "
+            f"then; run `hardloom calibrate {source.path} --gains {chosen.gains}`, and give what it writes"
+        )
+    return chosen, calibration
 
 
 def quantize(
@@ -66,19 +81,23 @@ def quantize(
     format: str | None,
     formats: Mapping[str, str],
     contract: Path | None,
+    choices: Choices,
     careful: CalibrationText | None,
 ) -> Quantization:
     """Quantize the checkpoint `path` into the folder `out`.
 
     format: of all matrices; None: what costs a model least for its bits. formats: of the kinds of matrix that have
-    another. contract: a file that `hardloom calibrate` wrote; None: the one for any model.
+    another. contract: a file that `hardloom calibrate` wrote; None: the one for any model. choices: of that contract.
     careful: what GPTQ is calibrated on; None: weights are rounded to nearest.
     """
     statistics: dict[TensorShape, Statistics] = {}
     source = Checkpoint(path)
-    numerics, calibration = (None, None) if contract is None else read_contract(contract)
+    numerics, calibration = contract_of(source, contract, choices)
     measured = None if calibration is None else calibration.to_json()
-    method: Method = nearest if careful is None else Careful(careful.sequences(source), out / JOURNAL)
+    method = NEAREST
+    if careful is not None:
+        sequences = careful.sequences(source)
+        method = Careful(sequences, careful.source(sequences), out / JOURNAL).method
     with progress_bar(f"quantizing {path}", "weights") as progress:
         report = quantize_checkpoint(path, out, format, numerics, formats, progress, statistics, measured, method)
     shutil.rmtree(out / JOURNAL, ignore_errors=True)

@@ -32,7 +32,7 @@ def sensitivity(
     """Costs for the checkpoint `path` on a text; contract: a file of `hardloom calibrate`, for bits of activations."""
     checkpoint = Checkpoint(path)
     sequences = given.sequences(checkpoint)
-    numerics = GENERAL if contract is None else read_contract(contract)[0]
+    numerics = GENERAL if contract is None else read_contract(contract, checkpoint)[0]
     with progress_bar(f"running {sequences.numel():,} tokens", "runs") as progress:
         found = costs(FloatModel.from_checkpoint(path), sequences, format, numerics, progress)
     weights = [cost for cost in found if cost.rounding == format]

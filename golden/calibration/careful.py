@@ -5,22 +5,23 @@ Memory holds one layer, in float32, some Hessians (`AT_ONCE`) and the residual s
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from golden.calibration.hessians import Hessians
+from golden.calibration.hessians import FEWEST, LONGEST, Hessians
 from golden.calibration.journal import Journal
+from golden.calibration.measured import Source
 from golden.calibration.streamed import final_norm, load_layer, run_layer, weights_of
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.models.float_model import Arithmetic, Layer
 from golden.parallel import ordered_map, row_ranges
 from golden.quantization.formats import format_rules, unpack_codes
-from golden.quantization.gptq import Factor, factor, gptq
-from golden.quantization.pieces import SLICE, Piece, Rounded, nearest, rounded, source_rows
+from golden.quantization.gptq import BLOCK, DAMPING, Factor, factor, gptq
+from golden.quantization.pieces import SLICE, Method, Piece, Rounded, nearest, rounded, source_rows
 from golden.shape import TensorShape
 from golden.units.numerics import Numerics
 
@@ -33,19 +34,26 @@ experts, is run once for each part."""
 
 @dataclass(frozen=True)
 class Careful:
-    """A `Method` of `quantize_checkpoint`: GPTQ (`golden.quantization.gptq`), the embedding alone to nearest.
+    """Rounding by GPTQ (`golden.quantization.gptq`), the embedding alone to nearest.
 
     Attributes
     ----------
-    sequences: calibration tokens, int64 [sequences, positions].
+    sequences: calibration tokens, int64 [sequences, positions]. source: what they were taken from.
     folder: where finished layers are kept until the checkpoint is whole, so that a killed run goes on there.
     """
 
     sequences: Tensor
+    source: Source
     folder: Path
 
+    @property
+    def method(self) -> Method:
+        """For `quantize_checkpoint`, with what is recorded of it: the text and the constants of the rounding."""
+        constants = {"block": BLOCK, "damping": DAMPING, "longest": LONGEST, "fewest": FEWEST}
+        return Method(self.pieces, {"method": "gptq", "text": asdict(self.source), **constants})
+
     @torch.inference_mode()
-    def __call__(self, source: Checkpoint, formats: Mapping[str, str], numerics: Numerics) -> Iterator[Rounded]:
+    def pieces(self, source: Checkpoint, formats: Mapping[str, str], numerics: Numerics) -> Iterator[Rounded]:
         rounding, journal = Rounding(source, formats, numerics), self.journal(source, formats, numerics)
         yield from nearest(source, formats, numerics, [source.model.tensor("embedding")])
         x = rounding.embedded(self.sequences)

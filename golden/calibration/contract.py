@@ -2,50 +2,22 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from golden.calibration.measured import Calibration
 from golden.calibration.ranges import SCORES, Range
+from golden.checkpoints.checkpoint import Checkpoint
+from golden.checkpoints.fingerprint import fingerprint
 from golden.checkpoints.json_files import read_json_object
 from golden.errors import UserError
 from golden.units.fixed import FixedPoint
 from golden.units.numerics import Numerics
 
-__all__ = ["Calibration", "contract_for", "limit_of", "read_contract"]
+__all__ = ["contract_for", "limit_of", "read_contract"]
 
 MOST_FRACTION, LEAST_FRACTION = 16, 10
 """Fraction bits: above, they are worth nothing to a model; below, they cost accuracy."""
-WIDEST = 48
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What a contract was measured by, and what it promises never to saturate on.
-
-    Attributes
-    ----------
-    tokens: that the model was run on; margin: how much larger than their ranges the words are, at least.
-    ranges: the largest of each site.
-    """
-
-    tokens: int
-    margin: float
-    ranges: tuple[Range, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, raw: Any) -> "Calibration":
-        """The inverse of `to_json`; `UserError` for anything else."""
-        try:
-            ranges = tuple(Range(**found) for found in raw["ranges"])
-            if not all(math.isfinite(found.largest) for found in ranges):
-                raise ValueError
-            return cls(int(raw["tokens"]), float(raw["margin"]), ranges)
-        except (KeyError, TypeError, ValueError):
-            raise UserError("calibration must have tokens, margin and ranges, as `hardloom calibrate` writes") from None
 
 
 def contract_for(ranges: tuple[Range, ...], base: Numerics, margin: float) -> Numerics:
@@ -62,16 +34,18 @@ def word_for(ranges: list[Range], width: int, most: int, least: int, margin: flo
     largest = max(ranges, key=lambda found: found.largest)
     whole = max(0, math.ceil(math.log2(margin * max(largest.largest, 2**-40))))
     fraction = min(most, max(least, width - 1 - whole))
-    if (needed := max(width, 1 + whole + fraction)) > WIDEST:
+    if (needed := max(width, 1 + whole + fraction)) > FixedPoint.widest(fraction):
         raise UserError(
-            f"{place(largest)} reaches {largest.largest:,.6g}, and no word of {WIDEST} bits holds {margin:g} times "
-            f"that with {least} fraction bits; give a smaller --margin or a checkpoint of smaller activations"
+            f"{place(largest)} reaches {largest.largest:,.6g}, and no word of {FixedPoint.widest(fraction)} bits holds "
+            f"{margin:g} times that with {fraction} fraction bits; give a smaller --margin or a checkpoint of smaller "
+            "activations"
         )
     return FixedPoint(needed, fraction)
 
 
-def read_contract(file: Path) -> tuple[Numerics, Calibration | None]:
-    """A contract that `hardloom calibrate` wrote, perhaps edited. `UserError` where a word does not hold the ranges."""
+def read_contract(file: Path, checkpoint: Checkpoint) -> tuple[Numerics, Calibration | None]:
+    """A contract for `checkpoint` that `hardloom calibrate` wrote, perhaps edited, or one without a calibration.
+    `UserError` where a word does not hold the ranges, or these are of another checkpoint."""
     raw = read_json_object(file)
     try:
         numerics = Numerics.from_json(raw.get("numerics"))
@@ -79,6 +53,11 @@ def read_contract(file: Path) -> tuple[Numerics, Calibration | None]:
         check_holds(numerics, () if calibration is None else calibration.ranges)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
+    if calibration is not None and (own := fingerprint(checkpoint)) != calibration.checkpoint:
+        raise UserError(
+            f"{file}: was calibrated on a checkpoint with the fingerprint {calibration.checkpoint}, and that of "
+            f"{checkpoint.path} is {own}; run `hardloom calibrate {checkpoint.path}`, and give what it writes"
+        )
     return numerics, calibration
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from golden.models.float_model import Arithmetic
 from golden.shape import TensorShape
 
-__all__ = ["Hessian", "Hessians"]
+__all__ = ["FEWEST", "LONGEST", "Hessian", "Hessians"]
 
 LONGEST = 4.0
 """Times the median norm of the tokens that run together: longer ones are scaled to it. One attention sink would

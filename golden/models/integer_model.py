@@ -60,7 +60,7 @@ class IntegerModel:
     ----------
     checkpoint: quantized checkpoint.
     device: any torch device; integers are identical on all of them.
-    watched: whether `saturations` are counted, which takes about as long again.
+    watched: whether `saturations` are counted, which takes a tenth longer.
 
     Attributes
     ----------

@@ -19,11 +19,12 @@ from torch import Tensor
 
 from golden.quantization.formats.base import Format
 
-__all__ = ["Factor", "factor", "gptq"]
+__all__ = ["BLOCK", "DAMPING", "Factor", "factor", "gptq"]
 
 BLOCK = 32
 """Columns that are rounded before what is left of the row hears of their errors."""
 DAMPING = 0.01
+"""Of the Hessian's mean diagonal, added to its diagonal."""
 
 
 @dataclass(frozen=True)

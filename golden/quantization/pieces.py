@@ -15,7 +15,7 @@ from golden.quantization.formats import Format, format_rules, pack_codes
 from golden.shape import TensorShape
 from golden.units.numerics import Numerics
 
-__all__ = ["SLICE", "Method", "Piece", "Rounded", "Statistics", "nearest", "rounded", "source_rows"]
+__all__ = ["NEAREST", "SLICE", "Method", "Piece", "Rounded", "Statistics", "nearest", "rounded", "source_rows"]
 
 SLICE = 1 << 19
 """Elements rounded at once: they and what is made of them stay in the cache."""
@@ -26,8 +26,19 @@ Piece = tuple[TensorShape, int, int]
 Rounded = tuple[TensorShape, Tensor, Tensor, "Statistics"]
 """A matrix, the packed codes and the scales of some of its rows, and what these lost."""
 
-Method = Callable[[Checkpoint, Mapping[str, str], Numerics], Iterable[Rounded]]
-"""From a checkpoint, formats by kind of matrix and a contract to all matrices in pieces, the rows of each in order."""
+
+@dataclass(frozen=True)
+class Method:
+    """A way of rounding.
+
+    Attributes
+    ----------
+    pieces: from a checkpoint, formats by kind of matrix and a contract to all matrices in pieces, the rows of each in
+        order. record: what a quantized checkpoint says of it.
+    """
+
+    pieces: Callable[[Checkpoint, Mapping[str, str], Numerics], Iterable[Rounded]]
+    record: Mapping[str, Any]
 
 
 @dataclass
@@ -66,7 +77,7 @@ class Statistics:
 def nearest(
     source: Checkpoint, formats: Mapping[str, str], numerics: Numerics, matrices: Iterable[TensorShape] | None = None
 ) -> Iterator[Rounded]:
-    """The method that rounds each weight to the nearest code, on all cores: `matrices`, or all of the model."""
+    """Each weight rounded to the nearest code, on all cores: `matrices`, or all of the model."""
 
     def work(piece: Piece) -> Rounded:
         rules, w = format_rules(formats[piece[0].short_kind]), source_rows(source, numerics, piece)
@@ -74,6 +85,9 @@ def nearest(
 
     wanted = source.model.matrices() if matrices is None else matrices
     yield from ordered_map(work, ((matrix, *rows) for matrix in wanted for rows in row_ranges(matrix.shape, SLICE)))
+
+
+NEAREST = Method(nearest, {"method": "nearest"})
 
 
 def source_rows(source: Checkpoint, numerics: Numerics, piece: Piece) -> Tensor:

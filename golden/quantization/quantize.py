@@ -14,7 +14,7 @@ from golden.files import write_file, write_json
 from golden.folders import claim
 from golden.quantization.by_kind import formats_by_kind
 from golden.quantization.constants import constants
-from golden.quantization.pieces import Method, Statistics, nearest
+from golden.quantization.pieces import NEAREST, Method, Statistics
 from golden.quantization.quantized import (
     QUANTIZATION,
     TENSORS,
@@ -36,7 +36,7 @@ def quantize_checkpoint(
     progress: Callable[[int, int], None] | None = None,
     statistics: dict[TensorShape, Statistics] | None = None,
     calibration: dict[str, Any] | None = None,
-    method: Method = nearest,
+    method: Method = NEAREST,
 ) -> dict[str, Any]:
     """Fold the norm gains of `ckpt` into its matrices (in float32), round these by `method`, and write `out`.
 
@@ -65,7 +65,7 @@ def quantize_checkpoint(
         for vector in vectors:
             writer.write(vector.name, source.tensor(vector.name).float())
         statistics.update((matrix, Statistics()) for matrix in matrices)
-        for matrix, codes, scales, found in method(source, chosen, numerics):
+        for matrix, codes, scales, found in method.pieces(source, chosen, numerics):
             writer.write(matrix.name + ".codes", codes)
             writer.write(matrix.name + ".scales", scales)
             statistics[matrix].merge(found)
@@ -77,6 +77,7 @@ def quantize_checkpoint(
         "formats": chosen,
         "numerics": numerics.to_json(),
         "calibration": calibration,
+        "rounding": dict(method.record),
         "tool_version": version("hardloom"),
         "matrices": found_of,
     }

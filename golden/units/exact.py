@@ -1,8 +1,8 @@
 """Integers in floating point: exact on any device and in any order of sums, and many times as fast as in int64.
 
 The objects beside this module compute on int64 tensors, and on float64 tensors that hold integers, with equal results:
-products and sums below 2^53 are exact in float64, and powers of two times them. A product beyond is rounded once; where
-`FixedPoint.is_exact_in_float64`, it then lies so far outside the word that it saturates all the same.
+products and sums below 2^53 are exact in float64, and powers of two times them. A product beyond is rounded once; it
+then lies so far outside its word, which `FixedPoint` bounds for that, that it saturates all the same.
 """
 
 from functools import lru_cache

@@ -11,6 +11,10 @@ from golden.units.rounding import round_shift
 __all__ = ["FIXED", "SCORE", "FixedPoint", "bit_length", "largest_bits"]
 
 
+EXACT, FACTOR = 53, 16
+"""Bits of an integer that float64 holds, and of the factors that a word meets: tables, weights of experts."""
+
+
 def bit_length(x: Tensor) -> Tensor:
     """Bits of the non-negative integers `x` below 2^53, 0 for 0 (as `int.bit_length`); int64 or float64 as `x`."""
     return torch.frexp(x.double()).exponent.to(x.dtype)
@@ -27,7 +31,8 @@ class FixedPoint:
 
     Parameters
     ----------
-    width: bits, sign included, 8 to 48.
+    width: bits, sign included, 8 to 37, and at most 53 less `frac`: then units of this word may compute in float64,
+        whose products are below 2^53, or shifted beyond the word.
     frac: fraction bits, below `width`.
 
     Raises
@@ -39,11 +44,16 @@ class FixedPoint:
     frac: int
 
     def __post_init__(self) -> None:
-        if not 8 <= self.width <= 48 or not 0 <= self.frac < self.width:
+        if not 8 <= self.width <= self.widest(self.frac) or not 0 <= self.frac < self.width:
             raise UserError(
-                f"fixed-point word of {self.width} bits with {self.frac} fraction bits is not supported: "
-                "choose a width of 8 to 48 bits and a fraction below it"
+                f"a word of {self.width} bits with {self.frac} fraction bits is not one that units compute exactly; "
+                f"choose 8 to {self.widest(0)} bits, at most {EXACT} less the fraction bits, and a fraction below"
             )
+
+    @staticmethod
+    def widest(frac: int) -> int:
+        """The most bits of a word with so many fraction bits."""
+        return EXACT - max(frac, FACTOR)
 
     @property
     def max(self) -> int:
@@ -69,18 +79,13 @@ class FixedPoint:
         """`saturate` of a tensor that is not needed any more."""
         return x.clamp_(self.min, self.max)
 
-    @property
-    def is_exact_in_float64(self) -> bool:
-        """Whether units of this word may compute in float64: products below 2^53, or shifted beyond the word."""
-        return self.width + max(self.frac, 16) <= 53
-
     def nearest_(self, x: Tensor) -> Tensor:
         """Exact real numbers in float64, which are not needed any more, to words: rounded half up, saturated."""
         return self.saturate_(x.add_(0.5).floor_())
 
     def round(self, x: Tensor, *shifts: Tensor | int, factor: Tensor | int = 1, out: Tensor | None = None) -> Tensor:
         """saturate(round_shift(x, *shifts, factor=factor, out=out)), without an overflow between; int64 products below
-        2^60, or in float64 below 2^52 or, as `is_exact_in_float64` says, some that saturate."""
+        2^60, or in float64 below 2^52 or, as `width` says, some that saturate."""
         if x.is_floating_point():
             return self.saturate_(round_shift(x, *shifts, factor=factor, out=out))
         x = x * factor

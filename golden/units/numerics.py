@@ -39,11 +39,6 @@ class Numerics:
     def __post_init__(self) -> None:
         if self.gains not in GAINS:
             raise UserError(f"gains are {self.gains!r:.40}; choose one of {', '.join(GAINS)}")
-        if not self.word.is_exact_in_float64:
-            raise UserError(
-                f"a word of {self.word.width} bits with {self.word.frac} fraction bits is wider than units compute "
-                "exactly; choose a width of at most 37 that is at most 53 less the fraction bits"
-            )
         if self.word.width < NARROWEST or self.word.frac < LEAST_FRACTION:
             raise UserError(
                 f"a word of {self.word.width} bits with {self.word.frac} fraction bits is narrower than units are made "

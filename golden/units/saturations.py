@@ -17,12 +17,20 @@ class WatchedWord(FixedPoint):
     counts: dict[str, int] = field(compare=False, repr=False)
 
     def saturate(self, x: Tensor) -> Tensor:
-        if count := int(((x < self.min) | (x > self.max)).sum()):
-            self.counts[self.site] = self.counts.get(self.site, 0) + count
+        self.count(x)
         return super().saturate(x)
 
     def saturate_(self, x: Tensor) -> Tensor:
-        return self.saturate(x)
+        self.count(x)
+        return super().saturate_(x)
+
+    def count(self, x: Tensor) -> None:
+        if not x.numel():
+            return
+        least, most = x.aminmax()  # one pass, and mostly all that it takes
+        if least < self.min or most > self.max:
+            beyond = int(((x < self.min) | (x > self.max)).sum())
+            self.counts[self.site] = self.counts.get(self.site, 0) + beyond
 
 
 @dataclass(frozen=True)

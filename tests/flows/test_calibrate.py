@@ -4,8 +4,12 @@ import json
 
 import pytest
 
+from golden.checkpoints.checkpoint import Checkpoint
+from golden.checkpoints.fingerprint import fingerprint
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.units.activations import ActivationBits
 from tests import ROOT
+from tests.checkpoints import write_random_checkpoint
 from tests.command_line import hardloom
 
 DEMO = ROOT / "checkpoints" / "demo"
@@ -16,6 +20,7 @@ def written(tmp_path_factory):
     """A contract of the demonstration model, and what the command printed."""
     folder = tmp_path_factory.mktemp("calibrate")
     (folder / "text").write_text("47+85=132 sort dbca=abcd " * 40)
+    (folder / "ids").write_text("1 2 3 " * 200)
     ran = hardloom(
         "calibrate", DEMO, "--text", folder / "text", "-o", folder / "n.json", "--plot", folder / "p", "--json"
     )
@@ -33,6 +38,57 @@ def test_the_contract_is_written_as_printed_and_quantize_stores_it(written, tmp_
     checkpoint = QuantizedCheckpoint(tmp_path / "q")
     assert checkpoint.numerics.to_json() == printed["numerics"]
     assert checkpoint.quantization["calibration"] == printed["calibration"]
+
+
+def test_a_contract_of_another_checkpoint_is_refused(written, tmp_path):
+    folder, printed = written
+    own = fingerprint(Checkpoint(DEMO))
+    assert printed["calibration"]["checkpoint"] == own
+    other = write_random_checkpoint(tmp_path / "other")
+    for command, *options in (
+        ("quantize", "-o", tmp_path / "q", "--numerics", folder / "n.json"),
+        ("sensitivity", "--tokens", folder / "ids", "--numerics", folder / "n.json"),
+    ):
+        ran = hardloom(command, other, *options)
+        assert ran.code == 1 and len(ran.err.splitlines()) == 1
+        assert f"fingerprint {own}, and that of {other} is {fingerprint(Checkpoint(other))}" in ran.err
+        assert f"hardloom calibrate {other}" in ran.err
+    assert not (tmp_path / "q").exists()
+    (folder / "hand.json").write_text(json.dumps({"numerics": printed["numerics"]}))
+    ran = hardloom("quantize", other, "-o", tmp_path / "q", "--numerics", folder / "hand.json", "--format", "mxfp4")
+    assert ran.code == 0, ran.err
+    assert QuantizedCheckpoint(tmp_path / "q").quantization["calibration"] is None
+
+
+def test_gains_and_bits_of_activations_are_chosen_on_the_command_line(written, tmp_path):
+    folder, _ = written
+    given = "calibrate", DEMO, "--text", folder / "text", "--most", 600
+    ran = hardloom(*given, "-o", tmp_path / "n.json", "--gains", "folded", "--activation-bits", "9", "--margin", "1")
+    assert ran.code == 0, ran.err
+    found = json.loads((tmp_path / "n.json").read_text())["numerics"]
+    assert found["gains"] == "folded" and set(found["activations"].values()) == {9}
+    out = tmp_path / "q"
+    given = "quantize", DEMO, "-o", out, "--numerics", tmp_path / "n.json"
+    ran = hardloom(*given, "--activation-bits", "norm=12,swiglu=6")
+    assert ran.code == 0, ran.err
+    quantized = QuantizedCheckpoint(out)
+    assert quantized.numerics.gains == "folded"
+    assert quantized.numerics.activations == ActivationBits(12, 9, 9, 9, 9, 6)
+    for options, message in (
+        (("--gains", "behind"), "was calibrated with gains folded"),
+        (("--gains", "before"), "gains are 'before'; choose one of folded, behind"),
+        (("--activation-bits", "13"), "activations of norm have 13 bits; choose a whole number of 4 to 12"),
+        (("--activation-bits", "norm=8,norm=9"), "'norm=9' is neither a number nor SITE=BITS"),
+        (("--activation-bits", "router=8"), "each site once, of norm, query, key, value, mix, swiglu"),
+    ):
+        ran = hardloom(*given, *options)
+        assert ran.code == 1 and message in ran.err and len(ran.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("margin", ["0.999", "0", "-1", "nan"])
+def test_a_margin_below_1_is_refused(margin, tmp_path):
+    ran = hardloom("calibrate", DEMO, "--text", DEMO / "config.json", "-o", tmp_path / "n", "--margin", margin)
+    assert ran.code == 1 and "--margin" in ran.err and len(ran.err.splitlines()) == 1
 
 
 def test_a_contract_that_does_not_hold_the_checkpoint_is_refused_by_site_and_range(written, tmp_path):

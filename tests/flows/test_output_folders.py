@@ -9,7 +9,7 @@ import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from flows.cli.app import commands
-from flows.cli.options import file, folder, given_file
+from flows.cli.options import file, folder, given_file, new_folder, picture
 from golden.folders import MARK
 from tests import DEMO
 from tests.command_line import hardloom
@@ -48,7 +48,7 @@ def writers() -> list[str]:
     return [
         name
         for name, callback in all_commands()
-        if any(info.parser is folder and parameter in ("out", "folder") for parameter, info in parameters(callback))
+        if any(info.parser is new_folder or parameter == "folder" for parameter, info in parameters(callback))
     ]
 
 
@@ -113,8 +113,8 @@ def test_paths_of_several_lines_are_refused_wherever_they_come_from(tmp_path: Pa
     (tmp_path / "link").symlink_to(strange)
     (strange / "file").write_text("")
     monkeypatch.chdir(strange)
-    for parser in (folder, file, given_file):
-        name = "" if parser is folder else "file"
+    for parser in (folder, new_folder, file, picture, given_file):
+        name = "" if parser in (folder, new_folder) else "file"
         for path in (strange / name, tmp_path / "link" / name, Path(name or ".")):
             with pytest.raises(typer.BadParameter, match="control character"):
                 parser(path)

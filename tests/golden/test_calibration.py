@@ -1,15 +1,18 @@
 """Calibration: what is noted is what the float model has, and the contract holds it."""
 
+import json
 import math
 from dataclasses import replace
 
 import pytest
 import torch
 
-from golden.calibration.contract import Calibration, contract_for, limit_of
+from golden.calibration.contract import contract_for, limit_of
+from golden.calibration.measured import Calibration, Source
 from golden.calibration.ranges import Range, observe
 from golden.calibration.sequences import masked, sequences_of, token_file
 from golden.checkpoints.checkpoint import Checkpoint
+from golden.checkpoints.fingerprint import fingerprint
 from golden.errors import UserError
 from golden.models.float_model import Arithmetic, FloatModel
 from golden.models.integer_model import IntegerModel
@@ -17,7 +20,7 @@ from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.units.fixed import FixedPoint
 from golden.units.numerics import Numerics
-from tests.checkpoints import tiny_model, write_random_checkpoint
+from tests.checkpoints import tiny_config, tiny_model, write_random_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +81,20 @@ def test_the_chosen_word_ends_at_the_margin_or_above_with_as_fine_a_step_as_it_h
     assert word.width == 28 or (word.frac == 10 and limit_of(finer, "residual") < 2 * largest)
 
 
-def test_a_range_that_no_word_holds_is_named():
-    with pytest.raises(UserError, match=r"residual of layer 7 reaches 1e\+12"):
-        contract_for((Range("residual", 7, 0, 1e12, 1.0), Range("scores", 0, 0, 1, 1)), Numerics(), 2.0)
+@pytest.mark.parametrize("largest", [2.0**25 + 1, 1e8, 1e12])
+def test_a_range_that_no_word_holds_is_named(largest):
+    with pytest.raises(
+        UserError, match=rf"down of layer 7 reaches {largest:,.6g}, and no word of 37 bits".replace("+", "[+]")
+    ):
+        contract_for((Range("down", 7, 0, largest, 1.0), Range("scores", 0, 0, 1, 1)), Numerics(), 2.0)
+    with pytest.raises(UserError, match=r"scores of layer 0 reaches 1e[+]12, and no word of 37 bits holds 2 times"):
+        contract_for((Range("down", 7, 0, 1.0, 1.0), Range("scores", 0, 0, 1e12, 1)), Numerics(), 2.0)
+
+
+def test_the_widest_contract_is_one():
+    ranges = Range("down", 7, 0, 2.0**25, 1.0), Range("scores", 0, 0, 2.0**35, 1)
+    found = contract_for(ranges, Numerics(), 2.0)
+    assert (found.word, found.score) == (FixedPoint(37, 10), FixedPoint(37, 0))
 
 
 def saturates(checkpoint: Checkpoint, contract: Numerics, folder) -> bool:
@@ -105,12 +119,48 @@ def test_the_contract_of_a_calibration_does_not_saturate_and_a_narrower_one_does
         assert saturates(checkpoint, contract, tmp_path / str(width)) != held
 
 
+RANGES = tuple(Range(site, None, 1, 2.5, 0.5) for site in ("residual", "norm", "scores", "logits"))
+
+
 def test_a_calibration_survives_its_file():
-    calibration = Calibration(4096, 2.0, (Range("residual", None, 1, 2.5, 0.5), Range("norm", 2, 0, 1.0, 1.0)))
-    assert Calibration.from_json(calibration.to_json()) == calibration
-    for broken in (None, {}, {**calibration.to_json(), "ranges": [{"site": "x"}]}, {"tokens": 1, "margin": 2}):
-        with pytest.raises(UserError, match="tokens, margin and ranges"):
+    calibration = Calibration("0123456789abcdef", Source("book.txt", "ab" * 32, 4096, 0), 2.0, RANGES)
+    whole = calibration.to_json()
+    assert Calibration.from_json(json.loads(json.dumps(whole))) == calibration
+    for broken in (None, {}, {**whole, "ranges": [{"site": "x"}]}, {**whole, "text": {"file": "x"}}, {"margin": 2}):
+        with pytest.raises(UserError, match="checkpoint, text, margin and ranges"):
             Calibration.from_json(broken)
+
+
+@pytest.mark.parametrize(
+    ("margin", "ranges", "message"),
+    [
+        (0, RANGES, "margin is 0; give a number of 1 or more"),
+        (0.99, RANGES, "margin is 0.99"),
+        (math.nan, RANGES, "margin is nan"),
+        ("2", RANGES, "margin is '2'"),
+        (2.0, (), "ranges name 'residual' 0 times"),
+        (2.0, RANGES[:3], "ranges name 'logits' 0 times"),
+        (2.0, (*RANGES, RANGES[1]), "ranges name 'norm' 2 times"),
+        (2.0, (*RANGES, Range("down", 1, 0, -3.0, 1.0)), "range of down is -3.0, typically 1.0"),
+        (2.0, (*RANGES, Range("down", 1, 0, math.inf, 1.0)), "range of down is inf"),
+        (2.0, (*RANGES, Range("down", 1, 0, 3.0, -1.0)), "range of down is 3.0, typically -1.0"),
+    ],
+)
+def test_a_calibration_that_none_can_be_is_refused(margin, ranges, message):
+    with pytest.raises(UserError, match=message):
+        Calibration("0123456789abcdef", Source("book.txt", "ab" * 32, 4096, 0), margin, ranges)
+
+
+def test_a_fingerprint_is_of_the_model_and_not_of_its_files(checkpoint, tmp_path):
+    own = fingerprint(checkpoint)
+    wide = {t.name: checkpoint.tensor(t.name).float() for t in checkpoint.model.tensors()}
+    same = write_random_checkpoint(tmp_path / "same", shards=0, replace=wide)
+    assert fingerprint(Checkpoint(same)) == own and len(own) == 16
+    for name in ("model.norm.weight", "model.layers.1.mlp.experts.3.down_proj.weight"):
+        other = write_random_checkpoint(tmp_path / name, replace={name: wide[name] * 1.01})
+        assert fingerprint(Checkpoint(other)) != own
+    turned = write_random_checkpoint(tmp_path / "turned", tiny_config(rope_theta=10000.0))
+    assert fingerprint(Checkpoint(turned)) != own
 
 
 def test_masks_cover_a_share_drawn_evenly_and_repeat_with_their_seed():

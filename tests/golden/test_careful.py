@@ -1,14 +1,17 @@
 """A checkpoint rounded with care: nearer to the float model, the same when it goes on after a stop."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from golden.calibration.careful import Careful, Rounding
 from golden.calibration.hessians import LONGEST, Hessian, Hessians
+from golden.calibration.measured import Source
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.models.dequantized import dequantized_model
 from golden.models.float_model import FloatModel
-from golden.quantization.pieces import nearest
+from golden.quantization.pieces import NEAREST, Method
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import TENSORS, QuantizedCheckpoint
 from golden.units.numerics import Numerics
@@ -22,6 +25,10 @@ def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("careful") / "ckpt"
     write_random_checkpoint(folder)
     return Checkpoint(folder)
+
+
+def careful_method(sequences: torch.Tensor, folder: Path) -> Method:
+    return Careful(sequences, Source("tokens", "", sequences.numel(), 0), folder).method
 
 
 def quantized(checkpoint: Checkpoint, out, method, gains: str, formats=()) -> QuantizedCheckpoint:
@@ -39,15 +46,15 @@ def error(checkpoint: Checkpoint, rounded: QuantizedCheckpoint) -> float:
 
 @pytest.mark.parametrize("gains", ["folded", "behind"])
 def test_logits_are_nearer_than_of_weights_rounded_to_nearest(checkpoint, tmp_path, gains):
-    careful = quantized(checkpoint, tmp_path / "c", Careful(SEQUENCES, tmp_path / "c" / "layers"), gains)
-    plain = quantized(checkpoint, tmp_path / "n", nearest, gains)
+    careful = quantized(checkpoint, tmp_path / "c", careful_method(SEQUENCES, tmp_path / "c" / "layers"), gains)
+    plain = quantized(checkpoint, tmp_path / "n", NEAREST, gains)
     assert error(checkpoint, careful) < 0.8 * error(checkpoint, plain)
 
 
 def test_a_run_that_was_stopped_goes_on_and_writes_the_same(checkpoint, tmp_path, monkeypatch):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     formats = {"head": "int8", "down": "mxfp6"}
-    quantized(checkpoint, whole, Careful(SEQUENCES, whole / "layers"), "behind", formats)
+    quantized(checkpoint, whole, careful_method(SEQUENCES, whole / "layers"), "behind", formats)
     made: list[int] = []
     work = Hessians.add
 
@@ -62,14 +69,14 @@ def test_a_run_that_was_stopped_goes_on_and_writes_the_same(checkpoint, tmp_path
         made.clear()
         if stop:
             with pytest.raises(KeyboardInterrupt):
-                quantized(checkpoint, stopped, Careful(SEQUENCES, stopped / "layers"), "behind", formats)
+                quantized(checkpoint, stopped, careful_method(SEQUENCES, stopped / "layers"), "behind", formats)
             assert not QuantizedCheckpoint.is_quantized(stopped)
         else:
-            quantized(checkpoint, stopped, Careful(SEQUENCES, stopped / "layers"), "behind", formats)
+            quantized(checkpoint, stopped, careful_method(SEQUENCES, stopped / "layers"), "behind", formats)
     assert 0 not in made and 1 in made
     assert (stopped / TENSORS).read_bytes() == (whole / TENSORS).read_bytes()
     made.clear()
-    quantized(checkpoint, stopped, Careful(SEQUENCES[1:], stopped / "layers"), "behind", formats)
+    quantized(checkpoint, stopped, careful_method(SEQUENCES[1:], stopped / "layers"), "behind", formats)
     assert 0 in made  # layers of other tokens are not taken
 
 
@@ -77,7 +84,7 @@ def test_a_layer_whose_hessians_do_not_fit_together_is_rounded_in_parts_to_the_s
     checkpoint, tmp_path, monkeypatch
 ):
     whole, parts, seen = tmp_path / "whole", tmp_path / "parts", []
-    quantized(checkpoint, whole, Careful(SEQUENCES, whole / "layers"), "behind")
+    quantized(checkpoint, whole, careful_method(SEQUENCES, whole / "layers"), "behind")
     width = checkpoint.model.hidden_size
     monkeypatch.setattr("golden.calibration.careful.AT_ONCE", 3 * 4 * width**2)
     made = Rounding.pieces
@@ -87,14 +94,14 @@ def test_a_layer_whose_hessians_do_not_fit_together_is_rounded_in_parts_to_the_s
         return made(self, hessians, matrices)
 
     monkeypatch.setattr(Rounding, "pieces", counted)
-    quantized(checkpoint, parts, Careful(SEQUENCES, parts / "layers"), "behind")
+    quantized(checkpoint, parts, careful_method(SEQUENCES, parts / "layers"), "behind")
     assert (parts / TENSORS).read_bytes() == (whole / TENSORS).read_bytes()
     assert len(seen) > 2 * len(checkpoint.model.layers) and max(seen) <= 3 * 4 * width**2
 
 
 def test_matrices_that_few_tokens_reach_are_rounded_to_nearest(checkpoint, tmp_path):
-    plain = quantized(checkpoint, tmp_path / "n", nearest, "behind")
-    few = quantized(checkpoint, tmp_path / "c", Careful(SEQUENCES[:1, :5], tmp_path / "c" / "layers"), "behind")
+    plain = quantized(checkpoint, tmp_path / "n", NEAREST, "behind")
+    few = quantized(checkpoint, tmp_path / "c", careful_method(SEQUENCES[:1, :5], tmp_path / "c" / "layers"), "behind")
     for matrix in checkpoint.model.matrices():
         assert torch.equal(few.matrix(matrix.name).codes, plain.matrix(matrix.name).codes)
 
@@ -115,5 +122,5 @@ def test_weights_of_a_quantized_checkpoint_give_the_float_model_that_they_stand_
     exact = FloatModel.from_checkpoint(checkpoint.path)(tokens)
     for gains in ("folded", "behind"):
         fine = {matrix.short_kind: "int8" for matrix in checkpoint.model.matrices()}
-        rounded = dequantized_model(quantized(checkpoint, tmp_path / gains, nearest, gains, fine))
+        rounded = dequantized_model(quantized(checkpoint, tmp_path / gains, NEAREST, gains, fine))
         assert float((rounded(tokens) - exact).square().mean() / exact.square().mean()) < 0.002
