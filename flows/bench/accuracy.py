@@ -12,6 +12,7 @@ from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, DEMO_PARAMS, demo_tokenizer, mixed_problems
 from flows.models.sample import check_device, load_float_model
+from flows.models.saturations import saturated_in_words
 from golden.checkpoints.config import CONFIG, read_config
 from golden.models.float_model import FloatEngine
 from golden.models.integer_model import IntegerModel
@@ -58,6 +59,7 @@ class Accuracy:
     Attributes
     ----------
     exact_match: share right by engine (`float`, `golden`) and task, and `all`; seconds: by engine.
+    saturated: elements that did not fit their word in the integer model, by site; nothing was promised.
     cost: of a forward pass of a batch. expert_load: share of all tokens of all denoising steps that each expert
         serves, by layer (float model).
     """
@@ -67,6 +69,7 @@ class Accuracy:
     sampler: dict[str, int]
     exact_match: dict[str, dict[str, float]]
     seconds: dict[str, float]
+    saturated: dict[str, int]
     cost: BatchCost
     expert_load: list[list[float]]
 
@@ -77,10 +80,8 @@ def accuracy(path: Path, count: int, params: SamplerParams = DEMO_PARAMS, device
     (_, shape), tokenizer = read_config(path / CONFIG), demo_tokenizer(path)
     chosen = mixed_problems(count)
     model = load_float_model(path, device)
-    engines: dict[str, Engine] = {
-        "float": FloatEngine(model),
-        "golden": IntegerModel.from_checkpoint(path, DEMO_FORMAT, DEMO_NUMERICS, device),
-    }
+    integers = IntegerModel.from_checkpoint(path, DEMO_FORMAT, DEMO_NUMERICS, device, watched=True)
+    engines: dict[str, Engine] = {"float": FloatEngine(model), "golden": integers}
     matches, seconds = {}, {}
     with progress_bar("held-out problems", "passes") as progress:
         for number, (name, engine) in enumerate(engines.items()):
@@ -91,9 +92,11 @@ def accuracy(path: Path, count: int, params: SamplerParams = DEMO_PARAMS, device
             matches[name] = shares | {"all": sum(shares[problem.task] for problem in chosen) / count}
         progress(2, 3)
         load = expert_load(model, chosen, params, tokenizer)
-    cost = batch_cost(engines, shape.vocab_size)
+    saturated = dict(integers.saturations)
+    plain = IntegerModel.from_checkpoint(path, DEMO_FORMAT, DEMO_NUMERICS, device)  # counting takes a tenth longer
+    cost = batch_cost(engines | {"golden": plain}, shape.vocab_size)
     sampler = {"gen_length": params.gen_length, "block_length": params.block_length, "steps": params.steps}
-    return Accuracy(str(path), count, sampler, matches, seconds, cost, load.tolist())
+    return Accuracy(str(path), count, sampler, matches, seconds, saturated, cost, load.tolist())
 
 
 def accuracy_parts(found: Accuracy) -> Iterator[Part]:
@@ -104,6 +107,7 @@ def accuracy_parts(found: Accuracy) -> Iterator[Part]:
         for engine, shares in found.exact_match.items()
     ]
     yield table(["engine", *columns, "seconds"], rows, f"exact match, {found.prompts} held-out prompts")
+    yield f"golden: {saturated_in_words(found.saturated)}"
     cost = [(engine, f"{seconds * 1e3:.1f}") for engine, seconds in found.cost.cpu_s.items()]
     size = f"{found.cost.sequences} x {found.cost.positions} positions"
     yield table(["engine", "CPU ms"], cost, f"a forward pass of {size}: golden over float {found.cost.ratio}")

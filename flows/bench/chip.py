@@ -45,6 +45,7 @@ class ChipSpeed:
 
     Attributes
     ----------
+    saturated: sums of the residual stream that did not fit their word, by the chip's count.
     bound_per_forward: cycles of a denoising step that `busiest_unit` alone needs; ratio_to_bound: those taken over it.
     """
 
@@ -59,6 +60,7 @@ class ChipSpeed:
     bound_per_forward: int
     busiest_unit: str
     ratio_to_bound: float
+    saturated: int
     cycles_per_token_and_layer: float
 
 
@@ -85,6 +87,7 @@ def chip(path: Path, prompts: int) -> ChipSpeed:
         bound_per_forward=bound,
         busiest_unit="attention scores",
         ratio_to_bound=round(result.cycles_per_forward / bound, 3),
+        saturated=sum(run.saturations for run in result.runs),
         cycles_per_token_and_layer=round(result.cycles_per_forward / positions / len(chip.model.layers), 1),
     )
 

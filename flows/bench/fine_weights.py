@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from golden.calibration.measured import Calibration
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -20,8 +21,9 @@ class FineWeights(QuantizedCheckpoint):
     """What the integer model asks of a quantized checkpoint, made of the checkpoint in the folder `path`; gains stand
     behind their norms."""
 
-    def __init__(self, path: Path, numerics: Numerics) -> None:
+    def __init__(self, path: Path, numerics: Numerics, calibration: Calibration | None = None) -> None:
         self.source, self.numerics = Checkpoint(path), numerics
+        self.quantization = {"calibration": calibration}
         self.path, self.config, self.model = self.source.path, self.source.config, self.source.model
 
     def integers(self, name: str, start: int = 0, stop: int | None = None) -> IntegerMatrix:

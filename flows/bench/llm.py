@@ -17,6 +17,7 @@ from flows.bench.llm_quality import Quality, Reference
 from flows.bench.llm_recipes import FLOAT, RECIPES, Recipe, bits_of
 from flows.console.progress import progress_bar
 from flows.console.report import Part, notice, table
+from flows.models.saturations import broken_promise
 from golden.calibration.careful import Careful
 from golden.calibration.contract import contract_for
 from golden.calibration.measured import Calibration, Source
@@ -76,10 +77,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Figures:
-    """rows: a recipe each; answer: what the integer model of the last recipe says to `QUESTION`, if it was asked."""
+    """rows: a recipe each; answer: what the integer model of the last recipe says to `QUESTION`, if it was asked;
+    broken: the promise of a calibration that a recipe did not keep."""
 
     rows: list[Row]
     answer: str | None
+    broken: str | None = None
 
 
 class Measurement:
@@ -122,18 +125,19 @@ class Measurement:
         )
         return QuantizedCheckpoint(folder)
 
-    def row(self, recipe: Recipe, folder: Path) -> tuple[Row, IntegerModel]:
-        """The figures of a recipe, and its integer model; folder: where to work."""
+    def row(self, recipe: Recipe, folder: Path) -> tuple[Row, IntegerModel, str | None]:
+        """The figures of a recipe, its integer model, and the promise that it broke; folder: where to work."""
         reference, bits = self.reference, None
         weights = Quality(reference.perplexity, 0.0)
         if recipe == FLOAT:
-            model = IntegerModel(FineWeights(self.checkpoint.path, self.contract[0]), watched=True)
+            quantized: QuantizedCheckpoint = FineWeights(self.checkpoint.path, *self.contract)
         else:
             quantized = self.quantized(recipe, folder)
-            model, bits = IntegerModel(quantized, watched=True), bits_of(quantized.model, quantized.formats)
+            bits = bits_of(quantized.model, quantized.formats)
             weights = reference.compare(dequantized_model(quantized))
+        model = IntegerModel(quantized, watched=True)
         found = reference.compare(model.logits)
-        return Row(
+        row = Row(
             recipe=recipe.name,
             tokens=reference.tokens,
             bits_layers=bits and round(bits[0], 3),
@@ -144,7 +148,8 @@ class Measurement:
             kl_weights=weights.divergence,
             kl_integer=found.divergence,
             saturated=sum(model.saturations.values()),
-        ), model
+        )
+        return row, model, broken_promise(quantized, model.saturations)
 
 
 def llm(path: Path | None, names: Sequence[str], tokens: int, ask: bool) -> Figures:
@@ -157,7 +162,7 @@ def llm(path: Path | None, names: Sequence[str], tokens: int, ask: bool) -> Figu
     if strange := set(names) - {recipe.name for recipe in recipes}:
         known = ", ".join(recipe.name for recipe in RECIPES)
         raise UserError(f"recipe {min(strange)!r:.40} is not known; choose from {known}")
-    rows, answer = [], None
+    rows, answer, broken = [], None, None
     with TemporaryDirectory() as folder, progress_bar("recipes", None) as progress:
         if path is None:
             path = Path(folder) / "checkpoint"
@@ -165,14 +170,15 @@ def llm(path: Path | None, names: Sequence[str], tokens: int, ask: bool) -> Figu
         measurement = Measurement(path, tokens)
         for number, recipe in enumerate(recipes):
             progress(number, len(recipes))
-            row, model = measurement.row(recipe, Path(folder) / recipe.name)
+            row, model, fault = measurement.row(recipe, Path(folder) / recipe.name)
+            broken = fault or broken
             notice(
                 f"{recipe.name}: perplexity {row.ppl_integer:.2f} in integers, {row.ppl_float:.2f} in floating point"
             )
             rows.append(row)
         if ask and (tokenizer := load_tokenizer(path)):
             answer = answer_of(model, tokenizer)
-    return Figures(rows, answer)
+    return Figures(rows, answer, broken)
 
 
 def package_file() -> Path:

@@ -8,7 +8,7 @@ from flows.bench.llm_recipes import RECIPES
 from golden.errors import UserError
 from golden.files import write_file
 
-__all__ = ["write_page"]
+__all__ = ["check_page", "write_page"]
 
 START, END = "<!-- rows: written by `hardloom bench llm --page` -->\n", "<!-- end of rows -->\n"
 SAYS, SAID = "<!-- answer: written by `hardloom bench llm --page` -->\n", "<!-- end of answer -->\n"
@@ -35,11 +35,20 @@ def rows_of(old: str, rows: Sequence[Row]) -> str:
     return HEAD + "".join(lines[recipe.name] for recipe in RECIPES if recipe.name in lines)
 
 
-def write_page(page: Path, found: Figures) -> None:
-    """Put the figures into `page`. `UserError` where it lacks the marks between which they stand."""
-    text = page.read_text()
+def check_page(page: Path) -> str:
+    """The text of `page`. `UserError` where it lacks the marks between which figures stand."""
+    try:
+        text = page.read_text()
+    except UnicodeDecodeError:
+        text = ""
     if any(text.count(mark) != 1 for mark in (START, END, SAYS, SAID)):
         raise UserError(f"{page}: lacks the marks of bench llm, each once; take docs/accuracy.md")
+    return text
+
+
+def write_page(page: Path, found: Figures) -> None:
+    """Put the figures into `page`. Raises `UserError` as `check_page` does."""
+    text = check_page(page)
     before, rest = text.split(START)
     old, after = rest.split(END)
     text = before + START + rows_of(old, found.rows) + END + after

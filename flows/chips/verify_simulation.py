@@ -10,11 +10,13 @@ import torch
 from flows.chips.outcomes import Outcome, report_outcomes
 from flows.console.progress import progress_bar
 from flows.console.report import Check, notice
+from flows.models.saturations import broken_promise, counted_by_chip, saturated_in_words
 from gen.build.folder import Build
 from gen.design.registers import ErrorCode
 from golden.cache import work_folder
 from golden.folders import check_ours
 from golden.models.integer_model import IntegerModel
+from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import SamplerParams
 from golden.shape import ModelShape
 from verif.chip.compare import compare_runs
@@ -60,12 +62,14 @@ def chip_outcomes(chip: SimulatedChip, show: Callable[[int, int], None]) -> list
 
     The first divergence gets a waveform of its step, BUILD/verify.fst.
     """
-    model = IntegerModel(chip.build.checkpoint())
+    checkpoint = chip.build.checkpoint()
+    model = IntegerModel(checkpoint, watched=True)
     runs = random_runs(model, chip.build.hardware.max_positions)
     outcomes: list[Outcome] = []
     for number, run in enumerate(runs):
         outcomes.append(run_outcome(chip, model, run, trace=all(o.failure is None for o in outcomes)))
         show(number + 1, len(runs) + 1)
+    outcomes.append(saturation_outcome(checkpoint, model, runs))
     outcomes.append(refusal_outcome(chip, model, runs[0]))
     return outcomes
 
@@ -84,6 +88,14 @@ def run_outcome(chip: SimulatedChip, model: IntegerModel, run: Run, trace: bool)
             failure += f"; waveform: {trace_step(chip, run, board.first.step, chip.build.path / 'verify.fst')}"
     detail = f"{board.compared:,} integers, {run.cycles:,} cycles, {run.saturations:,} sums saturated"
     return Outcome("chip", name, time.perf_counter() - begin, detail, failure)
+
+
+def saturation_outcome(checkpoint: QuantizedCheckpoint, model: IntegerModel, runs: list[Run]) -> Outcome:
+    """No value saturated, in the integer model or by the chip's count, where a calibration promised that."""
+    by_chip = sum(run.saturations for run in runs)
+    saturated = model.saturations or counted_by_chip(by_chip)
+    detail = f"{saturated_in_words(saturated)}; {by_chip:,} sums by the chip's count"
+    return Outcome("chip", "saturations", 0.0, detail, broken_promise(checkpoint, saturated))
 
 
 def refusal_outcome(chip: SimulatedChip, model: IntegerModel, good: Run) -> Outcome:

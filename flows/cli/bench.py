@@ -7,6 +7,7 @@ import typer
 
 from flows.cli.options import MOST, Json, file, folder, given_file, picture, text
 from flows.console.report import show
+from golden.errors import UserError
 
 __all__ = ["commands"]
 
@@ -77,9 +78,12 @@ def chip(
     Example: hardloom bench chip build/demo/chip
     """
     from flows.bench.chip import chip, chip_parts
+    from flows.models.sample import quantized_of
+    from flows.models.saturations import counted_by_chip, report_saturated
 
     found = chip(build, prompts)
     show(found, as_json, chip_parts(found))
+    report_saturated(quantized_of(build), counted_by_chip(found.saturated))
 
 
 @commands.command()
@@ -161,12 +165,16 @@ def llm(
     Example: hardloom bench llm --recipes float,default
     """
     from flows.bench.llm import llm, llm_parts
-    from flows.bench.llm_page import write_page
+    from flows.bench.llm_page import check_page, write_page
 
+    if page is not None:
+        check_page(page)
     found = llm(ckpt, [*filter(None, (recipes or "").split(","))], tokens, ask)
     if page is not None:
         write_page(page, found)
     show(found, as_json, llm_parts(found), width=120)
+    if found.broken:
+        raise UserError(found.broken)
 
 
 @commands.command()

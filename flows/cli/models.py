@@ -247,13 +247,14 @@ def sample(
 
     Example: hardloom sample checkpoints/demo --engine golden --prompt 47+85=
     """
-    from flows.models.sample import Prompt, report_saturated, sample
+    from flows.models.sample import Prompt, quantized_of, sample
+    from flows.models.saturations import report_saturated
     from golden.samplers.denoise import SamplerParams
 
     params = SamplerParams(gen_length, block_length, steps, threshold)
     found = sample(ckpt, engine, Prompt(prompt, prompt_tokens), params, device, draw=not as_json)
     show(found, as_json, [found.line()], indent=None)
-    report_saturated(ckpt, found.saturated)
+    report_saturated(quantized_of(ckpt), found.saturated)
 
 
 @commands.command()
@@ -268,6 +269,7 @@ def logits(
 
     Example: hardloom logits checkpoints/demo --engine float --tokens 5,9,2 -o out.npy
     """
-    from flows.models.sample import logits
+    from flows.models.sample import logits, quantized_of
+    from flows.models.saturations import report_saturated
 
-    logits(ckpt, engine, tokens, out, device)
+    report_saturated(quantized_of(ckpt), logits(ckpt, engine, tokens, out, device))

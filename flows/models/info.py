@@ -42,6 +42,10 @@ def kind_of(tensor: TensorShape) -> str:
     return "norm" if tensor.kind.endswith("norm") else KINDS.get(tensor.kind, tensor.kind)
 
 
+RECORDED = ("numerics", "calibration", "rounding")
+"""Fields of `quantization.json` that say how a quantized folder was made."""
+
+
 @dataclass
 class Kind:
     """Tensors of a kind: how many, their shapes, their parameters, and those of them that one token meets."""
@@ -68,6 +72,7 @@ class Info:
     ----------
     config: fields of `config.json`; model: what they describe; parameters: in all; kinds: by kind of tensor.
     weights: what was found of them, None where none was read; scanned: whether every value was read.
+    quantization: of a quantized folder, its contract, what that was calibrated on, and how weights were rounded.
     """
 
     config: dict[str, Any]
@@ -76,6 +81,7 @@ class Info:
     kinds: dict[str, Kind]
     weights: str | None = None
     scanned: bool = False
+    quantization: dict[str, Any] | None = None
 
     def to_json_dict(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if name != "model"}
@@ -124,7 +130,10 @@ def info(path: Path, config_only: bool, scan: bool) -> Info:
     weights = (
         in_words(checkpoint.formats) if isinstance(checkpoint, QuantizedCheckpoint) else " ".join(checkpoint.dtypes())
     )
-    return replace(describe(checkpoint.config, checkpoint.model), weights=weights, scanned=scan)
+    found = replace(describe(checkpoint.config, checkpoint.model), weights=weights, scanned=scan)
+    if isinstance(checkpoint, QuantizedCheckpoint):
+        found = replace(found, quantization={name: checkpoint.quantization.get(name) for name in RECORDED})
+    return found
 
 
 def read_all(checkpoint: Checkpoint | QuantizedCheckpoint) -> None:
@@ -139,7 +148,8 @@ def info_parts(found: Info) -> Iterator[Part]:
     """The model in words, and a table by kind of matrix."""
     counts = found.parameters
     parameters = f"{billions(counts.total)} total, {billions(counts.active)} active a token"
-    yield facts([*architecture(found.model), ("parameters", parameters), ("weights", weights_line(found))])
+    made = [] if found.quantization is None else [(name, recorded_line(found.quantization[name])) for name in RECORDED]
+    yield facts([*architecture(found.model), ("parameters", parameters), ("weights", weights_line(found)), *made])
     kinds = table(("kind", "count", "shape", "parameters", "active a token"), ())
     kinds.columns[0].no_wrap = True
     for name, row in found.kinds.items():
@@ -194,6 +204,17 @@ def weights_line(found: Info) -> str:
     if found.weights is None:
         return f"none read: the counts follow from {CONFIG} alone"
     return f"{found.weights}, {'every value read and finite' if found.scanned else 'headers read only'}"
+
+
+def recorded_line(held: Any) -> str:
+    """What is recorded, field by field; ranges of activations are left to the file."""
+    if not isinstance(held, dict):
+        return "none" if held is None else f"{held}"
+    inner = {name: value for name, value in held.items() if name != "ranges"}
+    return ", ".join(
+        f"{name} ({recorded_line(value)})" if isinstance(value, dict) else f"{name} {value}"
+        for name, value in inner.items()
+    )
 
 
 def billions(count: int) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from flows.console.progress import progress_bar
 from flows.console.report import notice
+from flows.models.saturations import counted_by_chip
 from gen.build.folder import Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
@@ -82,8 +83,7 @@ class RtlEngine:
                 step = step_of(run, number, tokens)
                 tokens = step.tokens[0]
                 yield step
-        if run.saturations:
-            self.saturated["the sums of the residual stream"] = run.saturations
+        self.saturated |= counted_by_chip(run.saturations)
         if run.error:
             raise UserError(f"the chip refused the run with error code {run.error}; see docs/chip.md")
 

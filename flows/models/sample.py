@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 from tokenizers import Tokenizer
 
-from flows.console.report import Line, notice
+from flows.console.report import Line
 from gen.build.folder import MANIFEST, Build
 from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
@@ -33,7 +33,7 @@ __all__ = [
     "load_engine",
     "load_float_model",
     "logits",
-    "report_saturated",
+    "quantized_of",
     "sample",
 ]
 
@@ -212,29 +212,26 @@ def sample(path: Path, engine: str, given: Prompt, params: SamplerParams, device
     return Sample(tokens, text, len(steps), trace, denoising.saturated)
 
 
-def report_saturated(path: Path, saturated: dict[str, int]) -> None:
-    """Say what saturated on standard error; raise `UserError` where the contract was calibrated to hold everything."""
-    if not saturated:
-        return
-    total, worst = sum(saturated.values()), max(saturated, key=lambda site: saturated[site])
-    text = f"{total:,} values did not fit their word, {saturated[worst]:,} of them at {worst}"
+def quantized_of(path: Path) -> QuantizedCheckpoint | None:
+    """The quantized checkpoint that `path` is, or holds as a build; None where it is quantized on the way."""
     folder = model_folder(path)
-    if QuantizedCheckpoint.is_quantized(folder) and QuantizedCheckpoint(folder).quantization.get("calibration"):
-        raise UserError(f"{folder}: {text}, and its calibration promised none; calibrate on text like this one")
-    notice(f"{text}; `hardloom calibrate` finds a contract that holds them")
+    return QuantizedCheckpoint(folder) if QuantizedCheckpoint.is_quantized(folder) else None
 
 
-def logits(path: Path, engine: str, tokens: str, out: Path, device: str) -> None:
-    """Write the logits of one sequence to `out`, float32 [positions, vocab_size] in NumPy's format."""
+def logits(path: Path, engine: str, tokens: str, out: Path, device: str) -> dict[str, int]:
+    """Write the logits of one sequence to `out`, float32 [positions, vocab_size] in NumPy's format. Returns what has
+    saturated, by site."""
     check_engine(engine, ENGINES[:2])
     check_device(device)
-    _, model = read_config(path / CONFIG)
-    ids = torch.tensor([parse_tokens("--tokens", tokens, model)], device=device)
+    _, shape = read_config(path / CONFIG)
+    ids, saturated = torch.tensor([parse_tokens("--tokens", tokens, shape)], device=device), dict[str, int]()
     with torch.inference_mode():
         if engine == "float":
             values = load_float_model(path, device)(ids)
         else:
-            values = IntegerModel.from_checkpoint(path, device=device).logits(ids)
+            model = IntegerModel.from_checkpoint(path, device=device, watched=True)
+            values, saturated = model.logits(ids), model.saturations
     buffer = io.BytesIO()
     np.save(buffer, values[0].cpu().numpy())
     write_file(out, buffer.getvalue())
+    return saturated

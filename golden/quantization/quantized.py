@@ -94,6 +94,11 @@ class QuantizedCheckpoint:
         return (Path(path) / QUANTIZATION).is_file()
 
     @property
+    def is_calibrated(self) -> bool:
+        """Whether the contract's words were measured to hold everything (`hardloom calibrate`)."""
+        return self.quantization.get("calibration") is not None
+
+    @property
     def tokenizer_path(self) -> Path | None:
         """The checkpoint's `tokenizer.json`, which may be unreadable, or None where nothing has that name."""
         path = self.path / TOKENIZER

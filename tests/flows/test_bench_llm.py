@@ -11,7 +11,8 @@ from flows.bench.fine_weights import FineWeights
 from flows.bench.llm import Figures, Row
 from flows.bench.llm_page import write_page
 from flows.bench.llm_quality import Reference
-from flows.bench.llm_recipes import RECIPES, bits_of
+from flows.bench.llm_recipes import FLOAT, RECIPES, bits_of
+from golden.calibration.measured import Calibration, Source
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.errors import UserError
 from golden.models.float_model import FloatModel
@@ -22,6 +23,7 @@ from golden.units.numerics import GENERAL, Numerics
 from tests import ROOT
 from tests.checkpoints import tiny_model, write_random_checkpoint
 from tests.command_line import hardloom
+from tests.golden.test_calibration import RANGES
 from tests.published_models import LLAMA
 
 TOKENS = torch.randint(0, 40, (3, 12), generator=torch.Generator().manual_seed(0))
@@ -87,9 +89,37 @@ def test_the_page_keeps_rows_that_are_not_measured_and_has_them_in_order(tmp_pat
     assert names == [recipe.name for recipe in RECIPES if recipe.name in names]
     assert "25.50 (x 1.275)" in lines[names.index("gptq")] and "50.00 (x 2.500)" in lines[names.index("nearest")]
     assert "> Because of light." in page.read_text()
-    page.write_text("no marks")
+
+
+def test_a_page_without_marks_is_refused_before_anything_is_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "llm", lambda *_: pytest.fail("measured"))
+    for page in (tmp_path / "page.md", tmp_path / "none.md"):
+        if page.stem == "page":
+            page.write_text("no marks")
+        ran = hardloom("bench", "llm", "--page", page)
+        assert ran.code == 1 and str(page) in ran.err and len(ran.err.splitlines()) == 1
     with pytest.raises(UserError, match="lacks the marks"):
-        write_page(page, Figures([], None))
+        write_page(tmp_path / "page.md", Figures([], None))
+
+
+def test_a_saturation_where_calibration_promised_none_is_an_error_behind_the_table(monkeypatch):
+    figures = Figures([row("gptq", 26.0)], None, "q: 3 values did not fit their word")
+    monkeypatch.setattr(bench, "llm", lambda *_: figures)
+    ran = hardloom("bench", "llm")
+    assert ran.code == 1 and "gptq" in ran.out and "3 values did not fit" in ran.err
+
+
+@torch.inference_mode()
+def test_a_recipe_counts_what_breaks_its_calibration(checkpoint, tmp_path):
+    calibration = Calibration("", Source("", "", 9, 0), 1.0, RANGES)
+    narrow = Numerics(word=FixedPoint(16, 15), gains="behind")
+    part = SimpleNamespace(
+        checkpoint=Checkpoint(checkpoint),
+        contract=(narrow, calibration),
+        reference=Reference(FloatModel.from_checkpoint(checkpoint), TOKENS),
+    )
+    found, _, broken = bench.Measurement.row(part, FLOAT, tmp_path)
+    assert found.saturated > 0 and f"{found.saturated:,} values did not fit their word" in broken
 
 
 def test_what_cannot_be_measured_is_one_sentence(monkeypatch, tmp_path):

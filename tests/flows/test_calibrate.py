@@ -6,6 +6,7 @@ import pytest
 
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.checkpoints.fingerprint import fingerprint
+from golden.files import sha256
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.units.activations import ActivationBits
 from tests import ROOT
@@ -136,6 +137,16 @@ def test_quantize_by_gptq_takes_a_text_and_leaves_no_journal(written, tmp_path):
     ]
     assert same[0] == 1 and all(0.3 < share < 1 for share in same[1:5])
     assert sorted(p.name for p in (tmp_path / "q").iterdir()) == sorted(p.name for p in (tmp_path / "n").iterdir())
+    text = {"file": "text", "sha256": sha256(folder / "text"), "tokens": 960, "seed": 0}
+    rounding = careful.quantization["rounding"]
+    assert rounding == {"method": "gptq", "text": text, "block": 32, "damping": 0.01, "longest": 4.0, "fewest": 0.25}
+    assert nearest.quantization["rounding"] == {"method": "nearest"}
+    told = hardloom("info", tmp_path / "q", "--no-scan")
+    words = " ".join(told.out.split())
+    assert "method gptq, text (file text, sha256 " in words and "damping 0.01" in words and "gains behind" in words
+    assert (
+        json.loads(hardloom("info", tmp_path / "q", "--no-scan", "--json").out)["quantization"]["rounding"] == rounding
+    )
 
 
 @pytest.mark.parametrize(

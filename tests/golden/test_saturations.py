@@ -7,14 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from flows.chips.verify_simulation import saturation_outcome
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.samplers.denoise import SamplerParams
 from golden.units.fixed import FIXED, FixedPoint
 from golden.units.numerics import Numerics
 from golden.units.saturations import Watch
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.command_line import hardloom
+from verif.chip.simulation import Run
 
 NARROW = replace(Numerics(), word=FixedPoint(16, 14), score=FixedPoint(12, 11))
 TOKENS = torch.randint(23, (2, 9), generator=torch.Generator().manual_seed(3))
@@ -73,3 +76,28 @@ def test_sample_reports_what_saturates_and_fails_where_calibration_promised_none
     quantize_checkpoint(folder.parent / "c", tmp_path / "q", "mxfp4", numerics=NARROW, calibration={"tokens": 9})
     promised = hardloom("sample", tmp_path / "q", *arguments)
     assert promised.code != 0 and promised.out == found.out and "its calibration promised none" in promised.err
+    for path, code, message in (
+        (folder, 0, "finds a contract"),
+        (tmp_path / "q", 1, "its calibration promised none"),
+    ):
+        ran = hardloom("logits", path, "--tokens", "1,2,3", "-o", tmp_path / f"{code}.npy")
+        assert ran.code == code and "did not fit their word" in ran.err and message in ran.err
+    assert (tmp_path / "0.npy").read_bytes() == (tmp_path / "1.npy").read_bytes()
+
+
+def test_verify_fails_for_what_saturates_where_calibration_promised_none(folder: Path, tmp_path: Path) -> None:
+    quantize_checkpoint(folder.parent / "c", tmp_path / "q", "mxfp4", numerics=NARROW, calibration={"tokens": 9})
+    runs = [Run([1], SamplerParams(1, 1, 1)), Run([2], SamplerParams(1, 1, 1))]
+    for path, promised in ((folder, False), (tmp_path / "q", True)):
+        checkpoint = QuantizedCheckpoint(path)
+        model = IntegerModel(checkpoint, watched=True)
+        fits = saturation_outcome(checkpoint, model, runs)
+        assert fits.failure is None and fits.detail == "no value saturated; 0 sums by the chip's count"
+        runs[1].saturations = 5
+        of_chip = saturation_outcome(checkpoint, model, runs)
+        assert "5 values did not fit their word" in of_chip.detail
+        model.forward(TOKENS)
+        of_model = saturation_outcome(checkpoint, model, runs)
+        for outcome in (of_chip, of_model):
+            assert ("its calibration promised none" in (outcome.failure or "")) == promised
+        runs[1].saturations = 0
