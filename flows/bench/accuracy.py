@@ -61,7 +61,8 @@ class Accuracy:
     exact_match: share right by engine (`float`, `golden`) and task, and `all`; seconds: by engine.
     saturated: elements that did not fit their word in the integer model, by site; nothing was promised.
     cost: of a forward pass of a batch. expert_load: share of all tokens of all denoising steps that each expert
-        serves, by layer (float model).
+        serves, by layer (float model); expert_imbalance: by layer, tokens of the busiest expert over the mean within a
+        forward pass of a sequence, of all its positions (`forward`) and of those whose logits are wanted (`wanted`).
     """
 
     checkpoint: str
@@ -72,6 +73,7 @@ class Accuracy:
     saturated: dict[str, int]
     cost: BatchCost
     expert_load: list[list[float]]
+    expert_imbalance: dict[str, list[float]]
 
 
 def accuracy(path: Path, count: int, params: SamplerParams = DEMO_PARAMS, device: str = "cpu") -> Accuracy:
@@ -96,7 +98,8 @@ def accuracy(path: Path, count: int, params: SamplerParams = DEMO_PARAMS, device
     plain = IntegerModel.from_checkpoint(path, DEMO_FORMAT, DEMO_NUMERICS, device)  # counting takes a tenth longer
     cost = batch_cost(engines | {"golden": plain}, shape.vocab_size)
     sampler = {"gen_length": params.gen_length, "block_length": params.block_length, "steps": params.steps}
-    return Accuracy(str(path), count, sampler, matches, seconds, saturated, cost, load.tolist())
+    uneven = {"forward": load.in_a_forward.tolist(), "wanted": load.among_wanted.tolist()}
+    return Accuracy(str(path), count, sampler, matches, seconds, saturated, cost, load.shares.tolist(), uneven)
 
 
 def accuracy_parts(found: Accuracy) -> Iterator[Part]:
@@ -114,3 +117,6 @@ def accuracy_parts(found: Accuracy) -> Iterator[Part]:
     experts = [f"{expert}" for expert in range(len(found.expert_load[0]))]
     loads = [(f"{layer}", *(f"{share:.1%}" for share in row)) for layer, row in enumerate(found.expert_load)]
     yield table(["layer", *experts], loads, "share of tokens that each expert serves")
+    uneven = [(name, *(f"{ratio:.2f}" for ratio in ratios)) for name, ratios in found.expert_imbalance.items()]
+    layers = [f"layer {layer}" for layer in range(len(found.expert_load))]
+    yield table(["positions", *layers], uneven, "the busiest expert of a forward over the mean")

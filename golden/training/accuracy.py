@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Container, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -62,26 +63,51 @@ def exact_match(
     return {task: right[task] / total[task] for task in TASKS if total[task]}
 
 
+@dataclass(frozen=True)
+class ExpertLoad:
+    """How a model's tokens fall on its experts.
+
+    Attributes
+    ----------
+    shares: of all tokens of all denoising steps that each expert serves, float32 [layers, experts], rows sum to k.
+    in_a_forward: tokens of the busiest expert over the mean of all, within one forward pass of one sequence, the mean
+        over these; float32 [layers]. among_wanted: the same of the positions whose logits are wanted.
+    """
+
+    shares: Tensor
+    in_a_forward: Tensor
+    among_wanted: Tensor
+
+
 class CountingEngine(FloatEngine):
     """A float engine that counts the tokens that each expert serves, as the routers choose them.
 
-    served: int64 [layers, experts]; tokens: of all passes. `close` takes the counters off the model again.
+    served: int64 [layers, experts]; tokens: of all passes; forwards: of single sequences; busiest: the busiest expert's
+    tokens of each over the mean expert's, summed, float32 [2, layers], of all positions and of the wanted. `close`
+    takes the counters off the model again.
     """
 
     def __init__(self, model: FloatModel):
         super().__init__(model)
-        self.tokens = 0
+        self.tokens = self.forwards = 0
+        self.wanted: Tensor | None = None
         experts = [layer.mlp for layer in model.shape.layers if isinstance(layer.mlp, ExpertsShape)]
         self.served = torch.zeros(len(experts), max(e.num_experts for e in experts), dtype=torch.int64)
+        self.busiest = torch.zeros(2, len(experts))
         gates = [module for name, module in model.named_modules() if name.endswith(".gate")]
         self.hooks = [gate.register_forward_hook(partial(self._count, n)) for n, gate in enumerate(gates)]
 
     def _count(self, layer: int, router: torch.nn.Module, given: Any, result: tuple[Tensor, Tensor, Tensor]) -> None:
         _, chosen, _ = result
-        self.served[layer] += chosen.flatten().bincount(minlength=self.served.shape[1]).cpu()
+        met = torch.zeros(*chosen.shape[:2], self.served.shape[1]).scatter_(-1, chosen.cpu(), 1.0)
+        self.served[layer] += met.sum((0, 1)).long()
+        wanted = torch.ones(met.shape[:2]) if self.wanted is None else self.wanted.cpu()
+        for row, positions in enumerate((torch.ones(met.shape[:2]), wanted)):
+            counts = (met * positions[..., None]).sum(1)
+            self.busiest[row, layer] += (counts.amax(-1) / counts.mean(-1)).sum()
 
     def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
-        self.tokens += tokens.numel()
+        self.tokens, self.forwards, self.wanted = self.tokens + tokens.numel(), self.forwards + len(tokens), wanted
         return super().predict(tokens, wanted)
 
     def close(self) -> None:
@@ -89,10 +115,10 @@ class CountingEngine(FloatEngine):
             hook.remove()
 
 
-def expert_load(model: FloatModel, chosen: list[Problem], params: SamplerParams, tokenizer: Tokenizer) -> Tensor:
-    """Share of all tokens of all denoising steps that each expert serves: float32 [layers, experts], rows sum to k."""
+def expert_load(model: FloatModel, chosen: list[Problem], params: SamplerParams, tokenizer: Tokenizer) -> ExpertLoad:
+    """How the tokens of all denoising steps fall on a model's experts."""
     engine = CountingEngine(model)
     for _ in answers(engine, chosen, params, tokenizer, model.shape.mask_token):
         pass
     engine.close()
-    return engine.served / engine.tokens
+    return ExpertLoad(engine.served / engine.tokens, *(engine.busiest / engine.forwards))
