@@ -47,18 +47,23 @@ MaskSeed = Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides w
 def info(
     ckpt: Annotated[
         Path,
-        typer.Argument(parser=folder, help="Folder of a checkpoint, of a quantized one, or with config.json alone."),
+        typer.Argument(parser=folder, help="Folder of a checkpoint, a quantized one, config.json alone, or a build."),
     ],
     config_only: Annotated[bool, typer.Option("--config-only", help="Count from config.json; ignore weights.")] = False,
     scan: Annotated[bool, typer.Option(help="Read every weight and report NaN and infinity.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Print architecture, parameter counts and a table by kind of matrix.
+    """Print architecture, parameter counts and a table by kind of matrix; of a build its hardware and throughput.
 
     Example: hardloom info checkpoints/LLaDA-MoE-7B-A1B-Instruct
     """
+    from flows.chips.info import build_info, build_info_parts, is_build
     from flows.models.info import info, info_parts
 
+    if is_build(ckpt):
+        chip = build_info(ckpt)
+        show(chip, as_json, build_info_parts(chip))
+        return
     found = info(ckpt, config_only, scan)
     show(found, as_json, info_parts(found))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gen.build.folder import Build
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QUANTIZATION, TENSORS
 from tests import ROOT
@@ -119,3 +120,17 @@ def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch, arguments: list[
 def test_version():
     ran = hardloom("--version")
     assert (ran.code, ran.out) == (0, f"hardloom {version('hardloom')}\n")
+
+
+def test_info_of_a_build_shows_its_hardware_and_what_the_cycle_model_says(tiny_build: Build):
+    ran = hardloom("info", tiny_build.path, "--json")
+    assert ran.code == 0
+    found = json.loads(ran.out)
+    assert found["hardware"] == tiny_build.hardware.to_json_dict()
+    assert sum(kind["count"] for kind in found["arrays"]) == len(tiny_build.arrays)
+    speed = found["throughput"]
+    assert speed["positions"] == speed["positions_per_step"] == tiny_build.hardware.max_positions
+    assert speed["tokens_per_s"] == pytest.approx(1e9 / speed["cycles_per_step"] * speed["tokens_per_forward"])
+    slots = tiny_build.hardware.sequences
+    shown = " ".join(hardloom("info", tiny_build.path).out.split())
+    assert f"sequences │ {slots} │" in shown and "tokens/s at 1 GHz" in shown
