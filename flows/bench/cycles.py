@@ -13,7 +13,8 @@ from flows.console.report import Part, table
 from flows.design.cycles.experts import Routes
 from flows.design.cycles.forward import setup_cycles, step_cycles
 from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.sequences import Pass, SequenceRun, run_cycles
+from flows.design.cycles.passes import Pass
+from flows.design.cycles.sequences import SequenceRun, run_cycles
 from gen.build.folder import Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig

@@ -5,7 +5,7 @@ from math import gcd
 
 from gen.arrays.styles import STYLES
 from gen.design.features import check_features
-from gen.design.lanes import check_attention, most_lanes, vectors
+from gen.design.lanes import check_attention, check_cache, most_lanes, vectors
 from gen.design.queues import Queues, check_positive
 from golden.errors import UserError
 from golden.shape import ExpertsShape, ModelShape
@@ -147,12 +147,8 @@ class HardwareConfig:
         for attention in dict.fromkeys(layer.attention for layer in model.layers):
             if refused := check_attention(attention, self.head_lanes, self.query_lanes):
                 raise UserError(f"hardware config, {refused[0]}: {refused[1]}")
-            block = attention.block_length
-            if self.cache and (block is None or block & (block - 1)):
-                blocks = (
-                    "all positions see each other" if block is None else f"block_length = {block} is no power of two"
-                )
-                raise UserError(f"hardware config, cache: {blocks}, so nothing can be kept; leave it out")
+            if self.cache and (wrong := check_cache(attention)):
+                raise UserError(f"hardware config, cache: {wrong}; leave it out")
         for mlp in dict.fromkeys(layer.mlp for layer in model.layers):
             if isinstance(mlp, ExpertsShape):
                 self._check_experts(mlp)

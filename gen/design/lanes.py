@@ -5,7 +5,7 @@ from math import gcd
 
 from golden.shape import AttentionShape, ExpertsShape, ModelShape
 
-__all__ = ["check_attention", "most_lanes", "vectors"]
+__all__ = ["check_attention", "check_cache", "most_lanes", "vectors"]
 
 
 def vectors(model: ModelShape) -> Iterator[tuple[str, int]]:
@@ -39,3 +39,11 @@ def check_attention(attention: AttentionShape, head_lanes: int, query_lanes: int
     if block is not None and block % query_lanes:
         return "query_lanes", f"{query_lanes} does not divide block_length = {block}"
     return None
+
+
+def check_cache(attention: AttentionShape) -> str | None:
+    """Why keys and values can't be kept from one pass to the next; else None."""
+    block = attention.block_length
+    if block is None:
+        return "all positions see each other, so nothing can be kept"
+    return f"block_length = {block} is no power of two, so nothing can be kept" if block & (block - 1) else None

@@ -7,8 +7,10 @@ import pytest
 
 from flows.bench.cycle_chips import CHIPS
 from flows.design.cycles import attention, experts, forward, geometry, networks
-from flows.design.cycles.forward import forward_cycles, likely_routes
+from flows.design.cycles.forward import forward_cycles
 from flows.design.cycles.geometry import Geometry
+from flows.design.cycles.passes import Pass
+from flows.design.cycles.routes import likely_routes
 from gen.design import latency
 from gen.design.hardware import HardwareConfig
 from gen.engine.inventory import chip_parts
@@ -83,10 +85,10 @@ def test_every_latency_counts(name: str, monkeypatch: pytest.MonkeyPatch):
     """A unit that takes longer makes a pass longer."""
     model = everything()
     g = Geometry(model, 4, {kind.kind: 20 for kind in model.kinds()}, gains_behind=True, expert_groups=2)
-    routes = [None, likely_routes(4, 2, 0.6, 12)]
+    routes = [None, likely_routes(4, 2, 1.2, 12)]
 
     def cycles(wanted: list[int]) -> float:
-        return forward_cycles(g, routes, 12, wanted)
+        return forward_cycles(g, Pass(range(12), wanted, routes))
 
     wanted = [2, 3] if name == "PASSED" else [10, 11]
     before = cycles(wanted)

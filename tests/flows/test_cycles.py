@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from flows.bench.cycles import modelled
 from flows.design.cost.model import CostModel
 from flows.design.cost.shapes import ArrayShape
-from flows.design.cycles.forward import forward_cycles, likely_routes, likely_wanted, step_cycles
+from flows.design.cycles.forward import forward_cycles, likely_wanted, step_cycles
 from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.sequences import Pass, Pipeline, SequenceRun, run_cycles
+from flows.design.cycles.passes import Pass
+from flows.design.cycles.routes import likely_routes
+from flows.design.cycles.sequences import Pipeline, SequenceRun, run_cycles
 from flows.design.cycles.throughput import slowest_part
 from flows.design.cycles.times import in_order
 from gen.design.hardware import HardwareConfig
@@ -46,9 +48,8 @@ def test_sequences_at_once_take_the_cycles_that_the_model_says(tiny_chip: Simula
 
 def test_a_pass_by_itself_is_the_forward_that_is_estimated():
     g = demonstration()
-    routes = [likely_routes(g.experts.num_experts, g.experts.top_k, 0.34, 24)] * len(g.model.layers)
-    wanted = likely_wanted(24, 8, 2)
-    assert Pipeline(g).send(0, Pass(range(24), wanted, routes, 0)) == forward_cycles(g, routes, 24, wanted)
+    one = likely_pass(g, 24)
+    assert Pipeline(g).send(0, one) == forward_cycles(g, one)
 
 
 def demonstration() -> Geometry:
@@ -64,9 +65,13 @@ def demonstration() -> Geometry:
     return Geometry(shape, hardware.lanes, packets)
 
 
-def pass_of(g: Geometry, positions: int, busiest: float = 0.34) -> float:
-    routes = likely_routes(g.experts.num_experts, g.experts.top_k, busiest, positions)
-    return forward_cycles(g, [routes] * len(g.model.layers), positions, likely_wanted(positions, 8, 2))
+def likely_pass(g: Geometry, positions: int, imbalance: float = 1.35) -> Pass:
+    routes = likely_routes(g.experts.num_experts, g.experts.top_k, imbalance, positions)
+    return Pass(range(positions), likely_wanted(positions, 8, 2), [routes] * len(g.model.layers))
+
+
+def pass_of(g: Geometry, positions: int, imbalance: float = 1.35) -> float:
+    return forward_cycles(g, likely_pass(g, positions, imbalance))
 
 
 @pytest.mark.parametrize("positions, cycles", [(22, 4_971), (28, 7_480)])
@@ -98,8 +103,11 @@ def test_shallow_queues_cost_cycles_where_experts_are_the_slowest():
 def test_experts_chosen_more_often_take_longer_where_they_are_the_slowest():
     g = demonstration()
     slow = replace(g, packets=g.packets | {"gate_up": 2000})
-    even, uneven = (pass_of(slow, 64, share) for share in (0.25, 0.75))
-    assert uneven == pytest.approx(3 * even, rel=0.1)
+    one, turns = likely_pass(g, 64), [[2 * (position % 4), 2 * (position % 4) + 1] for position in range(64)]
+    in_turn = forward_cycles(slow, replace(one, routes=[turns] * len(g.model.layers)))
+    assert in_turn == pytest.approx(2 * 64 / 4 * 2000, rel=0.1)
+    even, uneven = (pass_of(slow, 64, imbalance) for imbalance in (1.0, 3.0))
+    assert uneven > 1.5 * even > 2 * in_turn  # results come in order: who is drawn twice holds up the others
 
 
 @given(
@@ -115,22 +123,24 @@ def test_packets_leave_in_order_each_as_soon_as_it_can(gaps: list[int], latency:
     assert all(later - earlier >= interval for earlier, later in pairwise(left))
 
 
-def test_likely_routes_have_the_share_that_is_asked_for():
-    routes = likely_routes(8, 2, 0.4, 1000)
-    load = np.bincount(np.array(routes).ravel(), minlength=8)
-    assert load[0] == 400
-    assert load.sum() == 2000 and load[1:].max() - load[1:].min() <= 1
-    assert all(len(set(experts)) == 2 for experts in routes)
+@pytest.mark.parametrize("imbalance, busiest, idle", [(1.0, 1.0, 0), (1.85, 1.85, 0), (3.0, 3.0, 24), (64.0, 8.0, 49)])
+def test_likely_routes_are_as_uneven_as_is_asked_for(imbalance: float, busiest: float, idle: int):
+    """Of 64 experts, 8 a token, by chance: the busiest as often as asked for or always; some never, if they must be."""
+    routes = likely_routes(64, 8, imbalance, 20_000)
+    assert all(len(experts) == len(set(experts)) == 8 for experts in routes)
+    load = np.sort(np.bincount(np.array(routes).ravel(), minlength=64)) / 20_000 * 8
+    assert load[-1] == pytest.approx(busiest, rel=0.03) and (load == 0).sum() == idle
+    assert likely_routes(64, 8, imbalance, 100) == likely_routes(64, 8, imbalance, 100)
+    assert likely_routes(64, 8, imbalance, 100) != likely_routes(64, 8, imbalance, 100, seed=1)
 
 
 def test_passes_of_several_sequences_are_as_far_apart_as_at_the_slowest_part():
     """Of many that always wait: what the whole pipeline does is what its slowest layer, or head, does."""
-    g, positions, wanted = replace(demonstration(), passes=2), 22, range(16, 22)
-    routes = [likely_routes(g.experts.num_experts, g.experts.top_k, 0.34, positions)] * len(g.model.layers)
-    run = SequenceRun(0, [Pass(range(positions), wanted, routes, 50)] * 12)
-    ended = run_cycles(g, [run] * 5, [0] * 5)
-    slowest = slowest_part(g, routes, positions, wanted)
+    g = replace(demonstration(), passes=2)
+    one = replace(likely_pass(g, 22), wanted=range(16, 22), own=50)
+    ended = run_cycles(g, [SequenceRun(0, [one] * 12)] * 5, [0] * 5)
+    slowest = slowest_part(g, [(1, [one] * 4)])
     assert max(ended) / 60 == pytest.approx(slowest, rel=0.03)
     assert slowest == pytest.approx(1_931, rel=0.01)  # measured: docs/benchmarks.md, Several sequences
     slow_head = replace(g, packets=g.packets | {"head": 10_000})
-    assert slowest_part(slow_head, routes, positions, wanted) == 6 * 10_000
+    assert slowest_part(slow_head, [(1, [one] * 4)]) == 6 * 10_000

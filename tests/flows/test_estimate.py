@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from flows.design.cost.model import CostModel
 from flows.design.cost.shapes import ArrayShape
 from flows.design.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
-from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.cost import dies_per_wafer, murphy_yield
 from flows.design.estimate.figures import Estimate, Request, error_bar, estimate, moved, read_model, value_of
 from flows.design.estimate.systems import comparison, reproduction
 from flows.design.estimate.tornado import bars, plot_tornado
+from flows.design.estimate.workload import Workload, workload_tables
 from golden.checkpoints.families import shape_of
 from golden.checkpoints.presets import PRESETS, read_preset
 from golden.errors import UserError
@@ -25,6 +25,7 @@ from golden.shape import ModelShape
 from tests import DEMO, ROOT
 from tests.command_line import hardloom
 
+SAMPLERS = ("whole", "block")
 KEYS = {
     "model", "node", "area_mm2", "area_um2_per_parameter", "dies", "tokens_per_s", "tokens_per_joule", "power_w",
     "nre_usd_low", "nre_usd_high", "mask_cost_reduction", "assumptions", "emitted", "projected",
@@ -100,15 +101,28 @@ def test_more_throughput_never_takes_less_area(tokens_per_s, factor):
     assert slow.chip.tokens_per_s >= tokens_per_s * (1 - 1e-9)
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(1, 500), st.integers(1, 500), st.floats(1.0, 10.0))
 def test_positions_of_a_token(prompt, gen, tokens_per_forward):
-    tokens_per_forward = min(tokens_per_forward, gen)
-    whole = run("llada-moe-7b", prompt_length=prompt, gen_length=gen, tokens_per_forward=tokens_per_forward)
-    assert isclose(whole.workload.positions_per_token, (prompt + gen) / tokens_per_forward)
-    block = run("llada2.0-mini", prompt_length=prompt, gen_length=gen, tokens_per_forward=tokens_per_forward)
-    assert isclose(block.workload.positions_per_token, 32 / tokens_per_forward + 1)
-    assert isclose(whole.chip.tokens_per_s * whole.workload.positions_per_token, whole.chip.positions_per_s)
+    """All of them in every forward; or a block, and besides each position of prompt and finished blocks once."""
+    given = {"prompt_length": prompt, "gen_length": gen, "tokens_per_forward": tokens_per_forward}
+    whole, block = (Assumptions.of("5nm", workload_tables(sampler, 2048)).given(**given) for sampler in SAMPLERS)
+    assert isclose(Workload.of("whole", whole).positions_per_token, (prompt + gen) / tokens_per_forward)
+    expected = 32 / tokens_per_forward + max(0, prompt + gen - 32) / gen
+    assert isclose(Workload.of("block", block).positions_per_token, expected)
+
+
+@pytest.mark.parametrize("model", ["llada-moe-7b", "llada2.0-mini"])
+def test_tokens_are_positions_over_those_of_a_token(model):
+    found = run(model)
+    for chip in (found.chip, found.emitted):
+        assert chip is not None
+        assert chip.tokens_per_s * found.workload.positions_per_token == pytest.approx(chip.positions_per_s, rel=0.01)
+
+
+@pytest.mark.parametrize("prompt, gen", [(1, 1), (40, 3), (100, 33)])
+def test_sequences_shorter_than_a_block_are_estimated_too(prompt, gen):
+    found = run("llada2.0-mini", prompt_length=prompt, gen_length=gen, tokens_per_forward=1)
+    assert found.emitted is not None and found.emitted.tokens_per_s > 0
 
 
 @pytest.mark.parametrize(
@@ -125,44 +139,14 @@ def test_the_headline_that_the_documentation_states():
     found = run("llada-moe-7b")
     assert found.chip.dies == 1 and found.chip.tokens_per_s >= 249_960
     hnlpu = 13232e6 / 116_829_156_672
-    assert 0.5 * hnlpu < found.area_um2_per_parameter < 0.6 * hnlpu
+    assert 0.6 * hnlpu < found.area_um2_per_parameter < 0.65 * hnlpu
     narrow = run("llada-moe-7b", formats=dict.fromkeys(found.shape.formats, "mxfp4"))
-    assert narrow.area_um2_per_parameter < 0.5 * hnlpu
+    assert narrow.area_um2_per_parameter < 0.55 * hnlpu
     emitted = found.emitted
     assert emitted is not None and 230 < emitted.tokens_per_s < 260 and emitted.area < found.chip.area
     text = (ROOT / "docs" / "estimate.md").read_text()
     assert f"| emitted | 1 | {emitted.area:,.0f} | {emitted.tokens_per_s:,.0f} |" in text
     assert f"1 of {found.chip.area:,.0f} mm2" in text and f"{found.tokens_per_joule:.0f} |" in text
-
-
-@pytest.mark.parametrize(
-    "model, request_", [("gpt-oss-120b", {}), ("llada2.0-mini", {}), ("llada-moe-7b", {"sampler": "cached"})]
-)
-def test_what_is_not_emitted_says_why(model, request_):
-    found = run(model, **request_)
-    assert found.emitted is None and "`hardloom generate`" in str(found.not_emitted)
-    assert found.to_json_dict()["emitted"] is None and found.to_json_dict()["projected"]["tokens_per_s"] > 1000
-
-
-def test_an_estimate_of_a_published_model_plans_no_array(monkeypatch):
-    """What takes seconds is stored, of the projected chip and of the emitted one."""
-    monkeypatch.setattr("flows.design.cost.quantities.count_shape", lambda shape: pytest.fail(f"{shape} is not stored"))
-    for model in PRESETS:
-        run(model, design="hardloom")
-    run("llada2.0-mini", sampler="whole")
-
-
-def test_chips_of_other_families_are_emitted_and_their_cycles_counted():
-    """At one key a cycle attention is the slowest: keys a query sees, half of them and half a block where it goes by
-    blocks, times heads and layers."""
-    found = run("llada2.0-mini", sampler="whole")
-    seen = (found.workload.length + 32) / 2
-    assert found.emitted is not None and found.not_emitted is None
-    assert found.emitted.cycles_per_position == pytest.approx(20 * 16 * seen, rel=0.15)
-    llada = {"model_type": "llada", "vocab_size": 1000, "d_model": 256, "n_layers": 3, "n_heads": 4, "n_kv_heads": 4}
-    llada |= {"mlp_hidden_size": 512, "rope_theta": 500000.0, "rms_norm_eps": 1e-5, "max_sequence_length": 512}
-    dense = estimate("dense", llada | {"mask_token_id": 998, "eos_token_id": 999}, {}, Request(styles=("metal",)))
-    assert dense.emitted is not None and dense.emitted.cycles_per_position == pytest.approx(3 * 4 * 256, rel=0.15)
 
 
 def test_an_estimate_imports_nothing_that_takes_seconds():
@@ -346,62 +330,9 @@ def test_without_a_folder_what_quantize_takes_without_options_is_priced():
     assert {bits[f"{of}{kind}"] for of in ("", "dense_", "shared_") for kind in ("gate_up", "down")} == {(10, "mxfp4")}
 
 
-def test_more_bits_of_activations_take_more_planes(tiny_quantized):
-    """Of bit-serial arrays in cycles, of all in gates; those of the other sites stay as they are."""
-    name, raw, held = read_model(None, tiny_quantized[0])
-    numerics = held["numerics"]
-    wide = held | {"numerics": numerics | {"activations": numerics["activations"] | {"swiglu": 10}, "gains": "behind"}}
-    found, wider = (estimate(name, raw, each, Request(styles=("packed",))) for each in (held, wide))
-    assert found.emitted is not None and wider.emitted is not None
-    slow = {choice.kind.kind: choice for choice in found.emitted.choices}
-    for choice in wider.emitted.choices:
-        before = slow[choice.kind.kind]
-        more = choice.cost.packet_cycles - before.cost.packet_cycles, choice.cost.gates > before.cost.gates
-        assert more == ((2 * choice.option.slices, True) if choice.kind.kind == "down" else (0, False))
-    assert wider.emitted.cycles_per_position > found.emitted.cycles_per_position
-
-
 def test_styles_are_priced_in_the_formats_of_their_tiles_alone():
     request = Request(styles=("shared",), formats={"router": "mxfp4"})
     with pytest.raises(UserError, match="no such array has been measured in int8, the weight format of head; choose"):
         estimate(*read_model("llada-moe-7b", None), request)
     with pytest.raises(UserError, match="formats: 'heads' is no kind of matrix of this model"):
         estimate(*read_model("llada-moe-7b", None), Request(formats={"heads": "int8"}))
-
-
-def test_several_sequences_fill_the_emitted_chip():
-    """Until its slowest part has no pause; memories of a second pass, and slots, are paid for."""
-    by = {n: run("llada-moe-7b", at_once=AtOnce(head_lanes=16, sequences=n)).emitted for n in (1, 2, 18, 40)}
-    speeds = {n: chip.tokens_per_s for n, chip in by.items() if chip is not None}
-    assert speeds[2] == pytest.approx(2 * speeds[1], rel=0.001)
-    assert speeds[18] > 15 * speeds[1] and speeds[40] == speeds[18]
-    assert by[2].area > by[1].area and by[40].area > by[18].area > by[2].area
-    alone = run("llada-moe-7b").emitted
-    assert by[1].area_mm2["attention"] == pytest.approx(16 * alone.area_mm2["attention"])
-
-
-def test_tiles_of_the_head_drain_side_by_side():
-    """Where the head is the slowest part, two tiles take half of its time."""
-    lanes = AtOnce(head_lanes=16, query_lanes=4, expert_groups=8, sequences=24)
-    whole, tiled = (run("llada-moe-7b", at_once=replace(lanes, head_tiles=n)).emitted for n in (1, 2))
-    assert tiled.tokens_per_s == pytest.approx(2 * whole.tokens_per_s, rel=0.03)
-
-
-def test_rows_say_whether_they_are_emitted_and_what_their_clock_rests_on():
-    rows = run("llada-moe-7b", at_once=AtOnce(sequences=3, expert_groups=4)).to_json_dict()
-    assert rows["emitted"]["emitted"] is True and rows["projected"]["emitted"] is False
-    assert (rows["emitted"]["sequences"], rows["emitted"]["expert_groups"]) == (3, 4)
-    for row in (rows["emitted"], rows["projected"]):
-        assert row["clock_ghz"] == 1.0 and row["clock_evidence"].startswith("published: HNLPU")
-
-
-@pytest.mark.parametrize(
-    "option, sentence",
-    [
-        (["--head-lanes", "3"], "--head-lanes: 3 does not divide num_heads = 16"),
-        (["--expert-groups", "3"], "--expert-groups: 3 does not divide num_experts = 64"),
-    ],
-)
-def test_what_a_model_cannot_do_at_once_is_refused(option, sentence):
-    ran = hardloom("estimate", "--like", "llada-moe-7b", *option)
-    assert ran.code == 1 and ran.err.strip() == f"error: {sentence}"

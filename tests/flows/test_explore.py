@@ -13,8 +13,9 @@ from flows.design.estimate.arrays import ArrayOption, options
 from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.figures import Request, estimate, read_model
 from flows.design.explore.attention import AttentionLanes, attention_lanes
+from flows.design.explore.points import Point, hardware_json, measure, pareto
 from flows.design.explore.report import search_space
-from flows.design.explore.search import Point, Space, hardware_json, measure, pareto
+from flows.design.explore.search import Space
 from gen.design.hardware import HardwareConfig
 from gen.design.queues import Queues
 from golden.checkpoints.config import read_config
@@ -204,7 +205,8 @@ def test_the_choice_for_a_tiny_checkpoint_is_built_and_every_weight_read_back(ti
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        (["--like", "llada2.0-mini", "--tokens-per-second", "10", "-o", "x.json"], "without the sampler block"),
+        (["--like", "llada2.0-mini", "--sampler", "cached", "-o", "x.json"], "without the sampler cached"),
+        (["--like", "llada-moe-7b", "--sampler", "block", "-o", "x.json"], "keeps no keys and values of this model"),
         (["--like", "llada-moe-7b", "--head-tiles", "154", "-o", "x.json"], "writes no qkv that drains in parts"),
         (["--like", "llada-moe-7b", "--sampler", "cached", "-o", "x.json"], "without the sampler cached"),
         (["--like", "llada-moe-7b", "--objective", "speed"], "--objective speed"),

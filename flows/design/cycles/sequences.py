@@ -6,27 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flows.design.cycles.experts import Routes
 from flows.design.cycles.forward import Tail, embedding
 from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.layer import Layer
+from flows.design.cycles.passes import Pass
 
-__all__ = ["Pass", "Pipeline", "SequenceRun", "run_cycles"]
-
-
-@dataclass(frozen=True)
-class Pass:
-    """A pass of a sequence.
-
-    positions: of the sequence, all or those that it computes; wanted: those of them that the head meets; routes: of
-    each layer for these positions, None where it has no experts; own: cycles of the sampler from its last result to the
-    next pass.
-    """
-
-    positions: range
-    wanted: Sequence[int]
-    routes: Sequence[Routes | None]
-    own: float
+__all__ = ["Pipeline", "SequenceRun", "run_cycles"]
 
 
 class Pipeline:
@@ -42,7 +27,7 @@ class Pipeline:
         times = self.embedding.follow(np.full(len(one.positions), start))
         for layer, routes in zip(self.layers, one.routes, strict=True):
             times = layer.follow(times, routes, first)
-        return self.tail.follow(times, [position - first for position in one.wanted])
+        return self.tail.follow(times, one.met)
 
 
 @dataclass(frozen=True)

@@ -4,40 +4,48 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from flows.design.cycles.experts import Routes
 from flows.design.cycles.forward import Tail, embedding
 from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.layer import Layer
+from flows.design.cycles.passes import Pass
 from flows.design.cycles.times import Times
 from golden.shape import LayerShape
 
 __all__ = ["slowest_part"]
 
-SETTLED = 3
-"""Passes behind one another after which a part's memories and queues are as full as they get."""
 
-
-def slowest_part(g: Geometry, routes: Sequence[Routes | None], positions: int, wanted: Sequence[int]) -> float:
-    """Cycles from one pass to the next at the slowest part of a chip where another pass always waits.
+def slowest_part(g: Geometry, passes: Sequence[tuple[float, Sequence[Pass]]]) -> float:
+    """Cycles that the slowest part of a chip needs for a mix of passes, where another pass always waits.
 
     A part is a layer, or what is before or behind all layers; between them passes wait for nothing but each other, so
-    with enough sequences at once this is what a pass of any costs. routes: of each layer, None where it has no experts.
+    with enough sequences at once this is what a pass costs. passes: of each kind how many, and some that are sent one
+    after the other; the first half of these fills memories and queues.
     """
-    now, first, tail = np.zeros(positions), embedding(g), Tail(g)
-    parts: list[Callable[[], float]] = [lambda: float(first.follow(now)[-1]), lambda: tail.follow(now, wanted)]
+    found = [[count * cycles for cycles in parts_apart(g, alike)] for count, alike in passes]
+    return max(sum(kinds) for kinds in zip(*found, strict=True))
+
+
+def parts_apart(g: Geometry, alike: Sequence[Pass]) -> list[float]:
+    """Cycles from a pass to the next at each part: before the layers, each layer that is like no other, behind them."""
+    first, tail = embedding(g), Tail(g)
     distinct: dict[tuple[LayerShape, int], int] = {}
-    for number, (shape, chosen) in enumerate(zip(g.model.layers, routes, strict=True)):
+    for number, (shape, chosen) in enumerate(zip(g.model.layers, alike[0].routes, strict=True)):
         distinct.setdefault((shape, id(chosen)), number)
-    parts += [sender(Layer(g.at(number)), now, routes[number]) for number in distinct.values()]
-    return max(apart(part) for part in parts)
+    parts: list[Callable[[Times, Pass], float]] = [
+        lambda now, one: float(first.follow(now)[-1]),
+        lambda now, one: tail.follow(now, one.met),
+        *(through(Layer(g.at(number)), number) for number in distinct.values()),
+    ]
+    return [apart(part, alike) for part in parts]
 
 
-def sender(layer: Layer, now: Times, routes: Routes | None) -> Callable[[], float]:
-    """Sends a pass through a layer, all positions at once."""
-    return lambda: float(layer.follow(now, routes)[-1])
+def through(layer: Layer, number: int) -> Callable[[Times, Pass], float]:
+    """Sends a pass through layer `number`."""
+    return lambda now, one: float(layer.follow(now, one.routes[number], one.positions.start)[-1])
 
 
-def apart(part: Callable[[], float]) -> float:
-    """Cycles between the last two of several passes that come at once; part: sends one, and says when it has left."""
-    left = [part() for _ in range(SETTLED + 1)]
-    return left[-1] - left[-2]
+def apart(part: Callable[[Times, Pass], float], alike: Sequence[Pass]) -> float:
+    """Cycles between the last half of some passes that come at once; part: sends one, and says when it has left."""
+    left = [part(np.zeros(len(one.positions)), one) for one in alike]
+    settled = len(alike) // 2 - 1
+    return (left[-1] - left[settled]) / (len(left) - 1 - settled)

@@ -8,7 +8,7 @@ from flows.design.estimate.workload import Workload
 from golden.quantization.format_names import CODE_BITS
 from golden.shape import ModelShape
 
-__all__ = ["areas", "between_dies", "emitted_bits", "gate_um2_5nm", "node_link_mm2", "storage_bits"]
+__all__ = ["areas", "attention_bits", "between_dies", "emitted_bits", "gate_um2_5nm", "node_link_mm2", "storage_bits"]
 
 PARTS = {
     "attention arrays": ("qkv", "q", "kv", "o"),
@@ -33,15 +33,23 @@ def storage_bits(shape: ModelShape, work: Workload, a: Assumptions) -> float:
 
 
 def emitted_bits(shape: ModelShape, work: Workload, at_once: AtOnce, a: Assumptions) -> float:
-    """SRAM bits of the chip as emitted: queries, keys, values and residuals of the passes that a layer holds, residuals
-    and packets of the tokens around its experts, and the tokens and results of each sequence's slot."""
-    attention = shape.layers[0].attention
-    vectors = (attention.query_width + 2 * attention.key_value_width) * a["key_value_bits"]
-    layer = at_once.passes * (vectors + shape.hidden_size * a["residual_bits"])
+    """SRAM bits of the chip as emitted, all of a length: what attention holds, tokens around experts, and slots."""
+    position = attention_bits(shape, at_once, a)
     slot = 2 * (shape.vocab_size - 1).bit_length() + a["residual_bits"]  # token; token and how sure it is
-    packet = shape.hidden_size * a["key_value_bits"]
-    experts = at_once.queues.residual * shape.hidden_size * a["residual_bits"] + at_once.queues.routing * packet
-    return len(shape.layers) * (work.length * layer + experts) + work.length * at_once.sequences * slot
+    packet, residual = shape.hidden_size * a["key_value_bits"], shape.hidden_size * a["residual_bits"]
+    experts = at_once.queues.residual * residual + at_once.queues.routing * packet
+    return len(shape.layers) * (work.length * position + experts) + work.length * at_once.sequences * slot
+
+
+def attention_bits(shape: ModelShape, at_once: AtOnce, a: Assumptions) -> float:
+    """Bits a position of a layer's attention: queries and residuals of the passes that it holds, keys and values of
+    these or of every slot, with their scales, the largest so far where it goes by blocks, and scores of two passes."""
+    attention, word, scale = shape.layers[0].attention, a["key_value_bits"], a["head_scale_bits"]
+    heads = attention.key_value_width / attention.head_dim
+    passes = attention.query_width * word + attention.num_heads * scale + shape.hidden_size * a["residual_bits"]
+    kept = 2 * (attention.key_value_width * word + heads * scale)
+    kept += 0 if attention.block_length is None else heads * scale * (1 + at_once.cache)
+    return at_once.passes * passes + at_once.kept * kept + 2 * at_once.pairs * a["score_bits"]
 
 
 def areas(
@@ -49,21 +57,19 @@ def areas(
     array_gates: dict[str, float],
     macs: float,
     bits: float,
-    lanes: int,
+    units: float,
     a: Assumptions,
-    expert_groups: int = 1,
 ) -> dict[str, float]:
     """mm2 by part, without what lies between dies.
 
-    array_gates: of all arrays of each kind; macs: multipliers a layer; bits: of SRAM; expert_groups: of a layer.
+    array_gates: of all arrays of each kind; macs: multipliers a layer; bits: of SRAM; units: gates of all other units.
     """
     gate_mm2 = a["gate_um2"] / a["utilisation"] * 1e-6
     found = {part: gate_mm2 * sum(array_gates.get(kind, 0.0) for kind in kinds) for part, kinds in PARTS.items()}
     entries = shape.embedding_weights * CODE_BITS[shape.formats["embedding"]] / 4
     found["embedding"] = gate_mm2 * entries * a["embedding_gates_per_weight"]
     found["attention"] = gate_mm2 * macs * len(shape.layers) * a["mac_gates"]
-    units = a["unit_gates_per_lane"] + (expert_groups - 1) * a["group_gates_per_lane"]
-    found["other units"] = gate_mm2 * lanes * len(shape.layers) * units
+    found["other units"] = gate_mm2 * units
     found["buffers"] = bits * a["sram_bitcell_um2"] / a["sram_efficiency"] * 1e-6
     share = a["floorplan_overhead"]
     found["overhead"] = sum(found.values()) * share / (1 - share)

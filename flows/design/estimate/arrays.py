@@ -60,6 +60,10 @@ class UnitCost:
     tile: ArrayCost
     tiles: float
 
+    def gates_with(self, shells: int) -> float:
+        """With so many shells in place of one: each tile of the emitted head has its own."""
+        return self.gates + (shells - 1) * self.tile.shared_ge
+
 
 def options(
     model: CostModel, kind: MatrixKind, lanes: int, styles: Iterable[str] = PRICED_STYLES

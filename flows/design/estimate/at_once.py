@@ -16,7 +16,8 @@ class AtOnce:
 
     head_lanes, query_lanes: heads, and queries of each, that a layer's attention works on; expert_groups: of a layer's
     experts, that work side by side; sequences: in flight; head_tiles: parts of the head that drain side by side;
-    routers: of a layer, that take tokens in turns; queues: depths around a layer's experts.
+    routers: of a layer, that take tokens in turns; queues: depths around a layer's experts; cache: keys and values of
+    every sequence are kept from one pass to the next.
     """
 
     head_lanes: int = 1
@@ -26,6 +27,7 @@ class AtOnce:
     head_tiles: int = 1
     routers: int = 1
     queues: Queues = field(default_factory=Queues)
+    cache: bool = False
 
     @property
     def pairs(self) -> int:
@@ -36,6 +38,11 @@ class AtOnce:
     def passes(self) -> int:
         """Passes that attention's memories hold, as `HardwareConfig.passes`."""
         return min(2, self.sequences)
+
+    @property
+    def kept(self) -> int:
+        """Sequences whose keys and values a layer's memories hold: of every slot, or of the passes."""
+        return self.sequences if self.cache else self.passes
 
     def check(self, model: ModelShape) -> None:
         """Raises UserError, by the names of options, for what a model's layers can't do."""

@@ -7,9 +7,10 @@ from math import ceil
 from flows.design.estimate.area import areas, between_dies, emitted_bits, node_link_mm2, storage_bits
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.choices import LANES, Choice, busiest, choose, gates, same_arrays
-from flows.design.estimate.emitted import emitted_pass
+from flows.design.estimate.choices import LANES, TILE_ROWS, Choice, choose, gates, same_arrays
+from flows.design.estimate.emitted import drained_rows, emitted_packet, emitted_steps
 from flows.design.estimate.energy import packet_fj
+from flows.design.estimate.units import unit_gates
 from flows.design.estimate.workload import Workload
 from gen.design.lanes import most_lanes
 from golden.shape import ModelShape
@@ -95,7 +96,8 @@ def design_chip(
     macs = attention_macs(shape, work, cycles)
     positions_per_s = clock * a["busy_share"] / cycles
     array_gates = {choice.kind.kind: gates(choice, a) for choice in choices}
-    area = areas(shape, array_gates, macs, storage_bits(shape, work, a), LANES, a)
+    units = unit_gates(shape, LANES, AtOnce(head_tiles=ceil(shape.vocab_size / TILE_ROWS)), a)
+    area = areas(shape, array_gates, macs, storage_bits(shape, work, a), units, a)
     dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
     area["interconnect"] = links * node_link_mm2(a)
     power = powers(shape, work, choices, positions_per_s, area, links, a)
@@ -110,22 +112,25 @@ def emitted_chip(
     One set of lanes for all rows of an array, or of a tile of the head. With the arrays of `like` if given.
     """
     attention = shape.layers[0].attention
-    lanes = most_lanes(shape, LANES)
+    lanes, tiles = most_lanes(shape, LANES), at_once.head_tiles
     budget = attention.num_heads * work.length / at_once.pairs
     if like is None:
-        head = [kind for kind in shape.kinds() if kind.kind == "head"]
-        others = [kind for kind in shape.kinds() if kind.kind != "head"]
-        choices = choose(others, budget, a, styles, lanes, tile_rows=None)
-        choices += choose(head, budget, a, styles, lanes, -(-shape.vocab_size // at_once.head_tiles))
+        choices = choose(shape.kinds(), budget, a, styles, lanes, lambda kind: drained_rows(kind, tiles))
     else:
         choices = same_arrays(like.choices, a)
-    packets = {choice.kind.kind: round(choice.cost.packet_cycles) for choice in choices}
-    cycles = emitted_pass(shape, lanes, packets, work, busiest(shape, a), a, at_once) / work.length
-    positions_per_s = a["clock_ghz"] * 1e9 / cycles
+    packets = {
+        c.kind.kind: emitted_packet(c.kind, c.cost.packet_cycles, drained_rows(c.kind, tiles), lanes, tiles)
+        for c in choices
+    }
+    steps = emitted_steps(shape, lanes, packets, work, a, at_once)
+    steps_per_s = a["clock_ghz"] * 1e9 / steps.cycles
+    positions_per_s = steps_per_s * steps.positions
     bits = emitted_bits(shape, work, at_once, a)
-    array_gates = {choice.kind.kind: gates(choice, a) for choice in choices}
-    area = areas(shape, array_gates, 2 * attention.head_dim * at_once.pairs, bits, lanes, a, at_once.expert_groups)
+    array_gates = {c.kind.kind: gates(c, a, tiles if c.kind.kind == "head" else 1) for c in choices}
+    units = unit_gates(shape, lanes, at_once, a)
+    area = areas(shape, array_gates, 2 * attention.head_dim * at_once.pairs, bits, units, a)
     dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
     area["interconnect"] = links * node_link_mm2(a)
     power = powers(shape, work, choices, positions_per_s, area, links, a)
-    return Chip(choices, cycles, positions_per_s, positions_per_s / work.positions_per_token, area, power, dies, links)
+    tokens_per_s = steps_per_s * work.tokens_per_forward
+    return Chip(choices, steps.cycles / steps.positions, positions_per_s, tokens_per_s, area, power, dies, links)

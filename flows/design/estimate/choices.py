@@ -1,6 +1,6 @@
 """Which array a kind of matrix takes: the smallest of all styles and slices that is as fast as it must be."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from math import gcd
@@ -8,9 +8,9 @@ from math import gcd
 from flows.design.cost.shapes import ArrayShape
 from flows.design.estimate.arrays import ArrayOption, UnitCost, default_model, options, tile_shapes, unit_cost
 from flows.design.estimate.assumptions import Assumptions
-from golden.shape import MatrixKind, ModelShape
+from golden.shape import MatrixKind
 
-__all__ = ["LANES", "Choice", "busiest", "busy", "choose", "gates", "option_shapes", "same_arrays"]
+__all__ = ["LANES", "TILE_ROWS", "Choice", "busy", "choose", "gates", "option_shapes", "same_arrays"]
 
 LANES = 64  # elements a beat of every stream
 TILE_ROWS = 1024  # rows that drain through one set of lanes; a wider array is several tiles side by side
@@ -36,27 +36,22 @@ def busy(kind: MatrixKind, a: Assumptions) -> float:
     return min(1.0, kind.share * a["expert_imbalance"]) if kind.share < 1 else 1.0
 
 
-def busiest(shape: ModelShape, a: Assumptions) -> float:
-    """Share of the tokens that meets a layer's busiest expert; 1 where there are no experts."""
-    return max((busy(kind, a) for kind in shape.kinds() if kind.share < 1), default=1.0)
-
-
 def choose(
     kinds: Iterable[MatrixKind],
     budget: float,
     a: Assumptions,
     styles: Iterable[str],
     lanes: int = LANES,
-    tile_rows: int | None = TILE_ROWS,
+    drained: Callable[[MatrixKind], int] = lambda kind: TILE_ROWS,
 ) -> tuple[Choice, ...]:
     """For every kind the smallest option whose busiest array needs at most `budget` cycles a position.
 
-    Where none is as fast, the fastest. tile_rows: rows that drain through one set of lanes; None: all, as emitted.
+    Where none is as fast, the fastest. drained: rows of a kind that drain through one set of lanes, at most.
     """
     made = []
     for kind in kinds:
         share = busy(kind, a)
-        costs = priced(kind, tuple(styles), lanes, tile_rows or kind.rows)
+        costs = priced(kind, tuple(styles), lanes, drained(kind))
         found = [Choice(kind, option, cost, cost.packet_cycles * share) for option, cost in costs]
         quick = [choice for choice in found if choice.cycles_per_position <= budget]
         made.append(
@@ -85,9 +80,10 @@ def option_shapes(kind: MatrixKind, tile_rows: int | None = TILE_ROWS, most_lane
     return [shape for option in made for shape in tile_shapes(kind, option, lanes, tile_rows or kind.rows)]
 
 
-def gates(choice: Choice, a: Assumptions) -> float:
-    """Gates (NAND2 = 1) of all arrays of a kind."""
-    return choice.cost.gates * choice.kind.count * choice.kind.layers * a[f"{choice.option.style}_gates_scale"]
+def gates(choice: Choice, a: Assumptions, shells: int = 1) -> float:
+    """Gates (NAND2 = 1) of all arrays of a kind, each with so many shells: one a tile."""
+    count = choice.kind.count * choice.kind.layers
+    return choice.cost.gates_with(shells) * count * a[f"{choice.option.style}_gates_scale"]
 
 
 def same_arrays(choices: Iterable[Choice], a: Assumptions) -> tuple[Choice, ...]:

@@ -47,7 +47,8 @@ class Request:
     """What to estimate. None: the model's own (sampler, design, arrays) or the data files' (the rest).
 
     styles: array styles to choose from; tokens_per_s: throughput to design for. formats: weight formats of the kinds of
-    matrix that have another than their own. at_once: of the chip as emitted.
+    matrix that have another than their own. at_once: of the chip as emitted; whether it keeps keys and values is the
+    sampler's choice (`completed`).
     """
 
     node: str = "5nm"
@@ -181,7 +182,8 @@ def completed(request: Request, name: str, raw: dict[str, Any]) -> Request:
         raise UserError(f"--prompt-length, --gen-length: {asked} positions, and {name} has {most}; give fewer")
     design = request.design or ("hnlpu" if name == "gpt-oss-120b" else "hardloom")
     sampler = request.sampler or default_sampler(str(raw.get("model_type")))
-    return replace(request, design=design, sampler=sampler, arrays=request.arrays or design)
+    at_once = replace(request.at_once, cache=sampler == "block")
+    return replace(request, design=design, sampler=sampler, arrays=request.arrays or design, at_once=at_once)
 
 
 def described(name: str, raw: dict[str, Any], held: dict[str, Any], request: Request) -> ModelShape:

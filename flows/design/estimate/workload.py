@@ -28,12 +28,13 @@ def workload_tables(sampler: str, hidden: int) -> tuple[str, ...]:
 class Workload:
     """Positions and tokens.
 
-    length: positions of a full sequence; positions_per_forward: computed in one; tokens_per_forward: committed by one;
-    refresh_per_token: positions of whole-sequence passes beside those, a token; sequences: whose keys and values must
-    stay on the chip, a layer; span: positions that a layer must hold of the sequence it works on.
+    length: positions of a full sequence; generated: those that are not the prompt's; positions_per_forward: computed in
+    one; tokens_per_forward: committed by one; refresh_per_token: positions beside those, a token: of prompts and
+    finished blocks, or of whole-sequence passes.
     """
 
     length: float
+    generated: float
     positions_per_forward: float
     tokens_per_forward: float
     refresh_per_token: float = 0.0
@@ -44,13 +45,14 @@ class Workload:
 
     @classmethod
     def of(cls, sampler: str, a: Assumptions) -> "Workload":
-        length = a["prompt_length"] + a["gen_length"]
+        generated = a["gen_length"]
+        length = a["prompt_length"] + generated
         if sampler == "autoregressive":
-            return cls(length, 1.0, 1.0)
+            return cls(length, generated, 1.0, 1.0)
         if sampler == "whole":
-            return cls(length, length, a["tokens_per_forward"])
+            return cls(length, generated, length, a["tokens_per_forward"])
         block = a["block_length"]
         if sampler == "block":
-            return cls(length, block, a["tokens_per_forward"], 1.0)
+            return cls(length, generated, block, a["tokens_per_forward"], max(0.0, length - block) / generated)
         positions = min(length, block + a["vicinity"])
-        return cls(length, positions, a["tokens_per_forward"], length / block)
+        return cls(length, generated, positions, a["tokens_per_forward"], length / block)

@@ -7,7 +7,8 @@ import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter
 
 from flows.design.estimate.arrays import metal_only
-from flows.design.explore.search import Point, Space, measure, pareto
+from flows.design.explore.points import Point, measure, pareto
+from flows.design.explore.search import Space
 from flows.pictures.save import save
 from golden.errors import UserError
 

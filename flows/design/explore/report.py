@@ -1,7 +1,7 @@
 """What `hardloom explore` prints and writes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.emitted import why_not_emitted
 from flows.design.estimate.figures import Request, completed, described, prepared, read_model
 from flows.design.estimate.workload import Workload
-from flows.design.explore.search import OBJECTIVES, Point, Space, hardware_json, pareto
+from flows.design.explore.points import Point, hardware_json, pareto
+from flows.design.explore.search import OBJECTIVES, Space
 from gen.design.hardware import HardwareConfig
 from golden.errors import UserError
 from golden.files import write_json
@@ -40,6 +41,7 @@ def search_space(like: str | None, checkpoint: Path | None, request: Request, fi
     if unknown := sorted(set(request.styles) - set(model.styles)):
         raise UserError(f"{fit or DEFAULT_FIT}: knows nothing of style {unknown[0]}; leave it out of --styles")
     reason = why_not_emitted(shape, str(request.sampler))
+    units = replace(units, cache=request.at_once.cache)
     return Space(shape, work, a, model, request.styles, units, reason)
 
 

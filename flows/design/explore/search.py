@@ -2,81 +2,33 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from itertools import product
 
 from flows.design.cost.model import CostModel
-from flows.design.cycles.forward import likely_wanted
 from flows.design.estimate.area import areas, emitted_bits, storage_bits
 from flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, options, unit_cost
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.choices import busiest, busy
-from flows.design.estimate.emitted import emitted_pass
+from flows.design.estimate.choices import busy
+from flows.design.estimate.emitted import PassKind, Steps, emitted_packet, emitted_steps, pass_kinds
 from flows.design.estimate.energy import packet_fj
+from flows.design.estimate.units import unit_gates
 from flows.design.estimate.workload import Workload
 from flows.design.explore.attention import AttentionLanes, attention_lanes
-from gen.design.hardware import DEFAULT_SLICES, HardwareConfig
+from flows.design.explore.plans import Candidate, Plan, dominates
+from flows.design.explore.points import Point, measure
 from gen.design.lanes import most_lanes
 from golden.errors import UserError
 from golden.shape import MatrixKind, ModelShape
 
-__all__ = ["OBJECTIVES", "Point", "Space", "hardware_json", "measure", "pareto"]
+__all__ = ["OBJECTIVES", "Space"]
 
 OBJECTIVES = ("area", "energy")
 MOST_LANES = 64
+HURRIES = (1, 2, 4)
+"""How many times quicker than what serves every token the experts of an emitted chip may be."""
 REMEDIES = {"head": " (see --head-tiles: a head that drains in parts)"}
-
-
-@dataclass(frozen=True)
-class Point:
-    """One design.
-
-    options: style and slices by kind of array; attention: heads and queries at once; gates: of all arrays of a kind;
-    cycles: a position costs the busiest array of each kind, and `attention`; area_mm2: by part; energy_pj: of the
-    arrays, leakage included, a generated token. emitted, projected: tokens/s with these arrays of the chip that
-    `hardloom generate` writes, of the space's sequences, None where it writes none, and of one whose pipeline is full;
-    tokens_per_s: the one of them that is searched for.
-    """
-
-    lanes: int
-    options: dict[str, ArrayOption]
-    attention: AttentionLanes
-    cycles: dict[str, float]
-    gates: dict[str, float]
-    area_mm2: dict[str, float]
-    energy_pj: float
-    tokens_per_s: float
-    emitted: float | None
-    projected: float
-
-    @property
-    def area(self) -> float:
-        return sum(self.area_mm2.values())
-
-    @property
-    def bottleneck(self) -> str:
-        """What takes the most cycles a position."""
-        return max(self.cycles, key=lambda name: self.cycles[name])
-
-    def to_json_dict(self) -> dict[str, Any]:
-        chosen = {kind: vars(option) for kind, option in self.options.items()}
-        lanes = {"head_lanes": self.attention.head_lanes, "query_lanes": self.attention.query_lanes}
-        changed = {"options": chosen, "attention": lanes}
-        return {**vars(self), **changed, "area_mm2_total": self.area, "bottleneck": self.bottleneck}
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One way to build the arrays of a kind: gates and fJ a position of all of them, cycles of the busiest."""
-
-    option: ArrayOption
-    gates: float
-    energy_fj: float
-    cycles: float
-
-    def measure(self, objective: str, leakage_fj: float = 0.0) -> float:
-        """Gates, or fJ where a gate leaks `leakage_fj` while a position passes."""
-        return self.energy_fj + self.gates * leakage_fj if objective == "energy" else self.gates
 
 
 @dataclass(frozen=True)
@@ -115,15 +67,16 @@ class Space:
             return f"--head-tiles {self.units.head_tiles}: `hardloom generate` writes no {wide[0]} that drains in parts"
         return self.not_emitted
 
-    def emitted_cycles(self, lanes: int, chosen: dict[str, Candidate], attention: AttentionLanes) -> float:
-        """Cycles from a pass to the next on the emitted chip with these arrays and so much attention at once."""
-        kinds = {kind.kind: kind for kind in self.shape.kinds()}
-        packets = {}
-        for name, kind in kinds.items():
-            undrained = 0 if name == "head" else max(0, kind.rows - self.tile_rows)
-            packets[name] = round(chosen[name].cycles / busy(kind, self.a)) + -(-undrained // lanes)
-        share = busiest(self.shape, self.a)
-        return emitted_pass(self.shape, lanes, packets, self.work, share, self.a, self.at_once(attention))
+    def emitted(self, plan: Plan) -> Steps:
+        """Denoising steps on the emitted chip of a plan."""
+        tiles = self.units.head_tiles
+        packets = {
+            kind.kind: emitted_packet(
+                kind, plan.chosen[kind.kind].cycles / busy(kind, self.a), self.tile_rows, plan.lanes, tiles
+            )
+            for kind in self.shape.kinds()
+        }
+        return emitted_steps(self.shape, plan.lanes, packets, self.work, self.a, self.at_once(plan.attention))
 
     def at_once(self, attention: AttentionLanes) -> AtOnce:
         """Of the emitted chip with so much attention at once."""
@@ -139,7 +92,8 @@ class Space:
     def candidate(self, kind: MatrixKind, option: ArrayOption, lanes: int) -> Candidate:
         """What an option costs."""
         cost = unit_cost(self.model, kind, option, lanes, self.tile_rows)
-        gates = cost.gates * self.a[f"{option.style}_gates_scale"] * kind.count * kind.layers
+        shells = self.units.head_tiles if kind.kind == "head" and self.why_projected is None else 1
+        gates = cost.gates_with(shells) * self.a[f"{option.style}_gates_scale"] * kind.count * kind.layers
         energy = packet_fj(cost, self.a) * kind.count * kind.layers * kind.share
         return Candidate(option, gates, energy, cost.packet_cycles * busy(kind, self.a))
 
@@ -149,64 +103,116 @@ class Space:
         budgets = {budget} if self.why_projected else {budget, min(budget, self.work.length)}
         return {attention_lanes(self.shape.layers[0].attention, self.work, each) for each in budgets}
 
-    def point(self, lanes: int, budget: float, attention: AttentionLanes, objective: str) -> Point | None:
-        """The best design whose arrays all need at most `budget` cycles a position; None where one cannot.
+    def plan(self, lanes: int, budget: float, hurry: int, attention: AttentionLanes, objective: str) -> Plan | None:
+        """The best arrays that all need at most `budget` cycles a position, those of experts `hurry` times fewer; None
+        where one cannot.
 
         In a chip that works on few sequences the head waits while layers work: it has as long as those that take turns.
         Of an emitted chip it meets the wanted positions alone.
         """
-        a, chosen = self.a, dict[str, Candidate]()
-        clock = a["clock_ghz"] * 1e9 * a["busy_share"]
+        chosen = dict[str, Candidate]()
         turns = max(1, len(self.shape.layers) // self.units.sequences)  # layers of which one works at a time
         alone = turns if self.why_projected is None else 1
-        leakage = a["leakage_nw_per_gate"] * 1e6 * alone * max(budget, attention.cycles) / clock
+        leakage = self.a["leakage_nw_per_gate"] * 1e6 * alone * max(budget, attention.cycles) / self.busy_clock
         for kind in self.shape.kinds():
             allowed = budget * (alone // kind.layers if kind.layers < alone else 1) / self.met(kind.kind)
+            allowed /= hurry if kind.share < 1 else 1
             quick = [c for c in self.candidates(kind, lanes) if c.cycles <= allowed]
             if not quick:
                 return None
             chosen[kind.kind] = min(quick, key=lambda c: (c.measure(objective, leakage), c.gates, c.option.style))
-        cycles = {"attention": attention.cycles} | {kind: c.cycles * self.met(kind) for kind, c in chosen.items()}
-        gates = {kind: c.gates for kind, c in chosen.items()}
-        projected = clock / max(cycles.values()) / self.work.positions_per_token
-        emitted = None
-        if self.not_emitted is None:
-            passes = a["clock_ghz"] * 1e9 / self.emitted_cycles(lanes, chosen, attention)
-            emitted = passes * self.work.tokens_per_forward
-        speed = emitted if emitted is not None and self.why_projected is None else projected
+        return Plan(lanes, chosen, attention)
+
+    @property
+    def busy_clock(self) -> float:
+        """Cycles a second in which the busiest unit of a projected chip works."""
+        return self.a["clock_ghz"] * 1e9 * self.a["busy_share"]
+
+    def projected(self, plan: Plan) -> float:
+        """Tokens/s of a plan whose pipeline is full."""
+        return self.busy_clock / max(self.cycles(plan).values()) / self.work.positions_per_token
+
+    def limit(self, plan: Plan) -> float:
+        """Tokens/s that a plan's slowest array allows, whatever stands around it: experts are at best met alike."""
+        if self.why_projected is not None:
+            return self.projected(plan)
+        even = {kind.kind: kind.share / busy(kind, self.a) for kind in self.shape.kinds()}
+        slowest = max(c.cycles * even[kind] * self.met(kind) for kind, c in plan.chosen.items())
+        return self.a["clock_ghz"] * 1e9 / slowest / self.positions * self.work.tokens_per_forward
+
+    def cycles(self, plan: Plan) -> dict[str, float]:
+        """What a position costs each unit."""
+        cycles = {kind: c.cycles * self.met(kind) for kind, c in plan.chosen.items()}
+        return {"attention": plan.attention.cycles} | cycles
+
+    def rated(self, plan: Plan, emitted: float | None, speed: float) -> Point:
+        """A plan at so many tokens/s."""
+        a, gates = self.a, {kind: c.gates for kind, c in plan.chosen.items()}
         leaked = sum(gates.values()) * a["leakage_nw_per_gate"] * 1e6 / speed / self.work.positions_per_token
-        macs = 2 * self.shape.layers[0].attention.head_dim * attention.pairs
+        macs = 2 * self.shape.layers[0].attention.head_dim * plan.attention.pairs
         bits = storage_bits(self.shape, self.work, a)
         if self.why_projected is None:
-            bits = emitted_bits(self.shape, self.work, self.at_once(attention), a)
+            bits = emitted_bits(self.shape, self.work, self.at_once(plan.attention), a)
         return Point(
-            lanes,
-            {kind: c.option for kind, c in chosen.items()},
-            attention,
-            cycles,
+            plan.lanes,
+            {kind: c.option for kind, c in plan.chosen.items()},
+            plan.attention,
+            self.cycles(plan),
             gates,
-            areas(self.shape, gates, macs, bits, lanes, a, self.units.expert_groups),
-            (sum(c.energy_fj for c in chosen.values()) + leaked) * self.work.positions_per_token / 1000,
+            areas(self.shape, gates, macs, bits, unit_gates(self.shape, plan.lanes, self.units, a), a),
+            (sum(c.energy_fj for c in plan.chosen.values()) + leaked) * self.work.positions_per_token / 1000,
             speed,
             emitted,
-            projected,
+            self.projected(plan),
         )
+
+    def point(self, plan: Plan) -> Point:
+        """A plan, its cycles followed."""
+        emitted = None
+        if self.not_emitted is None:
+            steps = self.emitted(plan)
+            emitted = self.a["clock_ghz"] * 1e9 / steps.cycles * self.work.tokens_per_forward
+        speed = emitted if emitted is not None and self.why_projected is None else self.projected(plan)
+        return self.rated(plan, emitted, speed)
+
+    @cached_property
+    def kinds_of_passes(self) -> list[PassKind]:
+        block = self.shape.layers[0].attention.block_length
+        return pass_kinds(self.work, self.a["block_length"], block, self.units.cache)
+
+    @cached_property
+    def positions(self) -> float:
+        """That a step of an emitted chip computes."""
+        return sum(kind.share * len(kind.positions) for kind in self.kinds_of_passes)
 
     def met(self, kind: str) -> float:
         """Share of the positions that an array of a kind meets."""
         if kind != "head" or self.why_projected is not None:
             return 1.0
-        positions, commits = round(self.work.length), self.work.tokens_per_forward
-        return len(likely_wanted(positions, self.a["block_length"], commits)) / positions
+        return sum(kind.share * len(kind.wanted) for kind in self.kinds_of_passes) / self.positions
 
-    def points(self, objective: str) -> Iterator[Point]:
-        """One for every number of lanes, every cycle count that some array can have, and attention that suits it."""
+    def plans(self, objective: str) -> Iterator[Plan]:
+        """One for every number of lanes, every cycle count that some array can have, attention that suits it, and
+        experts as quick as that or, in an emitted chip, where they hold each other up, quicker."""
         for lanes in self.lanes():
             budgets = {c.cycles for kind in self.shape.kinds() for c in self.candidates(kind, lanes)}
-            for budget in sorted(budgets):
+            for budget, hurry in product(sorted(budgets), (1,) if self.why_projected else HURRIES):
                 for attention in sorted(self.attentions(budget), key=lambda found: found.pairs):
-                    if found := self.point(lanes, budget, attention, objective):
+                    if found := self.plan(lanes, budget, hurry, attention, objective):
                         yield found
+
+    def points(self, objective: str) -> Iterator[Point]:
+        """The points of all plans, but for those that another one's area (or energy) and throughput make pointless:
+        no more than their own at best."""
+        hopes = []
+        for plan in {plan.key: plan for plan in self.plans(objective)}.values():
+            limit = self.limit(plan)
+            hopes.append((measure(self.rated(plan, None, limit), objective), limit, plan))
+        found = list[Point]()
+        for least, limit, plan in sorted(hopes, key=lambda hope: (hope[0], -hope[1])):
+            if not any(point.tokens_per_s >= limit and measure(point, objective) <= least for point in found):
+                found.append(self.point(plan))
+                yield found[-1]
 
     def best(self, tokens_per_s: float, objective: str) -> Point:
         """The least area or energy that reaches a throughput; `UserError` with the nearest point where none does."""
@@ -221,39 +227,3 @@ class Space:
             f"{nearest.tokens_per_s:,.0f} tokens/s on {nearest.area:,.4g} mm2, where {nearest.bottleneck} takes "
             f"{nearest.cycles[nearest.bottleneck]:,.0f} cycles a position{REMEDIES.get(nearest.bottleneck, '')}"
         )
-
-
-def dominates(other: Candidate, one: Candidate) -> bool:
-    """Whether `other` is as good as `one` in everything and better in something."""
-    figures = [(other.gates, one.gates), (other.energy_fj, one.energy_fj), (other.cycles, one.cycles)]
-    return all(o <= c for o, c in figures) and any(o < c for o, c in figures)
-
-
-def measure(point: Point, objective: str) -> float:
-    return point.energy_pj if objective == "energy" else point.area
-
-
-def pareto(points: list[Point], objective: str) -> list[Point]:
-    """Those that no other dominates in throughput and area (or energy), the slowest first."""
-    front: list[Point] = []
-    for point in sorted(points, key=lambda p: (-p.tokens_per_s, measure(p, objective), p.area, p.lanes)):
-        if not front or measure(point, objective) < measure(front[-1], objective):
-            front.append(point)
-    return front[::-1]
-
-
-def hardware_json(point: Point, max_positions: int, units: AtOnce) -> dict[str, Any]:
-    """The fields of `gen.design.hardware.HardwareConfig`."""
-    return HardwareConfig(
-        lanes=point.lanes,
-        max_positions=max_positions,
-        style=dict.fromkeys(DEFAULT_SLICES, "metal") | {kind: option.style for kind, option in point.options.items()},
-        slices=DEFAULT_SLICES | {kind: option.slices for kind, option in point.options.items()},
-        head_lanes=point.attention.head_lanes,
-        query_lanes=point.attention.query_lanes,
-        expert_groups=units.expert_groups,
-        sequences=units.sequences,
-        head_tiles=units.head_tiles,
-        routers=units.routers,
-        queues=units.queues,
-    ).to_json_dict()

@@ -1,0 +1,182 @@
+"""The estimate of chips that `hardloom generate` writes: which there are, what they do at once, what a step costs."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from flows.bench.cycle_chips import CHIPS
+from flows.design.cost.model import CostModel
+from flows.design.cost.shapes import ArrayShape
+from flows.design.estimate.area import attention_bits
+from flows.design.estimate.assumptions import Assumptions
+from flows.design.estimate.at_once import AtOnce
+from flows.design.estimate.emitted import emitted_steps, pass_kinds
+from flows.design.estimate.figures import Estimate, Request, estimate, read_model
+from flows.design.estimate.workload import Workload, workload_tables
+from gen.design.hardware import HardwareConfig
+from gen.engine.inventory import chip_parts
+from gen.stream.ram import Ram
+from golden.checkpoints.families import shape_of
+from golden.checkpoints.presets import PRESETS
+from golden.samplers.denoise import Prediction, SamplerParams, Step
+from golden.samplers.spans import span
+from golden.units.numerics import GENERAL
+from tests import ROOT
+from tests.command_line import hardloom
+
+
+def run(model: str, **request) -> Estimate:
+    return estimate(*read_model(model, None), Request(**request))
+
+
+@pytest.mark.parametrize(
+    "model, request_",
+    [("gpt-oss-120b", {}), ("llada-moe-7b", {"sampler": "block"}), ("llada-moe-7b", {"sampler": "cached"})],
+)
+def test_what_is_not_emitted_says_why(model, request_):
+    found = run(model, **request_)
+    assert found.emitted is None and "`hardloom generate`" in str(found.not_emitted)
+    assert found.to_json_dict()["emitted"] is None and found.to_json_dict()["projected"]["tokens_per_s"] > 1000
+
+
+def test_an_estimate_of_a_published_model_plans_no_array(monkeypatch):
+    """What takes seconds is stored, of the projected chip and of the emitted one."""
+    monkeypatch.setattr("flows.design.cost.quantities.count_shape", lambda shape: pytest.fail(f"{shape} is not stored"))
+    for model in PRESETS:
+        run(model, design="hardloom")
+    run("llada2.0-mini", sampler="whole")
+
+
+def test_chips_of_other_families_are_emitted_and_their_cycles_counted():
+    """At one key a cycle attention is the slowest: keys a query sees, half of them and half a block where it goes by
+    blocks, times heads and layers."""
+    found = run("llada2.0-mini", sampler="whole")
+    seen = (found.workload.length + 32) / 2
+    assert found.emitted is not None and found.not_emitted is None
+    assert found.emitted.cycles_per_position == pytest.approx(20 * 16 * seen, rel=0.15)
+    llada = {"model_type": "llada", "vocab_size": 1000, "d_model": 256, "n_layers": 3, "n_heads": 4, "n_kv_heads": 4}
+    llada |= {"mlp_hidden_size": 512, "rope_theta": 500000.0, "rms_norm_eps": 1e-5, "max_sequence_length": 512}
+    dense = estimate("dense", llada | {"mask_token_id": 998, "eos_token_id": 999}, {}, Request(styles=("metal",)))
+    assert dense.emitted is not None and dense.emitted.cycles_per_position == pytest.approx(3 * 4 * 256, rel=0.15)
+
+
+def test_more_bits_of_activations_take_more_planes(tiny_quantized):
+    """Of bit-serial arrays in cycles, of all in gates; those of the other sites stay as they are."""
+    name, raw, held = read_model(None, tiny_quantized[0])
+    numerics = held["numerics"]
+    wide = held | {"numerics": numerics | {"activations": numerics["activations"] | {"swiglu": 10}, "gains": "behind"}}
+    found, wider = (estimate(name, raw, each, Request(styles=("packed",))) for each in (held, wide))
+    assert found.emitted is not None and wider.emitted is not None
+    slow = {choice.kind.kind: choice for choice in found.emitted.choices}
+    for choice in wider.emitted.choices:
+        before = slow[choice.kind.kind]
+        more = choice.cost.packet_cycles - before.cost.packet_cycles, choice.cost.gates > before.cost.gates
+        assert more == ((2 * choice.option.slices, True) if choice.kind.kind == "down" else (0, False))
+    assert wider.emitted.cycles_per_position > found.emitted.cycles_per_position
+
+
+def test_several_sequences_fill_the_emitted_chip():
+    """Until its slowest part has no pause; memories of a second pass, and slots, are paid for."""
+    by = {n: run("llada-moe-7b", at_once=AtOnce(head_lanes=16, sequences=n)).emitted for n in (1, 2, 18, 40)}
+    speeds = {n: chip.tokens_per_s for n, chip in by.items() if chip is not None}
+    assert speeds[2] == pytest.approx(2 * speeds[1], rel=0.001)
+    assert speeds[18] > 15 * speeds[1] and speeds[40] == speeds[18]
+    assert by[2].area > by[1].area and by[40].area > by[18].area > by[2].area
+    alone = run("llada-moe-7b").emitted
+    assert by[1].area_mm2["attention"] == pytest.approx(16 * alone.area_mm2["attention"])
+
+
+def test_tiles_of_the_head_drain_side_by_side():
+    """Where the head is the slowest part, two tiles take half of its time."""
+    lanes = AtOnce(head_lanes=16, query_lanes=4, expert_groups=8, sequences=24)
+    whole, tiled = (run("llada-moe-7b", at_once=replace(lanes, head_tiles=n)).emitted for n in (1, 2))
+    assert tiled.tokens_per_s == pytest.approx(2 * whole.tokens_per_s, rel=0.03)
+
+
+def test_rows_say_whether_they_are_emitted_and_what_their_clock_rests_on():
+    rows = run("llada-moe-7b", at_once=AtOnce(sequences=3, expert_groups=4)).to_json_dict()
+    assert rows["emitted"]["emitted"] is True and rows["projected"]["emitted"] is False
+    assert (rows["emitted"]["sequences"], rows["emitted"]["expert_groups"]) == (3, 4)
+    for row in (rows["emitted"], rows["projected"]):
+        assert row["clock_ghz"] == 1.0 and row["clock_evidence"].startswith("published: HNLPU")
+
+
+@pytest.mark.parametrize(
+    "option, sentence",
+    [
+        (["--head-lanes", "3"], "--head-lanes: 3 does not divide num_heads = 16"),
+        (["--expert-groups", "3"], "--expert-groups: 3 does not divide num_experts = 64"),
+    ],
+)
+def test_what_a_model_cannot_do_at_once_is_refused(option, sentence):
+    ran = hardloom("estimate", "--like", "llada-moe-7b", *option)
+    assert ran.code == 1 and ran.err.strip() == f"error: {sentence}"
+
+
+def test_memories_of_attention_are_those_of_the_hardware():
+    """All that are as deep as the sequence is long, with keys and values of every slot."""
+    at_once = AtOnce(sequences=3, query_lanes=2, cache=True)
+    model, length = shape_of(next(chip.fields for chip in CHIPS if chip.family == "LLaDA2.0")), 4096
+    same = {name: getattr(at_once, name) for name in ("sequences", "query_lanes", "cache")}
+    hardware = replace(HardwareConfig.default(model), max_positions=length, **same)
+    found = (part for part in chip_parts(model, GENERAL, hardware, "chip") if part.path[:1] == ("attention",))
+    memories = [part.thing.geometry for part in found if part.layers == (0,) and isinstance(part.thing, Ram)]
+    bits = sum(memory.depth * memory.width for memory in memories)
+    assert length * attention_bits(model, at_once, Assumptions.of("5nm")) == pytest.approx(bits, rel=0.02)
+
+
+@pytest.mark.parametrize("prompt", [8, 11])
+def test_passes_are_as_long_as_the_samplers_rule_says(prompt: int):
+    """The first pass of a run, of a block, and the others, in the middle of halves of a run, as often as they come."""
+    params = SamplerParams(gen_length=32, block_length=4, steps=16)
+    kinds = pass_kinds(Workload(prompt + 32, 32, 4, 2), 4, 4, cache=True)
+    assert sum(kind.share for kind in kinds) == pytest.approx(1)
+    assert kinds[0].share == pytest.approx(1 / 16)
+
+    def step(block: int, committed: int) -> Step:
+        marks = torch.zeros(1, prompt + 32, dtype=torch.bool)
+        marks[0, committed] = True
+        return Step(block, 0, marks, marks, Prediction(marks, marks))
+
+    first = span(4, prompt, params, step(0, prompt), None)
+    assert kinds[0].positions == first
+    for number, block in ((1, 2), (3, 6)):
+        start = prompt + 4 * block
+        assert kinds[number].positions == span(4, prompt, params, step(block, start), step(block - 1, start - 2))
+        assert kinds[number + 1].positions == span(4, prompt, params, step(block, start + 1), step(block, start))
+        assert kinds[number].share * 2 == pytest.approx(7 / 16)
+
+
+def test_block_diffusion_is_emitted_with_kept_keys_and_values():
+    """A block and what has changed is computed in a step; keys and values of every slot are paid for."""
+    speeds, areas = [], []
+    for sequences in (1, 8, 16):
+        found = run("llada2.0-mini", at_once=AtOnce(head_lanes=16, sequences=sequences))
+        assert found.emitted is not None and found.to_json_dict()["emitted"]["cache"] is True
+        speeds.append(found.emitted.tokens_per_s)
+        areas.append(found.emitted.area_mm2["buffers"])
+    assert speeds[1] == pytest.approx(8 * speeds[0], rel=0.05)
+    assert areas[2] - areas[1] == pytest.approx(8 * 1024 * 20 * 8260 * 0.021 / 0.7e6, rel=0.03)
+    whole = run("llada2.0-mini", sampler="whole", at_once=AtOnce(head_lanes=16)).emitted
+    assert whole is not None and speeds[0] > 1.5 * whole.tokens_per_s
+
+
+@pytest.mark.parametrize("name, simulated", [("", 4_650), (", cache", 709)])
+def test_several_sequences_take_the_cycles_that_were_simulated(name: str, simulated: int):
+    """Six at once, of 64 positions in blocks of 8, a token a step: docs/benchmarks.md, Cache."""
+    assert "| 6, 2 | 64, of 8 | 4,650 | 709 |" in (ROOT / "docs" / "benchmarks.md").read_text()
+    chip = next(chip for chip in CHIPS if chip.name == f"64 positions, blocks of 8{name}")
+    shape, model = shape_of(chip.fields), CostModel.read()
+    hardware = HardwareConfig.from_json_dict(HardwareConfig.default(shape).to_json_dict() | chip.hardware)
+    packets = {}
+    for kind in shape.kinds():
+        style, slices = hardware.style_of(kind.kind), hardware.slices_of(kind.kind)
+        array = ArrayShape(style, kind.rows, kind.inputs, slices, hardware.lanes, kind.banks)
+        packets[kind.kind] = round(model.cost(array).packet_cycles)
+    at_once = AtOnce(sequences=6, head_lanes=2, cache=hardware.cache)
+    a = Assumptions.of("5nm", workload_tables("block", 16))
+    a = a.given(prompt_length=8, gen_length=56, block_length=8, tokens_per_forward=1)
+    work = Workload.of("block" if hardware.cache else "whole", a)
+    steps = emitted_steps(shape, hardware.lanes, packets, work, a, at_once)
+    assert steps.cycles == pytest.approx(simulated, rel=0.03)
