@@ -194,6 +194,7 @@ class ModelShape:
     family: name of its adapter.
     tied: the head is the embedding's matrix.
     mask_token_id: None for models that are not of the masked kind. eos_token_ids: each of them ends an answer.
+    delete_token_id, split_token_id: what models that edit by insertion and deletion predict for these, None for others.
     shift: logits at position i predict token i + shift.
     uncomputed: features that the family has and no model here computes, in words; they are counted alone.
     other_parameters: of those features.
@@ -211,6 +212,8 @@ class ModelShape:
     max_position_embeddings: int
     mask_token_id: int | None
     eos_token_ids: tuple[int, ...]
+    delete_token_id: int | None = None
+    split_token_id: int | None = None
     tied: bool = False
     shift: int = 0
     uncomputed: tuple[str, ...] = ()

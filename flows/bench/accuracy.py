@@ -10,13 +10,14 @@ import torch
 
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
-from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, DEMO_PARAMS, demo_tokenizer, mixed_problems
+from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, DEMO_SAMPLING, demo_tokenizer, mixed_problems
 from flows.models.sample import check_device, load_float_model
 from flows.models.saturations import saturated_in_words
 from golden.checkpoints.config import CONFIG, read_config
 from golden.models.float_model import FloatEngine
 from golden.models.integer_model import IntegerModel
-from golden.samplers.denoise import Engine, SamplerParams
+from golden.samplers.denoise import Engine
+from golden.samplers.sampling import Sampling
 from golden.training.accuracy import exact_match, expert_load
 
 __all__ = ["accuracy", "accuracy_parts", "batch_cost"]
@@ -67,7 +68,7 @@ class Accuracy:
 
     checkpoint: str
     prompts: int
-    sampler: dict[str, int]
+    sampler: str
     exact_match: dict[str, dict[str, float]]
     seconds: dict[str, float]
     saturated: dict[str, int]
@@ -76,7 +77,7 @@ class Accuracy:
     expert_imbalance: dict[str, list[float]]
 
 
-def accuracy(path: Path, count: int, params: SamplerParams = DEMO_PARAMS, device: str = "cpu") -> Accuracy:
+def accuracy(path: Path, count: int, sampling: Sampling = DEMO_SAMPLING, device: str = "cpu") -> Accuracy:
     """Figures of the checkpoint `path` on `count` held-out problems."""
     check_device(device)
     (_, shape), tokenizer = read_config(path / CONFIG), demo_tokenizer(path)
@@ -89,17 +90,16 @@ def accuracy(path: Path, count: int, params: SamplerParams = DEMO_PARAMS, device
         for number, (name, engine) in enumerate(engines.items()):
             progress(number, 3)
             begin = time.perf_counter()
-            shares = exact_match(engine, chosen, params, tokenizer, shape.mask_token, shape.eos_token_ids)
+            shares = exact_match(engine, chosen, sampling, tokenizer, shape)
             seconds[name] = round(time.perf_counter() - begin, 2)
             matches[name] = shares | {"all": sum(shares[problem.task] for problem in chosen) / count}
         progress(2, 3)
-        load = expert_load(model, chosen, params, tokenizer)
+        load = expert_load(model, chosen, sampling, tokenizer)
     saturated = dict(integers.saturations)
     plain = IntegerModel.from_checkpoint(path, DEMO_FORMAT, DEMO_NUMERICS, device)  # counting takes a tenth longer
     cost = batch_cost(engines | {"golden": plain}, shape.vocab_size)
-    sampler = {"gen_length": params.gen_length, "block_length": params.block_length, "steps": params.steps}
     uneven = {"forward": load.in_a_forward.tolist(), "wanted": load.among_wanted.tolist()}
-    return Accuracy(str(path), count, sampler, matches, seconds, saturated, cost, load.shares.tolist(), uneven)
+    return Accuracy(str(path), count, str(sampling), matches, seconds, saturated, cost, load.shares.tolist(), uneven)
 
 
 def accuracy_parts(found: Accuracy) -> Iterator[Part]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from flows.console.report import Part, totals
-from flows.models.demonstration import DEMO_PARAMS
+from flows.models.demonstration import DEMO_SAMPLING
 from gen.build.folder import Build
 from gen.design.hardware import HardwareConfig
 from golden.errors import UserError
@@ -36,7 +36,7 @@ def measure(chip: SimulatedChip, prompts: int) -> Comparison:
     draw = torch.Generator().manual_seed(0)
     size = (prompts + 1, PROMPT)
     tokens = torch.randint(chip.model.vocab_size, size, generator=draw).tolist()
-    return simulate_runs(chip, [Run(prompt, DEMO_PARAMS) for prompt in tokens], None)
+    return simulate_runs(chip, [Run(prompt, DEMO_SAMPLING) for prompt in tokens], None)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ChipSpeed:
 def chip(path: Path, prompts: int) -> ChipSpeed:
     """Figures of the build folder `path`; the first of `prompts` + 1 runs starts the simulator and is not counted."""
     build = Build(path)
-    positions = PROMPT + DEMO_PARAMS.gen_length
+    positions = PROMPT + DEMO_SAMPLING.gen_length
     if positions > build.hardware.max_positions:
         raise UserError(
             f"{path}: max_positions {build.hardware.max_positions} is below {positions}; generate it larger"

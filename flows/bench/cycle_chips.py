@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from golden.checkpoints.presets import read_preset
-from golden.samplers.denoise import SamplerParams
+from golden.samplers.sampling import Sampling
 
 __all__ = ["CHIPS", "RUNS", "SmallChip"]
 
@@ -57,8 +57,8 @@ MODELS = {
 """Fields of a small `config.json` of each family: that of the published model, with sizes of its own."""
 
 RUNS = (
-    (4, SamplerParams(gen_length=8, block_length=4, steps=4)),
-    (24, SamplerParams(gen_length=8, block_length=8, steps=8)),
+    (4, Sampling.of("llada", gen_length=8, block_length=4, steps=4)),
+    (24, Sampling.of("llada", gen_length=8, block_length=8, steps=8)),
 )
 """Length of the prompt, and what the sampler is asked for: few positions, whose experts are the slowest, and more."""
 
@@ -74,7 +74,7 @@ class SmallChip:
     name: str = "as it comes"
     model: dict[str, Any] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
-    runs: tuple[tuple[int, SamplerParams], ...] = RUNS
+    runs: tuple[tuple[int, Sampling], ...] = RUNS
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ MIXED = {"moe_layer_freq": [0, 1], "dense_intermediate_size": 48, "qk_layernorm"
 MIXED |= {"shared_expert_intermediate_size": 32, "moe_router_enable_expert_bias": True}
 BLOCKS_OF_8 = {"block_size": 8, "head_dim": 16, "rotary_dim": 8, "num_experts": 8, "n_group": 4, "topk_group": 2}
 FULL = {"sequences": 6, "head_lanes": 2}
-LONG = ((8, SamplerParams(gen_length=56, block_length=8, steps=56)),)
+LONG = ((8, Sampling.of("llada", gen_length=56, block_length=8, steps=56)),)
 
 CHIPS = (
     SmallChip("LLaDA-MoE"),

@@ -22,7 +22,8 @@ from golden.checkpoints.synthetic import make_up
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import Prediction, SamplerParams, denoise
+from golden.samplers.denoise import Prediction
+from golden.samplers.sampling import Sampling, denoise
 from golden.samplers.spans import span
 from golden.shape import ExpertsShape, LayerShape
 from golden.units.numerics import Numerics
@@ -65,7 +66,7 @@ class Routed:
     logits count."""
 
     def __init__(self, model: IntegerModel, layers: Sequence[LayerShape]) -> None:
-        self.model, self.spread_limit, self.layers = model, model.spread_limit, layers
+        self.model, self.layers = model, layers
         self.routes: list[Routes | None] = []
         self.wanted: list[int] = []
 
@@ -83,7 +84,7 @@ class Routed:
         return predicted
 
 
-def modelled(build: Build, runs: Sequence[tuple[list[int], SamplerParams]]) -> list[float]:
+def modelled(build: Build, runs: Sequence[tuple[list[int], Sampling]]) -> list[float]:
     """Cycles of each run of a chip, all at once, experts as the integer model chooses them."""
     checkpoint, sequences = build.checkpoint(), build.hardware.sequences
     packets = {array.kind: array.cycles_per_packet for array in reversed(build.arrays)}  # the first tile is the longest
@@ -91,17 +92,17 @@ def modelled(build: Build, runs: Sequence[tuple[list[int], SamplerParams]]) -> l
     geometry = Geometry.of(checkpoint.model, build.hardware.lanes, build.hardware, packets, behind)
     engine = Routed(IntegerModel(checkpoint), checkpoint.model.layers)
     found = []
-    for prompt, params in runs:
-        passes, before, block = [], None, checkpoint.model.layers[0].attention.block_length
-        for step in denoise(engine, torch.tensor([prompt]), params, checkpoint.model.mask_token):
-            own = step_cycles(params.block_length, int(step.committed.sum()), sequences)
-            positions = range(step.tokens.shape[1])
-            if build.hardware.cache and block:
-                positions = span(block, len(prompt), params, step, before)
+    for prompt, sampling in runs:
+        run = denoise(engine, torch.tensor([prompt]), sampling, checkpoint.model)
+        passes, block, machine = [], checkpoint.model.layers[0].attention.block_length, run.machines[0]
+        setup = setup_cycles(machine)
+        for step in run:
+            positions, one = range(machine.positions), step.passes[0]
+            if build.hardware.cache and block and one:
+                positions = span(block, one, machine.positions)
             routes = [some and some[positions.start : positions.stop] for some in engine.routes]
-            passes.append(Pass(positions, engine.wanted, routes, own))
-            before = step
-        found.append(SequenceRun(setup_cycles(params.gen_length, params.block_length, params.steps), passes))
+            passes.append(Pass(positions, engine.wanted, routes, step_cycles(machine, sequences)))
+        found.append(SequenceRun(setup, passes))
     return run_cycles(geometry, found, [STAGGER * number for number in range(len(found))])
 
 
@@ -114,13 +115,13 @@ def measure(chip: SmallChip, folder: Path) -> Iterator[CycleRow]:
         QuantizedCheckpoint(folder / "quantized"), folder / "chip", HardwareConfig.from_json_dict(fields)
     )
     simulated = SimulatedChip(build, QUICK_BUILD)
-    prompts = [([token % model.mask_token for token in range(length)], params) for length, params in chip.runs]
+    prompts = [([token % model.mask_token for token in range(length)], sampling) for length, sampling in chip.runs]
     at_once = build.hardware.sequences
     for first in range(0, len(prompts), at_once):
         chosen = (prompts * at_once)[first : first + at_once]
         runs = simulate_runs(simulated, [Run(*one) for one in chosen], None, at_once=at_once).runs
         cycles, forwards = (sum(getattr(run, name) for run in runs) for name in ("cycles", "forwards"))
-        positions = sum(len(prompt) + params.gen_length for prompt, params in chosen) // at_once
+        positions = sum(len(prompt) + sampling.gen_length for prompt, sampling in chosen) // at_once
         counted = sum(modelled(build, chosen))
         figures = round(cycles / forwards, 1), round(counted / forwards, 1)
         yield CycleRow(chip.family, chip.name, positions, *figures, round(counted / cycles - 1, 5))

@@ -13,7 +13,14 @@ from tokenizers import Tokenizer
 
 from flows.console.progress import progress_bar
 from flows.console.report import table
-from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, DEMO_PARAMS, demo_tokenizer, mixed_problems
+from flows.models.demonstration import (
+    DEMO_BLOCK,
+    DEMO_FORMAT,
+    DEMO_NUMERICS,
+    DEMO_SAMPLING,
+    demo_tokenizer,
+    mixed_problems,
+)
 from flows.models.sample import draw_step, load_engine
 from flows.pictures.denoising import plot_denoising
 from flows.pictures.wiring import plot_wiring
@@ -138,7 +145,7 @@ def share(texts: list[str], problems: list[Problem]) -> float:
 def float_share(ckpt: Path, problems: list[Problem], model: ModelShape, tokenizer: Tokenizer) -> float:
     """Exact match of the float model on the same prompts."""
     engine = load_engine(ckpt, "float")
-    shares = exact_match(engine, problems, DEMO_PARAMS, tokenizer, model.mask_token, model.eos_token_ids)
+    shares = exact_match(engine, problems, DEMO_SAMPLING, tokenizer, model)
     return sum(shares[problem.task] for problem in problems) / len(problems)
 
 
@@ -152,7 +159,7 @@ def demo(ckpt: Path, out: Path, count: int, console: Console) -> Result:
     problems = mixed_problems(count)
     chip = make_chip(ckpt, out, console.print)
     recovered = recover_weights(chip.build, console.print)
-    runs = [Run(tokenizer.encode(problem.prompt).ids, DEMO_PARAMS) for problem in problems]
+    runs = [Run(tokenizer.encode(problem.prompt).ids, DEMO_SAMPLING) for problem in problems]
     console.print(f"{count} prompts on the simulated chip; every token, confidence and probe point is compared")
     model = IntegerModel.from_checkpoint(out / "quantized")
     with denoising(console, runs, shape.mask_token, tokenizer) as show:
@@ -176,7 +183,7 @@ def demo(ckpt: Path, out: Path, count: int, console: Console) -> Result:
         weights_recovered=recovered,
     )
     write_json(out / "result.json", asdict(result))
-    plot_denoising(max(runs, key=lambda run: len(run.prompt)), shape, tokenizer, out / "denoising.png")
+    plot_denoising(max(runs, key=lambda run: len(run.prompt)), DEMO_BLOCK, shape, tokenizer, out / "denoising.png")
     plot_wiring(chip.build, WIRING_ARRAY, out / "wiring.png")
     report(console, comparison, result, out)
     return result

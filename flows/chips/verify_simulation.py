@@ -3,6 +3,7 @@
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,7 +18,8 @@ from golden.cache import work_folder
 from golden.folders import check_ours
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import SamplerParams
+from golden.samplers.machine import Instruction, Op, Program
+from golden.samplers.sampling import Sampling
 from golden.shape import ModelShape
 from verif.chip.compare import compare_runs
 from verif.chip.simulation import Run, SimulatedChip
@@ -28,32 +30,44 @@ __all__ = ["verify_simulation"]
 
 
 def random_runs(model: IntegerModel, max_positions: int, seed: int = 0) -> list[Run]:
-    """Prompts of random tokens but the mask: several geometries, by quota and by threshold, as long as it holds."""
+    """Prompts of random tokens but the mask: several geometries and samplers, as long as it holds."""
     shape, draw = model.shape, torch.Generator().manual_seed(seed)
     longest = min(max_positions, shape.max_position_embeddings)
-    params = [
-        SamplerParams(8, 4, 4),
-        SamplerParams(6, 2, 3),
-        SamplerParams(8, 8, 3),
-        SamplerParams(8, 4, 2, threshold=0.3),
-        SamplerParams(4, 4, 1, threshold=1.0),
+    samplers = [
+        Sampling.of("llada", gen_length=8, block_length=4, steps=4),
+        Sampling.of("llada", gen_length=6, block_length=2, steps=3),
+        Sampling.of("llada", gen_length=8, block_length=8, steps=3),
+        Sampling.of("threshold", gen_length=8, block_length=4, threshold=0.3),
+        Sampling.of("threshold", gen_length=4, block_length=4, threshold=1.0),
     ]
     lengths = [6, 1, 9, 5, longest - 4]
-    chosen = [(n, p) for n, p in zip(lengths, params, strict=True) if 0 < n <= longest - p.gen_length]
-    drawn = [(torch.randint(shape.vocab_size - 1, (n,), generator=draw), p) for n, p in chosen]
-    return [Run((tokens + (tokens >= shape.mask_token)).tolist(), p) for tokens, p in drawn]
+    chosen = [(n, s) for n, s in zip(lengths, samplers, strict=True) if 0 < n <= longest - s.gen_length]
+    drawn = [(torch.randint(shape.vocab_size - 1, (n,), generator=draw), s) for n, s in chosen]
+    return [Run((tokens + (tokens >= shape.mask_token)).tolist(), s) for tokens, s in drawn]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A sampler that is a program as it stands."""
+
+    gen_length: int
+    instructions: tuple[Instruction, ...]
+
+    def program(self, model: ModelShape) -> Program:
+        return Program.of("written", self.instructions)
 
 
 def refused_runs(model: ModelShape, max_positions: int) -> list[tuple[Run, ErrorCode]]:
     """Requests that make no sense, with the error code that each must come to."""
-    first = int(model.mask_token == 0)
+    first, short = int(model.mask_token == 0), Sampling.of("llada", gen_length=4, block_length=2, steps=2)
+    full = Sampling.of("llada", gen_length=max_positions, block_length=max_positions, steps=1)
     return [
-        (Run([first], SamplerParams(0, 1, 1)), ErrorCode.LENGTH),
-        (Run([first], SamplerParams(max_positions, max_positions, 1)), ErrorCode.LENGTH),
-        (Run([first], SamplerParams(6, 4, 2)), ErrorCode.BLOCK),
-        (Run([first], SamplerParams(4, 2, 3)), ErrorCode.STEPS),
-        (Run([model.vocab_size], SamplerParams(4, 2, 2)), ErrorCode.TOKEN),
-        (Run([first, model.mask_token], SamplerParams(4, 2, 2)), ErrorCode.TOKEN),
+        (Run([first], full), ErrorCode.LENGTH),
+        (Run([model.vocab_size], short), ErrorCode.TOKEN),
+        (Run([first, model.mask_token], short), ErrorCode.TOKEN),
+        (Run([first], Written(4, ())), ErrorCode.PROGRAM),
+        (Run([first], Written(4, (Instruction(Op.ILLEGAL),))), ErrorCode.ILLEGAL),
+        (Run([first], Written(4, (Instruction(Op.PREDICT),))), ErrorCode.POSITION),
     ]
 
 
@@ -76,11 +90,10 @@ def chip_outcomes(chip: SimulatedChip, show: Callable[[int, int], None]) -> list
 
 def run_outcome(chip: SimulatedChip, model: IntegerModel, run: Run, trace: bool) -> Outcome:
     """One prompt on the chip and in the integer model; where they differ, and `trace`, a waveform."""
-    begin, taps, p = time.perf_counter(), chip.folder / "taps.txt", run.params
+    begin, taps = time.perf_counter(), chip.folder / "taps.txt"
     board = compare_runs(chip, model, [run], taps).scoreboard
     taps.unlink(missing_ok=True)
-    name = f"prompt of {len(run.prompt)}, {p.gen_length} in blocks of {p.block_length}, "
-    name += f"{p.steps} steps" if p.threshold is None else f"threshold {p.threshold}"
+    name = f"prompt of {len(run.prompt)}, {run.sampling}"
     failure = None
     if board.first is not None:
         failure = f"{board.mismatches} integers differ; first: {board.first}"
@@ -102,10 +115,14 @@ def refusal_outcome(chip: SimulatedChip, model: IntegerModel, good: Run) -> Outc
     """Every refused request comes to its error code, and a prompt right after all of them runs as it did before."""
     begin = time.perf_counter()
     refused = refused_runs(chip.model, chip.build.hardware.max_positions)
-    after = Run(good.prompt, good.params)
+    after = Run(good.prompt, good.sampling)
     for _ in chip.simulate([*(run for run, _ in refused), after]):
         pass
-    wrong = [f"{run.request()}: error {run.error}, expected {code}" for run, code in refused if run.error != code]
+    wrong = [
+        f"{run.prompt}, {run.sampling}: error {run.error}, expected {code}"
+        for run, code in refused
+        if run.error != code
+    ]
     if (after.steps, after.error) != (good.steps, 0):
         wrong.append(f"the prompt after them came to {after.steps}, error {after.error}, expected {good.steps}")
     detail = f"{len(refused)} requests refused, 1 prompt after them"

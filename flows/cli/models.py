@@ -223,6 +223,14 @@ def train(
     run_training(out, seed, steps)
 
 
+def print_samplers(wanted: bool) -> None:
+    if wanted:
+        from flows.models.samplers import sampler_parts
+
+        show(None, False, sampler_parts())
+        raise typer.Exit
+
+
 @commands.command()
 def sample(
     ckpt: Annotated[
@@ -234,31 +242,41 @@ def sample(
     engine: Annotated[str, typer.Option(parser=text, help="float, golden or rtl.")] = "golden",
     prompt: Annotated[str | None, typer.Option(help="The prompt as text.")] = None,
     prompt_tokens: Annotated[str | None, typer.Option(parser=text, help="The prompt as token ids, like 5,9,2.")] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(parser=text, help="A name of --list-samplers, or a file; by default llada or threshold."),
+    ] = None,
     gen_length: Annotated[int, typer.Option(min=1, max=MOST, help="Tokens to generate.")] = 16,
-    block_length: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Tokens of a block; divides the generation length.")
-    ] = 8,
+    block_length: Annotated[int | None, typer.Option(min=1, max=MOST, help="Tokens of a block.")] = None,
     steps: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Denoising steps in all; a multiple of the number of blocks.")
-    ] = 8,
+        int | None, typer.Option(min=1, max=MOST, help="Denoising steps in all; a multiple of the number of blocks.")
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(parser=positive, help="Commit what is more probable than this, instead of by steps."),
     ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", parser=text, help="A parameter of the sampler, like threshold=0.9.")
+    ] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Print what each step writes, too.")] = False,
     device: Annotated[str, typer.Option(parser=text, help="A torch device, for float and golden.")] = "cpu",
     as_json: Json = False,
+    list_samplers: Annotated[
+        bool, typer.Option("--list-samplers", callback=print_samplers, is_eager=True, help="Print them and exit.")
+    ] = False,
 ) -> None:
     """Generate text behind a prompt by denoising masked tokens.
 
     Example: hardloom sample checkpoints/demo --engine golden --prompt 47+85=
     """
     from flows.models.sample import Prompt, quantized_of, sample
+    from flows.models.samplers import asked_sampling
     from flows.models.saturations import report_saturated
-    from golden.samplers.denoise import SamplerParams
 
-    params = SamplerParams(gen_length, block_length, steps, threshold)
-    found = sample(ckpt, engine, Prompt(prompt, prompt_tokens), params, device, draw=not as_json)
-    show(found, as_json, [found.line()], indent=None)
+    options = {"block_length": block_length, "steps": steps, "threshold": threshold}
+    sampling = asked_sampling(sampler, gen_length, options, settings or [])
+    found = sample(ckpt, engine, Prompt(prompt, prompt_tokens), sampling, device, draw=not as_json)
+    show(found, as_json, [found.line(), *(found.trace_parts() if trace else [])], indent=None)
     report_saturated(quantized_of(ckpt), found.saturated)
 
 

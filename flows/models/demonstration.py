@@ -6,17 +6,18 @@ from tokenizers import Tokenizer
 
 from golden.checkpoints.tokenizer import load_tokenizer
 from golden.errors import UserError
-from golden.samplers.denoise import SamplerParams
+from golden.samplers.sampling import Sampling
 from golden.training.accuracy import held_out_problems
 from golden.training.tasks import TASKS, Problem, build_tokenizer
 from golden.units.numerics import Numerics
 
-__all__ = ["DEMO_FORMAT", "DEMO_NUMERICS", "DEMO_PARAMS", "demo_tokenizer", "mixed_problems"]
+__all__ = ["DEMO_BLOCK", "DEMO_FORMAT", "DEMO_NUMERICS", "DEMO_SAMPLING", "demo_tokenizer", "mixed_problems"]
 
 DEMO_FORMAT, DEMO_NUMERICS = "mxfp4", Numerics()
 """What the demonstration model was trained for: see `golden.training.train`."""
 
-DEMO_PARAMS = SamplerParams(gen_length=16, block_length=8, steps=8)
+DEMO_BLOCK = 8
+DEMO_SAMPLING = Sampling.of("llada", gen_length=16, block_length=DEMO_BLOCK, steps=8)
 """What the demonstration asks of the sampler: two blocks of eight tokens, four steps each, two tokens a step."""
 
 

@@ -13,14 +13,15 @@ from flows.models.saturations import counted_by_chip
 from gen.build.folder import Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
+from gen.design.registers import ErrorCode
 from golden.cache import entry
 from golden.checkpoints.config import CONFIG, read_config
 from golden.errors import UserError
 from golden.files import sha256
-from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import SamplerParams, Step
+from golden.samplers.denoise import Step
+from golden.samplers.sampling import Sampling
 from verif.chip.simulation import Run, SimulatedChip, step_of
 
 __all__ = ["RtlEngine"]
@@ -31,7 +32,7 @@ SECONDS_A_WEIGHT = 220 / 236_544
 
 
 class RtlEngine:
-    """The chip that a checkpoint becomes; samples by itself, step by step as `golden.samplers.denoise` does."""
+    """The chip that a checkpoint becomes; it runs samplers by itself, step by step as golden does."""
 
     def __init__(self, chip: SimulatedChip) -> None:
         self.chip = chip
@@ -70,14 +71,10 @@ class RtlEngine:
             )
         return cls(simulated(build))
 
-    @staticmethod
-    def spread_limit(threshold: float) -> int:
-        return IntegerModel.spread_limit(threshold)
-
-    def denoise(self, prompt: Tensor, params: SamplerParams) -> Iterator[Step]:
-        """As `golden.samplers.denoise.denoise`: one prompt [1, P]; spreads are known where a token was committed."""
-        run = Run(prompt[0].tolist(), params)
-        tokens = torch.cat([prompt[0], torch.full((params.gen_length,), self.chip.model.mask_token)])
+    def denoise(self, prompt: Tensor, sampling: Sampling) -> Iterator[Step]:
+        """Steps of one prompt [1, P]; spreads are known where a token was written. UserError where the chip refuses."""
+        run = Run(prompt[0].tolist(), sampling)
+        tokens = torch.cat([prompt[0], torch.full((sampling.gen_length,), self.chip.model.mask_token)])
         for _, number in self.chip.simulate([run]):
             if number is not None:
                 step = step_of(run, number, tokens)
@@ -85,7 +82,9 @@ class RtlEngine:
                 yield step
         self.saturated |= counted_by_chip(run.saturations)
         if run.error:
-            raise UserError(f"the chip refused the run with error code {run.error}; see docs/chip.md")
+            raise UserError(
+                f"the chip ended the run with error {ErrorCode(run.error).name} ({run.error}); see docs/chip.md"
+            )
 
 
 def simulated(build: Build) -> SimulatedChip:

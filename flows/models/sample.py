@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 from tokenizers import Tokenizer
 
-from flows.console.report import Line
+from flows.console.report import Line, Part, table
 from gen.build.folder import MANIFEST, Build
 from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
@@ -22,7 +22,8 @@ from golden.files import write_file
 from golden.models.float_model import FloatEngine, FloatModel
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import SamplerParams, Step, check_prompt, denoise
+from golden.samplers.denoise import CERTAIN, Step, check_prompt
+from golden.samplers.sampling import Sampling, denoise
 from golden.shape import ModelShape
 from golden.training.accuracy import answer_text
 
@@ -101,29 +102,27 @@ def check_positions(option: str, positions: int, model: ModelShape) -> None:
 
 
 @dataclass(frozen=True)
-class Denoising:
-    """A prompt on an engine: its steps as they end, the spread that stands for certainty there, and what has saturated
-    so far, by site."""
+class Running:
+    """A prompt on an engine: its steps as they end, and what has saturated so far, by site."""
 
     steps: Iterator[Step]
-    certain: float
     saturated: dict[str, int]
 
 
-def denoising_of(
-    path: Path, folder: Path, engine: str, prompt: list[int], params: SamplerParams, mask_token_id: int, device: str
-) -> Denoising:
+def running(
+    path: Path, folder: Path, engine: str, prompt: list[int], sampling: Sampling, shape: ModelShape, device: str
+) -> Running:
     """A prompt on the engine so called. folder: `model_folder` of `path`."""
     tokens = torch.tensor([prompt])
     if engine == "rtl":
         from flows.models.rtl_engine import RtlEngine
 
-        positions = len(prompt) + params.gen_length
+        positions = len(prompt) + sampling.gen_length
         chip = RtlEngine.from_build(path, positions) if is_build(path) else RtlEngine.from_checkpoint(path, positions)
-        return Denoising(chip.denoise(tokens, params), chip.spread_limit(1.0), chip.saturated)
+        return Running(chip.denoise(tokens, sampling), chip.saturated)
     model = load_engine(folder, engine, device)
     saturated = model.saturations if isinstance(model, IntegerModel) else {}
-    return Denoising(denoise(model, tokens, params, mask_token_id), model.spread_limit(1.0), saturated)
+    return Running(iter(denoise(model, tokens, sampling, shape)), saturated)
 
 
 def draw_step(step: Step, prompt_length: int, mask_token_id: int, tokenizer: Tokenizer | None) -> Text:
@@ -140,22 +139,36 @@ def draw_step(step: Step, prompt_length: int, mask_token_id: int, tokenizer: Tok
 
 @dataclass(frozen=True)
 class Commits:
-    """What a denoising step committed: positions, from the start of the prompt, tokens, and their probabilities."""
+    """What a denoising step wrote, in order: positions, from the start of the prompt, tokens, and the probabilities of
+    the latest predictions there (None where there was none yet)."""
 
     step: int
     positions: list[int]
     tokens: list[int]
-    confidence: list[float]
+    confidence: list[float | None]
+
+    @classmethod
+    def of(cls, number: int, step: Step) -> "Commits":
+        written = step.records[0]
+        confidence = [CERTAIN / spread if spread else None for _, _, spread in written]
+        return cls(number, [position for position, _, _ in written], [token for _, token, _ in written], confidence)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """tokens: generated; text: up to the first eos, None without a tokenizer; steps: how many; trace: what each did;
-    saturated: elements that did not fit their word, by site (engine golden), or those that the chip counts."""
+    """What came of a prompt.
+
+    Attributes
+    ----------
+    tokens: generated; text: up to the first eos, None without a tokenizer.
+    steps: how many; tokens_per_step: of tokens that are no mask; trace: what each step wrote.
+    saturated: elements that did not fit their word, by site (engine golden), or those that the chip counts.
+    """
 
     tokens: list[int]
     text: str | None
     steps: int
+    tokens_per_step: float
     trace: list[Commits]
     saturated: dict[str, int]
 
@@ -163,12 +176,15 @@ class Sample:
         """The text, or the tokens where there is no tokenizer."""
         return Line(",".join(map(str, self.tokens)) if self.text is None else self.text)
 
-
-def commits(number: int, step: Step, certain: float) -> Commits:
-    """certain: the spread that stands for certainty."""
-    positions = step.committed[0].nonzero().flatten()
-    confidence = [certain / spread for spread in step.prediction.spread[0, positions].tolist()]
-    return Commits(number, positions.tolist(), step.tokens[0, positions].tolist(), confidence)
+    def trace_parts(self) -> Iterator[Part]:
+        """What each step wrote, and how many tokens a step filled."""
+        rows = []
+        for one in self.trace:
+            chances = ("" if chance is None else f" {chance:.3f}" for chance in one.confidence)
+            written = zip(one.positions, one.tokens, chances, strict=True)
+            rows.append((f"{one.step}", "  ".join(f"[{at}]={token}{chance}" for at, token, chance in written)))
+        title = f"{self.steps} steps, {self.tokens_per_step} tokens a step"
+        yield table(("step", "[position]=token probability"), rows, title, left={"[position]=token probability"})
 
 
 @dataclass(frozen=True)
@@ -187,29 +203,30 @@ class Prompt:
         raise UserError("the prompt is missing or given twice; give either --prompt or --prompt-tokens")
 
 
-def sample(path: Path, engine: str, given: Prompt, params: SamplerParams, device: str, draw: bool) -> Sample:
+def sample(path: Path, engine: str, given: Prompt, sampling: Sampling, device: str, draw: bool) -> Sample:
     """Generate from one prompt; with `draw`, a terminal shows every step on standard error as it ends."""
-    params.validate()
     check_engine(engine, ENGINES)
     check_device(device)
     folder = model_folder(path)
     (_, model), tokenizer = read_config(folder / CONFIG), load_tokenizer(folder)
+    sampling.program(model)  # which says what is wrong with it before anything is built
     prompt = given.read(folder, model, tokenizer)
     check_prompt(torch.tensor(prompt), model.mask_token)
-    check_positions("--gen-length", len(prompt) + params.gen_length, model)
+    check_positions("--gen-length", len(prompt) + sampling.gen_length, model)
     console = Console(stderr=True)
     live = Live(console=console, transient=True) if console.is_terminal and draw else None
     steps = []
-    denoising = denoising_of(path, folder, engine, prompt, params, model.mask_token, device)
+    run = running(path, folder, engine, prompt, sampling, model, device)
     with live or nullcontext():
-        for step in denoising.steps:
+        for step in run.steps:
             steps.append(step)
             if live:
                 live.update(draw_step(step, len(prompt), model.mask_token, tokenizer), refresh=True)
     tokens = steps[-1].tokens[0, len(prompt) :].tolist()
     text = None if tokenizer is None else answer_text(tokens, tokenizer, model.eos_token_ids)
-    trace = [commits(number, step, denoising.certain) for number, step in enumerate(steps)]
-    return Sample(tokens, text, len(steps), trace, denoising.saturated)
+    trace = [Commits.of(number, step) for number, step in enumerate(steps)]
+    filled = sum(token != model.mask_token for token in tokens)
+    return Sample(tokens, text, len(steps), round(filled / len(steps), 2), trace, run.saturated)
 
 
 def quantized_of(path: Path) -> QuantizedCheckpoint | None:

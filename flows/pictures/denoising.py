@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 from tokenizers import Tokenizer
 
 from flows.pictures.save import INK, PAPER, save_png
+from golden.samplers.denoise import CERTAIN
 from golden.shape import ModelShape
 from verif.chip.simulation import Run
 
@@ -38,13 +39,12 @@ class Cell:
 
 def timeline(run: Run, mask_token_id: int) -> list[list[Cell]]:
     """Every position of `run` before the first and after each denoising step."""
-    row = [Cell(token) for token in run.prompt] + [Cell(None)] * run.params.gen_length
+    row = [Cell(token) for token in run.prompt] + [Cell(None)] * run.sampling.gen_length
     rows = [row]
     for number, commits in enumerate(run.steps, 1):
         row = list(row)
         for position, token, spread in commits:
-            if token != mask_token_id:
-                row[position] = Cell(token, number, 65536 / spread)
+            row[position] = Cell(None) if token == mask_token_id else Cell(token, number, CERTAIN / spread)
         rows.append(row)
     return rows
 
@@ -73,13 +73,13 @@ def draw_cell(axes: Axes, at: tuple[int, int], cell: Cell, steps: int, label: st
         axes.add_patch(Rectangle(at, 1, 1, fill=False, edgecolor=FRESH, linewidth=1.6, zorder=3))
 
 
-def plot_denoising(run: Run, model: ModelShape, tokenizer: Tokenizer, path: Path) -> None:
+def plot_denoising(run: Run, block: int, model: ModelShape, tokenizer: Tokenizer, path: Path) -> None:
     """The timeline of one run on the chip: a column a position, a row a denoising step, from top to bottom.
 
     A masked position is hatched. A token has the colour of the step that committed it; in that step it is framed and
-    its probability, 1 / spread as the chip reports it, stands below.
+    its probability, 1 / spread as the chip reports it, stands below. block: tokens of one, behind the prompt.
     """
-    prompt, block = len(run.prompt), run.params.block_length
+    prompt = len(run.prompt)
     rows = timeline(run, model.mask_token)
     length, steps = len(rows[0]), len(run.steps)
     figure, axes = plt.subplots(figsize=(0.42 * length + 1.2, 0.42 * len(rows) + 1.0), layout="constrained")
@@ -92,7 +92,7 @@ def plot_denoising(run: Run, model: ModelShape, tokenizer: Tokenizer, path: Path
     axes.set(xlim=(-0.02, length + 0.02), ylim=(len(rows) + 0.02, -0.02))
     axes.set_yticks([y + 0.5 for y in range(len(rows))], ["start", *(f"step {y}" for y in range(1, len(rows)))])
     names = {prompt / 2: "prompt"}
-    names |= {prompt + (number + 0.5) * block: f"block {number}" for number in range(run.params.num_blocks)}
+    names |= {prompt + (number + 0.5) * block: f"block {number}" for number in range((length - prompt) // block)}
     axes.set_xticks(list(names), list(names.values()))
     axes.tick_params(length=0, labelsize=9)
     axes.spines[:].set_visible(False)

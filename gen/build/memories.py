@@ -42,7 +42,8 @@ class MemoryFacts:
 def memories_of(folder: Path, files: Iterable[str], top: str, module_prefix: str) -> tuple[MemoryFacts, ...]:
     """Of the chip `top`, whose units are among `files` in `folder`; counted from `top` down."""
     units = {Path(name).stem: folder / name for name in files if name.startswith("rtl/units/")}
-    inside = {module: Counter(INSTANCE.findall(path.read_text())) for module, path in units.items()}
+    texts = {module: path.read_text(encoding="utf-8", errors="replace") for module, path in units.items()}
+    inside = {module: Counter(INSTANCE.findall(text)) for module, text in texts.items()}
 
     def below(module: str) -> Counter[str]:
         counts = Counter({name: count for name, count in inside[module].items() if name not in inside})

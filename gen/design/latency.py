@@ -4,7 +4,10 @@ Throughput is one beat a cycle, but for `router`. Each but `WEIGHTED_SUM`, `RESI
 unit's bench (`verif.streams.checks.alone`).
 """
 
+from collections.abc import Mapping
+
 from gen.design.head_tiles import tree_levels
+from golden.samplers.machine import Op
 
 __all__ = [
     "BIAS",
@@ -21,6 +24,7 @@ __all__ = [
     "rms_norm",
     "rope",
     "router",
+    "sampler",
     "score",
 ]
 
@@ -87,3 +91,13 @@ def argmax(beats: int, tiles: int = 1) -> int:
     """From the last logit to the prediction; beats: of each of so many tiles."""
     stages = len(tree_levels(tiles))
     return beats + 5 + (2 + 2 * stages if tiles > 1 else 0)
+
+
+INSTRUCTION = 2
+LONGER = {Op.PUT: 2, Op.MUL: 33, Op.SCAN: 2} | dict.fromkeys((Op.TOKEN, Op.GUESS, Op.SPREAD, Op.NOTE, Op.MEMO), 1)
+"""Cycles of an instruction, and how many more some take."""
+
+
+def sampler(executed: Mapping[Op, int], jumped: int, scanned: int) -> int:
+    """Of a program's instructions; jumped: those that did not lead to the next one; scanned: positions of SCAN."""
+    return sum(count * (INSTRUCTION + LONGER.get(op, 0)) for op, count in executed.items()) + jumped + scanned

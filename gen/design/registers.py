@@ -15,16 +15,24 @@ class ErrorCode(IntEnum):
     NONE = 0
     LENGTH = 1
     """A length is zero, or prompt and generation together exceed MAX_POSITIONS."""
-    BLOCK = 2
-    """GEN_LENGTH is not a multiple of BLOCK_LENGTH."""
-    STEPS = 3
-    """STEPS is zero or not a multiple of the number of blocks (without a SPREAD_LIMIT)."""
-    PROMPT = 4
+    PROMPT = 2
     """The prompt received has another length than PROMPT_LENGTH, or its last token never came; send it again."""
-    TOKEN = 5
+    TOKEN = 3
     """A prompt token is outside the vocabulary, or the mask token."""
-    BUSY = 6
+    BUSY = 4
     """START was written while the slot was busy; its run goes on."""
+    PROGRAM = 5
+    """PROGRAM has no words, or words that PROGRAM_WORD never wrote."""
+    ILLEGAL = 6
+    """The program came to an instruction that there is not, or to a word behind its last."""
+    POSITION = 7
+    """The program named a position outside the sequence, or of the prompt, or an empty block."""
+    VOCABULARY = 8
+    """The program wrote a token outside the vocabulary."""
+    ENDLESS = 9
+    """The program does not end: over 1,048,576 instructions a pass, or 65,535 passes."""
+    EARLY = 10
+    """The program wrote a token before the first pass."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,21 @@ REGISTERS = (
     ),
     Register("PROMPT_LENGTH", 0x0C, "rw", 16, "tokens of the prompt"),
     Register("GEN_LENGTH", 0x10, "rw", 16, "tokens to generate"),
-    Register("BLOCK_LENGTH", 0x14, "rw", 16, "tokens of a block; divides GEN_LENGTH"),
-    Register("STEPS", 0x18, "rw", 16, "denoising steps; a multiple of the number of blocks"),
-    Register("SPREAD_LIMIT", 0x1C, "rw", 32, "ceil(65536 / threshold) for threshold decoding, 0 for quotas"),
+    Register("PROGRAM", 0x14, "rw", 32, "bits 15:0 first word of the sampler's program; bits 31:16 its words"),
+    Register(
+        "PROGRAM_ADDRESS",
+        0x18,
+        "rw",
+        10,
+        "where the next PROGRAM_WORD goes; each moves it on by one; 0 at reset",
+    ),
+    Register(
+        "PROGRAM_WORD",
+        0x1C,
+        "wo",
+        32,
+        "a word into the memory of programs; reads 0",
+    ),
     Register("CYCLES", 0x20, "ro", 32, "clock cycles of the current or latest run of SLOT"),
     Register("FORWARDS", 0x24, "ro", 32, "denoising steps of the current or latest run of SLOT"),
     Register(

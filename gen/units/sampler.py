@@ -11,24 +11,27 @@ from gen.stream.ram import Ram
 from gen.stream.stream import Keep, chain
 from gen.text.constant_module import index_width
 from gen.units.sampler_check import add_checks
+from gen.units.sampler_core import Core
 from gen.units.sampler_passes import Collector, Sender, going_shape, sending_shape, sent_shape
 from gen.units.sampler_run import Run
-from gen.units.sampler_select import add_selection
 from gen.units.sampler_slot import PARAMETERS, Slot, pick, place
 from gen.units.span import span_shape
+from golden.samplers.machine import MAX_INSTRUCTIONS, PROGRAM_WORDS
 
 __all__ = ["Sampler"]
 
 SHOWN = ("busy", "done", "error", "code", "cycles", "forwards")
+OF_SLOT = ("received", "whole", "bad_token", "forwards")
+"""What the states ask of the slot that they serve."""
 
 
 class Sampler(Component):
-    """`golden.samplers.denoise.denoise` in hardware, at temperature 0, of `sequences` sequences at once.
+    """`golden.samplers.interpreter.Machine` in hardware, for `sequences` sequences at once.
 
-    A run: check of the parameters (serial divisions, at most 65,535 cycles each), masks written, then for every
-    step one pass of all positions through the model, selection (the block is scanned once for every token it
-    commits) and the commits. Ties go to the lowest position. Passes of several slots are in the model at once, in the
-    order in which they were sent; checks and selections are of one slot at a time, in that order too.
+    A run: check of the lengths and the prompt, registers cleared (32 cycles), masks written, then the program's
+    instructions (`gen.units.sampler_core.Core`), with a pass of all positions through the model at each PREDICT. Passes
+    of several slots are in the model at once, in the order in which they were sent; instructions are those of one slot
+    at a time, from a pass to the next, in that order too.
 
     Parameters
     ----------
@@ -38,6 +41,7 @@ class Sampler(Component):
     block: positions of a block of attention, a power of two, where keys and values are kept: a pass then computes the
         blocks from that of the first token that has changed, or of the block at work, to the latter's end. 0: all.
     shift: 1 where logits predict the next position, so that `passed` and `result` are of the position before.
+    limit: instructions of a run from one pass to the next.
 
     Attributes
     ----------
@@ -45,8 +49,10 @@ class Sampler(Component):
         one replaces it; so does it where a run was refused because `last` had not come. The mask token is refused. A
         token for a slot that there is not is accepted and forgotten.
     slot: what the following ports are about, below `sequences`, in.
-    start, prompt_length, gen_length, block_length, steps, spread_limit: from the registers, in; `start` one cycle, the
-        others need to hold in that cycle alone. acknowledge: one cycle, in.
+    program_seek, program_address: the next word of the memory of programs is that of this address, in.
+    program_write, program_word: a word of it, in; the next one is that behind it.
+    start, prompt_length, gen_length, entry (register PROGRAM): from the registers, in; `start` one cycle, the others
+        need to hold in that cycle alone. acknowledge: one cycle, in.
     busy, done, error, code, cycles, forwards: to the registers, out.
     any_busy: a slot is, out. ended: runs have ended that neither START nor `acknowledge` has followed, out; ended_slot:
         the lowest of theirs, out.
@@ -56,7 +62,7 @@ class Sampler(Component):
     passed: stream of one bit a position, in the order of the tokens, in: `wanted`, once the position is behind the
         layers. A pass is complete when all of its positions are, and those that were wanted have their results.
     result: stream of {`token`, `spread`} of the wanted positions from the head, in order, in.
-    commits: stream of {`record`, `last`, `slot`}, one packet a step, out.
+    commits: stream of {`record`, `last`, `slot`}, a packet of the tokens that a step has written, out.
     """
 
     def __init__(
@@ -68,9 +74,10 @@ class Sampler(Component):
         sequences: int = 1,
         block: int = 0,
         shift: int = 0,
+        limit: int = MAX_INSTRUCTIONS,
     ) -> None:
         self.vocab_size, self.mask_token_id, self.max_positions = vocab_size, mask_token_id, max_positions
-        self.sequences, self.block, self.shift = sequences, block, shift
+        self.sequences, self.block, self.shift, self.limit = sequences, block, shift, limit
         token, slot = unsigned(index_width(vocab_size)), unsigned(SLOT_WIDTH)
         prompt = data.StructLayout({"token": unsigned(32), "last": unsigned(1), "slot": slot})
         result = data.StructLayout({"token": token, "spread": unsigned(spread_width)})
@@ -81,6 +88,10 @@ class Sampler(Component):
                 **spans,
                 "prompt": In(stream.Signature(prompt)),
                 "slot": In(slot),
+                "program_seek": In(1),
+                "program_address": In(index_width(PROGRAM_WORDS)),
+                "program_write": In(1),
+                "program_word": In(32),
                 "start": In(1),
                 **{name: In(width) for name, width in PARAMETERS.items()},
                 "acknowledge": In(1),
@@ -109,8 +120,25 @@ class Sampler(Component):
         sender, collector = self._passes(m, run)
         self._memories(m, slots, run, sender, collector)
         self._commit_port(m, run)
-        self._states(m, slots, run, starting, collector)
+        self._states(m, slots, run, starting, collector, self._programs(m, run))
         return m
+
+    def _programs(self, m: Module, run: Run) -> Signal:
+        """Words of programs as the host writes them; how many there are, from the first on."""
+        words = Signal(range(PROGRAM_WORDS + 1), name="program_words")
+        at = Signal.like(self.program_address, name="program_at")
+        m.d.comb += [
+            run.program.write_enable.eq(self.program_write),
+            run.program.write_address.eq(at),
+            run.program.write_data.eq(self.program_word),
+        ]
+        with m.If(self.program_write):
+            m.d.sync += at.eq(at + 1)
+            with m.If(at == words):
+                m.d.sync += words.eq(words + 1)
+        with m.If(self.program_seek):
+            m.d.sync += at.eq(self.program_address)
+        return words
 
     def _registers(self, m: Module, slots: list[Slot], run: Run) -> tuple[Signal, Signal]:
         """What the host sees of the slots; whether one waits to be checked, and the lowest of those that do."""
@@ -140,8 +168,9 @@ class Sampler(Component):
         m.d.comb += [
             to_send.i.payload.slot.eq(run.now.slot),
             to_send.i.payload.positions.eq(run.now.positions),
-            to_send.i.payload.block_start.eq(run.schedule.block_start),
-            to_send.i.payload.block_end.eq(run.schedule.block_end),
+            to_send.i.payload.block_start.eq(run.block_start),
+            to_send.i.payload.block_end.eq(run.place.block_end),
+            to_send.i.payload.everything.eq(run.everything),
             to_send.i.valid.eq(run.send),
         ]
         if kept:
@@ -154,24 +183,29 @@ class Sampler(Component):
         return sender, collector
 
     def _span(self, m: Module, run: Run, sending) -> None:
-        """Whole blocks of attention: from that of `run.since`, to the end of those of the block at work."""
+        """Whole blocks of attention: from the first that is not known, to the end of those of the block at work."""
         bits = self.block.bit_length() - 1
-        end = run.schedule.block_end
-        stop = Signal(len(end) + self.block.bit_length())
+        place, end = run.place, run.place.block_end
+        stop, since = Signal(len(end) + self.block.bit_length()), Signal.like(end)
         m.d.comb += [
             stop.eq((end + self.block - 1)[bits:] << bits),
-            sending.first.eq(run.since[bits:] << bits),
+            since.eq(Mux(place.known < place.block_start, place.known, place.block_start)),
+            sending.first.eq(since[bits:] << bits),
             sending.stop.eq(Mux(stop > run.now.positions, run.now.positions, stop)),
         ]
 
     def _memories(self, m: Module, slots: list[Slot], run: Run, sender: Sender, collector: Collector) -> None:
-        """Sequences and results of all slots. A prompt is written before anything else, and the sender reads first."""
+        """Sequences and what belongs to their positions, of all slots.
+
+        A prompt is written before anything else, and the sender reads first.
+        """
         depth = self.sequences * self.max_positions
         m.submodules.tokens = tokens = Ram(run.token.shape(), depth, name="tokens")
         m.submodules.results = results = Ram(run.result.shape(), depth, name="results")
         prompt_write = self._prompt(m, slots, tokens)
+        store_at = place(run.now.slot, run.store_at, self.max_positions)
         m.d.comb += [
-            run.stored.eq(run.store & ~prompt_write),
+            run.stored.eq(run.store & ~prompt_write & ~(run.clear & collector.write)),
             run.fetched.eq(run.fetch & ~sender.read),
             run.token.eq(tokens.read_data),
             run.result.eq(results.read_data),
@@ -180,15 +214,25 @@ class Sampler(Component):
             results.read_enable.eq(run.fetch),
             results.read_address.eq(place(run.now.slot, run.fetch_at, self.max_positions)),
             tokens.read_address.eq(Mux(sender.read, sender.address, results.read_address)),
-            results.write_enable.eq(collector.write),
-            results.write_address.eq(collector.address),
-            results.write_data.eq(self.result.payload),
+            results.write_enable.eq(collector.write | (run.stored & run.clear)),
+            results.write_address.eq(Mux(collector.write, collector.address, store_at)),
+            results.write_data.eq(Mux(collector.write, self.result.payload, 0)),
         ]
         with m.If(run.stored):
             m.d.comb += [
                 tokens.write_enable.eq(1),
-                tokens.write_address.eq(place(run.now.slot, run.store_at, self.max_positions)),
+                tokens.write_address.eq(store_at),
                 tokens.write_data.eq(run.store_token),
+            ]
+        for name, keep, value in (("notes", run.keep_note, run.note), ("memos", run.keep_memo, run.memo)):
+            m.submodules[name] = kept = Ram(value.shape(), depth, name=name)
+            m.d.comb += [
+                kept.write_enable.eq(keep | (run.stored & run.clear)),
+                kept.write_address.eq(store_at),
+                kept.write_data.eq(Mux(keep, run.y, 0)),
+                kept.read_enable.eq(run.fetch & run.recall),
+                kept.read_address.eq(results.read_address),
+                value.eq(kept.read_data),
             ]
 
     def _prompt(self, m: Module, slots: list[Slot], tokens: Ram) -> Signal:
@@ -235,36 +279,39 @@ class Sampler(Component):
         ]
 
     def _states(
-        self, m: Module, slots: list[Slot], run: Run, starting: tuple[Signal, Signal], collector: Collector
+        self,
+        m: Module,
+        slots: list[Slot],
+        run: Run,
+        starting: tuple[Signal, Signal],
+        collector: Collector,
+        words: Signal,
     ) -> None:
         """One slot after the other: behind a pass, or at its START."""
         waiting, waiting_slot = starting
         m.submodules.complete = complete = Queue(run.now.shape(), self.sequences)
         chain(m, collector, complete)
-        stepping = Signal()
         next_slot = Mux(complete.o.valid, complete.o.payload.slot, waiting_slot)
+        core = Core(m, run, self.commits, self.vocab_size, self.mask_token_id, self.limit)
+        of_slot = {name: pick([getattr(slot, name) for slot in slots], run.now.slot) for name in OF_SLOT}
+        m.d.comb += run.forwards.eq(of_slot["forwards"])
         with m.FSM(name="state"):
             with m.State("IDLE"):
                 m.d.comb += complete.o.ready.eq(1)
-                m.d.sync += stepping.eq(complete.o.valid)
+                m.d.sync += run.stepping.eq(complete.o.valid)
                 with m.If(complete.o.valid | waiting):
                     m.d.sync += [run.now.eq(complete.o.payload), run.now.slot.eq(next_slot)]
                     run.load(m, next_slot)
                     m.next = "LOAD"
             with m.State("LOAD"):
                 run.loaded(m)
-                m.d.comb += [run.stepped.eq(stepping), run.begun.eq(~stepping)]
+                core.begin(m)
+                m.d.comb += [run.stepped.eq(run.stepping), run.begun.eq(~run.stepping)]
                 m.next = "CHECK"
-                with m.If(stepping):
-                    m.next = "SELECT"
-            names = ("received", "whole", "bad_token")
-            prompt = {name: pick([getattr(slot, name) for slot in slots], run.now.slot) for name in names}
-            add_checks(m, run, prompt, self.max_positions, self.mask_token_id)
-            add_selection(m, run, self.commits, self.mask_token_id)
-            with m.State("SEND"):
-                m.d.comb += run.send.eq(1)
-                run.save(m)
-                m.next = "IDLE"
+                with m.If(run.stepping):
+                    m.next = "FETCH"
+            add_checks(m, run, of_slot, words, self.max_positions, self.mask_token_id)
+            core.add_states(m)
         for number, slot in enumerate(slots):
             here = run.now.slot == number if len(slots) > 1 else Const(1)
             for name in ("failed", "stepped", "finished", "begun", "forget_prompt"):

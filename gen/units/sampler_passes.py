@@ -23,10 +23,13 @@ def going_shape(sequences: int, max_positions: int, kept: bool) -> data.StructLa
 
 
 def sending_shape(sequences: int, max_positions: int, kept: bool) -> data.StructLayout:
-    """As `going_shape`, and the block in which tokens are wanted: its first position and the one behind it."""
+    """As `going_shape`, and the block in which tokens are wanted: its first position and the one behind it.
+
+    `everything`: all of them are wanted, not the masks alone.
+    """
     position = unsigned(max_positions.bit_length())
     members = going_shape(sequences, max_positions, kept).members
-    return data.StructLayout({**members, "block_start": position, "block_end": position})
+    return data.StructLayout({**members, "block_start": position, "block_end": position, "everything": unsigned(1)})
 
 
 def span_of(one) -> tuple[ValueLike, ValueLike]:
@@ -35,7 +38,7 @@ def span_of(one) -> tuple[ValueLike, ValueLike]:
 
 
 def sent_shape(vocab_size: int) -> data.StructLayout:
-    """`token_shape`, and whether the position is `wanted`: masked, within the block, so that its token may commit."""
+    """`token_shape`, and whether the position is `wanted`: of the block, and masked where those alone are asked for."""
     return data.StructLayout({**token_shape(vocab_size).members, "wanted": unsigned(1)})
 
 
@@ -74,7 +77,10 @@ class Sender(Component):
         wiring.connect(m, ahead.o, wiring.flipped(self.tokens))
         sent = Signal.like(self.i.payload.positions)
         first, closing = Signal(), Signal()
-        coming, coming_end, in_block = Signal(), Signal(), Signal()
+        coming = Signal()
+        coming_end = Signal()
+        in_block = Signal()
+        everything = Signal()
         one = self.i.payload
         begin, stop = span_of(one)
         at = begin + sent if self.kept else sent
@@ -91,7 +97,7 @@ class Sender(Component):
             ahead.i.valid.eq(coming),
             ahead.i.payload.token.eq(self.token),
             ahead.i.payload.end.eq(coming_end),
-            ahead.i.payload.wanted.eq(in_block & (self.token == self.mask_token_id)),
+            ahead.i.payload.wanted.eq(in_block & (everything | (self.token == self.mask_token_id))),
         ]
         if self.kept:
             m.d.comb += [
@@ -106,6 +112,7 @@ class Sender(Component):
             m.d.sync += [
                 coming_end.eq(closing),
                 in_block.eq((at >= one.block_start) & (at < one.block_end)),
+                everything.eq(one.everything),
                 sent.eq(Mux(closing, 0, sent + 1)),
             ]
         return m

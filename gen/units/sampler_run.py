@@ -1,71 +1,114 @@
-"""What the sampler works with while it serves a slot: a run's parameters, where in the schedule it is, its memories."""
+"""What the sampler works with while it serves a slot: a run's parameters, where its program is, its memories."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from amaranth.hdl import Module, ShapeLike, Signal, Value, unsigned
+from amaranth.hdl import Module, Mux, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data
 
 from gen.design.axi_ports import commit_record
 from gen.design.registers import ErrorCode
 from gen.stream.ram import Ram
 from gen.units.sampler_slot import parameters, pass_shape
+from golden.samplers.machine import PROGRAM_WORDS, REGISTERS
 
-__all__ = ["Run"]
+__all__ = ["Run", "word_shape"]
+
+AT = (PROGRAM_WORDS - 1).bit_length() + 1
+"""Bits of an address within a program, and of the one behind its last word."""
 
 
-def schedule(max_positions: int) -> data.StructLayout:
-    """What a slot keeps from one step to the next.
+def word_shape() -> data.StructLayout:
+    """An instruction: `golden.samplers.machine`."""
+    register = unsigned((REGISTERS - 1).bit_length())
+    return data.StructLayout({"op": unsigned(5), "a": register, "b": register, "imm": unsigned(16), "zero": 1})
 
-    `block_start`, `block_end`: first position of the block and of the next one; `step`: within the block, of
-    `block_steps`; `base`, `remainder`: tokens of a step, and how many steps commit one more.
+
+def place_shape(max_positions: int) -> data.StructLayout:
+    """What a slot keeps from one pass to the next.
+
+    `at`: the instruction that is next; `block_start`, `block_end`: the block at work; `known`: from there on no pass
+    has had these tokens yet.
     """
-    position, count = unsigned(max_positions.bit_length()), unsigned(16)
-    places = dict.fromkeys(("block_start", "block_end"), position)
-    return data.StructLayout(places | dict.fromkeys(("step", "block_steps", "base", "remainder"), count))
+    position = unsigned(max_positions.bit_length())
+    return data.StructLayout({"at": unsigned(AT), **dict.fromkeys(("block_start", "block_end", "known"), position)})
 
 
 class Run:
     """Registers of one elaboration of `gen.units.sampler.Sampler`, added to its module; one slot at a time has them.
 
-    Of several slots, parameters and schedules wait in memories: `load` reads those of a slot, which are there in the
-    cycle after the next (parameters in the next), `save` writes its schedule.
+    Of several slots, parameters and places wait in memories: `load` reads those of a slot, which are there in the cycle
+    after the next (parameters in the next), `save` writes its place.
 
     Attributes
     ----------
     now: the pass that is ended, to be sent, or yet to be checked, `pass_shape`.
-    held: `parameters` of the run; schedule: `schedule`; by_threshold: it has a spread limit, and no quotas.
+    held: `parameters` of the run; place: `place_shape`; forwards: passes of the run that have ended.
     failed, code; stepped, finished, begun, forget_prompt: to the slot, driven in the states.
-    send: the pass is to be sent; it is taken at once. since: the first position that is then not known any more.
-    store, store_at, store_token: to be written into the sequence; stored: it is in this cycle.
-    fetch, fetch_at: position to be read; fetched: it is, its `token` and `result` are there in the next cycle.
-    record, record_valid: the commit that is held back; record_go, record_last: let it go, as the step's last.
+    stepping: the slot is served behind a pass, so that a packet of records is due.
+    send: the pass is to be sent; it is taken at once; everything: not the masks of the block alone are wanted.
+    block_start: the first position of the block behind the prompt.
+    store, store_at, store_token: to be written into the sequence; clear: prediction, note and memo of it become 0;
+        stored: it is in this cycle.
+    fetch, fetch_at: position to be read, its note and memo too where `recall`; fetched: it is, its `token`, `result`,
+        `note` and `memo` are there in the next cycle.
+    keep_note, keep_memo: `y` is to be written as that of `fetch_at`.
+    record, record_valid: the write that is held back; record_go, record_last: let it go, as the step's last.
+    word: the instruction at work, `word_shape`; x: register b; y: register c, or a where the instruction has no c.
     """
 
     def __init__(self, m: Module, max_positions: int, sequences: int, token: ShapeLike, result: ShapeLike) -> None:
-        position = range(max_positions + 1)
         self.now: Any = Signal(pass_shape(sequences, max_positions))
-        self.schedule: Any = Signal(schedule(max_positions))
-        self.failed, self.code = Signal(), Signal(8)
-        self.stepped, self.finished, self.begun, self.forget_prompt = Signal(), Signal(), Signal(), Signal()
-        self.send, self.store, self.stored = Signal(), Signal(), Signal()
-        self.store_at, self.store_token = Signal(position), Signal(token)
-        self.fetch, self.fetched, self.fetch_at = Signal(), Signal(), Signal(position)
+        place: Any = Signal(place_shape(max_positions), name="place")
+        held: Any = Signal(parameters(), name="held")
+        self.place, self.held = place, held
+        self.forwards = Signal(32)
+        self.failed = Signal()
+        self.code = Signal(8)
+        self.stepped = Signal()
+        self.finished = Signal()
+        self.begun = Signal()
+        self.forget_prompt = Signal()
+        self.stepping = Signal()
+        self.everything = Signal()
+        self.send = Signal()
+        position = range(max_positions + 1)
+        self.store = Signal()
+        self.store_at = Signal(position)
+        self.store_token = Signal(token)
+        self.clear = Signal()
+        self.stored = Signal()
+        self.keep_note = Signal()
+        self.keep_memo = Signal()
+        self.fetch = Signal()
+        self.fetch_at = Signal(position)
+        self.recall = Signal()
+        self.fetched = Signal()
         self.token = Signal(token)
         self.result: Any = Signal(result)
+        self.note = Signal(32)
+        self.memo = Signal(32)
+        self.block_start = Signal(position)
+        prompted = place.block_start < held.prompt_length
+        m.d.comb += self.block_start.eq(Mux(prompted, held.prompt_length, place.block_start))
         self.record: Any = Signal(commit_record())
-        self.record_valid, self.record_go, self.record_last = Signal(), Signal(), Signal()
-        held: Any = Signal(parameters(), name="held")
-        self.held: Any = held
-        self.by_threshold = Signal()
-        self.since = Signal(position)
-        m.d.comb += self.by_threshold.eq(held.spread_limit != 0)
+        self.record_valid = Signal()
+        self.record_go = Signal()
+        self.record_last = Signal()
         self._stores: tuple[Ram, Ram] | None = None
         if sequences > 1:
-            m.submodules.parameters = started = Ram(held.shape(), sequences, name="parameters")
-            m.submodules.schedules = kept = Ram(self.schedule.shape(), sequences, name="schedules")
-            m.d.comb += held.eq(started.read_data)
+            m.submodules.parameters = started = Ram(self.held.shape(), sequences, name="parameters")
+            m.submodules.places = kept = Ram(self.place.shape(), sequences, name="places")
+            m.d.comb += self.held.eq(started.read_data)
             self._stores = started, kept
+        m.submodules.instructions = self.program = Ram(word_shape(), PROGRAM_WORDS, name="program")
+        self.word: Any = Signal(word_shape())
+        self.first, self.words = held.entry[:16], held.entry[16:]
+        m.d.comb += self.word.eq(self.program.read_data)
+        copies = [Ram(unsigned(32), REGISTERS * sequences, name=f"registers_{name}") for name in "xy"]
+        m.submodules.registers_x, m.submodules.registers_y = copies
+        self.x, self.y = (copy.read_data for copy in copies)
+        self._copies = copies
 
     def start(self, m: Module, strobe: Value, slot: Value, values: Mapping[str, Value]) -> None:
         """The parameters of a run that `strobe` starts in `slot`."""
@@ -85,17 +128,40 @@ class Run:
     def loaded(self, m: Module) -> None:
         """In the cycle behind it."""
         if self._stores is not None:
-            m.d.sync += self.schedule.eq(self._stores[1].read_data)
+            m.d.sync += self.place.eq(self._stores[1].read_data)
 
     def save(self, m: Module) -> None:
+        """In the cycle of this state: the next instruction is the one behind this, and the block at work is known."""
+        going = {"at": self.place.at + 1, "known": self.place.block_end}
+        if self._stores is None:
+            m.d.sync += [getattr(self.place, name).eq(value) for name, value in going.items()]
+            return
+        _, kept = self._stores
+        going = {name: getattr(self.place, name) for name in self.place.shape().members} | going
+        m.d.comb += [kept.write_enable.eq(1), kept.write_address.eq(self.now.slot)]
+        m.d.comb += [getattr(kept.write_data, name).eq(value) for name, value in going.items()]
+
+    def fetch_word(self, m: Module, at: Value) -> None:
+        """READ is next, of the instruction at this address of the program."""
+        m.d.comb += [self.program.read_enable.eq(1), self.program.read_address.eq(self.first + at)]
+        m.next = "READ"
+
+    def read(self, m: Module, other: Value) -> None:
+        """Registers b and `other` of the instruction, in the cycle of this state; they are there in the next."""
+        for copy, register in zip(self._copies, (self.word.b, other), strict=True):
+            m.d.comb += [copy.read_enable.eq(1), copy.read_address.eq(self._register(register))]
+
+    def write(self, m: Module, register: Value, value) -> None:
         """In the cycle of this state."""
-        if self._stores is not None:
-            _, kept = self._stores
+        for copy in self._copies:
             m.d.comb += [
-                kept.write_enable.eq(1),
-                kept.write_address.eq(self.now.slot),
-                kept.write_data.eq(self.schedule),
+                copy.write_enable.eq(1),
+                copy.write_address.eq(self._register(register)),
+                copy.write_data.eq(value),
             ]
+
+    def _register(self, register: Value) -> Value:
+        return self.now.slot * REGISTERS + register if len(self.now.slot) else register
 
     def fail(self, m: Module, code: ErrorCode) -> None:
         """The run ends in this cycle, as refused."""

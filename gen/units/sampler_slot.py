@@ -9,7 +9,7 @@ from gen.stream.component import Component
 
 __all__ = ["PARAMETERS", "Slot", "parameters", "pass_shape", "pick", "place"]
 
-PARAMETERS = {"prompt_length": 16, "gen_length": 16, "block_length": 16, "steps": 16, "spread_limit": 32}
+PARAMETERS = {"prompt_length": 16, "gen_length": 16, "entry": 32}
 """Registers that describe a run, and their bits."""
 
 

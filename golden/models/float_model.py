@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.errors import UserError
 from golden.models.positions import Positions, apply_rotary
-from golden.samplers.denoise import Prediction
+from golden.samplers.denoise import CERTAIN, Prediction
 from golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape
 
 __all__ = [
@@ -274,7 +274,7 @@ class FloatModel(nn.Module):
 
 
 class FloatEngine:
-    """The float model as an engine; spreads are float64."""
+    """The float model as an engine; spreads are computed in float64 and rounded."""
 
     def __init__(self, model: FloatModel):
         self.model = model
@@ -289,8 +289,4 @@ class FloatEngine:
         """Logits [batch, positions, vocabulary] to tokens and spreads."""
         logits = logits.double()
         spread = (logits - logits.amax(-1, keepdim=True)).exp().sum(-1)
-        return Prediction(logits.argmax(-1), spread)
-
-    @staticmethod
-    def spread_limit(threshold: float) -> float:
-        return 1 / threshold
+        return Prediction(logits.argmax(-1), (spread * CERTAIN).round().long())

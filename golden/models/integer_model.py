@@ -1,9 +1,7 @@
 """The integer model: composed like the chip, bit for bit, with named probe points."""
 
-import math
 import tempfile
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import torch
@@ -153,8 +151,3 @@ class IntegerModel:
                 cosine, sine = (part.to(self.device, torch.float64) for part in rope.angles(positions))
                 self._turns[rope] = cosine, sine
         return self._turns
-
-    @staticmethod
-    def spread_limit(threshold: float) -> int:
-        """What a spread must stay below for a probability above `threshold`: register SPREAD_LIMIT, of 32 bits."""
-        return min(math.ceil(65536 / Fraction(threshold)), (1 << 32) - 1)

@@ -1,1 +1,1 @@
-"""From logits to committed tokens: schedule, confidence, ties."""
+"""From predictions to tokens: samplers as programs, their interpreter, a run on any engine."""

@@ -1,73 +1,42 @@
-"""The LLaDA sampler at temperature 0, one implementation for the float model, the integer model and the hardware.
+"""A sampler's run on any engine: the float model, the integer model, or what a test makes up.
 
-The sequence is the prompt, in which no mask token may be, and `gen_length` mask tokens behind it, cut into blocks of
-`block_length`, denoised block after block. In every step the engine predicts a token and its spread for the masked
-positions of the current block, and some of them commit to their token, for good:
+The sequence is the prompt, in which no mask token may be, and `gen_length` mask tokens behind it. A program of
+`golden.samplers.machine` says from pass to pass which of them become what; the chip runs the same one.
 
-- by quota (`threshold` None): a block has s = steps / num_blocks steps; with m masked positions at its start, step i
-  commits the m // s most confident ones, plus one while i < m % s. The mask token is a token like any other here: a
-  position that commits to it stays masked.
-- by threshold: every position whose probability exceeds `threshold` commits, or the most confident one if there is
-  none. Positions that predict the mask token wait. `steps` does not count; a block takes at most `block_length`.
-
-Spread is S = sum_j exp(l_j - l_max), the reciprocal of the predicted token's probability: smaller is more confident.
-Ties go to the lowest position. A block ends early when nothing in it is masked, or when a step by threshold commits
-nothing.
+Confidence is a prediction's spread, S = sum_j exp(l_j - l_max), the reciprocal of the predicted token's probability, in
+integers with 16 fraction bits whatever the engine: smaller is more confident.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from golden.errors import UserError
+from golden.samplers.interpreter import Machine
+from golden.samplers.machine import Program
 
-__all__ = ["Engine", "Prediction", "SamplerParams", "Step", "asked", "check_prompt", "choose", "denoise"]
+__all__ = ["CERTAIN", "Denoising", "Engine", "Pass", "Prediction", "Step", "asked", "check_prompt", "spread_limit"]
+
+CERTAIN = 1 << 16
+"""The spread of a probability of 1."""
 
 
-@dataclass(frozen=True)
-class SamplerParams:
-    """What a run of the sampler is asked for; `steps` are those of the whole run, `threshold` a probability."""
-
-    gen_length: int
-    block_length: int
-    steps: int
-    threshold: float | None = None
-
-    @property
-    def num_blocks(self) -> int:
-        return self.gen_length // self.block_length
-
-    @property
-    def block_steps(self) -> int:
-        """The most steps that a block takes."""
-        return self.steps // self.num_blocks if self.threshold is None else self.block_length
-
-    def validate(self) -> None:
-        """Raise `UserError` for values that make no sense."""
-        for name in ("gen_length", "block_length", "steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; give a positive number")
-        if self.gen_length % self.block_length:
-            raise UserError(
-                f"gen_length {self.gen_length} is no multiple of block_length {self.block_length}; change one of them"
-            )
-        if self.threshold is None and self.steps % self.num_blocks:
-            raise UserError(
-                f"steps {self.steps} is not a multiple of the {self.num_blocks} blocks (gen_length / block_length); "
-                f"give {self.num_blocks} or a multiple of it"
-            )
-        if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise UserError(f"threshold is {self.threshold}; give a probability above 0 and at most 1")
+def spread_limit(threshold: float) -> int:
+    """What a spread must stay below for a probability above `threshold`; 2**32 - 1 for 0, which all exceed."""
+    most = (1 << 32) - 1
+    return min(math.ceil(CERTAIN / Fraction(threshold)), most) if threshold else most
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The most probable token of every position (ties to the lowest id), int64 [batch, positions], and its spread.
 
-    `spread` is [batch, positions], float64 or int64 with 16 fraction bits, as the engine has it.
+    `spread` is int64 [batch, positions] with 16 fraction bits.
     """
 
     tokens: Tensor
@@ -101,23 +70,39 @@ class Engine(Protocol):
         wanted: bool [batch, positions], those that somebody looks at; the engine may say anything of others.
         """
 
-    def spread_limit(self, threshold: float) -> float:
-        """The spread, in the engine's units, below which a token's probability exceeds `threshold`."""
+
+@dataclass(frozen=True)
+class Pass:
+    """What a pass of one sequence is asked for: `wanted` positions of the block from `start` to before `end`.
+
+    `since` is as `golden.samplers.interpreter.Machine` has it.
+    """
+
+    start: int
+    end: int
+    since: int
+    wanted: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One denoising step.
+    """One denoising step: a pass and what the program makes of it, up to the next one.
 
-    `tokens` int64 [batch, positions] after its commits, `committed` bool [batch, positions], and the prediction that
-    they come from. `step` counts within the block.
+    Attributes
+    ----------
+    number: of passes before it; rows that have ended before take no part.
+    tokens: int64 [batch, positions], after it; committed: bool [batch, positions], those that it has written.
+    prediction: of the pass; says nothing of positions that are not wanted.
+    passes: of each row, None where it has ended.
+    records: of each row, position, token and spread of everything that it has written, in order.
     """
 
-    block: int
-    step: int
+    number: int
     tokens: Tensor
     committed: Tensor
     prediction: Prediction
+    passes: tuple[Pass | None, ...]
+    records: tuple[tuple[tuple[int, int, int], ...], ...]
 
 
 def check_prompt(prompt: Tensor, mask_token_id: int) -> None:
@@ -128,47 +113,70 @@ def check_prompt(prompt: Tensor, mask_token_id: int) -> None:
         )
 
 
-def denoise(engine: Engine, prompt: Tensor, params: SamplerParams, mask_token_id: int) -> Iterator[Step]:
-    """Yield every denoising step of `prompt`, int64 [batch, length]; the last one's `tokens` are the answer.
+class Denoising:
+    """A run of `program` on every row of a prompt; its steps come as it is iterated over, once.
 
-    Rows do not influence each other; a block ends when all rows are done with it. Raises `UserError` as
-    `SamplerParams.validate` and `check_prompt` do.
+    Rows do not influence each other. Raises `UserError` as `check_prompt` and `Machine.run` do.
+
+    Parameters
+    ----------
+    engine: what predicts.
+    prompt: int64 [batch, length].
+    program: the sampler's.
+    gen_length: tokens behind the prompt.
+    mask_token_id, vocab_size: of the model.
+
+    Attributes
+    ----------
+    machines: one a row, as they wait for their next pass.
     """
-    params.validate()
-    check_prompt(prompt, mask_token_id)
-    tokens = torch.nn.functional.pad(prompt, (0, params.gen_length), value=mask_token_id)
-    position = torch.arange(tokens.shape[1])
-    for block in range(params.num_blocks):
-        start = prompt.shape[1] + block * params.block_length
-        inside = (position >= start) & (position < start + params.block_length)
-        for step in range(params.block_steps):
-            candidates = inside & (tokens == mask_token_id)
-            if not candidates.any():
-                break
-            prediction = engine.predict(tokens, candidates)
-            committed = choose(engine, prediction, candidates, params, step, mask_token_id)
-            tokens = torch.where(committed, prediction.tokens, tokens)
-            yield Step(block, step, tokens, committed, prediction)
-            if params.threshold is not None and not committed.any():
-                break
 
+    def __init__(
+        self, engine: Engine, prompt: Tensor, program: Program, gen_length: int, mask_token_id: int, vocab_size: int
+    ) -> None:
+        check_prompt(prompt, mask_token_id)
+        self.engine = engine
+        self.machines = [Machine(program, row, gen_length, mask_token_id, vocab_size) for row in prompt.tolist()]
+        for machine in self.machines:
+            machine.run()
 
-def choose(
-    engine: Engine, prediction: Prediction, candidates: Tensor, params: SamplerParams, step: int, mask_token_id: int
-) -> Tensor:
-    """Which of the candidates, bool [batch, positions], commit in this step of the block."""
-    if params.threshold is None:
-        quota, extra = divmod(params.block_length, params.block_steps)
-        return most_confident(prediction.spread, candidates, quota + (step < extra))
-    eligible = candidates & (prediction.tokens != mask_token_id)
-    passing = eligible & (prediction.spread < engine.spread_limit(params.threshold))
-    first = most_confident(prediction.spread, eligible, 1)
-    return torch.where(passing.any(-1, keepdim=True), passing, first)
+    @property
+    def tokens(self) -> Tensor:
+        """Of all rows as they are now, int64 [batch, positions]."""
+        return torch.tensor([machine.tokens for machine in self.machines])
 
+    def __iter__(self) -> Iterator[Step]:
+        number = 0
+        while running := [row for row, machine in enumerate(self.machines) if not machine.ended]:
+            passes, prediction = self._predict(running)
+            for row in running:
+                wanted = list(self.machines[row].wanted)
+                found = (part[row, wanted].tolist() for part in (prediction.tokens, prediction.spread))
+                self.machines[row].answer(*found)
+                self.machines[row].run()
+            yield self._step(number, running, passes, prediction)
+            number += 1
 
-def most_confident(spread: Tensor, candidates: Tensor, count: int) -> Tensor:
-    """The `count` candidates of each row with the smallest spread, ties to the lowest position, bool like both."""
-    by_spread = torch.sort(spread, dim=-1, stable=True).indices
-    order = by_spread.gather(-1, torch.sort((~candidates).gather(-1, by_spread).int(), dim=-1, stable=True).indices)
-    chosen = torch.zeros_like(candidates).scatter(-1, order[:, :count], True)
-    return chosen & candidates
+    def _predict(self, running: Sequence[int]) -> tuple[tuple[Pass | None, ...], Prediction]:
+        """A pass of the rows that are running."""
+        tokens = self.tokens
+        wanted = torch.zeros(tokens.shape, dtype=torch.bool)
+        passes: list[Pass | None] = [None] * len(self.machines)
+        for row in running:
+            machine = self.machines[row]
+            passes[row] = Pass(*machine.block, machine.since, tuple(machine.wanted))
+            wanted[row, machine.wanted] = True
+        found = self.engine.predict(tokens[running], wanted[running])
+        parts = torch.zeros((2, *tokens.shape), dtype=torch.int64)
+        parts[:, running] = torch.stack([found.tokens, found.spread])
+        return tuple(passes), Prediction(*parts)
+
+    def _step(
+        self, number: int, running: Sequence[int], passes: tuple[Pass | None, ...], prediction: Prediction
+    ) -> Step:
+        tokens = self.tokens
+        records = tuple(tuple(m.records) if row in running else () for row, m in enumerate(self.machines))
+        committed = torch.zeros(tokens.shape, dtype=torch.bool)
+        for row, written in enumerate(records):
+            committed[row, [position for position, _, _ in written]] = True
+        return Step(number, tokens, committed, prediction, passes, records)

@@ -12,8 +12,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from golden.models.float_model import FloatEngine, FloatModel
-from golden.samplers.denoise import Engine, Prediction, SamplerParams, denoise
-from golden.shape import ExpertsShape
+from golden.samplers.denoise import Engine, Prediction
+from golden.samplers.sampling import Sampling, denoise
+from golden.shape import ExpertsShape, ModelShape
 from golden.training.tasks import TASKS, Problem, problems
 
 __all__ = ["answer_text", "answers", "exact_match", "expert_load", "held_out_problems"]
@@ -31,7 +32,7 @@ def answer_text(tokens: list[int], tokenizer: Tokenizer, ends: Container[int]) -
 
 
 def answers(
-    engine: Engine, chosen: list[Problem], params: SamplerParams, tokenizer: Tokenizer, mask_token_id: int
+    engine: Engine, chosen: list[Problem], sampling: Sampling, tokenizer: Tokenizer, model: ModelShape
 ) -> Iterator[tuple[list[Problem], Tensor]]:
     """Sample all problems, batched by length of the prompt.
 
@@ -42,24 +43,21 @@ def answers(
         groups[len(problem.prompt)].append(problem)
     for group in groups.values():
         prompt = torch.tensor([tokenizer.encode(problem.prompt).ids for problem in group])
-        *_, last = denoise(engine, prompt, params, mask_token_id)
-        yield group, last.tokens
+        run = denoise(engine, prompt, sampling, model)
+        for _ in run:
+            pass
+        yield group, run.tokens
 
 
 def exact_match(
-    engine: Engine,
-    chosen: list[Problem],
-    params: SamplerParams,
-    tokenizer: Tokenizer,
-    mask_token_id: int,
-    ends: Container[int],
+    engine: Engine, chosen: list[Problem], sampling: Sampling, tokenizer: Tokenizer, model: ModelShape
 ) -> dict[str, float]:
     """Share of problems answered exactly, for each task that occurs."""
     right, total = dict.fromkeys(TASKS, 0), dict.fromkeys(TASKS, 0)
-    for group, tokens in answers(engine, chosen, params, tokenizer, mask_token_id):
-        for problem, row in zip(group, tokens[:, -params.gen_length :].tolist(), strict=True):
+    for group, tokens in answers(engine, chosen, sampling, tokenizer, model):
+        for problem, row in zip(group, tokens[:, -sampling.gen_length :].tolist(), strict=True):
             total[problem.task] += 1
-            right[problem.task] += answer_text(row, tokenizer, ends) == problem.answer
+            right[problem.task] += answer_text(row, tokenizer, model.eos_token_ids) == problem.answer
     return {task: right[task] / total[task] for task in TASKS if total[task]}
 
 
@@ -115,10 +113,10 @@ class CountingEngine(FloatEngine):
             hook.remove()
 
 
-def expert_load(model: FloatModel, chosen: list[Problem], params: SamplerParams, tokenizer: Tokenizer) -> ExpertLoad:
+def expert_load(model: FloatModel, chosen: list[Problem], sampling: Sampling, tokenizer: Tokenizer) -> ExpertLoad:
     """How the tokens of all denoising steps fall on a model's experts."""
     engine = CountingEngine(model)
-    for _ in answers(engine, chosen, params, tokenizer, model.shape.mask_token):
+    for _ in answers(engine, chosen, sampling, tokenizer, model.shape):
         pass
     engine.close()
     return ExpertLoad(engine.served / engine.tokens, *(engine.busiest / engine.forwards))

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import torch
 
 from flows.bench.cycle_chips import CHIPS
 from flows.design.cost.model import CostModel
@@ -19,7 +18,7 @@ from gen.engine.inventory import chip_parts
 from gen.stream.ram import Ram
 from golden.checkpoints.families import shape_of
 from golden.checkpoints.presets import PRESETS
-from golden.samplers.denoise import Prediction, SamplerParams, Step
+from golden.samplers.denoise import Pass
 from golden.samplers.spans import span
 from golden.units.numerics import GENERAL
 from tests import ROOT
@@ -129,22 +128,18 @@ def test_memories_of_attention_are_those_of_the_hardware():
 @pytest.mark.parametrize("prompt", [8, 11])
 def test_passes_are_as_long_as_the_samplers_rule_says(prompt: int):
     """The first pass of a run, of a block, and the others, in the middle of halves of a run, as often as they come."""
-    params = SamplerParams(gen_length=32, block_length=4, steps=16)
     kinds = pass_kinds(Workload(prompt + 32, 32, 4, 2), 4, 4, cache=True)
     assert sum(kind.share for kind in kinds) == pytest.approx(1)
     assert kinds[0].share == pytest.approx(1 / 16)
 
-    def step(block: int, committed: int) -> Step:
-        marks = torch.zeros(1, prompt + 32, dtype=torch.bool)
-        marks[0, committed] = True
-        return Step(block, 0, marks, marks, Prediction(marks, marks))
+    def positions(start: int, since: int) -> range:
+        return span(4, Pass(start, start + 4, since, ()), prompt + 32)
 
-    first = span(4, prompt, params, step(0, prompt), None)
-    assert kinds[0].positions == first
+    assert kinds[0].positions == positions(prompt, 0)
     for number, block in ((1, 2), (3, 6)):
         start = prompt + 4 * block
-        assert kinds[number].positions == span(4, prompt, params, step(block, start), step(block - 1, start - 2))
-        assert kinds[number + 1].positions == span(4, prompt, params, step(block, start + 1), step(block, start))
+        assert kinds[number].positions == positions(start, start - 2)
+        assert kinds[number + 1].positions == positions(start, start)
         assert kinds[number].share * 2 == pytest.approx(7 / 16)
 
 

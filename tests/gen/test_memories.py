@@ -9,7 +9,7 @@ import pytest
 from amaranth.hdl import Instance
 
 from gen.build.folder import CHIP, Build
-from gen.build.memories import MemoryFacts
+from gen.build.memories import MemoryFacts, memories_of
 from gen.engine.inventory import chip_parts
 from gen.text.ram import RamGeometry, is_ram, with_rams
 from golden.checkpoints.families import shape_of
@@ -62,6 +62,13 @@ def test_what_is_no_memory_of_the_family_is_refused(module: str) -> None:
     assert not is_ram(module)
     with pytest.raises(ValueError, match="no memory of the family"):
         MemoryFacts.from_json({"module": module, "count": 1}, "")
+
+
+def test_memories_are_counted_in_a_unit_that_is_no_text(tmp_path: Path) -> None:
+    """A journal may say that such a unit is done; the proof shows what is wrong with it."""
+    (tmp_path / "rtl/units").mkdir(parents=True)
+    (tmp_path / "rtl/units/chip.v").write_bytes(b"module chip;\n  hardloom_ram_1r1w_8x4 a (\n\xff\x80);\nendmodule\n")
+    assert memories_of(tmp_path, ["rtl/units/chip.v"], "chip", "") == (MemoryFacts(RamGeometry(8, 4, 4), 1, ""),)
 
 
 PLAY = """

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from golden.errors import UserError
-from golden.models.integer_model import IntegerModel
+from golden.samplers.denoise import spread_limit
 from golden.units.attention import Attention
 from golden.units.bias import Bias
 from golden.units.clip import Clip
@@ -106,7 +106,7 @@ def test_eps_of_norms_like_the_published(count: int, eps: float) -> None:
 @example(3.613889809242936e-05).via("a quotient of floats is off by one")
 @given(st.floats(2**-30, 1.0, exclude_min=True))
 def test_limit_of_spreads_for_any_threshold(threshold: float) -> None:
-    limit = IntegerModel.spread_limit(threshold)
+    limit = spread_limit(threshold)
     assert Fraction(65536, limit - 1) > Fraction(threshold) or limit == 65536, "the largest spread that passes"
     assert Fraction(65536, limit) <= Fraction(threshold) or limit == (1 << 32) - 1, "the smallest that does not"
 

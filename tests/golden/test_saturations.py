@@ -11,12 +11,12 @@ from flows.chips.verify_simulation import saturation_outcome
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import SamplerParams
 from golden.units.fixed import FIXED, FixedPoint
 from golden.units.numerics import Numerics
 from golden.units.saturations import Watch
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.command_line import hardloom
+from tests.samplers import by_quota
 from verif.chip.simulation import Run
 
 NARROW = replace(Numerics(), word=FixedPoint(16, 14), score=FixedPoint(12, 11))
@@ -87,7 +87,7 @@ def test_sample_reports_what_saturates_and_fails_where_calibration_promised_none
 
 def test_verify_fails_for_what_saturates_where_calibration_promised_none(folder: Path, tmp_path: Path) -> None:
     quantize_checkpoint(folder.parent / "c", tmp_path / "q", "mxfp4", numerics=NARROW, calibration={"tokens": 9})
-    runs = [Run([1], SamplerParams(1, 1, 1)), Run([2], SamplerParams(1, 1, 1))]
+    runs = [Run([1], by_quota(1, 1, 1)), Run([2], by_quota(1, 1, 1))]
     for path, promised in ((folder, False), (tmp_path / "q", True)):
         checkpoint = QuantizedCheckpoint(path)
         model = IntegerModel(checkpoint, watched=True)

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from golden.checkpoints.families import shape_of
 from golden.models.float_model import FloatEngine, FloatModel
 from golden.models.integer_model import IntegerModel
-from golden.samplers.denoise import SamplerParams
+from golden.samplers.sampling import Sampling
 from golden.training.accuracy import answer_text, exact_match, expert_load, held_out_problems
 from golden.training.tasks import ALPHABET, EOS, MASK, TASKS, build_tokenizer, held_out, problems
 from golden.training.train import Pool, demo_config
@@ -98,7 +98,7 @@ def test_an_answer_ends_at_the_first_eos():
 class TestDemoCheckpoint:
     """What is committed; `hardloom bench accuracy` measures more of it."""
 
-    params = SamplerParams(gen_length=16, block_length=8, steps=8)
+    sampling = Sampling.of("llada", gen_length=16, block_length=8, steps=8)
     chosen = tuple(problem for task in TASKS for problem in held_out_problems(task, 20))
 
     def test_it_is_small_and_its_tokenizer_is_that_of_the_tasks(self):
@@ -110,11 +110,11 @@ class TestDemoCheckpoint:
     def test_it_answers_what_it_never_saw(self, engine):
         float_model = engine == "float" and FloatModel.from_checkpoint(DEMO)
         made = FloatEngine(float_model) if float_model else IntegerModel.from_checkpoint(DEMO, "mxfp4", Numerics())
-        shares = exact_match(made, self.chosen, self.params, TOKENIZER, MODEL.mask_token, MODEL.eos_token_ids)
+        shares = exact_match(made, self.chosen, self.sampling, TOKENIZER, MODEL)
         assert all(share >= 0.9 for share in shares.values()), shares
 
     def test_its_experts_share_the_work(self):
-        load = expert_load(FloatModel.from_checkpoint(DEMO), self.chosen, self.params, TOKENIZER)
+        load = expert_load(FloatModel.from_checkpoint(DEMO), self.chosen, self.sampling, TOKENIZER)
         assert load.shares.sum(1).tolist() == pytest.approx([2] * 2)
         assert load.shares.min() >= 0.02 and load.shares.max() <= 0.40, load
         assert all(1.6 < ratio < 2.1 for ratio in load.in_a_forward), load  # 1.85: docs/benchmarks.md
@@ -124,7 +124,7 @@ class TestDemoCheckpoint:
         model, wanted = FloatModel.from_checkpoint(DEMO), [2, 5]
         first = next(module for module in model.modules() if hasattr(module, "expert_bias"))
         first.expert_bias = torch.zeros(8).index_fill(0, torch.tensor(wanted), 2.0)
-        load = expert_load(model, self.chosen[:2], self.params, TOKENIZER)
+        load = expert_load(model, self.chosen[:2], self.sampling, TOKENIZER)
         assert load.shares[0].tolist() == [float(expert in wanted) for expert in range(8)]
         assert load.shares[1].max() < 1.0
         assert load.in_a_forward[0] == load.among_wanted[0] == 4  # all at 2 of 8

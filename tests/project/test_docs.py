@@ -1,5 +1,7 @@
 """The documentation says what the code does."""
 
+import ast
+import inspect
 import re
 from dataclasses import asdict, fields
 
@@ -9,10 +11,14 @@ import typer
 from flows.cli.app import commands
 from gen.design.axi_ports import NO_POSITION, commit_record
 from gen.design.hardware import HardwareConfig
+from gen.design.latency import INSTRUCTION, LONGER
 from gen.design.queues import Queues
 from gen.design.registers import REGISTERS, ErrorCode
 from golden.checkpoints.families import FAMILIES
 from golden.checkpoints.families.rules import HARMLESS
+from golden.samplers import machine
+from golden.samplers.machine import Op
+from golden.samplers.sampling import SAMPLERS
 from tests import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -61,6 +67,16 @@ def test_every_field_of_a_checkpoint_is_described_with_its_reason(family):
     section = page.split(f"### {family.name}\n")[1].split("###")[0]
     assert [name for name in rules.used if f"`{name}`" not in section] == []
     assert names_of(page, "field without effect") == HARMLESS
+
+
+def test_the_samplers_and_their_instructions_are_those_of_the_code():
+    page = (ROOT / "docs" / "samplers.md").read_text()
+    assert [row[0] for row in table(page, "sampler")] == list(SAMPLERS)
+    (body,) = (n.body for n in ast.walk(ast.parse(inspect.getsource(machine))) if getattr(n, "name", "") == "Op")
+    texts = [" ".join(one.value.value.split()) for one in body[2::2]]  # behind the docstring, name and text in turns
+    rows = zip(Op, texts, strict=True)
+    expected = [f"| {int(op)} | {op.name} | {text} | {INSTRUCTION + LONGER.get(op, 0)} |" for op, text in rows]
+    assert page.split("| op | name |")[1].replace("\\|", "|").splitlines()[2:] == expected
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -22,10 +22,13 @@ from gen.design.registers import IDENTIFICATION, ErrorCode
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import SamplerParams
+from golden.samplers.machine import POSITIONS, PROMPT_LENGTH, Instruction, Op, Program
+from golden.samplers.sampling import Sampling
+from golden.shape import ModelShape
 from golden.units.numerics import Numerics
 from tests.checkpoints import write_random_checkpoint
 from tests.chips import built_chip
+from tests.samplers import by_quota, by_threshold
 from verif.chip.compare import compare_runs
 from verif.chip.host import Host
 from verif.chip.scoreboard import reference_steps
@@ -35,10 +38,9 @@ from verif.proof.static import recover
 from verif.simulators.runner import run_tests
 from verif.simulators.verilator import QUICK_BUILD
 
-PARAMETERS = ("gen_length", "block_length", "steps", "spread_limit")
-GOOD = Run([3, 9, 12, 5, 7], SamplerParams(6, 3, 4))
+GOOD = Run([3, 9, 12, 5, 7], by_quota(6, 3, 4))
 """Blocks of three in two steps: two tokens, then one."""
-OTHER = Run([2, 11, 6], SamplerParams(4, 2, 2, threshold=0.2))
+OTHER = Run([2, 11, 6], by_threshold(4, 2, 0.2))
 
 
 def coin(seed: int) -> Iterator[bool]:
@@ -54,8 +56,8 @@ async def start(host: Host, run: dict) -> None:
     if run.get("prompt") is not None:
         await host.start(run)
         return
-    for name in ("prompt_length", *PARAMETERS):
-        await host.write(name.upper(), run[name])
+    for name, value in run["registers"].items():
+        await host.write(name, value)
     await host.write("CONTROL", 1)
 
 
@@ -69,7 +71,7 @@ async def disturb(host: Host, run: dict) -> None:
     if run.get("again"):
         await host.write("CONTROL", 1)
     if run.get("rewrite"):
-        for name in ("PROMPT_LENGTH", *(name.upper() for name in PARAMETERS)):
+        for name in ("PROMPT_LENGTH", "GEN_LENGTH", "PROGRAM"):
             await host.write(name, 0xA5A5)
 
 
@@ -109,15 +111,9 @@ def play(chip: SimulatedChip, script: list[dict], folder: Path) -> list[dict]:
 
 
 def expected(model: IntegerModel, run: Run) -> list[list[list[int]]]:
-    """Commits [position, token, spread] of every golden step, by position."""
-    steps = [reference.step for reference in reference_steps(model, run.prompt, run.params, probed=False)]
-    return [
-        [
-            [p, int(s.prediction.tokens[0, p]), int(s.prediction.spread[0, p])]
-            for p in s.committed[0].nonzero().flatten().tolist()
-        ]
-        for s in steps
-    ]
+    """Commits [position, token, spread] of every golden step, in order."""
+    steps = [reference.step for reference in reference_steps(model, run, probed=False)]
+    return [[list(record) for record in step.records[0]] for step in steps]
 
 
 def router_weights(model: IntegerModel, tokens: list[int]) -> Tensor:
@@ -127,22 +123,20 @@ def router_weights(model: IntegerModel, tokens: list[int]) -> Tensor:
     return torch.cat(found)
 
 
-def by_position(result: dict) -> list[list[list[int]]]:
-    return [sorted(step) for step in result["commits"]]
-
-
 def test_every_step_and_every_probe_point_is_the_integer_model_s(
     tiny_chip: SimulatedChip, tiny_integer_model: IntegerModel, tmp_path: Path
 ) -> None:
     runs = [
         GOOD,
         OTHER,
-        Run([1], SamplerParams(1, 1, 1)),
-        Run([18, 16, 0, 16], SamplerParams(4, 4, 6)),
-        Run([5, 5, 5, 5, 5, 5, 5], SamplerParams(8, 8, 3)),
-        Run([14] * 26, SamplerParams(6, 6, 1)),
-        Run([4, 8], SamplerParams(6, 3, 1, threshold=1.0)),
-        Run([7, 16, 2], SamplerParams(5, 5, 1, threshold=0.02)),
+        Run([1], by_quota(1, 1, 1)),
+        Run([18, 16, 0, 16], by_quota(4, 4, 6)),
+        Run([5, 5, 5, 5, 5, 5, 5], by_quota(8, 8, 3)),
+        Run([14] * 26, by_quota(6, 6, 1)),
+        Run([4, 8], by_threshold(6, 3, 1.0)),
+        Run([7, 16, 2], by_threshold(5, 5, 0.02)),
+        Run([7, 16, 2], Sampling.of("joint_threshold", gen_length=9, block_length=4, threshold=0.1, max_post=3)),
+        Run([4], Sampling.of("hierarchical", gen_length=8, block_length=8, threshold=0.2)),
     ]
     result = compare_runs(tiny_chip, tiny_integer_model, runs, tmp_path / "taps")
     board = result.scoreboard
@@ -161,13 +155,13 @@ def test_sequences_at_once_are_each_what_it_is_alone(
     """Of unequal lengths, blocks and rules, each taking a slot when one is free."""
     runs = [
         replace(GOOD),
-        Run([14] * 26, SamplerParams(6, 6, 6)),
+        Run([14] * 26, by_quota(6, 6, 6)),
         replace(OTHER),
-        Run([1], SamplerParams(1, 1, 1)),
-        Run([18, 16, 0, 16], SamplerParams(4, 4, 6)),
-        Run([5, 5, 5, 5, 5, 5, 5], SamplerParams(8, 8, 3)),
-        Run([7, 16, 2], SamplerParams(5, 5, 1, threshold=0.02)),
-        Run([4, 8], SamplerParams(6, 3, 1, threshold=1.0)),
+        Run([1], by_quota(1, 1, 1)),
+        Run([18, 16, 0, 16], by_quota(4, 4, 6)),
+        Run([5, 5, 5, 5, 5, 5, 5], by_quota(8, 8, 3)),
+        Run([7, 16, 2], by_threshold(5, 5, 0.02)),
+        Run([4, 8], by_threshold(6, 3, 1.0)),
     ]
     result = compare_runs(tiny_chip, tiny_integer_model, runs, tmp_path / "taps", at_once=3)
     assert result.scoreboard.mismatches == 0, str(result.scoreboard.first)
@@ -180,18 +174,18 @@ def test_sequences_at_once_are_each_what_it_is_alone(
 def test_a_refused_request_leaves_other_slots_untouched(
     tiny_chip: SimulatedChip, tiny_integer_model: IntegerModel
 ) -> None:
-    good = [GOOD, OTHER, Run([9, 2], SamplerParams(2, 2, 1))]
+    good = [GOOD, OTHER, Run([9, 2], by_quota(2, 2, 1))]
     bad = [
-        (Run([3, 17, 12], SamplerParams(4, 2, 2)), ErrorCode.TOKEN),
-        (Run([3] * 40, SamplerParams(4, 2, 2)), ErrorCode.LENGTH),
-        (Run([3], SamplerParams(4, 2, 3)), ErrorCode.STEPS),
+        (Run([3, 17, 12], by_quota(4, 2, 2)), ErrorCode.TOKEN),
+        (Run([3] * 40, by_quota(4, 2, 2)), ErrorCode.LENGTH),
+        (Run([3, 19], by_quota(4, 2, 2)), ErrorCode.TOKEN),
     ]
     runs = [replace(run) for pair in zip(good, (run for run, _ in bad), strict=True) for run in pair]
     for _ in tiny_chip.simulate(runs, at_once=3):
         pass
     assert [run.error for run in runs[1::2]] == [code for _, code in bad]
     for run in runs[::2]:
-        assert run.error == 0 and [sorted(step) for step in run.steps] == expected(tiny_integer_model, run)
+        assert run.error == 0 and run.steps == expected(tiny_integer_model, run)
 
 
 MIXED = {"qkv": "packed", "o": "metal", "router": "cell", "gate_up": "shared", "down": "rom", "head": "shared"}
@@ -251,33 +245,39 @@ def test_the_shallowest_queues_cost_cycles_and_change_no_integer(
     assert shallow.cycles_per_forward > usual.cycles_per_forward
 
 
-def refused() -> list[tuple[ErrorCode, dict]]:
+def words(*instructions: Instruction) -> list[int]:
+    return list(Program.of("", instructions).words)
+
+
+def refused(model: ModelShape) -> list[tuple[ErrorCode, dict]]:
     """Requests that make no sense, a refusal for each of its reasons."""
-    kept = GOOD.request()
-    held = kept | {"prompt": None, "prompt_length": len(GOOD.prompt)}
+    kept = GOOD.request(model)
+    length = {"PROMPT_LENGTH": len(GOOD.prompt), "GEN_LENGTH": 6}
+    block = Instruction(Op.BLOCK, PROMPT_LENGTH, POSITIONS)
     return [
         (ErrorCode.LENGTH, kept | {"gen_length": 0}),
-        (ErrorCode.LENGTH, kept | {"block_length": 0}),
         (ErrorCode.LENGTH, kept | {"prompt": []}),
-        (ErrorCode.LENGTH, kept | {"gen_length": 28, "block_length": 28, "steps": 1}),
+        (ErrorCode.LENGTH, kept | {"gen_length": 28}),
         (ErrorCode.LENGTH, kept | {"prompt": [1] * 40}),
-        (ErrorCode.BLOCK, kept | {"gen_length": 7}),
-        (ErrorCode.STEPS, kept | {"steps": 0}),
-        (ErrorCode.STEPS, kept | {"steps": 3}),
         (ErrorCode.TOKEN, kept | {"prompt": [3, 19, 12]}),
         (ErrorCode.TOKEN, kept | {"prompt": [3, 3 + (1 << 24), 12]}),
         (ErrorCode.TOKEN, kept | {"prompt": [3, 9, 17]}),
-        (ErrorCode.PROMPT, held),
+        (ErrorCode.PROMPT, {"prompt": None, "registers": length | {"PROGRAM": 1 << 16}}),
+        (ErrorCode.PROGRAM, {"prompt": None, "registers": {"PROMPT_LENGTH": 2, "PROGRAM": 1024 << 16}}),
         (ErrorCode.BUSY, kept | {"again": True}),
+        (ErrorCode.ILLEGAL, kept | {"program": words(block)}),
+        (ErrorCode.ILLEGAL, kept | {"program": [1 << 31 | 1]}),
+        (ErrorCode.POSITION, kept | {"program": words(Instruction(Op.PREDICT))}),
+        (ErrorCode.EARLY, kept | {"program": words(Instruction(Op.PUT, 2, PROMPT_LENGTH))}),
     ]
 
 
 def test_a_refused_request_leaves_the_chip_usable(
     tiny_chip: SimulatedChip, tiny_integer_model: IntegerModel, tmp_path: Path
 ) -> None:
-    cases, good = refused(), Run([9, 2], SamplerParams(2, 2, 1))
-    facts, *results = play(tiny_chip, [run for _, request in cases for run in (request, good.request())], tmp_path)
     hardware, model = tiny_chip.build.hardware, tiny_chip.model
+    cases, good = refused(model), Run([9, 2], by_quota(2, 2, 1))
+    facts, *results = play(tiny_chip, [run for _, request in cases for run in (request, good.request(model))], tmp_path)
     assert facts == {
         "ID": IDENTIFICATION,
         "MAX_POSITIONS": hardware.max_positions,
@@ -289,27 +289,22 @@ def test_a_refused_request_leaves_the_chip_usable(
     wanted, not_refused = expected(tiny_integer_model, good), expected(tiny_integer_model, GOOD)
     for (code, request), result, after in zip(cases, results[::2], results[1::2], strict=True):
         goes_on = not_refused if code == ErrorCode.BUSY else []
-        assert (result["error"], by_position(result)) == (code, goes_on), request
+        assert (result["error"], result["commits"]) == (code, goes_on), request
         assert result["forwards"] == len(goes_on)
-        assert (after["error"], by_position(after), after["forwards"]) == (0, wanted, len(wanted)), request
+        assert (after["error"], after["commits"], after["forwards"]) == (0, wanted, len(wanted)), request
 
 
 def test_pauses_resets_and_registers_written_meanwhile_change_nothing(
     tiny_chip: SimulatedChip, tiny_integer_model: IntegerModel, tmp_path: Path
 ) -> None:
-    held = GOOD.request() | {"prompt": None, "prompt_length": len(GOOD.prompt)}
+    model = tiny_chip.model
     script = [(GOOD, {"pause": 1}), (OTHER, {"pause": 2}), (GOOD, {"rewrite": True})]
     for cycles in (1, 40, 700, 2500, 4000):
         script += [(None, {"reset": cycles}), (OTHER, {})]
-    script += [(GOOD, {}), (GOOD, held)]
-    requests = [(run or GOOD).request() | change for run, change in script]
+    script += [(GOOD, {}), (GOOD, {"prompt": None, "registers": {}})]
+    requests = [(run or GOOD).request(model) | change for run, change in script]
     _, *results = play(tiny_chip, requests, tmp_path)
     wanted = {id(run): expected(tiny_integer_model, run) for run in (GOOD, OTHER)}
     for (run, change), result in zip(script, results, strict=True):
         if run is not None:
-            assert (result["error"], by_position(result)) == (0, wanted[id(run)]), change
-
-
-@pytest.mark.parametrize("threshold", [1e-9, 1e-3])
-def test_a_threshold_that_everything_passes_fits_its_register(threshold: float) -> None:
-    assert 0 < Run([1], SamplerParams(1, 1, 1, threshold)).request()["spread_limit"] < 1 << 32
+            assert (result["error"], result["commits"]) == (0, wanted[id(run)]), change

@@ -17,9 +17,10 @@ from golden.checkpoints.families import shape_of
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import SamplerParams, denoise
+from golden.samplers.sampling import denoise
 from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
+from tests.samplers import by_quota, by_threshold
 from verif.chip.compare import compare_runs
 from verif.chip.scoreboard import Divergence, Scoreboard
 from verif.chip.simulation import Run
@@ -27,7 +28,7 @@ from verif.chip.taps import read_taps
 
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=3, expert_intermediate_size=36)
 MODEL = shape_of(CONFIG)
-PARAMS = [SamplerParams(6, 3, 4), SamplerParams(4, 2, 2, threshold=0.9)]
+PARAMS = [by_quota(6, 3, 4), by_threshold(4, 2, 0.9)]
 
 
 class FakeChip:
@@ -63,7 +64,7 @@ def right(model):
     """What a right chip commits: a list of records a step, for each run."""
     commits = []
     for run in prompts():
-        steps = denoise(model, torch.tensor([run.prompt]), run.params, MODEL.mask_token)
+        steps = denoise(model, torch.tensor([run.prompt]), run.sampling, MODEL)
         commits.append([records(step) for step in steps])
     return commits
 
@@ -102,14 +103,14 @@ def test_a_missing_record_a_missing_step_and_one_too_many_are_found(model, right
 
 
 def test_the_timeline_keeps_what_was_committed_and_when():
-    run = Run([7], SamplerParams(2, 2, 2), steps=[[[2, 5, 65536]], [[1, 9, 131072]]])
+    run = Run([7], by_quota(2, 2, 2), steps=[[[2, 5, 65536]], [[1, 9, 131072]]])
     rows = timeline(run, mask_token_id=21)
     assert [[cell.token for cell in row] for row in rows] == [[7, None, None], [7, None, 5], [7, 9, 5]]
     assert [(cell.step, cell.probability) for cell in rows[-1]] == [(0, 0.0), (2, 0.5), (1, 1.0)]
 
 
 def test_a_position_that_commits_to_the_mask_token_stays_masked():
-    run = Run([7], SamplerParams(1, 1, 1), steps=[[[1, 21, 65536]]])
+    run = Run([7], by_quota(1, 1, 1), steps=[[[1, 21, 65536]]])
     assert timeline(run, mask_token_id=21)[-1][1].token is None
 
 

@@ -12,11 +12,11 @@ from gen.design.hardware import HardwareConfig
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import SamplerParams
 from golden.units.activations import ActivationBits
 from golden.units.fixed import SCORE, FixedPoint
 from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
+from tests.samplers import by_quota
 from verif.chip.compare import compare_runs
 from verif.chip.simulation import Run, SimulatedChip
 from verif.proof.static import recover
@@ -27,7 +27,7 @@ CONFIG = tiny_config(**SIZES, num_hidden_layers=1, num_experts=2)
 HARDWARE = HardwareConfig(lanes=2, max_positions=8)
 SERIAL = {"qkv": "rom", "o": "shared", "router": "cell", "gate_up": "packed", "down": "shared", "head": "rom"}
 SERIAL_SLICES = {"qkv": 8, "o": 8, "router": 1, "gate_up": 2, "down": 4, "head": 8}
-RUNS = [Run([3, 8, 2, 5], SamplerParams(3, 3, 2)), Run([7], SamplerParams(1, 1, 1))]
+RUNS = [Run([3, 8, 2, 5], by_quota(3, 3, 2)), Run([7], by_quota(1, 1, 1))]
 
 
 def contract(width: int, frac: int, bits: ActivationBits | int, gains: str, score: FixedPoint = SCORE) -> Numerics:
@@ -59,7 +59,7 @@ def check(numerics: Numerics, folder: Path, **changes: Any) -> int:
     assert sum(run.saturations for run in result.runs) == added
     for run in result.runs:  # of a few hundred cycles, in which serial arrays are modelled less closely
         near = pytest.approx(run.cycles, rel=0.1 if changes else 0.05)
-        assert modelled(build, [(run.prompt, run.params)]) == [near]
+        assert modelled(build, [(run.prompt, run.sampling)]) == [near]
     return added
 
 

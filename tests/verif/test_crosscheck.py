@@ -121,6 +121,15 @@ def test_text_that_is_no_array_is_an_error_and_nothing_worse(style: str) -> None
     assert errors > 10
 
 
+def test_a_number_that_its_bits_do_not_hold_is_an_error() -> None:
+    plan = plan_of("metal", "mxfp4", 3, 16, 4)
+    array = text_of(plan)
+    changed, count = re.subn(rb"\b(\d+)'([bd])[01]+\b", rb"\1'd36893488147419103232", array.text)
+    assert count
+    with pytest.raises(ExtractionError, match="more than its"):
+        READERS["metal"](ArrayText(changed, array.prefab, 16, 4, plan.slices, 8), 0, 1)
+
+
 STYLE_OF_KIND = {"qkv": "packed", "o": "metal", "router": "cell", "gate_up": "rom", "down": "shared", "head": "metal"}
 SLICES_OF_KIND = {"qkv": 4, "o": 2, "router": 1, "gate_up": 16, "down": 8, "head": 2}
 

@@ -12,20 +12,20 @@ from golden.errors import UserError
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import SamplerParams
 from golden.units.numerics import GENERAL
 from tests.checkpoints import CHIP_FORMATS
 from tests.chips import built_chip
 from tests.published_models import FAMILIES, write_family
+from tests.samplers import by_quota, by_threshold
 from verif.chip.compare import compare_runs
 from verif.chip.simulation import Run, SimulatedChip
 from verif.proof.static import recover
 from verif.simulators.verilator import QUICK_BUILD
 
 RUNS = [
-    Run([1, 2, 3], SamplerParams(8, 4, 4)),
-    Run([5, 4, 3, 2, 1], SamplerParams(4, 4, 4, threshold=0.5)),
-    Run([7], SamplerParams(1, 1, 1)),
+    Run([1, 2, 3], by_quota(8, 4, 4)),
+    Run([5, 4, 3, 2, 1], by_threshold(4, 4, 0.5)),
+    Run([7], by_quota(1, 1, 1)),
 ]
 
 SMALLER = {"hidden_size": 16, "head_dim": 8, "rotary_dim": 4, "num_experts": 4, "n_group": 2, "topk_group": 1}
@@ -78,7 +78,7 @@ def test_a_chip_of_a_family_is_the_integer_model(
     assert result.tokens == result.expected
     for first in range(0, len(RUNS), at_once):
         runs = result.runs[first : first + at_once]
-        counted = sum(modelled(built, [(run.prompt, run.params) for run in runs]))
+        counted = sum(modelled(built, [(run.prompt, run.sampling) for run in runs]))
         assert counted == pytest.approx(sum(run.cycles for run in runs), rel=0.03)
 
 

@@ -22,12 +22,12 @@ from gen.design.hardware import HardwareConfig
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import SamplerParams
 from golden.units.numerics import Numerics
 from tests.checkpoints import write_random_checkpoint
 from tests.chips import built_chip
 from tests.icarus import needs_icarus
 from tests.matrices import noise
+from tests.samplers import by_quota
 from verif.arrays.bench import bench_arrays
 from verif.chip.compare import compare_runs
 from verif.chip.host import Host
@@ -37,7 +37,7 @@ from verif.simulators.runner import run_tests
 
 pytestmark = needs_icarus
 
-SHORT = Run([3, 9], SamplerParams(2, 2, 1))
+SHORT = Run([3, 9], by_quota(2, 2, 1))
 CYCLES = 2000
 """More than the chip takes for it, the host's accesses included."""
 
@@ -170,7 +170,7 @@ async def watch_handshakes(dut) -> None:
             unknown.update(signal._path for signal in watched if not signal.value.is_resolvable)
 
     watching = cocotb.start_soon(watch())
-    await host.start(SHORT.request())
+    await host.start(json.loads(Path(os.environ["HARDLOOM_REQUEST"]).read_text()))
     steps = [step async for step in host.steps()]
     watching.cancel()
     host.check_protocol()
@@ -183,7 +183,8 @@ def unknown(chip: SimulatedChip, tmp_path_factory: pytest.TempPathFactory) -> li
     """Paths of registers that were unknown right after the reset, and of handshakes that were in a run of `SHORT`."""
     folder = tmp_path_factory.mktemp("handshakes")
     (folder / "sources").write_text("\n".join(map(str, chip.build.verilog())))
-    names = {"HARDLOOM_RESULTS": str(folder / "results"), "HARDLOOM_SOURCES": str(folder / "sources")}
+    (folder / "request").write_text(json.dumps(SHORT.request(chip.model)))
+    names = {f"HARDLOOM_{name.upper()}": str(folder / name) for name in ("results", "sources", "request")}
     build = (chip.folder / "icarus").resolve()
     assert run_tests(BENCH, __name__, folder, names, build=build, simulator="icarus") == 0
     count, paths = json.loads((folder / "results").read_text())

@@ -11,10 +11,10 @@ from golden.checkpoints.families import shape_of
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import SamplerParams
 from golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.chips import built_chip
+from tests.samplers import by_quota
 from verif.chip.compare import compare_runs
 from verif.chip.simulation import Run, SimulatedChip
 from verif.proof.static import recover
@@ -24,7 +24,7 @@ CONFIG = tiny_config(
     hidden_size=16, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=4, num_experts=4,
     num_experts_per_tok=3, expert_intermediate_size=8,
 )  # fmt: skip
-LENGTHS = [(1, SamplerParams(1, 1, 1)), (3, SamplerParams(6, 3, 4)), (13, SamplerParams(4, 2, 2))]
+LENGTHS = [(1, by_quota(1, 1, 1)), (3, by_quota(6, 3, 4)), (13, by_quota(4, 2, 2))]
 """Of prompts: 2, 9 and 17 positions in all."""
 
 
@@ -60,4 +60,4 @@ def test_what_is_done_at_once_changes_no_integer(
     assert result.scoreboard.first is None and result.tokens == result.expected
     assert result.scoreboard.compared > 10_000
     for run in runs:
-        assert modelled(chip.build, [(run.prompt, run.params)]) == [pytest.approx(run.cycles, rel=0.01)]
+        assert modelled(chip.build, [(run.prompt, run.sampling)]) == [pytest.approx(run.cycles, rel=0.01)]

@@ -64,7 +64,7 @@ def test_a_word_without_fields_is_the_payload(monkeypatch: pytest.MonkeyPatch) -
     "job",
     [
         UnitsJob(["rope", "argmax"]),
-        ChipJob([Request(prompt=[1, 2], gen_length=4, block_length=2, steps=2, spread_limit=9)], "results.jsonl"),
+        ChipJob([Request(prompt=[1, 2], gen_length=4, program=[1])], "results.jsonl"),
     ],
 )
 def test_a_job_comes_out_of_its_file_as_it_went_in(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

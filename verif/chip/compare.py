@@ -56,7 +56,7 @@ class Comparison:
 
 def masked(run: Run, mask_token_id: int) -> Tensor:
     """Tokens [positions] ahead of the first step."""
-    return torch.tensor(run.prompt + [mask_token_id] * run.params.gen_length)
+    return torch.tensor(run.prompt + [mask_token_id] * run.sampling.gen_length)
 
 
 def simulate_runs(
@@ -94,7 +94,7 @@ def probed_passes(
     if taps is None:
         return {at: {} for at in result.passes}
     runs = [result.runs[number] for number, _ in result.passes]
-    lengths = [len(run.prompt) + run.params.gen_length for run in runs]
+    lengths = [len(run.prompt) + run.sampling.gen_length for run in runs]
     return dict(zip(result.passes, read_taps(taps.read_bytes(), chip.probes, lengths), strict=True))
 
 
@@ -125,7 +125,7 @@ def compare_runs(
     cache = probed and any(probe.name == SPAN for probe in chip.probes)
     board, seen, done = result.scoreboard, probed_passes(chip, result, taps), 0
     for number, run in enumerate(runs):
-        references = list(reference_steps(model, run.prompt, run.params, probed, cache))
+        references = list(reference_steps(model, run, probed, cache))
         compare_length(board, number, len(references), len(run.steps))
         for step, commits in enumerate(run.steps):
             if step < len(references):

@@ -8,6 +8,7 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFram
 
 from gen.design.axi_ports import NO_POSITION, commit_record
 from gen.design.registers import address
+from golden.samplers.machine import PROGRAM_WORDS
 from verif.chip.requests import Request
 
 __all__ = ["Host"]
@@ -34,6 +35,8 @@ class Host:
 
     def __init__(self, dut) -> None:
         self.dut, self.slot = dut, 0
+        self.programs: dict[tuple[int, ...], int] = {}
+        self.busy = 0
         self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.host_rst)
         self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.host_rst)
         self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.host_rst)
@@ -41,7 +44,7 @@ class Host:
     async def reset(self) -> None:
         """Reset the chip; the bus models are awake afterwards."""
         self.sleep()
-        self.slot = 0
+        self.slot, self.programs, self.busy = 0, {}, 0
         self.dut.rst.value = 1
         await ClockCycles(self.dut.clk, 4)
         self.dut.rst.value = 0
@@ -67,6 +70,19 @@ class Host:
             await self.write("SLOT", slot)
         self.slot = slot
 
+    async def load(self, words: tuple[int, ...]) -> int:
+        """The register PROGRAM for a program, whose words are written unless the chip has them."""
+        if words not in self.programs:
+            free = sum(map(len, self.programs))
+            if free + len(words) > PROGRAM_WORDS:  # those of the runs under way are not overwritten
+                assert not self.busy, f"programs of runs at once have more than {PROGRAM_WORDS} words"
+                self.programs, free = {}, 0
+            await self.write("PROGRAM_ADDRESS", free)
+            for word in words:
+                await self.write("PROGRAM_WORD", word)
+            self.programs[words] = free
+        return self.programs[words] | len(words) << 16
+
     async def start(self, run: Request, slot: int = 0) -> None:
         """Prompt, registers, START."""
         prompt = b"".join(token.to_bytes(4, "little") for token in run["prompt"])
@@ -76,10 +92,9 @@ class Host:
         await self.choose(slot)
         await self.write("PROMPT_LENGTH", len(run["prompt"]))
         await self.write("GEN_LENGTH", run["gen_length"])
-        await self.write("BLOCK_LENGTH", run["block_length"])
-        await self.write("STEPS", run["steps"])
-        await self.write("SPREAD_LIMIT", run["spread_limit"])
+        await self.write("PROGRAM", await self.load(tuple(run["program"])))
         await self.write("CONTROL", 1)
+        self.busy += 1
 
     async def steps(self) -> AsyncIterator[list[list[int]]]:
         """Commits [position, token, spread] of every denoising step until the run ends, asleep in between."""
@@ -137,6 +152,7 @@ class Host:
     async def result(self) -> dict[str, int]:
         """Counters and error code after a run; raises as `check_protocol`."""
         self.check_protocol()
+        self.busy -= 1
         status = await self.read("STATUS")
         return {
             "cycles": await self.read("CYCLES"),

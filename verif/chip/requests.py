@@ -9,13 +9,11 @@ __all__ = ["ChipJob", "Request"]
 
 
 class Request(TypedDict):
-    """One run: tokens of the prompt, and what the registers of its parameters are given."""
+    """One run: tokens of the prompt, how many to generate, and the words of the sampler's program."""
 
     prompt: list[int]
     gen_length: int
-    block_length: int
-    steps: int
-    spread_limit: int
+    program: list[int]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from gen.design.axi_ports import commit_record
 from golden.models.integer_model import IntegerModel
-from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
+from golden.samplers.denoise import Denoising, Prediction, Step
 from golden.samplers.spans import span
+from verif.chip.simulation import Run
 
 __all__ = ["Divergence", "Reference", "Scoreboard", "reference_steps"]
 
@@ -50,7 +51,7 @@ class _ProbedModel:
     """An engine that keeps the integers at the probe points of its latest pass."""
 
     def __init__(self, model: IntegerModel) -> None:
-        self.model, self.spread_limit = model, model.spread_limit
+        self.model = model
         self.values: dict[str, np.ndarray] = {}
 
     def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
@@ -60,22 +61,22 @@ class _ProbedModel:
         return prediction
 
 
-def reference_steps(
-    model: IntegerModel, prompt: list[int], params: SamplerParams, probed: bool = True, cache: bool = False
-) -> Iterator[Reference]:
-    """Golden denoising of one prompt, with the probe points of every pass if `probed`.
+def reference_steps(model: IntegerModel, run: Run, probed: bool = True, cache: bool = False) -> Iterator[Reference]:
+    """Golden denoising of a run's prompt, with the probe points of every pass if `probed`.
 
     cache: of a chip that keeps keys and values, whose passes have the positions of `golden.samplers.spans` alone.
     """
-    engine, before = _ProbedModel(model) if probed else None, None
-    for step in denoise(engine or model, torch.tensor([prompt]), params, model.shape.mask_token):
+    engine, shape = _ProbedModel(model) if probed else None, model.shape
+    prompt, program = torch.tensor([run.prompt]), run.sampling.program(shape)
+    for step in Denoising(
+        engine or model, prompt, program, run.sampling.gen_length, shape.mask_token, shape.vocab_size
+    ):
         values = engine.values if engine else {}
         if cache and values:
-            block = model.shape.layers[0].attention.block_length
-            assert block is not None  # as `HardwareConfig.check` says
-            values = of_span(values, span(block, len(prompt), params, step, before))
+            block, one = shape.layers[0].attention.block_length, step.passes[0]
+            assert block is not None and one is not None  # as `HardwareConfig.check` says; it has not ended
+            values = of_span(values, span(block, one, step.tokens.shape[1]))
         yield Reference(step, values)
-        before = step
 
 
 def of_span(values: dict[str, np.ndarray], positions: range) -> dict[str, np.ndarray]:
@@ -100,16 +101,13 @@ class Scoreboard:
 
     def compare_step(self, run: int, number: int, commits: list[list[int]], reference: Step) -> None:
         """Commits [position, token, spread] of one step of the chip against the golden step."""
-        positions = reference.committed[0].nonzero().flatten().tolist()
-        got = {position: (token, spread) for position, token, spread in commits}
-        for position in sorted({*positions, *got}):
-            spread = min(int(reference.prediction.spread[0, position]), SPREAD_TOP)
-            expected = (int(reference.prediction.tokens[0, position]), spread)
-            if position not in positions:
-                expected = (-1, -1)
-            for index, (name, e) in enumerate(zip(("token", "spread"), expected, strict=True)):
-                g = got[position][index] if position in got else None
-                self._compare(Divergence(run, number, f"commit.{name}", position, 0, e, g))
+        records = [(position, token, min(spread, SPREAD_TOP)) for position, token, spread in reference.records[0]]
+        for at in range(max(len(records), len(commits))):
+            expected = records[at] if at < len(records) else (-1, -1, -1)
+            got = commits[at] if at < len(commits) else (None, None, None)
+            position = expected[0] if at < len(records) else commits[at][0]
+            for name, e, g in zip(("position", "token", "spread"), expected, got, strict=True):
+                self._compare(Divergence(run, number, f"commit.{name}", position, at, e, g))
 
     def _compare(self, point: Divergence) -> None:
         self.compared += 1

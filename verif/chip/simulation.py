@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -16,7 +16,9 @@ from gen.build.folder import Build
 from gen.engine.inventory import chip_probes
 from golden.cache import work_folder
 from golden.files import sha256, stamped, write_file
-from golden.samplers.denoise import Prediction, SamplerParams, Step
+from golden.samplers.denoise import Prediction, Step
+from golden.samplers.machine import Program
+from golden.shape import ModelShape
 from verif.chip.requests import ChipJob, Request
 from verif.chip.taps import BENCH, PROTOCOL_CHECKER, bench_verilog
 from verif.simulators.fast_forward import fast_forward_main
@@ -27,34 +29,31 @@ from verif.simulators.verilator import verilate
 __all__ = ["Run", "SimulatedChip", "step_of"]
 
 
-def spread_limit(params: SamplerParams) -> int:
-    """Value of the register SPREAD_LIMIT."""
-    from golden.models.integer_model import IntegerModel
+class Sampler(Protocol):
+    """What a run asks for: `golden.samplers.sampling.Sampling`, or a program as it stands."""
 
-    return 0 if params.threshold is None else IntegerModel.spread_limit(params.threshold)
+    @property
+    def gen_length(self) -> int: ...
+
+    def program(self, model: ModelShape) -> Program: ...
 
 
 @dataclass
 class Run:
-    """One prompt on the chip. steps: commits [position, token, spread] a denoising step; seconds: of simulation."""
+    """One prompt on the chip. steps: commits [position, token, spread] a denoising step, in order."""
 
     prompt: list[int]
-    params: SamplerParams
+    sampling: Sampler
     steps: list[list[list[int]]] = field(default_factory=list)
     cycles: int = 0
     forwards: int = 0
     saturations: int = 0
     error: int = 0
 
-    def request(self) -> Request:
-        p = self.params
-        return Request(
-            prompt=self.prompt,
-            gen_length=p.gen_length,
-            block_length=p.block_length,
-            steps=p.steps,
-            spread_limit=spread_limit(p),
-        )
+    def request(self, model: ModelShape) -> Request:
+        """What a chip of the model is asked for."""
+        words = self.sampling.program(model).words
+        return Request(prompt=self.prompt, gen_length=self.sampling.gen_length, program=list(words))
 
 
 class SimulatedChip:
@@ -117,7 +116,7 @@ class SimulatedChip:
         results.unlink(missing_ok=True)
         for run in runs:
             run.steps = []
-        job = ChipJob([run.request() for run in runs], str(results.resolve()), at_once)
+        job = ChipJob([run.request(self.model) for run in runs], str(results.resolve()), at_once)
         failed: list[int | BaseException] = []
         worker = threading.Thread(target=self._work, args=(job.hand_over(self.folder), taps, failed), daemon=True)
         worker.start()
@@ -163,12 +162,11 @@ def _follow(path: Path, worker: threading.Thread) -> Iterator[dict[str, Any]]:
 
 
 def step_of(run: Run, number: int, before: Tensor) -> Step:
-    """Commits of one step as a `Step`; `before` are the tokens [positions] ahead of it."""
+    """Commits of one step as a `Step`, of which that is all; `before` are the tokens [positions] ahead of it."""
     tokens, spread = before.clone(), torch.zeros_like(before)
+    committed = torch.zeros(before.shape, dtype=torch.bool)
     for position, token, value in run.steps[number]:
-        tokens[position], spread[position] = token, value
-    committed = spread > 0
-    blocks = len(run.prompt) + run.params.block_length * torch.arange(1, 1 + run.params.num_blocks)
-    first = committed.nonzero()[0] if committed.any() else torch.tensor([len(run.prompt)])
-    block = int((blocks <= first).sum())
-    return Step(block, number, tokens[None], committed[None], Prediction(tokens[None], spread[None]))
+        tokens[position], spread[position], committed[position] = token, value, True
+    records = tuple((position, token, value) for position, token, value in run.steps[number])
+    prediction = Prediction(tokens[None], spread[None])
+    return Step(number, tokens[None], committed[None], prediction, (None,), (records,))

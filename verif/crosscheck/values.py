@@ -223,11 +223,12 @@ def _number(node: ast.Node) -> int:
 
 
 def _constant(node: ast.Node) -> tuple[int, int]:
-    """Bits and value of a decimal or binary number; 32 bits where it has no size."""
+    """Bits and value of a decimal or binary number, which must fit; 32 bits where it has no size."""
     if not isinstance(node, ast.IntConst) or not CONSTANT.fullmatch(node.value):
         raise ExtractionError(f"not a decimal or binary number: {getattr(node, 'value', node)}")
     size, _, number = node.value.rpartition("'")
-    if not size:
-        return 32, int(number)
-    number = number.removeprefix("s")
-    return int(size), int(number[1:], {"b": 2, "d": 10}[number[0]])
+    number = number.removeprefix("s") if size else f"d{number}"
+    bits, value = int(size or 32), int(number[1:], {"b": 2, "d": 10}[number[0]])
+    if value >> bits:
+        raise ExtractionError(f"more than its {bits} bits: {node.value}")
+    return bits, value

@@ -95,9 +95,9 @@ def outputs(copies: Sequence[Copy], folder: Path) -> dict[str, list[bool]]:
 
 
 def _cycles(stimulus: Stimulus) -> int:
-    """More than a stimulus takes: every beat of it several times over, and the units' latency."""
+    """More than a stimulus takes: every beat of it several times over, what it says itself, and the units' latency."""
     streams = [*stimulus.inputs.values(), *stimulus.outputs.values()]
-    return 100 + 6 * sum(len(packet) for stream in streams for packet in stream)
+    return 100 + (stimulus.cycles or 0) + 6 * sum(len(packet) for stream in streams for packet in stream)
 
 
 def _matches(copy: Copy, run: int, seen: dict[tuple[str, str, int], list[int]]) -> bool:

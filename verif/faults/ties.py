@@ -9,12 +9,11 @@ largest logit or score, the largest scale) decide no ties.
 
 import random
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 from gen.design.hardware import HardwareConfig
 from gen.text.verilog import to_verilog
@@ -22,16 +21,19 @@ from gen.units.argmax import prediction
 from gen.units.sampler import Sampler
 from golden.errors import UserError
 from golden.models.layer_units import router_of
-from golden.samplers.denoise import Prediction, SamplerParams, choose, denoise
+from golden.samplers.interpreter import Machine
+from golden.samplers.machine import Program
 from golden.shape import ModelShape
 from golden.units.softmax import SoftmaxNumerator
 from verif.faults.argmax_ties import tie_argmax
 from verif.faults.router_ties import tie_router
 from verif.faults.tie_bench import Copy, outputs
 from verif.faults.tie_rules import TieRule, TieUnit, draw
-from verif.streams.bench import Packet, Stimulus
+from verif.streams.bench import Stimulus
 from verif.streams.stimulus import integers
-from verif.units.sampler import Hosted, records
+from verif.units.sampler import Host, tokens_but_mask
+from verif.units.sampler_host import Hosted
+from verif.units.sampler_programs import below, by_count
 
 __all__ = ["plant_ties", "tie_units"]
 
@@ -49,81 +51,51 @@ def tie_units(model: ModelShape, lanes: int, tiles: int = 1) -> list[TieUnit]:
     ]
 
 
-@dataclass
-class _Engine:
-    """Random predictions, never the mask token; spreads of the first step are `first`, int64 [1, positions].
+class _Host(Host):
+    """Predicts tokens but the mask, with the spreads `first` in the first pass of a run."""
 
-    passes, results: what the sampler sends for each, and what comes back.
-    """
+    first: list[int]
 
-    generator: Generator
-    vocab_size: int
-    mask_token_id: int
-    limit: int
-    first: Tensor
-    predictions: list[Prediction] = field(default_factory=list)
-    passes: list[Packet] = field(default_factory=list)
-    results: list[Packet] = field(default_factory=list)
-
-    def spread_limit(self, threshold: float) -> int:
-        return self.limit
-
-    def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
-        drawn = integers(self.generator, 0, self.vocab_size - 2, tokens.shape)
-        spread = integers(self.generator, 1, 1 << 18, tokens.shape) if self.predictions else self.first
-        assert wanted is not None
-        found, asks = Prediction(drawn + (drawn >= self.mask_token_id), spread), wanted[0].tolist()
-        self.predictions.append(found)
-        self.passes.append([{"token": t, "wanted": w} for t, w in zip(tokens[0].tolist(), asks, strict=True)])
-        self.passes[-1][-1]["end"] = 1
-        pairs = zip(found.tokens[wanted].tolist(), spread[wanted].tolist(), strict=True)
-        self.results.append([{"token": t, "spread": s} for t, s in pairs])
-        return found
+    def predict(self, machine: Machine, tokens: list[int], spreads: list[int]) -> None:
+        spreads = self.first if machine.forwards == 1 else spreads
+        super().predict(machine, tokens_but_mask(self, len(tokens)), spreads)
 
 
 def _sampler(vocab_size: int, mask_token_id: int) -> TieUnit:
     length, limit = 8, 1 << 17
     sampler = Sampler(vocab_size, mask_token_id, length + 1, prediction(vocab_size)["spread"].width)
-    candidates = torch.arange(length + 1)[None] > 0
 
-    def run(generator: Generator, params: SamplerParams, first: Tensor) -> tuple[_Engine, Stimulus]:
-        engine = _Engine(generator, vocab_size, mask_token_id, limit, first)
-        steps = list(denoise(engine, torch.zeros((1, 1), dtype=torch.int64), params, mask_token_id))
-        request = {"fresh": 1, "prompt_length": 1, "gen_length": length, "block_length": length}
-        request |= {"steps": params.steps, "spread_limit": limit if params.threshold else 0}
-        prompt = [[{"token": 0, "last": 1, "end": 1}]]
-        inputs = {"prompt": prompt, "request": [[request]], "result": engine.results}
-        return engine, Stimulus(inputs, {"tokens": engine.passes, "commits": [records(step) for step in steps]})
+    def run(generator: Generator, program: Program, first: list[int]) -> Stimulus:
+        host = _Host(sampler, generator)
+        host.first = first
+        host.run([int(mask_token_id == 0)], program, length)
+        return Stimulus(host.inputs, host.outputs)
 
     def position_tie(generator: Generator) -> Stimulus:
-        """The committed positions are others where the highest of equals comes first."""
+        """Positions are written in another order where the highest of equals comes first."""
         while True:
-            params = SamplerParams(length, length, draw(generator, [2, 3, 4, 5, 6, 8]))
-            engine, stimulus = run(generator, params, integers(generator, 70000, 70003, (1, length + 1)))
-            p = engine.predictions[0]
-            flipped = Prediction(p.tokens.flip(-1), p.spread.flip(-1))
-            usual = choose(engine, p, candidates, params, 0, mask_token_id)
-            other = choose(engine, flipped, candidates.flip(-1), params, 0, mask_token_id).flip(-1)
-            if not torch.equal(usual, other):
-                return stimulus
+            count = draw(generator, [2, 3, 4, 5, 6, 8])
+            first = integers(generator, 70000, 70003, (length,)).tolist()
+            usual = sorted(range(length), key=lambda p: (first[p], p))
+            if usual[:count] != sorted(range(length), key=lambda p: (first[p], -p))[:count]:
+                return run(generator, by_count(count), first)
 
     def limit_tie(generator: Generator) -> Stimulus:
         """A position is exactly at the limit, and another one below it."""
-        params = SamplerParams(length, length, 1, threshold=0.5)
-        first = integers(generator, limit + 1, limit + 4, (1, length + 1))
-        at, below = (1 + torch.randperm(length, generator=generator)[:2]).tolist()
-        first[0, at], first[0, below] = limit, limit - 1
-        return run(generator, params, first)[1]
+        first = integers(generator, limit + 1, limit + 4, (length,))
+        at, lower = torch.randperm(length, generator=generator)[:2].tolist()
+        first[at], first[lower] = limit, limit - 1
+        return run(generator, below(limit), first.tolist())
 
     rules = [
-        TieRule("sampler, the lowest of equal positions", lambda m: _is_best(m, "right"), position_tie),
-        TieRule("sampler, at the threshold", lambda m: _is_best(m, "left"), limit_tie),
+        TieRule("sampler, the lowest of equal positions", _decides("best_spread"), position_tie),
+        TieRule("sampler, below a limit", _decides("registers_x_read_data"), limit_tie),
     ]
     return TieUnit("tie_sampler", Hosted(sampler), rules)
 
 
-def _is_best(match: re.Match, side: str) -> bool:
-    return match["operator"] == "<" and match[side].strip().startswith("best[")
+def _decides(right: str) -> Callable[[re.Match], bool]:
+    return lambda match: match["operator"] == "<" and match["right"].strip() == right
 
 
 def plant_ties(

@@ -1,158 +1,52 @@
-"""Bench of `gen.units.sampler`: whole runs, with random predictions in place of a model."""
+"""Bench of `gen.units.sampler`: whole runs of programs, with random predictions in place of a model."""
 
-import itertools
 from dataclasses import dataclass, field
 
 import torch
-from amaranth.hdl import Module, Mux, Signal, unsigned
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
 from torch import Generator, Tensor
 
 from gen.design.axi_ports import NO_POSITION
+from gen.design.latency import sampler as instruction_cycles
 from gen.design.registers import ErrorCode
-from gen.stream.component import Component
-from gen.stream.queue import Queue
-from gen.units.head_gate import PositionBefore
 from gen.units.sampler import Sampler
-from gen.units.sampler_slot import PARAMETERS
-from golden.samplers.denoise import Prediction, SamplerParams, Step, denoise
+from golden.samplers.denoise import Pass
+from golden.samplers.interpreter import Machine, SamplerFault
+from golden.samplers.machine import PROGRAM_WORDS, Fault, Program
 from golden.samplers.spans import span
 from verif.streams.bench import Case, Packet, Stimulus
 from verif.streams.stimulus import integers
+from verif.units.sampler_host import Hosted
+from verif.units.sampler_programs import fixed_programs, random_program
 
-__all__ = ["CASES", "Hosted", "records"]
+__all__ = ["CASES", "Host", "tokens_but_mask"]
 
 SPREAD_TOP = (1 << 24) - 1
+LIMIT = 300
+"""Instructions of a run from one pass to the next, here."""
 
-REQUEST = data.StructLayout({"fresh": 1, "again": 1, **PARAMETERS})
-"""`fresh`: a prompt comes first; `again`: START once more while busy."""
-PROMPT = data.StructLayout({"token": unsigned(32), "last": 1, "end": 1, "early": 1})
-"""`end`: the request's last token, whether or not it is marked `last`; `early`: it is offered during the run before."""
-STATUS = data.StructLayout({"error": 1, "done": 1, "code": 8, "forwards": 32, "counted": 1})
-"""`counted`: the cycle counter is what the bench counted."""
-
-
-class Hosted(Component):
-    """The sampler with a host and a model in hardware: a request in, a run, its status out.
-
-    The parameters are right in the cycle of START alone: the host may prepare the next run while one is under way.
-    """
-
-    def __init__(self, sampler: Sampler) -> None:
-        self.sampler = sampler
-        streams = {"prompt": PROMPT, "request": REQUEST, "result": sampler.result.payload.shape()}
-        outputs = {
-            "tokens": sampler.tokens.payload.shape(),
-            "commits": sampler.commits.payload.shape(),
-            "status": STATUS,
-        } | ({"spans": sampler.spans.payload.shape()} if sampler.block else {})
-        members = {name: In(stream.Signature(shape)) for name, shape in streams.items()}
-        super().__init__(members | {name: Out(stream.Signature(shape)) for name, shape in outputs.items()})
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.sampler = s = self.sampler
-        self._model(m, s)
-        wiring.connect(m, wiring.flipped(self.commits), s.commits)
-        if s.block:
-            wiring.connect(m, wiring.flipped(self.spans), s.spans)
-        for name in PARAMETERS:
-            value = self.request.payload[name]
-            m.d.comb += getattr(s, name).eq(Mux(s.start, value, ~value))
-        count, loading, loaded, once = Signal(32), Signal(), Signal(), Signal()
-        offered = loading | (s.busy & self.prompt.payload.early)
-        m.d.comb += [
-            s.prompt.payload.token.eq(self.prompt.payload.token),
-            s.prompt.payload.last.eq(self.prompt.payload.last),
-            s.prompt.valid.eq(self.prompt.valid & offered),
-            self.prompt.ready.eq(s.prompt.ready & offered),
-        ]
-        with m.If(s.start):
-            m.d.sync += [count.eq(0), once.eq(self.request.payload.again)]
-        with m.If(s.busy):
-            m.d.sync += [count.eq(count + 1), once.eq(0)]
-        with m.FSM(name="host"):
-            with m.State("LOAD"), m.If(self.request.valid):
-                m.d.comb += loading.eq(self.request.payload.fresh & ~loaded)
-                with m.If(loading & self.prompt.valid & self.prompt.ready & self.prompt.payload.end):
-                    m.d.sync += loaded.eq(1)
-                with m.Elif(~loading):
-                    m.d.comb += s.start.eq(1)
-                    m.next = "RUN"
-            with m.State("RUN"):
-                m.d.comb += s.start.eq(once)
-                with m.If(~s.busy):
-                    m.next = "STATUS"
-            with m.State("STATUS"):
-                m.d.comb += [self.status.valid.eq(1), self.request.ready.eq(self.status.ready)]
-                with m.If(self.status.ready):
-                    m.d.sync += loaded.eq(0)
-                    m.next = "LOAD"
-        shown = ("error", "done", "code", "forwards")
-        m.d.comb += [self.status.payload[name].eq(getattr(s, name)) for name in shown]
-        m.d.comb += self.status.payload.counted.eq(count == s.cycles)
-        return m
-
-    def _model(self, m: Module, s: Sampler) -> None:
-        """A position has passed the layers once its token has been taken; results are offered at any time."""
-        m.submodules.layers = layers = Queue(unsigned(1), s.max_positions + 1)
-        wiring.connect(m, wiring.flipped(self.tokens), s.tokens)
-        wiring.connect(m, wiring.flipped(self.result), s.result)
-        taken = self.tokens.valid & self.tokens.ready
-        if s.shift:
-            m.submodules.position_before = before = PositionBefore()
-            wiring.connect(m, before.o, layers.i)
-            m.d.comb += [
-                before.i.payload.wanted.eq(s.tokens.payload.wanted),
-                before.i.payload.end.eq(s.tokens.payload.end),
-                before.i.valid.eq(taken),
-            ]
-        else:
-            m.d.comb += [layers.i.payload.eq(s.tokens.payload.wanted), layers.i.valid.eq(taken)]
-        wiring.connect(m, layers.o, s.passed)
+CODES = {
+    Fault.ILLEGAL: ErrorCode.ILLEGAL,
+    Fault.POSITION: ErrorCode.POSITION,
+    Fault.TOKEN: ErrorCode.VOCABULARY,
+    Fault.ENDLESS: ErrorCode.ENDLESS,
+    Fault.EARLY: ErrorCode.EARLY,
+}
 
 
-@dataclass
-class Engine:
-    """A made-up model: random predictions, whatever the tokens.
-
-    limit: SPREAD_LIMIT of threshold decoding; near: spreads are drawn from few values around it, so that many tie;
-    passes: tokens that were asked about, and which of them are wanted; results: what came of those.
-    """
-
-    generator: Generator
-    vocab_size: int
-    mask_token_id: int
-    spread_width: int
-    near: bool
-    limit: int
-    passes: list[list[tuple[int, bool]]] = field(default_factory=list)
-    results: list[Packet] = field(default_factory=list)
-
-    def spread_limit(self, threshold: float) -> int:
-        return self.limit
-
-    def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
-        assert wanted is not None
-        shape, g = tokens.shape, self.generator
-        chosen = integers(g, 0, self.vocab_size - 1, shape)
-        chosen = torch.where(torch.rand(shape, generator=g) < 0.25, self.mask_token_id, chosen)
-        middle = min(max(self.limit, 2), (1 << self.spread_width) - 3)
-        around = integers(g, middle - 2, middle + 2, shape)
-        spread = around if self.near else integers(g, 1, (1 << self.spread_width) - 1, shape)
-        self.passes.append(list(zip(tokens[0].tolist(), wanted[0].tolist(), strict=True)))
-        pairs = zip(chosen[wanted].tolist(), spread[wanted].tolist(), strict=True)
-        self.results.append([{"token": t, "spread": s} for t, s in pairs])
-        return Prediction(chosen, spread)
+def records(written: list[tuple[int, int, int]]) -> Packet:
+    """The packet of a step: position, token and spread of everything that it wrote, in order."""
+    words = [{"token": t, "position": p, "spread": min(s, SPREAD_TOP)} for p, t, s in written]
+    packet: Packet = [{"record": word} for word in words or [{"token": 0, "position": NO_POSITION, "spread": 0}]]
+    packet[-1]["last"] = 1
+    return packet
 
 
 @dataclass
 class Host:
     """What the host sends, and what must come of it, run by run.
 
-    held, whole: the prompt that the chip holds, and whether its last token was marked so.
-    fresh: the run before had a prompt of its own.
+    held, whole: the prompt that the chip holds, and whether its last token was marked so; fresh: the run before had a
+        prompt of its own; words: of programs that the chip holds, from the first on.
     cycles: of all runs, with nobody waiting.
     """
 
@@ -161,86 +55,121 @@ class Host:
     held: list[int] = field(default_factory=list)
     whole: bool = True
     fresh: bool = False
+    words: int = 0
     cycles: int = 0
-    inputs: dict[str, list[Packet]] = field(default_factory=lambda: {n: [] for n in ("prompt", "request", "result")})
+    inputs: dict[str, list[Packet]] = field(
+        default_factory=lambda: {name: [] for name in ("program", "prompt", "request", "result")}
+    )
     outputs: dict[str, list[Packet]] = field(default_factory=lambda: {n: [] for n in ("tokens", "commits", "status")})
 
     def draw(self, low: int, high: int) -> int:
         return int(integers(self.generator, low, high, ()))
 
-    def run(self, prompt: list[int] | None, marked: int = 1, again: int = 0, **parameters: int) -> None:
-        """One request; `prompt` None keeps the one before, `marked` marks its last token."""
+    def run(
+        self,
+        prompt: list[int] | None,
+        program: Program | None,
+        gen_length: int,
+        at: int = 0,
+        marked: int = 1,
+        again: int = 0,
+        registers: dict[str, int] | None = None,
+    ) -> None:
+        """One request; `prompt` None keeps the one before, `program` None all of them; `at`: where the program goes.
+
+        registers: what is written instead of what is right.
+        """
         if prompt is not None:
             marks = [{"early": int(self.fresh)}] * (len(prompt) - 1) + [{"last": marked, "end": 1}]
             self.inputs["prompt"].append([{"token": t} | mark for t, mark in zip(prompt, marks, strict=True)])
             self.held, self.whole = prompt, bool(marked)
         self.fresh = prompt is not None
-        request = {"fresh": prompt is not None, "again": again, "prompt_length": len(self.held)} | parameters
+        words = program.words if program else ()
+        self.load(words, at)
+        request = {"fresh": prompt is not None, "again": again, "load": bool(words), "seek": at}
+        request |= {"prompt_length": len(self.held), "gen_length": gen_length, "entry": at | len(words) << 16}
+        request |= registers or {}
         self.inputs["request"].append([request])
-        code = self.refusal(request)
+        code: int = self.refusal(request)
+        forwards = 0
+        self.cycles += 10 + len(prompt or ()) + len(words)
         if not self.whole:  # what came of it is gone, and the next one begins anew
             self.held, self.whole = [], True
-        forwards = 0 if code else self.denoise(request)
-        fits = code not in (ErrorCode.LENGTH, ErrorCode.NONE)
-        self.cycles += 10 + len(prompt or ()) + (request["gen_length"] + request["steps"] if fits else 0)
+        elif not code and program:
+            code, forwards = self.denoise(program, gen_length)
         busy = bool(again) and not code
         status = {"error": code != 0 or busy, "done": not code, "code": ErrorCode.BUSY if busy else code}
         self.outputs["status"].append([status | {"forwards": forwards, "counted": 1}])
 
+    def load(self, words: tuple[int, ...], at: int) -> None:
+        """The words of a program to `at` and behind it."""
+        if words:
+            self.inputs["program"].append([{"word": word} for word in words])
+            self.inputs["program"][-1][-1]["end"] = 1
+            self.words = max(self.words, at + len(words)) if at <= self.words else self.words
+
     def refusal(self, p: dict[str, int]) -> ErrorCode:
         """The error that the parameters come to."""
-        lengths = [p["prompt_length"], p["gen_length"], p["block_length"]]
-        if not all(lengths) or lengths[0] + lengths[1] > self.sampler.max_positions:
+        total = p["prompt_length"] + p["gen_length"]
+        if not p["prompt_length"] or not p["gen_length"] or total > self.sampler.max_positions:
             return ErrorCode.LENGTH
-        if lengths[0] != len(self.held) or not self.whole:
+        if p["prompt_length"] != len(self.held) or not self.whole:
             return ErrorCode.PROMPT
         if max(self.held) >= self.sampler.vocab_size or self.sampler.mask_token_id in self.held:
             return ErrorCode.TOKEN
-        if lengths[1] % lengths[2]:
-            return ErrorCode.BLOCK
-        if not p["spread_limit"] and (not p["steps"] or p["steps"] % (lengths[1] // lengths[2])):
-            return ErrorCode.STEPS
+        first, count = p["entry"] & 0xFFFF, p["entry"] >> 16
+        if not count or first + count > self.words:
+            return ErrorCode.PROGRAM
         return ErrorCode.NONE
 
-    def denoise(self, p: dict[str, int]) -> int:
-        """The golden sampler's run: passes, results and commits; how many passes there were."""
-        s, limit = self.sampler, p["spread_limit"]
-        width = len(s.result.payload.spread)
-        engine = Engine(self.generator, s.vocab_size, s.mask_token_id, width, bool(self.draw(0, 2)), limit)
-        params = SamplerParams(p["gen_length"], p["block_length"], max(1, p["steps"]), 0.5 if limit else None)
-        steps = list(denoise(engine, torch.tensor([self.held]), params, s.mask_token_id))
-        whole = [range(len(row)) for row in engine.passes]
-        spans = self.spans(params, steps) if s.block else whole
-        self.outputs["tokens"] += [
-            [{"token": row[at][0], "wanted": row[at][1], "end": at + 1 == span.stop} for at in span]
-            for row, span in zip(engine.passes, spans, strict=True)
+    def denoise(self, program: Program, gen_length: int) -> tuple[ErrorCode, int]:
+        """The interpreter's run: passes, results and records; the error that ends it, and the number of passes."""
+        s, code = self.sampler, ErrorCode.NONE
+        machine = Machine(program, self.held, gen_length, s.mask_token_id, s.vocab_size, s.limit)
+        self.cycles += 40 + gen_length
+        running, passes = self.go_on(machine), 0
+        while running is True:
+            passes += 1
+            self.answer(machine)
+            running = self.go_on(machine)
+            self.outputs["commits"].append(records(machine.records))
+            self.cycles += 2 * machine.positions + len(machine.wanted) + 20
+        if isinstance(running, SamplerFault):
+            code = CODES[running.fault]
+        return code, passes
+
+    def go_on(self, machine: Machine) -> bool | SamplerFault:
+        try:
+            return machine.run()
+        except SamplerFault as fault:
+            return fault
+        finally:
+            self.cycles += instruction_cycles(machine.executed, machine.jumped, machine.scanned) + 4
+
+    def answer(self, machine: Machine) -> None:
+        """A pass: what the model is asked, and random predictions of what is wanted, of which many are alike."""
+        s, wanted, g = self.sampler, machine.wanted, self.generator
+        one = Pass(*machine.block, machine.since, tuple(wanted))
+        positions = span(s.block, one, machine.positions) if s.block else range(machine.positions)
+        beats: Packet = [
+            {"token": machine.tokens[p], "wanted": p in wanted, "end": p + 1 == positions.stop} for p in positions
         ]
+        self.outputs["tokens"].append(beats)
         if s.block:
-            self.outputs.setdefault("spans", []).extend([{"slot": 0, "first": span.start}] for span in spans)
-        self.inputs["result"] += engine.results
-        self.outputs["commits"] += [records(step) for step in steps]
-        positions, block = len(self.held) + p["gen_length"], p["block_length"]
-        scans = sum(int(step.committed.sum()) + 1 for step in steps)
-        blocks = p["gen_length"] // block
-        self.cycles += 2 * blocks + p["steps"] // blocks + block + p["gen_length"]
-        self.cycles += len(steps) * (2 * positions + block + 20) + scans * (block + 4)
-        return len(steps)
+            self.outputs.setdefault("spans", []).append([{"slot": 0, "first": positions.start}])
+        tokens = integers(g, 0, s.vocab_size - 1, (len(wanted),))
+        tokens = torch.where(torch.rand(len(wanted), generator=g) < 0.2, s.mask_token_id, tokens)
+        spreads: Tensor = integers(g, 1, (1 << len(s.result.payload.spread)) - 1, (len(wanted),))
+        if self.draw(0, 1):
+            spreads = integers(g, 6, 8, (len(wanted),))
+        self.predict(machine, tokens.tolist(), spreads.tolist())
 
-    def spans(self, params: SamplerParams, steps: list[Step]) -> list[range]:
-        """Positions of each step's pass where keys and values are kept."""
-        pairs = zip(steps, [None, *steps[:-1]], strict=True)
-        return [span(self.sampler.block, len(self.held), params, step, before) for step, before in pairs]
-
-
-def records(step: Step) -> Packet:
-    """Commit records of a golden step, the most confident first."""
-    prediction = step.prediction
-    where = step.committed[0].nonzero().flatten().tolist()
-    found = sorted((int(prediction.spread[0, p]), p, int(prediction.tokens[0, p])) for p in where)
-    words = [{"token": t, "position": p, "spread": min(s, SPREAD_TOP)} for s, p, t in found]
-    packet: Packet = [{"record": word} for word in words or [{"token": 0, "position": NO_POSITION, "spread": 0}]]
-    packet[-1]["last"] = 1
-    return packet
+    def predict(self, machine: Machine, tokens: list[int], spreads: list[int]) -> None:
+        """What the model says of the positions that are wanted."""
+        machine.answer(tokens, spreads)
+        if tokens:
+            pairs = zip(tokens, spreads, strict=True)
+            self.inputs["result"].append([{"token": t, "spread": v} for t, v in pairs])
 
 
 def tokens_but_mask(host: Host, count: int) -> list[int]:
@@ -250,69 +179,71 @@ def tokens_but_mask(host: Host, count: int) -> list[int]:
 
 
 def random_runs(host: Host, runs: int) -> None:
-    """Prompts and parameters of which some make no sense."""
+    """Random prompts and programs, of which some make no sense."""
+    depth = host.sampler.max_positions
     for _ in range(runs):
-        depth = host.sampler.max_positions
-        block = host.draw(1, 4)
-        gen = block * host.draw(1, max(1, depth // 2 // block)) + (host.draw(0, 7) == 0)
-        blocks = max(1, gen // block)
-        steps = blocks * host.draw(1, block + 2) + (host.draw(0, 7) == 0)
-        prompt = tokens_but_mask(host, host.draw(1, max(1, depth - gen)))
-        if host.draw(0, 7) == 0:
+        prompt = tokens_but_mask(host, host.draw(1, depth - 2))
+        gen = host.draw(1, depth - len(prompt)) + (host.draw(0, 9) == 0)
+        if host.draw(0, 9) == 0:
             prompt[host.draw(0, len(prompt) - 1)] = host.sampler.mask_token_id
-        marked = host.draw(0, 7) != 0
-        limit = host.draw(1, (1 << len(host.sampler.result.payload.spread)) - 1) if host.draw(0, 1) else 0
-        again = host.draw(0, 3) == 0
-        host.run(prompt, marked, again, gen_length=gen, block_length=block, steps=steps, spread_limit=limit)
+        program = random_program(host.draw, len(prompt), len(prompt) + gen, host.sampler.vocab_size)
+        at = host.draw(0, min(host.words, PROGRAM_WORDS - len(program.words)))
+        host.run(prompt, program, gen, at, marked=host.draw(0, 9) != 0, again=host.draw(0, 3) == 0)
+
+
+def fixed_runs(host: Host) -> None:
+    """Programs that samplers are made of, at every length of prompt and generation that fits."""
+    depth = host.sampler.max_positions
+    for program in fixed_programs():
+        for length in (1, 3, depth - 1):
+            for gen in {1, depth - length}:
+                host.run(tokens_but_mask(host, length), program, gen)
 
 
 def corner_runs(host: Host) -> None:
-    """Every refusal for each of its reasons, and a good run behind each; every way to share a block over steps."""
-    s, kept = host.sampler, {"gen_length": 4, "block_length": 2, "steps": 4, "spread_limit": 0}
+    """Every refusal for each of its reasons, and a good run behind each."""
+    s = host.sampler
+    good = fixed_programs()[0]
     others = [token for token in (0, 1, s.vocab_size - 2, s.vocab_size - 1) if token != s.mask_token_id]
     first, last = others[0], others[-1]
-    host.run([last, first, last], **kept)
-    for name in ("prompt_length", "gen_length", "block_length", "steps"):
-        host.run(None, **kept | {name: 0})
-    for change in ({"gen_length": s.max_positions - 2}, {"gen_length": 65535}, {"prompt_length": 65535}):
-        host.run(None, **kept | change)
-    for change in ({"gen_length": 5}, {"block_length": 3}, {"block_length": 65535}, {"steps": 3}, {"steps": 1}):
-        host.run(None, **kept | change)
-    host.run(None, **kept | {"steps": 0, "spread_limit": 5})
-    host.run(None, **kept, prompt_length=2)
+    host.run([first], None, 4, registers={"entry": 0})
+    host.run([first], None, 4, registers={"entry": 1 << 16})
+    host.run([last, first, last], good, 4)
+    for change in ({"prompt_length": 0}, {"gen_length": 0}, {"gen_length": s.max_positions - 2}, {"gen_length": 65535}):
+        host.run(None, None, 4, registers=change)
+    for program in (host.words + 1 << 16, 1 | host.words << 16):
+        host.run(None, None, 4, registers={"entry": program})
+    for length in (2, 65535):
+        host.run(None, None, 4, registers={"prompt_length": length})
     for token in (s.vocab_size, s.vocab_size | 1 << 31, 1 << 24, s.mask_token_id):
-        host.run([first, token, last], **kept)
-        host.run([first, last, token], **kept)
-    host.run([first] * (s.max_positions + 5), **kept, prompt_length=3)
-    host.run([first, s.vocab_size, last], marked=0, **kept)
-    host.run([last], **kept)
-    host.run([last, last], marked=0, **kept | {"gen_length": 0})
-    host.run(None, **kept, prompt_length=2)
-    host.run([first], **kept)
-    depth = s.max_positions
-    host.run([last] * (depth - 1), gen_length=1, block_length=1, steps=1, spread_limit=0)
-    host.run([last], gen_length=depth - 1, block_length=depth - 1, steps=depth + 1, spread_limit=0)
-    for steps, limit in itertools.product(range(1, 7), (0, 7)):
-        host.run(None, gen_length=5, block_length=5, steps=steps, spread_limit=limit, prompt_length=1)
+        host.run([first, token, last], good, 4)
+        host.run([first, last, token], good, 4)
+    host.run([first] * (s.max_positions + 5), good, 4, registers={"prompt_length": 3})
+    host.run([first, s.vocab_size, last], good, 4, marked=0)
+    host.run([last], good, 4)
+    host.run([last, last], good, 4, marked=0, registers={"gen_length": 0})
+    host.run(None, good, 4, registers={"prompt_length": 2})
+    host.run([first], good, s.max_positions - 1, at=host.words)
 
 
 def _case(
     vocab_size: int, mask_token_id: int, max_positions: int, spread_width: int, block: int = 0, shift: int = 0
 ) -> Case:
     def component() -> Sampler:
-        return Sampler(vocab_size, mask_token_id, max_positions, spread_width, block=block, shift=shift)
+        return Sampler(vocab_size, mask_token_id, max_positions, spread_width, block=block, shift=shift, limit=LIMIT)
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         host = Host(component(), generator)
         if kind == "corners":
             corner_runs(host)
+            fixed_runs(host)
         else:
-            random_runs(host, 12)
+            random_runs(host, 25)
         return Stimulus(host.inputs, host.outputs, cycles=host.cycles)
 
     name = f"sampler_{vocab_size}_{max_positions}" + f"_blocks_of_{block}" * (block > 0) + "_shifted" * shift
     return Case(name, lambda: Hosted(component()), stimulus, 0)
 
 
-CASES = [_case(19, 17, 12, 22), _case(300, 0, 16, 27), _case(5, 4, 9, 4)]
+CASES = [_case(19, 17, 12, 22), _case(300, 0, 16, 34), _case(5, 4, 9, 4)]
 CASES += [_case(19, 17, 14, 22, 4), _case(5, 4, 9, 4, 1), _case(19, 17, 12, 22, shift=1)]

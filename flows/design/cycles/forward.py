@@ -1,6 +1,8 @@
 """A pass over all positions of a sequence, and what the sampler needs around it."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,10 +10,20 @@ from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.layer import Layer
 from flows.design.cycles.passes import Pass
 from flows.design.cycles.times import Times, Unit, in_order
-from gen.design.latency import RESCALE, argmax
+from gen.design.latency import RESCALE, argmax, sampler
+from golden.samplers.interpreter import Machine
+from golden.samplers.sampling import Sampling
 from golden.shape import LayerShape
 
-__all__ = ["Tail", "embedding", "forward_cycles", "likely_wanted", "setup_cycles", "step_cycles"]
+__all__ = [
+    "Tail",
+    "embedding",
+    "forward_cycles",
+    "likely_step",
+    "likely_wanted",
+    "setup_cycles",
+    "step_cycles",
+]
 
 PASSED = 2  # from a position's last beat behind the layers until the sampler knows, where the head does not meet it
 
@@ -54,19 +66,54 @@ def forward_cycles(g: Geometry, one: Pass) -> float:
     return Tail(g).follow(times, one.met)
 
 
-def step_cycles(block: float, commits: float, sequences: int = 1) -> float:
-    """The sampler's own of a denoising step: the block is scanned for every commit and once more, then counted.
+SERVED = 9  # from a pass's last prediction to the next instruction, and from PREDICT to its first token
+SET_UP = 38  # from START to the program's first instruction, but for the masks
 
-    sequences: slots; of several, a pass takes a cycle more in each of the queues before and behind the scans.
+
+def step_cycles(machine: Machine, sequences: int = 1) -> float:
+    """The sampler's own of a denoising step, whose program has just come to the next pass, or to its end.
+
+    sequences: slots; of several, a pass takes a cycle more in each of the queues before and behind the program.
     """
-    return (commits + 1) * (block + 2) + 2 * commits + block + 10 + 2 * (sequences > 1)
+    return (
+        SERVED
+        + sampler(machine.executed, machine.jumped, machine.scanned)
+        + (not machine.records)
+        + 2 * (sequences > 1)
+    )
 
 
-def setup_cycles(gen_length: int, block_length: int, steps: int) -> int:
-    """The sampler's own of a run by quota: checks, divisions by subtraction, masks written, blocks opened."""
-    blocks = gen_length // block_length
-    block_steps = steps // blocks
-    return 3 + (blocks + 1) + (block_steps + 1) + (block_length // block_steps + 1) + gen_length + blocks
+def setup_cycles(machine: Machine) -> float:
+    """The sampler's own of a run whose program has come to its first pass: checks, registers cleared, masks written."""
+    return (
+        SET_UP + machine.positions - machine.prompt_length + sampler(machine.executed, machine.jumped, machine.scanned)
+    )
+
+
+class _AnyModel(NamedTuple):
+    """Any vocabulary at all: which tokens there are changes no cycle."""
+
+    vocab_size: int = 2
+    mask_token: int = 1
+    eos_token_ids: tuple[int, ...] = ()
+    delete_token_id: int | None = None
+    split_token_id: int | None = None
+
+
+@lru_cache
+def likely_step(block: int, steps: int, sequences: int = 1) -> float:
+    """`step_cycles`, mean of a block that LLaDA's sampler fills in so many steps."""
+    sampling = Sampling.of("llada", gen_length=block, block_length=block, steps=steps)
+    model = _AnyModel()
+    machine = Machine(sampling.program(model), [0], block, model.mask_token, model.vocab_size)
+    machine.run()
+    cycles = 0.0
+    while not machine.ended:
+        wanted = machine.wanted
+        machine.answer([0] * len(wanted), [1] * len(wanted))
+        machine.run()
+        cycles += step_cycles(machine, sequences)
+    return cycles / machine.forwards
 
 
 def likely_wanted(stop: int, block: float, commits: float) -> range:

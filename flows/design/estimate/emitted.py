@@ -6,7 +6,7 @@ from functools import cache
 from math import ceil
 
 from flows.design.cycles.experts import Routes
-from flows.design.cycles.forward import forward_cycles, likely_wanted, step_cycles
+from flows.design.cycles.forward import forward_cycles, likely_step, likely_wanted
 from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.passes import Pass
 from flows.design.cycles.routes import likely_routes
@@ -112,7 +112,7 @@ def emitted_steps(
     kinds = tuple(pass_kinds(work, block, shape.layers[0].attention.block_length, at_once.cache))
     chip = shape, shape.gains_behind, lanes, tuple(packets.items())
     alone, slowest = pass_cycles(*chip, a["expert_imbalance"], kinds, at_once)
-    own = step_cycles(block, commits, at_once.sequences)
+    own = likely_step(round(block), max(1, round(block / commits)), at_once.sequences)
     cycles = max((alone + own) / at_once.sequences, slowest, own)
     return Steps(cycles, sum(kind.share * len(kind.positions) for kind in kinds))
 

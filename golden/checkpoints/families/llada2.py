@@ -4,6 +4,7 @@ In 2.2 `expert_capacity` asks for block routing, and `n_group` and `topk_group` 
 divides a token's weights by their sum, whatever `norm_topk_prob` says.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from golden.checkpoints.families.family import Family, Place
@@ -12,6 +13,9 @@ from golden.errors import UserError
 from golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape, TensorShape
 
 __all__ = ["LLaDA2"]
+
+EDITS = ("delete_token_id", "split_token_id")
+"""Tokens by which 2.2 edits: the sampler `levenshtein` drops and inserts positions where they are predicted."""
 
 BLOCK_LENGTH = 32
 """Of the block-causal attention of every published size; `block_size` where the file has it (2.2)."""
@@ -23,7 +27,7 @@ RULES = FieldRules(
         *("num_experts", "num_experts_per_tok", "num_shared_experts", "n_group", "topk_group", "expert_capacity"),
         *("routed_scaling_factor", "moe_router_enable_expert_bias", "rope_theta", "rope_scaling", "rope_parameters"),
         *("partial_rotary_factor", "rotary_dim", "rms_norm_eps", "max_position_embeddings", "mask_token_id"),
-        *("eos_token_id", "block_size"),
+        *("eos_token_id", "block_size", "delete_token_id", "split_token_id"),
     ),
     fixed={
         "hidden_act": (("silu", None), "experts are SwiGLU"),
@@ -45,8 +49,6 @@ RULES = FieldRules(
         "max_window_layers": "use_sliding_window is false",
         "router_dtype": "the router computes in float32",
         "norm_softmax": "the loss's, in training",
-        "delete_token_id": "the sampler's (Levenshtein decoding)",
-        "split_token_id": "the sampler's (Levenshtein decoding)",
         "mtp_loss_scaling_factor": "training only",
     },
 )
@@ -74,7 +76,9 @@ class LLaDA2(Family):
         if dense:
             fields.require("intermediate_size")
             layers = (LayerShape(attention, DenseShape(fields.count("intermediate_size"))),) * dense + layers
-        return model_of(self.name, fields, layers)
+        model = model_of(self.name, fields, layers)
+        edits: dict[str, Any] = {n: fields.token(n, model.vocab_size) for n in EDITS if n in fields.given}
+        return replace(model, **edits)
 
     def places(self, tensor: TensorShape, model: ModelShape) -> tuple[Place, ...]:
         base, attention = f"model.layers.{tensor.layer}.", model.layers[tensor.layer or 0].attention

@@ -1,0 +1,41 @@
+"""`hardloom sample --sampler` and `--list-samplers`: a sampler as the command line asks for it, and what there are."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from flows.console.report import Part, table
+from golden.errors import UserError
+from golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
+
+__all__ = ["asked_sampling", "sampler_parts"]
+
+
+def asked_sampling(
+    sampler: str | None, gen_length: int, options: Mapping[str, object], settings: Sequence[str]
+) -> Sampling:
+    """What `--sampler`, `--gen-length`, options that are called as parameters (None: not given) and `--set` ask for.
+
+    Without `sampler` it is `threshold` where that option is given, else `llada`; of their options the one takes those
+    that it has. Raises `UserError` as `Sampling.read` does, and for a setting that is none.
+    """
+    texts = {name: str(value) for name, value in options.items() if value is not None}
+    if sampler is None:
+        sampler = "threshold" if "threshold" in texts else "llada"
+        known = {one.name for one in read_sampler(sampler).parameters}
+        texts = {name: text for name, text in texts.items() if name in known}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or name in texts:
+            raise UserError(f"--set: {setting!r} is not NAME=VALUE, each name once; write it like threshold=0.9")
+        texts[name] = text
+    return Sampling.read(sampler, gen_length, texts)
+
+
+def sampler_parts() -> Iterator[Part]:
+    """A table of the library."""
+    rows = []
+    for name in SAMPLERS:
+        source = read_sampler(name)
+        parameters = [f"{one.name}={one.default_text}" for one in source.parameters]
+        rows.append((name, source.summary, "\n".join(parameters)))
+    columns = ("sampler", "what it does", "parameters and defaults")
+    yield table(columns, rows, "samplers; --set NAME=VALUE sets a parameter", left=columns)

@@ -1,0 +1,283 @@
+"""A program of `golden.samplers.machine` on one sequence, instruction by instruction, as the chip's sampler runs it."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from golden.errors import UserError
+from golden.samplers.machine import (
+    MAX_FORWARDS,
+    MAX_INSTRUCTIONS,
+    POSITIONS,
+    PROMPT_LENGTH,
+    REGISTERS,
+    Fault,
+    Instruction,
+    Op,
+    Program,
+    Which,
+    decode,
+)
+
+__all__ = ["Machine", "SamplerFault"]
+
+WORD = (1 << 32) - 1
+MASKED, FILLED, DIFFERS, GUESSED, IN_ORDER = map(int, Which)  # integers are quicker than their enumerations
+PREDICT, END = int(Op.PREDICT), int(Op.END)
+Record = tuple[int, int, int]
+
+
+class SamplerFault(UserError):
+    """The run has ended before its program did; `fault` is the chip's reason, `at` the address of the instruction."""
+
+    def __init__(self, name: str, fault: Fault, at: int) -> None:
+        super().__init__(f"sampler {name}, instruction {at}: {FAULTS[fault]}; correct the sampler")
+        self.fault, self.at = fault, at
+
+
+FAULTS = {
+    Fault.ILLEGAL: "there is no such instruction",
+    Fault.POSITION: "a position outside the sequence, or of the prompt, or no block",
+    Fault.TOKEN: "a token outside the vocabulary",
+    Fault.EARLY: "a token is written before the first pass",
+    Fault.ENDLESS: f"it does not end: over {MAX_INSTRUCTIONS:,} instructions a pass, or {MAX_FORWARDS:,} passes",
+}
+
+
+class Machine:
+    """One run, from pass to pass.
+
+    Parameters
+    ----------
+    program: what to run.
+    prompt: token ids, which stay as they are.
+    gen_length: mask tokens behind them at the start.
+    mask_token_id, vocab_size: of the model.
+    limit: instructions from one pass to the next.
+
+    Attributes
+    ----------
+    tokens: of the sequence.
+    records: position, token and spread of every PUT since the pass before, in order.
+    block: the first position of the block at work and the one behind it.
+    since: the first position of the block at work, or a lower one from which on no pass has had these tokens yet.
+    scanned: positions that SCAN has met since the pass before; jumped: instructions that did not lead to the next one.
+    ended: the program is done.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        prompt: Sequence[int],
+        gen_length: int,
+        mask_token_id: int,
+        vocab_size: int,
+        limit: int = MAX_INSTRUCTIONS,
+    ) -> None:
+        self.program, self.mask, self.vocab_size, self.limit = program, mask_token_id, vocab_size, limit
+        self.prompt_length, self.positions = len(prompt), len(prompt) + gen_length
+        self._code = decoded(program)
+        self.tokens: list[int] = [*prompt, *[mask_token_id] * gen_length]
+        self.guess: list[int] = [0] * self.positions
+        self.spread: list[int] = [0] * self.positions
+        self.note: list[int] = [0] * self.positions
+        self.memo: list[int] = [0] * self.positions
+        self.registers: list[int] = [0] * REGISTERS
+        self.registers[PROMPT_LENGTH], self.registers[POSITIONS] = self.prompt_length, self.positions
+        self.block, self._everything, self._known, self.since = (0, 0), False, 0, 0
+        self._last: tuple[int, int] | None = None
+        self._at, self.forwards, self.ended = 0, 0, False
+        self.records: list[Record] = []
+        self._counts = [0] * len(Op)
+        self.scanned, self.jumped = 0, 0
+
+    def run(self) -> bool:
+        """To the next pass; False where the program is done. Raises SamplerFault where it goes wrong."""
+        self.records, self.scanned, self.jumped = [], 0, 0
+        code, counts = self._code, [0] * len(Op)
+        self._counts = counts
+        for _ in range(self.limit):
+            if self._at >= len(code):
+                raise self._fault(Fault.ILLEGAL)
+            op, handler, one = code[self._at]
+            counts[op] += 1
+            if op == PREDICT:
+                self._predict(one)
+                return True
+            if op == END:
+                self.ended = True
+                return False
+            target = handler(self, one)
+            if target is None:
+                self._at += 1
+            else:
+                self._at = target
+                self.jumped += 1
+        raise self._fault(Fault.ENDLESS)
+
+    @property
+    def executed(self) -> Counter[Op]:
+        """Instructions, by their `Op`, since the pass before."""
+        return Counter({op: self._counts[op] for op in Op if self._counts[op]})
+
+    @property
+    def wanted(self) -> list[int]:
+        """Positions of which the pass is to predict a token, ascending."""
+        behind = range(max(self.block[0], self.prompt_length), self.block[1])
+        return [p for p in behind if self._everything or self.tokens[p] == self.mask]
+
+    def answer(self, guesses: Sequence[int], spreads: Sequence[int]) -> None:
+        """The pass's predictions of the wanted positions; spreads with 16 fraction bits."""
+        for p, guess, spread in zip(self.wanted, guesses, spreads, strict=True):
+            self.guess[p], self.spread[p] = guess, spread
+
+    def _fault(self, fault: Fault) -> SamplerFault:
+        return SamplerFault(self.program.name, fault, self._at)
+
+    def _predict(self, one: Instruction) -> None:
+        if self.block[0] >= self.block[1]:
+            raise self._fault(Fault.POSITION)
+        if self.forwards == MAX_FORWARDS:
+            raise self._fault(Fault.ENDLESS)
+        self._everything, self._last = bool(one.imm & 1), None
+        self.since = min(self._known, self.block[0])
+        self._known = self.block[1]
+        self.forwards += 1
+        self._at += 1
+
+    def _position(self, register: int, behind_prompt: bool = True) -> int:
+        position = self.registers[register]
+        if not (self.prompt_length if behind_prompt else 0) <= position < self.positions:
+            raise self._fault(Fault.POSITION)
+        return position
+
+    def _put(self, one: Instruction) -> None:
+        position, token = self._position(one.b), self.registers[one.a]
+        if not self.forwards:
+            raise self._fault(Fault.EARLY)
+        if token >= self.vocab_size:
+            raise self._fault(Fault.TOKEN)
+        self.tokens[position] = token
+        self._known = min(self._known, position)
+        self.records.append((position, token, self.spread[position]))
+
+    def _block(self, one: Instruction) -> None:
+        start, end = self.registers[one.a], self.registers[one.b]
+        if not start < end <= self.positions:
+            raise self._fault(Fault.POSITION)
+        self.block = start, end
+
+    def _begin(self, one: Instruction) -> None:
+        self._last = None
+
+    def _scan(self, one: Instruction) -> int | None:
+        """The address to go on at, None for the next one."""
+        first, end, last = max(self.block[0], self.prompt_length), self.block[1], self._last
+        if one.b & IN_ORDER:
+            first = first if last is None else max(first, last[1] + 1)
+            found = next(iter(self._met(one.b, range(first, end))), None)
+            self.scanned += max(0, (end if found is None else found + 1) - first)
+        else:
+            keys = [(self.spread[p], p) for p in self._met(one.b, range(first, end))]
+            best = min(keys if last is None else [key for key in keys if key > last], default=None)
+            found = None if best is None else best[1]
+            self.scanned += max(0, end - first)
+        if found is None:
+            return one.imm
+        self._last = self.spread[found], found
+        self.registers[one.a] = found
+        return None
+
+    def _met(self, which: int, positions: Sequence[int]) -> Sequence[int]:
+        """Those for which every condition of `which` holds, in order."""
+        tokens, guess, mask = self.tokens, self.guess, self.mask
+        if which & MASKED:
+            positions = [p for p in positions if tokens[p] == mask]
+        if which & FILLED:
+            positions = [p for p in positions if tokens[p] != mask]
+        if which & DIFFERS:
+            positions = [p for p in positions if tokens[p] != guess[p]]
+        if which & GUESSED:
+            positions = [p for p in positions if guess[p] != mask]
+        return positions
+
+
+Handler = Callable[[Machine, Instruction], int | None]
+
+
+def _value(function: Callable[[Machine, Instruction], int]) -> Handler:
+    """Register a becomes a value."""
+
+    def handler(m: Machine, one: Instruction) -> None:
+        m.registers[one.a] = function(m, one) & WORD
+
+    return handler
+
+
+def _two(function: Callable[[int, int], int]) -> Handler:
+    return _value(lambda m, one: function(m.registers[one.b], m.registers[one.imm & (REGISTERS - 1)]))
+
+
+def _branch(function: Callable[[int, int], bool]) -> Handler:
+    return lambda m, one: one.imm if function(m.registers[one.a], m.registers[one.b]) else None
+
+
+def _store(kept: Callable[[Machine], list[int]]) -> Handler:
+    def handler(m: Machine, one: Instruction) -> None:
+        kept(m)[m._position(one.b)] = m.registers[one.a]
+
+    return handler
+
+
+def _illegal(m: Machine, one: Instruction) -> None:
+    raise m._fault(Fault.ILLEGAL)
+
+
+def _shift(m: Machine, one: Instruction, left: bool) -> int:
+    if one.imm >= 32:
+        raise m._fault(Fault.ILLEGAL)
+    value = m.registers[one.b]
+    return value << one.imm if left else value >> one.imm
+
+
+def signed(imm: int) -> int:
+    return imm - (imm >> 15 << 16)
+
+
+HANDLERS: dict[Op, Handler] = {
+    Op.ILLEGAL: _illegal,
+    Op.SET: _value(lambda m, one: one.imm),
+    Op.UPPER: _value(lambda m, one: (m.registers[one.a] & 0xFFFF) | one.imm << 16),
+    Op.ADDI: _value(lambda m, one: m.registers[one.b] + signed(one.imm)),
+    Op.ADD: _two(lambda b, c: b + c),
+    Op.SUB: _two(lambda b, c: b - c),
+    Op.MUL: _two(lambda b, c: b * c >> 16),
+    Op.AND: _two(lambda b, c: b & c),
+    Op.OR: _two(lambda b, c: b | c),
+    Op.XOR: _two(lambda b, c: b ^ c),
+    Op.SHL: _value(lambda m, one: _shift(m, one, True)),
+    Op.SHR: _value(lambda m, one: _shift(m, one, False)),
+    Op.JUMP: lambda m, one: one.imm,
+    Op.JEQ: _branch(lambda a, b: a == b),
+    Op.JNE: _branch(lambda a, b: a != b),
+    Op.JLT: _branch(lambda a, b: a < b),
+    Op.JGE: _branch(lambda a, b: a >= b),
+    Op.TOKEN: _value(lambda m, one: m.tokens[m._position(one.b, False)]),
+    Op.GUESS: _value(lambda m, one: m.guess[m._position(one.b)]),
+    Op.SPREAD: _value(lambda m, one: min(m.spread[m._position(one.b)], WORD)),
+    Op.NOTE: _value(lambda m, one: m.note[m._position(one.b)]),
+    Op.MEMO: _value(lambda m, one: m.memo[m._position(one.b)]),
+    Op.PUT: Machine._put,
+    Op.SET_NOTE: _store(lambda m: m.note),
+    Op.SET_MEMO: _store(lambda m: m.memo),
+    Op.BLOCK: Machine._block,
+    Op.BEGIN: Machine._begin,
+    Op.SCAN: Machine._scan,
+}
+
+
+@lru_cache(maxsize=64)
+def decoded(program: Program) -> tuple[tuple[int, Handler, Instruction], ...]:
+    """Of every word the operation's number, its handler and the instruction; PREDICT and END have none of their own."""
+    code = [decode(word) for word in program.words]
+    return tuple((int(one.op), HANDLERS.get(one.op, _illegal), one) for one in code)

@@ -1,0 +1,77 @@
+"""A sampler's text and the values of its parameters as a program."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from golden.errors import UserError
+from golden.samplers.language.assembly import FIRST_VARIABLE, Assembly
+from golden.samplers.language.constants import Constants
+from golden.samplers.language.source import Number, Refused, Source, Unmet
+from golden.samplers.language.statements import RESERVED, Statements
+from golden.samplers.machine import Op, Program
+
+__all__ = ["Vocabulary", "compiled"]
+
+
+class Vocabulary(Protocol):
+    """What a sampler knows of a model; `golden.shape.ModelShape` is one."""
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def mask_token(self) -> int: ...
+
+    @property
+    def eos_token_ids(self) -> tuple[int, ...]: ...
+
+    @property
+    def delete_token_id(self) -> int | None: ...
+
+    @property
+    def split_token_id(self) -> int | None: ...
+
+
+def compiled(source: Source, gen_length: int, given: Mapping[str, Number], model: Vocabulary) -> Program:
+    """The program of a sampler for answers of `gen_length` tokens; given: values in place of defaults.
+
+    Raises `UserError` for a text that is not of the language, for values that are not of their parameter's kind, and
+    where one of the sampler's own requirements does not hold.
+    """
+    names: dict[str, Number | None] = {
+        "gen_length": gen_length,
+        "mask": model.mask_token,
+        "eos": model.eos_token_ids[0] if model.eos_token_ids else None,
+        "delete_token_id": model.delete_token_id,
+        "split_token_id": model.split_token_id,
+    }
+    work = Statements(Assembly(), Constants(names), model.eos_token_ids)
+    try:
+        set_parameters(source, names, given, work.constants, model.vocab_size)
+        work.program(source.body)
+    except Refused as error:
+        raise UserError(f"{source.label}:{error.line}: {error}") from None
+    except Unmet as error:
+        raise UserError(f"sampler {source.name}: {error}") from None
+    except RecursionError:
+        raise UserError(f"{source.label}: expressions are nested too deep; use names for their parts") from None
+    if not any(line.op is Op.PREDICT for line in work.code.lines):
+        raise UserError(f"{source.label}: nothing is ever predicted; call predict(masked) or predict(everything)")
+    variables = FIRST_VARIABLE + len(work.variables) - 2
+    return Program.of(source.name, work.code.finish(variables, work.lowest, source.label))
+
+
+def set_parameters(
+    source: Source, names: dict[str, Number | None], given: Mapping[str, Number], constants: Constants, vocab_size: int
+) -> None:
+    """Give the parameters their values, in order: a default may be made from those before it."""
+    for one in source.parameters:
+        if one.name in RESERVED or one.name in names:
+            raise UserError(f"{source.label}:{one.line}: {one.name} has a meaning already; choose another name")
+        value = given.get(one.name)
+        if value is None and one.default is not None:
+            value = constants.value(one.default)
+        if value is None:
+            raise UserError(f"sampler {source.name}: {one.name} has no value; give it {one.kind.values}")
+        one.check(value, source.name, vocab_size)
+        names[one.name] = value

@@ -1,0 +1,131 @@
+"""A sampler's text taken apart: what it says of itself, its parameters and its statements."""
+
+import ast
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from golden.errors import UserError
+
+__all__ = ["WORD", "Kind", "Number", "Parameter", "Refused", "Source", "Unmet"]
+
+Number = int | float
+
+WORD = (1 << 32) - 1
+"""The largest integer of a program."""
+
+
+class Refused(Exception):
+    """What is wrong and what to write instead, at a node of the text; the compiler adds the file."""
+
+    def __init__(self, node: ast.AST, text: str) -> None:
+        super().__init__(text)
+        self.line = getattr(node, "lineno", 1)
+
+
+class Unmet(Exception):
+    """What the sampler itself requires of its parameters, in its own words."""
+
+
+class Kind(StrEnum):
+    """Of a parameter's value."""
+
+    COUNT = "count"
+    NUMBER = "number"
+    PROBABILITY = "probability"
+    SWITCH = "switch"
+    TOKEN = "token"
+
+    @property
+    def values(self) -> str:
+        """What it may be, in words."""
+        return VALUES[self]
+
+    def holds(self, value: Number) -> bool:
+        """Whether `value` is of this kind, whatever the vocabulary."""
+        if self is Kind.PROBABILITY:
+            return not math.isnan(value) and 0 <= value <= 1
+        most = 1 if self is Kind.SWITCH else WORD
+        return isinstance(value, int) and int(self is Kind.COUNT) <= value <= most
+
+    def parse(self, text: str) -> Number:
+        """The value that `text` writes, of whatever size; ValueError where it is no number."""
+        return float(text) if self is Kind.PROBABILITY else int(text)
+
+
+VALUES = {
+    Kind.COUNT: "an integer from 1",
+    Kind.NUMBER: "an integer from 0",
+    Kind.PROBABILITY: "a number from 0 to 1",
+    Kind.SWITCH: "0 or 1",
+    Kind.TOKEN: "a token id of the vocabulary",
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """`name: kind = default`; default: an expression of what stands before it, None where a value must be given."""
+
+    name: str
+    kind: Kind
+    default: ast.expr | None
+    line: int
+
+    @property
+    def default_text(self) -> str:
+        """As it is written."""
+        return "" if self.default is None else ast.unparse(self.default)
+
+    def check(self, value: Number, sampler: str, vocab_size: int = WORD) -> None:
+        """Raise `UserError` for a value that is not of its kind."""
+        if not self.kind.holds(value) or (self.kind is Kind.TOKEN and value >= vocab_size):
+            raise UserError(f"sampler {sampler}: {self.name} is {value}; give {self.kind.values}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """name: of the sampler; label: of its file, for messages; about: its docstring; body: its statements."""
+
+    name: str
+    label: str
+    about: str
+    parameters: tuple[Parameter, ...]
+    body: tuple[ast.stmt, ...]
+
+    @classmethod
+    def parse(cls, name: str, label: str, text: str) -> "Source":
+        """Raises `UserError` where `text` is no sampler's."""
+        try:
+            statements = ast.parse(text).body
+        except SyntaxError as error:
+            raise UserError(f"{label}:{error.lineno or 1}: {error.msg}; samplers are written as Python is") from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise UserError(f"{label}: cannot be read ({error}); samplers are written as Python is") from None
+        match statements[:1]:
+            case [ast.Expr(ast.Constant(str() as about))]:
+                pass
+            case _:
+                raise UserError(f"{label}:1: there is no docstring; say first what the sampler does, in three quotes")
+        given = [one for one in statements if isinstance(one, ast.AnnAssign)]
+        try:
+            parameters = tuple(parameter(one) for one in given)
+        except Refused as error:
+            raise UserError(f"{label}:{error.line}: {error}") from None
+        if len({one.name for one in parameters}) < len(parameters):
+            raise UserError(f"{label}:{parameters[-1].line}: a parameter is there twice; name it once")
+        body = tuple(one for one in statements[1:] if not isinstance(one, ast.AnnAssign))
+        return cls(name, label, about, parameters, body)
+
+    @property
+    def summary(self) -> str:
+        """The docstring's first line."""
+        return self.about.strip().splitlines()[0]
+
+
+def parameter(node: ast.AnnAssign) -> Parameter:
+    """Of a statement `name: kind = default`."""
+    kinds = ", ".join(Kind)
+    match node:
+        case ast.AnnAssign(target=ast.Name(name), annotation=ast.Name(kind)) if kind in list(Kind):
+            return Parameter(name, Kind(kind), node.value, node.lineno)
+    raise Refused(node, f"a parameter is written `name: kind = default`, its kind one of {kinds}")

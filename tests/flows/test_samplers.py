@@ -1,0 +1,74 @@
+"""Samplers from the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from golden.samplers.sampling import SAMPLERS
+from tests import DEMO
+from tests.command_line import hardloom
+
+PROMPT = ("sample", DEMO, "--engine", "float", "--prompt", "47+85=")
+
+
+def sampled(*arguments: object) -> dict:
+    ran = hardloom(*PROMPT, *arguments, "--json")
+    assert ran.code == 0, ran.err
+    return json.loads(ran.out)
+
+
+def test_the_library_is_listed_with_parameters_and_defaults(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    listed = hardloom("sample", "--list-samplers").out
+    assert [name for name in SAMPLERS if name not in listed] == []
+    assert "edit_threshold=0.0" in listed and "delete_token=delete_token_id" in listed
+
+
+def test_without_a_sampler_it_is_llada_or_threshold():
+    assert sampled() == sampled("--sampler", "llada", "--set", "block_length=8", "--set", "steps=8")
+    by_threshold = sampled("--threshold", 0.5, "--block-length", 4, "--steps", 3)  # which has no steps
+    assert by_threshold == sampled("--sampler", "threshold", "--set", "threshold=0.5", "--set", "block_length=4")
+    assert by_threshold["steps"] < 16 and by_threshold["text"] == "132"
+
+
+def test_the_trace_says_what_each_step_writes_and_tokens_a_step():
+    found = sampled("--sampler", "left_to_right")
+    assert [one["positions"] for one in found["trace"]] == [[6], [7], [8], [9]]
+    assert [one["tokens"] for one in found["trace"]] == [[1], [3], [2], [45]]
+    assert all(0.9 < chance <= 1 for one in found["trace"] for chance in one["confidence"])
+    assert (found["steps"], found["tokens_per_step"]) == (4, 1.0)
+    printed = hardloom(*PROMPT, "--sampler", "left_to_right", "--trace").out
+    assert printed.startswith("132\n") and "4 steps, 1.0 tokens a step" in printed and "[9]=45 1.000" in printed
+
+
+def test_a_file_is_a_sampler(tmp_path: Path):
+    file = tmp_path / "mine.sampler"
+    file.write_text(
+        '"""All at once."""\nblock(prompt_length, positions)\npredict(masked)\n'
+        "for p in in_order(masked):\n    token[p] = guess[p]\n"
+    )
+    found = sampled("--sampler", file)
+    assert found["steps"] == 1 and found["tokens_per_step"] == 16.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sampler", "greedy"], "--sampler: 'greedy' is not known; choose one of llada,"),
+        (["--sampler", "no/such.sampler"], "no/such.sampler: cannot be read (No such file or directory)"),
+        (["--sampler", "threshold", "--steps", 4], "sampler threshold: there is no parameter steps; there are"),
+        (["--set", "steps"], "--set: 'steps' is not NAME=VALUE"),
+        (["--steps", 8, "--set", "steps=8"], "--set: 'steps=8' is not NAME=VALUE, each name once"),
+        (["--set", "steps=many"], "sampler llada: steps is 'many'; give an integer from 1"),
+        (["--set", "steps=99999999999999"], "sampler llada: steps is 99999999999999; give an integer from 1"),
+        (["--threshold", 1.5], "sampler threshold: threshold is 1.5; give a number from 0 to 1"),
+        (["--block-length", 3], "sampler llada: gen_length 16 is no multiple of block_length 3; change one of them"),
+        (["--sampler", "levenshtein"], "the model has no delete_token_id; set the parameter that defaults to it"),
+        (["--sampler", "levenshtein", "--set", "delete_token=48", "--set", "split_token=1"], "delete_token is 48"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(arguments: list[object], message: str):
+    ran = hardloom(*PROMPT, *arguments)
+    assert ran.code == 1 and ran.err.startswith("error: ") and "\n" not in ran.err
+    assert message in ran.err
