@@ -10,6 +10,7 @@ from flows.console.progress import progress_bar
 from flows.console.report import Check, table
 from gen.arrays.styles import STYLES
 from golden.errors import UserError
+from golden.quantization.format_names import format_name
 from golden.quantization.formats import FORMATS
 from verif.proof.equivalence import Proof, prove, small_plan
 
@@ -18,11 +19,11 @@ __all__ = ["equivalence"]
 
 def equivalence(styles: Sequence[str], formats: Sequence[str], rows: int, inputs: int, lanes: int) -> Check:
     """Prove an array of each style and format (all where none is named): all are proven."""
-    for what, names, known in (("--styles", styles, STYLES), ("--formats", formats, FORMATS)):
-        for name in names:
-            if name not in known:
-                raise UserError(f"{what}: {name!r} is unknown; choose of {','.join(known)}")
-    jobs = [(style, format) for style in styles or STYLES for format in formats or FORMATS]
+    for name in styles:
+        if name not in STYLES:
+            raise UserError(f"--styles: {name!r} is unknown; choose of {','.join(STYLES)}")
+    chosen = [format_name(name) for name in formats] or FORMATS
+    jobs = [(style, format) for style in styles or STYLES for format in chosen]
     with progress_bar("proving", "arrays") as progress:
         proofs = list(proved(jobs, rows, inputs, lanes, progress))
     return Check(proofs, [proof_table(proofs)], all(proof.difference is None for proof in proofs))

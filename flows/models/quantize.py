@@ -58,7 +58,11 @@ def careful_text(method: str, text: Path | None, tokens: Path | None) -> Calibra
     if method not in METHODS:
         raise UserError(f"--method {method!r:.40} is not known; choose one of {', '.join(METHODS)}")
     if (given := text is not None or tokens is not None) != (method == "gptq"):
-        how = "calibrates on nothing; leave it out" if given else "is calibrated; give a text with --calibration"
+        how = (
+            "calibrates on nothing; leave it out"
+            if given
+            else "is calibrated; give a text with --calibration, or token ids with --calibration-tokens"
+        )
         raise UserError(f"--method {method} {how}")
     return CalibrationText(text, tokens, CALIBRATED, 0, ("--calibration", "--calibration-tokens")) if given else None
 

@@ -17,14 +17,14 @@ LOWEST = 1e-2
 
 
 def plot_outliers(channels: dict[tuple[str, int | None], Tensor], path: Path) -> None:
-    """Write `path` as PNG and as SVG: a panel a site, a row a layer, a column a channel.
+    """Write `path` as PNG and as SVG: a panel a site, a row a layer and one for the last norm, a column a channel.
 
     channels: (site, layer) to the largest magnitude of each channel.
     """
     figure, panels = plt.subplots(len(PANELS), 1, figsize=(10, 8), layout="constrained")
     highest = max(float(largest.max()) for largest in channels.values())
     for axes, (site, title) in zip(panels, PANELS, strict=True):
-        rows = [largest.numpy() for (name, layer), largest in channels.items() if name == site and layer is not None]
+        rows = rows_of(channels, site)
         picture = axes.imshow(
             np.maximum(np.stack(rows), LOWEST), aspect="auto", interpolation="nearest", cmap="inferno",
             norm=LogNorm(LOWEST, max(highest, 1)),
@@ -33,3 +33,9 @@ def plot_outliers(channels: dict[tuple[str, int | None], Tensor], path: Path) ->
     panels[-1].set_xlabel("channel")
     figure.colorbar(picture, ax=panels, label="largest magnitude, logarithmic")
     save(figure, path.with_suffix(".png"), path.with_suffix(".svg"), dpi=110)
+
+
+def rows_of(channels: dict[tuple[str, int | None], Tensor], site: str) -> list[np.ndarray]:
+    """A site's row of each layer, and what it is behind them: of the norms the last."""
+    rows = [largest.numpy() for (name, layer), largest in channels.items() if name == site and layer is not None]
+    return [*rows, channels[site, None].numpy()] if site == "norm" else rows

@@ -24,20 +24,23 @@ def text_tokens(file: Path, checkpoint: Path, model: ModelShape) -> list[int]:
     try:
         text = read_regular_file(file).decode()
     except UnicodeDecodeError:
-        raise UserError(f"{file}: is no text in UTF-8; give one, or token ids with --tokens") from None
+        raise UserError(f"{file}: is no text in UTF-8; give one, or a file of token ids") from None
     if not text.strip():
         raise UserError(f"{file}: is empty; give a text of at least {LEAST_TOKENS} tokens")
     tokenizer = load_tokenizer(checkpoint)
     if tokenizer is None:
-        raise UserError(f"{checkpoint}: has no tokenizer.json to read {file} with; give token ids with --tokens")
+        raise UserError(f"{checkpoint}: has no tokenizer.json to read {file} with; give a file of token ids")
     return encode_prompt(checkpoint, tokenizer, text, model.vocab_size, str(file))
 
 
 def token_file(file: Path, model: ModelShape) -> list[int]:
-    """Token ids of a file that holds whole numbers between spaces, commas or ends of lines."""
-    words = [word for word in re.split(rb"[\s,]+", read_regular_file(file)) if word]
+    """Token ids of a file that holds whole numbers between spaces, commas or ends of lines, or in lists of JSON."""
+    words = [word for word in re.split(rb"[\s,\[\]]+", read_regular_file(file)) if word]
     if strange := [word for word in words if not re.fullmatch(rb"\d{1,9}", word)]:
-        raise UserError(f"{file}: {strange[0].decode(errors='replace')!r:.40} is no token id; give whole numbers")
+        raise UserError(
+            f"{file}: {strange[0].decode(errors='replace')!r:.40} is no token id; give whole numbers between spaces or "
+            "commas, or a list of them in JSON"
+        )
     tokens = [int(word) for word in words]
     for place, token in enumerate(tokens):
         if token >= model.vocab_size:
@@ -50,8 +53,10 @@ def token_file(file: Path, model: ModelShape) -> list[int]:
 
 def sequences_of(tokens: list[int], model: ModelShape, file: Path, most: int) -> Tensor:
     """The first `most` of `tokens` in sequences of one length, int64 [sequences, positions]; what is left over is
-    dropped. `UserError` naming `file` where there are too few."""
+    dropped. `UserError` naming `file`, or the option `--most`, where there are too few."""
     taken = min(len(tokens), most)
+    if most < LEAST_TOKENS:
+        raise UserError(f"--most: {most} tokens are too few; give {LEAST_TOKENS} or more")
     if taken < LEAST_TOKENS:
         raise UserError(f"{file}: {taken} tokens of it are too few; calibrate on at least {LEAST_TOKENS}")
     length = min(LENGTH, model.max_position_embeddings)

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+import torch
 
+from flows.pictures.outliers import rows_of
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.checkpoints.fingerprint import fingerprint
 from golden.files import sha256
@@ -39,6 +41,13 @@ def test_the_contract_is_written_as_printed_and_quantize_stores_it(written, tmp_
     checkpoint = QuantizedCheckpoint(tmp_path / "q")
     assert checkpoint.numerics.to_json() == printed["numerics"]
     assert checkpoint.quantization["calibration"] == printed["calibration"]
+
+
+def test_the_picture_has_the_norm_behind_the_layers():
+    parts = {("norm", layer): torch.tensor([-1.0 if layer is None else layer]) for layer in (0, 1, None)} | {
+        ("swiglu", 0): torch.ones(1)
+    }
+    assert [row.item() for row in rows_of(parts, "norm")] == [0, 1, -1] and len(rows_of(parts, "swiglu")) == 1
 
 
 def test_a_contract_of_another_checkpoint_is_refused(written, tmp_path):
@@ -152,7 +161,12 @@ def test_quantize_by_gptq_takes_a_text_and_leaves_no_journal(written, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--method", "gptq"), "give a text with --calibration"),
+        (("--method", "gptq"), "give a text with --calibration, or token ids with --calibration-tokens"),
+        (
+            ("--method", "gptq", "--calibration", "README.md", "--calibration-tokens", "README.md"),
+            "give a text with --calibration or token ids with --calibration-tokens, one of the two",
+        ),
+        (("--format", "mxfp7"), "choose one of mxfp4, mxfp6 (which is mxfp6_e2m3), mxfp6_e3m2, int4, int8, ternary"),
         (("--calibration", "README.md"), "nearest calibrates on nothing"),
         (("--method", "magic"), "choose one of nearest, gptq"),
     ],

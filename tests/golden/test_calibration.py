@@ -182,8 +182,12 @@ def test_tokens_of_another_vocabulary_are_refused(tmp_path):
     file.write_text("1, 2 3\n22 " * 150)
     assert token_file(file, model)[:4] == [1, 2, 3, 22]
     assert sequences_of(token_file(file, model), model, file, 10**6).shape == (600 // 64, 64)
-    with pytest.raises(UserError, match="500 tokens of it are too few"):
+    with pytest.raises(UserError, match="--most: 500 tokens are too few; give 512 or more"):
         sequences_of(token_file(file, model), model, file, 500)
+    with pytest.raises(UserError, match="500 tokens of it are too few"):
+        sequences_of(token_file(file, model)[:500], model, file, 10**6)
+    file.write_text("[[1, 2,\n 3], [4]]")
+    assert token_file(file, model) == [1, 2, 3, 4]
     for text, message in (("4 23", "token 23 at place 1"), ("4 -1", "'-1' is no token id"), ("4 x", "'x' is no")):
         file.write_text(text)
         with pytest.raises(UserError, match=message):

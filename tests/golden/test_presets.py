@@ -21,6 +21,10 @@ def test_models_have_as_many_parameters_as_the_published_checkpoints(name: str, 
     assert sum(tensor.elements for tensor in shape.tensors()) == shape.parameters == parameters
 
 
+def test_gpt_oss_is_causal():
+    assert {layer.attention.block_length for layer in shape_of(read_preset("gpt-oss-120b")).layers} == {1}
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(UserError, match=r"gpt-5.*llada-moe-7b, llada2.0-mini, llada2.0-flash, gpt-oss-120b"):
         preset_path("gpt-5")

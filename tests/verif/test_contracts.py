@@ -14,7 +14,7 @@ from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.units.activations import ActivationBits
 from golden.units.fixed import SCORE, FixedPoint
-from golden.units.numerics import Numerics
+from golden.units.numerics import GENERAL, Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.samplers import by_quota
 from verif.chip.compare import compare_runs
@@ -35,7 +35,9 @@ def contract(width: int, frac: int, bits: ActivationBits | int, gains: str, scor
     return Numerics(FixedPoint(width, frac), score, sites, gains)
 
 
-BY_SITE = contract(24, 23, ActivationBits(norm=6, query=10, key=7, value=5, mix=9, swiglu=12), "behind")
+BY_SITE = contract(
+    24, 23, ActivationBits(norm=6, query=10, key=7, value=5, mix=9, swiglu=12), "behind", FixedPoint(22, 10)
+)
 WIDE = contract(36, 16, 10, "folded", FixedPoint(20, 9))
 
 
@@ -61,6 +63,15 @@ def check(numerics: Numerics, folder: Path, **changes: Any) -> int:
         near = pytest.approx(run.cycles, rel=0.1 if changes else 0.05)
         assert modelled(build, [(run.prompt, run.sampling)]) == [near]
     return added
+
+
+def test_one_of_them_is_like_no_default_at_any_site() -> None:
+    for default in (Numerics(), GENERAL):
+        for name, value in default.to_json()["activations"].items():
+            assert getattr(BY_SITE.activations, name) != value
+        assert BY_SITE.word.width != default.word.width and BY_SITE.word.frac != default.word.frac
+        assert BY_SITE.score.width != default.score.width and BY_SITE.score.frac != default.score.frac
+    assert BY_SITE.gains != Numerics().gains and len(set(vars(BY_SITE.activations).values())) == 6
 
 
 def test_narrow_words_bits_by_site_and_gains_behind_norms(tmp_path: Path) -> None:

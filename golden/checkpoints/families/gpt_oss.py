@@ -36,7 +36,7 @@ class GptOss(Family):
         experts = ExpertsShape(fields.count("num_local_experts"), fields.count("num_experts_per_tok"), width)
         heads, key_value_heads = fields.count("num_attention_heads"), fields.count("num_key_value_heads")
         head_dim, layers = fields.count("head_dim"), fields.count("num_hidden_layers")
-        attention = AttentionShape(heads, key_value_heads, head_dim, 150000.0, head_dim, bias=True)
+        attention = AttentionShape(heads, key_value_heads, head_dim, 150000.0, head_dim, bias=True, block_length=1)
         of_attention = hidden + heads  # bias of o, sinks
         of_experts = experts.num_experts * (1 + 2 * width + hidden)  # biases of router and experts
         return ModelShape(
