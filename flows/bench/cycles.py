@@ -25,13 +25,13 @@ from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Prediction
 from golden.samplers.sampling import Sampling, denoise
 from golden.samplers.spans import span
-from golden.shape import ExpertsShape, LayerShape
+from golden.shape import ExpertsShape, ModelShape
 from golden.units.numerics import Numerics
 from verif.chip.compare import simulate_runs
 from verif.chip.simulation import Run, SimulatedChip
 from verif.simulators.verilator import QUICK_BUILD
 
-__all__ = ["CycleFigures", "cycles", "cycles_parts", "modelled"]
+__all__ = ["CycleFigures", "Routed", "chip_geometry", "cycles", "cycles_parts", "modelled", "sequence_run"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Routed:
     """An engine of the sampler that keeps the latest pass: experts of each layer that has some, and the positions whose
     logits count."""
 
-    def __init__(self, model: IntegerModel, layers: Sequence[LayerShape]) -> None:
-        self.model, self.layers = model, layers
+    def __init__(self, model: IntegerModel, shape: ModelShape) -> None:
+        self.model, self.shape = model, shape
         self.routes: list[Routes | None] = []
         self.wanted: list[int] = []
 
@@ -80,30 +80,38 @@ class Routed:
                 self.wanted = value[0, :, 0].nonzero().flatten().tolist()
 
         predicted, in_order = self.model.predict(tokens, wanted, keep), iter(chosen)
-        self.routes = [next(in_order) if isinstance(layer.mlp, ExpertsShape) else None for layer in self.layers]
+        self.routes = [next(in_order) if isinstance(layer.mlp, ExpertsShape) else None for layer in self.shape.layers]
         return predicted
+
+
+def chip_geometry(build: Build, checkpoint: QuantizedCheckpoint) -> Geometry:
+    """A chip as its cycles see it."""
+    packets = {array.kind: array.cycles_per_packet for array in reversed(build.arrays)}  # the first tile is the longest
+    behind = checkpoint.numerics.gains == "behind"
+    return Geometry.of(checkpoint.model, build.hardware.lanes, build.hardware, packets, behind)
+
+
+def sequence_run(build: Build, engine: Routed, prompt: list[int], sampling: Sampling) -> SequenceRun:
+    """A run on a chip, experts as the integer model chooses them."""
+    model, hardware = engine.shape, build.hardware
+    run = denoise(engine, torch.tensor([prompt]), sampling, model)
+    passes, block, machine = [], model.layers[0].attention.block_length, run.machines[0]
+    setup = setup_cycles(machine)
+    for step in run:
+        positions, one = range(machine.positions), step.passes[0]
+        if hardware.cache and block and one:
+            positions = span(block, one, machine.positions)
+        routes = [some and some[positions.start : positions.stop] for some in engine.routes]
+        passes.append(Pass(positions, engine.wanted, routes, step_cycles(machine, hardware.sequences)))
+    return SequenceRun(setup, passes)
 
 
 def modelled(build: Build, runs: Sequence[tuple[list[int], Sampling]]) -> list[float]:
     """Cycles of each run of a chip, all at once, experts as the integer model chooses them."""
-    checkpoint, sequences = build.checkpoint(), build.hardware.sequences
-    packets = {array.kind: array.cycles_per_packet for array in reversed(build.arrays)}  # the first tile is the longest
-    behind = checkpoint.numerics.gains == "behind"
-    geometry = Geometry.of(checkpoint.model, build.hardware.lanes, build.hardware, packets, behind)
-    engine = Routed(IntegerModel(checkpoint), checkpoint.model.layers)
-    found = []
-    for prompt, sampling in runs:
-        run = denoise(engine, torch.tensor([prompt]), sampling, checkpoint.model)
-        passes, block, machine = [], checkpoint.model.layers[0].attention.block_length, run.machines[0]
-        setup = setup_cycles(machine)
-        for step in run:
-            positions, one = range(machine.positions), step.passes[0]
-            if build.hardware.cache and block and one:
-                positions = span(block, one, machine.positions)
-            routes = [some and some[positions.start : positions.stop] for some in engine.routes]
-            passes.append(Pass(positions, engine.wanted, routes, step_cycles(machine, sequences)))
-        found.append(SequenceRun(setup, passes))
-    return run_cycles(geometry, found, [STAGGER * number for number in range(len(found))])
+    checkpoint = build.checkpoint()
+    engine = Routed(IntegerModel(checkpoint), checkpoint.model)
+    found = [sequence_run(build, engine, *run) for run in runs]
+    return run_cycles(chip_geometry(build, checkpoint), found, [STAGGER * number for number in range(len(found))])
 
 
 def measure(chip: SmallChip, folder: Path) -> Iterator[CycleRow]:

@@ -99,6 +99,24 @@ def cycles(as_json: Json = False) -> None:
 
 
 @commands.command()
+def timeline(
+    build: Annotated[Path, typer.Argument(parser=folder, help="Build folder that `hardloom generate` wrote.")] = Path(
+        "build/demo/chip"
+    ),
+    out: Annotated[Path | None, typer.Option("-o", "--output", parser=file, help="PNG or SVG to write.")] = None,
+    as_json: Json = False,
+) -> None:
+    """When packets pass each probe point of a chip, over a forward of 22 positions: measured, and by the cycle model.
+
+    Example: hardloom bench timeline build/demo/chip -o build/timeline.png
+    """
+    from flows.bench.timeline import timeline, timeline_parts
+
+    found = timeline(build, out)
+    show(found, as_json, timeline_parts(found))
+
+
+@commands.command()
 def equivalence(
     styles: Annotated[
         str | None, typer.Option(parser=text, help="Styles, separated by commas; all by default.")

@@ -18,7 +18,7 @@ from gen.text.yosys import link_sources, run_yosys
 from golden.errors import UserError
 from golden.quantization.quantized import QuantizedCheckpoint
 from tests.chips import slang_reads
-from verif.chip.taps import bench_verilog
+from verif.chip.bench import bench_verilog
 from verif.proof.static import recover
 from verif.simulators.verilator import lint
 

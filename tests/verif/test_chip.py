@@ -29,11 +29,11 @@ from golden.units.numerics import Numerics
 from tests.checkpoints import write_random_checkpoint
 from tests.chips import built_chip
 from tests.samplers import by_quota, by_threshold
+from verif.chip.bench import BENCH
 from verif.chip.compare import compare_runs
 from verif.chip.host import Host
 from verif.chip.scoreboard import reference_steps
 from verif.chip.simulation import Run, SimulatedChip
-from verif.chip.taps import BENCH
 from verif.proof.static import recover
 from verif.simulators.runner import run_tests
 from verif.simulators.verilator import QUICK_BUILD

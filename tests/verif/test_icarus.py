@@ -29,10 +29,10 @@ from tests.icarus import needs_icarus
 from tests.matrices import noise
 from tests.samplers import by_quota
 from verif.arrays.bench import bench_arrays
+from verif.chip.bench import BENCH
 from verif.chip.compare import compare_runs
 from verif.chip.host import Host
 from verif.chip.simulation import Run, SimulatedChip
-from verif.chip.taps import BENCH
 from verif.simulators.runner import run_tests
 
 pytestmark = needs_icarus

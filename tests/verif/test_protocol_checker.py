@@ -10,7 +10,7 @@ from cocotb.types import LogicArray
 
 from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 from tests.icarus import needs_icarus
-from verif.chip.taps import PROTOCOL_CHECKER
+from verif.chip.bench import PROTOCOL_CHECKER
 from verif.simulators.runner import build_and_test
 from verif.simulators.verilator import QUICK_BUILD
 

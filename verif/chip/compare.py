@@ -65,16 +65,18 @@ def simulate_runs(
     taps: Path | None,
     show: Show = lambda number, step: None,
     at_once: int = 1,
+    times: Path | None = None,
 ) -> Comparison:
     """Run prompts on the chip, at most `at_once` at a time.
 
-    `show` is called with the run's number and each denoising step as it ends.
+    taps, times: files for what the probes see, and when. `show` is called with the run's number and each denoising
+    step as it ends.
     """
     mask, numbers = chip.model.mask_token, {id(run): number for number, run in enumerate(runs)}
     tokens = [masked(run, mask) for run in runs]
     ends: list[float] = []
     passes: list[tuple[int, int]] = []
-    for run, step in chip.simulate(runs, taps, at_once):
+    for run, step in chip.simulate(runs, taps, at_once, times):
         if step is None:
             ends.append(time.perf_counter())
             continue

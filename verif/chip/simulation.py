@@ -19,8 +19,8 @@ from golden.files import sha256, stamped, write_file
 from golden.samplers.denoise import Prediction, Step
 from golden.samplers.machine import Program
 from golden.shape import ModelShape
+from verif.chip.bench import BENCH, PROTOCOL_CHECKER, bench_verilog
 from verif.chip.requests import ChipJob, Request
-from verif.chip.taps import BENCH, PROTOCOL_CHECKER, bench_verilog
 from verif.simulators.fast_forward import fast_forward_main
 from verif.simulators.links import linked
 from verif.simulators.runner import compile_icarus, run_tests
@@ -106,11 +106,13 @@ class SimulatedChip:
         else:
             verilate(sources, BENCH, folder, arguments, self.folder / "main.cpp")
 
-    def simulate(self, runs: list[Run], taps: Path | None = None, at_once: int = 1) -> Iterator[tuple[Run, int | None]]:
+    def simulate(
+        self, runs: list[Run], taps: Path | None = None, at_once: int = 1, times: Path | None = None
+    ) -> Iterator[tuple[Run, int | None]]:
         """Run prompts, at most `at_once` at a time; yields (run, step) as each step ends and (run, None) as a run ends.
 
-        Steps come in the order of their passes through the model. taps: a file for what the probes see; see
-        `verif.chip.taps.read_taps`.
+        Steps come in the order of their passes through the model. taps: a file for what the probes see, times: for
+        when; see `verif.chip.taps`.
         """
         results = self.folder / "results.jsonl"
         results.unlink(missing_ok=True)
@@ -118,7 +120,9 @@ class SimulatedChip:
             run.steps = []
         job = ChipJob([run.request(self.model) for run in runs], str(results.resolve()), at_once)
         failed: list[int | BaseException] = []
-        worker = threading.Thread(target=self._work, args=(job.hand_over(self.folder), taps, failed), daemon=True)
+        files = {"taps": taps, "times": times}
+        plusargs = [f"+{name}={linked([file], self.folder)[0]}" for name, file in files.items() if file is not None]
+        worker = threading.Thread(target=self._work, args=(job.hand_over(self.folder), plusargs, failed), daemon=True)
         worker.start()
         for line in _follow(results, worker):
             run = runs[line["run"]]
@@ -133,9 +137,8 @@ class SimulatedChip:
         if failed != [0]:
             raise RuntimeError(f"simulation failed, see {self.folder / 'simulation.log'}: {failed}")
 
-    def _work(self, environment: dict[str, str], taps: Path | None, failed: list) -> None:
+    def _work(self, environment: dict[str, str], plusargs: list[str], failed: list) -> None:
         try:
-            plusargs = [] if taps is None else [f"+taps={linked([taps], self.folder)[0]}"]
             tests = "verif.chip.tests"
             failed.append(
                 run_tests(BENCH, tests, self.folder, environment, plusargs=plusargs, simulator=self.simulator)

@@ -1,57 +1,18 @@
-"""The bench around the chip: its ports, and taps that record probe points from inside."""
+"""What the taps of the bench saw at the probe points: integers by pass, and the clock cycles of transfers."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 from gen.stream.probe import Probe
 
-__all__ = ["BENCH", "PROTOCOL_CHECKER", "SPAN", "bench_verilog", "read_taps"]
-
-BENCH = "hardloom_bench"
-
-PROTOCOL_CHECKER = Path(__file__).parent / "protocol_checker.v"
-"""Verilog of the module that watches the chip's ports."""
-
+__all__ = ["SPAN", "packet_times", "read_taps"]
 
 SPAN = "span"
 """The probe that says which positions a pass has, where that is not all of them."""
-
-
-def _ports(prefix: str, members: dict) -> list[tuple[str, str, int]]:
-    return [(f"{prefix}_{name}", member.flow.name, member.shape) for name, member in members.items()]
-
-
-def bench_verilog(top: str, probes: list[Probe], sequences: int) -> str:
-    """Verilog of the bench's top: chip `top` of so many slots, the checker of its ports, with `+taps=FILE` all taps.
-
-    A tap writes `NUMBER HEX` for every beat that is accepted, NUMBER counting the probes from 0. `host_rst` is for
-    the bus models, which sleep while it is high; `violations` counts what the checker finds.
-    """
-    ports = [*_ports("s_axil", AXI_LITE), *_ports("s_axis", STREAM_IN), *_ports("m_axis", STREAM_OUT)]
-    lines = [f"module {BENCH} (", "    input wire clk,", "    input wire rst,", "    input wire host_rst,"]
-    for name, flow, width in ports:
-        direction = "input " if flow == "In" else "output"
-        lines.append(f"    {direction} wire [{width - 1}:0] {name},")
-    lines += ["    output wire irq,", "    output wire [31:0] violations", ");"]
-    connections = [(name, name) for name, _, _ in ports] + [("clk", "clk"), ("rst", "rst"), ("irq", "irq")]
-    chip = [*connections, ("test_enable", "1'b0")]
-    lines.append(f"    {top} chip (" + ", ".join(f".{a}({b})" for a, b in chip) + ");")
-    connections.append(("violations", "violations"))
-    lines.append(
-        f"    protocol_checker #({sequences}) checker_ (" + ", ".join(f".{a}({b})" for a, b in connections) + ");"
-    )
-    lines += ["    integer taps = 0;", "    reg [8*512-1:0] file;"]
-    lines += ['    initial if ($value$plusargs("taps=%s", file)) taps = $fopen(file, "w");']
-    lines += ["    always @(posedge clk) if (taps != 0 && !rst) begin"]
-    for number, probe in enumerate(probes):
-        lines.append(f'        if (chip.{probe.path}) $fwrite(taps, "{number} %h\\n", chip.{probe.path}_value);')
-    lines += ["    end", "endmodule", ""]
-    return "\n".join(lines)
 
 
 def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[dict[str, np.ndarray]]:
@@ -86,6 +47,27 @@ def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[di
         for name, nets in shared.items():
             values[name] = _merged(nets, values[name.partition("expert.")[0] + "router.experts"])
     return passes
+
+
+def packet_times(text: bytes, probes: list[Probe], rows: Mapping[bool, int]) -> dict[str, np.ndarray]:
+    """When the packets of the first pass passed the probes, int64 [packets, 2] by name: clock cycles of their first and
+    last beats.
+
+    text: of `+times`. rows: positions of the pass that have a packet at a probe, by whether it sees the wanted alone.
+    Probes whose packets are as long as the sequence, and those that share a name, are left out.
+    """
+    cycles: list[list[int]] = [[] for _ in probes]
+    for number, cycle in re.findall(rb"^(\d+) (\d+)$", text, re.MULTILINE):
+        cycles[int(number)].append(int(cycle))
+    names = Counter(probe.name for probe in probes)
+    found = {}
+    for probe, times in zip(probes, cycles, strict=True):
+        if not probe.elements or names[probe.name] > 1 or probe.name == SPAN:
+            continue
+        beats = -(-probe.elements // _each(probe)) * probe.packets
+        count = rows[probe.wanted] * beats
+        found[probe.name] = np.array(times[:count], dtype=np.int64).reshape(-1, beats)[:, [0, -1]]
+    return found
 
 
 class _Shared:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from golden.files import replacing
+from verif.chip.bench import BENCH
 from verif.chip.requests import ChipJob
 from verif.chip.simulation import Run, SimulatedChip
-from verif.chip.taps import BENCH
 from verif.simulators.runner import run_tests
 from verif.simulators.waveform import verilate_traced, window
 

@@ -25,7 +25,7 @@ TIMES = "        vluint64_t next_time_cocotb = VerilatedVpi::cbNextDeadline();\n
 
 
 def fast_forward_main() -> str:
-    """cocotb's main program for `verif.chip.taps.bench_verilog`, with the loop; a clock cycle is 2 time steps."""
+    """cocotb's main program for `verif.chip.bench.bench_verilog`, with the loop; a clock cycle is 2 time steps."""
     next_time = "            main_time = next_time;\n"
     return adapted_main({TIMES: LOOP % CYCLES_AT_ONCE + TIMES, next_time: next_time.replace("next_time", LATEST)})
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.times import Times, Unit, in_order
+from flows.design.cycles.times import Record, Times, Unit, in_order, unrecorded
 from gen.design.latency import BIAS, RESCALE, RESIDUAL, quantize, rms_norm, rope, score
 
 __all__ = ["AttentionHalf"]
@@ -31,9 +31,9 @@ def keys_seen(g: Geometry, positions: int, first: int) -> Times:
 class AttentionHalf:
     """The attention half of a layer: a pass is loaded while the one before is computed, where its memories hold two."""
 
-    def __init__(self, g: Geometry) -> None:
+    def __init__(self, g: Geometry, record: Record = unrecorded) -> None:
         arrays, o = [g.array(kind) for kind in g.attention.projections], g.array("o")
-        self.g = g
+        self.g, self.record = g, record
         self.groups = g.attention.num_heads // g.head_lanes
         self.normed = Unit(g.normed, g.hidden)
         self.summed = Unit(max(array.latency for array in arrays), max(array.packet for array in arrays))
@@ -44,9 +44,15 @@ class AttentionHalf:
     def follow(self, arrivals: Times, first: int = 0) -> Times:
         """Last beats of the residual stream behind attention, by position, of a pass from position `first` on."""
         room = self.free.pop(0) - self.summed.latency - to_memory(self.g)
-        stored = self.summed.follow(np.maximum(self.normed.follow(arrivals), room))[-1] + to_memory(self.g)
+        normed = self.normed.follow(arrivals)
+        stored = self.summed.follow(np.maximum(normed, room))[-1] + to_memory(self.g)
         divided = self.divided(max(stored, self.walked), len(arrivals), first)
-        return self.projected.follow(divided) + RESCALE + RESIDUAL
+        projected = self.projected.follow(divided) + RESCALE
+        self.record("input_norm", normed)
+        self.record("attention.output", divided)
+        self.record("o", projected)
+        self.record("attention.residual", projected + RESIDUAL)
+        return projected + RESIDUAL
 
     def divided(self, start: float, positions: int, first: int) -> Times:
         """Last beats of attention's output, by position; start: of the walk; first: position.

@@ -6,7 +6,7 @@ import numpy as np
 
 from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.networks import ArrayTimes, Middle, Network
-from flows.design.cycles.times import REUSE, Queue, Times
+from flows.design.cycles.times import REUSE, Queue, Record, Times, unrecorded
 from gen.design.latency import COMBINE, RESCALE, RESIDUAL, WEIGHTED_SUM
 
 __all__ = ["ExpertHalf", "Routes"]
@@ -15,6 +15,10 @@ Routes = Sequence[Sequence[int]]
 """Experts of each position, best first."""
 
 QUEUED, TOTAL = 2, 1  # a sum's way through its group's queue, and through the sum over groups
+
+
+POINTS = ("post_norm", "router.logits", "router.experts", "moe")
+"""Probe points on a token's way to its sum over experts."""
 
 
 class Group:
@@ -35,7 +39,8 @@ class Group:
 class ExpertHalf:
     """State of a layer's expert half while tokens pass."""
 
-    def __init__(self, g: Geometry) -> None:
+    def __init__(self, g: Geometry, record: Record = unrecorded) -> None:
+        self.record = record
         experts, logits, gate_up, down = g.experts, g.array("router"), g.array("gate_up"), g.array("down")
         self.g, self.hidden, self.count = g, g.hidden, experts.num_experts
         taken = self.count if experts.capacity else g.beats(self.count)  # by a router of blocks, by one that has time
@@ -47,23 +52,31 @@ class ExpertHalf:
         self.block = (g.attention.block_length or 1) if experts.capacity else 1
         held = 2 * self.block if experts.capacity else 0
         self.residual, self.waiting = Queue(g.queues.residual + held), Queue(g.queues.routing + held)
-        self.normed = self.logits = self.routed = self.dispatched = self.combined = -np.inf
+        self.normed = self.logits = self.routed = self.dispatched = self.combined = self.mixed = -np.inf
 
     def follow(self, arrivals: Times, routes: Routes) -> Times:
         """Last beats of the residual stream behind the experts, by position.
 
         A router by blocks chooses for all tokens of one when it has the logits of them all.
         """
-        left = list[float]()
+        left, passed = list[float](), {name: list[float]() for name in POINTS}
         for first in range(0, len(arrivals), self.block):
             block = arrivals[first : first + self.block].tolist()
-            shared = [self.enter(arrival, ahead) for ahead, arrival in enumerate(block)]
+            shared = []
+            for ahead, arrival in enumerate(block):
+                shared.append(self.enter(arrival, ahead))
+                passed["post_norm"].append(self.normed)
+                passed["router.logits"].append(self.logits)
             chosen = self.logits + self.g.router(len(block))
             for number, beside in enumerate(shared):
                 ready = chosen - (len(block) - 1 - number) * self.count
                 self.routed = max(ready, self.routers.room() + self.count, self.routed + 1)
                 self.routers.leave(self.routed)
                 left.append(self.leave(routes[first + number], beside))
+                passed["router.experts"].append(self.routed)
+                passed["moe"].append(self.mixed)
+        for name, times in (passed | {"residual": left}).items():
+            self.record(name, np.array(times))
         return np.array(left)
 
     def enter(self, arrival: float, ahead: int) -> float:
@@ -86,7 +99,8 @@ class ExpertHalf:
         self.dispatch(experts, groups)
         for expert, group in zip(experts, groups, strict=True):
             group.job(self.gate_up[expert], self.down[expert], self.dispatched)
-        left = self.combine(groups) + RESIDUAL
+        self.mixed = self.combine(groups)
+        left = self.mixed + RESIDUAL
         if self.shared is not None:
             left = max(left, shared + 1) + RESIDUAL
         self.residual.leave(left)

@@ -9,7 +9,7 @@ import numpy as np
 from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.layer import Layer
 from flows.design.cycles.passes import Pass
-from flows.design.cycles.times import Times, Unit, in_order
+from flows.design.cycles.times import Record, Times, Unit, in_order, unrecorded
 from gen.design.latency import RESCALE, argmax, sampler
 from golden.samplers.interpreter import Machine
 from golden.samplers.sampling import Sampling
@@ -35,17 +35,21 @@ def embedding(g: Geometry) -> Unit:
 class Tail:
     """What stands behind the layers: the last norm, the head and its prediction, for the positions that are wanted."""
 
-    def __init__(self, g: Geometry) -> None:
-        head = g.array("head")
-        predicted = RESCALE + argmax(head.drain, g.head_tiles)
-        units = [(g.normed, g.hidden), (head.latency, head.packet), (predicted, head.drain)]
-        self.units = [Unit(*timing) for timing in units]
+    def __init__(self, g: Geometry, record: Record = unrecorded) -> None:
+        head, self.record = g.array("head"), record
+        predicted = argmax(head.drain, g.head_tiles)
+        self.units = {
+            "final_norm": Unit(g.normed, g.hidden),
+            "logits": Unit(head.latency + RESCALE, head.packet),
+            "argmax.token": Unit(predicted, head.drain),
+        }
 
     def follow(self, times: Times, wanted: Sequence[int]) -> float:
         """When a pass is complete whose positions leave the layers then; the sampler takes one in a cycle, in order."""
         results, met = times + PASSED, times[list(wanted)]
-        for unit in self.units:
+        for name, unit in self.units.items():
             met = unit.follow(met)
+            self.record(name, met)
         results[list(wanted)] = met
         return float(in_order(results, 0, 1)[-1])
 

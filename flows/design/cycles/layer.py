@@ -4,7 +4,7 @@ from flows.design.cycles.attention import AttentionHalf
 from flows.design.cycles.experts import ExpertHalf, Routes
 from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.networks import DenseHalf
-from flows.design.cycles.times import Times
+from flows.design.cycles.times import Record, Times, unrecorded
 from golden.shape import DenseShape
 
 __all__ = ["Layer"]
@@ -13,9 +13,9 @@ __all__ = ["Layer"]
 class Layer:
     """State of a layer, that of `g`, while passes go through it."""
 
-    def __init__(self, g: Geometry) -> None:
-        self.attention = AttentionHalf(g)
-        self.mlp = DenseHalf(g) if isinstance(g.shape.mlp, DenseShape) else ExpertHalf(g)
+    def __init__(self, g: Geometry, record: Record = unrecorded) -> None:
+        self.attention = AttentionHalf(g, record)
+        self.mlp = DenseHalf(g, record) if isinstance(g.shape.mlp, DenseShape) else ExpertHalf(g, record)
 
     def follow(self, arrivals: Times, routes: Routes | None, first: int = 0) -> Times:
         """Last beats of the residual stream behind the layer, by position; routes: None where it has no experts; first:

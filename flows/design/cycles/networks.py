@@ -3,7 +3,7 @@
 import numpy as np
 
 from flows.design.cycles.geometry import ArrayCycles, Geometry
-from flows.design.cycles.times import REUSE, Queue, Times
+from flows.design.cycles.times import REUSE, Queue, Record, Times, unrecorded
 from gen.design.latency import RESCALE, RESIDUAL, SWIGLU, quantize
 
 __all__ = ["ArrayTimes", "DenseHalf", "Middle", "Network"]
@@ -73,14 +73,21 @@ class Network:
 class DenseHalf:
     """The second half of a layer without experts."""
 
-    def __init__(self, g: Geometry) -> None:
+    def __init__(self, g: Geometry, record: Record = unrecorded) -> None:
+        self.record = record
         self.hidden, self.normed_after = g.hidden, g.normed
         self.network, self.residual = Network(g, "dense"), Queue(g.queues.residual)
         self.normed = -np.inf
 
     def follow(self, arrivals: Times) -> Times:
         """Last beats of the residual stream behind the network, by position."""
-        return np.array([self.token(at) for at in arrivals.tolist()])
+        normed, left = list[float](), list[float]()
+        for at in arrivals.tolist():
+            left.append(self.token(at))
+            normed.append(self.normed)
+        self.record("post_norm", np.array(normed))
+        self.record("residual", np.array(left))
+        return np.array(left)
 
     def token(self, arrival: float) -> float:
         """A token whose last beat arrives then; when the last beat of its result leaves."""

@@ -10,6 +10,7 @@ from flows.design.cycles.forward import Tail, embedding
 from flows.design.cycles.geometry import Geometry
 from flows.design.cycles.layer import Layer
 from flows.design.cycles.passes import Pass
+from flows.design.cycles.times import Record, unrecorded
 
 __all__ = ["Pipeline", "SequenceRun", "run_cycles"]
 
@@ -17,17 +18,24 @@ __all__ = ["Pipeline", "SequenceRun", "run_cycles"]
 class Pipeline:
     """All units between the sampler's two ends."""
 
-    def __init__(self, g: Geometry) -> None:
-        self.embedding, self.tail = embedding(g), Tail(g)
-        self.layers = [Layer(g.at(number)) for number in range(len(g.model.layers))]
+    def __init__(self, g: Geometry, record: Record = unrecorded) -> None:
+        self.record, self.embedding, self.tail = record, embedding(g), Tail(g, record)
+        layers = range(len(g.model.layers))
+        self.layers = [Layer(g.at(number), within(record, f"layer.{number}.")) for number in layers]
 
     def send(self, start: float, one: Pass) -> float:
         """A pass whose first token comes then, none before those of the pass before; when its last result does."""
         first = one.positions.start
         times = self.embedding.follow(np.full(len(one.positions), start))
+        self.record("embedding", times)
         for layer, routes in zip(self.layers, one.routes, strict=True):
             times = layer.follow(times, routes, first)
         return self.tail.follow(times, one.met)
+
+
+def within(record: Record, prefix: str) -> Record:
+    """A record of what is in a part, whose names begin with `prefix`."""
+    return record if record is unrecorded else lambda name, times: record(prefix + name, times)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,22 @@
 """Times of packets on a stream."""
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["REUSE", "Queue", "Times", "Unit", "in_order"]
+__all__ = ["REUSE", "Queue", "Record", "Times", "Unit", "in_order", "unrecorded"]
 
 Times = np.ndarray
 """float64 [packets]: the cycle in which each packet's last beat is handed over."""
+
+
+Record = Callable[[str, Times], None]
+"""Is told when the packets of a pass pass a probe point, by its name in the integer model."""
+
+
+def unrecorded(name: str, times: Times) -> None:
+    """A `Record` that keeps nothing."""
 
 
 def in_order(arrivals: Times, latency: float, interval: float | np.ndarray) -> Times:

@@ -1,0 +1,110 @@
+"""`hardloom bench timeline`: which unit of a chip is busy when, over a forward; measured, and by the cycle model."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from flows.bench.cycles import Routed, chip_geometry, sequence_run
+from flows.console.report import Part, table
+from flows.design.cycles.sequences import Pipeline
+from flows.pictures.timeline import Row, draw_timeline
+from gen.build.folder import Build
+from golden.errors import UserError
+from golden.models.integer_model import IntegerModel
+from golden.samplers.sampling import Sampling
+from verif.chip.compare import simulate_runs
+from verif.chip.simulation import Run, SimulatedChip
+from verif.chip.taps import packet_times
+
+__all__ = ["chip_timeline", "timeline", "timeline_parts"]
+
+GENERATED = Sampling.of("llada", gen_length=16, block_length=8, steps=2)
+PROMPT = 6
+"""Tokens of a prompt; with the generated ones, 22 positions, as `hardloom bench chip` has."""
+
+
+@dataclass(frozen=True)
+class ProbeTimes:
+    """Packets of a forward's first pass at a probe point, in clock cycles from the embedding's first on.
+
+    first, last: when the last beats of the first and of the last packet passed; modelled_first, modelled_last: by the
+    cycle model, None where it has no such point; error: the largest of all packets, in cycles.
+    """
+
+    probe: str
+    packets: int
+    first: int
+    last: int
+    modelled_first: float | None
+    modelled_last: float | None
+    error: float | None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """positions: of the forward; cycles: until its last packet has passed; probes: in the order of their first."""
+
+    build: str
+    positions: int
+    cycles: int
+    probes: list[ProbeTimes]
+
+
+def timeline(path: Path, picture: Path | None) -> Timeline:
+    """Of the build `path`; with a picture where a file is named."""
+    if picture is not None and picture.suffix not in (".png", ".svg"):
+        raise UserError(f"-o {picture}: give a file ending in .png or .svg")
+    return chip_timeline(SimulatedChip(Build(path)), picture)
+
+
+def chip_timeline(chip: SimulatedChip, picture: Path | None) -> Timeline:
+    """Run the first forward of a prompt of random tokens on a chip, and follow it by the model."""
+    build = chip.build
+    draw = torch.Generator().manual_seed(0)
+    prompt = torch.randint(chip.model.mask_token, (PROMPT,), generator=draw).tolist()
+    expected, wanted = followed(build, prompt)
+    positions = PROMPT + GENERATED.gen_length
+    with tempfile.TemporaryDirectory() as folder:
+        times = Path(folder) / "times"
+        simulate_runs(chip, [Run(prompt, GENERATED)], None, times=times)
+        measured = packet_times(times.read_bytes(), chip.probes, {False: positions, True: wanted})
+    start = int(measured["embedding"][0, 1] - expected["embedding"][0])
+    measured = dict(sorted(((name, at - start) for name, at in measured.items()), key=lambda item: item[1][0, 1]))
+    if picture is not None:
+        rows = [Row(name, at, expected.get(name)) for name, at in measured.items()]
+        draw_timeline(rows, f"{chip.model.family}, {positions} positions", picture)
+    probes = [probe_times(name, at[:, 1], expected.get(name)) for name, at in measured.items()]
+    return Timeline(str(build.path), positions, max(probe.last for probe in probes), probes)
+
+
+def followed(build: Build, prompt: list[int]) -> tuple[dict[str, np.ndarray], int]:
+    """When the packets of the first pass of a run leave, by probe point, and how many positions the head meets."""
+    checkpoint = build.checkpoint()
+    first = sequence_run(build, Routed(IntegerModel(checkpoint), checkpoint.model), prompt, GENERATED).passes[0]
+    found: dict[str, np.ndarray] = {}
+    Pipeline(chip_geometry(build, checkpoint), found.__setitem__).send(0, first)
+    return found, len(first.wanted)
+
+
+def probe_times(name: str, measured: np.ndarray, expected: np.ndarray | None) -> ProbeTimes:
+    """Of a probe, from the cycles of its packets' last beats."""
+    ends = int(measured[0]), int(measured[-1])
+    if expected is None or len(expected) != len(measured):
+        return ProbeTimes(name, len(measured), *ends, None, None, None)
+    error = float(np.abs(expected - measured).max())
+    return ProbeTimes(name, len(measured), *ends, float(expected[0]), float(expected[-1]), error)
+
+
+def timeline_parts(found: Timeline) -> Iterator[Part]:
+    """A line a probe."""
+    rows = []
+    for probe in found.probes:
+        by_model = (probe.modelled_first, probe.modelled_last, probe.error)
+        figures = (f"{probe.first:,}", f"{probe.last:,}", *("" if x is None else f"{x:,.0f}" for x in by_model))
+        rows.append((probe.probe, str(probe.packets), *figures))
+    columns = ("probe", "packets", "first", "last", "first, modelled", "last, modelled", "largest error")
+    yield table(columns, rows, f"{found.build}: cycles of a forward of {found.positions} positions")
