@@ -10,7 +10,7 @@ import torch
 
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
-from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, DEMO_SAMPLING, demo_tokenizer, mixed_problems
+from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, demonstration_of, mixed_problems, recipe_of
 from flows.models.sample import check_device, load_float_model
 from flows.models.saturations import saturated_in_words
 from golden.checkpoints.config import CONFIG, read_config
@@ -77,11 +77,12 @@ class Accuracy:
     expert_imbalance: dict[str, list[float]]
 
 
-def accuracy(path: Path, count: int, sampling: Sampling = DEMO_SAMPLING, device: str = "cpu") -> Accuracy:
-    """Figures of the checkpoint `path` on `count` held-out problems."""
+def accuracy(path: Path, count: int, sampling: Sampling | None = None, device: str = "cpu") -> Accuracy:
+    """Figures of the checkpoint `path` on `count` held-out problems, sampled as in its demonstration by default."""
     check_device(device)
-    (_, shape), tokenizer = read_config(path / CONFIG), demo_tokenizer(path)
-    chosen = mixed_problems(count)
+    (_, shape), recipe = read_config(path / CONFIG), recipe_of(path)
+    sampling, tokenizer = sampling or demonstration_of(recipe).sampling, recipe.tasks.tokenizer()
+    chosen = mixed_problems(recipe.tasks, count)
     model = load_float_model(path, device)
     integers = IntegerModel.from_checkpoint(path, DEMO_FORMAT, DEMO_NUMERICS, device, watched=True)
     engines: dict[str, Engine] = {"float": FloatEngine(model), "golden": integers}

@@ -34,11 +34,11 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.pieces import NEAREST
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.training.prose import TEXTS
 from golden.units.numerics import GENERAL, Numerics
 
 __all__ = ["QUESTION_TEXT", "Figures", "Row", "llm", "llm_parts"]
 
-TEXTS = Path(__file__).parent / "data" / "texts"
 CALIBRATION, EVALUATION = ("us-constitution", "moby-dick"), ("persuasion", "northanger-abbey")
 CALIBRATED = 8192
 """Tokens of each calibration text, at most."""

@@ -13,14 +13,7 @@ from tokenizers import Tokenizer
 
 from flows.console.progress import progress_bar
 from flows.console.report import table
-from flows.models.demonstration import (
-    DEMO_BLOCK,
-    DEMO_FORMAT,
-    DEMO_NUMERICS,
-    DEMO_SAMPLING,
-    demo_tokenizer,
-    mixed_problems,
-)
+from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, demonstration_of, mixed_problems, recipe_of
 from flows.models.sample import draw_step, load_engine
 from flows.pictures.denoising import plot_denoising
 from flows.pictures.wiring import plot_wiring
@@ -35,9 +28,10 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Step
+from golden.samplers.sampling import Sampling
 from golden.shape import ModelShape
 from golden.training.accuracy import answer_text, exact_match
-from golden.training.tasks import Problem
+from golden.training.problems import Problem
 from verif.chip.compare import Comparison, compare_runs
 from verif.chip.simulation import Run, SimulatedChip
 from verif.proof.static import recover
@@ -142,10 +136,12 @@ def share(texts: list[str], problems: list[Problem]) -> float:
     return sum(text == problem.answer for text, problem in zip(texts, problems, strict=True)) / len(problems)
 
 
-def float_share(ckpt: Path, problems: list[Problem], model: ModelShape, tokenizer: Tokenizer) -> float:
+def float_share(
+    ckpt: Path, problems: list[Problem], sampling: Sampling, model: ModelShape, tokenizer: Tokenizer
+) -> float:
     """Exact match of the float model on the same prompts."""
     engine = load_engine(ckpt, "float")
-    shares = exact_match(engine, problems, DEMO_SAMPLING, tokenizer, model)
+    shares = exact_match(engine, problems, sampling, tokenizer, model)
     return sum(shares[problem.task] for problem in problems) / len(problems)
 
 
@@ -154,12 +150,13 @@ def demo(ckpt: Path, out: Path, count: int, console: Console) -> Result:
 
     Writes `result.json`, `denoising.png` and `wiring.png`. Raises `UserError` for a folder that is not ours.
     """
-    (_, shape), tokenizer = read_config(ckpt / CONFIG), demo_tokenizer(ckpt)
+    (_, shape), recipe = read_config(ckpt / CONFIG), recipe_of(ckpt)
+    tokenizer, asked = recipe.tasks.tokenizer(), demonstration_of(recipe)
     claim(out, "demonstration")
-    problems = mixed_problems(count)
+    problems = mixed_problems(recipe.tasks, count)
     chip = make_chip(ckpt, out, console.print)
     recovered = recover_weights(chip.build, console.print)
-    runs = [Run(tokenizer.encode(problem.prompt).ids, DEMO_SAMPLING) for problem in problems]
+    runs = [Run(tokenizer.encode(problem.prompt).ids, asked.sampling) for problem in problems]
     console.print(f"{count} prompts on the simulated chip; every token, confidence and probe point is compared")
     model = IntegerModel.from_checkpoint(out / "quantized")
     with denoising(console, runs, shape.mask_token, tokenizer) as show:
@@ -178,12 +175,14 @@ def demo(ckpt: Path, out: Path, count: int, console: Console) -> Result:
         simulated_cycles_per_s=round(comparison.cycles_per_s),
         exact_match_rtl=share(rtl, problems),
         exact_match_golden=share(golden, problems),
-        exact_match_float=float_share(ckpt, problems, shape, tokenizer),
+        exact_match_float=float_share(ckpt, problems, asked.sampling, shape, tokenizer),
         weights_hardwired=chip.build.manifest.weights_hardwired,
         weights_recovered=recovered,
     )
     write_json(out / "result.json", asdict(result))
-    plot_denoising(max(runs, key=lambda run: len(run.prompt)), DEMO_BLOCK, shape, tokenizer, out / "denoising.png")
+    plot_denoising(
+        max(runs, key=lambda run: len(run.prompt)), asked.block_length, shape, tokenizer, out / "denoising.png"
+    )
     plot_wiring(chip.build, WIRING_ARRAY, out / "wiring.png")
     report(console, comparison, result, out)
     return result

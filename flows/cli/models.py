@@ -209,18 +209,19 @@ def train(
     out: Annotated[
         Path, typer.Option("-o", "--output", parser=new_folder, help="Folder to write; a killed run goes on from here.")
     ],
+    model: Annotated[str, typer.Option(parser=text, help="demo, or demo2 of LLaDA2's shape.")] = "demo",
     seed: Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides everything random.")] = 0,
     steps: Annotated[
         int | None, typer.Option(min=1, max=MOST, help="Updates; for a quick try, fewer than the default.")
     ] = None,
 ) -> None:
-    """Train the demonstration model from scratch, quantization-aware: about 20 minutes of one core.
+    """Train a demonstration model from scratch, quantization-aware: about 20 minutes of one core.
 
-    Example: hardloom train -o build/trained
+    Example: hardloom train --model demo2 -o build/trained
     """
     from flows.models.train import run_training
 
-    run_training(out, seed, steps)
+    run_training(out, model, seed, steps)
 
 
 def print_samplers(wanted: bool) -> None:

@@ -1,42 +1,69 @@
-"""What the demonstration asks of a model: held-out problems of its tasks, and how they are sampled."""
+"""What the demonstrations ask of their models: held-out problems of their tasks, and how they are sampled."""
 
+from dataclasses import dataclass
 from pathlib import Path
-
-from tokenizers import Tokenizer
 
 from golden.checkpoints.tokenizer import load_tokenizer
 from golden.errors import UserError
 from golden.samplers.sampling import Sampling
 from golden.training.accuracy import held_out_problems
-from golden.training.tasks import TASKS, Problem, build_tokenizer
+from golden.training.problems import Problem, Tasks
+from golden.training.recipe import Recipe
+from golden.training.recipes import RECIPES
+from golden.training.worked_tasks import BLOCK_LENGTH
 from golden.units.numerics import Numerics
 
-__all__ = ["DEMO_BLOCK", "DEMO_FORMAT", "DEMO_NUMERICS", "DEMO_SAMPLING", "demo_tokenizer", "mixed_problems"]
+__all__ = [
+    "DEMO_FORMAT",
+    "DEMO_NUMERICS",
+    "DEMO_SAMPLING",
+    "Demonstration",
+    "demonstration_of",
+    "mixed_problems",
+    "recipe_of",
+]
 
 DEMO_FORMAT, DEMO_NUMERICS = "mxfp4", Numerics()
-"""What the demonstration model was trained for: see `golden.training.train`."""
-
-DEMO_BLOCK = 8
-DEMO_SAMPLING = Sampling.of("llada", gen_length=16, block_length=DEMO_BLOCK, steps=8)
-"""What the demonstration asks of the sampler: two blocks of eight tokens, four steps each, two tokens a step."""
+"""What the demonstration models were trained for: see `golden.training.fake_quant`."""
 
 
-def mixed_problems(count: int) -> list[Problem]:
+@dataclass(frozen=True)
+class Demonstration:
+    """What it asks of the sampler, and in blocks of how many tokens that commits."""
+
+    sampling: Sampling
+    block_length: int
+
+
+DEMO_SAMPLING = Sampling.of("llada", gen_length=16, block_length=8, steps=8)
+"""Of the small demonstration: two blocks of eight tokens, four steps each, two tokens a step."""
+
+
+def mixed_problems(tasks: Tasks, count: int) -> list[Problem]:
     """`count` held-out problems, the tasks in turn; `UserError` where there are not so many."""
-    each = -(-count // len(TASKS))
-    by_task = [held_out_problems(task, each) for task in TASKS]
+    each = -(-count // len(tasks.draw))
+    by_task = [held_out_problems(tasks, task, each) for task in tasks.draw]
     chosen = [problem for group in zip(*by_task, strict=False) for problem in group][:count]
     if len(chosen) < count or count < 1:
-        most = len(TASKS) * min(len(group) for group in by_task)
+        most = len(tasks.draw) * min(len(group) for group in by_task)
         raise UserError(f"--prompts: {count} is not between 1 and the {most} held-out problems; give another number")
     return chosen
 
 
-def demo_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of the checkpoint `path`; `UserError` where it was not trained on these tasks."""
+def recipe_of(path: Path) -> Recipe:
+    """By which the checkpoint `path` was trained, as its tokenizer tells; `UserError` where it was by none."""
     tokenizer = load_tokenizer(path)
-    if tokenizer is None or tokenizer.get_vocab() != build_tokenizer().get_vocab():
-        raise UserError(
-            f"{path}: its tokenizer is not that of the demonstration's tasks; give a folder from `hardloom train`"
-        )
-    return tokenizer
+    for recipe in RECIPES.values():
+        if tokenizer is not None and tokenizer.get_vocab() == recipe.tasks.tokenizer().get_vocab():
+            return recipe
+    raise UserError(
+        f"{path}: its tokenizer is not that of a demonstration's tasks; give a folder from `hardloom train`"
+    )
+
+
+def demonstration_of(recipe: Recipe) -> Demonstration:
+    """Of the model that the recipe makes."""
+    if recipe.name == "demo":
+        return Demonstration(DEMO_SAMPLING, 8)
+    sampling = Sampling.of("block_diffusion", gen_length=16, block_length=BLOCK_LENGTH, threshold=0.9)
+    return Demonstration(sampling, BLOCK_LENGTH)

@@ -1,4 +1,4 @@
-"""`hardloom train`: the demonstration checkpoint, from nothing."""
+"""`hardloom train`: a demonstration checkpoint, from nothing."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,31 +6,36 @@ from pathlib import Path
 import torch
 
 from flows.console.progress import progress_bar
+from flows.pictures.training import plot_training
 from golden.errors import UserError
+from golden.files import write_json
 from golden.folders import claim
 from golden.training.export import export_checkpoint
-from golden.training.tasks import build_tokenizer
-from golden.training.train import TrainingParams, demo_config, train
+from golden.training.recipes import RECIPES
+from golden.training.train import train
 
 __all__ = ["run_training"]
 
-STATE = "training.state"
+STATE, HISTORY, PICTURE = "training.state", "training.json", "training.png"
 INDEX = "model.safetensors.index.json"
 
 
-def run_training(folder: Path, seed: int, steps: int | None) -> None:
-    """Train, or go on where a killed run stopped, and write the checkpoint to `folder`.
+def run_training(folder: Path, name: str, seed: int, steps: int | None) -> None:
+    """Train the model called `name`, or go on where a killed run stopped; write the checkpoint to `folder`, and beside
+    it what became of the losses and of the experts' shares.
 
-    `steps` None is the default of `TrainingParams`; otherwise the quantized part keeps its share of them.
+    `steps` None is the recipe's default; otherwise the quantized part keeps its share of them.
 
-    One thread, because the order of floating-point sums decides the weights. Raises `UserError` if `folder` holds a
-    finished checkpoint or the state of a run with other parameters.
+    One thread, because the order of floating-point sums decides the weights. Raises `UserError` for a model that there
+    is not, or if `folder` holds a finished checkpoint or the state of a run with other parameters.
     """
-    params = TrainingParams(seed=seed)
+    if name not in RECIPES:
+        raise UserError(f"--model: {name!r} is not one of {', '.join(RECIPES)}; choose one of them")
+    recipe = RECIPES[name]
+    params = replace(recipe.params, seed=seed)
     if steps is not None:
         params = replace(params, steps=steps, quantized_from=steps * params.quantized_from // params.steps)
     params.validate()
-    config = demo_config()
     state = folder / STATE
     if (folder / INDEX).exists() and not state.exists():
         raise UserError(f"{folder}: already holds a checkpoint; give another folder with --output")
@@ -39,8 +44,10 @@ def run_training(folder: Path, seed: int, steps: int | None) -> None:
     torch.set_num_threads(1)
     try:
         with progress_bar(f"training {folder}", "steps") as show:
-            model = train(config, params, state, lambda step, loss: show(step, params.steps))
+            model, history = train(recipe, params, state, lambda step, loss: show(step, params.steps))
     finally:
         torch.set_num_threads(threads)
-    export_checkpoint(model, config, build_tokenizer(), folder)
+    write_json(folder / HISTORY, history.entries)
+    plot_training(history.entries, folder / PICTURE)
+    export_checkpoint(model, recipe.config(), recipe.tasks.tokenizer(), folder)
     state.unlink()

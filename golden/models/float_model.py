@@ -6,7 +6,9 @@ the names of `ModelShape.tensors`. Every matrix, every vector that enters one an
 `golden.calibration`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +27,7 @@ __all__ = [
     "Layer",
     "MixtureOfExperts",
     "RMSNorm",
+    "Routing",
 ]
 
 
@@ -123,6 +126,14 @@ class SwiGLU(nn.Module):
         return arithmetic.linear(arithmetic.vector(F.silu(gate) * up, "swiglu"), self.down_proj.weight)
 
 
+class Routing(NamedTuple):
+    """What a router makes of tokens: logits [..., experts], and the chosen experts and their weights [..., k]."""
+
+    logits: Tensor
+    chosen: Tensor
+    weight: Tensor
+
+
 class Router(nn.Module):
     """Scores of all experts, and the chosen ones with their weights, as `ExpertsShape` says."""
 
@@ -132,9 +143,8 @@ class Router(nn.Module):
         self.weight = nn.Parameter(torch.empty(shape.num_experts, hidden))
         nn.init.normal_(self.weight, std=hidden**-0.5)
 
-    def forward(self, x: Tensor, gain: Tensor | None, bias: Tensor | None, arithmetic: Arithmetic):
-        """Normalised `x` [batch, positions, hidden_size] to logits [batch, positions, experts], chosen experts and
-        weights [batch, positions, k]; ties go to the lowest expert. bias: [experts] or None."""
+    def forward(self, x: Tensor, gain: Tensor | None, bias: Tensor | None, arithmetic: Arithmetic) -> Routing:
+        """Of normalised `x` [batch, positions, hidden_size]; ties go to the lowest expert. bias: [experts] or None."""
         shape = self.shape
         logits = arithmetic.linear(x, self.weight, gain)
         score = logits.softmax(-1) if shape.score == "softmax" else logits.sigmoid()
@@ -145,7 +155,7 @@ class Router(nn.Module):
         weight = (ranking if shape.bias == "mixing" else score).gather(-1, chosen)
         if shape.renormalise:
             weight = weight / (weight.sum(-1, keepdim=True) + 1e-20)
-        return logits, chosen, weight * shape.scale
+        return Routing(logits, chosen, weight * shape.scale)
 
     def in_best_groups(self, ranking: Tensor) -> Tensor:
         """Experts of the token's best groups, by the sum of a group's two best; bool like `ranking`."""
@@ -181,10 +191,10 @@ class MixtureOfExperts(nn.Module):
         if shape.shared_size:
             self.shared_experts = SwiGLU(hidden, shape.shared_size)
 
-    def forward(self, x: Tensor, gain: Tensor | None, arithmetic: Arithmetic) -> tuple[Tensor, Tensor]:
-        """Normalised `x` [batch, positions, hidden_size] to the same shape, and router logits [tokens, experts]."""
-        logits, chosen, weight = self.gate(x, gain, self.expert_bias, arithmetic)
-        tokens, chosen, weight = x.flatten(0, 1), chosen.flatten(0, 1), weight.flatten(0, 1)
+    def forward(self, x: Tensor, gain: Tensor | None, arithmetic: Arithmetic) -> tuple[Tensor, Routing]:
+        """Normalised `x` [batch, positions, hidden_size] to the same shape, and how its tokens were routed."""
+        routing = Routing(*(part.flatten(0, 1) for part in self.gate(x, gain, self.expert_bias, arithmetic)))
+        tokens, (_, chosen, weight) = x.flatten(0, 1), routing
         out = torch.zeros_like(tokens)
         for index, expert in enumerate(self.experts):
             token, slot = (chosen == index).nonzero(as_tuple=True)
@@ -193,7 +203,7 @@ class MixtureOfExperts(nn.Module):
                 out = out.index_add(0, token, y)
         if self.gate.shape.shared_size:
             out = out + self.shared_experts(tokens, gain, arithmetic)
-        return out.view_as(x), logits.flatten(0, 1)
+        return out.view_as(x), routing
 
 
 class Layer(nn.Module):
@@ -211,13 +221,13 @@ class Layer(nn.Module):
         else:
             self.mlp = MixtureOfExperts(hidden, shape.mlp, shape.attention.block_length)
 
-    def forward(self, x: Tensor, positions: Positions, arithmetic: Arithmetic) -> tuple[Tensor, Tensor | None]:
-        """`x` [batch, positions, hidden_size] to the same shape, and router logits [tokens, experts] if it routes."""
+    def forward(self, x: Tensor, positions: Positions, arithmetic: Arithmetic) -> tuple[Tensor, Routing | None]:
+        """`x` [batch, positions, hidden_size] to the same shape, and how its tokens were routed if it routes."""
         packet = arithmetic.norm(self.input_layernorm, x)
         x = arithmetic.residual(x + self.self_attn(*packet, positions, arithmetic))
         y = self.mlp(*arithmetic.norm(self.post_attention_layernorm, x), arithmetic)
-        y, router_logits = y if isinstance(y, tuple) else (y, None)
-        return arithmetic.residual(x + y), router_logits
+        y, routing = y if isinstance(y, tuple) else (y, None)
+        return arithmetic.residual(x + y), routing
 
 
 class Body(nn.Module):
@@ -255,22 +265,29 @@ class FloatModel(nn.Module):
         model.load_state_dict(tensors, assign=True)
         return model.eval()
 
-    def forward_with_router(self, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """`forward`, and the router logits [batch * positions, experts] of every layer that has experts."""
-        x = self.arithmetic.residual(F.embedding(tokens, self.arithmetic.matrix(self.model.embed_tokens.weight)))
-        router_logits = []
+    def forward_with_routing(
+        self, tokens: Tensor, positions: Mapping[AttentionShape, Positions] | None = None
+    ) -> tuple[Tensor, list[Routing]]:
+        """`forward`, and how every layer that has experts routed all tokens, [batch * positions, ...].
+
+        positions: where the tokens stand and what they see, for each kind of attention; None: one behind the other, as
+        the model's shape says.
+        """
         kinds = dict.fromkeys(shape.attention for shape in self.shape.layers)
-        positions = {kind: Positions.of(kind, tokens.shape[1], tokens.device) for kind in kinds}
+        if positions is None:
+            positions = {kind: Positions.of(kind, tokens.shape[1], tokens.device) for kind in kinds}
+        x = self.arithmetic.residual(F.embedding(tokens, self.arithmetic.matrix(self.model.embed_tokens.weight)))
+        routings = []
         for layer, shape in zip(self.model.layers, self.shape.layers, strict=True):
-            x, logits = layer(x, positions[shape.attention], self.arithmetic)
-            if logits is not None:
-                router_logits.append(logits)
+            x, routing = layer(x, positions[shape.attention], self.arithmetic)
+            if routing is not None:
+                routings.append(routing)
         x, gain = self.arithmetic.norm(self.model.norm, x)
-        return self.arithmetic.linear(x, self.lm_head.weight, gain), router_logits
+        return self.arithmetic.linear(x, self.lm_head.weight, gain), routings
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Token ids int64 [batch, positions] to logits float32 [batch, positions, vocab_size]."""
-        return self.forward_with_router(tokens)[0]
+        return self.forward_with_routing(tokens)[0]
 
 
 class FloatEngine:

@@ -46,3 +46,9 @@ class Positions:
     def of(cls, shape: AttentionShape, positions: int, device: torch.device) -> "Positions":
         mask = None if shape.block_length is None else block_mask(positions, shape.block_length, device)
         return cls(rotary_tables(positions, shape.rotary_dim, shape.rope_theta, device), mask)
+
+    @classmethod
+    def at(cls, shape: AttentionShape, places: Tensor, mask: Tensor) -> "Positions":
+        """Of tokens at `places`, int64 [tokens], of which each (row) sees others (columns) as `mask` says, bool."""
+        cos, sin = rotary_tables(int(places.max()) + 1, shape.rotary_dim, shape.rope_theta, places.device)
+        return cls((cos[places], sin[places]), mask)

@@ -1,1 +1,1 @@
-"""The demonstration model: its tasks, quantization-aware training, accuracy."""
+"""The demonstration models: their tasks, how they are trained, quantization-aware, and their accuracy."""

@@ -15,14 +15,14 @@ from golden.models.float_model import FloatEngine, FloatModel
 from golden.samplers.denoise import Engine, Prediction
 from golden.samplers.sampling import Sampling, denoise
 from golden.shape import ExpertsShape, ModelShape
-from golden.training.tasks import TASKS, Problem, problems
+from golden.training.problems import Problem, Tasks
 
 __all__ = ["answer_text", "answers", "exact_match", "expert_load", "held_out_problems"]
 
 
-def held_out_problems(task: str, count: int, seed: int = 0) -> list[Problem]:
+def held_out_problems(tasks: Tasks, task: str, count: int, seed: int = 0) -> list[Problem]:
     """The first `count` held-out problems of a task; addition has 8,100 / 16, about 500, in all."""
-    return list(islice(problems(task, seed, held=True), count))
+    return list(islice(tasks.problems(task, seed, held=True), count))
 
 
 def answer_text(tokens: list[int], tokenizer: Tokenizer, ends: Container[int]) -> str:
@@ -53,12 +53,13 @@ def exact_match(
     engine: Engine, chosen: list[Problem], sampling: Sampling, tokenizer: Tokenizer, model: ModelShape
 ) -> dict[str, float]:
     """Share of problems answered exactly, for each task that occurs."""
-    right, total = dict.fromkeys(TASKS, 0), dict.fromkeys(TASKS, 0)
+    tasks = sorted({problem.task for problem in chosen})
+    right, total = dict.fromkeys(tasks, 0), dict.fromkeys(tasks, 0)
     for group, tokens in answers(engine, chosen, sampling, tokenizer, model):
         for problem, row in zip(group, tokens[:, -sampling.gen_length :].tolist(), strict=True):
             total[problem.task] += 1
             right[problem.task] += answer_text(row, tokenizer, model.eos_token_ids) == problem.answer
-    return {task: right[task] / total[task] for task in TASKS if total[task]}
+    return {task: right[task] / total[task] for task in tasks}
 
 
 @dataclass(frozen=True)

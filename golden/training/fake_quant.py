@@ -14,15 +14,15 @@ FRACTION_BITS = 16  # of the fixed-point vectors that the chip quantizes
 def quantize_vector(x: Tensor, bits: int = 8, fraction: int = FRACTION_BITS) -> Tensor:
     """`x` [..., elements] as integers of `bits` bits times one power of two a vector (`quantize` in docs/numeric.md);
     fraction: fraction bits of the word that is quantized."""
-    fixed, limit = torch.round(x * 2**fraction), 2 ** (bits - 1) - 1
-    bit_length = torch.frexp(fixed.abs().amax(-1, keepdim=True)).exponent
+    fixed, limit = (x * 2**fraction).round_(), 2 ** (bits - 1) - 1
+    bit_length = torch.frexp(torch.linalg.vector_norm(fixed, torch.inf, -1, keepdim=True)).exponent
     step = torch.ldexp(torch.ones_like(x[..., :1]), (bit_length - (bits - 1)).clamp(min=0))
-    return torch.floor(fixed / step + 0.5).clamp(-limit, limit) * step / 2**fraction
+    return fixed.div_(step).add_(0.5).floor_().clamp_(-limit, limit).mul_(step / 2**fraction)
 
 
 def straight_through(x: Tensor, quantized: Tensor) -> Tensor:
-    """The value of `quantized` with the gradient of `x`."""
-    return x + (quantized - x).detach()
+    """The value of `quantized`, which is overwritten, with the gradient of `x`."""
+    return x + quantized.sub_(x.detach())
 
 
 class FakeQuant(Arithmetic):

@@ -1,10 +1,13 @@
 """The float model against an independent computation, its fake quantization, and training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import linear
 
+import golden.training.history
 import golden.training.train
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.checkpoints.families import shape_of
@@ -14,10 +17,12 @@ from golden.models.integer_model import IntegerModel
 from golden.models.positions import apply_rotary, rotary_tables
 from golden.quantization.formats import fake_quantize
 from golden.shape import ExpertsShape
+from golden.training.demo import DEMO, masked_loss
 from golden.training.export import export_checkpoint
 from golden.training.fake_quant import FakeQuant, quantize_vector
-from golden.training.tasks import build_tokenizer
-from golden.training.train import TrainingParams, demo_config, masked_loss, train
+from golden.training.recipe import TrainingParams
+from golden.training.recipes import RECIPES
+from golden.training.train import train
 from golden.units.numerics import Numerics
 from golden.units.quantize import Quantize
 from tests.checkpoints import shapes_of, tiny_config, write_random_checkpoint
@@ -95,7 +100,7 @@ def test_attention_sees_later_positions(checkpoint):
 
 
 def test_tensor_names_are_those_of_the_checkpoints():
-    for config in (demo_config(), tiny_config(moe_router_enable_expert_bias=True)):
+    for config in (DEMO.config(), tiny_config(moe_router_enable_expert_bias=True)):
         made = FloatModel(shape_of(config)).state_dict()
         assert {name: tuple(tensor.shape) for name, tensor in made.items()} == shapes_of(config)
 
@@ -200,9 +205,9 @@ def test_what_training_rounds_is_what_the_chip_computes(tmp_path, biased):
 
 def test_an_exported_model_is_read_back_and_is_the_same_bytes_again(tmp_path):
     torch.manual_seed(0)
-    model = FloatModel(shape_of(demo_config()))
+    model = FloatModel(shape_of(DEMO.config()))
     for name in ("a", "b"):
-        export_checkpoint(model, demo_config(), build_tokenizer(), tmp_path / name)
+        export_checkpoint(model, DEMO.config(), DEMO.tasks.tokenizer(), tmp_path / name)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert [name for name in files if name.endswith(".safetensors")] == [
         "model-00001-of-00002.safetensors",
@@ -215,46 +220,51 @@ def test_an_exported_model_is_read_back_and_is_the_same_bytes_again(tmp_path):
 
 def test_loss_counts_masked_tokens_alone_each_by_the_inverse_of_its_rate():
     torch.manual_seed(0)
-    model = FloatModel(shape_of(demo_config()))
+    model = FloatModel(shape_of(DEMO.config()))
     model.lm_head.weight.data.zero_()  # every token costs log(48)
     prompt, answer = torch.zeros(4096, 3, dtype=torch.long), torch.ones(4096, 4, dtype=torch.long)
-    loss = masked_loss(model, prompt, answer, torch.Generator().manual_seed(1)).item()
-    assert loss == pytest.approx(np.log(48) + 2 * 0.01, abs=0.15)
+    loss, _ = masked_loss(model, prompt, answer, torch.Generator().manual_seed(1))
+    assert loss.item() == pytest.approx(np.log(48), abs=0.15)
 
 
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 class TestTraining:
     """A few steps on few problems."""
 
-    params = TrainingParams(steps=6, quantized_from=2, rows=4, warmup=2)
-
-    @pytest.fixture(autouse=True)
-    def small(self, monkeypatch):
-        monkeypatch.setattr(golden.training.train, "POOL", 60)
+    @pytest.fixture
+    def params(self, recipe, monkeypatch):
+        for module in ("demo", "demo2"):
+            monkeypatch.setattr(f"golden.training.{module}.POOL", 60)
         monkeypatch.setattr(golden.training.train, "SAVE_EVERY", 1)
+        monkeypatch.setattr(golden.training.history, "MEAN_OF", 3)
+        return replace(recipe.params, steps=6, quantized_from=2, rows=32, warmup=2)
 
-    def test_a_killed_run_ends_with_the_weights_it_would_have_had(self, tmp_path):
-        whole = train(demo_config(), self.params, tmp_path / "whole", lambda step, loss: None)
+    def test_a_killed_run_ends_with_the_weights_and_the_history_it_would_have_had(self, recipe, params, tmp_path):
+        whole, history = train(recipe, params, tmp_path / "whole", lambda step, loss: None)
 
         def killed(step, loss):
             if step == 4:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            train(demo_config(), self.params, tmp_path / "state", killed)
+            train(recipe, params, tmp_path / "state", killed)
         seen = []
-        resumed = train(demo_config(), self.params, tmp_path / "state", lambda step, loss: seen.append(step))
+        resumed, again = train(recipe, params, tmp_path / "state", lambda step, loss: seen.append(step))
         assert seen == [4, 5, 6]
         assert all(
             torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
         )
+        assert [entry["step"] for entry in history.entries] == [3, 6]
+        assert history == again
 
-    def test_the_state_of_another_run_is_refused(self, tmp_path):
-        train(demo_config(), self.params, tmp_path / "state", lambda step, loss: None)
+    def test_the_state_of_another_run_is_refused(self, recipe, params, tmp_path):
+        train(recipe, replace(params, steps=1, quantized_from=1), tmp_path / "state", lambda step, loss: None)
         with pytest.raises(UserError, match="another seed"):
-            train(demo_config(), TrainingParams(seed=1), tmp_path / "state", lambda step, loss: None)
+            train(recipe, replace(params, seed=1), tmp_path / "state", lambda step, loss: None)
 
-    def test_quantization_comes_in_late_and_leaves_some_steps_exact(self):
-        params = TrainingParams(steps=90, quantized_from=36)
-        quantized = [isinstance(params.numerics(step), FakeQuant) for step in range(90)]
-        assert not any(quantized[:36])
-        assert sum(quantized[36:]) == 36
+
+def test_quantization_comes_in_late_and_leaves_some_steps_exact():
+    params = TrainingParams(steps=90, quantized_from=36)
+    quantized = [isinstance(params.numerics(step), FakeQuant) for step in range(90)]
+    assert not any(quantized[:36])
+    assert sum(quantized[36:]) == 36

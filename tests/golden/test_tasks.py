@@ -1,4 +1,4 @@
-"""The tasks of the demonstration, their tokenizer, and the committed checkpoint that was trained on them."""
+"""The tasks of the demonstrations, their tokenizers, and the committed checkpoints that were trained on them."""
 
 from itertools import islice
 
@@ -13,17 +13,21 @@ from golden.models.float_model import FloatEngine, FloatModel
 from golden.models.integer_model import IntegerModel
 from golden.samplers.sampling import Sampling
 from golden.training.accuracy import answer_text, exact_match, expert_load, held_out_problems
-from golden.training.tasks import ALPHABET, EOS, MASK, TASKS, build_tokenizer, held_out, problems
-from golden.training.train import Pool, demo_config
+from golden.training.demo import DEMO as RECIPE
+from golden.training.demo import Pool
+from golden.training.problems import EOS, MASK, held_out
+from golden.training.recipes import RECIPES
 from golden.units.numerics import Numerics
 from tests import DEMO
 
-TOKENIZER = build_tokenizer()
-CONFIG = demo_config()
+TASKS = RECIPE.tasks
+TOKENIZER = TASKS.tokenizer()
+CONFIG = RECIPE.config()
 MODEL = shape_of(CONFIG)
+EVERY_TASK = [(recipe.tasks, task) for recipe in RECIPES.values() for task in recipe.tasks.draw]
 
 
-@given(st.text(ALPHABET))
+@given(st.text(TASKS.alphabet))
 def test_text_comes_back_from_its_tokens_one_a_character(text):
     ids = TOKENIZER.encode(text).ids
     assert len(ids) == len(text)
@@ -44,30 +48,30 @@ def test_tokenizer_survives_its_file_form(tmp_path):
     )
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_training_never_sees_what_is_held_out(task):
-    trained = {problem.prompt for problem in islice(problems(task, 0, held=False), 3000)}
-    measured = {problem.prompt for problem in islice(problems(task, 0, held=True), 300)}
+@pytest.mark.parametrize("tasks, task", EVERY_TASK)
+def test_training_never_sees_what_is_held_out(tasks, task):
+    trained = {problem.prompt for problem in islice(tasks.problems(task, 0, held=False), 3000)}
+    measured = {problem.prompt for problem in islice(tasks.problems(task, 0, held=True), 300)}
     assert len(trained) == 3000 and len(measured) == 300
     assert not trained & measured
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_problems_are_a_function_of_the_seed(task):
-    first, again, other = (list(islice(problems(task, seed, held=True), 20)) for seed in (0, 0, 1))
+@pytest.mark.parametrize("tasks, task", EVERY_TASK)
+def test_problems_are_a_function_of_the_seed(tasks, task):
+    first, again, other = (list(islice(tasks.problems(task, seed, held=True), 20)) for seed in (0, 0, 1))
     assert first == again != other
 
 
 def test_answers_are_right():
-    for problem in islice(problems("addition", 3, held=False), 200):
+    for problem in islice(TASKS.problems("addition", 3, held=False), 200):
         a, b = problem.prompt.removesuffix("=").split("+")
         assert len(problem.answer) == 3 and int(problem.answer) == int(a) + int(b)
-    for problem in islice(problems("reversal", 3, held=False), 200):
+    for problem in islice(TASKS.problems("reversal", 3, held=False), 200):
         assert problem.answer == problem.prompt.removeprefix("rev ").removesuffix("=")[::-1]
 
 
 def test_addition_ends_when_all_its_problems_were_given():
-    held = list(problems("addition", 0, held=True))
+    held = list(TASKS.problems("addition", 0, held=True))
     every = {f"{a}+{b}=" for a in range(10, 100) for b in range(10, 100)}
     assert {problem.prompt for problem in held} <= every
     assert all(held_out(problem) for problem in held)
@@ -75,7 +79,7 @@ def test_addition_ends_when_all_its_problems_were_given():
 
 
 def test_batches_are_prompts_of_one_length_and_answers_filled_with_eos(monkeypatch):
-    monkeypatch.setattr("golden.training.train.POOL", 200)
+    monkeypatch.setattr("golden.training.demo.POOL", 200)
     pool = Pool(0)
     random = torch.Generator().manual_seed(0)
     for step in range(6):
@@ -99,7 +103,7 @@ class TestDemoCheckpoint:
     """What is committed; `hardloom bench accuracy` measures more of it."""
 
     sampling = Sampling.of("llada", gen_length=16, block_length=8, steps=8)
-    chosen = tuple(problem for task in TASKS for problem in held_out_problems(task, 20))
+    chosen = tuple(problem for task in TASKS.draw for problem in held_out_problems(TASKS, task, 20))
 
     def test_it_is_small_and_its_tokenizer_is_that_of_the_tasks(self):
         assert sum(path.stat().st_size for path in DEMO.iterdir()) <= 1_000_000

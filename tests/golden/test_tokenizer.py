@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
 from golden.errors import UserError
-from golden.training.tasks import build_tokenizer
+from golden.training.short_tasks import SHORT_TASKS
 
 LETTERS = {letter: number for number, letter in enumerate("abcdef")}
 
@@ -112,4 +112,5 @@ def test_text_that_is_no_unicode(tmp_path: Path):
 
 
 def test_the_demonstrations_prompts(tmp_path: Path):
-    assert encoded(saved(tmp_path, build_tokenizer()), "47+85=", 48) == build_tokenizer().encode("47+85=").ids
+    tokenizer = SHORT_TASKS.tokenizer()
+    assert encoded(saved(tmp_path, tokenizer), "47+85=", 48) == tokenizer.encode("47+85=").ids
