@@ -1,17 +1,22 @@
 """What a user asks of a sampler: which one, how many tokens, and values of its parameters."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from golden.errors import UserError
-from golden.samplers.denoise import Denoising, Engine
 from golden.samplers.language.compiler import Vocabulary, compiled
 from golden.samplers.language.source import Number, Source
 from golden.samplers.machine import Program
+
+if TYPE_CHECKING:  # an estimate asks for programs, and loads no PyTorch
+    from torch import Tensor
+
+    from golden.samplers.denoise import Denoising, Engine
 
 __all__ = ["SAMPLERS", "Sampling", "denoise", "read_sampler"]
 
@@ -73,12 +78,12 @@ class Sampling:
             known[name].check(value, source.name)
 
     @classmethod
-    def of(cls, sampler: str, gen_length: int, **values: Number) -> "Sampling":
+    def of(cls, sampler: str, gen_length: int, **values: Number) -> Sampling:
         """Raises `UserError` for a sampler or a parameter that there is not, or a value that is not of its kind."""
         return cls(sampler, gen_length, tuple(sorted(values.items())))
 
     @classmethod
-    def read(cls, sampler: str, gen_length: int, texts: Mapping[str, str]) -> "Sampling":
+    def read(cls, sampler: str, gen_length: int, texts: Mapping[str, str]) -> Sampling:
         """As `of`, with values as they are written on a command line."""
         kinds = {one.name: one.kind for one in read_sampler(sampler).parameters}
         values: dict[str, Number] = {}
@@ -105,4 +110,6 @@ class Sampling:
 def denoise(engine: Engine, prompt: Tensor, sampling: Sampling, model: Vocabulary) -> Denoising:
     """The run of a sampler on every row of `prompt`, int64 [batch, length]; raises as `Sampling.program` and
     `golden.samplers.denoise.Denoising` do."""
+    from golden.samplers.denoise import Denoising
+
     return Denoising(engine, prompt, sampling.program(model), sampling.gen_length, model.mask_token, model.vocab_size)
