@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 
-from golden.errors import UserError
-
 __all__ = [
     "EMBEDDING",
     "HEAD",
@@ -225,10 +223,14 @@ class ModelShape:
 
     @property
     def mask_token(self) -> int:
-        """The mask token. Raises `UserError` for a model that has none."""
-        if self.mask_token_id is None:
-            raise UserError(f"{self.family} has no mask token, so it does not denoise; give a masked diffusion model")
-        return self.mask_token_id
+        """The mask token. Of a causal model, which has none, the id behind its vocabulary: it stands for positions that
+        have no token yet, which none but themselves see, and is embedded as token 0."""
+        return self.vocab_size if self.mask_token_id is None else self.mask_token_id
+
+    @property
+    def token_ids(self) -> int:
+        """Ids that a position may have, from 0 on: those of the vocabulary and the mask's."""
+        return max(self.vocab_size, self.mask_token + 1)
 
     def tensors(self) -> Iterator[TensorShape]:
         """Every tensor, in the order in which a token meets them. A tied head is one of them, apart."""

@@ -100,7 +100,7 @@ def sequence_run(build: Build, engine: Routed, prompt: list[int], sampling: Samp
     for step in run:
         positions, one = range(machine.positions), step.passes[0]
         if hardware.cache and block and one:
-            positions = span(block, one, machine.positions)
+            positions = span(block, one, machine.positions, model.shift)
         routes = [some and some[positions.start : positions.stop] for some in engine.routes]
         passes.append(Pass(positions, engine.wanted, routes, step_cycles(machine, hardware.sequences)))
     return SequenceRun(setup, passes)

@@ -245,7 +245,10 @@ def sample(
     prompt_tokens: Annotated[str | None, typer.Option(parser=text, help="The prompt as token ids, like 5,9,2.")] = None,
     sampler: Annotated[
         str | None,
-        typer.Option(parser=text, help="A name of --list-samplers, or a file; by default llada or threshold."),
+        typer.Option(
+            parser=text,
+            help="A name of --list-samplers, or a file; by default llada, threshold or left_to_right.",
+        ),
     ] = None,
     gen_length: Annotated[int, typer.Option(min=1, max=MOST, help="Tokens to generate.")] = 16,
     block_length: Annotated[int | None, typer.Option(min=1, max=MOST, help="Tokens of a block.")] = None,
@@ -270,12 +273,12 @@ def sample(
 
     Example: hardloom sample checkpoints/demo --engine golden --prompt 47+85=
     """
-    from flows.models.sample import Prompt, quantized_of, sample
+    from flows.models.sample import Prompt, is_causal, quantized_of, sample
     from flows.models.samplers import asked_sampling
     from flows.models.saturations import report_saturated
 
     options = {"block_length": block_length, "steps": steps, "threshold": threshold}
-    sampling = asked_sampling(sampler, gen_length, options, settings or [])
+    sampling = asked_sampling(sampler, gen_length, options, settings or [], is_causal(ckpt))
     found = sample(ckpt, engine, Prompt(prompt, prompt_tokens), sampling, device, draw=not as_json)
     show(found, as_json, [found.line(), *(found.trace_parts() if trace else [])], indent=None)
     report_saturated(quantized_of(ckpt), found.saturated)

@@ -31,6 +31,7 @@ __all__ = [
     "Prompt",
     "check_device",
     "draw_step",
+    "is_causal",
     "load_engine",
     "load_float_model",
     "logits",
@@ -49,6 +50,11 @@ def is_build(path: Path) -> bool:
 def model_folder(path: Path) -> Path:
     """Where the model of a checkpoint is, or of a build: `UserError` where that is not what the build was made from."""
     return Build(path).checkpoint().path if is_build(path) else path
+
+
+def is_causal(path: Path) -> bool:
+    """Whether the model of a checkpoint, or of a build, has no masks to fill."""
+    return read_config(model_folder(path) / CONFIG)[1].mask_token_id is None
 
 
 def check_engine(name: str, known: tuple[str, ...]) -> None:

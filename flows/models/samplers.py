@@ -10,16 +10,21 @@ __all__ = ["asked_sampling", "sampler_parts"]
 
 
 def asked_sampling(
-    sampler: str | None, gen_length: int, options: Mapping[str, object], settings: Sequence[str]
+    sampler: str | None, gen_length: int, options: Mapping[str, object], settings: Sequence[str], causal: bool = False
 ) -> Sampling:
     """What `--sampler`, `--gen-length`, options that are called as parameters (None: not given) and `--set` ask for.
 
     Without `sampler` it is `threshold` where that option is given, else `llada`; of their options the one takes those
-    that it has. Raises `UserError` as `Sampling.read` does, and for a setting that is none.
+    that it has. A `causal` model is read out by `left_to_right`, and by no other of the library. Raises `UserError` as
+    `Sampling.read` does, and for a setting that is none.
     """
+    if causal and sampler in {*SAMPLERS} - {"left_to_right"}:
+        raise UserError(
+            f"--sampler: {sampler} fills masks in any order, of which a causal model sees none; give left_to_right"
+        )
     texts = {name: str(value) for name, value in options.items() if value is not None}
     if sampler is None:
-        sampler = "threshold" if "threshold" in texts else "llada"
+        sampler = "left_to_right" if causal else "threshold" if "threshold" in texts else "llada"
         known = {one.name for one in read_sampler(sampler).parameters}
         texts = {name: text for name, text in texts.items() if name in known}
     for setting in settings:

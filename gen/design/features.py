@@ -10,8 +10,6 @@ __all__ = ["check_features"]
 
 def missing(model: ModelShape) -> Iterator[str]:
     """Features of the model that the chip does not have, in words."""
-    if model.mask_token_id is None:
-        yield "a sampler for models without a mask token"
     if model.shift > 1:
         yield f"a head that predicts {model.shift} positions ahead"
 

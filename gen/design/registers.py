@@ -15,16 +15,16 @@ class ErrorCode(IntEnum):
     NONE = 0
     LENGTH = 1
     """A length is zero, or prompt and generation together exceed MAX_POSITIONS."""
-    PROMPT = 2
-    """The prompt received has another length than PROMPT_LENGTH, or its last token never came; send it again."""
-    TOKEN = 3
-    """A prompt token is outside the vocabulary, or the mask token."""
-    BUSY = 4
-    """START was written while the slot was busy; its run goes on."""
-    PROGRAM = 5
+    PROGRAM = 2
     """PROGRAM has no words, or words that PROGRAM_WORD never wrote."""
-    ILLEGAL = 6
+    ILLEGAL = 3
     """The program came to an instruction that there is not, or to a word behind its last."""
+    PROMPT = 4
+    """The prompt received has another length than PROMPT_LENGTH, or its last token never came; send it again."""
+    TOKEN = 5
+    """A prompt token is outside the vocabulary, or the mask token."""
+    BUSY = 6
+    """START was written while the slot was busy; its run goes on."""
     POSITION = 7
     """The program named a position outside the sequence, or of the prompt, or an empty block."""
     VOCABULARY = 8
@@ -84,7 +84,7 @@ REGISTERS = (
     ),
     Register("MAX_POSITIONS", 0x28, "ro", 32, "prompt and generation together, at most"),
     Register("VOCAB_SIZE", 0x2C, "ro", 32, "token ids are below this"),
-    Register("MASK_TOKEN", 0x30, "ro", 32, "id of the mask token"),
+    Register("MASK_TOKEN", 0x30, "ro", 32, "id of the mask token; of a causal model the one behind its vocabulary"),
     Register("SLOT", 0x38, "rw", 8, "slot that CONTROL, STATUS, CYCLES and FORWARDS are about; below SEQUENCES"),
     Register("SEQUENCES", 0x3C, "ro", 32, "slots: sequences that run at once"),
     Register(

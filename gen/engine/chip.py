@@ -57,7 +57,7 @@ class Chip(Component):
         embedding, gate, argmax, engines = self._model(m)
         model = self.sizes.model
         m.submodules.sampler = sampler = Sampler(
-            model.vocab_size,
+            model.token_ids,
             model.mask_token,
             self.sizes.max_positions,
             len(argmax.o.payload.spread),
@@ -87,8 +87,11 @@ class Chip(Component):
         m.submodules.token_branch = branch = Fork(sampler.tokens.payload.shape(), 2)
         token, wanted = branch.o[0], branch.o[1]
         chain(m, sampler.tokens, branch)
+        known = token.payload.token
+        if self.sizes.model.mask_token_id is None:
+            known = Mux(known == self.sizes.model.mask_token, 0, known)
         m.d.comb += [
-            embedding.i.payload.token.eq(token.payload.token),
+            embedding.i.payload.token.eq(known),
             embedding.i.payload.end.eq(token.payload.end),
             embedding.i.valid.eq(token.valid),
             token.ready.eq(embedding.i.ready),

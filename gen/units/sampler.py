@@ -183,13 +183,17 @@ class Sampler(Component):
         return sender, collector
 
     def _span(self, m: Module, run: Run, sending) -> None:
-        """Whole blocks of attention: from the first that is not known, to the end of those of the block at work."""
+        """Whole blocks of attention: from the first that is not known, or whose logits are asked for, to the end of
+        those of the block at work."""
         bits = self.block.bit_length() - 1
         place, end = run.place, run.place.block_end
-        stop, since = Signal(len(end) + self.block.bit_length()), Signal.like(end)
+        stop = Signal(len(end) + self.block.bit_length())
+        asked = Signal.like(end)
+        since = Signal.like(end)
         m.d.comb += [
             stop.eq((end + self.block - 1)[bits:] << bits),
-            since.eq(Mux(place.known < place.block_start, place.known, place.block_start)),
+            asked.eq(Mux(place.block_start == 0, 0, place.block_start - self.shift)),
+            since.eq(Mux(place.known < asked, place.known, asked)),
             sending.first.eq(since[bits:] << bits),
             sending.stop.eq(Mux(stop > run.now.positions, run.now.positions, stop)),
         ]

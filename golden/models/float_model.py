@@ -273,6 +273,7 @@ class FloatModel(nn.Module):
         positions: where the tokens stand and what they see, for each kind of attention; None: one behind the other, as
         the model's shape says.
         """
+        tokens = tokens.where(tokens < self.shape.vocab_size, 0)
         kinds = dict.fromkeys(shape.attention for shape in self.shape.layers)
         if positions is None:
             positions = {kind: Positions.of(kind, tokens.shape[1], tokens.device) for kind in kinds}

@@ -46,7 +46,8 @@ class Embedding:
         self.shift = -matrix.exp.to(device, torch.int64)[:, None]
 
     def __call__(self, tokens: Tensor) -> Tensor:
-        """Token ids [batch, positions] to [batch, positions, hidden]."""
+        """Token ids [batch, positions] to [batch, positions, hidden]; a mask behind the vocabulary is as token 0."""
+        tokens = tokens.where(tokens < len(self.weights), 0)
         shift, weights = self.shift[tokens] - self.word.frac, self.weights[tokens].double()
         return self.word.round(weights, shift, factor=self.mant[tokens])
 

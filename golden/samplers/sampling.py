@@ -112,4 +112,5 @@ def denoise(engine: Engine, prompt: Tensor, sampling: Sampling, model: Vocabular
     `golden.samplers.denoise.Denoising` do."""
     from golden.samplers.denoise import Denoising
 
-    return Denoising(engine, prompt, sampling.program(model), sampling.gen_length, model.mask_token, model.vocab_size)
+    ids = max(model.vocab_size, model.mask_token + 1)
+    return Denoising(engine, prompt, sampling.program(model), sampling.gen_length, model.mask_token, ids)

@@ -5,11 +5,12 @@ from golden.samplers.denoise import Pass
 __all__ = ["span"]
 
 
-def span(block_length: int, one: Pass, positions: int) -> range:
+def span(block_length: int, one: Pass, positions: int, shift: int = 0) -> range:
     """Positions that a pass computes: whole blocks of attention, of `block_length`, that see no later one.
 
     From the block of the first position that is not known any more to the end of the block at work; positions: of the
-    whole sequence.
+    whole sequence; shift: by which logits are before what they predict, so that they are computed too.
     """
+    first = min(one.since, max(0, one.start - shift))
     stop = min(-(-one.end // block_length) * block_length, positions)
-    return range(one.since // block_length * block_length, stop)
+    return range(first // block_length * block_length, stop)

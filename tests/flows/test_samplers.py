@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from golden.samplers.sampling import SAMPLERS
 from tests import DEMO
 from tests.command_line import hardloom
+from tests.published_models import write_family
 
 PROMPT = ("sample", DEMO, "--engine", "float", "--prompt", "47+85=")
 
@@ -30,6 +32,20 @@ def test_without_a_sampler_it_is_llada_or_threshold():
     by_threshold = sampled("--threshold", 0.5, "--block-length", 4, "--steps", 3)  # which has no steps
     assert by_threshold == sampled("--sampler", "threshold", "--set", "threshold=0.5", "--set", "block_length=4")
     assert by_threshold["steps"] < 16 and by_threshold["text"] == "132"
+
+
+def test_a_causal_model_is_read_out_from_left_to_right(tmp_path: Path):
+    """Token by token what its logits say, in float and in integers; no sampler that fills masks is taken."""
+    folder, run = write_family(tmp_path / "llama", "Llama"), ("--prompt-tokens", "3,1,4", "--gen-length", 5)
+    assert hardloom("quantize", folder, "-o", tmp_path / "q").code == 0
+    for path, engine in ((folder, "float"), (tmp_path / "q", "golden")):
+        found = hardloom("sample", path, "--engine", engine, *run, "--set", "stop_at_eos=0", "--json")
+        tokens = json.loads(found.out)["tokens"]
+        sequence = [3, 1, 4, *tokens]
+        hardloom("logits", path, "--engine", engine, "--tokens", ",".join(map(str, sequence)), "-o", tmp_path / "l.npy")
+        assert np.load(tmp_path / "l.npy").argmax(-1)[2:-1].tolist() == tokens
+    refused = hardloom("sample", folder, "--engine", "float", *run, "--sampler", "threshold")
+    assert refused.code == 1 and "a causal model sees none; give left_to_right" in refused.err
 
 
 def test_the_trace_says_what_each_step_writes_and_tokens_a_step():

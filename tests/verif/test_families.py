@@ -12,6 +12,7 @@ from golden.errors import UserError
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.samplers.sampling import Sampling
 from golden.units.numerics import GENERAL
 from tests.checkpoints import CHIP_FORMATS
 from tests.chips import built_chip
@@ -26,6 +27,7 @@ RUNS = [
     Run([1, 2, 3], by_quota(8, 4, 4)),
     Run([5, 4, 3, 2, 1], by_threshold(4, 4, 0.5)),
     Run([7], by_quota(1, 1, 1)),
+    Run([3, 4], Sampling.of("left_to_right", gen_length=5)),
 ]
 
 SMALLER = {"hidden_size": 16, "head_dim": 8, "rotary_dim": 4, "num_experts": 4, "n_group": 2, "topk_group": 1}
@@ -57,6 +59,8 @@ def quantized(family: str, folder: Path) -> QuantizedCheckpoint:
         pytest.param("LLaDA2.2", {}, {"query_lanes": 2, "expert_groups": 2}, marks=slow),
         pytest.param("Dream", {}, {"head_lanes": 2}, marks=slow),
         pytest.param("LLaDA, biased", {}, {}, marks=slow),
+        pytest.param("Llama", {}, {}, marks=slow),
+        pytest.param("Llama", {"vocab_size": 32}, {"cache": True, "sequences": 2, "head_tiles": 2}, marks=slow),
         pytest.param("LLaDA-MoE", {}, {"head_lanes": 4}, marks=slow),
         pytest.param("LLaDA-MoE", {"qk_layernorm": False}, {"query_lanes": 3}, marks=slow),
     ],
@@ -118,11 +122,7 @@ def test_a_cache_is_refused_where_nothing_can_be_kept(
         replace(HardwareConfig.default(model), cache=True).check(model)
 
 
-@pytest.mark.parametrize(
-    "family, feature",
-    [("Llama", "a sampler for models without a mask token")],
-)
-def test_what_chips_do_not_have_is_named(family: str, feature: str, tmp_path: Path) -> None:
-    model = quantized(family, tmp_path).model
-    with pytest.raises(UserError, match=f"the chip does not have {feature} yet"):
+def test_what_chips_do_not_have_is_named(tmp_path: Path) -> None:
+    model = replace(quantized("Dream", tmp_path).model, shift=2)
+    with pytest.raises(UserError, match="the chip does not have a head that predicts 2 positions ahead yet"):
         HardwareConfig.default(model)

@@ -68,14 +68,12 @@ def reference_steps(model: IntegerModel, run: Run, probed: bool = True, cache: b
     """
     engine, shape = _ProbedModel(model) if probed else None, model.shape
     prompt, program = torch.tensor([run.prompt]), run.sampling.program(shape)
-    for step in Denoising(
-        engine or model, prompt, program, run.sampling.gen_length, shape.mask_token, shape.vocab_size
-    ):
+    for step in Denoising(engine or model, prompt, program, run.sampling.gen_length, shape.mask_token, shape.token_ids):
         values = engine.values if engine else {}
         if cache and values:
             block, one = shape.layers[0].attention.block_length, step.passes[0]
             assert block is not None and one is not None  # as `HardwareConfig.check` says; it has not ended
-            values = of_span(values, span(block, one, step.tokens.shape[1]))
+            values = of_span(values, span(block, one, step.tokens.shape[1], shape.shift))
         yield Reference(step, values)
 
 

@@ -150,7 +150,7 @@ class Host:
         """A pass: what the model is asked, and random predictions of what is wanted, of which many are alike."""
         s, wanted, g = self.sampler, machine.wanted, self.generator
         one = Pass(*machine.block, machine.since, tuple(wanted))
-        positions = span(s.block, one, machine.positions) if s.block else range(machine.positions)
+        positions = span(s.block, one, machine.positions, s.shift) if s.block else range(machine.positions)
         beats: Packet = [
             {"token": machine.tokens[p], "wanted": p in wanted, "end": p + 1 == positions.stop} for p in positions
         ]
