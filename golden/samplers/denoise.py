@@ -113,6 +113,12 @@ def check_prompt(prompt: Tensor, mask_token_id: int) -> None:
         )
 
 
+def marked(rows: Sequence[Sequence[int]], positions: int) -> Tensor:
+    """Which of so many positions each row names, bool [rows, positions]."""
+    chosen = [set(row) for row in rows]
+    return torch.tensor([[position in row for position in range(positions)] for row in chosen])
+
+
 class Denoising:
     """A run of `program` on every row of a prompt; its steps come as it is iterated over, once.
 
@@ -149,10 +155,10 @@ class Denoising:
         number = 0
         while running := [row for row, machine in enumerate(self.machines) if not machine.ended]:
             passes, prediction = self._predict(running)
+            guesses, spreads = prediction.tokens.tolist(), prediction.spread.tolist()
             for row in running:
-                wanted = list(self.machines[row].wanted)
-                found = (part[row, wanted].tolist() for part in (prediction.tokens, prediction.spread))
-                self.machines[row].answer(*found)
+                wanted = passes[row].wanted  # type: ignore[union-attr]
+                self.machines[row].answer([guesses[row][p] for p in wanted], [spreads[row][p] for p in wanted])
                 self.machines[row].run()
             yield self._step(number, running, passes, prediction)
             number += 1
@@ -160,13 +166,12 @@ class Denoising:
     def _predict(self, running: Sequence[int]) -> tuple[tuple[Pass | None, ...], Prediction]:
         """A pass of the rows that are running."""
         tokens = self.tokens
-        wanted = torch.zeros(tokens.shape, dtype=torch.bool)
         passes: list[Pass | None] = [None] * len(self.machines)
         for row in running:
             machine = self.machines[row]
             passes[row] = Pass(*machine.block, machine.since, tuple(machine.wanted))
-            wanted[row, machine.wanted] = True
-        found = self.engine.predict(tokens[running], wanted[running])
+        wanted = marked([one.wanted for one in passes if one], tokens.shape[1])
+        found = self.engine.predict(tokens[running], wanted)
         parts = torch.zeros((2, *tokens.shape), dtype=torch.int64)
         parts[:, running] = torch.stack([found.tokens, found.spread])
         return tuple(passes), Prediction(*parts)
@@ -176,7 +181,5 @@ class Denoising:
     ) -> Step:
         tokens = self.tokens
         records = tuple(tuple(m.records) if row in running else () for row, m in enumerate(self.machines))
-        committed = torch.zeros(tokens.shape, dtype=torch.bool)
-        for row, written in enumerate(records):
-            committed[row, [position for position, _, _ in written]] = True
+        committed = marked([[position for position, _, _ in written] for written in records], tokens.shape[1])
         return Step(number, tokens, committed, prediction, passes, records)

@@ -1,5 +1,6 @@
 """A program of `golden.samplers.machine` on one sequence, instruction by instruction, as the chip's sampler runs it."""
 
+import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -123,8 +124,8 @@ class Machine:
     @property
     def wanted(self) -> list[int]:
         """Positions of which the pass is to predict a token, ascending."""
-        behind = range(max(self.block[0], self.prompt_length), self.block[1])
-        return [p for p in behind if self._everything or self.tokens[p] == self.mask]
+        behind, tokens, mask = range(max(self.block[0], self.prompt_length), self.block[1]), self.tokens, self.mask
+        return list(behind) if self._everything else [p for p in behind if tokens[p] == mask]
 
     def answer(self, guesses: Sequence[int], spreads: Sequence[int]) -> None:
         """The pass's predictions of the wanted positions; spreads with 16 fraction bits."""
@@ -240,28 +241,24 @@ def _shift(m: Machine, one: Instruction, left: bool) -> int:
     return value << one.imm if left else value >> one.imm
 
 
-def signed(imm: int) -> int:
-    return imm - (imm >> 15 << 16)
-
-
 HANDLERS: dict[Op, Handler] = {
     Op.ILLEGAL: _illegal,
     Op.SET: _value(lambda m, one: one.imm),
     Op.UPPER: _value(lambda m, one: (m.registers[one.a] & 0xFFFF) | one.imm << 16),
-    Op.ADDI: _value(lambda m, one: m.registers[one.b] + signed(one.imm)),
-    Op.ADD: _two(lambda b, c: b + c),
-    Op.SUB: _two(lambda b, c: b - c),
+    Op.ADDI: _value(lambda m, one: m.registers[one.b] + (one.imm ^ 0x8000) - 0x8000),
+    Op.ADD: _two(operator.add),
+    Op.SUB: _two(operator.sub),
     Op.MUL: _two(lambda b, c: b * c >> 16),
-    Op.AND: _two(lambda b, c: b & c),
-    Op.OR: _two(lambda b, c: b | c),
-    Op.XOR: _two(lambda b, c: b ^ c),
+    Op.AND: _two(operator.and_),
+    Op.OR: _two(operator.or_),
+    Op.XOR: _two(operator.xor),
     Op.SHL: _value(lambda m, one: _shift(m, one, True)),
     Op.SHR: _value(lambda m, one: _shift(m, one, False)),
     Op.JUMP: lambda m, one: one.imm,
-    Op.JEQ: _branch(lambda a, b: a == b),
-    Op.JNE: _branch(lambda a, b: a != b),
-    Op.JLT: _branch(lambda a, b: a < b),
-    Op.JGE: _branch(lambda a, b: a >= b),
+    Op.JEQ: _branch(operator.eq),
+    Op.JNE: _branch(operator.ne),
+    Op.JLT: _branch(operator.lt),
+    Op.JGE: _branch(operator.ge),
     Op.TOKEN: _value(lambda m, one: m.tokens[m._position(one.b, False)]),
     Op.GUESS: _value(lambda m, one: m.guess[m._position(one.b)]),
     Op.SPREAD: _value(lambda m, one: min(m.spread[m._position(one.b)], WORD)),

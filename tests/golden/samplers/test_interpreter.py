@@ -139,7 +139,8 @@ def test_passes_without_end_are_a_fault(monkeypatch):
         made.run()
 
 
-def test_a_sampler_that_waits_for_what_never_comes_is_an_error_of_its_user(tmp_path):
+def test_a_sampler_that_waits_for_what_never_comes_is_an_error_of_its_user(tmp_path, monkeypatch):
+    monkeypatch.setattr("golden.samplers.interpreter.MAX_FORWARDS", 20)
     file = tmp_path / "idle.sampler"
     file.write_text('"""Idle."""\nblock(prompt_length, positions)\nwhile any(masked):\n    predict(masked)\n')
     engine = Scripted([[1, 2]], [[1.0, 1.0]])
