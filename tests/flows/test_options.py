@@ -41,6 +41,8 @@ GIVEN: dict[str, tuple[str, ...]] = {
     "bench tiles": ("-o", "fit.json"),
     "bench accuracy": ("{ckpt}",),
     "bench chip": ("{build}",),
+    "bench timeline": ("{build}",),
+    "bench samplers": ("{ckpt}",),
     "bench arrays": (),
     "bench equivalence": (),
     "bench layer": (),

@@ -196,7 +196,7 @@ def test_int8_of_any_row(row: list[float]):
 def test_int4_takes_of_nine_scales_that_of_least_squared_error(row: list[float]):
     matrix = quantize(torch.tensor([row]), "int4")
     whole = torch.tensor(max(map(abs, row))) / 7
-    tried = [(whole * k / 16).clamp(min=2.0**-133).bfloat16().item() if any(row) else 0.0 for k in range(16, 7, -1)]
+    tried = [(whole * (k / 16)).clamp(min=2.0**-133).bfloat16().item() if any(row) else 0.0 for k in range(16, 7, -1)]
     assert matrix.scales.item() in tried
     assert_nearest(row, matrix, 7)
 

@@ -10,9 +10,9 @@ from gen.units.sampler import Sampler
 from golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
 from tests.golden.samplers.engines import Tokens
 from verif.faults.tie_bench import Copy, outputs
+from verif.samplers.host import Hosted
 from verif.streams.bench import Stimulus
 from verif.units.sampler import Host, tokens_but_mask
-from verif.units.sampler_host import Hosted
 
 POSITIONS, SPREAD_WIDTH = 20, 22
 TOKENS = Tokens(vocab_size=12, mask_token=11, eos_token_ids=(10, 9), delete_token_id=8, split_token_id=7)

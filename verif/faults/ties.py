@@ -29,11 +29,11 @@ from verif.faults.argmax_ties import tie_argmax
 from verif.faults.router_ties import tie_router
 from verif.faults.tie_bench import Copy, outputs
 from verif.faults.tie_rules import TieRule, TieUnit, draw
+from verif.samplers.host import Hosted
+from verif.samplers.programs import below, by_count
 from verif.streams.bench import Stimulus
 from verif.streams.stimulus import integers
 from verif.units.sampler import Host, tokens_but_mask
-from verif.units.sampler_host import Hosted
-from verif.units.sampler_programs import below, by_count
 
 __all__ = ["plant_ties", "tie_units"]
 

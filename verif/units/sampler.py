@@ -13,10 +13,10 @@ from golden.samplers.denoise import Pass
 from golden.samplers.interpreter import Machine, SamplerFault
 from golden.samplers.machine import PROGRAM_WORDS, Fault, Program
 from golden.samplers.spans import span
+from verif.samplers.host import Hosted
+from verif.samplers.programs import fixed_programs, random_program
 from verif.streams.bench import Case, Packet, Stimulus
 from verif.streams.stimulus import integers
-from verif.units.sampler_host import Hosted
-from verif.units.sampler_programs import fixed_programs, random_program
 
 __all__ = ["CASES", "Host", "tokens_but_mask"]
 
