@@ -33,6 +33,25 @@ def accuracy(
     show(found, as_json, accuracy_parts(found))
 
 
+@commands.command("samplers")
+def bench_samplers(
+    ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a checkpoint from `hardloom train`.")] = Path(
+        "checkpoints/demo2"
+    ),
+    prompts: Annotated[int, typer.Option(min=1, max=MOST, help="Held-out problems, the tasks in turn.")] = 300,
+    device: Annotated[str, typer.Option(parser=text, help="A torch device.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Exact match and tokens a forward pass of every sampler of the library, of the float and the 4-bit model.
+
+    Example: hardloom bench samplers checkpoints/demo2 --prompts 300
+    """
+    from flows.bench.samplers import samplers, samplers_parts
+
+    found = samplers(ckpt, prompts, device=device)
+    show(found, as_json, samplers_parts(found))
+
+
 @commands.command("arrays")
 def bench_arrays(
     sizes: Annotated[str, typer.Option(parser=text, help="Neurons x inputs, separated by commas.")] = (

@@ -1,0 +1,106 @@
+"""`hardloom bench samplers`: what each sampler of the library answers, and how many tokens a forward pass gives."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from flows.console.progress import progress_bar
+from flows.console.report import Part, table
+from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, demonstration_of, mixed_problems, recipe_of
+from flows.models.sample import check_device, load_float_model
+from golden.checkpoints.config import CONFIG, read_config
+from golden.errors import UserError
+from golden.models.float_model import FloatEngine
+from golden.models.integer_model import IntegerModel
+from golden.samplers.denoise import Engine
+from golden.samplers.sampling import SAMPLERS, Sampling, denoise, read_sampler
+from golden.shape import ModelShape
+from golden.training.accuracy import answer_text
+from golden.training.problems import Problem
+
+__all__ = ["SamplerRow", "samplers", "samplers_parts"]
+
+THRESHOLDS = {"block_diffusion": (0.95, 0.85), "joint_threshold": (0.7, 0.5)}
+"""Of samplers that are shown with more than their default."""
+
+
+@dataclass(frozen=True)
+class SamplerRow:
+    """A sampler on held-out problems: exact_match, a share, and tokens_per_forward, filled over passes, by engine."""
+
+    sampler: str
+    exact_match: dict[str, float]
+    tokens_per_forward: dict[str, float]
+
+
+def asked(gen_length: int, block_length: int, shape: ModelShape) -> Iterator[Sampling]:
+    """Every sampler of the library that the model has the tokens for, in blocks of so many."""
+    for name in SAMPLERS:
+        known = {one.name for one in read_sampler(name).parameters}
+        values = {"block_length": block_length} if "block_length" in known else {}
+        for threshold in THRESHOLDS.get(name, (None,)):
+            given = values | ({} if threshold is None else {"threshold": threshold})
+            sampling = Sampling.of(name, gen_length=gen_length, **given)
+            try:
+                sampling.program(shape)
+            except UserError:  # no DELETE and SPLIT
+                continue
+            yield sampling
+
+
+def run(
+    engine: Engine, sampling: Sampling, problems: Sequence[Problem], tokenizer: Tokenizer, shape: ModelShape
+) -> tuple[float, float]:
+    """Share of problems answered exactly, and tokens a forward pass of a sequence."""
+    groups: Mapping[int, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        groups[len(problem.prompt)].append(problem)
+    right = forwards = filled = 0
+    for group in groups.values():
+        prompt = torch.tensor([tokenizer.encode(problem.prompt).ids for problem in group])
+        denoising = denoise(engine, prompt, sampling, shape)
+        for _ in denoising:
+            pass
+        for problem, machine in zip(group, denoising.machines, strict=True):
+            answer = machine.tokens[machine.prompt_length :]
+            right += answer_text(answer, tokenizer, shape.eos_token_ids) == problem.answer
+            forwards += machine.forwards
+            filled += sum(token != shape.mask_token for token in answer)
+    return round(right / len(problems), 4), round(filled / forwards, 2)
+
+
+def samplers(path: Path, count: int, device: str = "cpu") -> list[SamplerRow]:
+    """Every sampler on `count` held-out problems of the checkpoint `path`, tasks in turn, in float and in integers."""
+    check_device(device)
+    (_, shape), recipe = read_config(path / CONFIG), recipe_of(path)
+    demonstration, problems = demonstration_of(recipe), mixed_problems(recipe.tasks, count)
+    engines: dict[str, Engine] = {
+        "float": FloatEngine(load_float_model(path, device)),
+        "golden": IntegerModel.from_checkpoint(path, DEMO_FORMAT, DEMO_NUMERICS, device),
+    }
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # short passes: threads would wait for each other
+    rows, chosen = [], list(asked(demonstration.sampling.gen_length, demonstration.block_length, shape))
+    with progress_bar("samplers", "samplers") as progress:
+        for number, sampling in enumerate(chosen, 1):
+            tokenizer = recipe.tasks.tokenizer()
+            found = {name: run(engine, sampling, problems, tokenizer, shape) for name, engine in engines.items()}
+            matches, speeds = ({name: pair[part] for name, pair in found.items()} for part in range(2))
+            rows.append(SamplerRow(str(sampling), matches, speeds))
+            progress(number, len(chosen))
+    torch.set_num_threads(threads)
+    return rows
+
+
+def samplers_parts(rows: Sequence[SamplerRow]) -> Iterator[Part]:
+    """A line a sampler."""
+    lines = []
+    for row in rows:
+        matches = (f"{share:.1%}" for share in row.exact_match.values())
+        lines.append((row.sampler, *matches, *map(str, row.tokens_per_forward.values())))
+    columns = ("sampler", "exact, float", "exact, golden", "tokens a forward, float", "tokens a forward, golden")
+    yield table(columns, lines, "held-out problems by sampler", left=columns[:1])
