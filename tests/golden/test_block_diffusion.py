@@ -1,5 +1,6 @@
 """How the larger demonstration model is taught: its tasks, its blocks, what is wrong in them, its routers' losses."""
 
+import json
 import re
 from itertools import islice
 
@@ -7,17 +8,23 @@ import pytest
 import torch
 
 from golden.checkpoints.families import shape_of
-from golden.models.float_model import FloatModel, Routing
+from golden.models.float_model import FloatEngine, FloatModel, Routing
+from golden.models.integer_model import IntegerModel
+from golden.samplers.sampling import Sampling
 from golden.shape import ExpertsShape
+from golden.training.accuracy import exact_match, held_out_problems
 from golden.training.block_diffusion import Layout
 from golden.training.corruption import EDIT_WEIGHT, Corruption, mask_rates
-from golden.training.demo2 import DEMO2, Pool, block_length_at
+from golden.training.demo2 import DEMO2 as RECIPE
+from golden.training.demo2 import Pool, block_length_at
 from golden.training.prose import prose
 from golden.training.routing import router_losses
 from golden.training.worked_tasks import BLOCK_LENGTH, WORKED_TASKS
+from golden.units.numerics import Numerics
+from tests import DEMO2
 
 MASK, EOS, DELETE, SPLIT = 100, 101, 102, 103
-MODEL = shape_of(DEMO2.config())
+MODEL = shape_of(RECIPE.config())
 
 
 def some(task: str) -> list[tuple[str, str]]:
@@ -170,3 +177,37 @@ def test_a_router_that_is_even_has_balance_one_and_one_that_is_not_has_more():
     share = torch.sigmoid(leaning[0]) / torch.sigmoid(leaning[0]).sum()
     assert uneven.balance.item() == pytest.approx(4 * share[0].item())
     assert uneven.weighted.item() == pytest.approx(0.01 * uneven.balance.item() + 0.001 * uneven.z.item())
+
+
+class TestDemo2Checkpoint:
+    """What is committed; docs/training.md says more of it."""
+
+    def test_it_is_the_recipes_and_small(self):
+        assert sum(path.stat().st_size for path in DEMO2.iterdir()) <= 1_000_000
+        assert (DEMO2 / "tokenizer.json").read_text() == WORKED_TASKS.tokenizer().to_str(pretty=True)
+        assert FloatModel.from_checkpoint(DEMO2).shape == MODEL
+
+    @pytest.mark.parametrize("engine", ["float", "golden"])
+    def test_it_answers_what_it_never_saw(self, engine):
+        float_model = engine == "float" and FloatModel.from_checkpoint(DEMO2)
+        made = FloatEngine(float_model) if float_model else IntegerModel.from_checkpoint(DEMO2, "mxfp4", Numerics())
+        chosen = [problem for task in WORKED_TASKS.draw for problem in held_out_problems(WORKED_TASKS, task, 20)]
+        sampling = Sampling.of("block_diffusion", gen_length=16, block_length=BLOCK_LENGTH, threshold=0.9)
+        shares = exact_match(made, chosen, sampling, WORKED_TASKS.tokenizer(), MODEL)
+        assert all(share >= 0.95 for share in shares.values()), shares
+
+    def test_its_experts_shared_the_work_of_the_last_phase(self):
+        history = json.loads((DEMO2 / "training.json").read_text())
+        assert history[-1]["step"] == RECIPE.params.steps
+        last = torch.tensor([entry["shares"] for entry in history if 2 * entry["step"] > RECIPE.params.steps])
+        assert last.min() > 0.02 and last.max() < 0.40
+
+    def test_it_is_sure_of_answers_and_not_of_prose(self):
+        model, tokenizer = FloatModel.from_checkpoint(DEMO2), WORKED_TASKS.tokenizer()
+        texts = ["358+467=", "my bedfellow - as"[:16]]
+        with torch.inference_mode():
+            sure, unsure = (
+                model(torch.tensor([tokenizer.encode(text).ids + [MODEL.mask_token] * 8]))[0, -8:].softmax(-1).amax(-1)
+                for text in texts
+            )
+        assert sure.mean() > 0.9 and unsure.mean() < 0.5
