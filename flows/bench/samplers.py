@@ -1,7 +1,6 @@
 """`hardloom bench samplers`: what each sampler of the library answers, and how many tokens a forward pass gives."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from golden.errors import UserError
 from golden.models.float_model import FloatEngine
 from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import Engine
-from golden.samplers.sampling import SAMPLERS, Sampling, denoise, read_sampler
+from golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
 from golden.shape import ModelShape
-from golden.training.accuracy import answer_text
+from golden.training.accuracy import answer_text, answers
 from golden.training.problems import Problem
 
 __all__ = ["SamplerRow", "samplers", "samplers_parts"]
@@ -56,20 +55,12 @@ def run(
     engine: Engine, sampling: Sampling, problems: Sequence[Problem], tokenizer: Tokenizer, shape: ModelShape
 ) -> tuple[float, float]:
     """Share of problems answered exactly, and tokens a forward pass of a sequence."""
-    groups: Mapping[int, list[Problem]] = defaultdict(list)
-    for problem in problems:
-        groups[len(problem.prompt)].append(problem)
     right = forwards = filled = 0
-    for group in groups.values():
-        prompt = torch.tensor([tokenizer.encode(problem.prompt).ids for problem in group])
-        denoising = denoise(engine, prompt, sampling, shape)
-        for _ in denoising:
-            pass
-        for problem, machine in zip(group, denoising.machines, strict=True):
-            answer = machine.tokens[machine.prompt_length :]
-            right += answer_text(answer, tokenizer, shape.eos_token_ids) == problem.answer
+    for group, machines in answers(engine, problems, sampling, tokenizer, shape):
+        for problem, machine in zip(group, machines, strict=True):
+            right += answer_text(machine.answered, tokenizer, shape.eos_token_ids) == problem.answer
             forwards += machine.forwards
-            filled += sum(token != shape.mask_token for token in answer)
+            filled += sum(token != shape.mask_token for token in machine.answered)
     return round(right / len(problems), 4), round(filled / forwards, 2)
 
 
@@ -78,6 +69,7 @@ def samplers(path: Path, count: int, device: str = "cpu") -> list[SamplerRow]:
     check_device(device)
     (_, shape), recipe = read_config(path / CONFIG), recipe_of(path)
     demonstration, problems = demonstration_of(recipe), mixed_problems(recipe.tasks, count)
+    tokenizer = recipe.tasks.tokenizer()
     engines: dict[str, Engine] = {
         "float": FloatEngine(load_float_model(path, device)),
         "golden": IntegerModel.from_checkpoint(path, DEMO_FORMAT, DEMO_NUMERICS, device),
@@ -87,7 +79,6 @@ def samplers(path: Path, count: int, device: str = "cpu") -> list[SamplerRow]:
     rows, chosen = [], list(asked(demonstration.sampling.gen_length, demonstration.block_length, shape))
     with progress_bar("samplers", "samplers") as progress:
         for number, sampling in enumerate(chosen, 1):
-            tokenizer = recipe.tasks.tokenizer()
             found = {name: run(engine, sampling, problems, tokenizer, shape) for name, engine in engines.items()}
             matches, speeds = ({name: pair[part] for name, pair in found.items()} for part in range(2))
             rows.append(SamplerRow(str(sampling), matches, speeds))

@@ -18,6 +18,7 @@ from golden.cache import work_folder
 from golden.folders import check_ours
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.samplers.language.compiler import Vocabulary
 from golden.samplers.machine import Instruction, Op, Program
 from golden.samplers.sampling import Sampling
 from golden.shape import ModelShape
@@ -53,7 +54,7 @@ class Written:
     gen_length: int
     instructions: tuple[Instruction, ...]
 
-    def program(self, model: ModelShape) -> Program:
+    def program(self, model: Vocabulary) -> Program:
         return Program.of("written", self.instructions)
 
 

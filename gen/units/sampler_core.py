@@ -165,24 +165,29 @@ class Core:
             m.d.sync += self.finishing.eq(1)
             m.next = "STEP_END"
         with m.Case(Op.PREDICT):
-            m.d.sync += [run.everything.eq(run.word.imm[0]), self.at.eq(self.at)]
+            m.d.sync += run.everything.eq(run.word.imm[0])
             m.next = "STEP_END"
             with m.If(place.block_start >= place.block_end):
                 self._fail(m, ErrorCode.POSITION)
             with m.Elif(run.forwards == MAX_FORWARDS):
                 self._fail(m, ErrorCode.ENDLESS)
 
+    def _fetch_position(self, m: Module, state: str) -> None:
+        """Reads position b, once the sender does not read; `state` is next."""
+        m.d.comb += self.run.fetch.eq(1)
+        m.next = state
+        with m.If(~self.run.fetched):
+            m.d.sync += self.at.eq(self.at)
+            m.next = "EXECUTE"
+
     def _meet(self, m: Module, inside: Value) -> None:
-        """Reads a position, once the sender does not."""
+        """What is to be loaded of a position is read."""
         run = self.run
         with m.If(~inside):
             self._fail(m, ErrorCode.POSITION)
         with m.Else():
-            m.d.comb += [run.fetch.eq(1), run.recall.eq(1)]
-            m.next = "LOADED"
-            with m.If(~run.fetched):
-                m.d.sync += self.at.eq(self.at)
-                m.next = "EXECUTE"
+            m.d.comb += run.recall.eq(1)
+            self._fetch_position(m, "LOADED")
 
     def _load(self, m: Module) -> None:
         run, spread = self.run, self.run.result.spread
@@ -217,11 +222,7 @@ class Core:
         with m.Elif(run.y >= self.vocab_size):
             self._fail(m, ErrorCode.VOCABULARY)
         with m.Else():
-            m.d.comb += run.fetch.eq(1)
-            m.next = "RECORD"
-            with m.If(~run.fetched):
-                m.d.sync += self.at.eq(self.at)
-                m.next = "EXECUTE"
+            self._fetch_position(m, "RECORD")
 
     def _put(self, m: Module) -> None:
         """The record takes the place of the one before, which goes out."""

@@ -12,7 +12,7 @@ from gen.stream.ram import Ram
 from gen.units.sampler_slot import parameters, pass_shape
 from golden.samplers.machine import PROGRAM_WORDS, REGISTERS
 
-__all__ = ["Run", "word_shape"]
+__all__ = ["Run"]
 
 AT = (PROGRAM_WORDS - 1).bit_length() + 1
 """Bits of an address within a program, and of the one behind its last word."""
@@ -131,15 +131,18 @@ class Run:
             m.d.sync += self.place.eq(self._stores[1].read_data)
 
     def save(self, m: Module) -> None:
-        """In the cycle of this state: the next instruction is the one behind this, and the block at work is known."""
-        going = {"at": self.place.at + 1, "known": self.place.block_end}
+        """In the cycle of this state: what is up to the end of the block at work is known."""
         if self._stores is None:
-            m.d.sync += [getattr(self.place, name).eq(value) for name, value in going.items()]
+            m.d.sync += self.place.known.eq(self.place.block_end)
             return
         _, kept = self._stores
-        going = {name: getattr(self.place, name) for name in self.place.shape().members} | going
-        m.d.comb += [kept.write_enable.eq(1), kept.write_address.eq(self.now.slot)]
-        m.d.comb += [getattr(kept.write_data, name).eq(value) for name, value in going.items()]
+        written: Any = kept.write_data
+        m.d.comb += [
+            kept.write_enable.eq(1),
+            kept.write_address.eq(self.now.slot),
+            written.eq(self.place),
+            written.known.eq(self.place.block_end),
+        ]
 
     def fetch_word(self, m: Module, at: Value) -> None:
         """READ is next, of the instruction at this address of the program."""

@@ -156,11 +156,11 @@ class Denoising:
         while running := [row for row, machine in enumerate(self.machines) if not machine.ended]:
             passes, prediction = self._predict(running)
             guesses, spreads = prediction.tokens.tolist(), prediction.spread.tolist()
-            for row in running:
-                wanted = passes[row].wanted  # type: ignore[union-attr]
-                self.machines[row].answer([guesses[row][p] for p in wanted], [spreads[row][p] for p in wanted])
-                self.machines[row].run()
-            yield self._step(number, running, passes, prediction)
+            for row, (machine, one) in enumerate(zip(self.machines, passes, strict=True)):
+                if one:
+                    machine.answer([guesses[row][p] for p in one.wanted], [spreads[row][p] for p in one.wanted])
+                    machine.run()
+            yield self._step(number, passes, prediction)
             number += 1
 
     def _predict(self, running: Sequence[int]) -> tuple[tuple[Pass | None, ...], Prediction]:
@@ -176,10 +176,8 @@ class Denoising:
         parts[:, running] = torch.stack([found.tokens, found.spread])
         return tuple(passes), Prediction(*parts)
 
-    def _step(
-        self, number: int, running: Sequence[int], passes: tuple[Pass | None, ...], prediction: Prediction
-    ) -> Step:
+    def _step(self, number: int, passes: tuple[Pass | None, ...], prediction: Prediction) -> Step:
         tokens = self.tokens
-        records = tuple(tuple(m.records) if row in running else () for row, m in enumerate(self.machines))
+        records = tuple(tuple(m.records) if one else () for m, one in zip(self.machines, passes, strict=True))
         committed = marked([[position for position, _, _ in written] for written in records], tokens.shape[1])
         return Step(number, tokens, committed, prediction, passes, records)

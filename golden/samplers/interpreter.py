@@ -127,6 +127,11 @@ class Machine:
         behind, tokens, mask = range(max(self.block[0], self.prompt_length), self.block[1]), self.tokens, self.mask
         return list(behind) if self._everything else [p for p in behind if tokens[p] == mask]
 
+    @property
+    def answered(self) -> list[int]:
+        """Tokens behind the prompt."""
+        return self.tokens[self.prompt_length :]
+
     def answer(self, guesses: Sequence[int], spreads: Sequence[int]) -> None:
         """The pass's predictions of the wanted positions; spreads with 16 fraction bits."""
         for p, guess, spread in zip(self.wanted, guesses, spreads, strict=True):

@@ -150,10 +150,6 @@ class Instruction:
     b: int = 0
     imm: int = 0
 
-    @property
-    def c(self) -> int:
-        return self.imm & (REGISTERS - 1)
-
     def encode(self) -> int:
         """The word."""
         return self.op | self.a << 5 | self.b << 10 | (self.imm & 0xFFFF) << 15

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from golden.errors import UserError
 from golden.samplers.language.compiler import Vocabulary, compiled
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # an estimate asks for programs, and loads no PyTorch
 
     from golden.samplers.denoise import Denoising, Engine
 
-__all__ = ["SAMPLERS", "Sampling", "denoise", "read_sampler"]
+__all__ = ["SAMPLERS", "Asked", "Sampling", "denoise", "read_sampler"]
 
 SAMPLERS = (
     *("llada", "llada_random", "llada_eos_last", "threshold", "threshold_near", "hierarchical", "factor"),
@@ -107,10 +107,19 @@ class Sampling:
         return compiled(self.source, self.gen_length, dict(self.values), model)
 
 
-def denoise(engine: Engine, prompt: Tensor, sampling: Sampling, model: Vocabulary) -> Denoising:
+class Asked(Protocol):
+    """What a run asks for: a `Sampling`, or a program as it stands."""
+
+    @property
+    def gen_length(self) -> int: ...
+
+    def program(self, model: Vocabulary) -> Program: ...
+
+
+def denoise(engine: Engine, prompt: Tensor, sampling: Asked, model: Vocabulary) -> Denoising:
     """The run of a sampler on every row of `prompt`, int64 [batch, length]; raises as `Sampling.program` and
     `golden.samplers.denoise.Denoising` do."""
     from golden.samplers.denoise import Denoising
 
-    ids = max(model.vocab_size, model.mask_token + 1)
-    return Denoising(engine, prompt, sampling.program(model), sampling.gen_length, model.mask_token, ids)
+    program = sampling.program(model)
+    return Denoising(engine, prompt, program, sampling.gen_length, model.mask_token, model.token_ids)

@@ -1,7 +1,7 @@
 """Held-out exact match of an engine, and how evenly a model uses its experts."""
 
 from collections import defaultdict
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from golden.models.float_model import FloatEngine, FloatModel
 from golden.samplers.denoise import Engine, Prediction
+from golden.samplers.interpreter import Machine
 from golden.samplers.sampling import Sampling, denoise
 from golden.shape import ExpertsShape, ModelShape
 from golden.training.problems import Problem, Tasks
@@ -32,11 +33,11 @@ def answer_text(tokens: list[int], tokenizer: Tokenizer, ends: Container[int]) -
 
 
 def answers(
-    engine: Engine, chosen: list[Problem], sampling: Sampling, tokenizer: Tokenizer, model: ModelShape
-) -> Iterator[tuple[list[Problem], Tensor]]:
+    engine: Engine, chosen: Sequence[Problem], sampling: Sampling, tokenizer: Tokenizer, model: ModelShape
+) -> Iterator[tuple[list[Problem], list[Machine]]]:
     """Sample all problems, batched by length of the prompt.
 
-    Yields problems and their final tokens, int64 [problems, positions].
+    Yields problems and the sampler's machine of each, which has ended.
     """
     groups = defaultdict(list)
     for problem in chosen:
@@ -46,7 +47,7 @@ def answers(
         run = denoise(engine, prompt, sampling, model)
         for _ in run:
             pass
-        yield group, run.tokens
+        yield group, run.machines
 
 
 def exact_match(
@@ -55,10 +56,10 @@ def exact_match(
     """Share of problems answered exactly, for each task that occurs."""
     tasks = sorted({problem.task for problem in chosen})
     right, total = dict.fromkeys(tasks, 0), dict.fromkeys(tasks, 0)
-    for group, tokens in answers(engine, chosen, sampling, tokenizer, model):
-        for problem, row in zip(group, tokens[:, -sampling.gen_length :].tolist(), strict=True):
+    for group, machines in answers(engine, chosen, sampling, tokenizer, model):
+        for problem, machine in zip(group, machines, strict=True):
             total[problem.task] += 1
-            right[problem.task] += answer_text(row, tokenizer, model.eos_token_ids) == problem.answer
+            right[problem.task] += answer_text(machine.answered, tokenizer, model.eos_token_ids) == problem.answer
     return {task: right[task] / total[task] for task in tasks}
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from gen.design.axi_ports import commit_record
 from golden.models.integer_model import IntegerModel
-from golden.samplers.denoise import Denoising, Prediction, Step
+from golden.samplers.denoise import Prediction, Step
+from golden.samplers.sampling import denoise
 from golden.samplers.spans import span
 from verif.chip.simulation import Run
 
@@ -67,8 +68,7 @@ def reference_steps(model: IntegerModel, run: Run, probed: bool = True, cache: b
     cache: of a chip that keeps keys and values, whose passes have the positions of `golden.samplers.spans` alone.
     """
     engine, shape = _ProbedModel(model) if probed else None, model.shape
-    prompt, program = torch.tensor([run.prompt]), run.sampling.program(shape)
-    for step in Denoising(engine or model, prompt, program, run.sampling.gen_length, shape.mask_token, shape.token_ids):
+    for step in denoise(engine or model, torch.tensor([run.prompt]), run.sampling, shape):
         values = engine.values if engine else {}
         if cache and values:
             block, one = shape.layers[0].attention.block_length, step.passes[0]

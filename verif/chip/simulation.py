@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from gen.engine.inventory import chip_probes
 from golden.cache import work_folder
 from golden.files import sha256, stamped, write_file
 from golden.samplers.denoise import Prediction, Step
-from golden.samplers.machine import Program
+from golden.samplers.sampling import Asked
 from golden.shape import ModelShape
 from verif.chip.bench import BENCH, PROTOCOL_CHECKER, bench_verilog
 from verif.chip.requests import ChipJob, Request
@@ -29,21 +29,12 @@ from verif.simulators.verilator import verilate
 __all__ = ["Run", "SimulatedChip", "step_of"]
 
 
-class Sampler(Protocol):
-    """What a run asks for: `golden.samplers.sampling.Sampling`, or a program as it stands."""
-
-    @property
-    def gen_length(self) -> int: ...
-
-    def program(self, model: ModelShape) -> Program: ...
-
-
 @dataclass
 class Run:
     """One prompt on the chip. steps: commits [position, token, spread] a denoising step, in order."""
 
     prompt: list[int]
-    sampling: Sampler
+    sampling: Asked
     steps: list[list[list[int]]] = field(default_factory=list)
     cycles: int = 0
     forwards: int = 0

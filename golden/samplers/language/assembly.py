@@ -104,14 +104,15 @@ class Assembly:
             )
         homes = {constant: variables + number for number, constant in enumerate(wanted[:kept])}
         start = [one for constant, register in homes.items() for one in load(register, constant.value)]
-        parts = [self._expand(self._threaded(line), homes, lowest - 2) for line in self.lines]
+        lines = [self._threaded(line) for line in self.lines]
+        parts = [self._expand(line, homes, lowest - 2) for line in lines]
         address = [len(start)]
         for part in parts:
             address.append(address[-1] + len(part))
-        for line, part in zip(self.lines, parts, strict=True):
+        for line, part in zip(lines, parts, strict=True):
             if line.target is not None:
-                at = self._threaded(line).target.at  # type: ignore[union-attr]
-                part[-1] = replace(part[-1], imm=address[at])  # type: ignore[index]
+                assert line.target.at is not None  # every label is placed
+                part[-1] = replace(part[-1], imm=address[line.target.at])
         return start + [one for part in parts for one in part]
 
     def _weights(self) -> list[Constant]:

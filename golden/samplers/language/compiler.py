@@ -23,6 +23,9 @@ class Vocabulary(Protocol):
     def mask_token(self) -> int: ...
 
     @property
+    def token_ids(self) -> int: ...
+
+    @property
     def eos_token_ids(self) -> tuple[int, ...]: ...
 
     @property

@@ -20,6 +20,10 @@ class Tokens:
     delete_token_id: int | None = DELETE
     split_token_id: int | None = SPLIT
 
+    @property
+    def token_ids(self) -> int:
+        return max(self.vocab_size, self.mask_token + 1)
+
 
 class Scripted:
     """Predicts fixed tokens and spreads, whatever the sequence holds; `passes` counts predictions."""
