@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from golden.samplers.denoise import CERTAIN
 from golden.samplers.sampling import SAMPLERS, Sampling
 from tests.golden.samplers import rules
 from tests.golden.samplers.engines import DELETE, EOS, MASK, SPLIT, Hashing, steps_of
@@ -77,3 +78,20 @@ def test_it_follows_its_rule(name):
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_it_follows_its_rule_in_a_thousand_cases(name):
     check_many(name, 1000)
+
+
+class Alike(Hashing):
+    """Every position is predicted with the same spread, so much `over` that of a certain one."""
+
+    def __init__(self, over):
+        super().__init__(0)
+        self.over = over
+
+    def _position(self, key, p):
+        return 5, CERTAIN + self.over
+
+
+@pytest.mark.parametrize("factor", [*range(13), 32768, 65535])
+def test_a_factor_is_compared_exactly(factor):
+    for over in range(7):
+        check("factor", (Alike(over), [5], 3, {"block_length": 3, "factor": factor, "stop_at_eos": 0}))
