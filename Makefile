@@ -13,8 +13,9 @@ DEV_STAMP := $(VENV)/installed-dev
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-demo: tools $(TEST_STAMP) ## a trained checkpoint to a chip that answers 20 prompts, compared bit for bit (build/demo)
+demo: tools $(TEST_STAMP) ## two trained checkpoints to chips that answer prompts, compared bit for bit (build/demo, demo2)
 	$(BIN)/hardloom demo --out build/demo
+	$(BIN)/hardloom demo checkpoints/demo2 --out build/demo2
 
 test: tools $(TEST_STAMP) ## the tests, without those marked slow
 	$(BIN)/python -m pytest -m "not slow"

@@ -20,7 +20,6 @@ from flows.pictures.wiring import plot_wiring
 from gen.build.folder import Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
-from gen.design.layer_sizes import wired_module
 from golden.checkpoints.config import CONFIG, read_config
 from golden.files import write_json
 from golden.folders import claim
@@ -37,9 +36,6 @@ from verif.chip.simulation import Run, SimulatedChip
 from verif.proof.static import recover
 
 __all__ = ["demo"]
-
-WIRING_ARRAY = wired_module("layer_0", "expert.0.down")
-"""The array whose wiring the demonstration draws."""
 
 
 @dataclass(frozen=True)
@@ -122,49 +118,85 @@ def answers_of(comparison: Comparison, rows: list[list[int]], model: ModelShape,
     return [answer_text(row[start:], tokenizer, model.eos_token_ids) for row, start in zip(rows, starts, strict=True)]
 
 
-def answer_table(problems: list[Problem], rtl: list[str], golden: list[str], runs: list[Run]) -> Table:
+@dataclass(frozen=True)
+class Question:
+    """A held-out problem, and the sampler that answers it."""
+
+    problem: Problem
+    sampling: Sampling
+
+    def run(self, tokenizer: Tokenizer) -> Run:
+        """What the chip is asked."""
+        return Run(tokenizer.encode(self.problem.prompt).ids, self.sampling)
+
+    def answered(self, text: str) -> bool:
+        return text == self.problem.answer
+
+
+def answer_table(asked: list[Question], rtl: list[str], golden: list[str], runs: list[Run]) -> Table:
     rows = []
-    for problem, text, expected, run in zip(problems, rtl, golden, runs, strict=True):
-        answer = Text(text, "green" if text == expected else "bold red")
-        correct = "yes" if text == problem.answer else f"no, {problem.answer}"
-        rows.append((Text(problem.prompt), answer, Text(expected), f"{run.cycles:,}", Text(correct)))
-    columns = ("prompt", "text from RTL", "text from golden", "cycles", "correct")
+    for question, text, expected, run in zip(asked, rtl, golden, runs, strict=True):
+        problem, answer = question.problem, Text(text, "green" if text == expected else "bold red")
+        correct = "yes" if question.answered(text) else f"no, {problem.answer}"
+        texts = (Text(problem.prompt.strip()), Text(question.sampling.sampler), answer, Text(expected))
+        rows.append((*texts, f"{run.cycles:,}", Text(correct)))
+    columns = ("prompt", "sampler", "RTL", "golden", "cycles", "correct")
     return table(columns, rows, "the chip's answers", left={*columns} - {"cycles"}, no_wrap=True)
 
 
-def share(texts: list[str], problems: list[Problem]) -> float:
-    return sum(text == problem.answer for text, problem in zip(texts, problems, strict=True)) / len(problems)
+def share(texts: list[str], asked: list[Question]) -> float:
+    return sum(question.answered(text) for text, question in zip(texts, asked, strict=True)) / len(asked)
 
 
-def float_share(
-    ckpt: Path, problems: list[Problem], sampling: Sampling, model: ModelShape, tokenizer: Tokenizer
-) -> float:
-    """Exact match of the float model on the same prompts."""
-    engine = load_engine(ckpt, "float")
-    shares = exact_match(engine, problems, sampling, tokenizer, model)
-    return sum(shares[problem.task] for problem in problems) / len(problems)
+def float_share(ckpt: Path, asked: list[Question], model: ModelShape, tokenizer: Tokenizer) -> float:
+    """Exact match of the float model on the same questions."""
+    engine, right = load_engine(ckpt, "float"), 0.0
+    for sampling in {question.sampling: None for question in asked}:
+        problems = [question.problem for question in asked if question.sampling == sampling]
+        shares = exact_match(engine, problems, sampling, tokenizer, model)
+        right += sum(shares[problem.task] for problem in problems)
+    return right / len(asked)
 
 
-def demo(ckpt: Path, out: Path, count: int, console: Console) -> Result:
+def longest(asked: list[Question], runs: list[Run]) -> dict[str, Run]:
+    """Runs of one prompt, by sampler: the prompt that took most steps, and is the longest of these."""
+    by_prompt: dict[str, dict[str, Run]] = {}
+    for question, run in zip(asked, runs, strict=True):
+        by_prompt.setdefault(question.problem.prompt, {})[question.sampling.sampler] = run
+    return max(
+        by_prompt.values(), key=lambda found: [(len(run.steps), len(run.prompt)) for run in reversed(found.values())]
+    )
+
+
+def draw_pictures(build: Build, runs: dict[str, Run], block: int, tokenizer: Tokenizer, out: Path) -> None:
+    """`denoising.png`; and `wiring.png` of the first expert's last matrix that is wired by metal."""
+    plot_denoising(runs, block, build.checkpoint().model, tokenizer, out / "denoising.png")
+    wired = (one for one in build.arrays if one.style == "metal" and one.expert is not None and one.kind == "down")
+    plot_wiring(build, next(wired).module, out / "wiring.png")
+
+
+def demo(ckpt: Path, out: Path, count: int | None, console: Console) -> Result:
     """Run the demonstration in the folder `out`, telling on `console` what is done and what came of it.
 
-    Writes `result.json`, `denoising.png` and `wiring.png`. Raises `UserError` for a folder that is not ours.
+    count: of problems, by default as many as the model's demonstration has. Writes `result.json`, `denoising.png` and
+    `wiring.png`. Raises `UserError` for a folder that is not ours.
     """
     (_, shape), recipe = read_config(ckpt / CONFIG), recipe_of(ckpt)
-    tokenizer, asked = recipe.tasks.tokenizer(), demonstration_of(recipe)
+    tokenizer, demonstration = recipe.tasks.tokenizer(), demonstration_of(recipe)
+    problems = mixed_problems(recipe.tasks, demonstration.problems if count is None else count)
+    asked = [Question(problem, sampling) for problem in problems for sampling in demonstration.samplings]
     claim(out, "demonstration")
-    problems = mixed_problems(recipe.tasks, count)
     chip = make_chip(ckpt, out, console.print)
     recovered = recover_weights(chip.build, console.print)
-    runs = [Run(tokenizer.encode(problem.prompt).ids, asked.sampling) for problem in problems]
-    console.print(f"{count} prompts on the simulated chip; every token, confidence and probe point is compared")
+    runs = [question.run(tokenizer) for question in asked]
+    console.print(f"{len(runs)} prompts on the simulated chip; every token, confidence and probe point is compared")
     model = IntegerModel.from_checkpoint(out / "quantized")
     with denoising(console, runs, shape.mask_token, tokenizer) as show:
         comparison = compare_runs(chip, model, runs, out / "taps.txt", show)
     (out / "taps.txt").unlink()
     rtl = answers_of(comparison, comparison.tokens, shape, tokenizer)
     golden = answers_of(comparison, comparison.expected, shape, tokenizer)
-    console.print(answer_table(problems, rtl, golden, runs))
+    console.print(answer_table(asked, rtl, golden, runs))
     result = Result(
         prompts=len(comparison.runs),
         steps=comparison.steps,
@@ -173,17 +205,14 @@ def demo(ckpt: Path, out: Path, count: int, console: Console) -> Result:
         cycles_per_forward=round(comparison.cycles_per_forward, 1),
         verilator_build_s=chip.build_seconds,
         simulated_cycles_per_s=round(comparison.cycles_per_s),
-        exact_match_rtl=share(rtl, problems),
-        exact_match_golden=share(golden, problems),
-        exact_match_float=float_share(ckpt, problems, asked.sampling, shape, tokenizer),
+        exact_match_rtl=share(rtl, asked),
+        exact_match_golden=share(golden, asked),
+        exact_match_float=float_share(ckpt, asked, shape, tokenizer),
         weights_hardwired=chip.build.manifest.weights_hardwired,
         weights_recovered=recovered,
     )
     write_json(out / "result.json", asdict(result))
-    plot_denoising(
-        max(runs, key=lambda run: len(run.prompt)), asked.block_length, shape, tokenizer, out / "denoising.png"
-    )
-    plot_wiring(chip.build, WIRING_ARRAY, out / "wiring.png")
+    draw_pictures(chip.build, longest(asked, runs), demonstration.block_length, tokenizer, out)
     report(console, comparison, result, out)
     return result
 

@@ -193,7 +193,10 @@ def demo(
     ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a checkpoint from `hardloom train`.")] = Path(
         "checkpoints/demo"
     ),
-    prompts: Annotated[int, typer.Option(min=1, max=MOST, help="Held-out prompts, the tasks in turn.")] = 20,
+    prompts: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST, help="Held-out prompts, the tasks in turn; 20 of demo, 12 of demo2 by default."),
+    ] = None,
     out: Annotated[Path, typer.Option(parser=new_folder, help="Folder to write.")] = Path("build/demo"),
     as_json: Json = False,
 ) -> None:

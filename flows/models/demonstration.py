@@ -29,10 +29,16 @@ DEMO_FORMAT, DEMO_NUMERICS = "mxfp4", Numerics()
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What it asks of the sampler, and in blocks of how many tokens that commits."""
+    """Samplers that answer every problem, in blocks of how many tokens, and of how many problems it is by default."""
 
-    sampling: Sampling
+    samplings: tuple[Sampling, ...]
     block_length: int
+    problems: int
+
+    @property
+    def sampling(self) -> Sampling:
+        """The first, by which accuracy is measured."""
+        return self.samplings[0]
 
 
 DEMO_SAMPLING = Sampling.of("llada", gen_length=16, block_length=8, steps=8)
@@ -64,6 +70,10 @@ def recipe_of(path: Path) -> Recipe:
 def demonstration_of(recipe: Recipe) -> Demonstration:
     """Of the model that the recipe makes."""
     if recipe.name == "demo":
-        return Demonstration(DEMO_SAMPLING, 8)
-    sampling = Sampling.of("block_diffusion", gen_length=16, block_length=BLOCK_LENGTH, threshold=0.9)
-    return Demonstration(sampling, BLOCK_LENGTH)
+        return Demonstration((DEMO_SAMPLING,), 8, 20)
+    samplers = {"block_diffusion": 0.9, "levenshtein": 0.5}
+    samplings = (
+        Sampling.of(name, gen_length=16, block_length=BLOCK_LENGTH, threshold=threshold)
+        for name, threshold in samplers.items()
+    )
+    return Demonstration(tuple(samplings), BLOCK_LENGTH, 12)

@@ -196,7 +196,9 @@ def test_the_choice_for_the_demonstration_model_is_one_that_generate_takes():
 @pytest.mark.parametrize("objective", ["area", "energy"])
 def test_the_choice_for_a_tiny_checkpoint_is_built_and_every_weight_read_back(tiny_quantized, tmp_path, objective):
     found = search_space(None, tiny_quantized[0], Request(), None, AtOnce())
-    hardware = HardwareConfig.from_json_dict(hardware_json(found.best(1000, objective), round(found.work.length), AtOnce()))
+    hardware = HardwareConfig.from_json_dict(
+        hardware_json(found.best(1000, objective), round(found.work.length), AtOnce())
+    )
     build = built_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "chip", hardware)
     assert {facts.kind: facts.style for facts in build.arrays} == hardware.style
     assert recover(build).complete

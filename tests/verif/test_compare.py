@@ -10,7 +10,7 @@ import torch
 
 from flows.bench.chip import bound_per_forward
 from flows.chips.outcomes import Outcome, junit
-from flows.pictures.denoising import timeline
+from flows.pictures.denoising import Cell, timeline
 from gen.design.hardware import HardwareConfig
 from gen.stream.probe import Probe
 from golden.checkpoints.families import shape_of
@@ -102,6 +102,12 @@ def test_the_timeline_keeps_what_was_committed_and_when():
     rows = timeline(run, mask_token_id=21)
     assert [[cell.token for cell in row] for row in rows] == [[7, None, None], [7, None, 5], [7, 9, 5]]
     assert [(cell.step, cell.probability) for cell in rows[-1]] == [(0, 0.0), (2, 0.5), (1, 1.0)]
+
+
+def test_the_timeline_shows_what_was_written_over_a_token():
+    run = Run([7], by_quota(2, 2, 2), steps=[[[1, 5, 65536]], [[1, 21, 0]], [[1, 6, 131072]]])
+    cells = [row[1] for row in timeline(run, mask_token_id=21)]
+    assert cells == [Cell(None), Cell(5, 1, 1.0), Cell(None, 2, 0.0, edit=True), Cell(6, 3, 0.5)]
 
 
 def test_a_position_that_commits_to_the_mask_token_stays_masked():
