@@ -1,9 +1,6 @@
 """`hardloom bench layer`: one layer of LLaDA-MoE-7B, checkpoint to Verilog to proof; seconds, memory, bytes."""
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from flows.bench.stage import LIMIT_MIB, command
 from flows.console.report import Part, notice, table
 from gen.arrays import emit_connections, plan_array
-from golden.errors import UserError
 from golden.parallel import cores
 from golden.quantization.formats import quantize
 
@@ -24,27 +21,6 @@ __all__ = ["layer", "layer_parts"]
 
 GROWTH = (1, 4, 16, 64)
 VOCABULARY = 64  # no part of a layer
-LIMIT_MIB = 2048  # of resident memory, for every command
-PROGRAM = "from flows.cli.app import app; app()"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One command in a process of its own: wall and CPU seconds, start of Python included, and its peak memory."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_rss_mib: float
-    output: str
-
-    def figures(self, name: str, weights: int) -> dict[str, Any]:
-        """Its fields of `Row`."""
-        return {
-            f"{name}_s": round(self.seconds, 2),
-            f"{name}_cpu_s": round(self.cpu_seconds, 2),
-            f"{name}_weights_per_s": round(weights / self.seconds),
-            f"{name}_mib": round(self.peak_rss_mib),
-        }
 
 
 @dataclass(frozen=True)
@@ -76,20 +52,6 @@ class Row:
     weights_per_s_per_core: int
     verilog_bytes: int
     limit_mib: int = LIMIT_MIB
-
-
-def command(*arguments: object) -> Stage:
-    """Run one `hardloom` command."""
-    begin = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM, *map(str, arguments)], stdout=output)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        if process.returncode:
-            raise UserError(f"hardloom {arguments[0]} failed with code {process.returncode}; see its message above")
-        seconds = time.perf_counter() - begin
-        return Stage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output.read())
 
 
 def measure_layer(experts: int, folder: Path, compress: bool = False, whole: bool = False) -> Row:
@@ -157,8 +119,6 @@ class LayerFigures:
 
 def layer(experts: int, growth: bool, compress: bool, whole: bool, folder: Path) -> LayerFigures:
     """The figures of one layer, and with `growth` those of smaller ones; else as in `measure_layer`."""
-    if whole and compress:
-        raise UserError("--compress: the Verilog of a whole chip is not compressed; leave out --whole")
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for count in sorted({*GROWTH, experts} if growth else {experts}):

@@ -90,10 +90,8 @@ def generate(
         raise UserError(f"{path}: is not quantized; run `hardloom quantize {path} -o FOLDER` and give FOLDER")
     checkpoint = QuantizedCheckpoint(path)
     hardware = hardware_config(checkpoint.model, options)
-    if compress and selection == Selection():
-        raise UserError("--compress: simulators read plain text; choose parts with --layers, --experts or --matrices")
     with progress_bar(f"generating {out}", None) as progress:
         if selection == Selection():
-            return Contents.of(build_chip(checkpoint, out, hardware, progress, module_prefix=prefix))
+            return Contents.of(build_chip(checkpoint, out, hardware, progress, compress=compress, module_prefix=prefix))
         build = build_arrays(checkpoint, out, hardware, selection, compress, progress, module_prefix=prefix)
         return Contents.of(build)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, file, folder, given_file, picture, text
+from flows.cli.options import MOST, Json, file, folder, given_file, new_folder, picture, text
 from flows.console.report import show
 from golden.errors import UserError
 
@@ -180,6 +180,39 @@ def layer(
 
     found = layer(experts, growth, compress, whole, folder)
     show(found, as_json, layer_parts(found))
+
+
+@commands.command()
+def whole(
+    ckpt: Annotated[
+        Path | None, typer.Argument(parser=folder, help="Folder of a checkpoint. Default: a made-up one, see --like.")
+    ] = None,
+    like: Annotated[
+        str, typer.Option(parser=text, help="A published architecture, such as llada-moe-7b.")
+    ] = "llada-moe-7b",
+    layers: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Layers of the made-up one, all by default.")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option(parser=text, help="Of all matrices, as `hardloom quantize` has it.")
+    ] = None,
+    hardware: Annotated[
+        Path | None,
+        typer.Option(parser=given_file, help="JSON file of hardware fields, as from `hardloom explore -o`."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--output", parser=new_folder, help="Folder to work in; a killed run goes on there.")
+    ] = Path("build/whole"),
+    as_json: Json = False,
+) -> None:
+    """A whole model of published size from checkpoint to compressed Verilog to proof: seconds, memory, bytes.
+
+    Example: hardloom bench whole --like llada-moe-7b --layers 1
+    """
+    from flows.bench.whole import whole, whole_parts
+
+    found = whole(ckpt, like, layers, hardware, format, out)
+    show(found, as_json, whole_parts(found))
 
 
 @commands.command()

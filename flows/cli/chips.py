@@ -49,7 +49,7 @@ def generate(
         str | None, typer.Option(parser=text, help="Arrays of these kinds alone: qkv, o, router, gate_up, down, head.")
     ] = None,
     compress: Annotated[
-        str | None, typer.Option(parser=text, help="zstd: arrays as .v.zst; with chosen parts only.")
+        str | None, typer.Option(parser=text, help="zstd: arrays and embedding as .v.zst, to be proven, not simulated.")
     ] = None,
     prefix: Annotated[
         str | None,

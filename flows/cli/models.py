@@ -78,6 +78,9 @@ def make_checkpoint(
     experts: Annotated[int | None, typer.Option(min=1, max=MOST, help="Experts a layer, all by default.")] = None,
     vocabulary: Annotated[int | None, typer.Option(min=2, max=1 << 24, help="Tokens, all by default.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides every weight.")] = 0,
+    virtual: Annotated[
+        bool, typer.Option("--virtual", help="Tensors are made as they are read: the folder holds no weights.")
+    ] = False,
 ) -> None:
     """Write a checkpoint of published shape with random weights, to try everything at real size.
 
@@ -85,7 +88,7 @@ def make_checkpoint(
     """
     from flows.models.make_checkpoint import make_checkpoint
 
-    make_checkpoint(like, out, layers, experts, vocabulary, seed)
+    make_checkpoint(like, out, layers, experts, vocabulary, seed, virtual)
 
 
 @commands.command()

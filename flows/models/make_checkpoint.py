@@ -10,9 +10,10 @@ __all__ = ["make_checkpoint"]
 
 
 def make_checkpoint(
-    like: str, out: Path, layers: int | None, experts: int | None, vocabulary: int | None, seed: int
+    like: str, out: Path, layers: int | None, experts: int | None, vocabulary: int | None, seed: int, virtual: bool
 ) -> None:
     """Write the folder `out` and print what it holds."""
     with progress_bar(f"writing {out}", "parameters") as progress:
-        model = write_checkpoint(like, out, layers, experts, vocabulary, seed, progress)
-    print(f"{out}: {billions(model.parameters)} random parameters in the shape of {like}, bfloat16")
+        model = write_checkpoint(like, out, layers, experts, vocabulary, seed, progress, virtual=virtual)
+    where = ", made as they are read" if virtual else ""
+    print(f"{out}: {billions(model.parameters)} random parameters in the shape of {like}, bfloat16{where}")

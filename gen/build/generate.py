@@ -29,7 +29,7 @@ from gen.text.prefix import check_prefix, prefixed
 from gen.text.waivers import waivers
 from golden.checkpoints.config import CONFIG
 from golden.errors import UserError
-from golden.files import Contents, sha256, write_file, write_json
+from golden.files import COMPRESSED, Contents, sha256, write_file, write_json
 from golden.folders import MARK, claim, delete, holds
 from golden.parallel import ordered_map
 from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
@@ -87,16 +87,18 @@ def build_chip(
     hardware: HardwareConfig,
     progress: Progress = lambda done, total: None,
     *,
+    compress: bool = False,
     module_prefix: str = "",
 ) -> Build:
     """Write the build folder of a whole chip: manifest, `rtl/`, `chip.f`, `quantized/`.
 
     Same input, same bytes. Parts that an earlier, interrupted run finished are kept; every file appears whole.
     `progress` is called with the work done and its total. Memory: the arrays under way, as small integers.
+    compress: connections and the embedding as Zstandard frames, which are for reading back, not for simulators.
     module_prefix: what the names of all modules begin with (`gen.text.prefix`).
     """
     units = list(array_units(checkpoint.model, hardware.head_tiles))
-    return write_build(checkpoint, out, hardware, units, CHIP, False, progress, module_prefix)
+    return write_build(checkpoint, out, hardware, units, CHIP, compress, progress, module_prefix)
 
 
 def build_arrays(
@@ -111,8 +113,6 @@ def build_arrays(
 ) -> Build:
     """Write a build folder of chosen arrays alone, with their row scales but for those of experts; else as
     `build_chip`.
-
-    `compress`: connection files as Zstandard frames.
     """
     units = selected_units(checkpoint.model, selection, hardware.head_tiles)
     return write_build(checkpoint, out, hardware, units, None, compress, progress, module_prefix)
@@ -131,7 +131,7 @@ def write_build(
     """A build of array `units`, with all that stands around them where there is a `top` module."""
     check_prefix(module_prefix)
     hashes = quantized_hashes(checkpoint)
-    choices = [module_prefix] if top else [module_prefix, [unit.module for unit in units], compress]
+    choices = [module_prefix, compress, [] if top else [unit.module for unit in units]]
     key = build_key(hashes, hardware.to_json_dict(), *choices)
     hardware.check(checkpoint.model)
     claim(out, "build")
@@ -145,7 +145,7 @@ def write_build(
     made = list(array_parts(journal, checkpoint, hardware, units, compress, work))
     entries, arrays = [built.entry for built in made], tuple(built.facts for built in made)
     if top:
-        entries += other_parts(journal, checkpoint, hardware, made, work)
+        entries += other_parts(journal, checkpoint, hardware, made, compress, work)
     return finish_build(journal, checkpoint, hardware, hashes, top, entries, arrays, weights)
 
 
@@ -219,7 +219,12 @@ def finish_files(
 
 
 def other_parts(
-    journal: Journal, checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, built: Sequence[BuiltArray], work: Work
+    journal: Journal,
+    checkpoint: QuantizedCheckpoint,
+    hardware: HardwareConfig,
+    built: Sequence[BuiltArray],
+    compress: bool,
+    work: Work,
 ) -> Iterator[Entry]:
     """Journal entries of the constants and of the units around the arrays `built`."""
     arrays = [array.facts for array in built]
@@ -229,12 +234,12 @@ def other_parts(
         of_layer = replace(sizes[engine_module(checkpoint.model, layer)], layer=layer)
         part = f"{of_layer.prefix}.constants"
         yield journal.done(part) or journal.write(part, layer_part(checkpoint, of_layer, layer, scales))
-    yield (embedding := embedding_part(journal, checkpoint, sizes[CHIP]))
+    yield (embedding := embedding_part(journal, checkpoint, sizes[CHIP], compress))
     work.done(checkpoint.model.embedding_weights)
     yield from unit_parts(journal, sizes, arrays, embedding.facts["width"], work)
 
 
-def embedding_part(journal: Journal, checkpoint: QuantizedCheckpoint, around: LayerSizes) -> Entry:
+def embedding_part(journal: Journal, checkpoint: QuantizedCheckpoint, around: LayerSizes, compress: bool) -> Entry:
     """The embedding's rows and scales, and the last norm's gain where it stands behind it.
 
     The entry's facts say how many bits the embedding's weights have.
@@ -243,6 +248,7 @@ def embedding_part(journal: Journal, checkpoint: QuantizedCheckpoint, around: La
     if entry is None or not isinstance(entry.facts.get("width"), int):
         matrix = checkpoint.integers(EMBEDDING)
         texts = emit_embedding(around, matrix) | emit_norm_gains(around, checkpoint)
-        files = {f"rtl/constants/{name}.v": text for name, text in texts.items()}
+        large = around.module("embedding") if compress else None
+        files = {f"rtl/constants/{name}.v{COMPRESSED * (name == large)}": text for name, text in texts.items()}
         entry = journal.add(journal.make("chip.embedding", files, {"width": embedding_width(matrix)}))
     return entry

@@ -10,8 +10,8 @@ __all__ = ["FILE_LIST", "QUANTIZED", "WAIVERS", "check_files", "is_build_file"]
 
 FILE_LIST, WAIVERS, QUANTIZED = "chip.f", "waivers.vlt", "quantized"
 
-VERILOG = re.compile(r"rtl/(?:arrays/\w+\.v(?:\.zst)?|(?:constants|prefab|units)/\w+\.v)", re.ASCII)
-"""A module a file, named after it; connections of arrays may be compressed."""
+VERILOG = re.compile(r"rtl/(?:(?:arrays|constants)/\w+\.v(?:\.zst)?|(?:prefab|units)/\w+\.v)", re.ASCII)
+"""A module a file, named after it; connections of arrays, and constants, may be compressed."""
 
 OTHERS = {FILE_LIST, WAIVERS, *(f"{QUANTIZED}/{name}" for name in (CONFIG, QUANTIZATION, TENSORS, TOKENIZER))}
 

@@ -7,20 +7,35 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from torch import Tensor
 
 from golden.checkpoints.families import Family, Place
 from golden.checkpoints.json_files import read_json_object
-from golden.checkpoints.safetensors_stream import SafetensorsReader
+from golden.checkpoints.made_up import MADE_UP, MadeUpTensors
+from golden.checkpoints.safetensors_stream import SafetensorsReader, TensorEntry
 from golden.errors import UserError
 from golden.shape import ModelShape, TensorShape
 
-__all__ = ["INDEX", "StoredTensor", "check_tensor_set", "has_weights", "stored_tensors_of"]
+__all__ = ["INDEX", "StoredTensor", "check_tensor_set", "first_places", "has_weights", "stored_tensors_of"]
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 WEIGHT_DTYPES = ("BF16", "F32", "F16")
+
+
+class Reader(Protocol):
+    """Tensors by name: of a file, or made as they are read."""
+
+    path: Path
+    entries: dict[str, TensorEntry]
+
+    def check_layout(self) -> None: ...
+
+    def tensor(self, name: str, start: int = 0, stop: int | None = None) -> Tensor: ...
+
+    def rows(self, name: str, start: int, stop: int) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +51,7 @@ class StoredTensor:
         where it is the stored tensor itself
     """
 
-    reader: SafetensorsReader
+    reader: Reader
     name: str
     shape: tuple[int, ...]
     first: int | None = None
@@ -55,8 +70,13 @@ class StoredTensor:
 
 
 def has_weights(path: Path) -> bool:
-    """Whether the folder `path` holds safetensors of a Hugging Face checkpoint."""
-    return os.path.lexists(path / INDEX) or os.path.lexists(path / SINGLE)
+    """Whether the folder `path` holds the tensors of a checkpoint, or says how they are made."""
+    return any(os.path.lexists(path / name) for name in (INDEX, SINGLE, MADE_UP))
+
+
+def first_places(family: Family, model: ModelShape) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the stored tensors as the family's authors publish them."""
+    return {place.stored: place.shape for tensor in model.tensors() for place in family.places(tensor, model)[:1]}
 
 
 def stored_tensors_of(path: Path, family: Family, model: ModelShape) -> dict[str, StoredTensor]:
@@ -65,7 +85,7 @@ def stored_tensors_of(path: Path, family: Family, model: ModelShape) -> dict[str
     Raises `UserError` for an index that disagrees with its files, tensors that are missing, there twice or belong to
     nothing, and for wrong shapes and dtypes.
     """
-    files = open_files(path)
+    files = open_files(path, family, model)
     places = {tensor: family.places(tensor, model) for tensor in model.tensors()}
     known = {place.stored for candidates in places.values() for place in candidates}
     ignored = family.ignored(model)
@@ -77,7 +97,7 @@ def stored_tensors_of(path: Path, family: Family, model: ModelShape) -> dict[str
     return {tensor.name: stored_at(place, tensor, files[place.stored]) for tensor, place in wanted.items()}
 
 
-def present(candidates: tuple[Place, ...], files: dict[str, SafetensorsReader]) -> Place:
+def present(candidates: tuple[Place, ...], files: dict[str, Reader]) -> Place:
     """The place that exists, or the first where none does; `UserError` where two do, or rows can't be told apart."""
     found = [place for place in candidates if place.stored in files]
     if len(found) > 1:
@@ -90,7 +110,7 @@ def present(candidates: tuple[Place, ...], files: dict[str, SafetensorsReader]) 
     return (found or candidates)[0]
 
 
-def check_orientation(place: Place, reader: SafetensorsReader) -> None:
+def check_orientation(place: Place, reader: Reader) -> None:
     """Raise `UserError` for stacked experts whose shape does not tell rows from columns."""
     if place.stored.endswith("gate_up_proj") and place.shape[-1] == place.shape[-2]:
         raise UserError(
@@ -100,7 +120,7 @@ def check_orientation(place: Place, reader: SafetensorsReader) -> None:
         )
 
 
-def stored_at(place: Place, tensor: TensorShape, reader: SafetensorsReader) -> StoredTensor:
+def stored_at(place: Place, tensor: TensorShape, reader: Reader) -> StoredTensor:
     """A tensor at its place; `UserError` where that has another shape or a dtype that is not supported."""
     entry = reader.entries[place.stored]
     if entry.shape != place.shape:
@@ -130,9 +150,14 @@ def check_tensor_set(path: Path, found: Iterable[str], expected: Iterable[str]) 
         )
 
 
-def open_files(path: Path) -> dict[str, SafetensorsReader]:
+def open_files(path: Path, family: Family, model: ModelShape) -> dict[str, Reader]:
     """Tensor name to the reader of the file that holds it."""
     index = path / INDEX
+    if os.path.lexists(path / MADE_UP):
+        if os.path.lexists(index) or os.path.lexists(path / SINGLE):
+            raise UserError(f"{path}: holds {MADE_UP} and tensors besides; remove the one or the other")
+        made = MadeUpTensors(path / MADE_UP, first_places(family, model))
+        return dict.fromkeys(made.entries, made)
     if os.path.lexists(index):
         return open_indexed(path, index)
     if os.path.lexists(path / SINGLE):
@@ -141,14 +166,14 @@ def open_files(path: Path) -> dict[str, SafetensorsReader]:
     raise UserError(f"{path}: holds neither {INDEX} nor {SINGLE}; give the folder of a checkpoint with its weights")
 
 
-def open_indexed(path: Path, index: Path) -> dict[str, SafetensorsReader]:
+def open_indexed(path: Path, index: Path) -> dict[str, Reader]:
     """As `open_files`, by the index file `index`, with which the shards must agree."""
     weight_map = read_json_object(index).get("weight_map")
     if not isinstance(weight_map, dict) or not all(
         isinstance(shard, str) and Path(shard).name == shard for shard in weight_map.values()
     ):
         raise UserError(f"{index}: weight_map is missing or does not map tensors to file names; download it again")
-    holders: dict[str, SafetensorsReader] = {}
+    holders: dict[str, Reader] = {}
     for shard in sorted(set(weight_map.values())):
         if not os.path.exists(path / shard):  # False for what can be no file name, where Path.exists raises
             raise UserError(f"{index}: names the shard {shard}, which does not exist; download the shard")

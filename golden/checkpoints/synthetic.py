@@ -1,41 +1,28 @@
-"""Checkpoints of published shape with made-up weights, written in a stream: everything downstream at real size.
-
-Statistics follow what trained transformers show: a standard deviation of its own for every matrix (around
-1 / sqrt(inputs)), for every row and for every input column, a few outlier columns several times as large, and norm
-gains spread around one.
-"""
+"""Checkpoints of published shape with made-up weights, written in a stream: everything downstream at real size."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from golden.checkpoints.config import CONFIG
 from golden.checkpoints.families import family_of, shape_of
+from golden.checkpoints.made_up import MADE_UP, PIECE, random_rows
 from golden.checkpoints.presets import read_preset
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
-from golden.checkpoints.stored import INDEX
+from golden.checkpoints.stored import INDEX, first_places
 from golden.errors import UserError
 from golden.files import write_json
 from golden.folders import claim
 from golden.parallel import ordered_map, row_ranges
 from golden.shape import ModelShape
 
-__all__ = ["make_checkpoint", "make_up"]
+__all__ = ["make_checkpoint", "make_up", "reduced"]
 
 SHARD_BYTES = 4 << 30
-PIECE = 1 << 19  # elements made at once
-OUTLIERS = 1 / 512  # share of input columns that are larger
-OUTLIER_SIZE = 6.0
-
-Piece = tuple[str, tuple[int, ...], int, int]
-"""A tensor, its shape and a range of its rows."""
 
 
 def make_checkpoint(
@@ -46,26 +33,45 @@ def make_checkpoint(
     vocabulary: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    virtual: bool = False,
 ) -> ModelShape:
     """Write the folder `out`: names, shapes, dtype (bfloat16), shards and index of architecture `like`.
 
     `layers`, `experts` and `vocabulary` make a smaller one; the tensors that are left do not depend on them. Same
-    arguments, same bytes. `progress` is called with the parameters done and their total. Raises `UserError` for an
-    architecture that is unknown or not supported, sizes that do not go together, and an `out` that is not
-    ours to write to or holds a whole checkpoint.
+    arguments, same bytes. virtual: no shards, the same tensors are made as they are read. `progress` is called with the
+    parameters done and their total. Raises `UserError` for an architecture that is unknown or not supported, sizes that
+    do not go together, and an `out` that is not ours to write to or holds a whole checkpoint.
     """
-    return make_up(reduced(read_preset(like), layers, experts, vocabulary), out, seed, progress)
+    return make_up(reduced(read_preset(like), layers, experts, vocabulary), out, seed, progress, virtual=virtual)
 
 
 def make_up(
-    fields: dict[str, Any], out: Path, seed: int = 0, progress: Callable[[int, int], None] = lambda done, total: None
+    fields: dict[str, Any],
+    out: Path,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    virtual: bool = False,
 ) -> ModelShape:
     """As `make_checkpoint`, of the model that a `config.json` of these fields describes."""
     family, model = family_of(fields), shape_of(fields)
     claim(out, "made-up checkpoint")
     if (out / CONFIG).exists():  # the last file to be written
         raise UserError(f"{out}: holds a whole checkpoint already; name a new folder with -o")
-    shapes = {place.stored: place.shape for tensor in model.tensors() for place in family.places(tensor, model)[:1]}
+    if virtual:
+        write_json(out / MADE_UP, {"seed": seed})
+    else:
+        (out / MADE_UP).unlink(missing_ok=True)
+        write_tensors(first_places(family, model), out, seed, progress)
+    write_json(out / CONFIG, fields)
+    return model
+
+
+def write_tensors(
+    shapes: Mapping[str, tuple[int, ...]], out: Path, seed: int, progress: Callable[[int, int], None]
+) -> None:
+    """Shards and their index."""
     shards = list(sharded(shapes))
     files = {f"model-{n:05}-of-{len(shards):05}.safetensors": names for n, names in enumerate(shards, 1)}
     total, done = sum(map(math.prod, shapes.values())), 0
@@ -80,8 +86,6 @@ def make_up(
         "weight_map": {name: file for file, names in sorted(files.items()) for name in names},
     }
     write_json(out / INDEX, index)
-    write_json(out / CONFIG, fields)
-    return model
 
 
 def reduced(fields: dict[str, Any], layers: int | None, experts: int | None, vocabulary: int | None) -> dict[str, Any]:
@@ -95,7 +99,7 @@ def reduced(fields: dict[str, Any], layers: int | None, experts: int | None, voc
     return fields
 
 
-def sharded(shapes: dict[str, tuple[int, ...]]) -> Iterator[list[str]]:
+def sharded(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[list[str]]:
     """Names of tensors by shard, in order: a shard is full before it exceeds `SHARD_BYTES`."""
     names: list[str] = []
     held = 0
@@ -107,20 +111,3 @@ def sharded(shapes: dict[str, tuple[int, ...]]) -> Iterator[list[str]]:
         names.append(name)
         held += size
     yield names
-
-
-def random_rows(seed: int, piece: Piece) -> tuple[str, Tensor]:
-    """Name and values, bfloat16, of rows start to stop of a tensor."""
-    name, shape, start, stop = piece
-    whole = np.random.Generator(np.random.SFC64([seed, crc32(name.encode())]))
-    rows = np.random.Generator(np.random.SFC64([seed, crc32(name.encode()), 1 + start]))
-    if len(shape) == 1:
-        values = rows.lognormal(0, 0.2, stop - start) if "norm" in name else rows.normal(0, 0.01, stop - start)
-        return name, torch.from_numpy(values).bfloat16()
-    inputs = shape[1]
-    columns = whole.lognormal(0, 0.1, inputs) * whole.lognormal(0, 0.2) / math.sqrt(inputs)
-    columns[whole.random(inputs) < OUTLIERS] *= OUTLIER_SIZE
-    weights = rows.standard_normal((stop - start, inputs), dtype=np.float32)
-    weights *= columns.astype(np.float32)
-    weights *= rows.lognormal(0, 0.1, (stop - start, 1)).astype(np.float32)
-    return name, torch.from_numpy(weights).bfloat16()

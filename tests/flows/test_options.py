@@ -46,6 +46,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
     "bench arrays": (),
     "bench equivalence": (),
     "bench layer": (),
+    "bench whole": (),
     "bench llm": (),
     "cache list": (),
     "cache empty": (),

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from gen.build.arrays import connection_file
 from gen.build.folder import MANIFEST, Build
-from gen.build.generate import build_arrays
+from gen.build.generate import build_arrays, build_chip
 from gen.build.journal import JOURNAL
 from gen.build.seal import sealed
 from gen.design.hardware import HardwareConfig
@@ -53,6 +54,21 @@ def test_parts_are_the_bytes_of_the_chip(
     if compress:
         with pytest.raises(UserError, match="--compress"):
             build.verilog()
+
+
+@pytest.mark.slow
+def test_a_compressed_chip_has_the_text_of_the_chip(
+    tiny_quantized: list[Path], tiny_build: Build, tiny_hardware: HardwareConfig, tmp_path: Path
+) -> None:
+    build = build_chip(QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "chip", tiny_hardware, compress=True)
+    packed = {name for name in build.files if name.endswith(".zst")}
+    embedding = "rtl/constants/wired_chip_embedding.v.zst"
+    assert packed == {connection_file(facts.module, compress=True) for facts in build.arrays} | {embedding}
+    for name in build.files:
+        if name.startswith("rtl/"):
+            assert text_of(build.path / name) == text_of(tiny_build.path / name.removesuffix(".zst")), name
+    recovery = recover(build)
+    assert recovery.complete and recovery.weights == tiny_build.manifest.weights_hardwired
 
 
 def test_a_moved_wire_is_found_in_a_compressed_file(

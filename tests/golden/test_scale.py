@@ -33,7 +33,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The published architecture at a size for tests, in shards of a few tensors."""
     monkeypatch.setattr("golden.checkpoints.synthetic.read_preset", lambda name: read_preset(name) | SMALL)
     monkeypatch.setattr("golden.checkpoints.synthetic.SHARD_BYTES", 60_000)
-    monkeypatch.setattr("golden.checkpoints.synthetic.PIECE", 1000)
+    for user in ("synthetic", "made_up"):
+        monkeypatch.setattr(f"golden.checkpoints.{user}.PIECE", 1000)
 
 
 def test_a_made_up_checkpoint_is_read_like_a_published_one(small: None, tmp_path: Path) -> None:
@@ -65,6 +66,33 @@ def test_a_made_up_checkpoint_depends_on_its_seed_alone(small: None, tmp_path: P
     next((tmp_path / "b").glob("*.safetensors")).write_bytes(b"half")
     make_checkpoint("llada-moe-7b", tmp_path / "b")
     assert {path.name: path.read_bytes() for path in (tmp_path / "b").glob("*.safetensors")} == a
+
+
+def test_a_virtual_checkpoint_has_the_tensors_of_one_on_disk(small: None, tmp_path: Path) -> None:
+    model = make_checkpoint("llada-moe-7b", tmp_path / "written", seed=3)
+    assert make_checkpoint("llada-moe-7b", tmp_path / "virtual", seed=3, virtual=True) == model
+    assert sum(path.stat().st_size for path in (tmp_path / "virtual").iterdir()) < 5000
+    written, virtual = Checkpoint(tmp_path / "written"), Checkpoint(tmp_path / "virtual")
+    for tensor in model.tensors():
+        whole = written.tensor(tensor.name)
+        some = range(len(whole))[len(whole) // 3 : -1]  # across borders of what is made at once
+        assert torch.equal(virtual.tensor(tensor.name), whole)
+        assert torch.equal(virtual.tensor(tensor.name, some.start, some.stop), whole[some.start : some.stop])
+
+
+@pytest.mark.parametrize("seed", ["-1", "true", '"3"', '3, "more": 1'])
+def test_a_virtual_checkpoint_has_a_seed(small: None, tmp_path: Path, seed: str) -> None:
+    make_checkpoint("llada-moe-7b", tmp_path / "a", virtual=True)
+    (tmp_path / "a" / "made_up.json").write_text(f'{{"seed": {seed}}}')
+    with pytest.raises(UserError, match=r"made_up\.json: holds no seed alone"):
+        Checkpoint(tmp_path / "a")
+
+
+def test_a_virtual_checkpoint_has_no_tensors_besides(small: None, tmp_path: Path) -> None:
+    make_checkpoint("llada-moe-7b", tmp_path / "a", virtual=True)
+    (tmp_path / "a" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match=r"holds made_up\.json and tensors besides"):
+        Checkpoint(tmp_path / "a")
 
 
 def test_the_published_size_has_the_published_shapes() -> None:

@@ -1,0 +1,94 @@
+"""`hardloom bench whole`: a whole model of published size, checkpoint to Verilog to proof; seconds, memory, bytes."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from flows.bench.stage import command
+from flows.chips.hardware_options import HardwareOptions, hardware_config
+from flows.console.report import Part, notice, table
+from golden.checkpoints.config import CONFIG, read_config
+from golden.checkpoints.families import shape_of
+from golden.checkpoints.presets import read_preset
+from golden.checkpoints.synthetic import reduced
+from golden.folders import claim
+from golden.quantization.by_kind import formats_by_kind
+
+__all__ = ["WholeFigures", "whole", "whole_parts"]
+
+
+@dataclass(frozen=True)
+class WholeFigures:
+    """A whole chip as text.
+
+    Attributes
+    ----------
+    weights: hardwired, embedding included; weights_recovered: of these, read back from the text as they should be.
+    quantize_s, generate_s, proof_s: wall seconds of the commands, of this run alone where it went on after another;
+        quantize_cpu_s and so on: of all threads together.
+    peak_rss_mib: the most resident memory that one of them took.
+    verilog_bytes: as stored, compressed; disk_bytes: all that the run left, a file with two names counted once.
+    """
+
+    model: str
+    weights: int
+    weights_recovered: int
+    quantize_s: float
+    quantize_cpu_s: float
+    generate_s: float
+    generate_cpu_s: float
+    proof_s: float
+    proof_cpu_s: float
+    peak_rss_mib: int
+    verilog_bytes: int
+    disk_bytes: int
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files below `folder`."""
+    found = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum({one.st_ino: one.st_size for one in found}.values())
+
+
+def whole(
+    ckpt: Path | None, like: str, layers: int | None, hardware: Path | None, format: str | None, out: Path
+) -> WholeFigures:
+    """Quantize, generate, compressed, and prove the checkpoint `ckpt`, or a made-up one in the shape of `like`.
+
+    Each is a process of its own. What is made stays in `out`, and a run that was killed goes on there. Raises
+    `UserError` before it begins where there is no such model, format or hardware.
+    """
+    fields = reduced(read_preset(like), layers, None, None) if ckpt is None else read_config(ckpt / CONFIG)[0]
+    formats_by_kind(shape := shape_of(fields), format, {})
+    hardware_config(shape, HardwareOptions(hardware))
+    claim(out, "bench of a whole chip")
+    name = like if layers is None else f"{like}-{layers}"
+    source, quantized, build = ckpt or out / name, out / "quantized", out / "chip"
+    if ckpt is None and not (source / CONFIG).exists():
+        few = [] if layers is None else ["--layers", layers]
+        command("make-checkpoint", "--like", like, *few, "--virtual", "-o", source)
+    notice(f"{source}: quantization, Verilog, proof")
+    stages = {
+        "quantize": command("quantize", source, "-o", quantized, *([] if format is None else ["--format", format]))
+    }
+    chosen = [] if hardware is None else ["--hardware", hardware]
+    stages["generate"] = made = command("generate", quantized, "-o", build, "--compress", "zstd", *chosen, "--json")
+    stages["proof"] = proved = command("verify", build, "--static", "--json")
+    seconds = {f"{name}_s": round(stage.seconds, 1) for name, stage in stages.items()}
+    return WholeFigures(
+        model=str(ckpt or name),
+        weights=json.loads(made.output)["weights_hardwired"],
+        weights_recovered=json.loads(proved.output)["matching"],
+        peak_rss_mib=round(max(stage.peak_rss_mib for stage in stages.values())),
+        verilog_bytes=size(build / "rtl"),
+        disk_bytes=size(out),
+        **seconds,
+        **{f"{name}_cpu_s": round(stage.cpu_seconds, 1) for name, stage in stages.items()},
+    )
+
+
+def whole_parts(found: WholeFigures) -> Iterator[Part]:
+    """A line a figure."""
+    rows = [(name, value if isinstance(value, str) else f"{value:,}") for name, value in asdict(found).items()]
+    yield table(("figure", "measured"), rows, "a whole chip, from checkpoint to proof", left=("figure",))
