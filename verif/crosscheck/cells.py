@@ -12,7 +12,7 @@ from verif.extract.errors import ExtractionError
 
 __all__ = ["READERS", "ArrayText", "CellWeights"]
 
-INPUTS_AT_ONCE = 2048
+INPUTS_AT_ONCE, PLACES_AT_ONCE = 2048, 512
 LONGEST_LINE = 1 << 12
 """Bytes that are kept before a piece, for the line in which a cell begins."""
 FEED, SLOT = re.compile(r"[pn]\d+"), re.compile(r"s\d+")
@@ -194,39 +194,45 @@ def read_multiplying(array: ArrayText, bank: int, row: int) -> CellWeights:
     unit = row // (array.lanes * fold) * array.lanes + row % array.lanes
     name, columns = f"mac_{bank}_{unit}", array.inputs * fold // array.slices
     module = array.cut(" mac_0_0 (", f" {name} (")
-    address, column = np.divmod(np.arange(array.slices * columns), columns)
-
-    def products(x: int) -> np.ndarray:
-        """What the unit adds at each address, its inputs being `x` in one column and 0 in the others: int64."""
-
-        def given(wire: str) -> Word | None:
-            if wire in ("core_clk", "drain"):
-                return Word(1, np.zeros(1, dtype=np.int64))
-            if wire == "xs":
-                return Word(columns, (x < 0) * (1 << column.astype(object)))
-            if wire[0] == "x":
-                odd = int(wire[1:])
-                bits = (array.limit * odd).bit_length()
-                return Word(columns * bits, odd * abs(x) << (bits * column.astype(object)))
-            return Word(1, (address == int(wire[1:])).astype(np.int64)) if wire[0] == "a" else shared(wire)
-
-        def shared(wire: str) -> Word | None:
-            """A wire that another instance of the tile drives."""
-            for instance in tile.instances:
-                output = instance.portlist[-1].argname
-                if instance.name != name and isinstance(output, ast.Identifier) and output.name == wire:
-                    other = instantiated(tile, instance.name, array)
-                    return other.signal(array.cell(instance.module).portlist.ports[-1].first.name)
-            return None
-
-        tile = Module(module, given)
-        return signed(instantiated(tile, name, array).next("r0"), len(address))
-
-    weights = products(1)
-    if not np.array_equal(products(-array.limit), -array.limit * weights):
-        raise ExtractionError(f"{name}: does not multiply -{array.limit} as it multiplies 1")
-    by_turn = weights.reshape(-1, fold, columns).transpose(1, 0, 2).reshape(fold, array.inputs)
+    parts, places = [], np.arange(array.slices * columns)
+    for some in np.array_split(places, -(-len(places) // PLACES_AT_ONCE)):
+        part = products(array, module, name, 1, *np.divmod(some, columns), columns)
+        again = products(array, module, name, -array.limit, *np.divmod(some, columns), columns)
+        if not np.array_equal(again, -array.limit * part):
+            raise ExtractionError(f"{name}: does not multiply -{array.limit} as it multiplies 1")
+        parts.append(part)
+    by_turn = np.concatenate(parts).reshape(-1, fold, columns).transpose(1, 0, 2).reshape(fold, array.inputs)
     return CellWeights(rows_of(unit, fold, array.lanes), by_turn)
+
+
+def products(
+    array: ArrayText, module: ast.ModuleDef, name: str, x: int, address: np.ndarray, column: np.ndarray, columns: int
+) -> np.ndarray:
+    """What unit `name` of `columns` inputs adds at each `address`, its inputs being `x` in the `column` that goes with
+    it and 0 in the others: int64, as long as these."""
+
+    def given(wire: str) -> Word | None:
+        if wire in ("core_clk", "drain"):
+            return Word(1, np.zeros(1, dtype=np.int64))
+        if wire == "xs":
+            return Word(columns, (x < 0) * (1 << column.astype(object)))
+        if wire[0] == "x":
+            odd = int(wire[1:])
+            bits = (array.limit * odd).bit_length()
+            return Word(columns * bits, odd * abs(x) << (bits * column.astype(object)))
+        return Word(1, (address == int(wire[1:])).astype(np.int64)) if wire[0] == "a" else shared(wire)
+
+    def shared(wire: str) -> Word | None:
+        """A wire that another instance of the tile drives."""
+        for instance in tile.instances:
+            output = instance.portlist[-1].argname
+            if instance.name != name and isinstance(output, ast.Identifier) and output.name == wire:
+                other = instantiated(tile, instance.name, array)
+                return other.signal(array.cell(instance.module).portlist.ports[-1].first.name)
+        return None
+
+    tile = Module(module, given)
+    return signed(instantiated(tile, name, array).next("r0"), len(address))
 
 
 def read_adding(array: ArrayText, bank: int, row: int) -> CellWeights:

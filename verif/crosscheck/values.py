@@ -1,7 +1,7 @@
 """What the expressions of a parsed module are worth, by the rules of Verilog, for many stimuli at once."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import add, and_, mul, or_, sub, xor
 from typing import NamedTuple
 
@@ -46,6 +46,7 @@ class Module:
         self.always: list[ast.Always] = []
         self.instances: list[ast.Instance] = []
         self.known: dict[str, np.ndarray] = {}
+        self.octets: dict[str, np.ndarray] = {}
         self.sizes: dict[int, int] = {}
         for port in module.portlist.ports:
             self._declare(port.first)
@@ -102,12 +103,11 @@ class Module:
             return np.zeros(1, dtype=np.int64)
         if name not in self.drivers:
             raise ExtractionError(f"{self.name}: nothing drives {name}")
-        whole = np.zeros(1, dtype=np.int64 if self.widths[name] <= FAST else object)
+        parts = []
         for highest, lowest, right in self.drivers[name]:
             bits = highest - lowest + 1
-            part = self.value(right, bits) & ((1 << bits) - 1)
-            whole = whole | part.astype(whole.dtype) << lowest
-        return whole
+            parts.append((lowest, bits, self.value(right, bits) & ((1 << bits) - 1)))
+        return joined(parts, self.widths[name])
 
     def width(self, node: ast.Node) -> int:
         """Bits of an expression that stands alone."""
@@ -166,14 +166,15 @@ class Module:
         elif isinstance(node, ast.IntConst):
             value = np.array([_constant(node)[1]], dtype=object)
         elif isinstance(node, ast.Pointer):
-            value = self.signal(node.var.name).values >> _number(node.ptr) & 1
+            value = self._part(node.var.name, _number(node.ptr), 1)
         elif isinstance(node, ast.Partselect):
-            bits = self.width(node)
-            value = self.signal(node.var.name).values >> _number(node.lsb) & ((1 << bits) - 1)
+            value = self._part(node.var.name, _number(node.lsb), self.width(node))
         elif isinstance(node, ast.Concat):
-            value = np.zeros(1, dtype=np.int64 if width <= FAST else object)
-            for part in node.list:
-                value = value << self.width(part) | self.value(part)
+            parts, lowest = [], 0
+            for part in reversed(node.list):
+                parts.append((lowest, self.width(part), self.value(part)))
+                lowest += self.width(part)
+            value = joined(parts, lowest)
         elif isinstance(node, ast.Repeat):
             ones = sum(1 << self.width(node.value) * k for k in range(_number(node.times)))
             value = self.value(node.value).astype(object) * ones
@@ -185,7 +186,18 @@ class Module:
             value = np.array([not self.truth(node.right)])
         else:
             raise ExtractionError(f"{self.name}: computes {type(node).__name__}")
-        return value.astype(np.int64 if width <= FAST else object)
+        return value.astype(np.int64 if width <= FAST else object, copy=False)
+
+    def _part(self, name: str, lowest: int, bits: int) -> np.ndarray:
+        """Some bits of a signal. Of a wide one by its bytes: shifting all of it for each part would take long."""
+        values = self.signal(name).values
+        if values.dtype != object or bits > 56:
+            return values >> lowest & ((1 << bits) - 1)
+        if name not in self.octets:
+            self.octets[name] = octets_of(values, self.widths[name] // 8 + 8)
+        first, shift = divmod(lowest, 8)
+        window = np.ascontiguousarray(self.octets[name][:, first : first + 8]).view("<u8")[:, 0]
+        return (window >> np.uint64(shift) & np.uint64((1 << bits) - 1)).astype(np.int64)
 
     def truth(self, node: ast.Node) -> bool:
         """Whether an expression is not 0. Raises ExtractionError where that differs between stimuli."""
@@ -216,6 +228,29 @@ class Module:
                 found[register] = self.value(statement.right.var, self.widths[register])
         elif statement is not None:
             raise ExtractionError(f"{self.name}: does {type(statement).__name__}")
+
+
+def octets_of(values: np.ndarray, count: int) -> np.ndarray:
+    """Bytes of unsigned integers of any width, the lowest first: uint8 [stimuli, count]."""
+    if count <= 7:
+        return np.ascontiguousarray(values.astype("<i8")[:, None]).view(np.uint8)[:, :count]
+    text = b"".join(int(value).to_bytes(count, "little") for value in values)
+    return np.frombuffer(text, dtype=np.uint8).reshape(len(values), count)
+
+
+def joined(parts: Sequence[tuple[int, int, np.ndarray]], width: int) -> np.ndarray:
+    """A word of `width` bits, of parts (lowest bit, bits, values): int64, or Python's integers where it is wide."""
+    if width <= FAST:
+        narrow = np.zeros(1, dtype=np.int64)
+        for lowest, _, values in parts:
+            narrow = narrow | values.astype(np.int64, copy=False) << lowest
+        return narrow
+    word = np.zeros((max((len(values) for *_, values in parts), default=1), width), dtype=np.uint8)
+    for lowest, bits, values in parts:
+        found = np.unpackbits(octets_of(values, -(-bits // 8)), axis=1, count=bits, bitorder="little")
+        word[:, lowest : lowest + bits] |= found
+    octets = np.packbits(word, axis=1, bitorder="little")
+    return np.array([int.from_bytes(row.tobytes(), "little") for row in octets], dtype=object)
 
 
 def _number(node: ast.Node) -> int:
