@@ -13,7 +13,6 @@ from flows.console.report import Part, table
 from flows.design.cycles.sequences import Pipeline
 from flows.pictures.timeline import Row, draw_timeline
 from gen.build.folder import Build
-from golden.errors import UserError
 from golden.models.integer_model import IntegerModel
 from golden.samplers.sampling import Sampling
 from verif.chip.compare import simulate_runs
@@ -56,8 +55,6 @@ class Timeline:
 
 def timeline(path: Path, picture: Path | None) -> Timeline:
     """Of the build `path`; with a picture where a file is named."""
-    if picture is not None and picture.suffix not in (".png", ".svg"):
-        raise UserError(f"-o {picture}: give a file ending in .png or .svg")
     return chip_timeline(SimulatedChip(Build(path)), picture)
 
 

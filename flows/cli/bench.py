@@ -69,7 +69,7 @@ def bench_arrays(
         typer.Option(parser=folder, help="Quantized checkpoint whose rows are taken. Default: normal weights."),
     ] = None,
     format: Annotated[str, typer.Option(parser=text, help="Weight format, as of `hardloom quantize`.")] = "mxfp4",
-    plot: Annotated[Path | None, typer.Option(parser=picture, help="Picture to write, as PNG and SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(parser=picture, help="Picture to write, PNG or SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Area, cycles and time of hardwired arrays in every style, of da4ml's and of plain Verilog.
@@ -122,7 +122,7 @@ def timeline(
     build: Annotated[Path, typer.Argument(parser=folder, help="Build folder that `hardloom generate` wrote.")] = Path(
         "build/demo/chip"
     ),
-    out: Annotated[Path | None, typer.Option("-o", "--output", parser=file, help="PNG or SVG to write.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--output", parser=picture, help="PNG or SVG to write.")] = None,
     as_json: Json = False,
 ) -> None:
     """When packets pass each probe point of a chip, over a forward of 22 positions: measured, and by the cycle model.

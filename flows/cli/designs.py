@@ -76,9 +76,7 @@ def estimate(
     routers: Routers = 1,
     queues: QueueDepths = None,
     sequences: Sequences = 1,
-    tornado: Annotated[
-        Path | None, typer.Option(parser=picture, help="File of a sensitivity plot; PNG and SVG are written.")
-    ] = None,
+    tornado: Annotated[Path | None, typer.Option(parser=picture, help="Sensitivity plot to write, PNG or SVG.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Table of published systems beside ours.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -114,7 +112,9 @@ def explore(
     out: Annotated[
         Path | None, typer.Option("-o", "--output", parser=file, help="Hardware file for `hardloom generate`.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(parser=file, help="PNG of the Pareto front to write.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(parser=picture, help="Picture of the Pareto front to write, PNG or SVG.")
+    ] = None,
     front: Annotated[Path | None, typer.Option(parser=file, help="JSON of the Pareto front to write.")] = None,
     fit: Annotated[Path | None, typer.Option(parser=given_file, help="Cost model from `hardloom bench tiles`.")] = None,
     sampler: Sampler = None,

@@ -47,7 +47,9 @@ MaskSeed = Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides w
 def info(
     ckpt: Annotated[
         Path,
-        typer.Argument(parser=folder, help="Folder of a checkpoint, a quantized one, config.json alone, or a build."),
+        typer.Argument(
+            parser=folder, help="Folder of a checkpoint, of a quantized one, of a config.json alone, or of a build."
+        ),
     ],
     config_only: Annotated[bool, typer.Option("--config-only", help="Count from config.json; ignore weights.")] = False,
     scan: Annotated[bool, typer.Option(help="Read every weight and report NaN and infinity.")] = True,
@@ -150,7 +152,7 @@ def calibrate(
     gains: Gains = None,
     activation_bits: ActivationBits = None,
     seed: MaskSeed = 0,
-    plot: Annotated[Path | None, typer.Option(parser=picture, help="Picture of the outliers, as PNG and SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(parser=picture, help="Picture of the outliers, PNG or SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure the range of every activation on text, and write the numeric contract that holds them.
@@ -177,7 +179,7 @@ def sensitivity(
         Path | None, typer.Option(parser=given_file, help="Contract whose bits each site is tried with.")
     ] = None,
     seed: MaskSeed = 0,
-    plot: Annotated[Path | None, typer.Option(parser=picture, help="Picture to write, as PNG and SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(parser=picture, help="Picture to write, PNG or SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure what rounding each kind of matrix, and each activation, costs by itself.

@@ -71,9 +71,11 @@ def file(text: object) -> Path:
 
 
 def picture(text: object) -> Path:
-    """The path of a picture to write as PNG and as SVG."""
-    found = any_file(text)
-    return written(found, *(found.with_name(f"{found.stem}{suffix}") for suffix in (".png", ".svg")))
+    """A picture to write, PNG or SVG by its name."""
+    found = file(text)
+    if found.suffix not in (".png", ".svg"):
+        raise typer.BadParameter(f"{found} is neither PNG nor SVG; give a name that ends in .png or .svg")
+    return found
 
 
 def any_file(text: object) -> Path:

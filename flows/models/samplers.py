@@ -14,9 +14,9 @@ def asked_sampling(
 ) -> Sampling:
     """What `--sampler`, `--gen-length`, options that are called as parameters (None: not given) and `--set` ask for.
 
-    Without `sampler` it is `threshold` where that option is given, else `llada`; of their options the one takes those
-    that it has. A `causal` model is read out by `left_to_right`, and by no other of the library. Raises `UserError` as
-    `Sampling.read` does, and for a setting that is none.
+    Without `sampler` it is `threshold` where that option is given, else `llada`. A `causal` model is read out by
+    `left_to_right`, and by no other of the library. Raises `UserError` as `Sampling.read` does, which knows the
+    sampler's parameters, and for a setting that is none.
     """
     if causal and sampler in {*SAMPLERS} - {"left_to_right"}:
         raise UserError(
@@ -25,8 +25,6 @@ def asked_sampling(
     texts = {name: str(value) for name, value in options.items() if value is not None}
     if sampler is None:
         sampler = "left_to_right" if causal else "threshold" if "threshold" in texts else "llada"
-        known = {one.name for one in read_sampler(sampler).parameters}
-        texts = {name: text for name, text in texts.items() if name in known}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or name in texts:

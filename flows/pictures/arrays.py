@@ -38,4 +38,4 @@ def plot_arrays(rows: list[dict[str, Any]], path: Path) -> None:
     )  # fmt: skip
     axes.grid(True, which="both", alpha=0.2)
     axes.legend(fontsize=6, ncols=2)
-    save(figure, path.with_suffix(".png"), path.with_suffix(".svg"), dpi=150, svg_text=True)
+    save(figure, path, dpi=150, svg_text=True)

@@ -17,7 +17,7 @@ LOWEST = 1e-2
 
 
 def plot_outliers(channels: dict[tuple[str, int | None], Tensor], path: Path) -> None:
-    """Write `path` as PNG and as SVG: a panel a site, a row a layer and one for the last norm, a column a channel.
+    """Write `path`, PNG or SVG: a panel a site, a row a layer and one for the last norm, a column a channel.
 
     channels: (site, layer) to the largest magnitude of each channel.
     """
@@ -32,7 +32,7 @@ def plot_outliers(channels: dict[tuple[str, int | None], Tensor], path: Path) ->
         axes.set(ylabel="layer", title=f"{title}: largest {max(row.max() for row in rows):,.5g}")
     panels[-1].set_xlabel("channel")
     figure.colorbar(picture, ax=panels, label="largest magnitude, logarithmic")
-    save(figure, path.with_suffix(".png"), path.with_suffix(".svg"), dpi=110)
+    save(figure, path, dpi=110)
 
 
 def rows_of(channels: dict[tuple[str, int | None], Tensor], site: str) -> list[np.ndarray]:

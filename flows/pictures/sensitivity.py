@@ -13,7 +13,7 @@ WEIGHTS, ACTIVATIONS = "#1f5fa8", "#d9480f"
 
 
 def plot_sensitivity(weights: list[Cost], activations: list[Cost], path: Path) -> None:
-    """Write `path` as PNG and as SVG, the most expensive above."""
+    """Write `path`, PNG or SVG, the most expensive above."""
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     bars = [(cost, color) for costs, color in ((weights, WEIGHTS), (activations, ACTIVATIONS)) for cost in costs]
     bars.sort(key=lambda bar: bar[0].divergence)
@@ -21,4 +21,4 @@ def plot_sensitivity(weights: list[Cost], activations: list[Cost], path: Path) -
     axes.barh(labels, [cost.divergence for cost, _ in bars], color=[color for _, color in bars])
     axes.set(xlabel="KL from the float model, nats a token", title="Rounded alone: matrices (blue), activations (red)")
     axes.grid(True, axis="x", alpha=0.3)
-    save(figure, path.with_suffix(".png"), path.with_suffix(".svg"), dpi=110, svg_text=True)
+    save(figure, path, dpi=110, svg_text=True)

@@ -48,6 +48,10 @@ def read_contract(file: Path, checkpoint: Checkpoint) -> tuple[Numerics, Calibra
     `UserError` where a word does not hold the ranges, or these are of another checkpoint."""
     raw = read_json_object(file)
     try:
+        if strange := raw.keys() - {"numerics", "calibration"}:
+            raise UserError(
+                f"a contract has the fields numerics and calibration, and no {min(strange)!r:.40}; remove it"
+            )
         numerics = Numerics.from_json(raw.get("numerics"))
         calibration = None if raw.get("calibration") is None else Calibration.from_json(raw["calibration"])
         check_holds(numerics, () if calibration is None else calibration.ranges)

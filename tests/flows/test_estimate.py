@@ -235,8 +235,12 @@ def test_the_tornado_is_sorted_and_repeatable(tmp_path):
     swings = [bar.swing for bar in bars(base, "tokens_per_joule")]
     assert len(swings) == 10 and swings == sorted(swings, reverse=True)
     assert value_of(base, "tokens_per_joule") == base.tokens_per_joule
-    first = [path.read_bytes() for path in plot_tornado(base, tmp_path / "a.png")]
-    assert [path.read_bytes() for path in plot_tornado(base, tmp_path / "b.svg")] == first
+    for suffix in (".png", ".svg"):
+        paths = [tmp_path / f"{name}{suffix}" for name in "ab"]
+        for path in paths:
+            plot_tornado(base, path)
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_the_table_marks_every_cell():

@@ -215,7 +215,7 @@ def test_the_choice_for_a_tiny_checkpoint_is_built_and_every_weight_read_back(ti
         (["--like", "llada-moe-7b", "--head-tiles", "0"], "'--head-tiles'"),
         (["--like", "llada-moe-7b", "--styles", "cell"], "knows nothing of style cell"),
         (["--like", "llada-moe-7b", "--fit", "nowhere.json"], "nowhere.json is no file"),
-        (["--like", "llada-moe-7b", "--plot", "x.svg"], "--plot x.svg"),
+        (["--like", "llada-moe-7b", "--plot", "x.pdf"], "x.pdf is neither PNG nor SVG"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments, sentence):

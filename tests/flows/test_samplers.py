@@ -29,7 +29,7 @@ def test_the_library_is_listed_with_parameters_and_defaults(monkeypatch):
 
 def test_without_a_sampler_it_is_llada_or_threshold():
     assert sampled() == sampled("--sampler", "llada", "--set", "block_length=8", "--set", "steps=8")
-    by_threshold = sampled("--threshold", 0.5, "--block-length", 4, "--steps", 3)  # which has no steps
+    by_threshold = sampled("--threshold", 0.5, "--block-length", 4)
     assert by_threshold == sampled("--sampler", "threshold", "--set", "threshold=0.5", "--set", "block_length=4")
     assert by_threshold["steps"] < 16 and by_threshold["text"] == "132"
 
@@ -78,6 +78,7 @@ def test_a_file_is_a_sampler(tmp_path: Path):
         (["--steps", 8, "--set", "steps=8"], "--set: 'steps=8' is not NAME=VALUE, each name once"),
         (["--set", "steps=many"], "sampler llada: steps is 'many'; give an integer from 1"),
         (["--set", "steps=99999999999999"], "sampler llada: steps is 99999999999999; give an integer from 1"),
+        (["--threshold", 0.5, "--steps", 4], "sampler threshold: there is no parameter steps; there are"),
         (["--threshold", 1.5], "sampler threshold: threshold is 1.5; give a number from 0 to 1"),
         (["--block-length", 3], "sampler llada: gen_length 16 is no multiple of block_length 3; change one of them"),
         (["--sampler", "levenshtein"], "the model has no delete_token_id; set the parameter that defaults to it"),

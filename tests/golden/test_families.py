@@ -140,6 +140,21 @@ def test_another_model_is_refused_by_its_field(name: str, field: str, value: Any
         shape_of(FAMILIES[name][0] | {field: value})
 
 
+@pytest.mark.parametrize("field", ["n_group", "topk_group", "routed_scaling_factor", "partial_rotary_factor"])
+def test_what_no_tensor_shows_of_a_router_or_a_head_is_asked_for(field: str):
+    """The published class has defaults for them (8, 4, 2.5 and 0.5), which are not those of a plain model."""
+    fields = {name: value for name, value in LLADA2.items() if name != field}
+    with pytest.raises(UserError, match=f"field {field} is missing"):
+        shape_of(fields)
+    if field.endswith("group"):  # unused where blocks share a capacity
+        shape_of(fields | {"expert_capacity": LLADA2["num_experts"]})
+
+
+def test_a_block_may_use_as_many_experts_as_a_token_takes():
+    with pytest.raises(UserError, match="num_experts_per_tok is 2, of at most 1"):
+        shape_of(LLADA2 | {"num_experts_per_tok": 2, "expert_capacity": 1})
+
+
 def test_published_totals():
     llada = LLADA | {"d_model": 4096, "n_layers": 32, "n_heads": 32, "n_kv_heads": 32, "mlp_hidden_size": 12288}
     llada |= {"vocab_size": 126464, "embedding_size": 126464, "mask_token_id": 126336, "eos_token_id": 126081}

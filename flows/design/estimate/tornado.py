@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 
 from flows.design.estimate.figures import Estimate, moved, value_of
 from flows.pictures.save import INK, save
-from golden.errors import UserError
 
 __all__ = ["bars", "plot_tornado"]
 
@@ -19,7 +18,6 @@ METRICS = {
     "tokens_per_joule": "tokens a joule",
     "usd_per_million_tokens": "USD a million tokens",
 }
-SUFFIXES = (".png", ".svg")
 LOW, HIGH = "#2f6f9f", "#d9480f"
 
 
@@ -69,16 +67,12 @@ def draw(axes: Axes, base: Estimate, metric: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def plot_tornado(base: Estimate, path: Path) -> list[Path]:
-    """Write the plot as PNG and SVG beside each other, whichever `path` names; same bytes for the same estimate."""
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"--tornado {path}: give a file ending in {' or '.join(SUFFIXES)}; both are written")
+def plot_tornado(base: Estimate, path: Path) -> None:
+    """Write the plot, PNG or SVG by the name of `path`; same bytes for the same estimate."""
     figure, grid = plt.subplots(2, 2, figsize=(13, 8))
     figure.subplots_adjust(left=0.17, right=0.985, top=0.92, bottom=0.05, hspace=0.22, wspace=0.48)
     for axes, metric in zip(grid.flat, METRICS, strict=True):
         draw(axes, base, metric)
     title = f"{base.shape.name} at {base.request.node}, sampler {base.request.sampler}: ten assumptions that move most"
     figure.suptitle(f"{title} (blue: low end, orange: high end)", fontsize=10)
-    written = [path.with_suffix(suffix) for suffix in SUFFIXES]
-    save(figure, *written, dpi=110)
-    return written
+    save(figure, path, dpi=110)

@@ -10,15 +10,12 @@ from flows.design.estimate.arrays import metal_only
 from flows.design.explore.points import Point, measure, pareto
 from flows.design.explore.search import Space
 from flows.pictures.save import save
-from golden.errors import UserError
 
 __all__ = ["plot_front"]
 
 
 def plot_front(space: Space, chosen: Point, front: list[Point], objective: str, path: Path) -> None:
-    """The Pareto front as a PNG, the chosen point marked; beside it what metal-only respins cost."""
-    if path.suffix != ".png":
-        raise UserError(f"--plot {path}: give a file ending in .png")
+    """The Pareto front, PNG or SVG by its name, the chosen point marked; beside it what metal-only respins cost."""
     figure, axes = plt.subplots(figsize=(7.2, 4.4))
     figure.subplots_adjust(left=0.12, right=0.97, top=0.92, bottom=0.13)
     scale, unit = (1e6, "uJ a token in the arrays") if objective == "energy" else (1.0, "mm2")

@@ -66,7 +66,8 @@ class LLaDA2(Family):
         fields.require(
             *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "moe_intermediate_size"),
             *("num_experts", "num_experts_per_tok", "rope_theta", "rms_norm_eps", "max_position_embeddings"),
-            *("mask_token_id", "eos_token_id"),
+            *("mask_token_id", "eos_token_id", "routed_scaling_factor", "partial_rotary_factor"),
+            *(() if fields.given.get("expert_capacity") else ("n_group", "topk_group")),
         )
         count, dense = fields.count("num_hidden_layers"), fields.typed("first_k_dense_replace", int, 0)
         if not 0 <= dense <= count:
@@ -134,6 +135,7 @@ def experts_of(fields: Fields) -> ExpertsShape:
         ("num_experts_per_tok", experts.top_k, experts.num_experts // experts.groups * experts.top_groups),
         ("topk_group", experts.top_groups, experts.groups),
         ("expert_capacity", experts.capacity, experts.num_experts),
+        ("num_experts_per_tok", experts.top_k, experts.capacity or experts.top_k),
         ("num_shared_experts", shared, 64),
     ):
         if not 0 <= value <= most:
