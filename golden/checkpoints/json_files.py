@@ -10,6 +10,7 @@ from golden.errors import UserError
 
 __all__ = ["parse_json_object", "read_json_object", "read_regular_file"]
 
+LONGEST_NUMBER = 1000
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 LARGEST = 256 << 20
@@ -53,7 +54,8 @@ def how_to_get(folder: Path) -> str:
 def parse_json_object(text: bytes) -> dict[str, Any]:
     """The JSON object in `text`, UTF-8. Raises `ValueError` with what is wrong, in a few words."""
     try:
-        raw = json.loads(text.decode("utf-8"), object_pairs_hook=unique_fields, parse_constant=refuse_constant)
+        hooks: dict[str, Any] = {"object_pairs_hook": unique_fields, "parse_constant": refuse_constant}
+        raw = json.loads(text.decode("utf-8"), parse_int=whole_number, **hooks)
     except UnicodeDecodeError as error:
         raise ValueError(f"not valid JSON (byte {error.start} is not UTF-8)") from None
     except json.JSONDecodeError as error:
@@ -73,6 +75,13 @@ def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"names {name!r} twice")
         fields[name] = value
     return fields
+
+
+def whole_number(digits: str) -> int:
+    """Raises `ValueError` for more digits than any count, size or offset has."""
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError(f"holds a number of {len(digits):,} digits")
+    return int(digits)
 
 
 def refuse_constant(name: str) -> None:

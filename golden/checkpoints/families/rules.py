@@ -15,7 +15,10 @@ __all__ = ["HARMLESS", "FieldRules", "Fields", "head_dim_of", "key_value_heads_o
 Fixed = dict[str, tuple[tuple[Any, ...], str]]
 """Name to the values under which the model is the one we compute, and why these."""
 
-LARGEST: dict[str, float] = {"vocab_size": 1 << 24, "num_hidden_layers": 1 << 12, "max_position_embeddings": 1 << 28}
+LARGEST: dict[str, float] = {
+    **dict.fromkeys(("vocab_size", "embedding_size"), 1 << 24),
+    **{"num_hidden_layers": 1 << 12, "max_position_embeddings": 1 << 28},
+}
 """Largest value of a count, far beyond any model, small enough to be counted at once; of others see `MOST`."""
 MOST = 1 << 20
 
