@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Collection, Iterator, Set
 from pathlib import Path, PurePosixPath
 
+from gen.build.constraints import constraints
 from gen.build.manifest import ArrayFacts, Manifest
-from gen.build.names import QUANTIZED, WAIVERS
+from gen.build.names import QUANTIZED, SDC, WAIVERS
 from gen.build.seal import is_sealed
 from gen.design.hardware import HardwareConfig
 from gen.text.prefix import prefixed
+from gen.text.waivers import waivers
 from golden.checkpoints.config import CONFIG
 from golden.checkpoints.json_files import read_json_object
 from golden.errors import UserError
@@ -23,6 +25,7 @@ __all__ = [
     "CHIP",
     "MANIFEST",
     "Build",
+    "chip_texts",
     "copy_quantized",
     "delete_unfinished",
     "file_list",
@@ -125,6 +128,11 @@ class Build:
     def arrays(self) -> tuple[ArrayFacts, ...]:
         """Every array unit."""
         return self.manifest.arrays
+
+
+def chip_texts() -> dict[str, str]:
+    """Files of a whole chip that stand beside its Verilog, the same for every chip: name to text."""
+    return {WAIVERS: waivers(), SDC: constraints()}
 
 
 def file_list(files: Collection[str]) -> str:

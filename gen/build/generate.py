@@ -14,11 +14,11 @@ import numpy as np
 
 from gen.build.arrays import BuiltArray, array_parts, array_weights
 from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_norm_gains, emit_scales
-from gen.build.folder import CHIP, MANIFEST, Build, copy_quantized, delete_unfinished, file_list
+from gen.build.folder import CHIP, MANIFEST, Build, chip_texts, copy_quantized, delete_unfinished, file_list
 from gen.build.journal import JOURNAL, Entry, Journal
 from gen.build.manifest import ArrayFacts, Manifest
 from gen.build.memories import memories_of
-from gen.build.names import FILE_LIST, QUANTIZED, WAIVERS
+from gen.build.names import FILE_LIST, QUANTIZED
 from gen.build.seal import sealed
 from gen.build.units import elaborated_sizes, unit_parts
 from gen.build.work import CHIP_TEXT, LAYER_TEXTS, Progress, Work
@@ -26,7 +26,6 @@ from gen.design.hardware import HardwareConfig
 from gen.design.layer_sizes import LayerSizes, engine_module
 from gen.design.matrices import ArrayUnit, Selection, array_units, selected_units
 from gen.text.prefix import check_prefix, prefixed
-from gen.text.waivers import waivers
 from golden.checkpoints.config import CONFIG
 from golden.errors import UserError
 from golden.files import COMPRESSED, Contents, sha256, write_file, write_json
@@ -137,7 +136,8 @@ def write_build(
     claim(out, "build")
     if build := intact_build(out, key):
         return build
-    journal = begin_build(out, key, {FILE_LIST, WAIVERS, *(f"{QUANTIZED}/{name}" for name in hashes)}, module_prefix)
+    owned = {FILE_LIST, *chip_texts(), *(f"{QUANTIZED}/{name}" for name in hashes)}
+    journal = begin_build(out, key, owned, module_prefix)
     weights = sum(map(array_weights(checkpoint.model), units))
     if top:
         weights += checkpoint.model.embedding_weights
@@ -210,7 +210,7 @@ def finish_files(
     files = {name: digest for entry in entries for name, digest in entry.files.items()}
     files |= copy_quantized(checkpoint, out, hashes)
     if any(name.startswith("rtl/units/") for name in files):
-        files |= {WAIVERS: write_file(out / WAIVERS, waivers())}
+        files |= {name: write_file(out / name, text) for name, text in chip_texts().items()}
     files |= {FILE_LIST: write_file(out / FILE_LIST, file_list(files))}
     for name in journal.owned - files.keys():
         delete(out, name)

@@ -6,14 +6,14 @@ from typing import Any
 from golden.checkpoints.config import CONFIG
 from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER
 
-__all__ = ["FILE_LIST", "QUANTIZED", "WAIVERS", "check_files", "is_build_file"]
+__all__ = ["FILE_LIST", "QUANTIZED", "SDC", "WAIVERS", "check_files", "is_build_file"]
 
-FILE_LIST, WAIVERS, QUANTIZED = "chip.f", "waivers.vlt", "quantized"
+FILE_LIST, SDC, WAIVERS, QUANTIZED = "chip.f", "chip.sdc", "waivers.vlt", "quantized"
 
 VERILOG = re.compile(r"rtl/(?:(?:arrays|constants)/\w+\.v(?:\.zst)?|(?:prefab|units)/\w+\.v)", re.ASCII)
 """A module a file, named after it; connections of arrays, and constants, may be compressed."""
 
-OTHERS = {FILE_LIST, WAIVERS, *(f"{QUANTIZED}/{name}" for name in (CONFIG, QUANTIZATION, TENSORS, TOKENIZER))}
+OTHERS = {FILE_LIST, SDC, WAIVERS, *(f"{QUANTIZED}/{name}" for name in (CONFIG, QUANTIZATION, TENSORS, TOKENIZER))}
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 

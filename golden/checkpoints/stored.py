@@ -153,9 +153,9 @@ def check_tensor_set(path: Path, found: Iterable[str], expected: Iterable[str]) 
 def open_files(path: Path, family: Family, model: ModelShape) -> dict[str, Reader]:
     """Tensor name to the reader of the file that holds it."""
     index = path / INDEX
+    if len(found := [name for name in (MADE_UP, SINGLE, INDEX) if os.path.lexists(path / name)]) > 1:
+        raise UserError(f"{path}: holds {' and '.join(found)}, which may be two models; remove one of them")
     if os.path.lexists(path / MADE_UP):
-        if os.path.lexists(index) or os.path.lexists(path / SINGLE):
-            raise UserError(f"{path}: holds {MADE_UP} and tensors besides; remove the one or the other")
         made = MadeUpTensors(path / MADE_UP, first_places(family, model))
         return dict.fromkeys(made.entries, made)
     if os.path.lexists(index):

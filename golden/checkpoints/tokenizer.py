@@ -2,9 +2,10 @@
 
 import os
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from golden.checkpoints.json_files import read_regular_file
 from golden.errors import UserError
@@ -50,11 +51,7 @@ def encode_prompt(
         kept = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
     except BaseException as error:  # as above
         raise UserError(f"{source}: {path} fails on it ({reason(error)}); correct the file or the prompt") from None
-    unknown, covered = getattr(tokenizer.model, "unk_token", None), set()
-    for token, (begin, end) in zip(encoding.tokens, encoding.offsets, strict=True):
-        if token == unknown and text[begin:end] != token:
-            raise UserError(f"{source}: {text[begin:end]!r} is not in the tokenizer's vocabulary; leave it out")
-        covered |= set(range(begin, end))
+    covered = set(covered_characters(tokenizer, text, encoding, source))
     composed = tokenizer.normalizer is not None  # a normalizer may put a letter and its accents together
     missing = [c for i, c in enumerate(text) if i not in covered and not (composed and unicodedata.combining(c))]
     if missing:  # behind a character that is dropped, offsets are one too low: name one that gives nothing by itself
@@ -69,6 +66,19 @@ def encode_prompt(
                 "(vocab_size); give the tokenizer that belongs to the model"
             )
     return encoding.ids
+
+
+def covered_characters(tokenizer: Tokenizer, text: str, encoding: Encoding, source: str) -> Iterator[int]:
+    """Places of `text` that its tokens stand for; `UserError` where one stands for what is not known, or for more than
+    it is."""
+    unknown, added = getattr(tokenizer.model, "unk_token", None), tokenizer.get_added_tokens_decoder()
+    greedy = {number: one.content for number, one in added.items() if one.lstrip or one.rstrip}
+    for token, number, (begin, end) in zip(encoding.tokens, encoding.ids, encoding.offsets, strict=True):
+        if token == unknown and text[begin:end] != token:
+            raise UserError(f"{source}: {text[begin:end]!r} is not in the tokenizer's vocabulary; leave it out")
+        if number in greedy and text[begin:end] != greedy[number]:
+            raise UserError(f"{source}: the token {greedy[number]!r} swallows the spaces beside it; leave them out")
+        yield from range(begin, end)
 
 
 def plain(text: str) -> str:

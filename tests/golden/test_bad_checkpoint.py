@@ -188,6 +188,12 @@ def test_header_that_names_a_tensor_twice(single: Path):
     assert f"names '{Q_PROJ}' twice" in refusal(single)
 
 
+def test_shards_beside_a_single_file(single: Path):
+    """Which of the two is read differs between loaders."""
+    (single / "model.safetensors.index.json").write_text('{"weight_map": {}}')
+    assert "holds model.safetensors and model.safetensors.index.json, which may be two models" in refusal(single)
+
+
 def test_tensors_that_share_bytes(single: Path):
     def moved(header: dict[str, Any]) -> None:
         begin, end = header[Q_PROJ]["data_offsets"]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
 from golden.errors import UserError
@@ -53,6 +53,15 @@ def test_nothing_is_left_to_chance(tmp_path: Path):
 @pytest.mark.parametrize("text", ["aZb", "Z"])
 def test_a_character_that_is_not_in_the_vocabulary(tmp_path: Path, text: str, unknown: str | None, message: str):
     assert message in refused(saved(tmp_path, letters(unknown)), text)
+
+
+def test_a_token_that_takes_spaces_with_it(tmp_path: Path):
+    tokenizer = Tokenizer(models.BPE(vocab={**LETTERS, " ": 6}, merges=[]))
+    tokenizer.add_special_tokens([AddedToken("[M]", lstrip=True, rstrip=True)])
+    saved(tmp_path, tokenizer)
+    assert encoded(tmp_path, "a[M]b") == [0, 7, 1]
+    for text in ("a [M]b", "a[M] b"):
+        assert refused(tmp_path, text).endswith("the token '[M]' swallows the spaces beside it; leave them out")
 
 
 def test_the_unknown_token_may_be_asked_for_by_name_but_covers_nothing_else(tmp_path: Path):

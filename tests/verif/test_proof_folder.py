@@ -211,7 +211,7 @@ def test_a_listing_of_other_files_is_seen(build: Path) -> None:
 def test_waivers_of_more_than_units_are_seen(build: Path) -> None:
     (build / "waivers.vlt").write_text((build / "waivers.vlt").read_text().replace("rtl/units/?", ""))
     forge(build, lambda manifest: None)
-    assert problem(build) == "waivers.vlt: is not what units need"
+    assert problem(build) == "waivers.vlt: is not that of a chip"
 
 
 def test_waivers_are_no_part_of_arrays_alone(

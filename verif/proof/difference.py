@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gen.build.folder import Build
-from gen.build.names import FILE_LIST, WAIVERS
+from gen.build.folder import Build, chip_texts
+from gen.build.names import FILE_LIST
 
 __all__ = ["Difference", "difference"]
 
@@ -66,7 +66,7 @@ def difference(build: Build, other: Build) -> Difference:
     """
     result = Difference()
     for name in sorted(build.files.keys() | other.files.keys()):
-        if not name.endswith(".v") and name not in (FILE_LIST, WAIVERS):
+        if not name.endswith(".v") and name not in (FILE_LIST, *chip_texts()):
             continue
         texts = [b.file(name).read_bytes() if name in b.files else b"" for b in (build, other)]
         same = texts[0] == texts[1] and name in build.files and name in other.files

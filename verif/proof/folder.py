@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gen.build.arrays import array_weights
-from gen.build.folder import CHIP, MANIFEST, Build, file_list
+from gen.build.folder import CHIP, MANIFEST, Build, chip_texts, file_list
 from gen.build.journal import JOURNAL
 from gen.build.manifest import ArrayFacts
-from gen.build.names import FILE_LIST, QUANTIZED, WAIVERS
+from gen.build.names import FILE_LIST, QUANTIZED
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import ArrayUnit, array_units
-from gen.text.waivers import waivers
 from golden.checkpoints.config import CONFIG
 from golden.folders import MARK
 from golden.quantization.quantized import QUANTIZATION, TENSORS, QuantizedCheckpoint
@@ -81,17 +80,17 @@ def facts_problem(facts: ArrayFacts, shape: tuple[int, ...], hardware: HardwareC
 
 def listing_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator[str]:
     """The files of the manifest besides Verilog, and the list of those that are."""
-    lists = {FILE_LIST: file_list(build.files)} | ({WAIVERS: waivers()} if build.manifest.top else {})
+    lists = {FILE_LIST: file_list(build.files)} | (chip_texts() if build.manifest.top else {})
     needed = {*lists, *(f"{QUANTIZED}/{name}" for name in (CONFIG, QUANTIZATION, TENSORS))}
     for name in sorted(needed - build.files.keys()):
         yield f"{name}: is not in {MANIFEST}"
     for name in sorted(build.files):
         if name in lists and build.read(name) != lists[name].encode():
-            what = f"the list of the Verilog files in {MANIFEST}" if name == FILE_LIST else "what units need"
+            what = f"the list of the Verilog files in {MANIFEST}" if name == FILE_LIST else "that of a chip"
             yield f"{name}: is not {what}"
         if name.startswith(f"{QUANTIZED}/"):
             build.file(name)
-    units = sorted(name for name in build.files if name.startswith("rtl/units/") or name == WAIVERS)
+    units = sorted(name for name in build.files if name.startswith("rtl/units/") or name in chip_texts())
     if build.manifest.top is None and units:
         yield f"{units[0]}: is a unit, or of units, where the build has arrays alone"
 
