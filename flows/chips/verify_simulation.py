@@ -15,6 +15,7 @@ from flows.models.saturations import broken_promise, counted_by_chip, saturated_
 from gen.build.folder import Build
 from gen.design.registers import ErrorCode
 from golden.cache import work_folder
+from golden.errors import UserError
 from golden.folders import check_ours
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -23,7 +24,7 @@ from golden.samplers.machine import Instruction, Op, Program
 from golden.samplers.sampling import Sampling
 from golden.shape import ModelShape
 from verif.chip.compare import compare_runs
-from verif.chip.simulation import Run, SimulatedChip
+from verif.chip.simulation import VIEWS, Run, SimulatedChip
 from verif.chip.trace import trace_step
 from verif.streams import bench
 
@@ -39,9 +40,10 @@ def random_runs(model: IntegerModel, max_positions: int, seed: int = 0) -> list[
         Sampling.of("llada", gen_length=6, block_length=2, steps=3),
         Sampling.of("llada", gen_length=8, block_length=8, steps=3),
         Sampling.of("threshold", gen_length=8, block_length=4, threshold=0.3),
+        Sampling.of("left_to_right", gen_length=4),
         Sampling.of("threshold", gen_length=4, block_length=4, threshold=1.0),
     ]
-    lengths = [6, 1, 9, 5, longest - 4]
+    lengths = [6, 1, 9, 5, 3, longest - 4]
     chosen = [(n, s) for n, s in zip(lengths, samplers, strict=True) if 0 < n <= longest - s.gen_length]
     drawn = [(torch.randint(shape.vocab_size - 1, (n,), generator=draw), s) for n, s in chosen]
     return [Run((tokens + (tokens >= shape.mask_token)).tolist(), s) for tokens, s in drawn]
@@ -141,12 +143,17 @@ def unit_outcomes(folder: Path) -> list[Outcome]:
     return outcomes
 
 
-def verify_simulation(path: Path, units: bool) -> Check:
-    """The chip on random prompts and, with `units`, the bench of every unit. Writes JUnit XML to `path`/verify.xml."""
+def verify_simulation(path: Path, units: bool, view: str) -> Check:
+    """The chip on random prompts and, with `units`, the bench of every unit. Writes JUnit XML to `path`/verify.xml.
+
+    view: of arrays and ROMs, one of `verif.chip.simulation.VIEWS`.
+    """
+    if view not in VIEWS:
+        raise UserError(f"--view: {view!r} is unknown; choose of {', '.join(VIEWS)}")
     build = Build(path)
     check_ours(path, "build")
     notice("building the simulation with Verilator and g++; takes minutes where it is not there yet")
-    chip = SimulatedChip(build)
+    chip = SimulatedChip(build, view=view)
     with progress_bar("simulating", "prompts") as progress:
         outcomes = chip_outcomes(chip, progress)
     if units:

@@ -85,6 +85,13 @@ def verify(
     ] = None,
     sim: Annotated[bool, typer.Option("--sim", help="Simulate chip and units against the integer model.")] = False,
     units: Annotated[bool, typer.Option(help="With --sim: the bench of every unit as well.")] = True,
+    view: Annotated[
+        str,
+        typer.Option(
+            parser=text,
+            help="With --sim: wiring, as emitted, or table: weights read out of the text, quick to build at any size.",
+        ),
+    ] = "wiring",
     tiles: Annotated[
         int | None,
         typer.Option(min=1, max=MOST, help="With --sim, instead of the chip: so many tiles of arrays, and an expert."),
@@ -117,6 +124,8 @@ def verify(
         raise UserError(f"--{'unit' if unit else 'liberty'}: goes with --gate-level; add it or leave this out")
     if tiles and not sim:
         raise UserError("--tiles: goes with --sim; add it")
+    if view != "wiring" and (tiles or not sim):
+        raise UserError("--view: goes with --sim, and without --tiles")
     if simulator != "verilator" and not tiles:
         raise UserError("--simulator: goes with --sim --tiles; add them")
     from flows.chips.verify import verify_against, verify_faults, verify_static
@@ -130,7 +139,7 @@ def verify(
     elif sim:
         from flows.chips.verify_simulation import verify_simulation
 
-        passed += [verify_simulation(build, units).show(as_json)]
+        passed += [verify_simulation(build, units, view).show(as_json)]
     passed += [verify_faults(build, faults).show(as_json)] if faults else []
     if gates:
         from flows.synth.gate_level import verify_gates

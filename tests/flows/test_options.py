@@ -55,6 +55,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
 
 WITH = {
     "verify --tiles": ("--sim",),
+    "verify --view": ("--sim",),
     "verify --simulator": ("--sim", "--tiles", "1"),
     "verify --unit": ("--gate-level",),
     "verify --liberty": ("--gate-level",),

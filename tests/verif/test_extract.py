@@ -12,7 +12,7 @@ from gen.arrays.styles import STYLES
 from gen.text.constant_module import emit_constants, index_width
 from tests.matrices import exactly, noise, one_large_row
 from verif.extract.arrays import ArrayRows, read_array
-from verif.extract.constant_module import read_constants
+from verif.extract.constant_module import constant_ports, read_constants
 from verif.extract.errors import ExtractionError
 from verif.extract.instances import instances
 from verif.extract.neuron import CONTROL, read_neuron
@@ -247,7 +247,11 @@ def words_of(text: str, width: int, signed: bool = True) -> np.ndarray:
 @pytest.mark.parametrize(("beats", "lanes", "width"), [(1, 1, 1), (5, 3, 7), (64, 8, 28), (3, 2, 63)])
 def test_rom_words_are_read_back(beats, lanes, width):
     words = np.random.default_rng(beats).integers(-(1 << (width - 1)), 1 << (width - 1), (beats, lanes))
-    assert np.array_equal(words_of(constants(words, width), width), words)
+    text = constants(words, width)
+    assert np.array_equal(words_of(text, width), words)
+    assert constant_ports(text.encode()) == (max(1, (beats - 1).bit_length()), lanes * width)
+    with pytest.raises(ExtractionError, match="does not begin with a ROM"):
+        constant_ports(text[1:].encode())
 
 
 def test_unsigned_rom_words_use_every_bit():

@@ -6,7 +6,7 @@ and put through the chip's units, is what the integer model says; that the wirin
 view is shown by `verif.arrays.bench` on whole arrays of other sizes and on tiles of these.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -27,7 +27,7 @@ from gen.units.rescale import Rescale
 from golden.errors import UserError
 from golden.files import write_file
 from golden.models.integer_parts import Packet, Parts
-from verif.arrays.table_view import write_table_view
+from verif.arrays.table_view import TABLES, TableView, table_views, write_weights
 from verif.extract.arrays import read_array
 from verif.simulators.job import Job
 from verif.simulators.runner import build_and_test
@@ -93,14 +93,14 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
         raise UserError(f"{build.path}: does not hold both arrays of expert {expert} of {prefix} in style metal")
     folder.mkdir(parents=True, exist_ok=True)
     arrays = [facts for facts in build.arrays if (facts.prefix, facts.expert) == (prefix, expert)]
-    sources, checkpoint = [], build.checkpoint()
+    sources, views, checkpoint = [TABLES], dict[str, TableView](), build.checkpoint()
     prefab = {Path(name).name: build.text(name) for name in build.files if name.startswith("rtl/prefab/")}
     for array in arrays:
         weights = read_array(build.read(connection_file(array.module)), prefab)
-        activation = array.activation(checkpoint.numerics)
-        how = (build.hardware.lanes, array.slices, array.acc_width, activation)
         module = wired_module(prefix, array.name)  # as the bench calls it, which knows no prefix of a build
-        sources.append(write_table_view(folder, module, weights, *how)[0])
+        view = TableView.of(array, checkpoint.numerics, build.hardware.lanes)
+        views[module] = replace(view, module_prefix="")
+        write_weights(folder / f"{module}.bin", weights)
         scales = module + "_scales"
         banks = [scale_words(checkpoint.integers(name)) for name in array.matrices]
         sources.append(folder / f"{scales}.v")
@@ -109,7 +109,8 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
     layer = arrays[0].layer
     assert layer is not None
     job = ExpertJob(str(build.path.resolve()), layer, expert, tokens, acc_width)
-    sources += [folder / "hardloom_clock_gate.v", folder / f"{BENCH}.v"]
+    sources += [folder / "tables.v", folder / "hardloom_clock_gate.v", folder / f"{BENCH}.v"]
+    sources[-3].write_text(table_views(views))
     sources[-2].write_text(render("hardloom_clock_gate", {}))
     sources[-1].write_text(bench_verilog([job.case()]))
     return build_and_test(sources, BENCH, "verif.arrays.expert_tests", folder, job.hand_over(folder))

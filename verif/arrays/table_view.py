@@ -1,55 +1,116 @@
-"""The table view of a hardwired array: ports and cycles of style `metal`, weights in a memory; quick to compile.
+"""The table view of a hardwired array: ports and cycles of style `metal`, weights in a file, quick to compile.
 
-What goes into the memory is read back from the emitted text of the wiring view (`verif.extract`), so that both views
-hold the same weights by construction. The bench of `verif.arrays.bench` runs on either.
+What goes into the file is read back from the emitted text of the wiring view (`verif.extract`), so that both views
+hold the same weights by construction. The bench of `verif.arrays.bench` runs on either. All arrays of one geometry are
+instances of one module, which calls `TABLES` to multiply.
 """
 
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gen.arrays.ports import stream_names
+from gen.build.manifest import ArrayFacts
+from gen.text.prefix import prefixed
 from gen.text.templates import render
+from golden.files import write_file
+from golden.units.numerics import Numerics
 from golden.units.quantize import Quantize
 
-__all__ = ["write_table_view"]
+__all__ = ["TABLES", "TableView", "table_views", "write_weights"]
 
-DIGITS = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+TABLES = Path(__file__).parent / "tables.cpp"
+"""C++ that the simulation of a table view is linked with."""
+
+PINS = {
+    "input": ("clk", "rst", "test_enable", "in_valid", "in_data", "in_scale", "in_last", "out_ready"),
+    "output": ("in_ready", "out_valid", "out_data", "out_scale", "out_last"),
+}
 
 
-def write_table_view(
-    folder: Path, name: str, weights: np.ndarray, lanes: int, slices: int, acc_width: int, activation: Quantize
-) -> tuple[Path, Path]:
-    """Write `name`.v and the memory that it reads, `name`.hex, into `folder`, in which the simulation must run.
+@dataclass(frozen=True)
+class TableView:
+    """The geometry of an array: slices, acc_width, activation as in the array's plan, in style metal or packed.
 
-    weights: integers [banks, rows, inputs]; slices, acc_width, activation: of the array in style `metal`.
-    Returns the paths.
+    module_prefix: of all modules of its chip.
     """
-    banks, rows, inputs = weights.shape
-    beats = -(-rows // lanes)
-    padded = np.zeros((banks, beats * lanes, inputs), dtype=np.int64)  # beats behind the last row are 0
-    padded[:, :rows] = weights
-    bits = 1 + int(np.abs(padded).max()).bit_length()
-    names = stream_names(inputs, rows, lanes, activation) | {
-        "name": name,
-        "table": f"{name}.hex",
-        "banks": banks,
-        "rows": banks * beats * lanes,
-        "slices": slices,
-        "step_bits": (activation.width * slices).bit_length(),
-        "acc_width": acc_width,
-        "weight_bits": bits,
-    }
-    text, table = folder / f"{name}.v", folder / f"{name}.hex"
-    text.write_text(render("array_table", names))
-    table.write_bytes(hexadecimal(padded.ravel(), bits))
-    return text, table
+
+    banks: int
+    rows: int
+    inputs: int
+    lanes: int
+    slices: int
+    acc_width: int
+    activation: Quantize
+    module_prefix: str = ""
+
+    @classmethod
+    def of(cls, facts: ArrayFacts, numerics: Numerics, lanes: int) -> "TableView":
+        """Of an array of a build."""
+        shape = len(facts.matrices), facts.rows, facts.inputs
+        return cls(*shape, lanes, facts.slices, facts.acc_width, facts.activation(numerics), facts.module_prefix)
+
+    @property
+    def module(self) -> str:
+        """Verilog module of all arrays of this geometry."""
+        shape = f"{self.banks}x{self.rows}x{self.inputs}_l{self.lanes}_t{self.slices}_a{self.acc_width}"
+        made = f"b{self.activation.width}e{self.activation.scale_width}"
+        return prefixed(f"array_table_{shape}_{made}", self.module_prefix)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Bits of its ports that have more than one."""
+        activation, lanes = self.activation, self.lanes
+        scale = dict.fromkeys(("in_scale", "out_scale"), activation.scale_width)
+        return scale | {"in_data": activation.width * lanes, "out_data": self.banks * lanes * self.acc_width}
+
+    def verilog(self) -> str:
+        """Text of `module`, whose parameter FILE names what `write_weights` wrote."""
+        steps = self.activation.width * self.slices
+        names = stream_names(self.inputs, self.rows, self.lanes, self.activation) | {
+            "name": self.module,
+            "clock_gate": prefixed("hardloom_clock_gate", self.module_prefix),
+            "banks": self.banks,
+            "rows": self.rows,
+            "slices": self.slices,
+            "step_bits": steps.bit_length(),
+            "acc_width": self.acc_width,
+        }
+        return render("array_table", names)
+
+    def array(self, name: str, file: str) -> str:
+        """Text of array module `name`: an instance of `module` with the weights of `file`."""
+        widths = [(way, pin, self.widths.get(pin, 1)) for way, names in PINS.items() for pin in names]
+        ports = ",\n".join(f"    {way:6} wire [{width - 1}:0] {pin}" for way, pin, width in widths)
+        pins = ", ".join(f".{pin}({pin})" for _, pin, _ in widths)
+        return f'module {name} (\n{ports}\n);\n    {self.module} #("{file}") table_ ({pins});\nendmodule\n'
 
 
-def hexadecimal(values: np.ndarray, bits: int) -> bytes:
-    """Integers as two's complement of `bits` bits, a line each."""
-    shifts = np.arange(4 * (-(-bits // 4) - 1), -1, -4)
-    digits = (values[:, None] & ((1 << bits) - 1)) >> shifts & 15
-    lines = np.full((len(values), len(shifts) + 1), ord("\n"), dtype=np.uint8)
-    lines[:, :-1] = DIGITS[digits]
-    return lines.tobytes()
+def table_views(arrays: Mapping[str, TableView], folder: str = "") -> str:
+    """Verilog of arrays by name, for Verilator and with `TABLES`; the weights of array NAME are in `folder`NAME.bin."""
+    modules = {view.module: view for view in arrays.values()}
+    texts = [view.verilog() for view in modules.values()]
+    return "\n".join([*texts, *(view.array(name, f"{folder}{name}.bin") for name, view in arrays.items())])
+
+
+def write_weights(path: Path, rows: Iterable[np.ndarray]) -> None:
+    """Write the weights of a table view to `path`: little-endian integers, of 16 bits where they suffice, else of 32.
+
+    rows: consecutive rows, integers [n, inputs], bank after bank, some at a time; iterated again where 16 bits do not
+    suffice.
+    """
+    try:
+        write_file(path, _packed(rows, "<i2"))
+    except OverflowError:
+        write_file(path, _packed(rows, "<i4"))
+
+
+def _packed(rows: Iterable[np.ndarray], kind: str) -> Iterator[bytes]:
+    """Raises OverflowError where an integer does not fit."""
+    limits = np.iinfo(kind)
+    for block in rows:
+        if block.size and not limits.min <= block.min() <= block.max() <= limits.max:
+            raise OverflowError
+        yield block.astype(kind).tobytes()

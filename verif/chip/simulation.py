@@ -21,12 +21,17 @@ from golden.samplers.sampling import Asked
 from golden.shape import ModelShape
 from verif.chip.bench import BENCH, PROTOCOL_CHECKER, bench_verilog
 from verif.chip.requests import ChipJob, Request
+from verif.chip.table_view import ChipTables
 from verif.simulators.fast_forward import fast_forward_main
 from verif.simulators.links import linked
 from verif.simulators.runner import compile_icarus, run_tests
 from verif.simulators.verilator import verilate
 
-__all__ = ["Run", "SimulatedChip", "step_of"]
+__all__ = ["VIEWS", "Run", "SimulatedChip", "step_of"]
+
+VIEWS = ("wiring", "table")
+FOLDERS = {"verilator": "chip", "icarus": "icarus"}
+"""Of simulators, in the cache's entry of a build."""
 
 
 @dataclass
@@ -52,10 +57,12 @@ class SimulatedChip:
 
     Every file of the Verilog is hashed each time. The executable is in the user's cache, whatever the build folder
     brings, and is made again when the manifest changes; `arguments` are Verilator's. `build_seconds` is what it took
-    to make it.
+    to make it; `sources` are what it is made from.
 
     simulator: one of `verif.simulators.runner.SIMULATORS`; Icarus, which knows the unknown value, is for short runs.
-    on_build: called where it has to be made, before that starts.
+    view: one of `VIEWS`, of arrays and ROMs: `wiring`, as they were emitted, or `table` (`verif.chip.table_view`).
+    on_build: called where it has to be made, before that starts; on_table: with the tables that are there and their
+        total.
     """
 
     def __init__(
@@ -63,17 +70,23 @@ class SimulatedChip:
         build: Build,
         arguments: Sequence[str] = (),
         simulator: str = "verilator",
+        view: str = "wiring",
         on_build: Callable[[], None] = lambda: None,
+        on_table: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         top = build.require_chip()
         self.build, self.simulator = build, simulator
-        self.folder = work_folder(build.path, "chip" if simulator == "verilator" else simulator)
+        self.folder = work_folder(build.path, "tables" if view == "table" else FOLDERS[simulator])
         checkpoint = build.checkpoint()
         self.model = checkpoint.model
         self.probes = chip_probes(self.model, checkpoint.numerics, build.hardware)
-        build.verilog()  # every file as the manifest says, each time
+        verilog = build.verilog()  # every file as the manifest says, each time
+        if view == "table":
+            verilog = ChipTables(build, self.folder).write(on_table)
+        self.sources = [*verilog, PROTOCOL_CHECKER, self.folder / f"{BENCH}.v"]
         bench, main = bench_verilog(top, self.probes, build.hardware.sequences), fast_forward_main()
-        parts = [sha256(build.path / "manifest.json"), sha256(PROTOCOL_CHECKER), bench, main, *arguments]
+        said = [build.path / "manifest.json"] if view == "wiring" else verilog  # of what is compiled
+        parts = [*map(sha256, [*said, PROTOCOL_CHECKER]), bench, main, *arguments]
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         seconds = self.folder / "build_seconds"
         with stamped(self.folder / "stamp", key) as stale:
@@ -82,20 +95,16 @@ class SimulatedChip:
                 write_file(self.folder / "main.cpp", main)
                 on_build()
                 begin = time.perf_counter()
-                self._compile(self.sources(), arguments)
+                self._compile(arguments)
                 write_file(seconds, f"{time.perf_counter() - begin:.1f}\n")
         self.build_seconds = float(seconds.read_text())
 
-    def sources(self) -> list[Path]:
-        """Verilog of the chip and of its bench."""
-        return [*self.build.verilog(), PROTOCOL_CHECKER, self.folder / f"{BENCH}.v"]
-
-    def _compile(self, sources: list[Path], arguments: Sequence[str]) -> None:
+    def _compile(self, arguments: Sequence[str]) -> None:
         folder = self.folder / self.simulator
         if self.simulator == "icarus":
-            compile_icarus(sources, BENCH, folder.resolve())
+            compile_icarus(self.sources, BENCH, folder.resolve())
         else:
-            verilate(sources, BENCH, folder, arguments, self.folder / "main.cpp")
+            verilate(self.sources, BENCH, folder, arguments, self.folder / "main.cpp")
 
     def simulate(
         self, runs: list[Run], taps: Path | None = None, at_once: int = 1, times: Path | None = None

@@ -24,11 +24,12 @@ def trace_step(chip: SimulatedChip, run: Run, step: int, file: Path) -> Path:
     Builds a second, traced simulation beside the first, which takes as long as the first.
     """
     folder = chip.folder / "waveform"
-    verilate_traced(chip.sources(), BENCH, folder / "verilator", QUIET)
+    verilate_traced(chip.sources, BENCH, folder / "verilator", QUIET)
     job = ChipJob([run.request(chip.model)], str((folder / "results.jsonl").resolve()))
     length = run.cycles / max(1, run.forwards)
     first, last = max(0, int((step - MARGIN) * length)), int((step + 1 + MARGIN) * length) + 1000
     with replacing(file) as partial:
         environment = job.hand_over(folder) | window(partial, first, last)
-        run_tests(BENCH, "verif.chip.tests", folder, environment, log=folder / "simulation.log")
+        log = folder / "simulation.log"  # runs where the tables of a table view are
+        run_tests(BENCH, "verif.chip.tests", chip.folder, environment, build=folder / "verilator", log=log)
     return file

@@ -8,7 +8,7 @@ import numpy as np
 from verif.extract.errors import ExtractionError
 from verif.extract.window import Window
 
-__all__ = ["read_constants"]
+__all__ = ["constant_ports", "read_constants"]
 
 HEAD = re.compile(
     rb"\A(?://[^\n]*\n)*module (\w+) \(\s*input  wire \[(\d+):0\] index,\s*output reg  \[(\d+):0\] data\s*\);\s*"
@@ -19,6 +19,16 @@ ITEM = re.compile(rb"\s*(\d+)'h([0-9a-f]{1,15}): data = (\d+)'h([0-9a-f]+);\n")
 DEFAULT = b"        default:"
 DIGITS = np.full(256, 255, dtype=np.uint8)
 DIGITS[np.frombuffer(b"0123456789abcdef", dtype=np.uint8)] = range(16)
+
+
+def constant_ports(text: bytes) -> tuple[int, int]:
+    """Bits of the index and of a word of the ROM module that `text` begins with.
+
+    Raises ExtractionError where it begins with none.
+    """
+    if (module := HEAD.match(text)) is None:
+        raise ExtractionError("the text does not begin with a ROM module")
+    return int(module[2]) + 1, int(module[3]) + 1
 
 
 def read_constants(pieces: Iterable[bytes], name: str, width: int, signed: bool = True) -> Iterator[np.ndarray]:
