@@ -83,7 +83,7 @@ class Build:
     def pieces(self, name: str) -> Iterator[bytes]:
         """The same in pieces. What was read counts once all are drawn: behind the last one `UserError` is raised where
         the file has changed."""
-        name = name if name in self.files else name + COMPRESSED
+        name = next((one for one in (name, name + COMPRESSED) if one in self.files), name)
         path, digest = self.path / name, hashlib.sha256()
         if path.is_file():
             yield from read_pieces(path, digest)
