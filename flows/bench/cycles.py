@@ -23,6 +23,7 @@ from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Prediction
+from golden.samplers.manner import Manner
 from golden.samplers.sampling import Sampling, denoise
 from golden.samplers.spans import span
 from golden.shape import ExpertsShape, ModelShape
@@ -70,7 +71,9 @@ class Routed:
         self.routes: list[Routes | None] = []
         self.wanted: list[int] = []
 
-    def predict(self, tokens: torch.Tensor, wanted: torch.Tensor | None = None) -> Prediction:
+    def predict(
+        self, tokens: torch.Tensor, wanted: torch.Tensor | None = None, manners: Sequence[Manner] | None = None
+    ) -> Prediction:
         chosen: list[Routes] = []
 
         def keep(name: str, value: torch.Tensor) -> None:
@@ -79,7 +82,7 @@ class Routed:
             elif name == "wanted":
                 self.wanted = value[0, :, 0].nonzero().flatten().tolist()
 
-        predicted, in_order = self.model.predict(tokens, wanted, keep), iter(chosen)
+        predicted, in_order = self.model.predict(tokens, wanted, manners, keep), iter(chosen)
         self.routes = [next(in_order) if isinstance(layer.mlp, ExpertsShape) else None for layer in self.shape.layers]
         return predicted
 

@@ -20,7 +20,7 @@ from golden.folders import check_ours
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.language.compiler import Vocabulary
-from golden.samplers.machine import Instruction, Op, Program
+from golden.samplers.machine import SUPPRESSED, Instruction, Op, Program
 from golden.samplers.sampling import Sampling
 from golden.shape import ModelShape
 from verif.chip.compare import compare_runs
@@ -35,10 +35,11 @@ def random_runs(model: IntegerModel, max_positions: int, seed: int = 0) -> list[
     """Prompts of random tokens but the mask: several geometries and samplers, as long as it holds."""
     shape, draw = model.shape, torch.Generator().manual_seed(seed)
     longest = min(max_positions, shape.max_position_embeddings)
+    with_end = 0 < len(shape.eos_token_ids) <= SUPPRESSED
     samplers = [
         Sampling.of("llada", gen_length=8, block_length=4, steps=4),
         Sampling.of("llada", gen_length=6, block_length=2, steps=3),
-        Sampling.of("llada", gen_length=8, block_length=8, steps=3),
+        Sampling.of("llada", gen_length=8, block_length=8, steps=3, suppress_eos=int(with_end)),
         Sampling.of("threshold", gen_length=8, block_length=4, threshold=0.3),
         Sampling.of("left_to_right", gen_length=4),
         Sampling.of("threshold", gen_length=4, block_length=4, threshold=1.0),

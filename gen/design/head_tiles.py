@@ -1,9 +1,10 @@
 """The head in tiles: parts of the vocabulary that drain side by side, and trees that bring their results together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["TILE_FAN_IN", "Tile", "head_tiles", "tree_levels"]
+__all__ = ["TILE_FAN_IN", "Tile", "head_tiles", "last_beat", "tree_levels"]
 
 TILE_FAN_IN = 4
 """Tiles that a registered stage of a tree brings together."""
@@ -29,6 +30,12 @@ def head_tiles(rows: int, tiles: int) -> list[Tile]:
     least, more = divmod(rows, tiles)
     firsts = [least * number + min(number, more) for number in range(tiles + 1)]
     return [Tile(number, *span) for number, span in enumerate(pairwise(firsts))]
+
+
+def last_beat(rows: Sequence[int], lanes: int) -> list[int]:
+    """Elements of each tile in the last beat of a packet, none where it has a beat less than the first tile."""
+    whole = (rows[0] - 1) // lanes * lanes
+    return [count - whole for count in rows]
 
 
 def tree_levels(tiles: int) -> list[int]:

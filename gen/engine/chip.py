@@ -22,6 +22,7 @@ from gen.units.axi_lite import AxiLiteRegisters
 from gen.units.embedding import Embedding
 from gen.units.flow import Fork
 from gen.units.head_gate import HeadGate, PositionBefore
+from gen.units.manner import manner_shape
 from gen.units.rescale import Rescale
 from gen.units.sampler import Sampler
 
@@ -72,6 +73,7 @@ class Chip(Component):
             for span, engine in zip(spans.o, engines, strict=True):
                 wiring.connect(m, span, engine.spans)
         wiring.connect(m, gate.passed, sampler.passed)
+        wiring.connect(m, sampler.manners, gate.manners)
         m.d.comb += [
             sampler.result.valid.eq(argmax.o.valid),
             sampler.result.payload.token.eq(argmax.o.payload.token),
@@ -119,10 +121,13 @@ class Chip(Component):
         embedding = self._embedding(m)
         engines = [self._engine(m, number) for number in range(len(g.model.layers))]
         in_flight = g.hardware.sequences * g.max_positions
-        m.submodules.head_gate = gate = HeadGate(g.numerics.word.width, g.lanes, in_flight, g.max_positions)
+        m.submodules.head_gate = gate = HeadGate(
+            g.numerics.word.width, g.lanes, in_flight, g.max_positions, manner_shape(g.model.token_ids)
+        )
         norm = norm_to_packets(m, self.test_enable, g, "final", self._final_gain(m))
         chain(m, embedding, *engines, gate, *norm)
         argmax = self._head(m, norm[-1].o)
+        wiring.connect(m, gate.manner, argmax.manner)
         add_probe(m, "embedding", embedding.o, g.hidden)
         add_probe(m, "final_norm", norm[-1].o, g.hidden, wanted=True)
         add_probe(m, "argmax.token", argmax.o, 1, value=argmax.o.payload.token, wanted=True)
@@ -132,7 +137,7 @@ class Chip(Component):
     def _head(self, m: Module, packets) -> Argmax:
         """The head of the stream `packets`, in one array or in tiles side by side, and the argmax behind it."""
         g, tiles = self.sizes, self.sizes.hardware.head_tiles
-        argmax = Argmax(g.units.argmax, g.model.vocab_size, g.lanes, tiles)
+        argmax = Argmax(g.units.argmax, g.model.vocab_size, g.lanes, tiles, g.model.token_ids)
         if tiles == 1:
             logits: Component = self._head_array(m, "head", g.model.vocab_size, packets)
         else:

@@ -11,7 +11,9 @@ from gen.stream.component import Component
 from gen.stream.stream import PacketDelay, Stage, beat, chain
 from gen.text.constant_module import index_width
 from gen.units.argmax_tiles import TilesDelay, TileSums, sum_tree
+from gen.units.manner import manner_shape
 from gen.units.softmax import EXP_WIDTH, Numerator, largest
+from gen.units.suppress import Suppress, marked_beat, ranks
 from golden.units.argmax import Argmax as ArgmaxSpec
 
 __all__ = ["Argmax", "ArgmaxDelay", "prediction"]
@@ -34,18 +36,16 @@ class ArgmaxDelay(PacketDelay):
     """
 
     def __init__(self, width: int, lanes: int, vocab_size: int, depth: int) -> None:
-        self.lanes, self.tail = lanes, (vocab_size - 1) % lanes + 1
+        self.lanes = lanes
         token = prediction(vocab_size).members["token"]
         base = Shape.cast(range(vocab_size + lanes))
-        statistic = data.StructLayout({"value": signed(width), "token": token, "base": base})
-        super().__init__(beat(width, lanes), statistic, depth)
+        statistic = data.StructLayout({"value": signed(width + 1), "token": token, "base": base})
+        super().__init__(marked_beat(width, lanes), statistic, depth)
 
     def fold(self, m: Module, stat, first, x, y) -> None:
-        lowest = -(1 << (len(y.value) - 1))
         base = Signal.like(stat.base)
         m.d.comb += [base.eq(Mux(first, 0, stat.base)), y.base.eq(base + self.lanes)]
-        values = [x.data[k] if k < self.tail else Mux(x.last, lowest, x.data[k]) for k in range(self.lanes)]
-        value, lane = largest(m, [(v, k) for k, v in enumerate(values)])
+        value, lane = largest(m, [(v, k) for k, v in enumerate(ranks(x))])
         better = Signal()
         m.d.comb += [
             better.eq(first | (value > stat.value)),
@@ -55,15 +55,11 @@ class ArgmaxDelay(PacketDelay):
 
 
 class _LaneSum(Stage):
-    """Sum of a beat's exponentials, without the padding of the last beat."""
-
-    def __init__(self, i_shape: data.StructLayout, o_shape: data.StructLayout, tail: int) -> None:
-        self.tail = tail
-        super().__init__(i_shape, o_shape)
+    """Sum of a beat's exponentials, those alone that count."""
 
     def transform(self, m: Module, x, y) -> None:
-        valid = [e if k < self.tail else Mux(x.last, 0, e) for k, e in enumerate(x.data)]
-        m.d.comb += [y.sum.eq(sum(valid)), y.token.eq(x.carry), y.last.eq(x.last)]
+        valid = [Mux(out, 0, e) for e, out in zip(x.data, x.carry.out, strict=True)]
+        m.d.comb += [y.sum.eq(sum(valid)), y.token.eq(x.carry.token), y.last.eq(x.last)]
 
 
 class _Total(Component):
@@ -89,7 +85,7 @@ class _Total(Component):
 
 
 class Argmax(Component):
-    """`golden.units.argmax.Argmax`: a packet of logits in, its token and spread out.
+    """`golden.units.argmax.Argmax`: a packet of logits and its manner in, token and spread out.
 
     Latency: the packet's beats, twice, plus 7 cycles, and of several tiles 2 and twice the stages of a tree more;
     throughput 1 beat a cycle.
@@ -101,14 +97,18 @@ class Argmax(Component):
     lanes: elements a beat of a tile; a packet is ceil(vocab_size / tiles / lanes) beats, elements past a tile's last
         logit are ignored.
     tiles: parts of the vocabulary (`gen.design.head_tiles`) whose beats pass side by side.
+    token_ids: of the tokens that may be suppressed, `vocab_size` and perhaps a mask behind it; by default none.
 
     Attributes
     ----------
     i: stream of fixed-point beats (`spec.numerator.word.width` bits) of all tiles, in.
+    manner: stream of `gen.units.manner.manner_shape`, one a packet, in.
     o: stream of `prediction(vocab_size)`, out.
     """
 
-    def __init__(self, spec: ArgmaxSpec, vocab_size: int, lanes: int, tiles: int = 1) -> None:
+    def __init__(
+        self, spec: ArgmaxSpec, vocab_size: int, lanes: int, tiles: int = 1, token_ids: int | None = None
+    ) -> None:
         if vocab_size < 1 or lanes < 1:
             raise ValueError(f"vocab_size and lanes must be at least 1, not {vocab_size} and {lanes}")
         self.spec, self.vocab_size, self.lanes, self.tiles = spec, vocab_size, lanes, tiles
@@ -116,6 +116,7 @@ class Argmax(Component):
         super().__init__(
             {
                 "i": In(stream.Signature(beat(spec.numerator.word.width, tiles * lanes))),
+                "manner": In(stream.Signature(manner_shape(token_ids or vocab_size))),
                 "o": Out(stream.Signature(prediction(vocab_size))),
             }
         )
@@ -126,17 +127,21 @@ class Argmax(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        delay = self._delay()
+        delay, width = self._delay(), self.spec.numerator.word.width
+        carry = data.StructLayout({"token": self.token, "out": unsigned(self.tiles * self.lanes)})
         m.submodules.delay = delay
-        m.submodules.numerator = numerator = Numerator(self.spec.numerator, self.tiles * self.lanes, self.token)
-        wiring.connect(m, wiring.flipped(self.i), delay.i)
+        m.submodules.numerator = numerator = Numerator(self.spec.numerator, self.tiles * self.lanes, carry)
+        m.submodules.suppress = suppress = Suppress(width, self.lanes, self.rows, self.manner.payload.shape())
+        wiring.connect(m, wiring.flipped(self.manner), suppress.manner)
+        chain(m, wiring.flipped(self.i), suppress, delay)
         source, target = delay.o.payload, numerator.i.payload
         m.d.comb += [
             numerator.i.valid.eq(delay.o.valid),
             delay.o.ready.eq(numerator.i.ready),
             target.data.eq(source.beat.data),
             target.top.eq(source.stat.value),
-            target.carry.eq(source.stat.token),
+            target.carry.token.eq(source.stat.token),
+            target.carry.out.eq(source.beat.out),
             target.last.eq(source.beat.last),
         ]
         partial = self._lane_sums(m, numerator)
@@ -157,7 +162,7 @@ class Argmax(Component):
         if self.tiles == 1:
             width = EXP_WIDTH + (lanes - 1).bit_length()
             partial = data.StructLayout({"sum": width, "token": self.token, "last": 1})
-            m.submodules.lane_sum = one = _LaneSum(shape, partial, (self.vocab_size - 1) % lanes + 1)
+            m.submodules.lane_sum = one = _LaneSum(shape, partial)
             chain(m, numerator, one)
             return one.o
         m.submodules.tile_sums = first = TileSums(shape, lanes, self.rows, self.token)

@@ -6,19 +6,14 @@ from amaranth.hdl import Const, Module, Mux, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from gen.design.head_tiles import TILE_FAN_IN, tree_levels
+from gen.design.head_tiles import TILE_FAN_IN, last_beat, tree_levels
 from gen.stream.component import Component
 from gen.stream.queue import FULL_RATE, Queue
 from gen.stream.stream import Stage, beat, chain
 from gen.units.softmax import EXP_WIDTH, largest
+from gen.units.suppress import marked_beat, ranks
 
 __all__ = ["TileJoin", "TileSums", "TilesDelay", "sum_tree"]
-
-
-def last_beat(rows: Sequence[int], lanes: int) -> list[int]:
-    """Elements of each tile in the last beat of a packet, none where it has a beat less than the first tile."""
-    whole = (rows[0] - 1) // lanes * lanes
-    return [count - whole for count in rows]
 
 
 class TileJoin(Component):
@@ -68,19 +63,18 @@ class _TileLargest(Stage):
 
     def __init__(self, width: int, lanes: int, rows: Sequence[int], token: ShapeLike) -> None:
         self.lanes, self.rows = lanes, rows
-        super().__init__(beat(width, len(rows) * lanes), candidates(len(rows), width, token))
+        super().__init__(marked_beat(width, len(rows) * lanes), candidates(len(rows), width + 1, token))
 
     def transform(self, m: Module, x, y) -> None:
         lanes, first = self.lanes, 0
         base = Signal(range(self.rows[0] + lanes))
-        lowest = -(1 << (len(x.data[0]) - 1))
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += base.eq(Mux(x.last, 0, base + lanes))
         m.d.comb += y.last.eq(x.last)
-        for tile, (rows, count) in enumerate(zip(self.rows, last_beat(self.rows, lanes), strict=True)):
-            beat_of = x.data[tile * lanes : (tile + 1) * lanes]
-            values = [v if k < count else Mux(x.last, lowest, v) for k, v in enumerate(beat_of)]
-            value, lane = largest(m, [(v, k) for k, v in enumerate(values)])
+        values = ranks(x)
+        for tile, rows in enumerate(self.rows):
+            beat_of = values[tile * lanes : (tile + 1) * lanes]
+            value, lane = largest(m, [(v, k) for k, v in enumerate(beat_of)])
             m.d.comb += [y.found[tile].value.eq(value), y.found[tile].token.eq(base + lane + first)]
             first += rows
 
@@ -128,13 +122,14 @@ class TilesDelay(Component):
 
     Attributes
     ----------
-    i: stream of fixed-point beats of all tiles, in.
+    i: stream of `marked_beat` of all tiles, in.
     o: stream of {`beat`, `stat`: {`value`, `token`}}, out.
     """
 
     def __init__(self, width: int, lanes: int, rows: Sequence[int], token: ShapeLike) -> None:
         self.width, self.lanes, self.rows, self.token = width, lanes, rows, token
-        shape, statistic = beat(width, len(rows) * lanes), data.StructLayout({"value": signed(width), "token": token})
+        shape = marked_beat(width, len(rows) * lanes)
+        statistic = data.StructLayout({"value": signed(width + 1), "token": token})
         o_shape = data.StructLayout({"beat": shape, "stat": statistic})
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(o_shape))})
 
@@ -143,7 +138,7 @@ class TilesDelay(Component):
         count = len(self.rows)
         stages: list[Stage] = [_TileLargest(self.width, self.lanes, self.rows, self.token)]
         for left in tree_levels(count):
-            before, after = (candidates(n, self.width, self.token) for n in (count, left))
+            before, after = (candidates(n, self.width + 1, self.token) for n in (count, left))
             stages.append(_LargestOfTiles(before, after))
             count = left
         beats = Queue(self.i.payload.shape(), 2 * -(-self.rows[0] // self.lanes) + 4 + len(stages))
@@ -178,18 +173,17 @@ def sums(count: int, width: int, token: ShapeLike) -> data.StructLayout:
 
 
 class TileSums(Stage):
-    """Sum of each tile's exponentials in a beat, those of its rows alone."""
+    """Sum of each tile's exponentials in a beat, those alone that count."""
 
     def __init__(self, i_shape: data.StructLayout, lanes: int, rows: Sequence[int], token: ShapeLike) -> None:
         self.lanes, self.rows = lanes, rows
         super().__init__(i_shape, sums(len(rows), EXP_WIDTH + (lanes - 1).bit_length(), token))
 
     def transform(self, m: Module, x, y) -> None:
-        m.d.comb += [y.token.eq(x.carry), y.last.eq(x.last)]
-        for tile, count in enumerate(last_beat(self.rows, self.lanes)):
-            beat_of = x.data[tile * self.lanes : (tile + 1) * self.lanes]
-            valid = [e if k < count else Mux(x.last, 0, e) for k, e in enumerate(beat_of)]
-            m.d.comb += y.sums[tile].eq(sum(valid))
+        m.d.comb += [y.token.eq(x.carry.token), y.last.eq(x.last)]
+        valid = [Mux(out, 0, e) for e, out in zip(x.data, x.carry.out, strict=True)]
+        for tile in range(len(self.rows)):
+            m.d.comb += y.sums[tile].eq(sum(valid[tile * self.lanes : (tile + 1) * self.lanes]))
 
 
 class _SumOfTiles(Stage):

@@ -12,6 +12,10 @@ from gen.stream.stream import beat, chain, residual_beat
 __all__ = ["HeadGate", "PositionBefore"]
 
 
+IN_HEAD = 16
+"""Packets from here to the argmax, at most: norm, quantizer and array hold two each, and stages between them few."""
+
+
 class PositionBefore(Component):
     """Where logits predict the next position: what is said of a position, said of the one before it.
 
@@ -51,17 +55,19 @@ class HeadGate(Component):
     Parameters
     ----------
     width, lanes: of a beat.
+    manner: `gen.units.manner.manner_shape`.
     coming: positions of which it may be told before they come; passed: that it may be told of before their results are.
 
     Attributes
     ----------
     wanted: stream of one bit a position, in the order of the packets, in: whether it is.
+    manners: stream of `manner`, one a pass, in; manner: one a packet that passes, with its last beat, out.
     i: stream of `gen.stream.stream.residual_beat`, in.
     o: stream of fixed-point beats, out.
     passed: the bits of `wanted`, each once its packet's last beat has come, out.
     """
 
-    def __init__(self, width: int, lanes: int, coming: int, passed: int) -> None:
+    def __init__(self, width: int, lanes: int, coming: int, passed: int, manner: data.StructLayout) -> None:
         self.coming, self.held = coming, passed
         bits = stream.Signature(unsigned(1))
         super().__init__(
@@ -70,6 +76,8 @@ class HeadGate(Component):
                 "i": In(stream.Signature(residual_beat(width, lanes))),
                 "o": Out(stream.Signature(beat(width, lanes))),
                 "passed": Out(bits),
+                "manners": In(stream.Signature(manner)),
+                "manner": Out(stream.Signature(manner)),
             }
         )
 
@@ -77,10 +85,12 @@ class HeadGate(Component):
         m = Module()
         m.submodules.coming = coming = Queue(unsigned(1), self.coming)
         m.submodules.gone = gone = Queue(unsigned(1), self.held)
+        m.submodules.known = known = Queue(self.manner.payload.shape(), IN_HEAD)
         chain(m, wiring.flipped(self.wanted), coming)
         chain(m, gone, wiring.flipped(self.passed))
+        chain(m, known, wiring.flipped(self.manner))
         through, last, taken = coming.o.payload, self.i.payload.last, Signal()
-        told = self.i.valid & coming.o.valid & (gone.i.ready | ~last)
+        told = self.i.valid & coming.o.valid & self.manners.valid & ((gone.i.ready & known.i.ready) | ~last)
         m.d.comb += [
             taken.eq(told & (self.o.ready | ~through)),
             self.i.ready.eq(taken),
@@ -90,6 +100,9 @@ class HeadGate(Component):
             coming.o.ready.eq(taken & last),
             gone.i.payload.eq(through),
             gone.i.valid.eq(taken & last),
+            known.i.payload.eq(self.manners.payload),
+            known.i.valid.eq(taken & last & through),
+            self.manners.ready.eq(taken & last & self.i.payload.end),
         ]
         add_probe(m, "wanted", gone.i, 1, value=gone.i.payload)
         return m

@@ -10,6 +10,7 @@ from gen.stream.queue import Queue
 from gen.stream.ram import Ram
 from gen.stream.stream import Keep, chain
 from gen.text.constant_module import index_width
+from gen.units.manner import manner_shape
 from gen.units.sampler_check import add_checks
 from gen.units.sampler_core import Core
 from gen.units.sampler_passes import Collector, Sender, going_shape, sending_shape, sent_shape
@@ -57,6 +58,7 @@ class Sampler(Component):
     any_busy: a slot is, out. ended: runs have ended that neither START nor `acknowledge` has followed, out; ended_slot:
         the lowest of theirs, out.
     spans: stream of `gen.units.span.span_shape`, one a pass with its first token, out; only where there is a `block`.
+    manners: stream of `manner_shape(vocab_size)`, one a pass, before its first token, out.
     tokens: stream of `sent_shape(vocab_size)`, to the embedding and the head's gate, a pass of all positions a step,
         out.
     passed: stream of one bit a position, in the order of the tokens, in: `wanted`, once the position is behind the
@@ -102,6 +104,7 @@ class Sampler(Component):
                 "any_busy": Out(1),
                 "ended": Out(1),
                 "ended_slot": Out(slot),
+                "manners": Out(stream.Signature(manner_shape(vocab_size))),
                 "tokens": Out(stream.Signature(sent_shape(vocab_size))),
                 "passed": In(stream.Signature(unsigned(1))),
                 "result": In(stream.Signature(result)),
@@ -112,7 +115,7 @@ class Sampler(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         token, result = self.result.payload.token.shape(), self.result.payload.shape()
-        run = Run(m, self.max_positions, self.sequences, token, result)
+        run = Run(m, self.max_positions, self.sequences, token, result, manner_shape(self.vocab_size))
         slots = [Slot(self.max_positions) for _ in range(self.sequences)]
         for number, slot in enumerate(slots):
             m.submodules[f"slot_{number}"] = slot
@@ -164,6 +167,7 @@ class Sampler(Component):
         m.submodules.sender = sender = Sender(self.vocab_size, self.mask_token_id, *g, kept)
         m.submodules.collector = collector = Collector(self.result.payload.shape(), *g, kept, self.shift)
         m.submodules.to_send = to_send = Queue(sending_shape(self.sequences, self.max_positions, kept), self.sequences)
+        m.submodules.manners = manners = Queue(self.manners.payload.shape(), self.sequences)
         m.submodules.sent = sent = Queue(going_shape(self.sequences, self.max_positions, kept), self.sequences)
         m.d.comb += [
             to_send.i.payload.slot.eq(run.now.slot),
@@ -172,7 +176,11 @@ class Sampler(Component):
             to_send.i.payload.block_end.eq(run.place.block_end),
             to_send.i.payload.everything.eq(run.everything),
             to_send.i.valid.eq(run.send),
+            manners.i.payload.eq(run.place.manner),
+            manners.i.valid.eq(run.send),
+            run.told.eq(manners.i.ready),
         ]
+        wiring.connect(m, manners.o, wiring.flipped(self.manners))
         if kept:
             self._span(m, run, to_send.i.payload)
             wiring.connect(m, sender.spans, wiring.flipped(self.spans))

@@ -8,11 +8,11 @@ from gen.design.axi_ports import NO_POSITION
 from gen.design.registers import ErrorCode
 from gen.units.sampler_run import Run
 from gen.units.sampler_scan import Scan
-from golden.samplers.machine import MAX_FORWARDS, Op
+from golden.samplers.machine import MAX_FORWARDS, SUPPRESSED, Op
 
 __all__ = ["Core"]
 
-OWN = (Op.UPPER, Op.JEQ, Op.JNE, Op.JLT, Op.JGE, Op.PUT, Op.SET_NOTE, Op.SET_MEMO, Op.BLOCK)
+OWN = (Op.UPPER, Op.JEQ, Op.JNE, Op.JLT, Op.JGE, Op.PUT, Op.SET_NOTE, Op.SET_MEMO, Op.BLOCK, Op.HEAD)
 """Instructions that read register a."""
 LOADS = (Op.TOKEN, Op.GUESS, Op.SPREAD, Op.NOTE, Op.MEMO)
 BEHIND_PROMPT = (Op.GUESS, Op.SPREAD, Op.NOTE, Op.MEMO, Op.PUT, Op.SET_NOTE, Op.SET_MEMO)
@@ -155,6 +155,8 @@ class Core:
                 run.fetch_word(m, self.at + 1)
             with m.Else():
                 self._fail(m, ErrorCode.POSITION)
+        with m.Case(Op.HEAD):
+            self._set_head(m)
         with m.Case(Op.BEGIN):
             self.scan.begin(m)
             run.fetch_word(m, self.at + 1)
@@ -171,6 +173,18 @@ class Core:
                 self._fail(m, ErrorCode.POSITION)
             with m.Elif(run.forwards == MAX_FORWARDS):
                 self._fail(m, ErrorCode.ENDLESS)
+
+    def _set_head(self, m: Module) -> None:
+        """A token outside the vocabulary is none."""
+        run, word = self.run, self.run.word
+        with m.If(word.imm >= SUPPRESSED):
+            self._fail(m, ErrorCode.ILLEGAL)
+        with m.Else():
+            run.fetch_word(m, self.at + 1)
+            for number, one in enumerate(run.place.manner.suppressed):
+                with m.If(word.imm == number):
+                    given = run.y < self.vocab_size
+                    m.d.sync += [one.given.eq(given), one.token.eq(Mux(given, run.y, 0))]
 
     def _fetch_position(self, m: Module, state: str) -> None:
         """Reads position b, once the sender does not read; `state` is next."""
@@ -269,6 +283,8 @@ class Core:
                 m.d.comb += [run.failed.eq(1), run.code.eq(self.fault)]
             with m.Elif(self.finishing):
                 m.d.comb += run.finished.eq(1)
+            with m.Elif(~run.told):
+                m.next = "STEPPED"
             with m.Else():
                 m.d.comb += run.send.eq(1)
                 run.save(m)

@@ -24,14 +24,15 @@ def word_shape() -> data.StructLayout:
     return data.StructLayout({"op": unsigned(5), "a": register, "b": register, "imm": unsigned(16), "zero": 1})
 
 
-def place_shape(max_positions: int) -> data.StructLayout:
+def place_shape(max_positions: int, manner: data.StructLayout) -> data.StructLayout:
     """What a slot keeps from one pass to the next.
 
     `at`: the instruction that is next; `block_start`, `block_end`: the block at work; `known`: from there on no pass
-    has had these tokens yet.
+    has had these tokens yet; `manner`: of its predictions.
     """
     position = unsigned(max_positions.bit_length())
-    return data.StructLayout({"at": unsigned(AT), **dict.fromkeys(("block_start", "block_end", "known"), position)})
+    positions = dict.fromkeys(("block_start", "block_end", "known"), position)
+    return data.StructLayout({"at": unsigned(AT), **positions, "manner": manner})
 
 
 class Run:
@@ -46,7 +47,8 @@ class Run:
     held: `parameters` of the run; place: `place_shape`; forwards: passes of the run that have ended.
     failed, code; stepped, finished, begun, forget_prompt: to the slot, driven in the states.
     stepping: the slot is served behind a pass, so that a packet of records is due.
-    send: the pass is to be sent; it is taken at once; everything: not the masks of the block alone are wanted.
+    send: the pass is to be sent; it is taken at once where the manners of those before are (`told`); everything: not
+        the masks of the block alone are wanted.
     block_start: the first position of the block behind the prompt.
     store, store_at, store_token: to be written into the sequence; clear: prediction, note and memo of it become 0;
         stored: it is in this cycle.
@@ -57,9 +59,17 @@ class Run:
     word: the instruction at work, `word_shape`; x: register b; y: register c, or a where the instruction has no c.
     """
 
-    def __init__(self, m: Module, max_positions: int, sequences: int, token: ShapeLike, result: ShapeLike) -> None:
+    def __init__(
+        self,
+        m: Module,
+        max_positions: int,
+        sequences: int,
+        token: ShapeLike,
+        result: ShapeLike,
+        manner: data.StructLayout,
+    ) -> None:
         self.now: Any = Signal(pass_shape(sequences, max_positions))
-        place: Any = Signal(place_shape(max_positions), name="place")
+        place: Any = Signal(place_shape(max_positions, manner), name="place")
         held: Any = Signal(parameters(), name="held")
         self.place, self.held = place, held
         self.forwards = Signal(32)
@@ -72,6 +82,7 @@ class Run:
         self.stepping = Signal()
         self.everything = Signal()
         self.send = Signal()
+        self.told = Signal()
         position = range(max_positions + 1)
         self.store = Signal()
         self.store_at = Signal(position)

@@ -6,7 +6,7 @@ the names of `ModelShape.tensors`. Every matrix, every vector that enters one an
 `golden.calibration`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.errors import UserError
+from golden.models.manners import suppressed_tokens
 from golden.models.positions import Positions, apply_rotary
 from golden.samplers.denoise import CERTAIN, Prediction
+from golden.samplers.manner import Manner
 from golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape
 
 __all__ = [
@@ -298,13 +300,17 @@ class FloatEngine:
         self.model = model
 
     @torch.inference_mode()
-    def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
+    def predict(
+        self, tokens: Tensor, wanted: Tensor | None = None, manners: Sequence[Manner] | None = None
+    ) -> Prediction:
         logits = self.model(tokens.to(self.model.lm_head.weight.device)).cpu()
-        return self.prediction(logits).shifted(self.model.shape.shift)
+        return self.prediction(logits, manners).shifted(self.model.shape.shift)
 
     @staticmethod
-    def prediction(logits: Tensor) -> Prediction:
-        """Logits [batch, positions, vocabulary] to tokens and spreads."""
-        logits = logits.double()
+    def prediction(logits: Tensor, manners: Sequence[Manner] | None = None) -> Prediction:
+        """Logits [batch, positions, vocabulary] to tokens and spreads; as `golden.units.argmax.Argmax`."""
+        logits, off = logits.double(), suppressed_tokens(manners, logits.shape[-1])
+        if off is not None:
+            logits = logits.masked_fill(off[:, None], -torch.inf)
         spread = (logits - logits.amax(-1, keepdim=True)).exp().sum(-1)
         return Prediction(logits.argmax(-1), (spread * CERTAIN).round().long())

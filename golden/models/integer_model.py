@@ -1,7 +1,7 @@
 """The integer model: composed like the chip, bit for bit, with named probe points."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -10,10 +10,12 @@ from torch import Tensor
 from golden.models.integer_layers import AttentionEngine, DenseEngine, ExpertsEngine
 from golden.models.integer_parts import Parts
 from golden.models.layer_units import Units
+from golden.models.manners import suppressed_tokens
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Prediction, asked
+from golden.samplers.manner import Manner
 from golden.shape import DenseShape
 from golden.units.fixed import FixedPoint
 from golden.units.numerics import Numerics
@@ -113,14 +115,23 @@ class IntegerModel:
         """As `forward`, in float32."""
         return self._logits(self._hidden(tokens, None), None).float() * 2.0**-self.numerics.word.frac
 
-    def predict(self, tokens: Tensor, wanted: Tensor | None = None, record: Recorder | None = None) -> Prediction:
+    def predict(
+        self,
+        tokens: Tensor,
+        wanted: Tensor | None = None,
+        manners: Sequence[Manner] | None = None,
+        record: Recorder | None = None,
+    ) -> Prediction:
         """Token and spread of the positions that are `wanted`, or of all; see `golden.units.argmax`."""
         shift = self.shape.shift
         meets = asked(torch.ones(tokens.shape, dtype=torch.bool) if wanted is None else wanted, shift)
         probe, prediction = probing(record), torch.zeros((2, *tokens.shape), dtype=torch.int64)
         hidden = self._hidden(tokens, record)
         probe("wanted", lambda: meets[..., None])
-        token, spread = self.units.argmax.compute(self._logits(hidden[meets.to(self.device)][None], record))
+        logits = self._logits(hidden[meets.to(self.device)][None], record)
+        off = suppressed_tokens(manners, logits.shape[-1])
+        rows = meets.nonzero()[:, 0]
+        token, spread = self.units.argmax.compute(logits, None if off is None else off[rows].to(self.device))
         probe("argmax.token", lambda: token[..., None])
         probe("argmax.spread", lambda: spread[..., None])
         prediction[:, meets] = torch.cat([token, spread]).cpu()

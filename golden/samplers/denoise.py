@@ -19,6 +19,7 @@ from torch import Tensor
 from golden.errors import UserError
 from golden.samplers.interpreter import Machine
 from golden.samplers.machine import Program
+from golden.samplers.manner import Manner
 
 __all__ = ["CERTAIN", "Denoising", "Engine", "Pass", "Prediction", "Step", "asked", "check_prompt", "spread_limit"]
 
@@ -64,10 +65,13 @@ def asked(wanted: Tensor, shift: int) -> Tensor:
 class Engine(Protocol):
     """Anything that predicts a whole sequence at once."""
 
-    def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
+    def predict(
+        self, tokens: Tensor, wanted: Tensor | None = None, manners: Sequence[Manner] | None = None
+    ) -> Prediction:
         """Token ids int64 [batch, positions] to a prediction of every position.
 
         wanted: bool [batch, positions], those that somebody looks at; the engine may say anything of others.
+        manners: of every row; of its logits alone where there are none.
         """
 
 
@@ -75,13 +79,14 @@ class Engine(Protocol):
 class Pass:
     """What a pass of one sequence is asked for: `wanted` positions of the block from `start` to before `end`.
 
-    `since` is as `golden.samplers.interpreter.Machine` has it.
+    `since` is as `golden.samplers.interpreter.Machine` has it; `manner`: of its predictions.
     """
 
     start: int
     end: int
     since: int
     wanted: tuple[int, ...]
+    manner: Manner
 
 
 @dataclass(frozen=True)
@@ -169,9 +174,10 @@ class Denoising:
         passes: list[Pass | None] = [None] * len(self.machines)
         for row in running:
             machine = self.machines[row]
-            passes[row] = Pass(*machine.block, machine.since, tuple(machine.wanted))
-        wanted = marked([one.wanted for one in passes if one], tokens.shape[1])
-        found = self.engine.predict(tokens[running], wanted)
+            passes[row] = Pass(*machine.block, machine.since, tuple(machine.wanted), machine.manner)
+        sent = [one for one in passes if one]
+        wanted = marked([one.wanted for one in sent], tokens.shape[1])
+        found = self.engine.predict(tokens[running], wanted, [one.manner for one in sent])
         parts = torch.zeros((2, *tokens.shape), dtype=torch.int64)
         parts[:, running] = torch.stack([found.tokens, found.spread])
         return tuple(passes), Prediction(*parts)

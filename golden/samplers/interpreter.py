@@ -12,6 +12,7 @@ from golden.samplers.machine import (
     POSITIONS,
     PROMPT_LENGTH,
     REGISTERS,
+    SUPPRESSED,
     Fault,
     Instruction,
     Op,
@@ -19,6 +20,7 @@ from golden.samplers.machine import (
     Which,
     decode,
 )
+from golden.samplers.manner import Manner
 
 __all__ = ["Machine", "SamplerFault"]
 
@@ -63,6 +65,7 @@ class Machine:
     block: the first position of the block at work and the one behind it.
     since: the first position of the block at work, or a lower one from which on no pass has had these tokens yet.
     scanned: positions that SCAN has met since the pass before; jumped: instructions that did not lead to the next one.
+    suppressed: the head's words, of which those outside the vocabulary are none.
     ended: the program is done.
     """
 
@@ -87,6 +90,7 @@ class Machine:
         self.registers[PROMPT_LENGTH], self.registers[POSITIONS] = self.prompt_length, self.positions
         self.block, self._everything, self._known, self.since = (0, 0), False, 0, 0
         self._last: tuple[int, int] | None = None
+        self.suppressed = [WORD] * SUPPRESSED
         self._at, self.forwards, self.ended = 0, 0, False
         self.records: list[Record] = []
         self._counts = [0] * len(Op)
@@ -126,6 +130,11 @@ class Machine:
         """Positions of which the pass is to predict a token, ascending."""
         behind, tokens, mask = range(max(self.block[0], self.prompt_length), self.block[1]), self.tokens, self.mask
         return list(behind) if self._everything else [p for p in behind if tokens[p] == mask]
+
+    @property
+    def manner(self) -> Manner:
+        """Of the pass."""
+        return Manner(tuple(token for token in self.suppressed if token < self.vocab_size))
 
     @property
     def answered(self) -> list[int]:
@@ -172,6 +181,11 @@ class Machine:
         if not start < end <= self.positions:
             raise self._fault(Fault.POSITION)
         self.block = start, end
+
+    def _head(self, one: Instruction) -> None:
+        if one.imm >= SUPPRESSED:
+            raise self._fault(Fault.ILLEGAL)
+        self.suppressed[one.imm] = self.registers[one.a]
 
     def _begin(self, one: Instruction) -> None:
         self._last = None
@@ -275,6 +289,7 @@ HANDLERS: dict[Op, Handler] = {
     Op.BLOCK: Machine._block,
     Op.BEGIN: Machine._begin,
     Op.SCAN: Machine._scan,
+    Op.HEAD: Machine._head,
 }
 
 

@@ -5,7 +5,8 @@ Bit 31 is 0. There are 32 registers of 32 bits, all 0 at the start but register 
 register 1, which has the number of positions, prompt and generation together. Arithmetic is modulo 2**32, comparisons
 are unsigned. A run has besides them a sequence of tokens, of which those behind the prompt may be written; and for
 every one behind the prompt the latest prediction of it, a `guess` and its `spread` (0 before the first one), and two
-words that the program may keep, `note` and `memo` (0 at the start).
+words that the program may keep, `note` and `memo` (0 at the start). Words of the head say how its logits become
+predictions: `SUPPRESSED` tokens that are not predicted (none at the start).
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ __all__ = [
     "PROGRAM_WORDS",
     "PROMPT_LENGTH",
     "REGISTERS",
+    "SUPPRESSED",
     "Fault",
     "Instruction",
     "Op",
@@ -35,6 +37,9 @@ PROMPT_LENGTH, POSITIONS = 0, 1
 
 PROGRAM_WORDS = 1024
 """Words of the chip's program memory, which may hold several programs."""
+
+SUPPRESSED = 6
+"""Tokens at most that a pass does not predict: the three of Levenshtein's last pass, two eos, and one more."""
 
 MAX_INSTRUCTIONS = 1 << 20
 """From one pass to the next; one more, and the program is taken as one that does not end."""
@@ -109,6 +114,8 @@ class Op(IntEnum):
 
     In the order of spread, then of position, of which only those behind the one found before are met.
     """
+    HEAD = 30
+    """The head's word imm = a, from the next pass on: a token that is suppressed, or none where none is such."""
 
 
 class Which(IntFlag):

@@ -14,6 +14,7 @@ from torch import Tensor
 from golden.models.float_model import FloatEngine, FloatModel
 from golden.samplers.denoise import Engine, Prediction
 from golden.samplers.interpreter import Machine
+from golden.samplers.manner import Manner
 from golden.samplers.sampling import Sampling, denoise
 from golden.shape import ExpertsShape, ModelShape
 from golden.training.problems import Problem, Tasks
@@ -106,9 +107,11 @@ class CountingEngine(FloatEngine):
             counts = (met * positions[..., None]).sum(1)
             self.busiest[row, layer] += (counts.amax(-1) / counts.mean(-1)).sum()
 
-    def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
+    def predict(
+        self, tokens: Tensor, wanted: Tensor | None = None, manners: Sequence[Manner] | None = None
+    ) -> Prediction:
         self.tokens, self.forwards, self.wanted = self.tokens + tokens.numel(), self.forwards + len(tokens), wanted
-        return super().predict(tokens, wanted)
+        return super().predict(tokens, wanted, manners)
 
     def close(self) -> None:
         for hook in self.hooks:

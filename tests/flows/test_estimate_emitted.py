@@ -19,6 +19,7 @@ from gen.stream.ram import Ram
 from golden.checkpoints.families import shape_of
 from golden.checkpoints.presets import PRESETS
 from golden.samplers.denoise import Pass
+from golden.samplers.manner import Manner
 from golden.samplers.spans import span
 from golden.units.numerics import GENERAL
 from tests import ROOT
@@ -133,7 +134,7 @@ def test_passes_are_as_long_as_the_samplers_rule_says(prompt: int):
     assert kinds[0].share == pytest.approx(1 / 16)
 
     def positions(start: int, since: int) -> range:
-        return span(4, Pass(start, start + 4, since, ()), prompt + 32)
+        return span(4, Pass(start, start + 4, since, (), Manner()), prompt + 32)
 
     assert kinds[0].positions == positions(prompt, 0)
     for number, block in ((1, 2), (3, 6)):

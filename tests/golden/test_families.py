@@ -104,7 +104,7 @@ def test_the_prediction_of_wanted_positions_is_that_of_all(tmp_path: Path, confi
     model, ids = IntegerModel(QuantizedCheckpoint(tmp_path / "q")), torch.stack([tokens(), tokens(seed=4)])
     wanted = torch.arange(POSITIONS).expand(2, -1) % 4 > torch.tensor([[2], [1]])
     seen: dict[str, Tensor] = {}
-    some, whole = model.predict(ids, wanted, seen.__setitem__), model.predict(ids)
+    some, whole = model.predict(ids, wanted, record=seen.__setitem__), model.predict(ids)
     assert torch.equal(some.tokens[wanted], whole.tokens[wanted])
     assert torch.equal(some.spread[wanted], whole.spread[wanted])
     assert torch.equal(seen["wanted"][..., 0] == 1, wanted.roll(-model.shape.shift, 1))

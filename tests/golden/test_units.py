@@ -294,6 +294,21 @@ def test_ties_go_to_the_lowest_index() -> None:
     assert Argmax().compute(logits)[0].tolist() == [1, 0]
 
 
+LOGITS = st.lists(st.sampled_from([FIXED.min, FIXED.max, 0, 1, ONE]) | st.integers(-8 * ONE, 8 * ONE), min_size=1)
+
+
+@given(LOGITS.filter(bool), st.sets(st.integers(0, 12)))
+def test_a_suppressed_token_is_as_if_it_were_not_there(logits: list[int], suppressed: set[int]) -> None:
+    left = [token for token in range(len(logits)) if token not in suppressed]
+    off = torch.tensor([token in suppressed for token in range(len(logits))])
+    token, spread = Argmax().compute(torch.tensor(logits), off)
+    if left:
+        among, right = Argmax().compute(torch.tensor([logits[one] for one in left]))
+        assert (token, spread) == (left[among], right)
+    else:
+        assert (token, spread) == (0, 0)
+
+
 def test_spread_is_the_sum_of_exponentials_below_the_largest() -> None:
     logits = fixed(normal(11, 200, 40) * 3)
     _, spread_of = Argmax().compute(logits)

@@ -12,6 +12,7 @@ from gen.design.hardware import HardwareConfig
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.samplers.sampling import Sampling
 from golden.units.activations import ActivationBits
 from golden.units.fixed import SCORE, FixedPoint
 from golden.units.numerics import GENERAL, Numerics
@@ -22,12 +23,21 @@ from verif.chip.simulation import Run, SimulatedChip
 from verif.proof.static import recover
 from verif.simulators.verilator import QUICK_BUILD
 
-SIZES = {"vocab_size": 11, "mask_token_id": 9, "eos_token_id": 10, "hidden_size": 8, "expert_intermediate_size": 8}
+SIZES = {
+    "vocab_size": 11,
+    "mask_token_id": 9,
+    "eos_token_id": [10, 0, 1, 2, 4, 5],
+    "hidden_size": 8,
+    "expert_intermediate_size": 8,
+}
 CONFIG = tiny_config(**SIZES, num_hidden_layers=1, num_experts=2)
 HARDWARE = HardwareConfig(lanes=2, max_positions=8)
 SERIAL = {"qkv": "rom", "o": "shared", "router": "cell", "gate_up": "packed", "down": "shared", "head": "rom"}
 SERIAL_SLICES = {"qkv": 8, "o": 8, "router": 1, "gate_up": 2, "down": 4, "head": 8}
-RUNS = [Run([3, 8, 2, 5], by_quota(3, 3, 2)), Run([7], by_quota(1, 1, 1))]
+RUNS = [
+    Run([3, 8, 2, 5], Sampling.of("llada", 3, block_length=3, steps=2, suppress_eos=1)),
+    Run([7], by_quota(1, 1, 1)),
+]
 
 
 def contract(width: int, frac: int, bits: ActivationBits | int, gains: str, score: FixedPoint = SCORE) -> Numerics:

@@ -1,6 +1,6 @@
 """Scoreboard of the whole chip: every denoising step and every probe point against the integer model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor
 from gen.design.axi_ports import commit_record
 from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import Prediction, Step
+from golden.samplers.manner import Manner
 from golden.samplers.sampling import denoise
 from golden.samplers.spans import span
 from verif.chip.simulation import Run
@@ -55,9 +56,11 @@ class _ProbedModel:
         self.model = model
         self.values: dict[str, np.ndarray] = {}
 
-    def predict(self, tokens: Tensor, wanted: Tensor | None = None) -> Prediction:
+    def predict(
+        self, tokens: Tensor, wanted: Tensor | None = None, manners: Sequence[Manner] | None = None
+    ) -> Prediction:
         seen: dict[str, Tensor] = {}
-        prediction = self.model.predict(tokens, wanted, seen.__setitem__)
+        prediction = self.model.predict(tokens, wanted, manners, seen.__setitem__)
         self.values = {name: value[0].numpy() for name, value in seen.items()}
         return prediction
 

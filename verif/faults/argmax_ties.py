@@ -13,6 +13,7 @@ from verif.faults.tie_rules import TieRule, TieUnit, draw
 from verif.streams.bench import Stimulus
 from verif.streams.stimulus import integers
 from verif.units.argmax import side_by_side
+from verif.units.manner import manner_packet
 
 __all__ = ["tie_argmax"]
 
@@ -69,7 +70,8 @@ def tie_argmax(vocab_size: int, lanes: int, tiles: int) -> TieUnit:
         logits[0, list(pairs[draw(generator, list(range(len(pairs))))])] = (4 << word.frac) + 1
         best, spread = (int(part) for part in spec.compute(logits))
         beats_of = side_by_side(generator, logits, lanes, tiles, word)
-        return Stimulus({"i": beats_of}, {"o": [[{"token": best, "spread": spread}]]})
+        inputs = {"i": beats_of, "manner": [manner_packet([], vocab_size)]}
+        return Stimulus(inputs, {"o": [[{"token": best, "spread": spread}]]})
 
     rules = []
     for module, number, left, right in comparisons(lanes, tiles):

@@ -31,6 +31,7 @@ class Hosted(Component):
         streams = {"program": PROGRAM, "prompt": PROMPT, "request": REQUEST, "result": result}
         outputs = {
             "tokens": sampler.tokens.payload.shape(),
+            "manners": sampler.manners.payload.shape(),
             "commits": sampler.commits.payload.shape(),
             "status": STATUS,
         } | ({"spans": sampler.spans.payload.shape()} if sampler.block else {})
@@ -42,6 +43,7 @@ class Hosted(Component):
         m.submodules.sampler = s = self.sampler
         self._model(m, s)
         wiring.connect(m, wiring.flipped(self.commits), s.commits)
+        wiring.connect(m, wiring.flipped(self.manners), s.manners)
         if s.block:
             wiring.connect(m, wiring.flipped(self.spans), s.spans)
         for name in PARAMETERS:

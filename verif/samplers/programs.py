@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from golden.samplers.machine import POSITIONS, PROMPT_LENGTH, Instruction, Op, Program, Which
+from golden.samplers.machine import POSITIONS, PROMPT_LENGTH, SUPPRESSED, Instruction, Op, Program, Which
 
 __all__ = ["below", "by_count", "fixed_programs", "random_program"]
 
@@ -51,7 +51,7 @@ def _aimed(draw: Draw, one: Instruction, at: int, end: int) -> Instruction:
 
 def _random(draw: Draw, prompt_length: int, positions: int, vocab_size: int) -> Instruction:
     any_one, kept = draw(0, 11), draw(2, 9)
-    kind = draw(0, 29)
+    kind = draw(0, 30)
     if kind == 0 and draw(0, 3) == 0:  # anything at all, END and endless loops among it
         return Instruction(Op(draw(0, len(Op) - 1)), draw(0, 31), draw(0, 31), draw(0, 40))
     if kind < 4:
@@ -80,6 +80,8 @@ def _random(draw: Draw, prompt_length: int, positions: int, vocab_size: int) -> 
         return Instruction(Op.BEGIN)
     if kind < 28:
         return Instruction(Op.PREDICT, imm=draw(0, 1))
+    if kind < 29:
+        return Instruction(Op.HEAD, draw(2, 11), imm=draw(0, SUPPRESSED - (draw(0, 9) != 0)))
     return Instruction(Op.SCAN, PLACE, draw(0, 31))
 
 

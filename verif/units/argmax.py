@@ -6,12 +6,14 @@ from torch import Generator, Tensor
 from gen.design import latency
 from gen.design.head_tiles import head_tiles
 from gen.units.argmax import Argmax
+from golden.samplers.machine import SUPPRESSED
 from golden.units.argmax import Argmax as ArgmaxSpec
 from golden.units.fixed import FIXED, FixedPoint
 from golden.units.softmax import SoftmaxNumerator
 from golden.units.table import LOG2E
 from verif.streams.bench import Case, Packet, Stimulus, packets
 from verif.streams.stimulus import integers, vectors
+from verif.units.manner import manner_packet, random_manners, suppressed_in
 
 __all__ = ["CASES", "logits", "padded", "side_by_side"]
 
@@ -44,6 +46,11 @@ def side_by_side(generator: Generator, x: Tensor, lanes: int, tiles: int, word: 
     return packets(wide.flatten(1), tiles * lanes)
 
 
+def largest(row: list[int], count: int) -> list[int]:
+    """So many tokens of the largest logits; all, where there are no more."""
+    return sorted(range(len(row)), key=lambda token: -row[token])[:count]
+
+
 def _case(lanes: int, vocab_size: int, word: FixedPoint = FIXED, tiles: int = 1) -> Case:
     spec = ArgmaxSpec(SoftmaxNumerator(word))
 
@@ -52,9 +59,14 @@ def _case(lanes: int, vocab_size: int, word: FixedPoint = FIXED, tiles: int = 1)
         if tiles > 1 and kind == "random":  # the same largest logit in several tiles
             again = integers(generator, 0, vocab_size - 1, (len(x), 3))
             x = x.scatter(1, again, x.amax(1, keepdim=True).expand(-1, 3))
-        predictions = torch.stack(spec.compute(x), -1).tolist()
+        manners = random_manners(generator, vocab_size, len(x))
+        if kind == "corners":
+            words = [largest(row, number % (SUPPRESSED + 1)) for number, row in enumerate(x.tolist())]
+            manners = [manner_packet(row, vocab_size) for row in words]
+        predictions = torch.stack(spec.compute(x, suppressed_in(manners, vocab_size)), -1).tolist()
         expected = [[{"token": token, "spread": spread}] for token, spread in predictions]
-        return Stimulus({"i": side_by_side(generator, x, lanes, tiles, spec.numerator.word)}, {"o": expected})
+        beats_in = side_by_side(generator, x, lanes, tiles, spec.numerator.word)
+        return Stimulus({"i": beats_in, "manner": manners}, {"o": expected})
 
     beats = -(-vocab_size // (lanes * tiles))
     promised = latency.argmax(beats, tiles)

@@ -14,6 +14,7 @@ from gen.units.argmax_tiles import TileJoin
 from golden.units.argmax import Argmax as ArgmaxSpec
 from verif.streams.bench import Case, Stimulus, packets
 from verif.units.argmax import logits, padded
+from verif.units.manner import random_manners, suppressed_in
 
 __all__ = ["CASES"]
 
@@ -25,14 +26,15 @@ class Joined(Component):
         spec = ArgmaxSpec()
         self.join = TileJoin(spec.numerator.word.width, lanes, [tile.rows for tile in head_tiles(vocab_size, tiles)])
         self.argmax = Argmax(spec, vocab_size, lanes, tiles)
-        ends = {"o": self.argmax.signature.members["o"]}
+        ends = {name: self.argmax.signature.members[name] for name in ("manner", "o")}
         super().__init__({n: member for n, member in self.join.signature.members.items() if n != "o"} | ends)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.tiles, m.submodules.argmax = self.join, self.argmax
-        for name in self.signature.members.keys() - {"o"}:
+        for name in self.signature.members.keys() - {"o", "manner"}:
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(self.join, name))
+        wiring.connect(m, wiring.flipped(self.manner), self.argmax.manner)
         chain(m, self.join, self.argmax, wiring.flipped(self.o))
         return m
 
@@ -44,7 +46,9 @@ def _case(lanes: int, vocab_size: int, tiles: int) -> Case:
         x = logits(generator, kind, vocab_size, spec.numerator)
         parts = [padded(generator, part, lanes, spec.numerator.word) for part in x.split(rows, 1)]
         given = {f"i_{tile}": packets(part, lanes) for tile, part in enumerate(parts)}
-        predictions = torch.stack(spec.compute(x), -1).tolist()
+        manners = random_manners(generator, vocab_size, len(x))
+        predictions = torch.stack(spec.compute(x, suppressed_in(manners, vocab_size)), -1).tolist()
+        given["manner"] = manners
         return Stimulus(given, {"o": [[{"token": token, "spread": spread}] for token, spread in predictions]})
 
     promised = latency.argmax(-(-rows[0] // lanes), tiles)

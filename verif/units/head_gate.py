@@ -3,8 +3,10 @@
 from torch import Generator
 
 from gen.units.head_gate import HeadGate, PositionBefore
+from gen.units.manner import manner_shape
 from verif.streams.bench import Case, Packet, Stimulus, ended, packets
 from verif.streams.stimulus import integers, vectors
+from verif.units.manner import random_manners
 
 __all__ = ["CASES"]
 
@@ -15,12 +17,18 @@ def _case(lanes: int, count: int, coming: int, passed: int) -> Case:
         wanted = integers(generator, 0, 1, (len(x),))
         if kind == "corners":  # none for longer than a queue holds, then all
             wanted = (wanted.new_tensor(range(len(x))) > len(x) // 2).long()
-        given = ended(packets(x, lanes), integers(generator, 0, 1, (len(x),)).tolist())
+        ends = integers(generator, 0, 1, (len(x),)).tolist()
+        given = ended(packets(x, lanes), ends)
+        manners = random_manners(generator, 37, sum(ends[:-1]) + 1)
         bits = [[bit] for bit in wanted.tolist()]
         passing = packets(x[wanted == 1], lanes)
-        return Stimulus({"wanted": bits, "i": given}, {"o": passing, "passed": bits})
+        passes = [sum(ends[:at]) for at, one in enumerate(wanted.tolist()) if one]
+        passed_on = [manners[number] for number in passes]
+        inputs = {"wanted": bits, "i": given, "manners": manners}
+        return Stimulus(inputs, {"o": passing, "passed": bits, "manner": passed_on})
 
-    return Case(f"head_gate_{lanes}x{count}_{passed}", lambda: HeadGate(28, lanes, coming, passed), stimulus, 5)
+    shape = manner_shape(37)
+    return Case(f"head_gate_{lanes}x{count}_{passed}", lambda: HeadGate(28, lanes, coming, passed, shape), stimulus, 5)
 
 
 def _before() -> Case:

@@ -17,6 +17,7 @@ from verif.samplers.host import Hosted
 from verif.samplers.programs import fixed_programs, random_program
 from verif.streams.bench import Case, Packet, Stimulus
 from verif.streams.stimulus import integers
+from verif.units.manner import manner_packet
 
 __all__ = ["CASES", "Host", "tokens_but_mask"]
 
@@ -60,7 +61,9 @@ class Host:
     inputs: dict[str, list[Packet]] = field(
         default_factory=lambda: {name: [] for name in ("program", "prompt", "request", "result")}
     )
-    outputs: dict[str, list[Packet]] = field(default_factory=lambda: {n: [] for n in ("tokens", "commits", "status")})
+    outputs: dict[str, list[Packet]] = field(
+        default_factory=lambda: {n: [] for n in ("tokens", "manners", "commits", "status")}
+    )
 
     def draw(self, low: int, high: int) -> int:
         return int(integers(self.generator, low, high, ()))
@@ -149,12 +152,13 @@ class Host:
     def answer(self, machine: Machine) -> None:
         """A pass: what the model is asked, and random predictions of what is wanted, of which many are alike."""
         s, wanted, g = self.sampler, machine.wanted, self.generator
-        one = Pass(*machine.block, machine.since, tuple(wanted))
+        one = Pass(*machine.block, machine.since, tuple(wanted), machine.manner)
         positions = span(s.block, one, machine.positions, s.shift) if s.block else range(machine.positions)
         beats: Packet = [
             {"token": machine.tokens[p], "wanted": p in wanted, "end": p + 1 == positions.stop} for p in positions
         ]
         self.outputs["tokens"].append(beats)
+        self.outputs["manners"].append(manner_packet(machine.suppressed, s.vocab_size))
         if s.block:
             self.outputs.setdefault("spans", []).append([{"slot": 0, "first": positions.start}])
         tokens = integers(g, 0, s.vocab_size - 1, (len(wanted),))

@@ -6,9 +6,9 @@ from typing import Protocol
 from golden.errors import UserError
 from golden.samplers.language.assembly import FIRST_VARIABLE, Assembly
 from golden.samplers.language.constants import Constants
-from golden.samplers.language.source import Number, Refused, Source, Unmet
+from golden.samplers.language.source import WORD, Number, Refused, Source, Unmet
 from golden.samplers.language.statements import RESERVED, Statements
-from golden.samplers.machine import Op, Program
+from golden.samplers.machine import SUPPRESSED, Op, Program
 
 __all__ = ["Vocabulary", "compiled"]
 
@@ -47,10 +47,12 @@ def compiled(source: Source, gen_length: int, given: Mapping[str, Number], model
         "eos": model.eos_token_ids[0] if model.eos_token_ids else None,
         "delete_token_id": model.delete_token_id,
         "split_token_id": model.split_token_id,
+        "none": WORD,
     }
     work = Statements(Assembly(), Constants(names), model.eos_token_ids)
     try:
         set_parameters(source, names, given, work.constants, model.vocab_size)
+        suppress(source.name, work, model.eos_token_ids)
         work.program(source.body)
     except Refused as error:
         raise UserError(f"{source.label}:{error.line}: {error}") from None
@@ -62,6 +64,14 @@ def compiled(source: Source, gen_length: int, given: Mapping[str, Number], model
         raise UserError(f"{source.label}: nothing is ever predicted; call predict(masked) or predict(everything)")
     variables = FIRST_VARIABLE + len(work.variables) - 2
     return Program.of(source.name, work.code.finish(variables, work.lowest, source.label))
+
+
+def suppress(name: str, work: Statements, ends: tuple[int, ...]) -> None:
+    """What the parameter `suppress_eos` asks for."""
+    if work.constants.names["suppress_eos"]:
+        if not 0 < len(ends) <= SUPPRESSED:
+            raise UserError(f"sampler {name}: suppress_eos wants 1 to {SUPPRESSED} eos, not {len(ends)}; leave it out")
+        work.suppress(ends)
 
 
 def set_parameters(

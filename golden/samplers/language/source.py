@@ -82,6 +82,10 @@ class Parameter:
             raise UserError(f"sampler {sampler}: {self.name} is {value}; give {self.kind.values}")
 
 
+COMMON = (Parameter("suppress_eos", Kind.SWITCH, ast.Constant(0), 0),)
+"""Parameters of every sampler, behind its own."""
+
+
 @dataclass(frozen=True)
 class Source:
     """name: of the sampler; label: of its file, for messages; about: its docstring; body: its statements."""
@@ -111,8 +115,10 @@ class Source:
             parameters = tuple(parameter(one) for one in given)
         except Refused as error:
             raise UserError(f"{label}:{error.line}: {error}") from None
+        parameters += COMMON
+        every = ", ".join(one.name for one in COMMON)
         if len({one.name for one in parameters}) < len(parameters):
-            raise UserError(f"{label}:{parameters[-1].line}: a parameter is there twice; name it once")
+            raise UserError(f"{label}: a parameter is there twice, or one of every sampler ({every}); name each once")
         body = tuple(one for one in statements[1:] if not isinstance(one, ast.AnnAssign))
         return cls(name, label, about, parameters, body)
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from golden.samplers.language.assembly import Constant, Label
 from golden.samplers.language.expressions import KEPT, WHICH, Expressions
 from golden.samplers.language.source import Refused, Unmet
-from golden.samplers.machine import Op, Which
+from golden.samplers.machine import SUPPRESSED, Op, Which
 
 __all__ = ["RESERVED", "Statements"]
 
 SCANS = {"by_confidence": Which(0), "in_order": Which.IN_ORDER}
-RESERVED = {"prompt_length", "positions", "gen_length", "mask", "everything", *KEPT, *WHICH, "guess", "spread"}
+RESERVED = {"prompt_length", "positions", "gen_length", "mask", "everything", *KEPT, *WHICH, "guess", "spread", "none"}
+RESERVED |= {"suppressed"}
 STATEMENTS = "assignments, if, while, for, break, continue, pass, block, predict, stop and require"
 
 
@@ -46,10 +47,18 @@ def is_call(statement: ast.stmt, name: str) -> bool:
 
 @dataclass
 class Statements(Expressions):
-    """loops: where `continue` and `break` go, from the outermost loop; held: variables of `for` loops."""
+    """loops: where `continue` and `break` go, from the outermost loop; held: variables of `for` loops; suppressed:
+    tokens that the sampler's own parameters suppress, the last ones."""
 
     loops: list[tuple[Label, Label]] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
+    suppressed: int = 0
+
+    def suppress(self, tokens: Sequence[int]) -> None:
+        """From the first pass to the last, in the last words."""
+        self.suppressed = len(tokens)
+        for number, token in enumerate(tokens, SUPPRESSED - len(tokens)):
+            self.code.emit(Op.HEAD, Constant(token), imm=number)
 
     def program(self, body: Sequence[ast.stmt]) -> None:
         """All statements. A name that gets a value once, on the top level, from what is known, is known behind it."""
@@ -124,10 +133,20 @@ class Statements(Expressions):
                 self.into(self.declare(name), value)
             case ast.Subscript(ast.Name(name), index) if name in KEPT:
                 self.code.emit(KEPT[name], self.operand(value), self.operand(index))
+            case ast.Subscript(ast.Name("suppressed"), index):
+                self.code.emit(Op.HEAD, self.operand(value), imm=self._head_word(index))
             case _:
                 what = f"{ast.unparse(target):.40} cannot be set"
                 raise Refused(node, f"{what}; set a name, or {', '.join(f'{name}[p]' for name in KEPT)}")
         self.top = top
+
+    def _head_word(self, index: ast.expr) -> int:
+        """The number of a suppressed token, from those that `suppress_eos` leaves."""
+        number, free = self.constants.integer(index), SUPPRESSED - self.suppressed
+        if number is None or number >= free:
+            what = f"suppressed[{ast.unparse(index):.40}] is none of the {SUPPRESSED}"
+            raise Refused(index, f"{what}, of which suppress_eos has {self.suppressed}; give a number below {free}")
+        return number
 
     def _if(self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> None:
         match body, orelse:

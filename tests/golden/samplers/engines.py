@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from golden.samplers.denoise import CERTAIN, Prediction
+from golden.samplers.manner import Manner
 from golden.samplers.sampling import denoise
 
 MASK, EOS, DELETE, SPLIT = 99, 98, 96, 95
@@ -32,7 +33,7 @@ class Scripted:
         self.tokens, self.spread = torch.tensor(tokens), (torch.tensor(spread) * CERTAIN).round().long()
         self.passes = 0
 
-    def predict(self, tokens, wanted=None):
+    def predict(self, tokens, wanted=None, manners=None):
         self.passes += 1
         rows = len(tokens)
         return Prediction(self.tokens[:rows], self.spread[:rows])
@@ -49,21 +50,24 @@ class Hashing:
         self.seed, self.count, self.special, self.flat, self.near = seed, tokens, special, flat, near
         self.known = {}
 
-    def predict(self, tokens, wanted=None):
-        return Prediction(*torch.tensor([self.row(row) for row in tokens.tolist()]).unbind(1))
+    def predict(self, tokens, wanted=None, manners=None):
+        suppressed = [manner.suppressed for manner in manners or [Manner()] * len(tokens)]
+        return Prediction(*torch.tensor(list(map(self.row, tokens.tolist(), suppressed))).unbind(1))
 
-    def row(self, sequence):
-        """Of one sequence: guesses and spreads."""
-        key = tuple(sequence)
+    def row(self, sequence, suppressed=()):
+        """Of one sequence: guesses, of which some tokens are none, and spreads."""
+        key = tuple(sequence), tuple(sorted(suppressed))
         if key not in self.known:
-            self.known[key] = tuple(zip(*(self._position(key, p) for p in range(len(key))), strict=True))
+            self.known[key] = tuple(zip(*(self._position(*key, p) for p in range(len(sequence))), strict=True))
         return self.known[key]
 
-    def _position(self, key, p):
+    def _position(self, key, suppressed, p):
         around = key[p] * 7 + key[p - 1] * 31 + key[(p + 1) % len(key)] * 5 + p * 17 + self.seed
         mixed = (around * 2654435761 >> 7) & 0xFFFFF
         special = mixed // 100 % 10
         guess = self.special[special] if special < len(self.special) else mixed % self.count
+        while guess in suppressed:
+            guess = (guess + 1) % self.count
         spread = CERTAIN + (0 if self.flat else mixed // 7 % 5 * 30000) + (mixed // 1000 % 4 if self.near else 0)
         return guess, spread
 

@@ -6,7 +6,7 @@ length of the answer and the sampler's parameters. Probabilities are exact fract
 
 from fractions import Fraction
 
-from tests.golden.samplers.engines import DELETE, EOS, MASK, SPLIT, Tokens
+from tests.golden.samplers.engines import DELETE, MASK, SPLIT, Tokens
 
 ENDS = Tokens().eos_token_ids
 
@@ -18,8 +18,8 @@ class Run:
         self.engine, self.prompt = engine, len(prompt)
         self.tokens = [*prompt, *[MASK] * gen_length]
 
-    def predict(self):
-        self.guess, spread = self.engine.row(self.tokens)
+    def predict(self, suppressed=()):
+        self.guess, spread = self.engine.row(self.tokens, suppressed)
         self.probability = [Fraction(65536, s) for s in spread]
 
     def masks(self, block):
@@ -46,7 +46,7 @@ class Run:
         return [range(max(at, self.prompt), min(at + length, len(self.tokens))) for at in cut]
 
 
-def quota_rule(engine, prompt, gen_length, choose, block_length, steps, stop_at_eos=0):
+def quota_rule(engine, prompt, gen_length, choose, block_length, steps, stop_at_eos=0, suppress_eos=0):
     """choose: from a run, its masks and a count to those that commit."""
     run = Run(engine, prompt, gen_length)
     share = steps // (gen_length // block_length)
@@ -56,7 +56,7 @@ def quota_rule(engine, prompt, gen_length, choose, block_length, steps, stop_at_
             masks = run.masks(block)
             if not masks:
                 break
-            run.predict()
+            run.predict(ENDS if suppress_eos else ())
             run.fill(choose(run, masks, count))
             yield list(run.tokens)
         if stop_at_eos and run.has_eos(block):
@@ -197,7 +197,7 @@ def state_hash(tokens):
     return word
 
 
-def edited(run, block, changes, last, broken=None):
+def edited(run, block, changes, broken=None):
     """Tokens of the block after a pass and whether each is one of its first masks; originals: those before."""
     found = []
     for p in block:
@@ -210,8 +210,7 @@ def edited(run, block, changes, last, broken=None):
             found += [(MASK, False), (token, original)]
         elif run.guess[p] != DELETE:
             found.append((run.guess[p], False))
-    found = (found + [(MASK, False)] * len(block))[: len(block)]
-    return [(EOS if last and token == MASK else token, original) for token, original in found]
+    return (found + [(MASK, False)] * len(block))[: len(block)]
 
 
 def levenshtein(
@@ -226,17 +225,15 @@ def levenshtein(
             made = [p for p in masks if not run.original[p]]
             post = 0 if len(made) < len(masks) else post + 1
             last = idle or post == max_post or number == max_rounds
-            run.predict()
+            run.predict([DELETE, SPLIT, MASK] if last else [])
             candidates = run.ranked(p for p in masks if run.guess[p] != MASK)
             need = 1 + len(made) if len(made) < len(masks) and not last else len(masks)
             fills = [p for n, p in enumerate(candidates) if n < need or run.probability[p] > threshold]
             others = [p for p in block if run.tokens[p] not in (MASK, run.guess[p]) and run.guess[p] != MASK]
             changes = set(fills) | {p for p in others if run.probability[p] > edit_threshold}
-            if last:
-                changes = {p for p in changes if run.guess[p] not in (DELETE, SPLIT)}
-            after = edited(run, block, changes, last)
+            after = edited(run, block, changes)
             if state_hash(token for token, _ in after) in states[-len(block) :] and changes and not last:
-                after = edited(run, block, changes, last, broken=run.ranked(changes)[-1])
+                after = edited(run, block, changes, broken=run.ranked(changes)[-1])
             states.append(state_hash(token for token, _ in after))
             before = list(run.tokens)
             for p, (token, original) in zip(block, after, strict=True):

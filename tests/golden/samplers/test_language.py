@@ -90,6 +90,7 @@ def test_an_expression_has_the_value_that_it_has_in_python_modulo_a_word(text, r
         ("note[2] = 5\nnote[2] += 3\nmemo[2] = note[2]\nmemo[3] = memo[2] | 16", [8, 24]),
         ("memo[2] = token[0] + token[2]", [3 + MASK]),
         ("a = 4\nstop()\nmemo[2] = a", [0]),
+        ("memo[2] = none", [WORD]),
     ],
 )
 def test_a_statement_does_what_it_does_in_python(body, right):
@@ -147,6 +148,9 @@ REFUSED = [
     ("while 1:\n    predict(masked)\n    for p in range(0, 2):\n        break", "2: this loop never ends"),
     ("break\npredict(masked)", "2: there is no loop around it"),
     ("x = 1", "nothing is ever predicted"),
+    ("suppressed[6] = 1\npredict(masked)", "2: suppressed\\[6\\] is none of the 6, .* give a number below 6"),
+    ("suppressed[note[2]] = 1\npredict(masked)", "2: suppressed\\[note\\[2\\]\\] is none of the 6"),
+    ("suppress_eos: switch = 1\npredict(masked)", "there twice, or one of every sampler \\(suppress_eos\\)"),
     ("if 0:\n    predict(masked)", "nothing is ever predicted"),
     ("n: length = 1\npredict(masked)", "2: a parameter is written `name: kind = default`"),
     ("n: count = 1\nn: count = 2\npredict(masked)", "a parameter is there twice"),
@@ -177,6 +181,23 @@ REFUSED = [
 def test_what_is_not_in_the_language_is_refused_with_its_line_and_a_remedy(body, message):
     with pytest.raises(UserError, match=message):
         program(body)
+
+
+def test_tokens_are_suppressed_by_the_program_and_by_the_parameter_of_every_sampler():
+    first, then = (
+        "suppressed[1] = 7\nsuppressed[0] = none\npredict(masked)",
+        "suppressed[1] = token[0]\npredict(masked)",
+    )
+    for given, ends in ({}, ()), ({"suppress_eos": 1}, Tokens().eos_token_ids):
+        machine = Machine(program(f"block(2, 10)\n{first}\n{then}", **given), [3, 4], 8, MASK, 100)
+        for token in (7, 3):
+            machine.run()
+            assert sorted(machine.manner.suppressed) == sorted([token, *ends])
+            machine.answer([0] * 8, [65536] * 8)
+    with pytest.raises(UserError, match=r"suppressed\[4\] is none of the 6, of which suppress_eos has 2; .* below 4"):
+        program("suppressed[4] = 1\npredict(masked)", suppress_eos=1)
+    with pytest.raises(UserError, match="suppress_eos wants 1 to 6 eos, not 0; leave it out"):
+        program("predict(masked)", Tokens(eos_token_ids=()), suppress_eos=1)
 
 
 def test_a_sampler_says_first_what_it_does():

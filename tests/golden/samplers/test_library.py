@@ -15,7 +15,7 @@ ALIGNED = {"block_length": BLOCK, "stop_at_eos": SWITCH}
 EDITING = ALIGNED | {"threshold": PROBABILITY, "edit_threshold": PROBABILITY, "max_post": st.integers(1, 17)}
 FLAT_NEAR = [(False, False), (False, False), (True, False), (False, True), (True, True)]
 PARAMETERS = {
-    "llada": {"stop_at_eos": SWITCH},
+    "llada": {"stop_at_eos": SWITCH, "suppress_eos": SWITCH},
     "llada_random": {"stop_at_eos": SWITCH, "seed": st.integers(0, 9) | st.just(0x9E3779B9)},
     "llada_eos_last": {},
     "threshold": {"threshold": PROBABILITY, "stop_at_eos": SWITCH},
@@ -87,7 +87,7 @@ class Alike(Hashing):
         super().__init__(0)
         self.over = over
 
-    def _position(self, key, p):
+    def _position(self, key, suppressed, p):
         return 5, CERTAIN + self.over
 
 
