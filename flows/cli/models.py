@@ -264,6 +264,9 @@ def sample(
         float | None,
         typer.Option(parser=positive, help="Commit what is more probable than this, instead of by steps."),
     ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=(1 << 32) - 1, help="Decides what is drawn; with --set temperature=0.5.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", parser=text, help="A parameter of the sampler, like threshold=0.9.")
     ] = None,
@@ -282,7 +285,7 @@ def sample(
     from flows.models.samplers import asked_sampling
     from flows.models.saturations import report_saturated
 
-    options = {"block_length": block_length, "steps": steps, "threshold": threshold}
+    options = {"block_length": block_length, "steps": steps, "threshold": threshold, "seed": seed}
     sampling = asked_sampling(sampler, gen_length, options, settings or [], is_causal(ckpt))
     found = sample(ckpt, engine, Prompt(prompt, prompt_tokens), sampling, device, draw=not as_json)
     show(found, as_json, [found.line(), *(found.trace_parts() if trace else [])], indent=None)

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from flows.console.report import Line, Part, table
 from gen.build.folder import MANIFEST, Build
+from gen.design.features import check_program
 from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
 from golden.errors import UserError
@@ -215,7 +216,9 @@ def sample(path: Path, engine: str, given: Prompt, sampling: Sampling, device: s
     check_device(device)
     folder = model_folder(path)
     (_, model), tokenizer = read_config(folder / CONFIG), load_tokenizer(folder)
-    sampling.program(model)  # which says what is wrong with it before anything is built
+    program = sampling.program(model)  # which says what is wrong with it before anything is built
+    if engine == "rtl":
+        check_program(program)
     prompt = given.read(folder, model, tokenizer)
     check_prompt(torch.tensor(prompt), model.mask_token)
     check_positions("--gen-length", len(prompt) + sampling.gen_length, model)

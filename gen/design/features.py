@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from golden.errors import UserError
+from golden.samplers.machine import SUPPRESSED, Op, Program, decode
 from golden.shape import ModelShape
 
-__all__ = ["check_features"]
+__all__ = ["check_features", "check_program"]
 
 
 def missing(model: ModelShape) -> Iterator[str]:
@@ -19,4 +20,13 @@ def check_features(model: ModelShape) -> None:
     for feature in missing(model):
         raise UserError(
             f"{model.family}: the chip does not have {feature} yet; quantize and sample --engine golden compute it"
+        )
+
+
+def check_program(program: Program) -> None:
+    """Raises UserError for a sampler that sets words of the head which the chip does not have."""
+    if any(one.op is Op.HEAD and one.imm >= SUPPRESSED for one in map(decode, program.words)):
+        raise UserError(
+            f"sampler {program.name}: the chip has neither temperature nor guidance; leave them out, or give --engine "
+            "golden, which computes both"
         )

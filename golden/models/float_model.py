@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.errors import UserError
-from golden.models.manners import suppressed_tokens
+from golden.models.manners import Manners
 from golden.models.positions import Positions, apply_rotary
 from golden.samplers.denoise import CERTAIN, Prediction
-from golden.samplers.manner import Manner
+from golden.samplers.manner import AMOUNT_FRAC, Manner
 from golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape
+from golden.units.gumbel import GUMBEL_FRAC
 
 __all__ = [
     "Arithmetic",
@@ -293,6 +294,10 @@ class FloatModel(nn.Module):
         return self.forward_with_routing(tokens)[0]
 
 
+MOST_SPREAD = 2.0**36
+"""Of a token that noise has chosen: more than that of any which the integer model may choose."""
+
+
 class FloatEngine:
     """The float model as an engine; spreads are computed in float64 and rounded."""
 
@@ -303,14 +308,23 @@ class FloatEngine:
     def predict(
         self, tokens: Tensor, wanted: Tensor | None = None, manners: Sequence[Manner] | None = None
     ) -> Prediction:
-        logits = self.model(tokens.to(self.model.lm_head.weight.device)).cpu()
-        return self.prediction(logits, manners).shifted(self.model.shape.shift)
+        device, asked = self.model.lm_head.weight.device, Manners.of(manners, len(tokens))
+        logits = self.model(tokens.to(device)).cpu().double()
+        if asked.guided:
+            without = self.model(asked.without_prompts(tokens, self.model.shape.mask_token).to(device)).cpu().double()
+            logits += (logits - without) * asked.field("guidance")[:, None, None] * 2.0**-AMOUNT_FRAC
+        return self.prediction(logits, asked).shifted(self.model.shape.shift)
 
     @staticmethod
-    def prediction(logits: Tensor, manners: Sequence[Manner] | None = None) -> Prediction:
+    def prediction(logits: Tensor, manners: Manners | None = None) -> Prediction:
         """Logits [batch, positions, vocabulary] to tokens and spreads; as `golden.units.argmax.Argmax`."""
-        logits, off = logits.double(), suppressed_tokens(manners, logits.shape[-1])
+        shape, vocab_size = logits.shape[:2], logits.shape[-1]
+        row, position = torch.ones(shape).nonzero().unbind(1)
+        manners, logits = manners or Manners.of(None, len(logits)), logits.double().flatten(0, 1)
+        off, noise = manners.suppressed(row, vocab_size), manners.noise(row, position, vocab_size)
         if off is not None:
-            logits = logits.masked_fill(off[:, None], -torch.inf)
-        spread = (logits - logits.amax(-1, keepdim=True)).exp().sum(-1)
-        return Prediction(logits.argmax(-1), (spread * CERTAIN).round().long())
+            logits = logits.masked_fill(off, -torch.inf)
+        noisy = logits if noise is None else logits + noise * 2.0 ** -(AMOUNT_FRAC + GUMBEL_FRAC)
+        token = noisy.argmax(-1)
+        spread = (logits - logits.gather(-1, token[:, None])).exp().sum(-1).clamp(max=MOST_SPREAD)
+        return Prediction(token.view(shape), (spread * CERTAIN).round().long().view(shape))

@@ -10,16 +10,18 @@ from torch import Tensor
 from golden.models.integer_layers import AttentionEngine, DenseEngine, ExpertsEngine
 from golden.models.integer_parts import Parts
 from golden.models.layer_units import Units
-from golden.models.manners import suppressed_tokens
+from golden.models.manners import Manners
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import Prediction, asked
-from golden.samplers.manner import Manner
+from golden.samplers.manner import AMOUNT_FRAC, Manner
 from golden.shape import DenseShape
 from golden.units.fixed import FixedPoint
+from golden.units.gumbel import GUMBEL_FRAC
 from golden.units.numerics import Numerics
 from golden.units.rope import Rope
+from golden.units.rounding import round_shift
 from golden.units.saturations import Watch
 
 __all__ = ["IntegerModel"]
@@ -126,12 +128,12 @@ class IntegerModel:
         shift = self.shape.shift
         meets = asked(torch.ones(tokens.shape, dtype=torch.bool) if wanted is None else wanted, shift)
         probe, prediction = probing(record), torch.zeros((2, *tokens.shape), dtype=torch.int64)
-        hidden = self._hidden(tokens, record)
+        hidden, asked_for = self._hidden(tokens, record), Manners.of(manners, len(tokens))
         probe("wanted", lambda: meets[..., None])
         logits = self._logits(hidden[meets.to(self.device)][None], record)
-        off = suppressed_tokens(manners, logits.shape[-1])
-        rows = meets.nonzero()[:, 0]
-        token, spread = self.units.argmax.compute(logits, None if off is None else off[rows].to(self.device))
+        if asked_for.guided:
+            logits = self._guided(logits, tokens, meets, asked_for)
+        token, spread = self.units.argmax.compute(logits, *self._changes(meets, asked_for, logits.shape[-1]))
         probe("argmax.token", lambda: token[..., None])
         probe("argmax.spread", lambda: spread[..., None])
         prediction[:, meets] = torch.cat([token, spread]).cpu()
@@ -154,6 +156,22 @@ class IntegerModel:
         logits = self.head(packet.value)
         probe("logits", lambda: logits)
         return logits
+
+    def _guided(self, logits: Tensor, tokens: Tensor, meets: Tensor, manners: Manners) -> Tensor:
+        """(s + 1) l - s u, rounded half up and saturated; u: the logits of the sequences without their prompts."""
+        hidden = self._hidden(manners.without_prompts(tokens, self.shape.mask_token), None)
+        without = self._logits(hidden[meets.to(self.device)][None], None)
+        scale = manners.field("guidance")[meets.nonzero()[:, 0]][:, None].to(self.device)
+        both = (scale + (1 << AMOUNT_FRAC)) * logits.long() - scale * without.long()
+        return self.numerics.word.saturate(round_shift(both, AMOUNT_FRAC))
+
+    def _changes(self, meets: Tensor, manners: Manners, vocab_size: int) -> tuple[Tensor | None, Tensor | None]:
+        """What the argmax leaves out, and the noise in the unit of logits, of the positions that the head meets."""
+        row, position = meets.nonzero().unbind(1)
+        off, noise = manners.suppressed(row, vocab_size), manners.noise(row, position, vocab_size)
+        if noise is not None:
+            noise = round_shift(noise, AMOUNT_FRAC + GUMBEL_FRAC - self.numerics.word.frac).to(self.device)
+        return None if off is None else off.to(self.device), noise
 
     def _angles(self, positions: int) -> dict[Rope, tuple[Tensor, Tensor]]:
         """Cosines and sines of every kind of rotary embedding, made once for a length."""

@@ -1,20 +1,60 @@
 """Manners of passes as tensors, for models of any kind of arithmetic."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from golden.samplers.manner import Manner
+from golden.units.gumbel import gumbel
 
-__all__ = ["suppressed_tokens"]
+__all__ = ["Manners"]
 
 
-def suppressed_tokens(manners: Sequence[Manner] | None, vocab_size: int) -> Tensor | None:
-    """Which tokens each row does not predict, bool [rows, vocab_size]; None where no row suppresses any."""
-    if not any(manner.suppressed for manner in manners or ()):
-        return None
-    off = torch.zeros(len(manners or ()), vocab_size, dtype=torch.bool)
-    for row, manner in enumerate(manners or ()):
-        off[row, [token for token in manner.suppressed if token < vocab_size]] = True
-    return off
+@dataclass(frozen=True)
+class Manners:
+    """Of the rows of a batch; without any, all are predicted by their logits alone."""
+
+    rows: Sequence[Manner]
+
+    @classmethod
+    def of(cls, manners: Sequence[Manner] | None, rows: int) -> "Manners":
+        return cls(manners or [Manner()] * rows)
+
+    def field(self, name: str) -> Tensor:
+        """int64 [rows]."""
+        return torch.tensor([getattr(one, name) for one in self.rows], dtype=torch.int64)
+
+    @cached_property
+    def guided(self) -> bool:
+        """Whether a row asks for its logits without the prompt."""
+        return any(one.guidance for one in self.rows)
+
+    @cached_property
+    def noisy(self) -> bool:
+        """Whether a row has a temperature."""
+        return any(one.temperature for one in self.rows)
+
+    def suppressed(self, row: Tensor, vocab_size: int) -> Tensor | None:
+        """Tokens that are not predicted, bool [n, vocab_size], of predictions of the rows int64 [n]; None: all are."""
+        if not any(one.suppressed for one in self.rows):
+            return None
+        off = torch.zeros(len(self.rows), vocab_size, dtype=torch.bool)
+        for number, one in enumerate(self.rows):
+            off[number, [token for token in one.suppressed if token < vocab_size]] = True
+        return off[row]
+
+    def noise(self, row: Tensor, position: Tensor, vocab_size: int) -> Tensor | None:
+        """Temperature times noise, int64 [n, vocab_size] in 2^-(`AMOUNT_FRAC` + `GUMBEL_FRAC`), of rows and positions
+        int64 [n]; None where there is no temperature."""
+        if not self.noisy:
+            return None
+        word = gumbel(self.field("seed")[row], self.field("step")[row], position, vocab_size)
+        return self.field("temperature")[row][:, None] * word
+
+    def without_prompts(self, tokens: Tensor, mask_token: int) -> Tensor:
+        """Sequences int64 [rows, positions] with masks in place of their prompts."""
+        prompt = torch.arange(tokens.shape[1]) < self.field("prompt_length")[:, None]
+        return tokens.masked_fill(prompt.to(tokens.device), mask_token)

@@ -14,6 +14,7 @@ from golden.samplers.machine import (
     REGISTERS,
     SUPPRESSED,
     Fault,
+    HeadWord,
     Instruction,
     Op,
     Program,
@@ -24,7 +25,7 @@ from golden.samplers.manner import Manner
 
 __all__ = ["Machine", "SamplerFault"]
 
-WORD = (1 << 32) - 1
+WORD, AMOUNT = (1 << 32) - 1, (1 << 16) - 1
 MASKED, FILLED, DIFFERS, GUESSED, IN_ORDER = map(int, Which)  # integers are quicker than their enumerations
 PREDICT, END = int(Op.PREDICT), int(Op.END)
 Record = tuple[int, int, int]
@@ -57,6 +58,7 @@ class Machine:
     gen_length: mask tokens behind them at the start.
     mask_token_id, vocab_size: of the model.
     limit: instructions from one pass to the next.
+    head_words: of the head that there are; a chip has those of suppressed tokens alone.
 
     Attributes
     ----------
@@ -65,7 +67,7 @@ class Machine:
     block: the first position of the block at work and the one behind it.
     since: the first position of the block at work, or a lower one from which on no pass has had these tokens yet.
     scanned: positions that SCAN has met since the pass before; jumped: instructions that did not lead to the next one.
-    suppressed: the head's words, of which those outside the vocabulary are none.
+    head: its words.
     ended: the program is done.
     """
 
@@ -77,6 +79,7 @@ class Machine:
         mask_token_id: int,
         vocab_size: int,
         limit: int = MAX_INSTRUCTIONS,
+        head_words: int = SUPPRESSED + len(HeadWord),
     ) -> None:
         self.program, self.mask, self.vocab_size, self.limit = program, mask_token_id, vocab_size, limit
         self.prompt_length, self.positions = len(prompt), len(prompt) + gen_length
@@ -90,7 +93,7 @@ class Machine:
         self.registers[PROMPT_LENGTH], self.registers[POSITIONS] = self.prompt_length, self.positions
         self.block, self._everything, self._known, self.since = (0, 0), False, 0, 0
         self._last: tuple[int, int] | None = None
-        self.suppressed = [WORD] * SUPPRESSED
+        self.head = ([WORD] * SUPPRESSED + [0] * len(HeadWord))[:head_words]
         self._at, self.forwards, self.ended = 0, 0, False
         self.records: list[Record] = []
         self._counts = [0] * len(Op)
@@ -134,7 +137,12 @@ class Machine:
     @property
     def manner(self) -> Manner:
         """Of the pass."""
-        return Manner(tuple(token for token in self.suppressed if token < self.vocab_size))
+        suppressed = tuple(token for token in self.head[:SUPPRESSED] if token < self.vocab_size)
+        if len(self.head) == SUPPRESSED:
+            return Manner(suppressed)
+        temperature, seed, guidance = (self.head[word] for word in HeadWord)
+        step = self.forwards - 1
+        return Manner(suppressed, temperature & AMOUNT, seed, step, guidance & AMOUNT, self.prompt_length)
 
     @property
     def answered(self) -> list[int]:
@@ -183,9 +191,9 @@ class Machine:
         self.block = start, end
 
     def _head(self, one: Instruction) -> None:
-        if one.imm >= SUPPRESSED:
+        if one.imm >= len(self.head):
             raise self._fault(Fault.ILLEGAL)
-        self.suppressed[one.imm] = self.registers[one.a]
+        self.head[one.imm] = self.registers[one.a]
 
     def _begin(self, one: Instruction) -> None:
         self._last = None

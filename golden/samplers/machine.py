@@ -6,7 +6,7 @@ register 1, which has the number of positions, prompt and generation together. A
 are unsigned. A run has besides them a sequence of tokens, of which those behind the prompt may be written; and for
 every one behind the prompt the latest prediction of it, a `guess` and its `spread` (0 before the first one), and two
 words that the program may keep, `note` and `memo` (0 at the start). Words of the head say how its logits become
-predictions: `SUPPRESSED` tokens that are not predicted (none at the start).
+predictions: `SUPPRESSED` tokens that are not predicted (none at the start), and the words of `HeadWord` (0).
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,7 @@ __all__ = [
     "REGISTERS",
     "SUPPRESSED",
     "Fault",
+    "HeadWord",
     "Instruction",
     "Op",
     "Program",
@@ -40,6 +41,16 @@ PROGRAM_WORDS = 1024
 
 SUPPRESSED = 6
 """Tokens at most that a pass does not predict: the three of Levenshtein's last pass, two eos, and one more."""
+
+
+class HeadWord(IntEnum):
+    """Words of the head behind those of suppressed tokens. A chip has none of them, and takes them as ILLEGAL."""
+
+    TEMPERATURE = SUPPRESSED
+    """Of 16 bits, 12 of them fraction; so is guidance."""
+    SEED = SUPPRESSED + 1
+    GUIDANCE = SUPPRESSED + 2
+
 
 MAX_INSTRUCTIONS = 1 << 20
 """From one pass to the next; one more, and the program is taken as one that does not end."""
@@ -115,7 +126,7 @@ class Op(IntEnum):
     In the order of spread, then of position, of which only those behind the one found before are met.
     """
     HEAD = 30
-    """The head's word imm = a, from the next pass on: a token that is suppressed, or none where none is such."""
+    """The head's word imm = a, from the next pass on: a token that is suppressed, or none; or `HeadWord`."""
 
 
 class Which(IntFlag):

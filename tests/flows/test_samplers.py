@@ -89,3 +89,19 @@ def test_what_makes_no_sense_is_one_sentence(arguments: list[object], message: s
     ran = hardloom(*PROMPT, *arguments)
     assert ran.code == 1 and ran.err.startswith("error: ") and "\n" not in ran.err
     assert message in ran.err
+
+
+@pytest.mark.parametrize("engine", ["float", "golden"])
+def test_a_seed_decides_what_a_temperature_draws(engine):
+    run = ("--engine", engine, "--sampler", "threshold", "--set", "temperature=4")
+    once, again, other = (sampled(*run, "--seed", seed) for seed in (7, 7, 8))
+    assert once == again and once["tokens"] != other["tokens"]
+    assert sampled(*run[:4], "--set", "temperature=0", "--seed", 8) == sampled(*run[:4])
+
+
+def test_a_chip_refuses_temperature_and_guidance_before_anything_is_built():
+    for setting in ("temperature=0.5", "guidance=1.5"):
+        refused = hardloom("sample", DEMO, "--engine", "rtl", "--prompt", "47+85=", "--set", setting)
+        assert refused.code == 1 and "the chip has neither temperature nor guidance; leave them out" in refused.err
+    refused = hardloom(*PROMPT, "--set", "temperature=16")
+    assert refused.code == 1 and "temperature is 16.0; give a number from 0, below 16" in refused.err

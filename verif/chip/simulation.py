@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gen.build.folder import Build
+from gen.design.features import check_program
 from gen.engine.inventory import chip_probes
 from golden.cache import work_folder
 from golden.files import sha256, stamped, write_file
@@ -47,9 +48,10 @@ class Run:
     error: int = 0
 
     def request(self, model: ModelShape) -> Request:
-        """What a chip of the model is asked for."""
-        words = self.sampling.program(model).words
-        return Request(prompt=self.prompt, gen_length=self.sampling.gen_length, program=list(words))
+        """What a chip of the model is asked for. Raises UserError as `check_program` does."""
+        program = self.sampling.program(model)
+        check_program(program)
+        return Request(prompt=self.prompt, gen_length=self.sampling.gen_length, program=list(program.words))
 
 
 class SimulatedChip:

@@ -11,7 +11,7 @@ from gen.design.registers import ErrorCode
 from gen.units.sampler import Sampler
 from golden.samplers.denoise import Pass
 from golden.samplers.interpreter import Machine, SamplerFault
-from golden.samplers.machine import PROGRAM_WORDS, Fault, Program
+from golden.samplers.machine import PROGRAM_WORDS, SUPPRESSED, Fault, Program
 from golden.samplers.spans import span
 from verif.samplers.host import Hosted
 from verif.samplers.programs import fixed_programs, random_program
@@ -128,7 +128,7 @@ class Host:
     def denoise(self, program: Program, gen_length: int) -> tuple[ErrorCode, int]:
         """The interpreter's run: passes, results and records; the error that ends it, and the number of passes."""
         s, code = self.sampler, ErrorCode.NONE
-        machine = Machine(program, self.held, gen_length, s.mask_token_id, s.vocab_size, s.limit)
+        machine = Machine(program, self.held, gen_length, s.mask_token_id, s.vocab_size, s.limit, SUPPRESSED)
         self.cycles += 40 + gen_length
         running, passes = self.go_on(machine), 0
         while running is True:
@@ -158,7 +158,7 @@ class Host:
             {"token": machine.tokens[p], "wanted": p in wanted, "end": p + 1 == positions.stop} for p in positions
         ]
         self.outputs["tokens"].append(beats)
-        self.outputs["manners"].append(manner_packet(machine.suppressed, s.vocab_size))
+        self.outputs["manners"].append(manner_packet(machine.head, s.vocab_size))
         if s.block:
             self.outputs.setdefault("spans", []).append([{"slot": 0, "first": positions.start}])
         tokens = integers(g, 0, s.vocab_size - 1, (len(wanted),))

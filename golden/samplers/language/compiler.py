@@ -4,13 +4,18 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from golden.errors import UserError
-from golden.samplers.language.assembly import FIRST_VARIABLE, Assembly
+from golden.samplers.language.assembly import FIRST_VARIABLE, Assembly, Constant
 from golden.samplers.language.constants import Constants
 from golden.samplers.language.source import WORD, Number, Refused, Source, Unmet
 from golden.samplers.language.statements import RESERVED, Statements
-from golden.samplers.machine import SUPPRESSED, Op, Program
+from golden.samplers.machine import SUPPRESSED, HeadWord, Op, Program
+from golden.samplers.manner import AMOUNT_FRAC
 
 __all__ = ["Vocabulary", "compiled"]
+
+
+MOST = (1 << 16) - 1
+"""Of a temperature and of guidance, as words of the head."""
 
 
 class Vocabulary(Protocol):
@@ -53,6 +58,7 @@ def compiled(source: Source, gen_length: int, given: Mapping[str, Number], model
     try:
         set_parameters(source, names, given, work.constants, model.vocab_size)
         suppress(source.name, work, model.eos_token_ids)
+        tell_head(work)
         work.program(source.body)
     except Refused as error:
         raise UserError(f"{source.label}:{error.line}: {error}") from None
@@ -72,6 +78,17 @@ def suppress(name: str, work: Statements, ends: tuple[int, ...]) -> None:
         if not 0 < len(ends) <= SUPPRESSED:
             raise UserError(f"sampler {name}: suppress_eos wants 1 to {SUPPRESSED} eos, not {len(ends)}; leave it out")
         work.suppress(ends)
+
+
+def tell_head(work: Statements) -> None:
+    """What the parameters `temperature`, `seed` and `guidance` ask for."""
+    known = {name: work.constants.names[name] or 0 for name in ("temperature", "guidance", "seed")}
+    scaled = {name: min(round(known[name] * 2**AMOUNT_FRAC), MOST) for name in ("temperature", "guidance")}
+    if scaled["guidance"]:
+        work.code.emit(Op.HEAD, Constant(scaled["guidance"]), imm=HeadWord.GUIDANCE)
+    if scaled["temperature"]:
+        work.code.emit(Op.HEAD, Constant(scaled["temperature"]), imm=HeadWord.TEMPERATURE)
+        work.code.emit(Op.HEAD, Constant(int(known["seed"])), imm=HeadWord.SEED)
 
 
 def set_parameters(

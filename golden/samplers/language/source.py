@@ -15,6 +15,10 @@ WORD = (1 << 32) - 1
 """The largest integer of a program."""
 
 
+MOST_AMOUNT = 16
+"""What an amount stays below."""
+
+
 class Refused(Exception):
     """What is wrong and what to write instead, at a node of the text; the compiler adds the file."""
 
@@ -35,6 +39,7 @@ class Kind(StrEnum):
     PROBABILITY = "probability"
     SWITCH = "switch"
     TOKEN = "token"
+    AMOUNT = "amount"
 
     @property
     def values(self) -> str:
@@ -43,6 +48,8 @@ class Kind(StrEnum):
 
     def holds(self, value: Number) -> bool:
         """Whether `value` is of this kind, whatever the vocabulary."""
+        if self is Kind.AMOUNT:
+            return 0 <= value < MOST_AMOUNT
         if self is Kind.PROBABILITY:
             return not math.isnan(value) and 0 <= value <= 1
         most = 1 if self is Kind.SWITCH else WORD
@@ -50,7 +57,7 @@ class Kind(StrEnum):
 
     def parse(self, text: str) -> Number:
         """The value that `text` writes, of whatever size; ValueError where it is no number."""
-        return float(text) if self is Kind.PROBABILITY else int(text)
+        return float(text) if self in (Kind.PROBABILITY, Kind.AMOUNT) else int(text)
 
 
 VALUES = {
@@ -59,6 +66,7 @@ VALUES = {
     Kind.PROBABILITY: "a number from 0 to 1",
     Kind.SWITCH: "0 or 1",
     Kind.TOKEN: "a token id of the vocabulary",
+    Kind.AMOUNT: "a number from 0, below 16",
 }
 
 
@@ -82,7 +90,12 @@ class Parameter:
             raise UserError(f"sampler {sampler}: {self.name} is {value}; give {self.kind.values}")
 
 
-COMMON = (Parameter("suppress_eos", Kind.SWITCH, ast.Constant(0), 0),)
+COMMON = (
+    Parameter("suppress_eos", Kind.SWITCH, ast.Constant(0), 0),
+    Parameter("temperature", Kind.AMOUNT, ast.Constant(0), 0),
+    Parameter("guidance", Kind.AMOUNT, ast.Constant(0), 0),
+    Parameter("seed", Kind.NUMBER, ast.Constant(0), 0),
+)
 """Parameters of every sampler, behind its own."""
 
 

@@ -150,7 +150,7 @@ REFUSED = [
     ("x = 1", "nothing is ever predicted"),
     ("suppressed[6] = 1\npredict(masked)", "2: suppressed\\[6\\] is none of the 6, .* give a number below 6"),
     ("suppressed[note[2]] = 1\npredict(masked)", "2: suppressed\\[note\\[2\\]\\] is none of the 6"),
-    ("suppress_eos: switch = 1\npredict(masked)", "there twice, or one of every sampler \\(suppress_eos\\)"),
+    ("suppress_eos: switch = 1\npredict(masked)", "there twice, or one of every sampler \\(suppress_eos, "),
     ("if 0:\n    predict(masked)", "nothing is ever predicted"),
     ("n: length = 1\npredict(masked)", "2: a parameter is written `name: kind = default`"),
     ("n: count = 1\nn: count = 2\npredict(masked)", "a parameter is there twice"),
