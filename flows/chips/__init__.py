@@ -1,1 +1,1 @@
-"""Commands on builds: generate, verify, the demonstration."""
+"""Commands on builds: generate, verify, the demonstrations."""

@@ -35,7 +35,7 @@ from verif.chip.compare import Comparison, compare_runs
 from verif.chip.simulation import Run, SimulatedChip
 from verif.proof.static import recover
 
-__all__ = ["demo"]
+__all__ = ["answers_of", "demo", "recover_weights"]
 
 
 @dataclass(frozen=True)

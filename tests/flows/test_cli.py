@@ -136,6 +136,8 @@ def test_styles_that_make_no_sense_are_refused(text):
         (("generate", "{q}/0", "-o", "{q}"), "no build of ours"),
         (("verify", "{q}/0"), "--static"),
         (("verify", "{q}/0", "--static"), "hardloom generate"),
+        (("verify", "{q}/0", "--static", "--view", "table"), "--view: goes with --sim"),
+        (("verify", "{q}/0", "--sim", "--tiles", "1", "--view", "table"), "without --tiles"),
         (("bench", "accuracy", "{q}/ckpt0"), "tokenizer"),
         (("bench", "chip", "{tmp}"), "hardloom generate"),
         (("demo", "{q}/ckpt0", "--out", "{tmp}/d"), "tokenizer"),

@@ -1,1 +1,1 @@
-"""The whole chip simulated: its host, taps at probes, scoreboard, comparison with the integer model."""
+"""The whole chip simulated, in either view: its host, taps at probes, scoreboard, comparison with the integer model."""

@@ -1,5 +1,6 @@
 """Scoreboard of the whole chip: every denoising step and every probe point against the integer model."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -94,10 +95,12 @@ class Scoreboard:
     ----------
     compared: integers compared; mismatches: of them, those that differ; first: the first one, in the order in
         which a position passes the probe points.
+    by_probe: integers compared at each probe point, by name.
     """
 
     def __init__(self) -> None:
         self.compared, self.mismatches = 0, 0
+        self.by_probe = Counter[str]()
         self.first: Divergence | None = None
 
     def compare_step(self, run: int, number: int, commits: list[list[int]], reference: Step) -> None:
@@ -124,6 +127,7 @@ class Scoreboard:
             wrong = np.argwhere(want[:rows] != taps[:rows])
             missing = len(want) - rows
             self.compared += want.size
+            self.by_probe[name] += want.size
             self.mismatches += len(wrong) + missing * want.shape[1]
             if self.first is None and (len(wrong) or missing):
                 row, index = wrong[0] if len(wrong) else (rows, 0)
