@@ -52,8 +52,8 @@ def _aimed(draw: Draw, one: Instruction, at: int, end: int) -> Instruction:
 def _random(draw: Draw, prompt_length: int, positions: int, vocab_size: int) -> Instruction:
     any_one, kept = draw(0, 11), draw(2, 9)
     kind = draw(0, 30)
-    if kind == 0 and draw(0, 3) == 0:  # anything at all, END and endless loops among it
-        return Instruction(Op(draw(0, len(Op) - 1)), draw(0, 31), draw(0, 31), draw(0, 40))
+    if kind == 0 and draw(0, 3) == 0:  # anything at all but to the registers that count rounds
+        return Instruction(Op(draw(0, len(Op) - 1)), draw(0, COUNT - 1), draw(0, 31), draw(0, 40))
     if kind < 4:
         return Instruction(Op.SET, PLACE, imm=draw(prompt_length, positions - (draw(0, 5) != 0)))
     if kind < 6:
