@@ -22,6 +22,7 @@ KINDS = {
     "train": "trained checkpoint",
     "generate": "build",
     "demo": "demonstration",
+    "bench whole": "bench of a whole chip",
 }
 """Of commands that write a folder: what their mark says."""
 
@@ -87,7 +88,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(
     target = tmp_path / "link" if what == "a link to strangers" else out
     given, option = arguments(command), "--out" if command == "demo" else "-o"
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    ran = hardloom(command, *given, option, target)
+    ran = hardloom(*command.split(), *given, option, target)
     assert ran.code == 1 and ran.err.startswith("error: ") and str(target) in ran.err and "\n" not in ran.err
     assert "holds a photographs" in ran.err if what == "another mark" else f"no {KINDS[command]} of ours" in ran.err
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
