@@ -30,6 +30,7 @@ def tables(tiny_build: Build) -> SimulatedChip:
     return SimulatedChip(tiny_build, QUICK_BUILD, view="table")
 
 
+@pytest.mark.slow
 def test_every_integer_is_the_models_in_the_cycles_of_the_wiring_view(
     tables: SimulatedChip, tiny_chip: SimulatedChip, tiny_integer_model: IntegerModel, tmp_path: Path
 ) -> None:
@@ -42,6 +43,7 @@ def test_every_integer_is_the_models_in_the_cycles_of_the_wiring_view(
     assert times[0].read_bytes() == times[1].read_bytes(), "every beat passes every probe point in the same cycle"
 
 
+@pytest.mark.slow
 def test_a_flipped_weight_of_a_table_is_seen(
     tables: SimulatedChip, tiny_integer_model: IntegerModel, tmp_path: Path
 ) -> None:

@@ -48,7 +48,7 @@ def quantized(family: str, folder: Path) -> QuantizedCheckpoint:
     "family, fields, hardware",
     [
         ("LLaDA2.0", SMALLER, {"head_lanes": 2, "query_lanes": 2, "expert_groups": 2, "routers": 2}),
-        ("LLaDA2.0", SMALLER, {"cache": True, "query_lanes": 2, "sequences": 3}),
+        ("LLaDA2.0", SMALLER, {"cache": True, "query_lanes": 2, "sequences": 3, "view": "table"}),
         pytest.param("LLaDA2.0", {}, {}, marks=slow),
         pytest.param("LLaDA2.0", {}, {"cache": True, "head_lanes": 2, "sequences": 3}, marks=slow),
         pytest.param(
@@ -70,12 +70,14 @@ def test_a_chip_of_a_family_is_the_integer_model(
     monkeypatch.setitem(FAMILIES, family, (FAMILIES[family][0] | fields, FAMILIES[family][1]))
     checkpoint = quantized(family, tmp_path)
     default = HardwareConfig.default(checkpoint.model).to_json_dict()
+    hardware = dict(hardware)
+    view = hardware.pop("view", "wiring")
     kinds = {"slices": default["slices"] | hardware.get("slices", {}), "max_positions": 16}
     built = built_chip(checkpoint, tmp_path / "chip", HardwareConfig.from_json_dict(default | hardware | kinds))
     recovery = recover(built)
     assert recovery.complete, recovery.first
     model, at_once = IntegerModel(checkpoint), built.hardware.sequences
-    result = compare_runs(SimulatedChip(built, QUICK_BUILD), model, RUNS, tmp_path / "taps", at_once=at_once)
+    result = compare_runs(SimulatedChip(built, QUICK_BUILD, view=view), model, RUNS, tmp_path / "taps", at_once=at_once)
     assert result.scoreboard.first is None, str(result.scoreboard.first)
     assert result.scoreboard.mismatches == 0 and result.scoreboard.compared > 20_000
     assert result.tokens == result.expected
