@@ -11,9 +11,9 @@ from gen.units.argmax import Argmax
 from golden.units.argmax import Argmax as ArgmaxSpec
 from verif.faults.tie_rules import TieRule, TieUnit, draw
 from verif.streams.bench import Stimulus
+from verif.streams.manners import manner_packet
 from verif.streams.stimulus import integers
 from verif.units.argmax import side_by_side
-from verif.units.manner import manner_packet
 
 __all__ = ["tie_argmax"]
 

@@ -12,8 +12,8 @@ from golden.units.fixed import FIXED, FixedPoint
 from golden.units.softmax import SoftmaxNumerator
 from golden.units.table import LOG2E
 from verif.streams.bench import Case, Packet, Stimulus, packets
+from verif.streams.manners import manner_packet, random_manners, suppressed_in
 from verif.streams.stimulus import integers, vectors
-from verif.units.manner import manner_packet, random_manners, suppressed_in
 
 __all__ = ["CASES", "logits", "padded", "side_by_side"]
 

@@ -13,8 +13,8 @@ from gen.units.argmax import Argmax
 from gen.units.argmax_tiles import TileJoin
 from golden.units.argmax import Argmax as ArgmaxSpec
 from verif.streams.bench import Case, Stimulus, packets
+from verif.streams.manners import random_manners, suppressed_in
 from verif.units.argmax import logits, padded
-from verif.units.manner import random_manners, suppressed_in
 
 __all__ = ["CASES"]
 

@@ -5,8 +5,8 @@ from torch import Generator
 from gen.units.head_gate import HeadGate, PositionBefore
 from gen.units.manner import manner_shape
 from verif.streams.bench import Case, Packet, Stimulus, ended, packets
+from verif.streams.manners import random_manners
 from verif.streams.stimulus import integers, vectors
-from verif.units.manner import random_manners
 
 __all__ = ["CASES"]
 

@@ -16,8 +16,8 @@ from golden.samplers.spans import span
 from verif.samplers.host import Hosted
 from verif.samplers.programs import fixed_programs, random_program
 from verif.streams.bench import Case, Packet, Stimulus
+from verif.streams.manners import manner_packet
 from verif.streams.stimulus import integers
-from verif.units.manner import manner_packet
 
 __all__ = ["CASES", "Host", "tokens_but_mask"]
 
