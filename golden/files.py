@@ -13,10 +13,23 @@ import zstandard
 
 from golden.errors import UserError
 
-__all__ = ["COMPRESSED", "Contents", "read_pieces", "replacing", "sha256", "stamped", "write_file", "write_json"]
+__all__ = [
+    "COMPRESSED",
+    "PARTIAL",
+    "Contents",
+    "read_pieces",
+    "replacing",
+    "sha256",
+    "stamped",
+    "write_file",
+    "write_json",
+]
 
 COMPRESSED = ".zst"
 """Suffix of a file that holds a Zstandard frame of the text."""
+
+PARTIAL = ".hardloom-part"
+"""Suffix of a file that is being written: no file of anybody else has it, so that what a killed run left may go."""
 
 READ_AT_ONCE = 1 << 20
 """Bytes."""
@@ -41,7 +54,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise UserError(f"{path}: is no regular file; name a file to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     main = threading.current_thread() is threading.main_thread()
-    partial = path.with_name(f"{path.name}{'' if main else f'.{threading.get_ident()}'}.part")
+    partial = path.with_name(f"{path.name}{'' if main else f'.{threading.get_ident()}'}{PARTIAL}")
     partial.unlink(missing_ok=True)
     try:
         yield partial

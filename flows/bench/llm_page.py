@@ -8,7 +8,7 @@ from flows.bench.llm_recipes import RECIPES
 from golden.errors import UserError
 from golden.files import write_file
 
-__all__ = ["check_page", "write_page"]
+__all__ = ["check_page", "is_page", "write_page"]
 
 START, END = "<!-- rows: written by `hardloom bench llm --page` -->\n", "<!-- end of rows -->\n"
 SAYS, SAID = "<!-- answer: written by `hardloom bench llm --page` -->\n", "<!-- end of answer -->\n"
@@ -35,15 +35,20 @@ def rows_of(old: str, rows: Sequence[Row]) -> str:
     return HEAD + "".join(lines[recipe.name] for recipe in RECIPES if recipe.name in lines)
 
 
-def check_page(page: Path) -> str:
-    """The text of `page`. `UserError` where it lacks the marks between which figures stand."""
+def is_page(held: bytes) -> bool:
+    """Whether a file that holds it is text with the marks between which figures stand."""
     try:
-        text = page.read_text()
+        text = held.decode()
     except UnicodeDecodeError:
-        text = ""
-    if any(text.count(mark) != 1 for mark in (START, END, SAYS, SAID)):
+        return False
+    return all(text.count(mark) == 1 for mark in (START, END, SAYS, SAID))
+
+
+def check_page(page: Path) -> str:
+    """The text of `page`. `UserError` where it lacks the marks, as `is_page` knows them."""
+    if not is_page(held := page.read_bytes()):
         raise UserError(f"{page}: lacks the marks of bench llm, each once; take docs/accuracy.md")
-    return text
+    return held.decode()
 
 
 def write_page(page: Path, found: Figures) -> None:

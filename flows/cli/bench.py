@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, file, folder, given_file, new_folder, picture, text
+from flows.cli.options import MOST, Json, folder, given_file, new_folder, text
+from flows.cli.outputs import COST_MODEL, PAGE, PICTURE
 from flows.console.report import show
 from golden.errors import UserError
 
@@ -69,7 +70,7 @@ def bench_arrays(
         typer.Option(parser=folder, help="Quantized checkpoint whose rows are taken. Default: normal weights."),
     ] = None,
     format: Annotated[str, typer.Option(parser=text, help="Weight format, as of `hardloom quantize`.")] = "mxfp4",
-    plot: Annotated[Path | None, typer.Option(parser=picture, help="Picture to write, PNG or SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(parser=PICTURE.path, help="Picture to write, PNG or SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Area, cycles and time of hardwired arrays in every style, of da4ml's and of plain Verilog.
@@ -122,7 +123,9 @@ def timeline(
     build: Annotated[Path, typer.Argument(parser=folder, help="Build folder that `hardloom generate` wrote.")] = Path(
         "build/demo/chip"
     ),
-    out: Annotated[Path | None, typer.Option("-o", "--output", parser=picture, help="PNG or SVG to write.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--output", parser=PICTURE.path, help="PNG or SVG to write.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """When packets pass each probe point of a chip, over a forward of 22 positions: measured, and by the cycle model.
@@ -226,7 +229,7 @@ def llm(
     tokens: Annotated[int, typer.Option(min=512, max=MOST, help="Of each evaluation text, at most.")] = 2048,
     ask: Annotated[bool, typer.Option(help="Let the last recipe's integer model answer a question.")] = True,
     page: Annotated[
-        Path | None, typer.Option(parser=file, help="Page whose table is written anew, docs/accuracy.md.")
+        Path | None, typer.Option(parser=PAGE.path, help="Page whose table is written anew, docs/accuracy.md.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -252,7 +255,10 @@ def tiles(
     out: Annotated[
         Path,
         typer.Option(
-            "-o", "--output", parser=file, help="File of the fitted cost model to write; quantities.jsonl beside it."
+            "-o",
+            "--output",
+            parser=COST_MODEL.path,
+            help="File of the fitted cost model to write; quantities.jsonl beside it.",
         ),
     ],
     liberty: Annotated[

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.options import MOST, Json, file, folder, given_file, new_folder, positive, text
+from flows.cli.options import MOST, Json, folder, given_file, new_folder, positive, text
+from flows.cli.outputs import REPORT
 from flows.console.report import show
 from golden.errors import UserError
 
@@ -179,7 +180,7 @@ def synth(
     fpga: Annotated[
         str | None, typer.Option(parser=text, help="With --tile: place and route it instead, on ecp5 or ice40.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(parser=file, help="Page to write as well.")] = None,
+    html: Annotated[Path | None, typer.Option(parser=REPORT.path, help="Page to write as well.")] = None,
     as_json: Json = False,
 ) -> None:
     """Gates, area, flip-flops and the longest path, by unit, after Yosys and ABC. Exit code 1 if a module fails.

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, file, folder, given_file, parse_formats, parse_queues, picture, positive, text
+from flows.cli.options import MOST, Json, folder, given_file, parse_formats, parse_queues, positive, text
+from flows.cli.outputs import FRONT, HARDWARE, PICTURE
 from flows.console.report import show
 
 __all__ = ["commands"]
@@ -76,7 +77,9 @@ def estimate(
     routers: Routers = 1,
     queues: QueueDepths = None,
     sequences: Sequences = 1,
-    tornado: Annotated[Path | None, typer.Option(parser=picture, help="Sensitivity plot to write, PNG or SVG.")] = None,
+    tornado: Annotated[
+        Path | None, typer.Option(parser=PICTURE.path, help="Sensitivity plot to write, PNG or SVG.")
+    ] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Table of published systems beside ours.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -110,12 +113,12 @@ def explore(
     node: Node = "5nm",
     objective: Annotated[str, typer.Option(parser=text, help="What to minimise: area or energy.")] = "area",
     out: Annotated[
-        Path | None, typer.Option("-o", "--output", parser=file, help="Hardware file for `hardloom generate`.")
+        Path | None, typer.Option("-o", "--output", parser=HARDWARE.path, help="Hardware file for `hardloom generate`.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(parser=picture, help="Picture of the Pareto front to write, PNG or SVG.")
+        Path | None, typer.Option(parser=PICTURE.path, help="Picture of the Pareto front to write, PNG or SVG.")
     ] = None,
-    front: Annotated[Path | None, typer.Option(parser=file, help="JSON of the Pareto front to write.")] = None,
+    front: Annotated[Path | None, typer.Option(parser=FRONT.path, help="JSON of the Pareto front to write.")] = None,
     fit: Annotated[Path | None, typer.Option(parser=given_file, help="Cost model from `hardloom bench tiles`.")] = None,
     sampler: Sampler = None,
     prompt_length: PromptLength = None,

@@ -9,16 +9,15 @@ from flows.cli.options import (
     MOST,
     Json,
     factor,
-    file,
     folder,
     given_file,
     new_folder,
     parse_bits,
     parse_formats,
-    picture,
     positive,
     text,
 )
+from flows.cli.outputs import CONTRACT, LOGITS, PICTURE
 from flows.console.report import show
 
 __all__ = ["commands"]
@@ -142,7 +141,7 @@ def quantize(
 @commands.command()
 def calibrate(
     ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a Hugging Face checkpoint.")],
-    out: Annotated[Path, typer.Option("-o", "--output", parser=file, help="Contract to write, for quantize.")],
+    out: Annotated[Path, typer.Option("-o", "--output", parser=CONTRACT.path, help="Contract to write, for quantize.")],
     text: TextFile = None,
     tokens: TokenFile = None,
     most: Most = 16384,
@@ -152,7 +151,7 @@ def calibrate(
     gains: Gains = None,
     activation_bits: ActivationBits = None,
     seed: MaskSeed = 0,
-    plot: Annotated[Path | None, typer.Option(parser=picture, help="Picture of the outliers, PNG or SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(parser=PICTURE.path, help="Picture of the outliers, PNG or SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure the range of every activation on text, and write the numeric contract that holds them.
@@ -179,7 +178,7 @@ def sensitivity(
         Path | None, typer.Option(parser=given_file, help="Contract whose bits each site is tried with.")
     ] = None,
     seed: MaskSeed = 0,
-    plot: Annotated[Path | None, typer.Option(parser=picture, help="Picture to write, PNG or SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(parser=PICTURE.path, help="Picture to write, PNG or SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure what rounding each kind of matrix, and each activation, costs by itself.
@@ -296,7 +295,7 @@ def sample(
 def logits(
     ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a checkpoint; of a quantized one for golden.")],
     tokens: Annotated[str, typer.Option(parser=text, help="The sequence as token ids, like 5,9,2.")],
-    out: Annotated[Path, typer.Option("-o", "--output", parser=file, help="File to write, NumPy format.")],
+    out: Annotated[Path, typer.Option("-o", "--output", parser=LOGITS.path, help="File to write, NumPy format.")],
     engine: Annotated[str, typer.Option(parser=text, help="float or golden.")] = "golden",
     device: Annotated[str, typer.Option(parser=text, help="A torch device.")] = "cpu",
 ) -> None:

@@ -1,14 +1,13 @@
-"""Options that several commands have, and what every path and number must be before a command starts."""
+"""Options that several commands have, and what every word and number must be before a command starts."""
 
 import math
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.paths import read, written
+from flows.cli.paths import plain, read, written
 from golden.errors import UserError
 from golden.units.activations import ActivationBits
 
@@ -19,14 +18,12 @@ __all__ = [
     "MOST",
     "Json",
     "factor",
-    "file",
     "folder",
     "given_file",
     "new_folder",
     "parse_bits",
     "parse_formats",
     "parse_queues",
-    "picture",
     "positive",
     "text",
 ]
@@ -35,15 +32,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")
 
 MOST = 1_000_000
 """Of anything that is counted out: far more than a command ever finishes."""
-
-
-def path(text: object) -> Path:
-    """A path that can be named in a message and in a command line of a tool."""
-    if not str(text):
-        raise typer.BadParameter("the path is empty; name a file or folder")
-    if any(ord(character) < 32 for character in f"{text}{os.path.realpath(str(text))}"):
-        raise typer.BadParameter(f"{str(text)!r} holds a control character, or leads to a path that does; rename it")
-    return Path(str(text))
 
 
 def folder(text: object) -> Path:
@@ -58,36 +46,15 @@ def new_folder(text: object) -> Path:
 
 
 def any_folder(text: object) -> Path:
-    found = path(text)
+    found = plain(text)
     if found.exists() and not found.is_dir():
         raise typer.BadParameter(f"{found} is no folder; name one")
     return found
 
 
-def file(text: object) -> Path:
-    """A file to write: what is there already must be a regular file."""
-    found = any_file(text)
-    return written(found, found)
-
-
-def picture(text: object) -> Path:
-    """A picture to write, PNG or SVG by its name."""
-    found = file(text)
-    if found.suffix not in (".png", ".svg"):
-        raise typer.BadParameter(f"{found} is neither PNG nor SVG; give a name that ends in .png or .svg")
-    return found
-
-
-def any_file(text: object) -> Path:
-    found = path(text)
-    if found.exists() and not found.is_file():
-        raise typer.BadParameter(f"{found} is no regular file; name a file to write")
-    return found
-
-
 def given_file(text: object) -> Path:
     """A file that is read."""
-    found = path(text)
+    found = plain(text)
     if not found.is_file():
         raise typer.BadParameter(f"{found} is no file; name one that is there")
     return read(found)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["kept_apart", "read", "written"]
+__all__ = ["kept_apart", "plain", "read", "written"]
 
 
 @dataclass
@@ -27,8 +27,19 @@ MET: ContextVar[Paths] = ContextVar("MET")
 def kept_apart() -> Iterator[None]:
     """Options that are read within are those of one command."""
     token = MET.set(Paths())
-    yield
-    MET.reset(token)
+    try:
+        yield
+    finally:
+        MET.reset(token)
+
+
+def plain(text: object) -> Path:
+    """A path that can be named in a message and in a command line of a tool."""
+    if not str(text):
+        raise typer.BadParameter("the path is empty; name a file or folder")
+    if any(ord(character) < 32 for character in f"{text}{os.path.realpath(str(text))}"):
+        raise typer.BadParameter(f"{str(text)!r} holds a control character, or leads to a path that does; rename it")
+    return Path(str(text))
 
 
 def read(path: Path) -> Path:
@@ -49,7 +60,7 @@ def written(path: Path, *files: Path) -> Path:
             check(other, file)
         if any(same(file, other) for other in paths.written):
             raise typer.BadParameter(f"{file} is written twice; name two files")
-    paths.written += files
+        paths.written.append(file)
     return path
 
 

@@ -11,7 +11,7 @@ from flows.synth.library.library import reasons
 from flows.synth.timing import Timing
 from golden.files import write_file
 
-__all__ = ["remarks", "synthesis_parts", "write_html"]
+__all__ = ["is_report", "remarks", "synthesis_parts", "write_html"]
 
 
 def figure(value: float) -> str:
@@ -71,6 +71,11 @@ def synthesis_parts(figures: SynthFigures) -> Iterator[Part]:
     yield made
     yield from remarks(figures)
     yield from (f"failed: {reason}" for reason in figures.failed.values())
+
+
+def is_report(held: bytes) -> bool:
+    """Whether a file that holds it is a page of `write_html`: its head says so."""
+    return b'<meta name="generator" content="hardloom synth">' in held[:1000]
 
 
 def write_html(figures: SynthFigures, path: Path) -> None:

@@ -17,7 +17,7 @@ from gen.text.waivers import waivers
 from golden.checkpoints.config import CONFIG
 from golden.checkpoints.json_files import read_json_object
 from golden.errors import UserError
-from golden.files import COMPRESSED, read_pieces, replacing
+from golden.files import COMPRESSED, PARTIAL, read_pieces, replacing
 from golden.folders import holds, inside
 from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
 
@@ -34,7 +34,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 
-UNFINISHED = re.compile(r"(?P<name>.+?)(?:\.\d+)?\.part")
+UNFINISHED = re.compile(rf"(?P<name>.+?)(?:\.\d+)?{re.escape(PARTIAL)}")
 
 CHIP = "hardloom_chip"
 """Top module, but for the prefix of the build."""
@@ -144,7 +144,7 @@ def file_list(files: Collection[str]) -> str:
 def delete_unfinished(out: Path, names: Set[str]) -> None:
     """Delete what a killed run left of files `names` that it was writing (`golden.files.replacing`)."""
     for folder in {str(PurePosixPath(name).parent) for name in names}:
-        for path in inside(out, f"{folder}/any").parent.glob("*.part"):
+        for path in inside(out, f"{folder}/any").parent.glob(f"*{PARTIAL}"):
             if (found := UNFINISHED.fullmatch(path.name)) and str(PurePosixPath(folder) / found["name"]) in names:
                 path.unlink()
 

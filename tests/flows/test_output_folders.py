@@ -9,7 +9,8 @@ import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from flows.cli.app import commands
-from flows.cli.options import file, folder, given_file, new_folder, picture
+from flows.cli.options import folder, given_file, new_folder
+from flows.cli.outputs import LOGITS, PICTURE
 from golden.folders import MARK
 from tests import DEMO
 from tests.command_line import hardloom
@@ -114,7 +115,7 @@ def test_paths_of_several_lines_are_refused_wherever_they_come_from(tmp_path: Pa
     (tmp_path / "link").symlink_to(strange)
     (strange / "file").write_text("")
     monkeypatch.chdir(strange)
-    for parser in (folder, new_folder, file, picture, given_file):
+    for parser in (folder, new_folder, LOGITS.path, PICTURE.path, given_file):
         name = "" if parser in (folder, new_folder) else "file"
         for path in (strange / name, tmp_path / "link" / name, Path(name or ".")):
             with pytest.raises(typer.BadParameter, match="control character"):

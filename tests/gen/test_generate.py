@@ -22,6 +22,7 @@ from gen.design.hardware import ARRAY_KINDS, HardwareConfig
 from gen.design.queues import Queues
 from gen.text.waivers import WAIVED
 from golden.errors import UserError
+from golden.files import PARTIAL
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import ModelShape
@@ -80,8 +81,8 @@ def test_killed_twice_and_damaged_it_goes_on_and_comes_to_the_same_bytes(
     kept, broken = (next(f for f in entry["files"] if "/arrays/" in f) for entry in entries[:2])
     (out / broken).write_bytes((out / broken).read_bytes()[:-9])
     for unfinished in (broken, "chip.f", MANIFEST):
-        (out / f"{unfinished}.part").write_text("module")
-        (out / f"{unfinished}.12345.part").write_text("module")
+        (out / f"{unfinished}{PARTIAL}").write_text("module")
+        (out / f"{unfinished}.12345{PARTIAL}").write_text("module")
     before = (out / kept).stat().st_mtime_ns
     assert kill_after(command, out, first + 3) > first
     with journal.open("a") as file:

@@ -20,7 +20,7 @@ from gen.build.seal import sealed
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection, array_units, selected_units
 from golden.errors import UserError
-from golden.files import sha256, write_file
+from golden.files import PARTIAL, sha256, write_file
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import ModelShape
 from tests.texts import text_of
@@ -114,7 +114,7 @@ def test_killed_parts_go_on_and_come_to_the_same_bytes(
     entries = [json.loads(line) for line in journal.read_text().splitlines() if '"part"' in line]
     kept = next(out / name for name in entries[0]["files"] if "/arrays/" in name)
     before = kept.stat().st_mtime_ns
-    kept.with_name(f"{kept.name}.140.part").write_bytes(b"half")
+    kept.with_name(f"{kept.name}.140{PARTIAL}").write_bytes(b"half")
     subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
     assert kept.stat().st_mtime_ns == before
     texts = [{p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in (whole.path, out)]

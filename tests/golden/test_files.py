@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from golden.files import replacing, sha256, stamped, write_file, write_json
+from golden.files import PARTIAL, replacing, sha256, stamped, write_file, write_json
 from tests.texts import text_of
 
 
@@ -39,7 +39,7 @@ def test_after_an_exception_the_old_file_is_there_and_nothing_else(tmp_path: Pat
 
 
 def test_what_a_killed_run_left_is_overwritten(tmp_path: Path):
-    (tmp_path / "a.part").write_text("half of something longer")
+    (tmp_path / f"a{PARTIAL}").write_text("half of something longer")
     write_file(tmp_path / "a", "whole")
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a", "whole")]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from golden.errors import UserError
-from golden.files import replacing, write_file
+from golden.files import PARTIAL, replacing, write_file
 from golden.folders import MARK, claim
 
 
@@ -19,7 +19,7 @@ def test_a_new_folder_and_an_empty_one_are_ours_from_then_on(tmp_path: Path):
 
 
 def test_the_rest_of_a_mark_that_was_being_written_is_no_stranger(tmp_path: Path):
-    (tmp_path / f"{MARK}.part").write_text("")
+    (tmp_path / f"{MARK}{PARTIAL}").write_text("")
     claim(tmp_path, "build")
 
 

@@ -14,6 +14,7 @@ from golden.checkpoints.families import shape_of
 from golden.checkpoints.presets import read_preset
 from golden.checkpoints.tokenizer import load_tokenizer
 from golden.errors import UserError
+from golden.files import PARTIAL
 from golden.folders import MARK
 from golden.models.integer_model import IntegerModel
 from golden.quantization.formats import FORMATS, QuantizedMatrix, quantize
@@ -253,7 +254,7 @@ def test_what_an_interrupted_run_left_is_overwritten(tmp_path: Path, source: Pat
     quantize_checkpoint(
         write_random_checkpoint(tmp_path / "other", seed=9), tmp_path / "out", "int4", numerics=Numerics()
     )
-    (tmp_path / "out" / "quantized.safetensors.part").write_bytes(b"half")
+    (tmp_path / "out" / f"quantized.safetensors{PARTIAL}").write_bytes(b"half")
     (tmp_path / "out" / "quantized.safetensors").write_bytes(b"whole")
     quantize_checkpoint(source, tmp_path / "out", "mxfp4", numerics=Numerics())
     assert contents(tmp_path / "out") == contents(folder)
