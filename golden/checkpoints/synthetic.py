@@ -40,8 +40,8 @@ def make_checkpoint(
 
     `layers`, `experts` and `vocabulary` make a smaller one; the tensors that are left do not depend on them. Same
     arguments, same bytes. virtual: no shards, the same tensors are made as they are read. `progress` is called with the
-    parameters done and their total. Raises `UserError` for an architecture that is unknown or not supported, sizes that
-    do not go together, and an `out` that is not ours to write to or holds a whole checkpoint.
+    parameters done and their total. Raises `UserError` for an architecture that is unknown or whose tensors have no
+    known names, sizes that do not go together, and an `out` that is not ours to write to or holds a whole checkpoint.
     """
     return make_up(reduced(read_preset(like), layers, experts, vocabulary), out, seed, progress, virtual=virtual)
 
@@ -56,6 +56,7 @@ def make_up(
 ) -> ModelShape:
     """As `make_checkpoint`, of the model that a `config.json` of these fields describes."""
     family, model = family_of(fields), shape_of(fields)
+    places = first_places(family, model)
     claim(out, "made-up checkpoint")
     if (out / CONFIG).exists():  # the last file to be written
         raise UserError(f"{out}: holds a whole checkpoint already; name a new folder with -o")
@@ -63,7 +64,7 @@ def make_up(
         write_json(out / MADE_UP, {"seed": seed})
     else:
         (out / MADE_UP).unlink(missing_ok=True)
-        write_tensors(first_places(family, model), out, seed, progress)
+        write_tensors(places, out, seed, progress)
     write_json(out / CONFIG, fields)
     return model
 
@@ -89,14 +90,24 @@ def write_tensors(
 
 
 def reduced(fields: dict[str, Any], layers: int | None, experts: int | None, vocabulary: int | None) -> dict[str, Any]:
-    """The fields of a `config.json`, made smaller."""
+    """The fields of a `config.json` of any family, made smaller: none is added, what goes together still does.
+
+    Layers are dropped from the end, so that dense ones at the beginning stay.
+    """
+    smaller: dict[str, Any] = {}
     if layers is not None:
-        fields |= {"num_hidden_layers": layers, "moe_layer_freq": [1] * layers}
+        dense = min(layers, fields.get("first_k_dense_replace", 0))
+        smaller |= {"num_hidden_layers": layers, "moe_layer_freq": [1] * layers, "first_k_dense_replace": dense}
     if experts is not None:
-        fields |= {"num_experts": experts, "num_experts_per_tok": min(experts, fields.get("num_experts_per_tok", 1))}
+        groups = math.gcd(experts, fields.get("n_group", 1))
+        top_groups = min(groups, fields.get("topk_group", 1))
+        top_k = min(experts // groups * top_groups, fields["num_experts_per_tok"])
+        smaller |= {"num_experts": experts, "num_local_experts": experts, "num_experts_per_tok": top_k}
+        smaller |= {"n_group": groups, "topk_group": top_groups}
     if vocabulary is not None:
-        fields |= {"vocab_size": vocabulary, "mask_token_id": vocabulary - 1, "eos_token_id": vocabulary - 2}
-    return fields
+        end = vocabulary - 2
+        smaller |= {"vocab_size": vocabulary, "mask_token_id": vocabulary - 1, "eos_token_id": end, "pad_token_id": end}
+    return {name: smaller.get(name, value) for name, value in fields.items()}
 
 
 def sharded(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[list[str]]:

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from flows.chips.hardware_options import HardwareOptions, hardware_config
 from gen.build.folder import Build
+from golden.checkpoints.families import shape_of
+from golden.checkpoints.presets import PRESETS, read_preset
+from golden.checkpoints.synthetic import reduced
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QUANTIZATION, TENSORS
 from tests import ROOT
@@ -134,3 +138,29 @@ def test_info_of_a_build_shows_its_hardware_and_what_the_cycle_model_says(tiny_b
     slots = tiny_build.hardware.sequences
     shown = " ".join(hardloom("info", tiny_build.path).out.split())
     assert f"sequences │ {slots} │" in shown and "tokens/s at 1 GHz" in shown
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_published_model_is_made_up_with_few_layers_and_read_again(name: str, layers: int, tmp_path: Path):
+    small = ("--experts", 2, "--vocabulary", 50)
+    ran = hardloom("make-checkpoint", "--like", name, "--layers", layers, *small, "--virtual", "-o", tmp_path / "c")
+    if name == "gpt-oss-120b":
+        assert ran.code == 1 and "its tensors are not known" in ran.err and not (tmp_path / "c").exists()
+        (tmp_path / "config.json").write_text(json.dumps(reduced(read_preset(name), layers, None, None)))
+        assert hardloom("info", tmp_path, "--config-only").code == 0
+        return
+    assert ran.code == 0, ran.err
+    ran = hardloom("info", tmp_path / "c", "--json")
+    assert ran.code == 0, ran.err
+    report = json.loads(ran.out)
+    whole = shape_of(reduced(read_preset(name), layers, 2, 50))
+    assert report["parameters"]["total"] == sum(tensor.elements for tensor in whole.tensors())
+    assert report["kinds"]["q"]["count"] == layers
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "gpt-oss-120b"])
+def test_a_published_model_of_few_layers_is_one_that_generate_takes(name: str, layers: int):
+    """What `bench whole --like NAME --layers N` asks before it begins."""
+    hardware_config(shape_of(reduced(read_preset(name), layers, None, None)), HardwareOptions(None))

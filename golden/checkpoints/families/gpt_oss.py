@@ -54,4 +54,4 @@ class GptOss(Family):
         )
 
     def places(self, tensor: TensorShape, model: ModelShape) -> tuple[Place, ...]:
-        raise UserError("gpt-oss is counted for comparisons alone; give a checkpoint of another family")
+        raise UserError("gpt-oss is counted for comparisons, and its tensors are not known; take another family")
