@@ -12,7 +12,8 @@ from flows.design.cost.shapes import STORED, ArrayShape, lines_of
 from flows.design.cost.tiles import measure_tiles
 from flows.design.estimate.choices import LANES, option_shapes
 from flows.design.estimate.emitted import why_not_emitted
-from flows.design.estimate.figures import Request, described
+from flows.design.estimate.figures import described
+from flows.design.estimate.request import Request
 from gen.design.lanes import most_lanes
 from golden.checkpoints.presets import PRESETS, read_preset
 from golden.files import write_file, write_json

@@ -10,7 +10,8 @@ from flows.console.report import Part, facts, table
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.emitted import emitted_steps
-from flows.design.estimate.figures import Request, described
+from flows.design.estimate.figures import described
+from flows.design.estimate.request import Request
 from flows.design.estimate.workload import Workload, workload_tables
 from gen.build.folder import MANIFEST, Build
 from gen.build.journal import JOURNAL

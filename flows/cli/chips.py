@@ -9,6 +9,7 @@ import typer
 from flows.cli.options import MOST, Json, folder, given_file, new_folder, positive, text
 from flows.cli.outputs import REPORT
 from flows.console.report import show
+from gen.design.lanes import MOST_POSITIONS
 from golden.errors import UserError
 
 __all__ = ["commands"]
@@ -28,7 +29,7 @@ def generate(
     ] = None,
     lanes: Annotated[int | None, typer.Option(min=1, max=MOST, help="Elements a beat of every stream.")] = None,
     max_positions: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Prompt and generation together, at most.")
+        int | None, typer.Option(min=1, max=MOST_POSITIONS, help="Prompt and generation together, at most.")
     ] = None,
     style: Annotated[
         str | None,

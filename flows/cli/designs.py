@@ -8,6 +8,7 @@ import typer
 from flows.cli.options import MOST, Json, folder, given_file, parse_formats, parse_queues, positive, text
 from flows.cli.outputs import FRONT, HARDWARE, PICTURE
 from flows.console.report import show
+from golden.errors import UserError
 
 __all__ = ["commands"]
 
@@ -51,8 +52,17 @@ def chosen_styles(styles: str | None) -> tuple[str, ...]:
     return PRICED_STYLES if styles is None else tuple(styles.split(","))
 
 
+def check_alone(context: typer.Context, name: str, *beside: str) -> None:
+    """Raise UserError where an option is given that is neither called `name` nor one of those called `beside`."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if parameter.name not in (name, *beside) and source is not None and source.name == "COMMANDLINE":
+            raise UserError(f"--{name}: goes without {parameter.opts[0]}; leave that out")
+
+
 @commands.command()
 def estimate(
+    context: typer.Context,
     ckpt: Checkpoint = None,
     like: Like = None,
     node: Node = "5nm",
@@ -88,19 +98,19 @@ def estimate(
     Example: hardloom estimate --like llada-moe-7b --node 5nm --tornado build/tornado.png
     """
     from flows.design.estimate.at_once import AtOnce
-    from flows.design.estimate.figures import HNLPU_TOKENS_PER_S, Request
     from flows.design.estimate.report import comparison_parts, estimate_parts, report, report_comparison
+    from flows.design.estimate.request import Request
 
     if compare:
+        check_alone(context, "compare", "node", "as_json")
         systems = report_comparison(node)
         show(systems, as_json, comparison_parts(systems), width=160)
         return
-    target = HNLPU_TOKENS_PER_S if tokens_per_second is None else tokens_per_second
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     depths = parse_queues(queues)
     at_once = AtOnce(head_lanes, query_lanes, expert_groups, sequences, head_tiles, routers, depths)
     chosen = chosen_styles(styles), parse_formats(formats), at_once
-    request = Request(node, design, arrays, sampler, target, *lengths, *chosen)
+    request = Request(node, design, arrays, sampler, tokens_per_second, *lengths, *chosen)
     found = report(like, ckpt, request, tornado)
     show(found, as_json, estimate_parts(found))
 
@@ -139,7 +149,7 @@ def explore(
     Example: hardloom explore --like llada-moe-7b --tokens-per-second 200 --node 5nm -o build/hardware.json
     """
     from flows.design.estimate.at_once import AtOnce
-    from flows.design.estimate.figures import Request
+    from flows.design.estimate.request import Request
     from flows.design.explore.report import (
         Outputs,
         check_outputs,

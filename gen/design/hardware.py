@@ -5,7 +5,7 @@ from math import gcd
 
 from gen.arrays.styles import STYLES
 from gen.design.features import check_features
-from gen.design.lanes import check_attention, check_cache, most_lanes, vectors
+from gen.design.lanes import MOST_POSITIONS, check_attention, check_cache, most_lanes, vectors
 from gen.design.queues import Queues, check_positive
 from golden.errors import UserError
 from golden.shape import ExpertsShape, ModelShape
@@ -77,7 +77,7 @@ class HardwareConfig:
         counts = ("lanes", "max_positions", *at_once)
         for name, value in (*((name, getattr(self, name)) for name in counts), *slices):
             check_positive(name, value)
-        for name, most in (("max_positions", 65535), ("sequences", 256)):
+        for name, most in (("max_positions", MOST_POSITIONS), ("sequences", 256)):
             if getattr(self, name) > most:
                 raise UserError(f"hardware config, {name}: {getattr(self, name)} exceeds {most}")
         if not isinstance(self.cache, bool):

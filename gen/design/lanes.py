@@ -5,7 +5,10 @@ from math import gcd
 
 from golden.shape import AttentionShape, ExpertsShape, ModelShape
 
-__all__ = ["check_attention", "check_cache", "most_lanes", "vectors"]
+__all__ = ["MOST_POSITIONS", "check_attention", "check_cache", "most_lanes", "vectors"]
+
+MOST_POSITIONS = 65535
+"""Of a sequence, in any chip: registers of the host count them in 16 bits."""
 
 
 def vectors(model: ModelShape) -> Iterator[tuple[str, int]]:

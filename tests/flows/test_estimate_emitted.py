@@ -11,7 +11,8 @@ from flows.design.estimate.area import attention_bits
 from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.emitted import emitted_steps, pass_kinds
-from flows.design.estimate.figures import Estimate, Request, estimate, read_model
+from flows.design.estimate.figures import Estimate, estimate, read_model
+from flows.design.estimate.request import Request
 from flows.design.estimate.workload import Workload, workload_tables
 from gen.design.hardware import HardwareConfig
 from gen.engine.inventory import chip_parts

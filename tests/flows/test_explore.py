@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from flows.design.estimate.arrays import ArrayOption, options
 from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.figures import Request, estimate, read_model
+from flows.design.estimate.figures import estimate, read_model
+from flows.design.estimate.request import Request
+from flows.design.estimate.workload import Workload
 from flows.design.explore.attention import AttentionLanes, attention_lanes
 from flows.design.explore.points import Point, hardware_json, measure, pareto
 from flows.design.explore.report import search_space
@@ -129,6 +131,25 @@ def test_heads_that_share_keys_are_at_work_together_and_queries_of_a_block():
     attention = replace(space().shape.layers[0].attention, num_heads=24, num_key_value_heads=8, block_length=8)
     at_once = {budget: attention_lanes(attention, space().work, budget) for budget in (3000, 1500, 90, 1)}
     assert [(found.head_lanes, found.query_lanes) for found in at_once.values()] == [(3, 1), (6, 1), (24, 4), (24, 8)]
+
+
+@pytest.mark.parametrize("positions", [2, 5, 32, 48])
+def test_attention_has_no_more_queries_than_positions(positions):
+    attention = replace(space("llada2.0-mini").shape.layers[0].attention, block_length=32)
+    work = Workload(positions, 1, 32, 1)
+    assert attention_lanes(attention, work, 1e-9).query_lanes == {2: 2, 5: 4, 32: 32, 48: 32}[positions]
+
+
+@pytest.mark.parametrize(
+    "option, sentence",
+    [
+        (("--expert-groups", "3"), "--expert-groups: 3 does not divide num_experts = 64"),
+        (("--head-tiles", "157185"), "--head-tiles: 157185 exceeds the 157,184 rows of the head"),
+    ],
+)
+def test_what_a_model_cannot_do_at_once_is_refused_before_the_search(option, sentence):
+    ran = hardloom("explore", "--like", "llada-moe-7b", *option)
+    assert ran.code == 1 and sentence in ran.err and len(ran.err.splitlines()) == 1
 
 
 def test_the_emitted_head_drains_slowly():

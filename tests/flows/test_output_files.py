@@ -12,7 +12,7 @@ from flows.cli.options import folder, given_file, new_folder
 from flows.cli.outputs import Output
 from flows.design.cost.model import DEFAULT_FIT
 from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.figures import Request
+from flows.design.estimate.request import Request
 from flows.design.explore.report import Outputs, explore, search_space, write_outputs
 from flows.models.calibrate import CalibrationText, calibrate
 from flows.synth.figures import COLUMNS, SynthFigures

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from gen.design.lanes import check_attention
 from gen.design.queues import Queues
 from golden.errors import UserError
-from golden.shape import ModelShape
+from golden.shape import ExpertsShape, ModelShape
 
 __all__ = ["AtOnce"]
 
@@ -44,8 +44,15 @@ class AtOnce:
         """Sequences whose keys and values a layer's memories hold: of every slot, or of the passes."""
         return self.sequences if self.cache else self.passes
 
-    def check(self, model: ModelShape) -> None:
-        """Raises UserError, by the names of options, for what a model's layers can't do."""
+    def check(self, model: ModelShape, positions: float) -> None:
+        """Raises UserError, by the names of options, for what a model's layers can't do with sequences of so many
+        positions."""
+        for name, most, what in (
+            ("query_lanes", positions, "positions of a sequence"),
+            ("head_tiles", model.vocab_size, "rows of the head"),
+        ):
+            if (value := getattr(self, name)) > most:
+                raise UserError(f"--{name.replace('_', '-')}: {value} exceeds the {most:,g} {what}; give fewer")
         for attention in dict.fromkeys(layer.attention for layer in model.layers):
             if wrong := check_attention(attention, self.head_lanes, self.query_lanes):
                 field, sentence = wrong
@@ -53,3 +60,6 @@ class AtOnce:
         for kind in model.kinds():
             if kind.kind == "down" and kind.count % self.expert_groups:
                 raise UserError(f"--expert-groups: {self.expert_groups} does not divide num_experts = {kind.count}")
+        for layer in dict.fromkeys(model.layers):
+            if self.routers > 1 and isinstance(layer.mlp, ExpertsShape) and layer.mlp.capacity:
+                raise UserError(f"--routers: {self.routers}, but blocks admit experts; leave it out")

@@ -15,15 +15,17 @@ from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.workload import Workload
 from gen.design.features import check_features
-from gen.design.lanes import check_cache
+from gen.design.lanes import MOST_POSITIONS, check_cache
 from golden.errors import UserError
 from golden.shape import ExpertsShape, MatrixKind, ModelShape
 
 __all__ = ["PassKind", "Steps", "drained_rows", "emitted_packet", "emitted_steps", "pass_kinds", "why_not_emitted"]
 
 
-def why_not_emitted(shape: ModelShape, sampler: str) -> str | None:
-    """Why `hardloom generate` writes no chip of a model; None where it does."""
+def why_not_emitted(shape: ModelShape, sampler: str, positions: float = 0) -> str | None:
+    """Why `hardloom generate` writes no chip of a model for sequences of so many positions; None where it does."""
+    if positions > MOST_POSITIONS:
+        return f"`hardloom generate` writes chips of {MOST_POSITIONS:,} positions at most"
     try:
         check_features(shape)
     except UserError as error:

@@ -1,19 +1,18 @@
 """From a model's name or checkpoint to all figures of its chip, and their error bars."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from math import exp, inf, log, sqrt
+from dataclasses import asdict, dataclass, replace
+from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any
 
-from flows.design.estimate.arrays import PRICED_STYLES, array_assumptions, metal_only
-from flows.design.estimate.assumptions import Assumption, Assumptions
-from flows.design.estimate.at_once import AtOnce
+from flows.design.estimate.arrays import metal_only
+from flows.design.estimate.assumptions import Assumptions
 from flows.design.estimate.chip import Chip, design_chip, emitted_chip
 from flows.design.estimate.cost import Costs, costs
 from flows.design.estimate.emitted import why_not_emitted
 from flows.design.estimate.hnlpu import hnlpu_chip
-from flows.design.estimate.workload import Workload, default_sampler, workload_tables
+from flows.design.estimate.request import Request, check_effects, completed, prepared
+from flows.design.estimate.workload import Workload
 from golden.checkpoints.families import shape_of
 from golden.checkpoints.json_files import read_json_object
 from golden.checkpoints.presets import read_preset
@@ -23,60 +22,14 @@ from golden.shape import ModelShape
 from golden.units.activations import GENERAL_ACTIVATIONS, GENERAL_GAINS
 
 __all__ = [
-    "HNLPU_TOKENS_PER_S",
     "Estimate",
-    "Request",
-    "completed",
     "described",
     "error_bar",
     "estimate",
     "moved",
-    "prepared",
     "read_model",
     "value_of",
 ]
-
-DESIGNS = ("hardloom", "hnlpu")
-ARRAYS = ("hardloom", "hnlpu")
-HNLPU_TOKENS_PER_S = 249_960
-"""Throughput that our chips are designed for unless told otherwise: what the HNLPU paper reports."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to estimate. None: the model's own (sampler, design, arrays) or the data files' (the rest).
-
-    styles: array styles to choose from; tokens_per_s: throughput to design for. formats: weight formats of the kinds of
-    matrix that have another than their own. at_once: of the chip as emitted; whether it keeps keys and values is the
-    sampler's choice (`completed`).
-    """
-
-    node: str = "5nm"
-    design: str | None = None
-    arrays: str | None = None
-    sampler: str | None = None
-    tokens_per_s: float = HNLPU_TOKENS_PER_S
-    prompt_length: int | None = None
-    gen_length: int | None = None
-    tokens_per_forward: float | None = None
-    expert_imbalance: float | None = None
-    styles: tuple[str, ...] = PRICED_STYLES
-    formats: Mapping[str, str] = field(default_factory=dict)
-    at_once: AtOnce = field(default_factory=AtOnce)
-
-    def __post_init__(self) -> None:
-        for option, value, known in (
-            ("design", self.design, (None, *DESIGNS)),
-            ("arrays", self.arrays, (None, *ARRAYS)),
-        ):
-            if value not in known:
-                raise UserError(f"--{option} {value}: unknown; choose one of {', '.join(known[1:])}")
-        for option in ("tokens_per_s", "prompt_length", "gen_length", "tokens_per_forward", "expert_imbalance"):
-            value = getattr(self, option)
-            if value is not None and not 0 < value < inf:
-                raise UserError(f"--{option.replace('_', '-')} {value}: must be a positive number")
-        if self.expert_imbalance is not None and self.expert_imbalance < 1:
-            raise UserError(f"--expert-imbalance {self.expert_imbalance}: the busiest expert has the mean at least, 1")
 
 
 @dataclass(frozen=True)
@@ -109,6 +62,14 @@ class Estimate:
     def tokens_per_joule(self) -> float:
         return self.chip.tokens_per_s / self.power_w
 
+    @property
+    def busiest(self) -> str:
+        """What the projected chip waits for, in words; of the paper's design, its links."""
+        if self.request.design == "hnlpu":
+            return "the paper's links"
+        slowest = max(self.chip.choices, key=lambda choice: choice.cycles_per_position)
+        return f"{slowest.kind.kind}, at {slowest.cycles_per_position:,.0f} cycles a position"
+
     def row(self, chip: Chip) -> dict[str, float | str]:
         """What is told of a chip, emitted or projected, side by side; of the emitted one how much it does at once."""
         per_joule = chip.tokens_per_s / chip.power / self.assumptions["system_overhead"]
@@ -128,6 +89,7 @@ class Estimate:
             "design": self.request.design,
             "arrays": self.request.arrays,
             "sampler": self.request.sampler,
+            "tokens_per_s_asked": None if self.request.design == "hnlpu" else self.request.target,
             "parameters": self.shape.parameters,
             "hardwired_weights": self.shape.hardwired,
             "emitted": self.emitted and self.row(self.emitted),
@@ -175,17 +137,6 @@ def read_model(like: str | None, checkpoint: Path | None) -> tuple[str, dict[str
     return str(like), read_preset(str(like)), {}
 
 
-def completed(request: Request, name: str, raw: dict[str, Any]) -> Request:
-    """The request with the model's own design, arrays and sampler. Raises UserError for more positions than it has."""
-    asked, most = (request.prompt_length or 0) + (request.gen_length or 0), raw.get("max_position_embeddings")
-    if isinstance(most, int) and asked > most:
-        raise UserError(f"--prompt-length, --gen-length: {asked} positions, and {name} has {most}; give fewer")
-    design = request.design or ("hnlpu" if name == "gpt-oss-120b" else "hardloom")
-    sampler = request.sampler or default_sampler(str(raw.get("model_type")))
-    at_once = replace(request.at_once, cache=sampler == "block")
-    return replace(request, design=design, sampler=sampler, arrays=request.arrays or design, at_once=at_once)
-
-
 def described(name: str, raw: dict[str, Any], held: dict[str, Any], request: Request) -> ModelShape:
     """The model `name` of `config.json` fields `raw`, with the formats and the contract that a quantized folder has
     (`held`: its `quantization.json`), or else with those that `hardloom quantize` takes without options; and with the
@@ -204,45 +155,20 @@ def described(name: str, raw: dict[str, Any], held: dict[str, Any], request: Req
 
 def estimate(name: str, raw: dict[str, Any], held: dict[str, Any], request: Request) -> Estimate:
     """All figures of a model, as `read_model` gives it."""
-    request, shape = completed(request, name, raw), described(name, raw, held, request)
+    shape = described(name, raw, held, request)
+    request = completed(request, shape)
     if request.design == "hardloom" and request.arrays == "hnlpu":
         raise UserError("--arrays hnlpu: the paper's arrays go with its design; add --design hnlpu")
     if request.design == "hnlpu" and request.node != "5nm":
         raise UserError(f"--node {request.node}: the paper's design is at 5nm only; add --design hardloom")
-    request.at_once.check(shape)
-    reason = why_not_emitted(shape, str(request.sampler))
+    a = prepared(request, shape)
+    positions = Workload.of(str(request.sampler), a).length
+    request.at_once.check(shape, positions)
+    reason = why_not_emitted(shape, str(request.sampler), positions)
     if request.design == "hnlpu":
         reason = "`hardloom generate` does not write the paper's design"
-    return figures(shape, request, prepared(request, shape), reason)
-
-
-def prepared(request: Request, shape: ModelShape) -> Assumptions:
-    """The assumptions that a completed request needs, with what the user gave."""
-    tables = workload_tables(str(request.sampler), shape.hidden_size)
-    a = Assumptions.of(request.node, tables, hnlpu=request.design == "hnlpu")
-    a.entries |= array_assumptions()
-    given = ("prompt_length", "gen_length", "tokens_per_forward", "expert_imbalance")
-    a = a.given(**{name: getattr(request, name) for name in given})
-    check_possible(request, shape, a.entries)
-    return a
-
-
-def check_possible(request: Request, shape: ModelShape, entries: Mapping[str, Assumption]) -> None:
-    """Raise UserError for tokens and loads that no such model can have."""
-    if request.sampler == "autoregressive":
-        if request.tokens_per_forward is not None:
-            raise UserError("--tokens-per-forward: an autoregressive model commits one; leave it out")
-    else:
-        tokens, generated = entries["tokens_per_forward"].value, entries["gen_length"].value
-        most = min(generated, entries["block_length"].value)
-        if tokens > most:
-            raise UserError(
-                f"--tokens-per-forward {tokens:g}: a pass commits at most the {most:g} tokens of a block, of the "
-                f"{generated:g} generated; give fewer, or another --gen-length"
-            )
-    most = max((1 / kind.share for kind in shape.kinds()), default=1.0)
-    if entries["expert_imbalance"].value > most and request.expert_imbalance is not None:
-        raise UserError(f"--expert-imbalance {request.expert_imbalance:g}: no expert serves more than all, {most:g}")
+    check_effects(request, reason)
+    return figures(shape, request, a, reason)
 
 
 def figures(
@@ -253,7 +179,7 @@ def figures(
     if request.design == "hnlpu":
         chip = hnlpu_chip(shape, a, request.styles if request.arrays == "hardloom" else (), held)
     else:
-        chip = design_chip(shape, work, a, request.tokens_per_s, request.styles, held)
+        chip = design_chip(shape, work, a, request.target, request.styles, held)
     emitted = None
     if not_emitted is None:
         held = None if like is None else like.emitted

@@ -8,8 +8,10 @@ from typing import Any
 from rich.table import Table
 
 from flows.console.report import Part, facts, table
-from flows.design.estimate.figures import Estimate, Request, error_bar, estimate, read_model
+from flows.design.estimate.figures import Estimate, error_bar, estimate, read_model
+from flows.design.estimate.request import Request
 from flows.design.estimate.systems import COLUMNS, Row, comparison, reproduction
+from golden.errors import UserError
 
 __all__ = ["comparison_parts", "estimate_parts", "report", "report_comparison"]
 
@@ -28,8 +30,12 @@ class Reported:
 
 
 def report(like: str | None, checkpoint: Path | None, request: Request, tornado: Path | None) -> Reported:
-    """The estimate with its error bars; draws the tornado plot where a file is named."""
+    """The estimate with its error bars; draws the tornado plot where a file is named.
+
+    Raises UserError as `estimate` does, and where the throughput that was given is out of reach.
+    """
     found = estimate(*read_model(like, checkpoint), request)
+    check_reached(found)
     bars = BARS if found.emitted is None else (*BARS, "emitted_tokens_per_s")
     ranges = {metric: error_bar(found, metric) for metric in bars}
     if tornado is not None:
@@ -37,6 +43,21 @@ def report(like: str | None, checkpoint: Path | None, request: Request, tornado:
 
         plot_tornado(found, tornado)
     return Reported(found, ranges)
+
+
+def reaches(found: Estimate) -> bool:
+    """Whether the projected chip has the throughput that it is designed for."""
+    return found.chip.tokens_per_s >= found.request.target * (1 - 1e-9)
+
+
+def check_reached(found: Estimate) -> None:
+    """Raise UserError with the throughput that is reached where the one that was given is not."""
+    chip, asked = found.chip, found.request.tokens_per_s
+    if asked is not None and not reaches(found):
+        raise UserError(
+            f"--tokens-per-second {asked:g}: out of reach of {found.shape.name}; the fastest has "
+            f"{chip.tokens_per_s:,.0f} tokens/s on {chip.area:,.4g} mm2, limited by {found.busiest}; give less"
+        )
 
 
 def estimate_parts(reported: Reported) -> Iterator[Part]:
@@ -55,6 +76,8 @@ def estimate_parts(reported: Reported) -> Iterator[Part]:
     if at_once.routers > 1:
         emitted += f", {at_once.routers} routers a layer"
     yield f"emitted: what `hardloom generate` writes, {emitted}; projected, and all below: a full pipeline"
+    if (target := values["tokens_per_s_asked"]) is not None and not reaches(reported.estimate):
+        yield f"{target:,} tokens/s, asked for by default, are out of reach: limited by {reported.estimate.busiest}"
     yield facts(lines(values, reported.ranges))
     parts = []
     for name in dict.fromkeys([*chip.area_mm2, *chip.power_w]):

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flows.design.estimate.assumptions import read_data
-from flows.design.estimate.figures import Estimate, Request, estimate, read_model
+from flows.design.estimate.figures import Estimate, estimate, read_model
+from flows.design.estimate.request import Request
 
 __all__ = ["COLUMNS", "Row", "comparison", "reproduction"]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flows.design.estimate.assumptions import Assumptions
 from golden.errors import UserError
+from golden.shape import ModelShape
 
 __all__ = ["Workload", "default_sampler", "workload_tables"]
 
@@ -12,9 +13,12 @@ SAMPLERS = ("whole", "cached", "block", "autoregressive")
 sequence once a block (dInfer); block: the current block, earlier ones cached (LLaDA2.0); autoregressive: one token."""
 
 
-def default_sampler(model_type: str) -> str:
-    """The sampler a `model_type` of `config.json` was made for."""
-    return {"llada": "whole", "lladamoe": "whole", "llada2_moe": "block"}.get(model_type, "autoregressive")
+def default_sampler(shape: ModelShape) -> str:
+    """The sampler that a model was made for: by blocks where its attention goes by them, one token at a time without
+    masks, else the whole sequence."""
+    if shape.mask_token_id is None:
+        return "autoregressive"
+    return "block" if any(layer.attention.block_length is not None for layer in shape.layers) else "whole"
 
 
 def workload_tables(sampler: str, hidden: int) -> tuple[str, ...]:

@@ -35,9 +35,10 @@ def attention_lanes(attention: AttentionShape, work: Workload, budget: float) ->
     fits = [lanes for lanes in found if lanes.cycles <= budget]
     if fits:
         return fits[0]
-    queries = round(work.positions_per_forward)
+    queries = min(round(work.positions_per_forward), round(work.length))
     groups = int(budget * queries / work.length) or 1
     query_lanes = ceil(queries / groups)
     if block is not None:
-        query_lanes = next((lanes for lanes in range(query_lanes, block) if block % lanes == 0), block)
+        divisors = [lanes for lanes in range(1, queries + 1) if block % lanes == 0]
+        query_lanes = next((lanes for lanes in divisors if lanes >= query_lanes), divisors[-1])
     return AttentionLanes(heads, query_lanes, ceil(queries / query_lanes) * work.length / queries)

@@ -11,7 +11,8 @@ from flows.console.report import Part, table
 from flows.design.cost.model import DEFAULT_FIT, CostModel
 from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.emitted import why_not_emitted
-from flows.design.estimate.figures import Request, completed, described, prepared, read_model
+from flows.design.estimate.figures import described, read_model
+from flows.design.estimate.request import Request, completed, prepared
 from flows.design.estimate.workload import Workload
 from flows.design.explore.points import Point, hardware_json, pareto
 from flows.design.explore.search import OBJECTIVES, Space
@@ -32,15 +33,16 @@ class Outputs:
 
 
 def search_space(like: str | None, checkpoint: Path | None, request: Request, fit: Path | None, units: AtOnce) -> Space:
-    """The design space of a model; units: as those of `Space`."""
+    """The design space of a model; units: as those of `Space`, and refused as `AtOnce.check` does."""
     name, raw, held = read_model(like, checkpoint)
-    request = completed(request, name, raw)
     shape = described(name, raw, held, request)
+    request = completed(request, shape)
     a = prepared(request, shape)
     work, model = Workload.of(str(request.sampler), a), CostModel.read(fit or DEFAULT_FIT)
     if unknown := sorted(set(request.styles) - set(model.styles)):
         raise UserError(f"{fit or DEFAULT_FIT}: knows nothing of style {unknown[0]}; leave it out of --styles")
-    reason = why_not_emitted(shape, str(request.sampler))
+    reason = why_not_emitted(shape, str(request.sampler), work.length)
+    units.check(shape, work.length)
     units = replace(units, cache=request.at_once.cache)
     return Space(shape, work, a, model, request.styles, units, reason)
 
