@@ -10,7 +10,8 @@ import numpy as np
 
 from gen.arrays import ports
 from gen.arrays.capacity import magnitude_bits
-from gen.arrays.style import ArrayPlan, Prefab, Style
+from gen.arrays.shells import CLOCK_GATE, CellShell, Prefab
+from gen.arrays.style import ArrayPlan, Style
 
 __all__ = ["Cell", "CellForm"]
 
@@ -57,14 +58,12 @@ class Cell(Style[CellForm]):
         largest = max(int(np.abs(matrix).max()) for matrix in matrices)
         return CellForm(matrices[0].shape[1], width, max(largest.bit_length(), *map(magnitude_bits, formats)))
 
-    def shell(self, plan: ArrayPlan[CellForm]) -> str:
-        shape = f"i{plan.inputs}_r{plan.rows}_l{plan.lanes}_a{plan.acc_width}"
-        return f"array_shell_cell_{shape}_{ports.shell_suffix(plan)}"
+    def shell(self, plan: ArrayPlan[CellForm]) -> CellShell:
+        return CellShell(**plan.stream, acc_width=plan.acc_width)
 
     def prefab(self, plan: ArrayPlan[CellForm]) -> Iterator[Prefab]:
-        names = ports.shell_names(plan) | {"name": plan.shell, "acc_width": plan.acc_width}
-        yield Prefab(plan.shell, "array_shell_cell", names)
-        yield Prefab("hardloom_clock_gate", "hardloom_clock_gate", {})
+        yield self.shell(plan).prefab
+        yield CLOCK_GATE
 
     def connections(self, plan: ArrayPlan[CellForm]) -> Iterator[bytes]:
         """A row at a time: shell, and for every row the sum of its constant multiples."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gen.arrays.style import ArrayPlan
-from gen.text.templates import render
 
 __all__ = ["Emission", "emit", "emit_connections", "emit_prefab"]
 
@@ -18,7 +17,7 @@ class Emission(NamedTuple):
 
 def emit_prefab(plan: ArrayPlan) -> dict[str, str]:
     """Files that do not depend on the weights: names to texts."""
-    return {f"{module}.v": render(template, names) for module, template, names in plan.style.prefab(plan)}
+    return {f"{prefab.module}.v": prefab.text for prefab in plan.style.prefab(plan)}
 
 
 def emit_connections(plan: ArrayPlan) -> Iterator[bytes]:

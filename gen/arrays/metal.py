@@ -16,8 +16,9 @@ from numba import njit
 from gen.arrays import ports
 from gen.arrays.capacity import Regions
 from gen.arrays.rings import fold_of, rings
+from gen.arrays.shells import CLOCK_GATE, MetalShell, Prefab, serial_input
 from gen.arrays.slots import assign, fitting_regions, misfits
-from gen.arrays.style import ArrayPlan, Prefab, Style
+from gen.arrays.style import ArrayPlan, Style
 
 __all__ = ["Metal", "MetalForm", "NeuronKind", "by_format", "of_regions"]
 
@@ -127,22 +128,18 @@ class Metal(Style[MetalForm]):
         }
         return of_regions(inputs, slices, fold, [kinds[format] for format in formats], width)
 
-    def shell(self, plan: ArrayPlan[MetalForm]) -> str:
-        shape = f"i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{plan.slices}_f{plan.form.fold}"
-        return f"array_shell_metal_{shape}_{ports.shell_suffix(plan)}"
+    def shell(self, plan: ArrayPlan[MetalForm]) -> MetalShell:
+        return MetalShell(**plan.stream, slices=plan.slices, fold=plan.form.fold)
 
     def prefab(self, plan: ArrayPlan[MetalForm]) -> Iterator[Prefab]:
         form = plan.form
-        turns = {"slices": form.slices, "fold": form.fold}
-        shell = ports.shell_names(plan) | {"name": plan.shell, **turns, "parts": form.slices // form.fold}
-        serial_input = f"hardloom_serial_input_b{form.planes}"
-        shell |= {"plane_bits": (form.planes - 1).bit_length(), "serial_input": serial_input}
-        yield Prefab(plan.shell, "array_shell_metal", shell)
+        yield self.shell(plan).prefab
         for kind in form.kinds:
             lines = sum(kind.regions.lines)
             neuron = {
                 "name": form.module_of(kind),
-                **turns,
+                "slices": form.slices,
+                "fold": form.fold,
                 "planes": form.planes,
                 "slots": lines * form.slices,
                 "lines": lines,
@@ -150,8 +147,8 @@ class Metal(Style[MetalForm]):
                 **_region_names(kind.regions),
             }
             yield Prefab(form.module_of(kind), "neuron_metal", neuron)
-        yield Prefab(serial_input, "hardloom_serial_input", {"name": serial_input, "width": form.planes})
-        yield Prefab("hardloom_clock_gate", "hardloom_clock_gate", {})
+        yield serial_input(form.planes)
+        yield CLOCK_GATE
 
     def connections(self, plan: ArrayPlan[MetalForm]) -> Iterator[bytes]:
         """A few cells at a time: shell, neuron cells, and one wire a slot."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from gen.arrays.style import ArrayPlan
 from gen.text.provenance import header
-from golden.units.quantize import Quantize
 
 __all__ = [
     "STREAM",
@@ -13,9 +12,6 @@ __all__ = [
     "drain_source",
     "module_head",
     "module_tail",
-    "shell_names",
-    "shell_suffix",
-    "stream_names",
     "wrapped",
 ]
 
@@ -23,31 +19,6 @@ STREAM = (
     "clk, rst, test_enable, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
 )
 """Ports that an array passes to its shell, in order."""
-
-
-def stream_names(inputs: int, rows: int, lanes: int, activation: Quantize) -> dict[str, object]:
-    """Template names of the load buffer and the drain counter."""
-    beats_in, beats_out = inputs // lanes, -(-rows // lanes)
-    return {
-        "inputs": inputs,
-        "lanes": lanes,
-        "width": activation.width,
-        "scale_width": activation.scale_width,
-        "beats_in": beats_in,
-        "beats_out": beats_out,
-        "fill_bits": max(1, (beats_in - 1).bit_length()),
-        "beat_bits": max(1, (beats_out - 1).bit_length()),
-    }
-
-
-def shell_names(plan: ArrayPlan) -> dict[str, object]:
-    """`stream_names` of a plan."""
-    return stream_names(plan.inputs, plan.rows, plan.lanes, plan.activation)
-
-
-def shell_suffix(plan: ArrayPlan) -> str:
-    """Of a shell's name: bits of an input and of its scale."""
-    return f"b{plan.activation.width}e{plan.activation.scale_width}"
 
 
 def module_head(plan: ArrayPlan, what: str) -> str:

@@ -10,12 +10,13 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import gcd, isqrt
+from math import gcd
 from typing import ClassVar, TypeVar
 
 from gen.arrays import ports
 from gen.arrays.multiplier import digits, magnitude_bits, total_bits
-from gen.arrays.style import ArrayPlan, Prefab, Style
+from gen.arrays.shells import CLOCK_GATE, Prefab, SerialShell
+from gen.arrays.style import ArrayPlan, Style
 from golden.errors import UserError
 
 __all__ = ["Names", "SerialForm", "SerialStyle", "magnitudes_of", "ranks_of", "serial_fold", "width_of"]
@@ -76,11 +77,6 @@ class SerialForm:
         odds = sorted({f // (f & -f) for f, _ in digits(self.magnitudes, self.width).values()})
         return [(odd, magnitude_bits(odd, self.width)) for odd in odds]
 
-    @property
-    def address_columns(self) -> int:
-        """Address lines are the products of that many and `slices / address_columns` one-hot lines."""
-        return next(c for c in range(isqrt(self.slices), 0, -1) if self.slices % c == 0)
-
 
 S = TypeVar("S", bound=SerialForm)
 
@@ -107,17 +103,16 @@ class SerialStyle(Style[S]):
         """Text of what stands between the address lines and the units."""
         return ""
 
-    def shell(self, plan: ArrayPlan[S]) -> str:
+    def shell(self, plan: ArrayPlan[S]) -> SerialShell:
         odds = "_".join(str(odd) for odd, _ in plan.form.odds)
-        shape = f"i{plan.inputs}_r{plan.rows}_l{plan.lanes}_t{plan.form.slices}_f{plan.form.fold}"
-        return f"array_shell_serial_{shape}_{ports.shell_suffix(plan)}_x{odds}"
+        return SerialShell(**plan.stream, slices=plan.form.slices, fold=plan.form.fold, odds=odds)
 
     def prefab(self, plan: ArrayPlan[S]) -> Iterator[Prefab]:
         form = plan.form
-        yield Prefab(plan.shell, "array_shell_serial", _shell_names(plan))
+        yield self.shell(plan).prefab
         facts = {"name": form.mac, "style": self.name, "fold": form.fold, "acc_width": form.acc_width}
         yield Prefab(form.mac, "serial_mac", self.mac_names(form) | facts)
-        yield Prefab("hardloom_clock_gate", "hardloom_clock_gate", {})
+        yield CLOCK_GATE
 
     def connections(self, plan: ArrayPlan[S]) -> Iterator[bytes]:
         """A unit at a time: shell, what stands between, and the units."""
@@ -165,22 +160,6 @@ def width_of(sums: Iterable[int], magnitudes: tuple[int, ...], columns: int, wid
 def ranks_of(plan: ArrayPlan[S]) -> int:
     """Units of a lane."""
     return -(-plan.rows // (plan.lanes * plan.form.fold))
-
-
-def _shell_names(plan: ArrayPlan[S]) -> Names:
-    form, columns, flush = plan.form, plan.form.address_columns, plan.form.fold * ranks_of(plan)
-    return ports.shell_names(plan) | {
-        "name": plan.shell,
-        "slices": form.slices,
-        "fold": form.fold,
-        "columns": form.columns,
-        "odds": form.odds,
-        "row_lines": form.slices // columns,
-        "column_lines": columns,
-        "groups": plan.lanes // form.columns,
-        "flush": flush,
-        "flush_bits": max(1, (flush - 1).bit_length()),
-    }
 
 
 def _head(plan: ArrayPlan[S], units: Sequence[str]) -> str:

@@ -14,7 +14,8 @@ from gen.arrays.multiplier import column_names, cover, digits, mac_names
 from gen.arrays.serial import Names, SerialStyle
 from gen.arrays.shared_form import SharedForm, form_of
 from gen.arrays.shared_planes import plane_pins
-from gen.arrays.style import ArrayPlan, Prefab
+from gen.arrays.shells import Prefab
+from gen.arrays.style import ArrayPlan
 
 __all__ = ["Shared"]
 

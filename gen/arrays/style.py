@@ -6,15 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from gen.arrays.shells import Prefab, Shell
 from gen.text.provenance import digest
 from golden.errors import UserError
 from golden.units.quantize import Quantize
 
-__all__ = ["ArrayPlan", "Form", "Prefab", "Style"]
+__all__ = ["ArrayPlan", "Form", "Style"]
 
 
 class Form(Protocol):
@@ -39,14 +40,6 @@ class Form(Protocol):
 
 
 F = TypeVar("F", bound=Form)
-
-
-class Prefab(NamedTuple):
-    """A module that no single weight touches: its name, its template in `rtl_templates`, what the template is given."""
-
-    module: str
-    template: str
-    names: dict[str, object]
 
 
 class Style(ABC, Generic[F]):
@@ -79,8 +72,8 @@ class Style(ABC, Generic[F]):
         """
 
     @abstractmethod
-    def shell(self, plan: ArrayPlan[F]) -> str:
-        """Name of the module that buffers inputs and drains results."""
+    def shell(self, plan: ArrayPlan[F]) -> Shell:
+        """The module that buffers inputs and drains results."""
 
     @abstractmethod
     def prefab(self, plan: ArrayPlan[F]) -> Iterator[Prefab]:
@@ -173,9 +166,15 @@ class ArrayPlan(Generic[F]):
         return max(self.beats_in, self.form.compute_cycles + self.beats_out)
 
     @property
+    def stream(self) -> dict[str, int]:
+        """What every `Shell` is made for."""
+        widths = {"width": self.activation.width, "scale_width": self.activation.scale_width}
+        return {"inputs": self.inputs, "rows": self.rows, "lanes": self.lanes} | widths
+
+    @property
     def shell(self) -> str:
         """Name of the module that buffers inputs and drains results."""
-        return self.style.shell(self)
+        return self.style.shell(self).module
 
     @cached_property
     def sha256(self) -> str:

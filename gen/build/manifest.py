@@ -8,6 +8,7 @@ from typing import Any
 from gen.arrays import ArrayPlan
 from gen.build.memories import MemoryFacts
 from gen.build.names import check_files
+from gen.build.seal import SEAL
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import ArrayUnit, array_units
 from gen.text.prefix import check_prefix, prefixed
@@ -108,6 +109,8 @@ class Manifest:
 
         Raises KeyError, TypeError, ValueError, AttributeError or UserError where it is something else.
         """
+        if strange := sorted(values.keys() - {SEAL, *(field.name for field in fields(cls))}):
+            raise ValueError(f"{strange[0]!r:.40} is no field of it")
         check_prefix(prefix := values["module_prefix"])
         hardware = HardwareConfig.from_json_dict(values["hardware"])
         units = array_units(shape_of(values["model"]), hardware.head_tiles)

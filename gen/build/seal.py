@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-__all__ = ["is_sealed", "sealed"]
+__all__ = ["SEAL", "is_sealed", "sealed"]
 
 SEAL = "sha256"
 

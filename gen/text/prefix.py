@@ -7,7 +7,7 @@ from gen.text.keywords import KEYWORDS
 from golden.errors import UserError
 from golden.files import Contents
 
-__all__ = ["check_prefix", "prefixed", "unprefixed", "with_prefix"]
+__all__ = ["check_prefix", "prefixed", "renamed", "unprefixed", "with_prefix"]
 
 PREFIX = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 """Short enough that no name of a file becomes too long."""
@@ -43,16 +43,19 @@ def with_prefix(contents: Contents, prefix: str) -> Contents:
     if not prefix:
         return contents
     whole = contents.encode() if isinstance(contents, str) else contents
-    return _renamed([whole] if isinstance(whole, bytes) else whole, prefix.encode())
+    return renamed([whole] if isinstance(whole, bytes) else whole, prefix)
 
 
-def _renamed(pieces: Iterable[bytes], prefix: bytes) -> Iterator[bytes]:
-    """Whole lines of `pieces`, renamed."""
+def renamed(pieces: Iterable[bytes], prefix: str) -> Iterator[bytes]:
+    """Whole lines of `pieces`, their modules called `prefix`_..., or as they are."""
+    if not prefix:
+        yield from pieces
+        return
     rest = b""
     for piece in pieces:
         lines, end, begun = piece.rpartition(b"\n")
         if end:
-            yield PLACE.sub(rb"\g<1>" + prefix + b"_", rest + lines + end)
+            yield PLACE.sub(rb"\g<1>" + prefix.encode() + b"_", rest + lines + end)
             rest = begun
         else:
             rest += begun

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from gen.arrays import plan_array
+from gen.arrays.shells import named_prefab
+from gen.arrays.styles import STYLES
 from gen.build.folder import MANIFEST, Build
 from gen.build.generate import build_arrays
 from gen.build.seal import sealed
@@ -18,6 +21,8 @@ from gen.text.waivers import waivers
 from golden.errors import UserError
 from golden.files import sha256
 from golden.quantization.quantized import QuantizedCheckpoint
+from golden.units.quantize import Quantize
+from tests.matrices import noise
 from verif.proof.static import recover
 
 
@@ -140,6 +145,43 @@ def test_a_memory_that_is_another_than_its_name_says_is_seen(build: Path) -> Non
 
     forge(build, change)
     assert problem(build) == f"rtl/prefab/{memory.name}: is not the memory that its name says"
+
+
+PREFABRICATED = {
+    "input negated": ("array_shell_metal", "assign p0 = ~(u0", "assign p0 = ~(m0"),
+    "load shifted": ("array_shell_metal", "held <= {in_data, held", "held <= {in_data, ~held"),
+    "one bit short": ("hardloom_serial_input", "active & bits[0]", "active & bits[1]"),
+    "never open": ("hardloom_clock_gate", "clk & open", "clk & ~open"),
+    "comment": ("array_shell_metal", "// ", "//  "),
+}
+"""Changes of prefabricated modules: the module, what stands there, what comes there."""
+
+
+@pytest.mark.parametrize("what", PREFABRICATED)
+def test_a_prefabricated_module_that_is_another_than_its_name_says_is_seen(build: Path, what: str) -> None:
+    module, old, new = PREFABRICATED[what]
+    changed = sorted((build / "rtl/prefab").glob(f"{module}*"))[0]
+    assert changed.read_text().count(old)
+
+    forge(build, lambda manifest: changed.write_text(changed.read_text().replace(old, new, 1)))
+    assert problem(build) == f"rtl/prefab/{changed.name}: is not the module that its name says"
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_name_of_a_shell_tells_its_text(style: str) -> None:
+    matrix = noise("mxfp4", 6, 32)
+    for slices, width in ((STYLES[style].small_slices(32), 8), (32, 6)):
+        plan = plan_array("a", [matrix], 4, slices, style, "mxfp4", Quantize(width=width))
+        for prefab in plan.style.prefab(plan):
+            named = named_prefab(prefab.module)
+            assert named == prefab or (named is None and prefab.module.startswith(("neuron_", "shared_", "rom_")))
+        assert named_prefab(plan.shell) is not None and named_prefab(plan.shell + "x") is None
+        assert named_prefab(plan.shell.replace("_i32_", "_i032_")) is None
+
+
+def test_a_field_that_no_manifest_has_is_seen(build: Path) -> None:
+    forge(build, lambda manifest: manifest.update(proven=True))
+    assert "is damaged" in problem(build)
 
 
 EVIL = "module evil; endmodule\n"

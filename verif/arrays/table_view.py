@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.arrays.ports import stream_names
+from gen.arrays.shells import CLOCK_GATE, stream_names
 from gen.build.manifest import ArrayFacts
 from gen.text.prefix import prefixed
 from gen.text.templates import render
@@ -69,9 +69,10 @@ class TableView:
     def verilog(self) -> str:
         """Text of `module`, whose parameter FILE names what `write_weights` wrote."""
         steps = self.activation.width * self.slices
-        names = stream_names(self.inputs, self.rows, self.lanes, self.activation) | {
+        widths = self.activation.width, self.activation.scale_width
+        names = stream_names(self.inputs, self.rows, self.lanes, *widths) | {
             "name": self.module,
-            "clock_gate": prefixed("hardloom_clock_gate", self.module_prefix),
+            "clock_gate": prefixed(CLOCK_GATE.module, self.module_prefix),
             "banks": self.banks,
             "rows": self.rows,
             "slices": self.slices,

@@ -32,7 +32,7 @@ class ArrayRows:
     ----------
     name: of the module. shape: banks, rows of a bank, inputs. width: bits of an input; scale_width: of its packet's
         scale; acc_width: of a result.
-    modules: prefabricated ones that it instantiates, as far as it has been read.
+    shell: its module. modules: prefabricated ones that it instantiates, the shell among them, as far as it is read.
     """
 
     def __init__(self, pieces: Iterable[bytes], prefab: Mapping[str, str]) -> None:
@@ -42,7 +42,7 @@ class ArrayRows:
         head = HEAD.fullmatch(self._window.data[: shell.begin].decode()) if shell else None
         if shell is None or head is None or shell.name != "shell" or shell.text[shell.stop : shell.stop + 1] != b"\n":
             raise ExtractionError("the text does not start like an array module")
-        self._start, self._shell = shell.stop + 1, shell.module
+        self._start, self.shell = shell.stop + 1, shell.module
         serial = "array_shell_serial_" in shell.module
         self._array: SerialArray | ArrayPorts = (
             serial_array(head, shell, self._window, self._prefab) if serial else read_ports(head, shell)
@@ -54,7 +54,7 @@ class ArrayRows:
 
     @property
     def modules(self) -> set[str]:
-        return {self._shell, *self._prefab.asked}
+        return {self.shell, *self._prefab.asked}
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Consecutive rows, int32 [n, inputs], some at a time; once."""

@@ -2,9 +2,11 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 
+from gen.arrays.shells import named_prefab
 from gen.build.folder import MANIFEST, Build
-from gen.text.prefix import unprefixed
+from gen.text.prefix import renamed, unprefixed
 from gen.text.ram import RamGeometry, is_ram
 
 __all__ = ["Hierarchy", "module_of"]
@@ -22,14 +24,19 @@ def module_of(file: str) -> str:
 
 
 class Hierarchy:
-    """Instances of units and of prefabricated cells are read at once, those of arrays told as these are read."""
+    """Instances of units and of prefabricated cells are read at once, those of arrays told as these are read.
 
-    def __init__(self, build: Build) -> None:
+    prefab: texts of the files of prefabricated modules, by file name without its folder. What its name tells whole must
+    have the text that the name tells: memories, shells, serial inputs, the clock gate.
+    """
+
+    def __init__(self, build: Build, prefab: Mapping[str, str]) -> None:
         files = sorted(file for file in build.files if file.startswith("rtl/"))
         self.module_prefix = build.manifest.module_prefix
         self.top, self.files = build.manifest.top, {module_of(file): file for file in files}
         self.memories = Counter({facts.module: facts.count for facts in build.manifest.memories})
         self.used: set[str] = set()
+        self.prefab, self.compared, self.forged = prefab, set[str](), set[str]()
         self.inside: dict[str, Counter[str]] = {}
         self._problem: str | None = None
         if len(self.files) < len(files):
@@ -43,7 +50,7 @@ class Hierarchy:
         if MODULE.findall(text) != [module_of(file)]:
             self._problem = self._problem or f"{file}: does not hold the module {module_of(file)} alone"
         ram = unprefixed(module_of(file), self.module_prefix)
-        if is_ram(ram) and text.replace(module_of(file), ram) != RamGeometry.of(ram).verilog():
+        if is_ram(ram) and (RamGeometry.of(ram).parts > len(text) or not self._is(text, RamGeometry.of(ram).verilog())):
             self._problem = self._problem or f"{file}: is not the memory that its name says"
         if file.startswith("rtl/units/") and (found := STATE.search(re.sub(r"//[^\n]*", "", text))):
             self._problem = self._problem or f"{file}: has a memory or an initial value: {found[0].strip()[:60]}"
@@ -55,9 +62,19 @@ class Hierarchy:
         if part not in self.inside.get(module, {}):
             self._problem = self._problem or f"rtl/units/{module}.v: has no instance of {part}"
 
-    def use(self, modules: set[str]) -> None:
-        """What an array instantiates; from any thread."""
+    def _is(self, text: str, own: str) -> bool:
+        """Whether `text` is what the generator wrote for `own`."""
+        return b"".join(renamed([own.encode()], self.module_prefix)) == text.encode()
+
+    def use(self, shell: str, modules: set[str]) -> None:
+        """What an array instantiates, which has been read and fits its `shell`; from any thread."""
         self.used.update(modules)
+        inside = {shell, *self.inside.get(shell, {})}
+        for module in inside - self.compared:
+            named = named_prefab(unprefixed(module, self.module_prefix))
+            if named is None or not self._is(self.prefab.get(f"{module}.v", ""), named.text):
+                self.forged.add(module)
+            self.compared.add(module)
 
     def _memories(self, module: str) -> Counter[str]:
         """Memories below `module`, by their modules."""
@@ -69,6 +86,9 @@ class Hierarchy:
 
     def problem(self) -> str | None:
         """The first module, in words, that is missing, there twice or for nothing, once every array has been read."""
+        if self.forged and not self._problem:
+            forged = min(self.forged)
+            self._problem = f"{self.files.get(forged, forged)}: is not the module that its name says"
         if self._problem or (missing := sorted(self.used - self.files.keys())):
             return self._problem or f"{missing[0]}: is instantiated, and no file holds it"
         if self.top is None:  # arrays and their scales are tops

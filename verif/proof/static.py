@@ -106,8 +106,8 @@ class Reader:
         self.shapes = {tensor.name: tensor.shape for tensor in self.model.tensors()}
         self.row_scales = RowScales(self.checkpoint)
         prefab = [name for name in build.files if name.startswith("rtl/prefab/")]
-        self.hierarchy = Hierarchy(build)
         self.prefab = {Path(name).name: build.text(name) for name in prefab}
+        self.hierarchy = Hierarchy(build, self.prefab)
 
     def rom(
         self,
@@ -252,7 +252,7 @@ class Reader:
             if rows.shape != shape:
                 raise ExtractionError(f"it has {rows.shape} banks, rows and inputs, and should have {shape}")
             yield from rows
-            self.hierarchy.use(rows.modules)
+            self.hierarchy.use(rows.shell, rows.modules)
 
         return Reading(connection_file(facts.module), "weights", expected, read, shape[:2])
 
