@@ -17,7 +17,8 @@ from gen.design.matrices import Selection
 from golden.files import sha256
 from golden.quantization.quantized import QuantizedCheckpoint
 from tests.matrices import exactly, noise, one_large_row
-from verif.crosscheck.cells import READERS, ArrayText
+from verif.crosscheck.array_text import ArrayText
+from verif.crosscheck.cells import READERS
 from verif.crosscheck.sample import Sample, choose_samples, crosscheck
 from verif.extract.errors import ExtractionError
 from verif.extract.mac import read_mac

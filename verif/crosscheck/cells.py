@@ -1,92 +1,21 @@
 """Weights of single cells of an array, by style: a cell is cut out of the array's text and computed, input by input."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from verif.crosscheck.parser import ast, parse
+from verif.crosscheck.addressed import Addressed
+from verif.crosscheck.array_text import ArrayText, connected, instantiated, signed
+from verif.crosscheck.parser import ast
 from verif.crosscheck.values import Module, Word
 from verif.extract.errors import ExtractionError
 
-__all__ = ["READERS", "ArrayText", "CellWeights"]
+__all__ = ["READERS", "CellWeights"]
 
-INPUTS_AT_ONCE, PLACES_AT_ONCE = 2048, 512
-LONGEST_LINE = 1 << 12
-"""Bytes that are kept before a piece, for the line in which a cell begins."""
+INPUTS_AT_ONCE, ADDRESSES_AT_ONCE = 2048, 512
 FEED, SLOT = re.compile(r"[pn]\d+"), re.compile(r"s\d+")
-
-
-@dataclass
-class ArrayText:
-    """An array's connection file, drawn as far as it is needed, and what it is of.
-
-    Attributes
-    ----------
-    text: what is held of the file: all before the cells, and the cell that was looked for; rest: pieces behind.
-    prefab: texts of the prefabricated files by name.
-    inputs: of a row, and width: the bits of one; lanes: cells whose results leave at once; slices: steps of a bit
-        plane, or addresses.
-    """
-
-    text: bytes
-    prefab: Mapping[str, str]
-    inputs: int
-    lanes: int
-    slices: int
-    width: int
-    rest: Iterator[bytes] = field(default_factory=lambda: iter(()))
-
-    @property
-    def limit(self) -> int:
-        """Largest magnitude of an input."""
-        return (1 << (self.width - 1)) - 1
-
-    def cut(self, first: str, begin: str, ends: int = 1) -> ast.ModuleDef:
-        """The statement that has `begin`, up to so many semicolons at ends of lines, as a module of its own.
-
-        With it come the declarations, and what stands between the shell and the statement that has `first`. Raises
-        ExtractionError where one of these is missing.
-        """
-        declared = self._find(");\n", 0) + 3
-        shell = self._find(" shell (", declared)
-        behind = self._find(");\n", shell) + 3
-        cells = self._find(first, behind)
-        start = end = self._find(begin, behind, self._find("\n", cells))
-        for _ in range(ends):
-            end = self._find(";\n", end) + 2
-        pieces = ((declared, self._line(shell)), (behind, self._line(cells)), (self._line(start), end))
-        statements = b"".join(self.text[start:end] for start, end in pieces).decode()
-        return parse(f"module tile ();\n{statements}endmodule\n")
-
-    def ring(self, first: str) -> int:
-        """Neurons that take turns in a cell, all of whose modules are like that of the instance `first`."""
-        at = self._find(f" {first} (", 0)
-        module = self.text[self._line(at) : at].decode().strip()
-        return len(Module(self.cell(module), lambda name: None).registers)
-
-    def _line(self, at: int) -> int:
-        """Where the line of a byte begins."""
-        return self.text.rfind(b"\n", 0, at) + 1
-
-    def _find(self, what: str, start: int, kept: int | None = None) -> int:
-        """Where `what` is, from byte `start` on; `kept`: what lies between this byte and there may be dropped."""
-        while (at := self.text.find(what.encode(), start)) < 0:
-            piece = next(self.rest, None)
-            if piece is None:
-                raise ExtractionError(f"there is no{what}")
-            if kept is not None:
-                self.text = self.text[:kept] + self.text[max(kept, len(self.text) - LONGEST_LINE) :]
-                start = kept
-            self.text += piece
-        return at
-
-    def cell(self, name: str) -> ast.ModuleDef:
-        """A prefabricated module. Raises ExtractionError where there is no file of it."""
-        if f"{name}.v" not in self.prefab:
-            raise ExtractionError(f"{name} is not among the prefabricated files")
-        return parse(self.prefab[f"{name}.v"])
 
 
 @dataclass(frozen=True)
@@ -101,34 +30,6 @@ def one_hot(count: int, place: int) -> np.ndarray:
     values = np.zeros(count, dtype=np.int64)
     values[place] = 1
     return values
-
-
-def signed(word: Word, stimuli: int) -> np.ndarray:
-    """A word as a signed number in each of the stimuli: int64."""
-    sign = word.values >> (word.width - 1)
-    return np.broadcast_to(word.values - (sign << word.width), stimuli).astype(np.int64)
-
-
-def connected(tile: Module, name: str, array: ArrayText) -> dict[str, ast.Node]:
-    """What the pins of instance `name` of a tile are connected to, by the names of its module's ports."""
-    instance = next(instance for instance in tile.instances if instance.name == name)
-    ports = [port.first.name for port in array.cell(instance.module).portlist.ports]
-    pins = [pin.argname for pin in instance.portlist]
-    if len(ports) != len(pins) or None in pins:
-        raise ExtractionError(f"the pins of {name} are not the {len(ports)} ports of {instance.module}")
-    return dict(zip(ports, pins, strict=True))
-
-
-def instantiated(tile: Module, name: str, array: ArrayText) -> Module:
-    """Instance `name` of a tile, its inputs given by what its pins are connected to."""
-    pins = connected(tile, name, array)
-    module = array.cell(next(instance.module for instance in tile.instances if instance.name == name))
-    inputs = {port.first.name for port in module.portlist.ports if isinstance(port.first, ast.Input)}
-
-    def given(port: str) -> Word | None:
-        return Word(tile.width(pins[port]), tile.value(pins[port])) if port in inputs else None
-
-    return Module(module, given)
 
 
 def rows_of(cell: int, fold: int, lanes: int) -> np.ndarray:
@@ -194,45 +95,16 @@ def read_multiplying(array: ArrayText, bank: int, row: int) -> CellWeights:
     unit = row // (array.lanes * fold) * array.lanes + row % array.lanes
     name, columns = f"mac_{bank}_{unit}", array.inputs * fold // array.slices
     module = array.cut(" mac_0_0 (", f" {name} (")
-    parts, places = [], np.arange(array.slices * columns)
-    for some in np.array_split(places, -(-len(places) // PLACES_AT_ONCE)):
-        part = products(array, module, name, 1, *np.divmod(some, columns), columns)
-        again = products(array, module, name, -array.limit, *np.divmod(some, columns), columns)
-        if not np.array_equal(again, -array.limit * part):
+    parts, addresses = [], np.arange(array.slices)
+    for some in np.array_split(addresses, -(-len(addresses) // ADDRESSES_AT_ONCE)):
+        addressed = Addressed(array, module, name, some, columns)
+        once = np.stack([addressed.products(1, column) for column in range(columns)], axis=-1)
+        again = np.stack([addressed.products(-array.limit, column) for column in range(columns)], axis=-1)
+        if not np.array_equal(again, -array.limit * once):
             raise ExtractionError(f"{name}: does not multiply -{array.limit} as it multiplies 1")
-        parts.append(part)
+        parts.append(once)
     by_turn = np.concatenate(parts).reshape(-1, fold, columns).transpose(1, 0, 2).reshape(fold, array.inputs)
     return CellWeights(rows_of(unit, fold, array.lanes), by_turn)
-
-
-def products(
-    array: ArrayText, module: ast.ModuleDef, name: str, x: int, address: np.ndarray, column: np.ndarray, columns: int
-) -> np.ndarray:
-    """What unit `name` of `columns` inputs adds at each `address`, its inputs being `x` in the `column` that goes with
-    it and 0 in the others: int64, as long as these."""
-
-    def given(wire: str) -> Word | None:
-        if wire in ("core_clk", "drain"):
-            return Word(1, np.zeros(1, dtype=np.int64))
-        if wire == "xs":
-            return Word(columns, (x < 0) * (1 << column.astype(object)))
-        if wire[0] == "x":
-            odd = int(wire[1:])
-            bits = (array.limit * odd).bit_length()
-            return Word(columns * bits, odd * abs(x) << (bits * column.astype(object)))
-        return Word(1, (address == int(wire[1:])).astype(np.int64)) if wire[0] == "a" else shared(wire)
-
-    def shared(wire: str) -> Word | None:
-        """A wire that another instance of the tile drives."""
-        for instance in tile.instances:
-            output = instance.portlist[-1].argname
-            if instance.name != name and isinstance(output, ast.Identifier) and output.name == wire:
-                other = instantiated(tile, instance.name, array)
-                return other.signal(array.cell(instance.module).portlist.ports[-1].first.name)
-        return None
-
-    tile = Module(module, given)
-    return signed(instantiated(tile, name, array).next("r0"), len(address))
 
 
 def read_adding(array: ArrayText, bank: int, row: int) -> CellWeights:

@@ -12,7 +12,8 @@ from gen.build.arrays import connection_file
 from gen.build.folder import Build
 from gen.build.manifest import ArrayFacts
 from golden.quantization.quantized import QuantizedCheckpoint
-from verif.crosscheck.cells import READERS, ArrayText
+from verif.crosscheck.array_text import ArrayText
+from verif.crosscheck.cells import READERS
 from verif.extract.errors import ExtractionError
 
 __all__ = ["Sample", "Sampled", "choose_samples", "crosscheck"]
