@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -12,15 +11,26 @@ __all__ = ["RowScales"]
 
 
 class RowScales:
-    """Mantissas and exponents of the rows of matrices: int64 [2, rows]."""
+    """Mantissas and exponents of the rows of matrices: int64 [2, rows].
+
+    All of a model's are in one array, made at once: kept one by one, between large arrays that come and go, they would
+    hold the memory of these.
+    """
 
     def __init__(self, checkpoint: QuantizedCheckpoint) -> None:
         self.checkpoint = checkpoint
-        self._kept: dict[str, dict[int, np.ndarray]] = {}
+        rows = {matrix.name: matrix.shape[0] for matrix in checkpoint.model.matrices()}
+        ends = np.cumsum([*rows.values()]).tolist()
+        self._first = {name: end - count for (name, count), end in zip(rows.items(), ends, strict=True)}
+        self._pairs = np.zeros((2, ends[-1]), dtype=np.int32)
+        self._kept = np.zeros(ends[-1], dtype=bool)
 
     def keep(self, name: str, start: int, part: IntegerMatrix) -> None:
         """Those of rows from `start` on of matrix `name`; of one matrix from one thread at a time."""
-        self._kept.setdefault(name, {})[start] = torch.stack([part.mant, part.exp]).numpy()
+        first = self._first[name] + start
+        rows = slice(first, first + len(part.mant))
+        self._pairs[0, rows], self._pairs[1, rows] = part.mant.numpy(), part.exp.numpy()
+        self._kept[rows] = True
 
     def of(self, names: Sequence[str], first: int = 0, stop: int | None = None) -> np.ndarray:
         """Those of rows `first` to `stop` of some matrices, all by default, one matrix behind the other.
@@ -31,12 +41,7 @@ class RowScales:
         return np.concatenate([self._rows(*span) for span in spans], axis=1).astype(np.int64)
 
     def _rows(self, name: str, first: int, stop: int) -> np.ndarray:
-        kept = self._kept.get(name, {})
-        parts = [(start, kept.pop(start)) for start in sorted(kept) if first <= start < stop]
-        at = first
-        for start, pairs in parts:
-            at = at + pairs.shape[1] if start == at else -1
-        if at != stop:
-            decoded = self.checkpoint.integers(name, first, stop)
-            return torch.stack([decoded.mant, decoded.exp]).numpy()
-        return np.concatenate([pairs for _, pairs in parts], axis=1)
+        rows = slice(self._first[name] + first, self._first[name] + stop)
+        if not self._kept[rows].all():
+            self.keep(name, first, self.checkpoint.integers(name, first, stop))
+        return self._pairs[:, rows]
