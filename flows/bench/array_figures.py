@@ -28,6 +28,7 @@ class Figures:
     sampled: neurons synthesized. critical_path_ns: ABC's in the neurons, between registers, full adders and
         ports, nothing buffered.
     bound: ge_per_weight over bits / log2(bits), the gates that Lupanov's bound asks for random bits.
+    rows: whose weights they are: `normal`, or of a checkpoint, `stored` or a kind of its matrices.
     """
 
     style: str
@@ -49,6 +50,7 @@ class Figures:
     verilog_bytes_per_weight: float
     sampled: int
     synthesis_cpu_s: float
+    rows: str = "normal"
 
 
 def figures_of(parts: Parts, style: str, library: Library) -> Figures:

@@ -5,7 +5,7 @@ all; the shell (input buffer, control, what all neurons share) is synthesized wh
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from flows.synth.library.library import Library
 from gen.arrays.styles import STYLES
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
+from golden.quantization.by_kind import kinds_of
 from golden.quantization.format_names import format_name
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -49,11 +50,12 @@ def measure(
     progress: Callable[[int, int], None],
     weights: Callable[[int, int, str], IntegerMatrix] = normal_matrix,
     format: str = FORMAT,
+    rows: str = "normal",
 ) -> list[Figures]:
     """Figures of `styles` (all, if none is named) at all sizes; a style that takes too long at a size has none, nor one
     that the format does not go into.
 
-    weights: the matrix for so many neurons and inputs, in a format.
+    weights: the matrix for so many neurons and inputs, in a format; rows: whose they are.
     """
     jobs = [(size, job) for size in sizes for style, job in jobs_at(*size, format) if not styles or style in styles]
     matrices = {size: weights(*size, format) for size in sizes}
@@ -61,7 +63,7 @@ def measure(
     for done, ((neurons, inputs), job) in enumerate(jobs):
         matrix = matrices[neurons, inputs]
         try:
-            found.append(job(matrix, library))
+            found.append(replace(job(matrix, library), rows=rows))
         except (SynthesisError, UserError) as error:
             notice(f"{neurons}x{inputs}: {error}")
         progress(done + 1, len(jobs))
@@ -99,17 +101,36 @@ def flat(
     return figures_of(synthesize_flat(matrix, library, style, slices, LANES, format, sample=sample), name, library)
 
 
+def rows_of(weights: Path | None, kind: str | None) -> tuple[Callable[[int, int, str], IntegerMatrix], str]:
+    """The matrices of `measure` and whose they are: of the quantized checkpoint in folder `weights`, of one `kind`
+    where one is named; None: normal weights. Raises UserError for a kind that it does not have."""
+    if weights is None:
+        if kind is not None:
+            raise UserError(f"--kind {kind:.40}: is of a checkpoint; name its folder with --weights")
+        return normal_matrix, "normal"
+    checkpoint = QuantizedCheckpoint(weights)
+    if kind is not None and kind not in (kinds := kinds_of(checkpoint.model)):
+        raise UserError(f"--kind: {kind!r:.40} is no kind of matrix of {weights}; choose from {', '.join(kinds)}")
+    return partial(stored_matrix, checkpoint, kind=kind), kind or "stored"
+
+
 def arrays(
-    sizes: list[tuple[int, int]], styles: str, library: Library, weights: Path | None, format: str, plot: Path | None
+    sizes: list[tuple[int, int]],
+    styles: str,
+    library: Library,
+    weights: Path | None,
+    kind: str | None,
+    format: str,
+    plot: Path | None,
 ) -> list[Figures]:
-    """What `measure` finds, and a picture of it. weights: folder of a quantized checkpoint; None: normal weights."""
+    """What `measure` finds, and a picture of it. weights, kind: as of `rows_of`."""
     format = format_name(format)
-    matrix = normal_matrix if weights is None else partial(stored_matrix, QuantizedCheckpoint(weights))
+    matrix, rows = rows_of(weights, kind)
     chosen = [style.strip() for style in styles.split(",") if style.strip()]
     if unknown := set(chosen) - {style for style, _ in jobs_at(16, 64)}:
         raise UserError(f"--styles: {', '.join(sorted(unknown))} is unknown; leave it out for all styles")
     with progress_bar("synthesizing arrays", "arrays") as progress:
-        found = measure(sizes, chosen, library, progress, matrix, format)
+        found = measure(sizes, chosen, library, progress, matrix, format, rows)
     if plot is not None:
         from flows.pictures.arrays import plot_arrays
 
@@ -118,9 +139,9 @@ def arrays(
 
 
 COLUMNS = {
-    "style": "style", "neurons": "neurons", "inputs": "inputs", "cycles": "cycles", "GE": "ge_per_weight",
-    "core": "core_ge_per_weight", "um2": "um2_per_weight", "GE x cycles": "ge_cycles", "x bound": "bound",
-    "ns": "critical_path_ns", "s": "generate_s", "bytes": "verilog_bytes_per_weight",
+    "rows": "rows", "style": "style", "neurons": "neurons", "inputs": "inputs", "cycles": "cycles",
+    "GE": "ge_per_weight", "core": "core_ge_per_weight", "um2": "um2_per_weight", "GE x cycles": "ge_cycles",
+    "x bound": "bound", "ns": "critical_path_ns", "s": "generate_s", "bytes": "verilog_bytes_per_weight",
 }  # fmt: skip
 """Heads of the printed table, and the figures below them."""
 

@@ -69,6 +69,10 @@ def bench_arrays(
         Path | None,
         typer.Option(parser=folder, help="Quantized checkpoint whose rows are taken. Default: normal weights."),
     ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(parser=text, help="Kind of the checkpoint's matrices, such as down. Default: whichever fit."),
+    ] = None,
     format: Annotated[str, typer.Option(parser=text, help="Weight format, as of `hardloom quantize`.")] = "mxfp4",
     plot: Annotated[Path | None, typer.Option(parser=PICTURE.path, help="Picture to write, PNG or SVG.")] = None,
     as_json: Json = False,
@@ -81,7 +85,7 @@ def bench_arrays(
     from flows.synth.library.files import read_library
 
     wanted, library = parse_sizes(sizes), read_library(liberty or [])
-    found = arrays(wanted, styles or "", library, weights, format, plot)
+    found = arrays(wanted, styles or "", library, weights, kind, format, plot)
     show(found, as_json, arrays_parts(found, library.name, format), width=120)
 
 

@@ -68,21 +68,27 @@ def normal_matrix(neurons: int, inputs: int, format: str = FORMAT) -> IntegerMat
     return quantize(torch.from_numpy(values).float(), format).integers()
 
 
-def stored_matrix(checkpoint: QuantizedCheckpoint, neurons: int, inputs: int, format: str = FORMAT) -> IntegerMatrix:
-    """The first `neurons` rows of a checkpoint's hardwired matrices of a format with `inputs` columns.
+def stored_matrix(
+    checkpoint: QuantizedCheckpoint, neurons: int, inputs: int, format: str = FORMAT, kind: str | None = None
+) -> IntegerMatrix:
+    """The first `neurons` rows of a checkpoint's hardwired matrices of a format with `inputs` columns, of one `kind`
+    (`TensorShape.short_kind`) or of any.
 
     Raises UserError where there are fewer.
     """
-    shapes = {tensor.name: tensor.shape for tensor in checkpoint.model.matrices()}
+    matrices = [matrix for matrix in checkpoint.model.matrices() if kind in (None, matrix.short_kind)]
+    shapes = {matrix.name: matrix.shape for matrix in matrices}
     found: list[IntegerMatrix] = []
-    for name in (name for unit in array_units(checkpoint.model) for name in unit.matrices):
+    names = [name for unit in array_units(checkpoint.model) for name in unit.matrices if name in shapes]
+    for name in names:
         fits = shapes[name][1] == inputs and checkpoint.format_of(name) == format
         if fits and sum(len(part.weights) for part in found) < neurons:
             found.append(checkpoint.integers(name))
     rows = sum(len(part.weights) for part in found)
     if rows < neurons:
         raise UserError(
-            f"{checkpoint.path}: has {rows} rows of {inputs} inputs in {format}, not {neurons}; "
+            f"{checkpoint.path}: has {rows} rows {f'of kind {kind} ' if kind else ''}of {inputs} inputs in {format}, "
+            f"not {neurons}; "
             "choose other --sizes or another --format"
         )
     weights, mant, exp = (

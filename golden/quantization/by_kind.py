@@ -7,7 +7,7 @@ from golden.errors import UserError
 from golden.quantization.format_names import FORMAT_NAMES, format_name
 from golden.shape import ModelShape
 
-__all__ = ["check_formats", "formats_by_kind", "in_words"]
+__all__ = ["check_formats", "formats_by_kind", "in_words", "kinds_of"]
 
 REST = "mxfp4"
 BETTER = {**dict.fromkeys("qkvo", "mxfp6"), **dict.fromkeys(("router", "head", "embedding"), "int8")}

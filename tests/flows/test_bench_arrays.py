@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from flows.bench.arrays import parse_sizes
+from flows.bench.arrays import parse_sizes, rows_of
 from flows.pictures.arrays import plot_arrays
 from flows.synth.arrays import normal_matrix, stored_matrix
 from gen.design.matrices import array_units
@@ -64,6 +64,22 @@ def test_rows_of_a_checkpoint_are_taken_one_matrix_after_the_other(tiny_quantize
     assert torch.equal(matrix.weights[-3:], checkpoint.integers(units[0].matrices[1]).weights[:3].int())
     with pytest.raises(UserError, match=r"has \d+ rows of 96 inputs in mxfp4, not 5"):
         stored_matrix(checkpoint, 5, 96)
+
+
+def test_rows_of_one_kind_are_that_kinds_alone(tiny_quantized):
+    checkpoint = QuantizedCheckpoint(tiny_quantized[0])
+    down = [matrix.name for matrix in checkpoint.model.matrices() if matrix.short_kind == "down"]
+    first = checkpoint.integers(down[0])
+    format, (rows, inputs) = checkpoint.format_of(down[0]), first.weights.shape
+    assert torch.equal(stored_matrix(checkpoint, rows, inputs, format, "down").weights, first.weights.int())
+    every, kind = len(down) * rows, "rows of kind down of"
+    stored_matrix(checkpoint, every, inputs, format, "down")
+    with pytest.raises(UserError, match=f"has {every} {kind}"):
+        stored_matrix(checkpoint, every + 1, inputs, format, "down")
+    assert rows_of(checkpoint.path, "down")[1] == "down" and rows_of(None, None)[1] == "normal"
+    for weights, strange in ((checkpoint.path, "noses"), (None, "down")):
+        with pytest.raises(UserError, match="--kind"):
+            rows_of(weights, strange)
 
 
 @pytest.mark.parametrize("text", ["16", "16x", "0x32", "16x33", "a,b"])
