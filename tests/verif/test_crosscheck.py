@@ -17,6 +17,7 @@ from gen.design.matrices import Selection
 from golden.files import sha256
 from golden.quantization.quantized import QuantizedCheckpoint
 from tests.matrices import exactly, noise, one_large_row
+from verif.crosscheck import cells
 from verif.crosscheck.array_text import ArrayText
 from verif.crosscheck.cells import READERS
 from verif.crosscheck.sample import Sample, choose_samples, crosscheck
@@ -90,6 +91,16 @@ def test_the_last_cell_is_found_in_a_text_that_comes_in_pieces_and_little_is_hel
     cell = READERS[style](array, 0, 63)
     assert np.array_equal(cell.weights[cell.rows == 63][0], plan.matrices[0][63])
     assert len(array.text) < len(text)
+
+
+def test_of_a_cell_of_many_turns_the_neuron_that_is_asked_for_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of("metal", "mxfp4", 64, 64, 32)
+    assert plan.form.fold > 2
+    monkeypatch.setattr(cells, "FEEDS_READ", 2 * 64)
+    for row in range(64):
+        cell = READERS["metal"](text_of(plan), 0, row)
+        assert row in cell.rows and len(cell.rows) == 2
+        assert np.array_equal(cell.weights, plan.matrices[0][cell.rows])
 
 
 @pytest.mark.parametrize("style", STYLES)

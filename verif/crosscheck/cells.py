@@ -15,6 +15,9 @@ from verif.extract.errors import ExtractionError
 __all__ = ["READERS", "CellWeights"]
 
 INPUTS_AT_ONCE, ADDRESSES_AT_ONCE = 2048, 512
+FEEDS_READ = 1 << 12
+"""Wires of a counting cell, of either sign, that are tried one by one, or those of one neuron where it has more."""
+
 FEED, SLOT = re.compile(r"[pn]\d+"), re.compile(r"s\d+")
 
 
@@ -38,14 +41,22 @@ def rows_of(cell: int, fold: int, lanes: int) -> np.ndarray:
     return lane + lanes * (fold * rank + np.arange(fold))
 
 
+def turns_of(row: int, fold: int, lanes: int, inputs: int) -> np.ndarray:
+    """Turns, ascending, of the neurons of a cell that are read: that of `row` and some behind it, round the ring."""
+    first, count = row // lanes % fold, min(fold, max(1, FEEDS_READ // inputs))
+    return np.sort((first + np.arange(count)) % fold)
+
+
 def read_counting(array: ArrayText, bank: int, row: int) -> CellWeights:
-    """A neuron cell that counts bits of all inputs (styles `metal` and `packed`)."""
+    """A neuron cell that counts bits of all inputs (styles `metal` and `packed`): its neurons, or some of many."""
     fold, steps = array.ring("neuron_0_0"), array.slices
     cell = row // (array.lanes * fold) * array.lanes + row % array.lanes
     name = f"neuron_{bank}_{cell}"
     module = array.cut(" neuron_0_0 (", f" {name} (")
-    feeds = np.arange(array.inputs * fold)
-    step = feeds // fold % (steps // fold) * fold + feeds % fold
+    every = np.arange(array.inputs * fold)
+    step = every // fold % (steps // fold) * fold + every % fold
+    turns = turns_of(row, fold, array.lanes, array.inputs)
+    feeds = np.add.outer(fold * np.arange(array.inputs), turns).reshape(-1)
     check_steps(connected(Module(module, lambda name: None), name, array), step, steps)
     counted = {}
     for sign in "pn":
@@ -55,12 +66,12 @@ def read_counting(array: ArrayText, bank: int, row: int) -> CellWeights:
             active = {f"{sign}{v}": one_hot(len(some), k) for k, v in enumerate(some)}
             parts.append(count(array, module, name, active, len(some)))
         counted[sign] = np.concatenate(parts)
-    every = {f"{sign}{v}": one_hot(steps, step[v]) for v in feeds for sign in "pn"}
-    together = count(array, module, name, every, steps)
-    if not np.array_equal(together, np.bincount(step, counted["p"] + counted["n"], steps)):
+    active = {f"{sign}{v}": one_hot(steps, step[v]) for v in feeds for sign in "pn"}
+    together = count(array, module, name, active, steps)
+    if not np.array_equal(together, np.bincount(step[feeds], counted["p"] + counted["n"], steps)):
         raise ExtractionError(f"{name}: wires of one step do not add up")
-    weights = (counted["p"] - counted["n"]).reshape(array.inputs, fold).T
-    return CellWeights(rows_of(cell, fold, array.lanes), weights)
+    weights = (counted["p"] - counted["n"]).reshape(array.inputs, len(turns)).T
+    return CellWeights(rows_of(cell, fold, array.lanes)[turns], weights)
 
 
 def check_steps(pins: Mapping[str, ast.Node], step: np.ndarray, steps: int) -> None:

@@ -1,10 +1,12 @@
 """Verilog modules as pyverilog's syntax trees."""
 
 import tempfile
+from collections.abc import Callable
 from functools import cache, lru_cache
 
 import pyverilog.vparser.ast as ast
 from ply.lex import LexError
+from ply.yacc import YaccProduction
 from pyverilog.vparser.parser import ParseError, VerilogParser
 
 from verif.extract.errors import ExtractionError
@@ -29,4 +31,21 @@ def parse(text: str) -> ast.ModuleDef:
 def _parser() -> VerilogParser:
     """One for all: building its tables takes seconds, and leaves files that nobody wants."""
     with tempfile.TemporaryDirectory() as folder:
-        return VerilogParser(outputdir=folder, debug=False)
+        parser = VerilogParser(outputdir=folder, debug=False)
+    for production in parser.parser.productions:
+        if production.func in ("p_ioports", "p_instance_ports_list"):
+            production.callable = _growing(production.callable)
+    return parser
+
+
+def _growing(action: Callable[[YaccProduction], None]) -> Callable[[YaccProduction], None]:
+    """What pyverilog does for one more item of a list, without a copy of all before it: a cell has 10^5 ports."""
+
+    def grow(p: YaccProduction) -> None:
+        items = [*p[1]] if isinstance(p[1], tuple) else p[1]
+        p[1] = tuple(items[-1:])
+        action(p)
+        items.append(p[0][-1])
+        p[0] = items
+
+    return grow
