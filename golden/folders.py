@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from golden.errors import UserError
 from golden.files import sha256, write_file
 
-__all__ = ["MARK", "check_ours", "claim", "delete", "holds", "inside"]
+__all__ = ["MARK", "check_ours", "claim", "delete", "holds", "inside", "stored_bytes"]
 
 MARK = ".hardloom"
 """File in every folder that a command makes; its text is what the folder is for."""
@@ -71,3 +71,9 @@ def holds(folder: Path, name: str, digest: str) -> bool:
     if path.is_symlink() or any((folder / parent).is_symlink() for parent in parents):
         return False
     return path.is_file() and sha256(path) == digest
+
+
+def stored_bytes(folder: Path) -> int:
+    """Bytes of the files below `folder`, those of several names once, links as such."""
+    found = [path.lstat() for path in folder.rglob("*") if not path.is_dir()]
+    return sum({status.st_ino: status.st_size for status in found}.values())

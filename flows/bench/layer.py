@@ -14,6 +14,7 @@ import torch
 from flows.bench.stage import LIMIT_MIB, command
 from flows.console.report import Part, notice, table
 from gen.arrays import emit_connections, plan_array
+from golden.folders import stored_bytes
 from golden.parallel import cores
 from golden.quantization.formats import quantize
 
@@ -77,7 +78,7 @@ def measure_layer(experts: int, folder: Path, compress: bool = False, whole: boo
             weights=weights,
             weights_recovered=json.loads(proved.output)["matching"],
             weights_per_s_per_core=round(weights / made.cpu_seconds),
-            verilog_bytes=sum(path.stat().st_size for path in (work / "build" / "rtl").rglob("*") if path.is_file()),
+            verilog_bytes=stored_bytes(work / "build" / "rtl"),
             **{key: value for name, stage in stages.items() for key, value in stage.figures(name, weights).items()},
         )
 

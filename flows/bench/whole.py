@@ -12,7 +12,7 @@ from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.families import shape_of
 from golden.checkpoints.presets import read_preset
 from golden.checkpoints.synthetic import reduced
-from golden.folders import claim
+from golden.folders import claim, stored_bytes
 from golden.quantization.by_kind import formats_by_kind
 
 __all__ = ["WholeFigures", "whole", "whole_parts"]
@@ -45,12 +45,6 @@ class WholeFigures:
     disk_bytes: int
 
 
-def size(folder: Path) -> int:
-    """Bytes of the files below `folder`."""
-    found = [path.stat() for path in folder.rglob("*") if path.is_file()]
-    return sum({one.st_ino: one.st_size for one in found}.values())
-
-
 def whole(
     ckpt: Path | None, like: str, layers: int | None, hardware: Path | None, format: str | None, out: Path
 ) -> WholeFigures:
@@ -81,8 +75,8 @@ def whole(
         weights=json.loads(made.output)["weights_hardwired"],
         weights_recovered=json.loads(proved.output)["matching"],
         peak_rss_mib=round(max(stage.peak_rss_mib for stage in stages.values())),
-        verilog_bytes=size(build / "rtl"),
-        disk_bytes=size(out),
+        verilog_bytes=stored_bytes(build / "rtl"),
+        disk_bytes=stored_bytes(out),
         **seconds,
         **{f"{name}_cpu_s": round(stage.cpu_seconds, 1) for name, stage in stages.items()},
     )

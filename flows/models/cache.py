@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows.console.report import Part, table
 from golden.cache import ORIGIN, cache_folder
+from golden.folders import stored_bytes
 
 __all__ = ["Entry", "cached", "empty", "listing"]
 
@@ -36,11 +37,9 @@ def cached() -> list[Entry]:
     """Every entry."""
     found = []
     for folder in folders():
-        files = [path.lstat() for path in folder.rglob("*") if not path.is_dir()]
-        size = sum({status.st_ino: status.st_size for status in files}.values())
         origin = folder / ORIGIN
         name = origin.read_text().strip() if origin.is_file() else ""
-        found.append(Entry(str(folder), name, len(list(folder.glob("chip-*"))), size))
+        found.append(Entry(str(folder), name, len(list(folder.glob("chip-*"))), stored_bytes(folder)))
     return found
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from golden.errors import UserError
 from golden.files import PARTIAL, replacing, write_file
-from golden.folders import MARK, claim
+from golden.folders import MARK, claim, stored_bytes
 
 
 def test_a_new_folder_and_an_empty_one_are_ours_from_then_on(tmp_path: Path):
@@ -63,3 +63,11 @@ def test_a_full_disk_names_the_file(tmp_path: Path):
     with pytest.raises(OSError) as caught, replacing(tmp_path / "file"):
         raise OSError(28, "No space left on device")
     assert caught.value.filename == str(tmp_path / "file")
+
+
+def test_bytes_of_a_folder_count_a_file_of_two_names_once(tmp_path: Path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "a").write_bytes(b"1234567")
+    (tmp_path / "below" / "b").write_bytes(b"123")
+    (tmp_path / "below" / "c").hardlink_to(tmp_path / "a")
+    assert stored_bytes(tmp_path) == 10
