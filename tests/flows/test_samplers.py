@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden.samplers.sampling import SAMPLERS
+from golden.checkpoints.families import shape_of
+from golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
 from tests import DEMO
 from tests.command_line import hardloom
 from tests.published_models import write_family
@@ -80,7 +81,16 @@ def test_a_file_is_a_sampler(tmp_path: Path):
         (["--set", "steps=99999999999999"], "sampler llada: steps is 99999999999999; give an integer from 1"),
         (["--threshold", 0.5, "--steps", 4], "sampler threshold: there is no parameter steps; there are"),
         (["--threshold", 1.5], "sampler threshold: threshold is 1.5; give a number from 0 to 1"),
-        (["--block-length", 3], "sampler llada: gen_length 16 is no multiple of block_length 3; change one of them"),
+        (["--block-length", 3], "sampler llada: gen_length 16 is no multiple of block_length 3; change --gen-length"),
+        (
+            ["--gen-length", 4, "--block-length", 8],
+            "gen_length 4 is no multiple of block_length 8; change --gen-",
+        ),
+        (["--gen-length", 12], "gen_length 12 is no multiple of block_length 8; change --gen-length or --block-length"),
+        (
+            ["--steps", 3],
+            "steps 3 is not a multiple of the 2 blocks (gen_length / block_length); change --steps",
+        ),
         (["--sampler", "levenshtein"], "the model has no delete_token_id; set the parameter that defaults to it"),
         (["--sampler", "levenshtein", "--set", "delete_token=48", "--set", "split_token=1"], "delete_token is 48"),
     ],
@@ -89,6 +99,40 @@ def test_what_makes_no_sense_is_one_sentence(arguments: list[object], message: s
     ran = hardloom(*PROMPT, *arguments)
     assert ran.code == 1 and ran.err.startswith("error: ") and "\n" not in ran.err
     assert message in ran.err
+
+
+BLOCKWISE = [name for name in SAMPLERS if "block_length" in {one.name for one in read_sampler(name).parameters}]
+
+
+@pytest.mark.parametrize("gen_length", [1, 2, 3, 4, 5, 6, 7, 8, 16])
+@pytest.mark.parametrize("name", BLOCKWISE)
+def test_defaults_suit_few_tokens(name: str, gen_length: int):
+    """Fewer than a block are a block of their own."""
+    model = shape_of(json.loads((DEMO / "config.json").read_text()))
+    edits = {"delete_token": 1, "split_token": 2} if name == "levenshtein" else {}
+    given = Sampling.of(name, gen_length, **edits)
+    block = {one.name: one.default_text for one in given.source.parameters}["block_length"]
+    assert block in ("32", "min(8, gen_length)")
+    if block != "32":
+        short = Sampling.of(name, gen_length, block_length=min(8, gen_length), **edits)
+        assert given.program(model) == short.program(model)
+    assert given.program(model)
+
+
+def test_few_tokens_are_written_half_a_block_at_a_time():
+    found = sampled("--gen-length", 4)
+    assert (len(found["tokens"]), found["steps"], found["tokens_per_step"]) == (4, 2, 2.0)
+
+
+def test_a_default_that_cannot_be_says_what_it_follows_from(tmp_path: Path):
+    file = tmp_path / "mine.sampler"
+    file.write_text(
+        '"""All at once."""\nsteps: count = gen_length // 8\nblock(prompt_length, positions)\npredict(masked)\n'
+        "for p in in_order(masked):\n    token[p] = guess[p]\n"
+    )
+    ran = hardloom(*PROMPT, "--sampler", file, "--gen-length", 4)
+    assert ran.code == 1 and "steps is 0; give an integer from 1, or change what its default follows from" in ran.err
+    assert ran.err.strip().endswith("gen_length // 8")
 
 
 @pytest.mark.parametrize("engine", ["float", "golden"])

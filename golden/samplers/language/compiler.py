@@ -1,5 +1,6 @@
 """A sampler's text and the values of its parameters as a program."""
 
+import ast
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -103,5 +104,10 @@ def set_parameters(
             value = constants.value(one.default)
         if value is None:
             raise UserError(f"sampler {source.name}: {one.name} has no value; give it {one.kind.values}")
-        one.check(value, source.name, vocab_size)
+        try:
+            one.check(value, source.name, vocab_size)
+        except UserError as error:
+            if one.name in given or isinstance(one.default, ast.Constant):
+                raise
+            raise UserError(f"{error}, or change what its default follows from, {one.default_text}") from None
         names[one.name] = value
