@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 
+from golden.errors import UserError
+
 __all__ = [
     "EMBEDDING",
     "HEAD",
@@ -231,6 +233,14 @@ class ModelShape:
     def token_ids(self) -> int:
         """Ids that a position may have, from 0 on: those of the vocabulary and the mask's."""
         return max(self.vocab_size, self.mask_token + 1)
+
+    def check_positions(self, positions: int, name: str = "sequence") -> None:
+        """Raise `UserError` where a sequence, called `name` as options are, has more positions than the model."""
+        if positions > (most := self.max_position_embeddings):
+            raise UserError(
+                f"{name}: {positions} positions are more than the model's max_position_embeddings {most}; shorten the "
+                "sequence"
+            )
 
     def tensors(self) -> Iterator[TensorShape]:
         """Every tensor, in the order in which a token meets them. A tied head is one of them, apart."""

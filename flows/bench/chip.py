@@ -10,7 +10,6 @@ from flows.console.report import Part, totals
 from flows.models.demonstration import DEMO_SAMPLING
 from gen.build.folder import Build
 from gen.design.hardware import HardwareConfig
-from golden.errors import UserError
 from golden.shape import ModelShape
 from verif.chip.compare import Comparison, simulate_runs
 from verif.chip.simulation import Run, SimulatedChip
@@ -68,10 +67,7 @@ def chip(path: Path, prompts: int) -> ChipSpeed:
     """Figures of the build folder `path`; the first of `prompts` + 1 runs starts the simulator and is not counted."""
     build = Build(path)
     positions = PROMPT + DEMO_SAMPLING.gen_length
-    if positions > build.hardware.max_positions:
-        raise UserError(
-            f"{path}: max_positions {build.hardware.max_positions} is below {positions}; generate it larger"
-        )
+    build.check_positions(positions)
     chip = SimulatedChip(build)
     result = measure(chip, prompts)
     bound = bound_per_forward(chip.model, build.hardware, positions)

@@ -54,8 +54,10 @@ class Timeline:
 
 
 def timeline(path: Path, picture: Path | None) -> Timeline:
-    """Of the build `path`; with a picture where a file is named."""
-    return chip_timeline(SimulatedChip(Build(path)), picture)
+    """Of the build `path`; with a picture where a file is named. Raises `UserError` where the chip holds too little."""
+    build = Build(path)
+    build.check_positions(PROMPT + GENERATED.gen_length)
+    return chip_timeline(SimulatedChip(build), picture)
 
 
 def chip_timeline(chip: SimulatedChip, picture: Path | None) -> Timeline:

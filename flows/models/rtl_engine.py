@@ -13,6 +13,7 @@ from flows.models.saturations import counted_by_chip
 from gen.build.folder import Build
 from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
+from gen.design.lanes import MOST_POSITIONS
 from gen.design.registers import ErrorCode
 from golden.cache import entry
 from golden.checkpoints.config import CONFIG, read_config
@@ -43,7 +44,8 @@ class RtlEngine:
         """Quantize where needed, generate and build in the cache, or take what is there.
 
         path: a quantized folder, or one that is quantized as `hardloom quantize` does without options.
-        positions: prompt and generation together that the chip must hold; at least 64 are provided.
+        positions: prompt and generation together that the chip must hold; at least 64 are provided,
+            where the model has them.
         """
         _, model = read_config(path / CONFIG)
         folder = entry(checkpoint_key(path), path)
@@ -53,7 +55,8 @@ class RtlEngine:
             notice(f"quantizing {path}")
             quantize_checkpoint(path, quantized)
         hardware = HardwareConfig.default(model)
-        depth = max(64, 1 << (positions - 1).bit_length())
+        rounded = max(64, 1 << (positions - 1).bit_length())
+        depth = max(positions, min(rounded, model.max_position_embeddings, MOST_POSITIONS))
         hardware = HardwareConfig(**(hardware.to_json_dict() | {"max_positions": depth}))
         notice(f"writing the chip's Verilog: {folder / f'chip-{depth}'}")
         with progress_bar("generating", "weights") as progress:
@@ -64,11 +67,7 @@ class RtlEngine:
     def from_build(cls, path: Path, positions: int) -> "RtlEngine":
         """The chip of the build folder `path`. Raises UserError where it does not hold so many `positions`."""
         build = Build(path)
-        most = build.hardware.max_positions
-        if positions > most:
-            raise UserError(
-                f"{path}: this chip holds {most} positions, {positions} are asked for; shorten the sequence"
-            )
+        build.check_positions(positions)
         return cls(simulated(build))
 
     def denoise(self, prompt: Tensor, sampling: Sampling) -> Iterator[Step]:

@@ -96,16 +96,8 @@ def parse_tokens(option: str, text: str, model: ModelShape) -> list[int]:
             raise UserError(
                 f"{option}: token {token} is outside the vocabulary; give ids from 0 to {model.vocab_size - 1}"
             )
-    check_positions(option, len(tokens), model)
+    model.check_positions(len(tokens), option)
     return tokens
-
-
-def check_positions(option: str, positions: int, model: ModelShape) -> None:
-    if positions > model.max_position_embeddings:
-        raise UserError(
-            f"{option}: {positions} positions are more than the model's max_position_embeddings "
-            f"{model.max_position_embeddings}; shorten the sequence"
-        )
 
 
 @dataclass(frozen=True)
@@ -221,7 +213,7 @@ def sample(path: Path, engine: str, given: Prompt, sampling: Sampling, device: s
         check_program(program)
     prompt = given.read(folder, model, tokenizer)
     check_prompt(torch.tensor(prompt), model.mask_token)
-    check_positions("--gen-length", len(prompt) + sampling.gen_length, model)
+    model.check_positions(len(prompt) + sampling.gen_length, "--gen-length")
     console = Console(stderr=True)
     live = Live(console=console, transient=True) if console.is_terminal and draw else None
     steps = []

@@ -106,6 +106,14 @@ class Build:
             raise UserError(f"{self.path}: holds chosen arrays and no chip; generate without --layers and the like")
         return self.manifest.top
 
+    def check_positions(self, positions: int) -> None:
+        """Raise `UserError` where the chip does not hold a sequence of so many positions."""
+        if positions > (most := self.hardware.max_positions):
+            raise UserError(
+                f"{self.path}: this chip holds {most} positions, {positions} are asked for; shorten the sequence, or "
+                "generate it with more --max-positions"
+            )
+
     def checkpoint(self) -> QuantizedCheckpoint:
         """The quantized checkpoint that the build was made from, the hash of each of its files checked."""
         names = [CONFIG, QUANTIZATION, TENSORS]

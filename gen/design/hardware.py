@@ -31,7 +31,8 @@ class HardwareConfig:
     ----------
     lanes: elements a beat of every stream; divides what a head turns by half, the rest of it, the hidden size and what
         networks have between gate and down.
-    max_positions: prompt and generation together, at most; depth of sequence, KV and residual memories.
+    max_positions: prompt and generation together, at most, and at most those that the model has; depth of sequence, KV
+        and residual memories.
     style: one of `gen.arrays.styles.STYLES`, of each kind of array (`ARRAY_KINDS`); a word is for all.
     slices: parts that the inputs of each kind of array are fed in. Both may leave out kinds that are `ALIKE` others.
     queues: depths of the queues that decide throughput.
@@ -94,13 +95,15 @@ class HardwareConfig:
 
     @classmethod
     def default(cls, model: ModelShape) -> "HardwareConfig":
-        """As many lanes as fit, up to 8; slices that divide the inputs. Raises as `check_features` does."""
+        """As many lanes as fit, up to 8; slices that divide the inputs; the model's positions, up to 64. Raises as
+        `check_features` does."""
         check_features(model)
         slices = dict(DEFAULT_SLICES)
         for matrix in model.kinds():
             kind = ALIKE.get(matrix.kind, matrix.kind)
             slices[kind] = gcd(slices[kind], matrix.inputs)
-        return cls(lanes=most_lanes(model, 8), slices=slices)
+        positions = min(cls.max_positions, model.max_position_embeddings)
+        return cls(lanes=most_lanes(model, 8), max_positions=positions, slices=slices)
 
     @classmethod
     def from_json_dict(cls, values: dict) -> "HardwareConfig":
@@ -140,6 +143,11 @@ class HardwareConfig:
         for name, value in vectors(model):
             if value % self.lanes:
                 raise UserError(f"hardware config, lanes: {self.lanes} does not divide {name} = {value}")
+        if self.max_positions > (most := model.max_position_embeddings):
+            raise UserError(
+                f"hardware config, max_positions: {self.max_positions} exceeds the model's max_position_embeddings "
+                f"{most}; give fewer"
+            )
         if self.head_tiles > model.vocab_size:
             raise UserError(
                 f"hardware config, head_tiles: {self.head_tiles} exceeds the {model.vocab_size} rows of the head"

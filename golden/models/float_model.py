@@ -279,6 +279,7 @@ class FloatModel(nn.Module):
         tokens = tokens.where(tokens < self.shape.vocab_size, 0)
         kinds = dict.fromkeys(shape.attention for shape in self.shape.layers)
         if positions is None:
+            self.shape.check_positions(tokens.shape[1])
             positions = {kind: Positions.of(kind, tokens.shape[1], tokens.device) for kind in kinds}
         x = self.arithmetic.residual(F.embedding(tokens, self.arithmetic.matrix(self.model.embed_tokens.weight)))
         routings = []

@@ -141,6 +141,7 @@ class IntegerModel:
 
     def _hidden(self, tokens: Tensor, record: Recorder | None) -> Tensor:
         """Token ids to the residual stream behind the last layer."""
+        self.shape.check_positions(tokens.shape[1])
         probe, tokens = probing(record), tokens.to(self.device)
         angles = self._angles(tokens.shape[1])
         x = self.embedding(tokens)

@@ -64,12 +64,14 @@ class FixedPoint:
         return -(1 << (self.width - 1))
 
     def constants(self, values: Tensor, what: str) -> Tensor:
-        """Finite floats as int64 words, rounded half up. `UserError` where one, called `what`, is beyond the word."""
+        """Finite floats as int64 words, rounded half up. `UserError` where one, called `what`, rounds to none."""
         rounded = torch.floor(values.double() * 2**self.frac + 0.5)
         beyond = (rounded < self.min) | (rounded > self.max)
         if beyond.any():
-            ends = f"{self.min / 2**self.frac:g} and {(self.max + 1) / 2**self.frac:g}"
-            raise UserError(f"{what} is {values[beyond][0]:g} and must lie between {ends}; give another checkpoint")
+            ends = f"{self.min / 2**self.frac:g} to {self.max / 2**self.frac:.10g}"
+            raise UserError(
+                f"{what} is {values[beyond][0]:.10g}, beyond its word, which holds {ends}; give another checkpoint"
+            )
         return rounded.to(torch.int64)
 
     def saturate(self, x: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from golden.units.rmsnorm import RMSNorm
 from golden.units.rope import Rope
 from golden.units.router import Router
 from golden.units.table import LOG2E, Exp2, Reciprocal, Rsqrt, Sigmoid
+from tests import ROOT
 
 DIGITS = 60
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
@@ -182,8 +183,16 @@ class TestVectors:
         assert constants(make, values) == [nearest(Fraction(v) * 2**frac) for v in values]
 
     def test_at_the_ends_of_the_word(self, make: Make, frac: int, width: int) -> None:
-        end = 2.0 ** (width - 1 - frac)
-        assert constants(make, [-end]) == [-(1 << (width - 1))]
-        for value in (end, -end * 1.001, 1e30):
-            with pytest.raises(UserError, match=f"must lie between {-end:g} and {end:g}"):
-                make(torch.tensor([0.0, value]))
+        """From -2^(width - 1), and half a step below, to 2^(width - 1) - 1, and short of half a step above."""
+        end, half, largest = 2.0 ** (width - 1 - frac), 2.0 ** -(frac + 1), (1 << (width - 1)) - 1
+        held = torch.tensor([-end, -end - half, end - 2 * half, math.nextafter(end - half, 0)], dtype=torch.float64)
+        assert make(held).tolist() == [-largest - 1, -largest - 1, largest, largest]
+        for value in (end - half, end, math.nextafter(-end - half, -math.inf), -end * 1.001, 1e30):
+            with pytest.raises(UserError, match=f"beyond its word, which holds {-end:g} to {end - 2 * half:.10g}"):
+                make(torch.tensor([0.0, value], dtype=torch.float64))
+
+    def test_the_ends_are_those_that_the_documentation_names(self, make: Make, frac: int, width: int) -> None:
+        text = " ".join((ROOT / "docs" / "numeric.md").read_text().split())
+        end = 1 << (width - 1 - frac)
+        if width < 28:  # not the wide word, which a contract may change
+            assert f"from -{end} to {end} - 2^-{frac}" in text
