@@ -1,14 +1,23 @@
 """Folders that we may write to: empty ones, and those that an earlier run of ours marked as its own."""
 
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from golden.errors import UserError
 from golden.files import sha256, write_file
 
-__all__ = ["MARK", "check_ours", "claim", "delete", "holds", "inside", "stored_bytes"]
+__all__ = ["MARK", "check_ours", "claim", "claimed", "delete", "holds", "inside", "stored_bytes"]
 
 MARK = ".hardloom"
 """File in every folder that a command makes; its text is what the folder is for."""
+
+
+NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What file systems say that lock no folders, as NFS."""
 
 
 def claim(folder: Path, kind: str) -> None:
@@ -27,6 +36,32 @@ def claim(folder: Path, kind: str) -> None:
     if folder.is_dir() and any(not path.name.startswith(MARK) for path in folder.iterdir()):
         raise UserError(f"{folder}: is not empty and no {kind} of ours (it has no {MARK}); name a new folder with -o")
     write_file(folder / MARK, kind + "\n")
+
+
+@contextmanager
+def claimed(folder: Path, kind: str) -> Iterator[None]:
+    """`claim`, and no other run writes to `folder` before the block ends.
+
+    The folder itself is locked, by the system: nothing is left behind when a run is killed. Raises `UserError` as
+    `claim` does, and where another run, or an outer block of this one, has the folder. Where the file system locks no
+    folders, nothing is locked.
+    """
+    claim(folder, kind)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{folder}: another run is writing there; wait until it has ended, or write to a new folder"
+            ) from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+        claim(folder, kind)  # another run may have been first, with another kind
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def mark_of(folder: Path) -> str | None:

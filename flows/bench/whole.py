@@ -12,7 +12,7 @@ from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.families import shape_of
 from golden.checkpoints.presets import read_preset
 from golden.checkpoints.synthetic import reduced
-from golden.folders import claim, stored_bytes
+from golden.folders import claimed, stored_bytes
 from golden.quantization.by_kind import formats_by_kind
 
 __all__ = ["WholeFigures", "whole", "whole_parts"]
@@ -56,30 +56,30 @@ def whole(
     fields = reduced(read_preset(like), layers, None, None) if ckpt is None else read_config(ckpt / CONFIG)[0]
     formats_by_kind(shape := shape_of(fields), format, {})
     hardware_config(shape, HardwareOptions(hardware))
-    claim(out, "bench of a whole chip")
-    name = like if layers is None else f"{like}-{layers}"
-    source, quantized, build = ckpt or out / name, out / "quantized", out / "chip"
-    if ckpt is None and not (source / CONFIG).exists():
-        few = [] if layers is None else ["--layers", layers]
-        command("make-checkpoint", "--like", like, *few, "--virtual", "-o", source)
-    notice(f"{source}: quantization, Verilog, proof")
-    stages = {
-        "quantize": command("quantize", source, "-o", quantized, *([] if format is None else ["--format", format]))
-    }
-    chosen = [] if hardware is None else ["--hardware", hardware]
-    stages["generate"] = made = command("generate", quantized, "-o", build, "--compress", "zstd", *chosen, "--json")
-    stages["proof"] = proved = command("verify", build, "--static", "--json")
-    seconds = {f"{name}_s": round(stage.seconds, 1) for name, stage in stages.items()}
-    return WholeFigures(
-        model=str(ckpt or name),
-        weights=json.loads(made.output)["weights_hardwired"],
-        weights_recovered=json.loads(proved.output)["matching"],
-        peak_rss_mib=round(max(stage.peak_rss_mib for stage in stages.values())),
-        verilog_bytes=stored_bytes(build / "rtl"),
-        disk_bytes=stored_bytes(out),
-        **seconds,
-        **{f"{name}_cpu_s": round(stage.cpu_seconds, 1) for name, stage in stages.items()},
-    )
+    with claimed(out, "bench of a whole chip"):
+        name = like if layers is None else f"{like}-{layers}"
+        source, quantized, build = ckpt or out / name, out / "quantized", out / "chip"
+        if ckpt is None and not (source / CONFIG).exists():
+            few = [] if layers is None else ["--layers", layers]
+            command("make-checkpoint", "--like", like, *few, "--virtual", "-o", source)
+        notice(f"{source}: quantization, Verilog, proof")
+        stages = {
+            "quantize": command("quantize", source, "-o", quantized, *([] if format is None else ["--format", format]))
+        }
+        chosen = [] if hardware is None else ["--hardware", hardware]
+        stages["generate"] = made = command("generate", quantized, "-o", build, "--compress", "zstd", *chosen, "--json")
+        stages["proof"] = proved = command("verify", build, "--static", "--json")
+        seconds = {f"{name}_s": round(stage.seconds, 1) for name, stage in stages.items()}
+        return WholeFigures(
+            model=str(ckpt or name),
+            weights=json.loads(made.output)["weights_hardwired"],
+            weights_recovered=json.loads(proved.output)["matching"],
+            peak_rss_mib=round(max(stage.peak_rss_mib for stage in stages.values())),
+            verilog_bytes=stored_bytes(build / "rtl"),
+            disk_bytes=stored_bytes(out),
+            **seconds,
+            **{f"{name}_cpu_s": round(stage.cpu_seconds, 1) for name, stage in stages.items()},
+        )
 
 
 def whole_parts(found: WholeFigures) -> Iterator[Part]:

@@ -22,7 +22,7 @@ from gen.build.generate import build_chip
 from gen.design.hardware import HardwareConfig
 from golden.checkpoints.config import CONFIG, read_config
 from golden.files import write_json
-from golden.folders import claim
+from golden.folders import claimed
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -185,36 +185,36 @@ def demo(ckpt: Path, out: Path, count: int | None, console: Console) -> Result:
     tokenizer, demonstration = recipe.tasks.tokenizer(), demonstration_of(recipe)
     problems = mixed_problems(recipe.tasks, demonstration.problems if count is None else count)
     asked = [Question(problem, sampling) for problem in problems for sampling in demonstration.samplings]
-    claim(out, "demonstration")
-    chip = make_chip(ckpt, out, console.print)
-    recovered = recover_weights(chip.build, console.print)
-    runs = [question.run(tokenizer) for question in asked]
-    console.print(f"{len(runs)} prompts on the simulated chip; every token, confidence and probe point is compared")
-    model = IntegerModel.from_checkpoint(out / "quantized")
-    with denoising(console, runs, shape.mask_token, tokenizer) as show:
-        comparison = compare_runs(chip, model, runs, out / "taps.txt", show)
-    (out / "taps.txt").unlink()
-    rtl = answers_of(comparison, comparison.tokens, shape, tokenizer)
-    golden = answers_of(comparison, comparison.expected, shape, tokenizer)
-    console.print(answer_table(asked, rtl, golden, runs))
-    result = Result(
-        prompts=len(comparison.runs),
-        steps=comparison.steps,
-        probes_compared=comparison.scoreboard.compared,
-        mismatches=comparison.scoreboard.mismatches,
-        cycles_per_forward=round(comparison.cycles_per_forward, 1),
-        verilator_build_s=chip.build_seconds,
-        simulated_cycles_per_s=round(comparison.cycles_per_s),
-        exact_match_rtl=share(rtl, asked),
-        exact_match_golden=share(golden, asked),
-        exact_match_float=float_share(ckpt, asked, shape, tokenizer),
-        weights_hardwired=chip.build.manifest.weights_hardwired,
-        weights_recovered=recovered,
-    )
-    write_json(out / "result.json", asdict(result))
-    draw_pictures(chip.build, longest(asked, runs), demonstration.block_length, tokenizer, out)
-    report(console, comparison, result, out)
-    return result
+    with claimed(out, "demonstration"):
+        chip = make_chip(ckpt, out, console.print)
+        recovered = recover_weights(chip.build, console.print)
+        runs = [question.run(tokenizer) for question in asked]
+        console.print(f"{len(runs)} prompts on the simulated chip; every token, confidence and probe point is compared")
+        model = IntegerModel.from_checkpoint(out / "quantized")
+        with denoising(console, runs, shape.mask_token, tokenizer) as show:
+            comparison = compare_runs(chip, model, runs, out / "taps.txt", show)
+        (out / "taps.txt").unlink()
+        rtl = answers_of(comparison, comparison.tokens, shape, tokenizer)
+        golden = answers_of(comparison, comparison.expected, shape, tokenizer)
+        console.print(answer_table(asked, rtl, golden, runs))
+        result = Result(
+            prompts=len(comparison.runs),
+            steps=comparison.steps,
+            probes_compared=comparison.scoreboard.compared,
+            mismatches=comparison.scoreboard.mismatches,
+            cycles_per_forward=round(comparison.cycles_per_forward, 1),
+            verilator_build_s=chip.build_seconds,
+            simulated_cycles_per_s=round(comparison.cycles_per_s),
+            exact_match_rtl=share(rtl, asked),
+            exact_match_golden=share(golden, asked),
+            exact_match_float=float_share(ckpt, asked, shape, tokenizer),
+            weights_hardwired=chip.build.manifest.weights_hardwired,
+            weights_recovered=recovered,
+        )
+        write_json(out / "result.json", asdict(result))
+        draw_pictures(chip.build, longest(asked, runs), demonstration.block_length, tokenizer, out)
+        report(console, comparison, result, out)
+        return result
 
 
 def report(console: Console, comparison: Comparison, result: Result, out: Path) -> None:

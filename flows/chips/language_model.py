@@ -22,7 +22,7 @@ from gen.design.lanes import most_lanes
 from golden.checkpoints.gguf_files import import_gguf
 from golden.checkpoints.tokenizer import load_tokenizer
 from golden.files import write_json
-from golden.folders import claim
+from golden.folders import claimed
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
@@ -141,41 +141,43 @@ def language_model_demo(out: Path, console: Console) -> LanguageResult:
 
     Writes `result.json`. Raises `UserError` for a folder that is not ours and for a missing package.
     """
-    claim(out, "demonstration")
-    stages = Stages(console)
-    build = make_chip(out, stages)
-    with stages("prove", "proving the text"):
-        recovered = recover_weights(build, console.print)
-    chip, tokenizer = simulated(build, stages), load_tokenizer(out / "quantized")
-    assert tokenizer is not None  # `import_gguf` writes it
-    runs = [Run(tokenizer.encode(prompt).ids, SAMPLING) for prompt in PROMPTS]
-    tokens = Tokens(console, runs, tokenizer)
-    with stages("simulate and compare", f"{len(runs)} prompts on the chip; then every integer is compared") as progress:
-        model = IntegerModel(build.checkpoint())
-        comparison = compare_runs(chip, model, runs, out / "taps.txt", tokens, progress)
-    (out / "taps.txt").unlink()
-    texts, golden = (
-        answers_of(comparison, rows, chip.model, tokenizer) for rows in (comparison.tokens, comparison.expected)
-    )
-    seconds = sum(tokens.seconds) / max(1, len(tokens.seconds))
-    result = LanguageResult(
-        texts=texts,
-        texts_golden=golden,
-        tokens=comparison.steps,
-        integers_compared=comparison.scoreboard.compared,
-        logits_compared=comparison.scoreboard.by_probe["logits"],
-        mismatches=comparison.scoreboard.mismatches,
-        cycles=sum(run.cycles for run in runs),
-        seconds_per_token=round(seconds, 2),
-        seconds=stages.seconds,
-        verilator_build_s=chip.build_seconds,
-        memory_gib=round(max(resource.getrusage(who).ru_maxrss for who in WHO) / (1 << 20), 1),
-        weights_hardwired=build.manifest.weights_hardwired,
-        weights_recovered=recovered,
-    )
-    write_json(out / "result.json", asdict(result))
-    report(console, comparison, result, out)
-    return result
+    with claimed(out, "demonstration"):
+        stages = Stages(console)
+        build = make_chip(out, stages)
+        with stages("prove", "proving the text"):
+            recovered = recover_weights(build, console.print)
+        chip, tokenizer = simulated(build, stages), load_tokenizer(out / "quantized")
+        assert tokenizer is not None  # `import_gguf` writes it
+        runs = [Run(tokenizer.encode(prompt).ids, SAMPLING) for prompt in PROMPTS]
+        tokens = Tokens(console, runs, tokenizer)
+        with stages(
+            "simulate and compare", f"{len(runs)} prompts on the chip; then every integer is compared"
+        ) as progress:
+            model = IntegerModel(build.checkpoint())
+            comparison = compare_runs(chip, model, runs, out / "taps.txt", tokens, progress)
+        (out / "taps.txt").unlink()
+        texts, golden = (
+            answers_of(comparison, rows, chip.model, tokenizer) for rows in (comparison.tokens, comparison.expected)
+        )
+        seconds = sum(tokens.seconds) / max(1, len(tokens.seconds))
+        result = LanguageResult(
+            texts=texts,
+            texts_golden=golden,
+            tokens=comparison.steps,
+            integers_compared=comparison.scoreboard.compared,
+            logits_compared=comparison.scoreboard.by_probe["logits"],
+            mismatches=comparison.scoreboard.mismatches,
+            cycles=sum(run.cycles for run in runs),
+            seconds_per_token=round(seconds, 2),
+            seconds=stages.seconds,
+            verilator_build_s=chip.build_seconds,
+            memory_gib=round(max(resource.getrusage(who).ru_maxrss for who in WHO) / (1 << 20), 1),
+            weights_hardwired=build.manifest.weights_hardwired,
+            weights_recovered=recovered,
+        )
+        write_json(out / "result.json", asdict(result))
+        report(console, comparison, result, out)
+        return result
 
 
 def report(console: Console, comparison: Comparison, result: LanguageResult, out: Path) -> None:

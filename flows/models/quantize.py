@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from golden.calibration.contract import read_contract
 from golden.calibration.measured import Calibration
 from golden.checkpoints.checkpoint import Checkpoint
 from golden.errors import UserError
+from golden.folders import claimed
 from golden.quantization.pieces import NEAREST, Statistics
 from golden.quantization.quantize import quantize_checkpoint
 from golden.shape import TensorShape
@@ -104,7 +106,8 @@ def quantize(
         method = Careful(sequences, careful.source(sequences), out / JOURNAL).method
     with progress_bar(f"quantizing {path}", "weights") as progress:
         report = quantize_checkpoint(path, out, format, numerics, formats, progress, statistics, measured, method)
-    shutil.rmtree(out / JOURNAL, ignore_errors=True)
+    with suppress(UserError), claimed(out, "quantized checkpoint"):  # of another run that has begun meanwhile it stays
+        shutil.rmtree(out / JOURNAL, ignore_errors=True)
     return Quantization(report, by_kind(statistics))
 
 

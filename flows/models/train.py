@@ -9,7 +9,7 @@ from flows.console.progress import progress_bar
 from flows.pictures.training import plot_training
 from golden.errors import UserError
 from golden.files import write_json
-from golden.folders import claim
+from golden.folders import claimed
 from golden.training.export import export_checkpoint
 from golden.training.recipes import RECIPES
 from golden.training.train import train
@@ -39,15 +39,15 @@ def run_training(folder: Path, name: str, seed: int, steps: int | None) -> None:
     state = folder / STATE
     if (folder / INDEX).exists() and not state.exists():
         raise UserError(f"{folder}: already holds a checkpoint; give another folder with --output")
-    claim(folder, "trained checkpoint")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with progress_bar(f"training {folder}", "steps") as show:
-            model, history = train(recipe, params, state, lambda step, loss: show(step, params.steps))
-    finally:
-        torch.set_num_threads(threads)
-    write_json(folder / HISTORY, history.entries)
-    plot_training(history.entries, folder / PICTURE)
-    export_checkpoint(model, recipe.config(), recipe.tasks.tokenizer(), folder)
-    state.unlink()
+    with claimed(folder, "trained checkpoint"):
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with progress_bar(f"training {folder}", "steps") as show:
+                model, history = train(recipe, params, state, lambda step, loss: show(step, params.steps))
+        finally:
+            torch.set_num_threads(threads)
+        write_json(folder / HISTORY, history.entries)
+        plot_training(history.entries, folder / PICTURE)
+        export_checkpoint(model, recipe.config(), recipe.tasks.tokenizer(), folder)
+        state.unlink()

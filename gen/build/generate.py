@@ -29,7 +29,7 @@ from gen.text.prefix import check_prefix, prefixed
 from golden.checkpoints.config import CONFIG
 from golden.errors import UserError
 from golden.files import COMPRESSED, Contents, sha256, write_file, write_json
-from golden.folders import MARK, claim, delete, holds
+from golden.folders import MARK, claimed, delete, holds
 from golden.parallel import ordered_map
 from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
 from golden.shape import EMBEDDING, ExpertsShape
@@ -133,20 +133,20 @@ def write_build(
     choices = [module_prefix, compress, [] if top else [unit.module for unit in units]]
     key = build_key(hashes, hardware.to_json_dict(), *choices)
     hardware.check(checkpoint.model)
-    claim(out, "build")
-    if build := intact_build(out, key):
-        return build
-    owned = {FILE_LIST, *chip_texts(), *(f"{QUANTIZED}/{name}" for name in hashes)}
-    journal = begin_build(out, key, owned, module_prefix)
-    weights = sum(map(array_weights(checkpoint.model), units))
-    if top:
-        weights += checkpoint.model.embedding_weights
-    work = Work(progress, weights + (LAYER_TEXTS + CHIP_TEXT if top else 0))
-    made = list(array_parts(journal, checkpoint, hardware, units, compress, work))
-    entries, arrays = [built.entry for built in made], tuple(built.facts for built in made)
-    if top:
-        entries += other_parts(journal, checkpoint, hardware, made, compress, work)
-    return finish_build(journal, checkpoint, hardware, hashes, top, entries, arrays, weights)
+    with claimed(out, "build"):
+        if build := intact_build(out, key):
+            return build
+        owned = {FILE_LIST, *chip_texts(), *(f"{QUANTIZED}/{name}" for name in hashes)}
+        journal = begin_build(out, key, owned, module_prefix)
+        weights = sum(map(array_weights(checkpoint.model), units))
+        if top:
+            weights += checkpoint.model.embedding_weights
+        work = Work(progress, weights + (LAYER_TEXTS + CHIP_TEXT if top else 0))
+        made = list(array_parts(journal, checkpoint, hardware, units, compress, work))
+        entries, arrays = [built.entry for built in made], tuple(built.facts for built in made)
+        if top:
+            entries += other_parts(journal, checkpoint, hardware, made, compress, work)
+        return finish_build(journal, checkpoint, hardware, hashes, top, entries, arrays, weights)
 
 
 def finish_build(

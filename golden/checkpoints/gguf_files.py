@@ -17,7 +17,7 @@ from golden.checkpoints.families import shape_of
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.errors import UserError
 from golden.files import write_file, write_json
-from golden.folders import claim
+from golden.folders import claimed
 from golden.shape import ModelShape, TensorShape
 
 __all__ = ["import_gguf"]
@@ -69,17 +69,17 @@ def import_gguf(file: Path, out: Path) -> ModelShape:
     stored = {tensor.name: tensor for tensor in reader.tensors}
     config = config_of(file, values, tied=BESIDE["head"] not in stored)
     model = shape_of(config)
-    claim(out, "imported checkpoint")
-    tensors = [tensor for tensor in model.tensors() if not (model.tied and tensor.kind == "head")]
-    if missing := [name_of(tensor) for tensor in tensors if name_of(tensor) not in stored]:
-        raise UserError(f"{file}: {len(missing)} tensors are missing, the first of them {missing[0]}")
-    kinds = {tensor.name: (torch.float32, tensor.shape) for tensor in tensors}
-    with SafetensorsWriter(out / "model.safetensors", kinds, {"format": "pt"}) as writer:
-        for tensor, value in dequantized(file, tensors, stored, model):
-            writer.write(tensor.name, value)
-    write_file(out / "tokenizer.json", tokenizer_of(file, values).to_str())
-    write_json(out / CONFIG, config)
-    return model
+    with claimed(out, "imported checkpoint"):
+        tensors = [tensor for tensor in model.tensors() if not (model.tied and tensor.kind == "head")]
+        if missing := [name_of(tensor) for tensor in tensors if name_of(tensor) not in stored]:
+            raise UserError(f"{file}: {len(missing)} tensors are missing, the first of them {missing[0]}")
+        kinds = {tensor.name: (torch.float32, tensor.shape) for tensor in tensors}
+        with SafetensorsWriter(out / "model.safetensors", kinds, {"format": "pt"}) as writer:
+            for tensor, value in dequantized(file, tensors, stored, model):
+                writer.write(tensor.name, value)
+        write_file(out / "tokenizer.json", tokenizer_of(file, values).to_str())
+        write_json(out / CONFIG, config)
+        return model
 
 
 def opened(file: Path) -> Any:

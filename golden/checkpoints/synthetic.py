@@ -16,7 +16,7 @@ from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.checkpoints.stored import INDEX, first_places
 from golden.errors import UserError
 from golden.files import write_json
-from golden.folders import claim
+from golden.folders import claimed
 from golden.parallel import ordered_map, row_ranges
 from golden.shape import ModelShape
 
@@ -57,16 +57,16 @@ def make_up(
     """As `make_checkpoint`, of the model that a `config.json` of these fields describes."""
     family, model = family_of(fields), shape_of(fields)
     places = first_places(family, model)
-    claim(out, "made-up checkpoint")
-    if (out / CONFIG).exists():  # the last file to be written
-        raise UserError(f"{out}: holds a whole checkpoint already; name a new folder with -o")
-    if virtual:
-        write_json(out / MADE_UP, {"seed": seed})
-    else:
-        (out / MADE_UP).unlink(missing_ok=True)
-        write_tensors(places, out, seed, progress)
-    write_json(out / CONFIG, fields)
-    return model
+    with claimed(out, "made-up checkpoint"):
+        if (out / CONFIG).exists():  # the last file to be written
+            raise UserError(f"{out}: holds a whole checkpoint already; name a new folder with -o")
+        if virtual:
+            write_json(out / MADE_UP, {"seed": seed})
+        else:
+            (out / MADE_UP).unlink(missing_ok=True)
+            write_tensors(places, out, seed, progress)
+        write_json(out / CONFIG, fields)
+        return model
 
 
 def write_tensors(

@@ -11,7 +11,7 @@ from golden.checkpoints.config import CONFIG
 from golden.checkpoints.json_files import read_regular_file
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.files import write_file, write_json
-from golden.folders import claim
+from golden.folders import claimed
 from golden.quantization.by_kind import formats_by_kind
 from golden.quantization.constants import constants
 from golden.quantization.pieces import NEAREST, Method, Statistics
@@ -47,7 +47,7 @@ def quantize_checkpoint(
 
     Returns the contents of `quantization.json`. Raises `UserError` for a bad checkpoint, an unknown format or kind, a
     weight that is or becomes infinite or NaN, a vector that the constants under `numerics` do not hold, and an `out`
-    that is not ours to write to (`golden.folders.claim`).
+    that is not ours to write to (`golden.folders.claimed`).
     """
     source, out = Checkpoint(ckpt), Path(out)
     chosen, numerics = formats_by_kind(source.model, format, formats), numerics or GENERAL
@@ -56,35 +56,35 @@ def quantize_checkpoint(
     vectors = list(source.model.vectors(numerics.gains == "behind"))
     for vector in vectors:
         constants(vector, source.tensor(vector.name).float(), source.model, numerics)
-    claim(out, "quantized checkpoint")
-    (out / QUANTIZATION).unlink(missing_ok=True)  # it says that all else is whole, and comes last
-    matrices = list(source.model.matrices())
-    total, done = sum(matrix.elements for matrix in matrices), 0
-    tensors = stored_tensors(source.model, chosen, numerics.gains)
-    with SafetensorsWriter(out / TENSORS, tensors) as writer:
-        for vector in vectors:
-            writer.write(vector.name, source.tensor(vector.name).float())
-        statistics.update((matrix, Statistics()) for matrix in matrices)
-        for matrix, codes, scales, found in method.pieces(source, chosen, numerics):
-            writer.write(matrix.name + ".codes", codes)
-            writer.write(matrix.name + ".scales", scales)
-            statistics[matrix].merge(found)
-            done += found.elements
-            if progress:
-                progress(done, total)
-    found_of = {matrix.name: {"shape": list(matrix.shape), **statistics[matrix].report()} for matrix in matrices}
-    report = {
-        "formats": chosen,
-        "numerics": numerics.to_json(),
-        "calibration": calibration,
-        "rounding": dict(method.record),
-        "tool_version": version("hardloom"),
-        "matrices": found_of,
-    }
-    write_json(out / CONFIG, source.config)
-    if tokenizer is None:
-        (out / TOKENIZER).unlink(missing_ok=True)
-    else:
-        write_file(out / TOKENIZER, tokenizer)
-    write_json(out / QUANTIZATION, report)
-    return report
+    with claimed(out, "quantized checkpoint"):
+        (out / QUANTIZATION).unlink(missing_ok=True)  # it says that all else is whole, and comes last
+        matrices = list(source.model.matrices())
+        total, done = sum(matrix.elements for matrix in matrices), 0
+        tensors = stored_tensors(source.model, chosen, numerics.gains)
+        with SafetensorsWriter(out / TENSORS, tensors) as writer:
+            for vector in vectors:
+                writer.write(vector.name, source.tensor(vector.name).float())
+            statistics.update((matrix, Statistics()) for matrix in matrices)
+            for matrix, codes, scales, found in method.pieces(source, chosen, numerics):
+                writer.write(matrix.name + ".codes", codes)
+                writer.write(matrix.name + ".scales", scales)
+                statistics[matrix].merge(found)
+                done += found.elements
+                if progress:
+                    progress(done, total)
+        found_of = {matrix.name: {"shape": list(matrix.shape), **statistics[matrix].report()} for matrix in matrices}
+        report = {
+            "formats": chosen,
+            "numerics": numerics.to_json(),
+            "calibration": calibration,
+            "rounding": dict(method.record),
+            "tool_version": version("hardloom"),
+            "matrices": found_of,
+        }
+        write_json(out / CONFIG, source.config)
+        if tokenizer is None:
+            (out / TOKENIZER).unlink(missing_ok=True)
+        else:
+            write_file(out / TOKENIZER, tokenizer)
+        write_json(out / QUANTIZATION, report)
+        return report

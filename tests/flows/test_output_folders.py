@@ -11,7 +11,7 @@ from typer.models import ArgumentInfo, OptionInfo
 from flows.cli.app import commands
 from flows.cli.options import folder, given_file, new_folder
 from flows.cli.outputs import LOGITS, PICTURE
-from golden.folders import MARK
+from golden.folders import MARK, claimed
 from tests import DEMO
 from tests.command_line import hardloom
 from tests.golden.test_gguf import write as write_gguf
@@ -93,6 +93,20 @@ def test_a_folder_that_is_not_ours_is_left_alone(
     assert ran.code == 1 and ran.err.startswith("error: ") and str(target) in ran.err and "\n" not in ran.err
     assert "holds a photographs" in ran.err if what == "another mark" else f"no {KINDS[command]} of ours" in ran.err
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("command", KINDS)
+def test_a_folder_that_another_run_writes_to_is_left_alone(
+    command: str, tmp_path: Path, arguments: Callable[[str], list[object]]
+) -> None:
+    given, option = arguments(command), "--out" if command == "demo" else "-o"
+    with claimed(tmp_path / "out", KINDS[command]):
+        (tmp_path / "out" / "config.json").write_text("precious")
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        ran = hardloom(*command.split(), *given, option, tmp_path / "out")
+        said = f"{tmp_path / 'out'}: another run is writing there; wait until it has ended, or write to a new folder"
+        assert (ran.code, ran.err.strip()) == (1, f"error: {said}")
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("options", [("--sim",), ("--sim", "--tiles", 1)], ids=["chip", "tiles"])

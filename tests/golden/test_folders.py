@@ -1,12 +1,16 @@
 """Nothing is written into a folder that is not ours."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from golden.errors import UserError
 from golden.files import PARTIAL, replacing, write_file
-from golden.folders import MARK, claim, stored_bytes
+from golden.folders import MARK, claim, claimed, stored_bytes
+from tests import ROOT
 
 
 def test_a_new_folder_and_an_empty_one_are_ours_from_then_on(tmp_path: Path):
@@ -44,6 +48,38 @@ def test_a_mark_that_is_a_link_is_none(tmp_path: Path):
     (tmp_path / "folder" / "mine").write_text("")
     with pytest.raises(UserError, match="no build of ours"):
         claim(tmp_path / "folder", "build")
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from golden.folders import claimed
+with claimed(Path(sys.argv[1]), "build"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_is_one_runs_until_it_ends_or_is_killed(tmp_path: Path):
+    folder = tmp_path / "out"
+    with subprocess.Popen([sys.executable, "-c", HOLD, folder], stdout=subprocess.PIPE, cwd=ROOT) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"held\n"
+        with pytest.raises(UserError, match="out: another run is writing there; wait"), claimed(folder, "build"):
+            pytest.fail("there were two")
+        other.send_signal(signal.SIGKILL)
+    for _ in range(2):
+        with claimed(folder, "build"):
+            assert [path.name for path in folder.iterdir()] == [MARK]
+
+
+def test_a_claim_ends_with_an_exception_and_makes_nothing_of_a_folder_that_is_not_ours(tmp_path: Path):
+    with pytest.raises(KeyError), claimed(tmp_path / "out", "build"):
+        raise KeyError
+    with claimed(tmp_path / "out", "build"):
+        pass
+    (tmp_path / "thesis").touch()
+    with pytest.raises(UserError, match="is not empty and no build of ours"), claimed(tmp_path, "build"):
+        pytest.fail("it is theirs")
 
 
 @pytest.mark.parametrize("path", [".", "/", "/dev/null", "/tmp"])
