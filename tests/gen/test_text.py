@@ -12,8 +12,9 @@ from gen.engine.inventory import chip_parts
 from gen.stream.component import Component
 from gen.stream.stream import Stage, chain
 from gen.text.keywords import KEYWORDS
-from gen.text.verilog import to_verilog
+from gen.text.verilog import MOST_INPUT_BITS, to_verilog
 from golden.checkpoints.families import shape_of
+from golden.errors import UserError
 
 IDENTIFIER = re.compile(r"(?<!')\b[A-Za-z_]\w*\b")
 WORDS = {"always", "assign", "begin", "case", "casez", "default", "else", "end", "endcase", "endfunction", "endmodule"}
@@ -148,6 +149,21 @@ class Named(Component):
 def test_a_signal_called_like_a_keyword_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"'{name}' is a keyword"):
         to_verilog(Named(name), "unit")
+
+
+def test_more_bits_of_inputs_than_can_be_written_are_refused_and_no_fewer() -> None:
+    class Wide(Component):
+        def __init__(self, bits: int) -> None:
+            super().__init__({"i": In(bits), "o": Out(1)})
+
+        def elaborate(self, platform) -> Module:
+            m = Module()
+            m.d.comb += self.o.eq(self.i[-1])
+            return m
+
+    assert f"input  wire [{MOST_INPUT_BITS - 1}:0] i,\n" in to_verilog(Wide(MOST_INPUT_BITS), "wide")
+    with pytest.raises(UserError, match=f"wide: its inputs would have {MOST_INPUT_BITS + 1:,} bits"):
+        to_verilog(Wide(MOST_INPUT_BITS + 1), "wide")
 
 
 def test_a_component_without_a_name_is_refused() -> None:
