@@ -2,37 +2,66 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Self
 
-__all__ = ["IDENTIFICATION", "REGISTERS", "ErrorCode", "Register", "address"]
+from golden.shape import ModelShape
+
+__all__ = ["IDENTIFICATION", "REGISTERS", "WHOLE", "ErrorCode", "Field", "Register", "address", "constants", "field"]
 
 IDENTIFICATION = 0x484C4D31
 """`HLM1`."""
 
 
 class ErrorCode(IntEnum):
-    """STATUS[15:8]; 0 while there is no error."""
+    """STATUS[15:8], with what each means; 0 while there is no error."""
 
-    NONE = 0
-    LENGTH = 1
-    """A length is zero, or prompt and generation together exceed MAX_POSITIONS."""
-    PROGRAM = 2
-    """PROGRAM has no words, or words that PROGRAM_WORD never wrote."""
-    ILLEGAL = 3
-    """The program came to an instruction that there is not, or to a word behind its last."""
-    PROMPT = 4
-    """The prompt received has another length than PROMPT_LENGTH, or its last token never came; send it again."""
-    TOKEN = 5
-    """A prompt token is outside the vocabulary, or the mask token."""
-    BUSY = 6
-    """START was written while the slot was busy; its run goes on."""
-    POSITION = 7
-    """The program named a position outside the sequence, or of the prompt, or an empty block."""
-    VOCABULARY = 8
-    """The program wrote a token outside the vocabulary."""
-    ENDLESS = 9
-    """The program does not end: over 1,048,576 instructions a pass, or 65,535 passes."""
-    EARLY = 10
-    """The program wrote a token before the first pass."""
+    doc: str
+
+    def __new__(cls, code: int, doc: str) -> Self:
+        made = int.__new__(cls, code)
+        made._value_, made.doc = code, doc
+        return made
+
+    NONE = 0, "no error"
+    LENGTH = 1, "a length is zero, or prompt and generation together exceed MAX_POSITIONS"
+    PROGRAM = 2, "PROGRAM has no words, or words that PROGRAM_WORD never wrote"
+    ILLEGAL = 3, "the program came to an instruction that there is not, or to a word behind its last"
+    PROMPT = 4, "the prompt received has another length than PROMPT_LENGTH, or its last token never came; send it again"
+    TOKEN = 5, "a prompt token is outside the vocabulary, or the mask token"
+    BUSY = 6, "START was written while the slot was busy; its run goes on"
+    POSITION = 7, "the program named a position outside the sequence, or of the prompt, or an empty block"
+    VOCABULARY = 8, "the program wrote a token outside the vocabulary"
+    ENDLESS = 9, "the program does not end: over 1,048,576 instructions a pass, or 65,535 passes"
+    EARLY = 10, "the program wrote a token before the first pass"
+
+
+WHOLE = "VALUE"
+"""Name of the one field of a register that is a single number."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """Bits of a register. lsb: the lowest of them; width: how many; doc: meaning."""
+
+    name: str
+    lsb: int
+    width: int
+    doc: str
+
+    @property
+    def bits(self) -> slice:
+        """Those bits of a signal that is the register."""
+        return slice(self.lsb, self.lsb + self.width)
+
+    @property
+    def mask(self) -> int:
+        """The register's value where all of them are 1."""
+        return ((1 << self.width) - 1) << self.lsb
+
+    def __str__(self) -> str:
+        """As documentation says it: `bit 0 START: starts a run`."""
+        where = f"bit {self.lsb}" if self.width == 1 else f"bits {self.lsb + self.width - 1}:{self.lsb}"
+        return f"{where} {self.name}: {self.doc}"
 
 
 @dataclass(frozen=True)
@@ -40,7 +69,7 @@ class Register:
     """One 32-bit register of the AXI4-Lite port.
 
     name: as in the documentation; address: byte address; access: `rw`, `ro`, or `wo`: a command,
-    which is not held; width: bits in use; doc: meaning.
+    which is not held; width: bits in use; doc: meaning; split: its fields, where it is not a single number.
     """
 
     name: str
@@ -48,31 +77,59 @@ class Register:
     access: str
     width: int
     doc: str
+    split: tuple[Field, ...] = ()
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """In the order of their bits; bits in none are read as 0."""
+        return self.split or (Field(WHOLE, 0, self.width, self.doc),)
+
+    @property
+    def meaning(self) -> str:
+        """`doc`, and every field that has a name of its own."""
+        return "; ".join([self.doc, *map(str, self.split)])
 
 
 REGISTERS = (
-    Register("ID", 0x00, "ro", 32, "identification, 0x484C4D31"),
-    Register("CONTROL", 0x04, "wo", 2, "bit 0: write 1 to start; bit 1: write 1 to acknowledge a run's end; reads 0"),
+    Register("ID", 0x00, "ro", 32, f"identification, 0x{IDENTIFICATION:X}"),
     Register(
-        "STATUS", 0x08, "ro", 16, "of SLOT: bit 0 busy, bit 1 error, bit 2 done; bits 15:8 error code; cleared by START"
+        "CONTROL",
+        0x04,
+        "wo",
+        2,
+        "commands, reads 0",
+        (
+            Field("START", 0, 1, "starts a run"),
+            Field("ACKNOWLEDGE", 1, 1, "the end of the slot's run is known"),
+        ),
+    ),
+    Register(
+        "STATUS",
+        0x08,
+        "ro",
+        16,
+        "of the latest run of SLOT, cleared by START",
+        (
+            Field("BUSY", 0, 1, "it goes on"),
+            Field("ERROR", 1, 1, "it failed, or a START was refused"),
+            Field("DONE", 2, 1, "it has come to its end"),
+            Field("CODE", 8, 8, "the reason, an error code; 0 where there is none"),
+        ),
     ),
     Register("PROMPT_LENGTH", 0x0C, "rw", 16, "tokens of the prompt"),
     Register("GEN_LENGTH", 0x10, "rw", 16, "tokens to generate"),
-    Register("PROGRAM", 0x14, "rw", 32, "bits 15:0 first word of the sampler's program; bits 31:16 its words"),
     Register(
-        "PROGRAM_ADDRESS",
-        0x18,
+        "PROGRAM",
+        0x14,
         "rw",
-        10,
-        "where the next PROGRAM_WORD goes; each moves it on by one; 0 at reset",
+        32,
+        "the sampler's program",
+        (Field("FIRST", 0, 16, "where its first word is"), Field("WORDS", 16, 16, "how many it has")),
     ),
     Register(
-        "PROGRAM_WORD",
-        0x1C,
-        "wo",
-        32,
-        "a word into the memory of programs; reads 0",
+        "PROGRAM_ADDRESS", 0x18, "rw", 10, "where the next PROGRAM_WORD goes; each moves it on by one; 0 at reset"
     ),
+    Register("PROGRAM_WORD", 0x1C, "wo", 32, "a word into the memory of programs; reads 0"),
     Register("CYCLES", 0x20, "ro", 32, "clock cycles of the current or latest run of SLOT"),
     Register("FORWARDS", 0x24, "ro", 32, "denoising steps of the current or latest run of SLOT"),
     Register(
@@ -92,11 +149,36 @@ REGISTERS = (
         0x40,
         "ro",
         9,
-        "bit 8: a run has ended, and no START or acknowledgement followed; bits 7:0: its slot",
+        "whose run has ended, if any",
+        (
+            Field("SLOT", 0, 8, "the lowest slot whose run has ended"),
+            Field("VALID", 8, 1, "a run has ended, and no START or acknowledgement followed"),
+        ),
     ),
 )
 
 
+def register(name: str) -> Register:
+    """That register; KeyError for an unknown one."""
+    return {r.name: r for r in REGISTERS}[name]
+
+
 def address(name: str) -> int:
     """Byte address of register `name`; KeyError for an unknown one."""
-    return {r.name: r.address for r in REGISTERS}[name]
+    return register(name).address
+
+
+def constants(model: ModelShape, max_positions: int, sequences: int) -> dict[str, int]:
+    """Registers of a chip that always read the same, name to value."""
+    return {
+        "ID": IDENTIFICATION,
+        "MAX_POSITIONS": max_positions,
+        "VOCAB_SIZE": model.vocab_size,
+        "MASK_TOKEN": model.mask_token,
+        "SEQUENCES": sequences,
+    }
+
+
+def field(name: str, part: str) -> Field:
+    """Field `part` of register `name`; KeyError for an unknown one."""
+    return {one.name: one for one in register(name).fields}[part]

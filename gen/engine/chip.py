@@ -3,13 +3,13 @@
 from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
+from amaranth.hdl import ClockSignal, Instance, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 from gen.design.layer_sizes import LayerSizes
-from gen.design.registers import IDENTIFICATION
+from gen.design.registers import constants, field
 from gen.engine.chains import array_ports, gain_ports, norm_to_packets, rescaled, scale_ports, span_ports
 from gen.engine.hardwired import ConstantPorts, HardwiredArray, HardwiredConstants
 from gen.stream.component import Component
@@ -243,11 +243,13 @@ class Chip(Component):
         for name, member in AXI_LITE.items():
             inside, outside = getattr(registers, name), getattr(self, f"s_axil_{name}")
             m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
-        status = Cat(sampler.busy, sampler.error, sampler.done, Const(0, 5), sampler.code)
+        fixed = constants(self.sizes.model, self.sizes.max_positions, self.sizes.hardware.sequences)
+        control, status = registers.write_control, registers.read_status
+        parts = {"BUSY": sampler.busy, "ERROR": sampler.error, "DONE": sampler.done, "CODE": sampler.code}
         m.d.comb += [
             sampler.slot.eq(registers.write_slot),
-            sampler.start.eq(registers.strobe_control & registers.write_control[0]),
-            sampler.acknowledge.eq(registers.strobe_control & registers.write_control[1]),
+            sampler.start.eq(registers.strobe_control & control[field("CONTROL", "START").bits]),
+            sampler.acknowledge.eq(registers.strobe_control & control[field("CONTROL", "ACKNOWLEDGE").bits]),
             sampler.prompt_length.eq(registers.write_prompt_length),
             sampler.gen_length.eq(registers.write_gen_length),
             sampler.entry.eq(registers.write_program),
@@ -255,16 +257,13 @@ class Chip(Component):
             sampler.program_address.eq(registers.write_program_address),
             sampler.program_word.eq(registers.write_program_word),
             sampler.program_write.eq(registers.strobe_program_word),
-            registers.read_id.eq(IDENTIFICATION),
-            registers.read_status.eq(status),
+            *(status[field("STATUS", name).bits].eq(value) for name, value in parts.items()),
             registers.read_cycles.eq(sampler.cycles),
             registers.read_forwards.eq(sampler.forwards),
             registers.read_saturations.eq(saturations),
-            registers.read_max_positions.eq(self.sizes.max_positions),
-            registers.read_vocab_size.eq(self.sizes.model.vocab_size),
-            registers.read_mask_token.eq(self.sizes.model.mask_token),
-            registers.read_sequences.eq(self.sizes.hardware.sequences),
-            registers.read_ended.eq(Cat(sampler.ended_slot, sampler.ended)),
+            *(getattr(registers, f"read_{name.lower()}").eq(value) for name, value in fixed.items()),
+            registers.read_ended[field("ENDED", "SLOT").bits].eq(sampler.ended_slot),
+            registers.read_ended[field("ENDED", "VALID").bits].eq(sampler.ended),
             self.irq.eq(sampler.ended),
         ]
 

@@ -7,18 +7,17 @@ from cocotb.triggers import ClockCycles, First, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
 from gen.design.axi_ports import NO_POSITION, commit_record
-from gen.design.registers import address
+from gen.design.registers import address, field
 from golden.samplers.machine import PROGRAM_WORDS
 from verif.chip.requests import Request
 
 __all__ = ["Host"]
 
-ERROR = 2
 RECORD = commit_record()
-ACKNOWLEDGE = 2
-"""CONTROL: the end of the slot's run is known."""
-HAS_ENDED = 0x100
-"""ENDED: there is one, its slot in the bits below."""
+START, ACKNOWLEDGE = field("CONTROL", "START").mask, field("CONTROL", "ACKNOWLEDGE").mask
+ERROR, CODE = field("STATUS", "ERROR").mask, field("STATUS", "CODE").lsb
+HAS_ENDED = field("ENDED", "VALID").mask
+"""There is one, its slot in the bits below."""
 POLL = 16
 """Clock cycles from one look for packets to the next."""
 
@@ -81,7 +80,7 @@ class Host:
             for word in words:
                 await self.write("PROGRAM_WORD", word)
             self.programs[words] = free
-        return self.programs[words] | len(words) << 16
+        return self.programs[words] | len(words) << field("PROGRAM", "WORDS").lsb
 
     async def start(self, run: Request, slot: int = 0) -> None:
         """Prompt, registers, START."""
@@ -93,7 +92,7 @@ class Host:
         await self.write("PROMPT_LENGTH", len(run["prompt"]))
         await self.write("GEN_LENGTH", run["gen_length"])
         await self.write("PROGRAM", await self.load(tuple(run["program"])))
-        await self.write("CONTROL", 1)
+        await self.write("CONTROL", START)
         self.busy += 1
 
     async def steps(self) -> AsyncIterator[list[list[int]]]:
@@ -158,5 +157,5 @@ class Host:
             "cycles": await self.read("CYCLES"),
             "forwards": await self.read("FORWARDS"),
             "saturations": await self.read("SATURATIONS"),
-            "error": status >> 8 if status & ERROR else 0,
+            "error": status >> CODE if status & ERROR else 0,
         }
