@@ -152,6 +152,30 @@ def verify(
 
 
 @commands.command()
+def export(
+    build: Annotated[Path, typer.Argument(parser=folder, help="Build folder that `hardloom generate` wrote.")],
+    to: Annotated[Path, typer.Option("-o", "--to", parser=new_folder, help="Folder to write.")],
+    prompt: Annotated[str | None, typer.Option(help="Prompt of the bench as text; default: a few tokens.")] = None,
+    prompt_tokens: Annotated[str | None, typer.Option(parser=text, help="The same as token ids, like 5,9,2.")] = None,
+    gen_length: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Tokens behind it: a multiple of 8, of a causal model any.")
+    ] = 8,
+    as_json: Json = False,
+) -> None:
+    """Write a chip with all that an RTL flow needs: file lists, constraints, register maps, drivers, a runnable bench.
+
+    Example: hardloom export build/demo/chip --to build/demo/export
+    """
+    from flows.export.command import export, exported_parts
+    from flows.models.sample import Prompt, is_causal
+    from flows.models.samplers import asked_sampling
+
+    sampling = asked_sampling(None, gen_length, {}, [], is_causal(build))
+    found = export(build, to, Prompt(prompt, prompt_tokens), sampling)
+    show(found, as_json, exported_parts(found))
+
+
+@commands.command()
 def synth(
     build: Annotated[Path, typer.Argument(parser=folder, help="Build folder that `hardloom generate` wrote.")],
     unit: Annotated[

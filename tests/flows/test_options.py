@@ -19,7 +19,7 @@ IMPOSSIBLE: dict[type, tuple[str, ...]] = {
 }
 """Values that no option of a type takes."""
 
-FREE = {"sample --prompt": ("",)}
+FREE = {"sample --prompt": ("",), "export --prompt": ("",)}
 """Of an option that takes any text: what is no text."""
 
 GIVEN: dict[str, tuple[str, ...]] = {
@@ -34,6 +34,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
     "logits": ("{ckpt}", "--tokens", "1,2", "-o", "out.npy"),
     "generate": ("{quantized}", "-o", "out"),
     "verify": ("{build}",),
+    "export": ("{build}", "-o", "out"),
     "synth": ("{build}",),
     "demo": (),
     "estimate": ("--like", "llada-moe-7b"),

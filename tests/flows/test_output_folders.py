@@ -11,6 +11,7 @@ from typer.models import ArgumentInfo, OptionInfo
 from flows.cli.app import commands
 from flows.cli.options import folder, given_file, new_folder
 from flows.cli.outputs import LOGITS, PICTURE
+from gen.build.folder import Build
 from golden.folders import MARK, claimed
 from tests import DEMO
 from tests.command_line import hardloom
@@ -22,6 +23,7 @@ KINDS = {
     "import-gguf": "imported checkpoint",
     "train": "trained checkpoint",
     "generate": "build",
+    "export": "export",
     "demo": "demonstration",
     "bench whole": "bench of a whole chip",
 }
@@ -59,13 +61,14 @@ def test_every_command_that_writes_a_folder_is_known() -> None:
 
 
 @pytest.fixture
-def arguments(tmp_path: Path, tiny_quantized: list[Path]) -> Callable[[str], list[object]]:
+def arguments(tmp_path: Path, tiny_quantized: list[Path], tiny_build: Build) -> Callable[[str], list[object]]:
     """What a command needs besides the folder that it writes."""
 
     def of(command: str) -> list[object]:
         if command == "import-gguf":
             write_gguf(tmp_path / "model.gguf")
-        needed = {"quantize": DEMO, "generate": tiny_quantized[0], "demo": DEMO, "import-gguf": tmp_path / "model.gguf"}
+        needed = {"quantize": DEMO, "generate": tiny_quantized[0], "demo": DEMO, "export": tiny_build.path}
+        needed |= {"import-gguf": tmp_path / "model.gguf"}
         return [needed[command]] if command in needed else []
 
     return of

