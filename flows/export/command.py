@@ -16,7 +16,7 @@ from gen.build.folder import Build
 from golden.checkpoints.tokenizer import load_tokenizer
 from golden.errors import UserError
 from golden.files import Contents, write_file
-from golden.folders import claim, delete, inside
+from golden.folders import claimed, delete, inside
 from golden.samplers.sampling import Sampling
 from golden.shape import ModelShape
 from verif.simulators.links import is_plain
@@ -56,12 +56,12 @@ def export(path: Path, out: Path, given: Prompt, sampling: Sampling) -> Exported
     checkpoint = build.checkpoint()
     prompt = chosen(given, checkpoint.path, checkpoint.model)
     tests = dict(bench(build, prompt, sampling))  # which refuses a prompt before anything is written
-    claim(out, "export")
-    sums = {name: write_file(inside(out, name), contents) for name, contents in products(build, out)}
-    sums |= {name: write_file(inside(out, name), contents) for name, contents in tests.items()}
-    for name in earlier(out) - sums.keys():
-        delete(out, name)
-    write_file(inside(out, SUMS), "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+    with claimed(out, "export"):
+        sums = {name: write_file(inside(out, name), contents) for name, contents in products(build, out)}
+        sums |= {name: write_file(inside(out, name), contents) for name, contents in tests.items()}
+        for name in earlier(out) - sums.keys():
+            delete(out, name)
+        write_file(inside(out, SUMS), "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
     return Exported(str(out), top, len(sums), len(verilog_names(build)), prompt)
 
 
