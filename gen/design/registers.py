@@ -17,7 +17,7 @@ class ErrorCode(IntEnum):
 
     doc: str
 
-    def __new__(cls, code: int, doc: str) -> Self:
+    def __new__(cls, code: int, doc: str = "") -> Self:
         made = int.__new__(cls, code)
         made._value_, made.doc = code, doc
         return made

