@@ -30,6 +30,7 @@ def run_bench(folder: Path, **variables: str) -> subprocess.CompletedProcess[str
     blocked.mkdir(exist_ok=True)
     (blocked / "sitecustomize.py").write_text(BLOCKED)
     environment = os.environ | {"PYTHONPATH": str(blocked)} | variables
+    environment.pop("PYTEST_CURRENT_TEST", None)  # with which cocotb ends the runner itself
     command = [sys.executable, folder / "bench" / "run.py"]
     return subprocess.run(command, cwd=folder.parent, env=environment, capture_output=True, text=True)
 
