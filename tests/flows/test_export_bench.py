@@ -69,4 +69,5 @@ def test_the_bench_passes_under_verilator_with_a_waveform(exported: Path, tmp_pa
     shutil.copytree(exported, copy)
     ran = run_bench(copy, WAVES="1")
     assert ran.returncode == 0 and "3 tests passed, 0 failed" in ran.stdout, ran.stdout[-3000:] + ran.stderr[-3000:]
-    assert "$enddefinitions" in (copy / "bench" / "dump.vcd").read_text()[:1_000_000]
+    head, _, changes = (copy / "bench" / "dump.vcd").read_text().partition("$enddefinitions")
+    assert "layer_0" in head and changes.count("\n#") > 1000
