@@ -50,12 +50,11 @@ def measure(
     progress: Callable[[int, int], None],
     weights: Callable[[int, int, str], IntegerMatrix] = normal_matrix,
     format: str = FORMAT,
-    rows: str = "normal",
 ) -> list[Figures]:
     """Figures of `styles` (all, if none is named) at all sizes; a style that takes too long at a size has none, nor one
     that the format does not go into.
 
-    weights: the matrix for so many neurons and inputs, in a format; rows: whose they are.
+    weights: the matrix for so many neurons and inputs, in a format.
     """
     jobs = [(size, job) for size in sizes for style, job in jobs_at(*size, format) if not styles or style in styles]
     matrices = {size: weights(*size, format) for size in sizes}
@@ -63,7 +62,7 @@ def measure(
     for done, ((neurons, inputs), job) in enumerate(jobs):
         matrix = matrices[neurons, inputs]
         try:
-            found.append(replace(job(matrix, library), rows=rows))
+            found.append(job(matrix, library))
         except (SynthesisError, UserError) as error:
             notice(f"{neurons}x{inputs}: {error}")
         progress(done + 1, len(jobs))
@@ -130,7 +129,7 @@ def arrays(
     if unknown := set(chosen) - {style for style, _ in jobs_at(16, 64)}:
         raise UserError(f"--styles: {', '.join(sorted(unknown))} is unknown; leave it out for all styles")
     with progress_bar("synthesizing arrays", "arrays") as progress:
-        found = measure(sizes, chosen, library, progress, matrix, format, rows)
+        found = [replace(one, rows=rows) for one in measure(sizes, chosen, library, progress, matrix, format)]
     if plot is not None:
         from flows.pictures.arrays import plot_arrays
 

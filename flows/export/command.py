@@ -55,7 +55,7 @@ def export(path: Path, out: Path, given: Prompt, sampling: Sampling) -> Exported
         )
     checkpoint = build.checkpoint()
     prompt = chosen(given, checkpoint.path, checkpoint.model)
-    tests = dict(bench(build, prompt, sampling))  # which refuses a prompt before anything is written
+    tests = dict(bench(build, checkpoint, prompt, sampling))  # which refuses a prompt before anything is written
     with claimed(out, "export"):
         sums = {name: write_file(inside(out, name), contents) for name, contents in products(build, out)}
         sums |= {name: write_file(inside(out, name), contents) for name, contents in tests.items()}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flows.export.templates import render
-from gen.build.folder import Build, file_list
+from gen.build.folder import Build, file_list, verilog_files
 from gen.build.names import FILE_LIST, WAIVERS
 from golden.files import COMPRESSED, Contents
 
@@ -17,7 +17,7 @@ ABSOLUTE = "chip_absolute.f"
 
 def verilog_names(build: Build) -> list[str]:
     """Names in the export of all Verilog files of `build`, none of them compressed, in the order of its list."""
-    return sorted(name.removesuffix(COMPRESSED) for name in build.files if name.endswith((".v", ".v" + COMPRESSED)))
+    return sorted(name.removesuffix(COMPRESSED) for name in verilog_files(build.files))
 
 
 def rtl(build: Build) -> Iterator[tuple[str, Contents]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flows.export.templates import render
+from gen.arrays.shells import CLOCK_GATE
 from gen.build.folder import Build
 
 __all__ = ["Domain", "domains", "power_intent"]
@@ -12,7 +13,6 @@ __all__ = ["Domain", "domains", "power_intent"]
 INSTANCE = re.compile(r"^  (\w+) (\w+) \(\n(?:    \.clk\((\w+)\),?\n)?", re.MULTILINE)
 """Module, name and clock of an instance, as units and netlists have them."""
 
-GATE = "hardloom_clock_gate"
 NETLIST_CLOCK = "__clk"
 """How the net ends by which a half of a layer clocks its arrays, which stand beside it."""
 
@@ -42,7 +42,7 @@ def domains(build: Build) -> Iterator[Domain]:
     """Every gated unit of the chip, outer ones before those in them."""
     texts = {name: build.text(f"rtl/units/{name}.v") for name in units(build)}
     inside = {name: instances(text) for name, text in texts.items()}
-    gate = build.module(GATE)
+    gate = build.module(CLOCK_GATE.module)
 
     def below(module: str, path: tuple[str, ...], beside: dict[str, list[str]]) -> Iterator[Domain]:
         gated = {one.name.removesuffix("_gate") for one in inside[module] if one.module == gate}

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gen.arrays.shells import CLOCK_GATE
 from gen.text.yosys import SynthesisError, link_sources, run_yosys
 from golden.errors import UserError
 
@@ -32,8 +33,7 @@ class Family:
     clock_gate: str
 
 
-CLOCK_GATE = "hardloom_clock_gate"
-GATE = f"module {CLOCK_GATE} (input clk, input enable, input test_enable, output gated); {{}} endmodule\n"
+GATE = f"module {CLOCK_GATE.module} (input clk, input enable, input test_enable, output gated); {{}} endmodule\n"
 FAMILIES = {
     "ecp5": Family(
         "synth_ecp5",
@@ -85,9 +85,11 @@ def place_and_route(sources: Sequence[Path], top: str, weights: int, family: str
     chosen = FAMILIES[family]
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
-        gates = [path for path in sources if path.stem.endswith(CLOCK_GATE)]  # behind a prefix, if the build has one
+        gates = [
+            path for path in sources if path.stem.endswith(CLOCK_GATE.module)
+        ]  # behind a prefix, if the build has one
         for path in gates:
-            (where / path.name).write_text(chosen.clock_gate.replace(CLOCK_GATE, path.stem, 1))
+            (where / path.name).write_text(chosen.clock_gate.replace(CLOCK_GATE.module, path.stem, 1))
         files = [where / path.name if path in gates else path for path in sources]
         commands = [f"read_verilog {link_sources(files, where)}", f"{chosen.synth} -top {top} -json cells.json"]
         run_yosys([f"tee -q -a yosys.log {command}" for command in commands], where, top, timeout_s)

@@ -125,11 +125,11 @@ class CellShell(Shell):
 
 
 @dataclass(frozen=True)
-class MetalShell(Shell):
-    """Of styles `metal` and `packed`. slices: steps of a bit plane, turns included; fold: neurons of a cell."""
+class TurnsShell(Shell):
+    """Of neurons that take turns. slices: steps of a bit plane, turns included, or addresses; fold: neurons of a cell
+    or unit."""
 
-    template = "array_shell_metal"
-    shape = _shape(r"t(?P<slices>\d+)_f(?P<fold>\d+)")
+    turned: ClassVar[str] = r"t(?P<slices>\d+)_f(?P<fold>\d+)"
 
     slices: int
     fold: int
@@ -140,26 +140,30 @@ class MetalShell(Shell):
 
     @property
     def names(self) -> dict[str, object]:
-        own = {"slices": self.slices, "fold": self.fold, "parts": self.slices // self.fold}
-        planes = {"plane_bits": (self.width - 1).bit_length(), "serial_input": serial_input(self.width).module}
-        return super().names | own | planes
+        return super().names | {"slices": self.slices, "fold": self.fold}
 
 
 @dataclass(frozen=True)
-class SerialShell(Shell):
-    """Of styles `rom` and `shared`. slices: addresses; fold: neurons of a unit; odds: multiples of an input that it
-    sends, separated by `_`."""
+class MetalShell(TurnsShell):
+    """Of styles `metal` and `packed`."""
 
-    template = "array_shell_serial"
-    shape = _shape(r"t(?P<slices>\d+)_f(?P<fold>\d+)", r"_x(?P<odds>\d+(?:_\d+)*)")
-
-    slices: int
-    fold: int
-    odds: str
+    template = "array_shell_metal"
+    shape = _shape(TurnsShell.turned)
 
     @property
-    def turns(self) -> str:
-        return f"t{self.slices}_f{self.fold}"
+    def names(self) -> dict[str, object]:
+        planes = {"plane_bits": (self.width - 1).bit_length(), "serial_input": serial_input(self.width).module}
+        return super().names | {"parts": self.slices // self.fold} | planes
+
+
+@dataclass(frozen=True)
+class SerialShell(TurnsShell):
+    """Of styles `rom` and `shared`. odds: multiples of an input that it sends, separated by `_`."""
+
+    template = "array_shell_serial"
+    shape = _shape(TurnsShell.turned, r"_x(?P<odds>\d+(?:_\d+)*)")
+
+    odds: str
 
     @property
     def module(self) -> str:
@@ -170,8 +174,6 @@ class SerialShell(Shell):
         columns, lines = self.inputs * self.fold // self.slices, self._column_lines
         flush = self.fold * -(-self.rows // (self.lanes * self.fold))
         return super().names | {
-            "slices": self.slices,
-            "fold": self.fold,
             "columns": columns,
             "odds": [(odd, magnitude_bits(odd, self.width)) for odd in map(int, self.odds.split("_"))],
             "row_lines": self.slices // lines,

@@ -29,6 +29,7 @@ __all__ = [
     "copy_quantized",
     "delete_unfinished",
     "file_list",
+    "verilog_files",
 ]
 
 
@@ -145,8 +146,12 @@ def chip_texts() -> dict[str, str]:
 
 def file_list(files: Collection[str]) -> str:
     """Text of `FILE_LIST`: `WAIVERS`, then every Verilog file of `files`, compressed or not, a line each."""
-    verilog = sorted(name for name in files if name.endswith((".v", COMPRESSED)))
-    return "".join(f"{name}\n" for name in [*({WAIVERS} & {*files}), *verilog])
+    return "".join(f"{name}\n" for name in [*({WAIVERS} & {*files}), *verilog_files(files)])
+
+
+def verilog_files(files: Collection[str]) -> list[str]:
+    """Of `files` those of Verilog, compressed or not, in order."""
+    return sorted(name for name in files if name.endswith((".v", COMPRESSED)))
 
 
 def delete_unfinished(out: Path, names: Set[str]) -> None:

@@ -1,17 +1,18 @@
-"""Verilog of prefabricated modules from the templates of `rtl_templates`."""
+"""Texts from Jinja templates: how they are read, and Verilog of prefabricated modules from `rtl_templates`."""
 
 import json
 from functools import cache, lru_cache
 
 import jinja2
 
-__all__ = ["render"]
+__all__ = ["environment", "render"]
 
 
 @cache
-def _templates() -> jinja2.Environment:
+def environment(package: str, folder: str = "") -> jinja2.Environment:
+    """The templates in `folder` of a package: lines of tags leave nothing, and an unknown name is an error."""
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("rtl_templates", ""),
+        loader=jinja2.PackageLoader(package, folder),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -27,4 +28,4 @@ def render(template: str, names: dict[str, object]) -> str:
 @lru_cache(maxsize=64)
 def _rendered(template: str, names: str) -> str:
     """A template with its names, a JSON object: many arrays share their prefabricated text."""
-    return _templates().get_template(template + ".v.j2").render(json.loads(names))
+    return environment("rtl_templates").get_template(template + ".v.j2").render(json.loads(names))

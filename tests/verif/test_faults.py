@@ -117,7 +117,7 @@ def problem_of(build: Build, file: str, text: str, table: ChipTable) -> str | No
     original = build.read
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "read", lambda name: text.encode() if name == file else original(name))
-        hierarchy = Hierarchy(build, {})
+        hierarchy = Hierarchy(build)
     hierarchy.used.update(hierarchy.files)  # as reading the arrays would say
     hierarchy.expect(table.unit, table.module)
     return hierarchy.problem()

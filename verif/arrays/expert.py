@@ -14,6 +14,7 @@ from amaranth.hdl import Const, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.arrays.shells import CLOCK_GATE
 from gen.build.arrays import connection_file
 from gen.build.constants import emit_scales, scale_words
 from gen.build.folder import Build
@@ -22,7 +23,6 @@ from gen.engine.chains import array_ports, hidden_packets, rescaled, scale_ports
 from gen.engine.hardwired import HardwiredArray, HardwiredConstants
 from gen.stream.component import Component
 from gen.stream.stream import activations, beat, chain
-from gen.text.templates import render
 from gen.units.rescale import Rescale
 from golden.errors import UserError
 from golden.files import write_file
@@ -109,9 +109,9 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
     layer = arrays[0].layer
     assert layer is not None
     job = ExpertJob(str(build.path.resolve()), layer, expert, tokens, acc_width)
-    sources += [folder / "tables.v", folder / "hardloom_clock_gate.v", folder / f"{BENCH}.v"]
+    sources += [folder / "tables.v", folder / f"{CLOCK_GATE.module}.v", folder / f"{BENCH}.v"]
     sources[-3].write_text(table_views(views))
-    sources[-2].write_text(render("hardloom_clock_gate", {}))
+    sources[-2].write_text(CLOCK_GATE.text)
     sources[-1].write_text(bench_verilog([job.case()]))
     return build_and_test(sources, BENCH, "verif.arrays.expert_tests", folder, job.hand_over(folder))
 

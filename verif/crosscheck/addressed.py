@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from verif.crosscheck.array_text import ArrayText, connected, instantiated, signed
+from verif.crosscheck.array_text import ArrayText, connected, inputs_of, instantiated, signed
 from verif.crosscheck.parser import ast
 from verif.crosscheck.values import Module, Word
 
@@ -19,9 +19,8 @@ class Addressed:
     def __init__(self, array: ArrayText, module: ast.ModuleDef, name: str, addresses: np.ndarray, columns: int) -> None:
         self.array, self.name, self.addresses, self.columns = array, name, addresses, columns
         self.tile = Module(module, self._wire)
-        self.pins, self.words = connected(self.tile, name, array), dict[str, Word]()
-        self.cell = array.cell(next(instance.module for instance in self.tile.instances if instance.name == name))
-        self.ports = {port.first.name for port in self.cell.portlist.ports if isinstance(port.first, ast.Input)}
+        self.cell, self.pins = connected(self.tile, name, array)
+        self.ports, self.words = inputs_of(self.cell), dict[str, Word]()
 
     def _wire(self, wire: str) -> Word | None:
         """A wire of the tile but for those of inputs: of control, of an address, or what another instance drives."""

@@ -9,7 +9,7 @@ from verif.crosscheck.parser import ast, parse
 from verif.crosscheck.values import Module, Word
 from verif.extract.errors import ExtractionError
 
-__all__ = ["ArrayText", "connected", "instantiated", "signed"]
+__all__ = ["ArrayText", "connected", "inputs_of", "instantiated", "signed"]
 
 LONGEST_LINE = 1 << 12
 """Bytes that are kept before a piece, for the line in which a cell begins."""
@@ -92,21 +92,26 @@ def signed(word: Word, stimuli: int) -> np.ndarray:
     return np.broadcast_to(word.values - (sign << word.width), stimuli).astype(np.int64)
 
 
-def connected(tile: Module, name: str, array: ArrayText) -> dict[str, ast.Node]:
-    """What the pins of instance `name` of a tile are connected to, by the names of its module's ports."""
+def connected(tile: Module, name: str, array: ArrayText) -> tuple[ast.ModuleDef, dict[str, ast.Node]]:
+    """The module of instance `name` of a tile, and what its pins are connected to, by the names of the ports."""
     instance = next(instance for instance in tile.instances if instance.name == name)
-    ports = [port.first.name for port in array.cell(instance.module).portlist.ports]
+    module = array.cell(instance.module)
+    ports = [port.first.name for port in module.portlist.ports]
     pins = [pin.argname for pin in instance.portlist]
     if len(ports) != len(pins) or None in pins:
         raise ExtractionError(f"the pins of {name} are not the {len(ports)} ports of {instance.module}")
-    return dict(zip(ports, pins, strict=True))
+    return module, dict(zip(ports, pins, strict=True))
+
+
+def inputs_of(module: ast.ModuleDef) -> set[str]:
+    """Names of the ports that come in."""
+    return {port.first.name for port in module.portlist.ports if isinstance(port.first, ast.Input)}
 
 
 def instantiated(tile: Module, name: str, array: ArrayText) -> Module:
     """Instance `name` of a tile, its inputs given by what its pins are connected to."""
-    pins = connected(tile, name, array)
-    module = array.cell(next(instance.module for instance in tile.instances if instance.name == name))
-    inputs = {port.first.name for port in module.portlist.ports if isinstance(port.first, ast.Input)}
+    module, pins = connected(tile, name, array)
+    inputs = inputs_of(module)
 
     def given(port: str) -> Word | None:
         return Word(tile.width(pins[port]), tile.value(pins[port])) if port in inputs else None

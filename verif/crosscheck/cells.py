@@ -57,7 +57,8 @@ def read_counting(array: ArrayText, bank: int, row: int) -> CellWeights:
     step = every // fold % (steps // fold) * fold + every % fold
     turns = turns_of(row, fold, array.lanes, array.inputs)
     feeds = np.add.outer(fold * np.arange(array.inputs), turns).reshape(-1)
-    check_steps(connected(Module(module, lambda name: None), name, array), step, steps)
+    _, pins = connected(Module(module, lambda name: None), name, array)
+    check_steps(pins, step, steps)
     counted = {}
     for sign in "pn":
         parts = []

@@ -57,7 +57,7 @@ def plant(
 
     @cache
     def cell(name: str) -> NeuronCell:
-        return read_neuron(reader.prefab[f"{name}.v"])
+        return read_neuron(reader.hierarchy.prefab[f"{name}.v"])
 
     readings = list(reader.readings())
     tables = [r for r in readings if r.what == "table"]
@@ -66,7 +66,7 @@ def plant(
 
     @cache
     def unit(name: str) -> MacUnit:
-        return read_mac(reader.prefab[f"{name}.v"])
+        return read_mac(reader.hierarchy.prefab[f"{name}.v"])
 
     static: list[tuple[list[Reading], Change]]
     static = [(arrays, partial(_wire, cell, unit)), (roms, flip_rom_bit), (tables, flip_rom_bit)]

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from pathlib import Path
 
 from gen.arrays.shells import named_prefab
 from gen.build.folder import MANIFEST, Build
@@ -10,6 +10,8 @@ from gen.text.prefix import renamed, unprefixed
 from gen.text.ram import RamGeometry, is_ram
 
 __all__ = ["Hierarchy", "module_of"]
+
+PREFAB = "rtl/prefab/"
 
 MODULE = re.compile(r"^[ \t]*(?:macro)?module[ \t]+\\?(\S+?)[\s(#;]", re.MULTILINE)
 STATE = re.compile(r"\binitial\b|^ *reg\b[^;\n]*(?:=|\[\d+:\d+\];)", re.MULTILINE)
@@ -26,25 +28,30 @@ def module_of(file: str) -> str:
 class Hierarchy:
     """Instances of units and of prefabricated cells are read at once, those of arrays told as these are read.
 
-    prefab: texts of the files of prefabricated modules, by file name without its folder. What its name tells whole must
-    have the text that the name tells: memories, shells, serial inputs, the clock gate.
+    What its name tells whole must have the text that the name tells: memories, shells, serial inputs, the clock gate.
+
+    prefab: texts of the files of prefabricated modules, by file name without its folder. Raises `UserError` where one
+    is no text.
     """
 
-    def __init__(self, build: Build, prefab: Mapping[str, str]) -> None:
+    def __init__(self, build: Build) -> None:
         files = sorted(file for file in build.files if file.startswith("rtl/"))
         self.module_prefix = build.manifest.module_prefix
         self.top, self.files = build.manifest.top, {module_of(file): file for file in files}
         self.memories = Counter({facts.module: facts.count for facts in build.manifest.memories})
         self.used: set[str] = set()
-        self.prefab, self.compared, self.forged = prefab, set[str](), set[str]()
+        self.compared, self.forged = set[str](), set[str]()
+        self.prefab = {Path(file).name: build.text(file) for file in files if file.startswith(PREFAB)}
         self.inside: dict[str, Counter[str]] = {}
         self._problem: str | None = None
         if len(self.files) < len(files):
             twice = next(file for file in files if self.files[module_of(file)] != file)
             self._problem = f"{twice}: {self.files[module_of(twice)]} holds a module of that name too"
         for file in files:
-            if file.startswith(("rtl/units/", "rtl/prefab/")):
+            if file.startswith("rtl/units/"):
                 self._read(file, build.read(file).decode(errors="replace"))
+            elif file.startswith(PREFAB):
+                self._read(file, self.prefab[Path(file).name])
 
     def _read(self, file: str, text: str) -> None:
         if MODULE.findall(text) != [module_of(file)]:

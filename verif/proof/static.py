@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -105,9 +104,7 @@ class Reader:
         self.lanes, self.model = build.hardware.lanes, self.checkpoint.model
         self.shapes = {tensor.name: tensor.shape for tensor in self.model.tensors()}
         self.row_scales = RowScales(self.checkpoint)
-        prefab = [name for name in build.files if name.startswith("rtl/prefab/")]
-        self.prefab = {Path(name).name: build.text(name) for name in prefab}
-        self.hierarchy = Hierarchy(build, self.prefab)
+        self.hierarchy = Hierarchy(build)
 
     def rom(
         self,
@@ -239,7 +236,7 @@ class Reader:
             return np.concatenate(parts)
 
         def read(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
-            rows = ArrayRows(pieces, self.prefab)
+            rows = ArrayRows(pieces, self.hierarchy.prefab)
             if rows.name != facts.module:
                 raise ExtractionError(f"holds the module {rows.name}")
             if rows.acc_width != facts.acc_width:
