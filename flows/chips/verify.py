@@ -34,9 +34,9 @@ def verify_static(path: Path) -> Check:
     return Check(recovery, [totals(f"{path}: integers read back", rows)], recovery.complete)
 
 
-def verify_against(path: Path, other: Path) -> Check:
-    """Compare two builds: all text that weights must not touch is the same."""
-    found = difference(Build(path), Build(other))
+def verify_against(path: Path, build: Build) -> Check:
+    """Compare the build in `path` with another, `build`: all text that weights must not touch is the same."""
+    found = difference(Build(path), build)
     rows = {
         "prefabricated files": found.prefab,
         "prefabricated files that differ": len(found.prefab_different),
@@ -49,7 +49,7 @@ def verify_against(path: Path, other: Path) -> Check:
     }
     lines = [Line(f"differs: {name}") for name in found.prefab_different]
     figures = asdict(found) | {"same_prefab": found.same_prefab}
-    return Check(figures, [totals(f"{path} against {other}", rows), *lines], found.same_prefab)
+    return Check(figures, [totals(f"{path} against {build.path}", rows), *lines], found.same_prefab)
 
 
 def verify_faults(path: Path, count: int) -> Check:

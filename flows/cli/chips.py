@@ -131,9 +131,11 @@ def verify(
     if simulator != "verilator" and not tiles:
         raise UserError("--simulator: goes with --sim --tiles; add them")
     from flows.chips.verify import verify_against, verify_faults, verify_static
+    from gen.build.folder import Build
 
+    other = Build(against) if against else None
     passed = [verify_static(build).show(as_json)] if static else []
-    passed += [verify_against(build, against).show(as_json)] if against else []
+    passed += [verify_against(build, other).show(as_json)] if other else []
     if sim and tiles:
         from flows.chips.verify_tiles import verify_tiles
 

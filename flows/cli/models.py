@@ -36,7 +36,8 @@ ActivationBits = Annotated[
     str | None,
     typer.Option(
         parser=text,
-        help="Of activations, 4 to 12: 8 for all, or by site: norm=10,query=8. Default: norm and swiglu 10.",
+        help="Of activations, 4 to 12: 8 for all, or by site: norm=10,query=8; go before those of a contract. "
+        "Default: norm and swiglu 10.",
     ),
 ]
 MaskSeed = Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Decides which tokens are masked.")]

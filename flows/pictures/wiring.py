@@ -49,7 +49,7 @@ def read_wiring(build: Build, module: str) -> Wiring:
     facts = next((array for array in build.arrays if array.module == module), None)
     if facts is None or facts.style != "metal":
         raise UserError(f"{build.path}: has no array {module} of style metal; see its manifest.json for the arrays")
-    found = instances(build.file(f"rtl/arrays/{module}.v").read_bytes())
+    found = instances(build.read(f"rtl/arrays/{module}.v"))
     neurons = [instance for instance in found if instance.name.startswith("neuron_")]
     cell = read_neuron(build.text(f"rtl/prefab/{neurons[0].module}.v"))
     feeds = [[wire_number(pin.decode()) for pin in neuron.pins[len(CONTROL) :]] for neuron in neurons]

@@ -178,7 +178,7 @@ def _head(plan: ArrayPlan[MetalForm], cells: int) -> str:
     return (
         ports.module_head(plan, f"metal, {classes}, {fold} neurons a cell")
         + "    wire core_clk, clear, drain, shift, negate;\n"
-        + f"    // p{fold}*i+f: input i while it is the turn of neuron f of every cell; n: of its negative.\n"
+        + f"    // Wire p{fold}*i+f: input i while it is the turn of neuron f of every cell; n: of its negative.\n"
         + "    // What no neuron weighs positively (negatively) leaves its p (n) unused.\n"
         + "    /* verilator lint_off UNUSEDSIGNAL */\n"
         + ports.wrapped("    wire ", feeds, ";\n")

@@ -64,7 +64,9 @@ class Build:
 
     def file(self, name: str) -> Path:
         """Path of file `name` of the manifest, its hash checked."""
-        if not holds(self.path, name, self.files.get(name, "")):
+        if name not in self.files:
+            raise UserError(f"{self.path / name}: is not in {MANIFEST}; move it elsewhere, or generate again")
+        if not holds(self.path, name, self.files[name]):
             raise UserError(f"{self.path / name}: differs from {MANIFEST}; run `hardloom generate` again")
         return self.path / name
 

@@ -53,12 +53,17 @@ def token_file(file: Path, model: ModelShape) -> list[int]:
 
 def sequences_of(tokens: list[int], model: ModelShape, file: Path, most: int) -> Tensor:
     """The first `most` of `tokens` in sequences of one length, int64 [sequences, positions]; what is left over is
-    dropped. `UserError` naming `file`, or the option `--most`, where there are too few."""
+    dropped. `UserError` naming `file`, or the option `--most`, where there are too few,
+    or one of them is the mask token."""
     taken = min(len(tokens), most)
     if most < LEAST_TOKENS:
         raise UserError(f"--most: {most} tokens are too few; give {LEAST_TOKENS} or more")
     if taken < LEAST_TOKENS:
         raise UserError(f"{file}: {taken} tokens of it are too few; calibrate on at least {LEAST_TOKENS}")
+    if model.mask_token_id in tokens[:taken]:
+        raise UserError(
+            f"{file}: has the mask token {model.mask_token_id}; give a text of words, masks are set by --seed"
+        )
     length = min(LENGTH, model.max_position_embeddings)
     count = taken // length
     return torch.tensor(tokens[: count * length]).view(count, length)

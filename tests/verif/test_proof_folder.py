@@ -109,9 +109,12 @@ FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "where the build has arrays alone": arrays_alone,
     "memories hardloom_ram_1r1w_": lambda m: m["memories"][0].update(count=m["memories"][0]["count"] + 1),
     "has 0 memories hardloom_ram_1r1w_": lambda m: m["memories"].pop(),
+    "lists memories of one geometry twice": lambda m: m["memories"].append(m["memories"][0]),
+    "hardware is not of the model: hardware config, cache": lambda m: m["hardware"].update(cache=True),
+    "hardware is not of the model: hardware config, max_positions": lambda m: m["hardware"].update(max_positions=4096),
     "model or quantization": lambda m: m["quantization"].update(q="int4"),
     "are not those of quantized/": lambda m: m["model"].update(rms_norm_eps=1e-3),
-    "config.json: differs from manifest.json": lambda m: m["files"].pop("quantized/config.json"),
+    "config.json: is not in manifest.json": lambda m: m["files"].pop("quantized/config.json"),
     "chip.f: is not in manifest.json": lambda m: m["files"].pop("chip.f"),
     "waivers.vlt: is not in manifest.json": lambda m: m["files"].pop("waivers.vlt"),
 }
@@ -184,6 +187,34 @@ def test_a_field_that_no_manifest_has_is_seen(build: Path) -> None:
     assert "is damaged" in problem(build)
 
 
+@pytest.mark.parametrize("name", ["rtl/arrays/deep", "simulation", "verify.xml"])
+def test_a_folder_of_nothing_is_no_part_of_a_build(build: Path, name: str) -> None:
+    (build / name).mkdir()
+    assert problem(build) == f"{name}: is not of this build; move it elsewhere"
+
+
+@pytest.mark.parametrize("kind", ["arrays", "constants", "prefab", "units"])
+@pytest.mark.parametrize("first", [False, True], ids=["inside", "before"])
+def test_a_comment_that_a_tool_obeys_is_seen(build: Path, kind: str, first: bool) -> None:
+    """Yosys leaves out what stands behind it, and a reader of the code alone would not see that."""
+    path = next(p for p in sorted((build / f"rtl/{kind}").glob("*.v")) if "neuron" in p.name or kind != "prefab")
+    begin, end = path.read_text().split("module ", 1)
+    comment = "// synthesis translate_off\n"
+    text = f"{comment}{begin}module {end}" if first else f"{begin}module {end.replace(');', f');{comment}', 1)}"
+
+    forge(build, lambda manifest: path.write_text(text))
+    wanted = ("a tool might obey its comment", "is not the ROM module", "is malformed", "does not start")
+    found = problem(build)
+    assert path.stem in found and any(words in found for words in wanted)
+
+
+@pytest.mark.parametrize("code", ["`define wire reg", "(* keep *) wire w;", "wire \\w ;"])
+def test_what_is_written_for_tools_has_no_place_in_a_unit(build: Path, code: str) -> None:
+    path = build / "rtl/units/hardloom_chip.v"
+    forge(build, lambda manifest: path.write_text(path.read_text().replace(");\n", f");\n  {code}\n", 1)))
+    assert problem(build).startswith("rtl/units/hardloom_chip.v: hardloom does not write ")
+
+
 EVIL = "module evil; endmodule\n"
 
 
@@ -231,7 +262,7 @@ def test_what_the_manifest_does_not_list_is_seen(build: Path, name: str, make: C
     (build / name).parent.mkdir(exist_ok=True)
     make(build / name)
     if name == "quantized/tokenizer.json":  # which a checkpoint may have, so that reading the checkpoint sees it first
-        assert f"{name}: differs from manifest.json" in problem(build)
+        assert f"{name}: is not in manifest.json" in problem(build)
     else:
         assert problem(build) == f"{name}: is not of this build; move it elsewhere"
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from verif.extract.cell import read_cell
+from verif.extract.comments import check_comments
 from verif.extract.errors import ExtractionError
 from verif.extract.instances import instances
 from verif.extract.metal import read_metal
@@ -42,6 +43,7 @@ class ArrayRows:
         head = HEAD.fullmatch(self._window.data[: shell.begin].decode()) if shell else None
         if shell is None or head is None or shell.name != "shell" or shell.text[shell.stop : shell.stop + 1] != b"\n":
             raise ExtractionError("the text does not start like an array module")
+        check_comments(head["comments"])
         self._start, self.shell = shell.stop + 1, shell.module
         serial = "array_shell_serial_" in shell.module
         self._array: SerialArray | ArrayPorts = (

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from verif.extract.comments import check_comments
 from verif.extract.errors import ExtractionError
 from verif.extract.window import Window
 
@@ -41,6 +42,7 @@ def read_constants(pieces: Iterable[bytes], name: str, width: int, signed: bool 
     module = HEAD.match(window.data)
     if module is None or module[1] != name.encode():
         raise ExtractionError(f"the text is not the ROM module {name} alone")
+    check_comments(module[0].decode())
     index_width, data_width = int(module[2]) + 1, int(module[3]) + 1
     if data_width % width:
         raise ExtractionError(f"ROM {name}: {data_width} data bits are no multiple of {width}")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from verif.extract.boolean import evaluate
+from verif.extract.comments import one_line
 from verif.extract.errors import ExtractionError
-from verif.extract.prefab import one_line
 
 __all__ = ["UNSOUND", "MacUnit", "read_mac"]
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from verif.extract.comments import one_line
 from verif.extract.errors import ExtractionError
-from verif.extract.prefab import one_line
 
 __all__ = ["CONTROL", "NeuronCell", "read_neuron"]
 

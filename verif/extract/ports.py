@@ -3,20 +3,21 @@
 import re
 from dataclasses import dataclass
 
+from verif.extract.comments import one_line
 from verif.extract.errors import ExtractionError
 from verif.extract.instances import Instance
-from verif.extract.prefab import one_line
 
 __all__ = ["HEAD", "STREAM", "ArrayPorts", "input_width", "read_ports"]
 
 HEAD = re.compile(
-    r"(?://[^\n]*\n)*module (?P<name>\w+) \(\s*input  wire clk,\s*input  wire rst,\s*input  wire test_enable,\s*"
+    r"(?P<comments>(?://[^\n]*\n)*)module (?P<name>\w+) \(\s*"
+    r"input  wire clk,\s*input  wire rst,\s*input  wire test_enable,\s*"
     r"input  wire in_valid,\s*output wire in_ready,\s*input  wire \[(?P<in>\d+):0\] in_data,\s*"
     r"input  wire \[(?P<scale>\d+):0\] in_scale,\s*"
     r"input  wire in_last,\s*output wire out_valid,\s*input  wire out_ready,\s*"
     r"output wire \[(?P<out>\d+):0\] out_data,\s*output wire \[(?P=scale):0\] out_scale,\s*output wire out_last\s*\);\n"
     r"(?P<body>.*)",
-    re.DOTALL,
+    re.DOTALL | re.ASCII,
 )
 SHELL = re.compile(r"(?:\w+_)?array_shell_(metal|cell)_i(\d+)_r(\d+)_l(\d+)_(?:t(\d+)_f(\d+)|a\d+)_(b\d+e\d+)")
 STREAM = (

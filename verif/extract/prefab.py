@@ -1,12 +1,11 @@
-"""What the readers of prefabricated modules share: finding one by its name, and its text on one line."""
+"""What the readers of prefabricated modules share: finding one by its name."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from verif.extract.errors import ExtractionError
 
-__all__ = ["Prefab", "one_line", "read_prefab"]
+__all__ = ["Prefab", "read_prefab"]
 
 
 class Named(Protocol):
@@ -29,20 +28,18 @@ class Prefab(dict[str, str]):
         return super().__getitem__(file)
 
 
-def one_line(text: str) -> str:
-    """`text` without comments, each run of blanks and line ends one blank."""
-    return " ".join(re.sub(r"//[^\n]*|/\*.*?\*/", " ", text).split())
-
-
 def read_prefab(array: str, what: str, module: str, prefab: Mapping[str, str], read: Callable[[str], Cell]) -> Cell:
     """The prefabricated module that `array` instantiates as its `what`, by `read`.
 
     prefab: texts of prefabricated files by name. Raises ExtractionError where none is the module's, or where it holds
-    another module.
+    another module or one that `read` does not read.
     """
     if f"{module}.v" not in prefab:
         raise ExtractionError(f"{array}: its {what} {module} is not among the prefabricated files")
-    cell = read(prefab[f"{module}.v"])
+    try:
+        cell = read(prefab[f"{module}.v"])
+    except ExtractionError as error:
+        raise ExtractionError(f"{array}: its {what} {module}: {error}") from None
     if cell.name != module:
         raise ExtractionError(f"{module}.v holds {cell.name}")
     return cell

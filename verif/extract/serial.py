@@ -7,11 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
+from verif.extract.comments import one_line
 from verif.extract.errors import ExtractionError
 from verif.extract.instances import Instance, instance_at, instances
 from verif.extract.mac import MacUnit, read_mac
 from verif.extract.ports import STREAM, input_width
-from verif.extract.prefab import one_line, read_prefab
+from verif.extract.prefab import read_prefab
 from verif.extract.rom import NodeReader
 from verif.extract.shared import PlaneReader
 from verif.extract.window import Window

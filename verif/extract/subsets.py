@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from itertools import takewhile
 from typing import NamedTuple
 
+from verif.extract.comments import one_line
 from verif.extract.errors import ExtractionError
 from verif.extract.instances import instances
-from verif.extract.prefab import one_line, read_prefab
+from verif.extract.prefab import read_prefab
 
 __all__ = ["Subsets", "read_groups", "read_subsets"]
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from gen.build.arrays import array_weights
 from gen.build.folder import CHIP, MANIFEST, Build, chip_texts, file_list
@@ -12,6 +12,7 @@ from gen.build.names import FILE_LIST, QUANTIZED
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import ArrayUnit, array_units
 from golden.checkpoints.config import CONFIG
+from golden.errors import UserError
 from golden.folders import MARK
 from golden.quantization.quantized import QUANTIZATION, TENSORS, QuantizedCheckpoint
 
@@ -51,6 +52,10 @@ def manifest_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator
     manifest = build.manifest
     if manifest.model != checkpoint.config or manifest.quantization != checkpoint.formats:
         yield f"{MANIFEST}: model or quantization are not those of {QUANTIZED}/"
+    try:
+        build.hardware.check(checkpoint.model)
+    except UserError as error:
+        yield f"{MANIFEST}: hardware is not of the model: {error}"
     if manifest.top not in (None, top := build.module(CHIP)):
         yield f"{MANIFEST}: top is {manifest.top!r:.40}, not {top}"
     wanted = [build.module(unit.module) for unit in wanted_units(build, checkpoint)]
@@ -96,9 +101,12 @@ def listing_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator[
 
 
 def folder_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator[str]:
-    """What lies in the folder: regular files of the manifest, and what other commands leave there."""
+    """What lies in the folder: regular files of the manifest, and what other commands leave there; no other folder."""
+    ours = {parent for name in (*build.files, *BESIDE) for parent in PurePath(name).parents}
     for folder, folders, files in os.walk(build.path):
-        where = Path(folder).relative_to(build.path)
+        where = PurePath(folder).relative_to(build.path)
+        if not files and not folders and where not in ours:
+            yield f"{where.as_posix()}: is not of this build; move it elsewhere"
         for name in sorted([*files, *(each for each in folders if (Path(folder) / each).is_symlink())]):
             path = (where / name).as_posix()
             if path not in build.files and path not in BESIDE:

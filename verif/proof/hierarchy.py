@@ -8,6 +8,8 @@ from gen.arrays.shells import named_prefab
 from gen.build.folder import MANIFEST, Build
 from gen.text.prefix import renamed, unprefixed
 from gen.text.ram import RamGeometry, is_ram
+from verif.extract.comments import one_line
+from verif.extract.errors import ExtractionError
 
 __all__ = ["Hierarchy", "module_of"]
 
@@ -17,12 +19,24 @@ MODULE = re.compile(r"^[ \t]*(?:macro)?module[ \t]+\\?(\S+?)[\s(#;]", re.MULTILI
 STATE = re.compile(r"\binitial\b|^ *reg\b[^;\n]*(?:=|\[\d+:\d+\];)", re.MULTILINE)
 """What begins with a value, or has addresses: only memories have such, which are modules of their own."""
 
+FOR_TOOLS = re.compile(r"[`\\]|\(\*(?! *\))")
+
 INSTANCE = re.compile(r"^[ \t]*(?!(?:module|else)\b)(\w+)[ \t]+(?:#\(.*\)[ \t]*)?[\w$\\.\[\]]+[ \t]*\(", re.MULTILINE)
 
 
 def module_of(file: str) -> str:
     """The module that a Verilog file of a build is named after."""
     return file.rpartition("/")[2].partition(".")[0]
+
+
+def comment_problem(text: str) -> str | None:
+    """What `check_comments` says of `text`; besides, no directive, escaped name or attribute may stand in it."""
+    try:
+        code = one_line(text)
+    except ExtractionError as error:
+        return str(error)
+    found = FOR_TOOLS.search(code)
+    return f"hardloom does not write {found[0]!r} into it" if found else None
 
 
 class Hierarchy:
@@ -44,6 +58,8 @@ class Hierarchy:
         self.prefab = {Path(file).name: build.text(file) for file in files if file.startswith(PREFAB)}
         self.inside: dict[str, Counter[str]] = {}
         self._problem: str | None = None
+        if len(self.memories) < len(build.manifest.memories):
+            self._problem = f"{MANIFEST}: lists memories of one geometry twice"
         if len(self.files) < len(files):
             twice = next(file for file in files if self.files[module_of(file)] != file)
             self._problem = f"{twice}: {self.files[module_of(twice)]} holds a module of that name too"
@@ -59,6 +75,8 @@ class Hierarchy:
         ram = unprefixed(module_of(file), self.module_prefix)
         if is_ram(ram) and (RamGeometry.of(ram).parts > len(text) or not self._is(text, RamGeometry.of(ram).verilog())):
             self._problem = self._problem or f"{file}: is not the memory that its name says"
+        if not is_ram(ram) and named_prefab(ram) is None and (said := comment_problem(text)):
+            self._problem = self._problem or f"{file}: {said}"
         if file.startswith("rtl/units/") and (found := STATE.search(re.sub(r"//[^\n]*", "", text))):
             self._problem = self._problem or f"{file}: has a memory or an initial value: {found[0].strip()[:60]}"
         self.inside[module_of(file)] = Counter(INSTANCE.findall(text))
