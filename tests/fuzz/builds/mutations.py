@@ -160,6 +160,22 @@ def verilog_lines(rng: random.Random, folder: Path) -> bool:
     return MENDED
 
 
+def verilog_for_tools(rng: random.Random, folder: Path) -> bool:
+    """A comment that some tool obeys, at the end of a line or on one of its own."""
+    path = verilog(rng, folder)
+    lines = read(path).split(b"\n")
+    words = [
+        b"synthesis translate_off",
+        b"synopsys translate_off",
+        b"pragma translate_off",
+        b"verilator lint_off WIDTH",
+    ]
+    word, at = rng.choice(words), rng.randrange(len(lines))
+    lines[at] += rng.choice([b"// %s", b"\n//%s", b"/* %s */", b" // Text\r// %s"]) % word
+    write(path, b"\n".join(lines))
+    return MENDED
+
+
 def verilog_words(rng: random.Random, folder: Path) -> bool:
     """A word or number becomes another one of the file, or a neighbour, or huge."""
     path = verilog(rng, folder)
@@ -251,7 +267,13 @@ def mark(rng: random.Random, folder: Path) -> bool:
 
 MUTATIONS: list[Mutation] = [
     *([description_bytes] * 2 + [description_value] * 4 + [facts_of_an_array] * 2 + [names_of_files] * 2),
-    *([verilog_bytes] * 4 + [verilog_lines] * 3 + [verilog_words] * 4 + [verilog_no_text] * 2 + [verilog_swapped]),
+    *(
+        [verilog_bytes] * 4
+        + [verilog_lines] * 3
+        + [verilog_words] * 4
+        + [verilog_no_text] * 2
+        + [verilog_swapped, verilog_for_tools]
+    ),
     *[stray_journal, list_of_files, checkpoint_value, checkpoint_bytes, checkpoint_bits],
     *[missing, replaced, linked, strangers, mark],
 ]
