@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from flows.synth.arrays import Parts, limits
+from flows.synth.closure import synthesize
 from flows.synth.library.library import Library
-from flows.synth.yosys import synthesize
 from golden.quantization.integers import IntegerMatrix
 
 __all__ = ["Figures", "combinational", "figures_of"]

@@ -201,6 +201,9 @@ def synth(
     ] = None,
     timeout: Annotated[float, typer.Option(parser=positive, help="Seconds that one module may take.")] = 900,
     memory: Annotated[float, typer.Option(parser=positive, help="GiB that one module may take.")] = 8,
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Paths from register to register through all modules, by OpenSTA.")
+    ] = False,
     power: Annotated[
         bool, typer.Option("--power", help="With --tile: energy of a vector, from a gate-level simulation.")
     ] = False,
@@ -220,7 +223,7 @@ def synth(
     if whole and (unit or tile):
         raise UserError("--all: goes not together with --unit and --tile; give one of them")
     limits = (clock_ns, jobs or os.cpu_count() or 1, timeout, memory)
-    request = Request(unit, tile, generic, liberty or (), *limits, html, power, fpga)
+    request = Request(unit, tile, generic, liberty or (), *limits, timing, html, power, fpga)
     if not synthesize(build, request).show(as_json, width=120):
         raise typer.Exit(1)
 

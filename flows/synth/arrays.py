@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from flows.synth.closure import synthesize
 from flows.synth.library.library import Library
-from flows.synth.yosys import Options, Synthesis, synthesize
+from flows.synth.yosys import Options, Synthesis
 from gen.arrays import ArrayPlan, emit, plan_array
 from gen.arrays.metal import MetalForm
 from gen.arrays.rings import rings

@@ -38,5 +38,9 @@ class Cache:
         except (OSError, ValueError, TypeError):
             return None
 
+    def netlist(self, key: str) -> Path:
+        """Where the mapped Verilog of that result is, if it was wanted."""
+        return self.folder / f"{key}.v"
+
     def put(self, key: str, result: Synthesis) -> None:
         write_json(self.folder / f"{key}.json", result.to_json_dict())

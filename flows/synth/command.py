@@ -14,9 +14,10 @@ from flows.synth.hierarchy import synthesize_hierarchy, synthesize_tile
 from flows.synth.library.files import read_library
 from flows.synth.library.library import Library
 from flows.synth.modules import Modules
+from flows.synth.paths import hierarchy_paths
 from flows.synth.power import array_power
 from flows.synth.report import synthesis_parts, write_html
-from flows.synth.timing import Timing, open_sta
+from flows.synth.timing import Timing, has_open_sta, open_sta
 from flows.synth.yosys import Options, Synthesis
 from gen.build.folder import Build
 from gen.text.yosys import SynthesisError
@@ -26,8 +27,12 @@ from golden.errors import UserError
 __all__ = ["Request", "synth", "synth_figures"]
 
 
-def synth_figures(path: Path, unit: str | None, tile: str | None, options: Options) -> SynthFigures:
+def synth_figures(
+    path: Path, unit: str | None, tile: str | None, options: Options, timing: bool = False
+) -> SynthFigures:
     """Figures of the build `path`: of one `unit`, of one array `tile` (flattened too), or of the whole chip.
+
+    timing: with paths through all modules.
 
     Results are kept in the user's cache, never in the build, which came from anywhere.
     """
@@ -42,6 +47,9 @@ def synth_figures(path: Path, unit: str | None, tile: str | None, options: Optio
     with progress_bar(f"synthesizing {top}", "modules") as progress:
         hierarchy = synthesize_hierarchy(modules, top, options, cache, progress)
     figures = hierarchy_figures(modules, hierarchy, options)
+    if timing:
+        longest, paths = hierarchy_paths(modules, top, options, cache)
+        figures = replace(figures, timing=longest, paths=paths)
     return figures if tile is None else with_flat(figures, modules, top, options, cache)
 
 
@@ -78,7 +86,8 @@ class Request:
     ----------
     generic: without a library; liberty: files of the library, the embedded one where there is none.
     clock_ns, jobs, timeout_s, memory_gib: see `Options`.
-    html: page to write as well; power: energy of a vector through the tile; fpga: family to place and route it on.
+    timing: paths through all modules; html: page to write as well; power: energy of a vector through the tile; fpga:
+        family to place and route it on.
     """
 
     unit: str | None = None
@@ -89,6 +98,7 @@ class Request:
     jobs: int = 1
     timeout_s: float = 900.0
     memory_gib: float = 8.0
+    timing: bool = False
     html: Path | None = None
     power: bool = False
     fpga: str | None = None
@@ -101,6 +111,10 @@ class Request:
         if (self.power or self.fpga) and (self.tile is None or self.generic):
             option = "power" if self.power else "fpga"
             raise UserError(f"--{option}: goes with --tile, and without --generic; name an array")
+        if self.timing and (self.tile is not None or self.generic):
+            raise UserError("--timing: is of units and chips, by a library; leave out --tile and --generic")
+        if self.timing and not has_open_sta():
+            raise UserError("--timing: needs OpenSTA, its command sta; install it (Debian: apt-get install opensta)")
         useless = {"--liberty": self.liberty, "--clock-ns": self.clock_ns, "--power": self.power, "--html": self.html}
         if self.fpga and any(useless.values()):
             names = " and ".join(name for name, given in useless.items() if given)
@@ -117,7 +131,7 @@ def synth(path: Path, request: Request) -> Check:
     if request.fpga and request.tile:
         return on_fpga(path, request.tile, request.fpga, request.timeout_s)
     options = request.options()
-    figures = synth_figures(path, request.unit, request.tile, options)
+    figures = synth_figures(path, request.unit, request.tile, options, request.timing)
     if request.power and request.tile:
         figures = with_power(figures, path, request.tile, options)
     if request.html is not None:

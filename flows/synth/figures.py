@@ -85,6 +85,7 @@ class SynthFigures:
     failed: reasons by what failed; timing: the longest path known.
     cpu_seconds, peak_mib: of Yosys and ABC.
     flat: the array flattened; power: energy of a vector through it; None where not asked for.
+    paths: with timing through all modules, the longest path in ns that ends in each unit, the longest first.
     left_out: cells of the library that were not understood, and why.
     """
 
@@ -107,11 +108,12 @@ class SynthFigures:
     ge_per_weight: float | None = None
     flat: Flat | None = None
     power: Power | None = None
+    paths: dict[str, float] | None = None
     left_out: dict[str, str] = field(default_factory=dict)
 
     def to_json_dict(self) -> dict[str, Any]:
         """Without what there is only of arrays, or was not asked for."""
-        optional = ("cells_per_weight", "ge_per_weight", "flat", "power")
+        optional = ("cells_per_weight", "ge_per_weight", "flat", "power", "paths")
         return {name: value for name, value in vars(self).items() if value is not None or name not in optional}
 
 
@@ -147,9 +149,12 @@ def hierarchy_figures(modules: Modules, hierarchy: Hierarchy, options: Options) 
 
 
 def slowest_module(hierarchy: Hierarchy, clock_ns: float | None) -> Timing | None:
-    """The longest path that ABC knows, within a module."""
-    delays = {result.top: result.abc_delay_ns for result in hierarchy.modules.values() if result.abc_delay_ns}
-    if not delays:
+    """The longest path that is known within a module."""
+    timed = {result.top: result for result in hierarchy.modules.values() if result.longest_ns or result.abc_delay_ns}
+    if not timed:
         return None
-    slowest = max(delays, key=delays.__getitem__)
-    return Timing("ABC, within a module, up to adders", delays[slowest], end=slowest, clock_ns=clock_ns)
+    slowest = max(timed.values(), key=lambda result: result.longest_ns or result.abc_delay_ns or 0)
+    if slowest.longest_ns:
+        return Timing(f"{slowest.tool}, within a module", slowest.longest_ns, end=slowest.top, clock_ns=clock_ns)
+    tool = "ABC, within a module, up to adders"
+    return Timing(tool, slowest.abc_delay_ns or 0, end=slowest.top, clock_ns=clock_ns)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.console.report import Check, Line
+from flows.synth.closure import synthesize
 from flows.synth.library.files import read_library
 from flows.synth.library.models import cell_models
 from flows.synth.modules import instances_in, is_wiring
-from flows.synth.yosys import Options, synthesize
+from flows.synth.yosys import Options
 from gen.arrays import ArrayPlan, plan_array
 from gen.build.folder import Build
 from gen.build.manifest import ArrayFacts

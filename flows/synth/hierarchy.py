@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.synth.cache import Cache
+from flows.synth.closure import synthesize
 from flows.synth.library.library import Library
 from flows.synth.modules import Modules
-from flows.synth.yosys import Options, Synthesis, synthesize
+from flows.synth.yosys import Options, Synthesis
 from gen.text.yosys import SynthesisError
 from golden.files import stamped
 
-__all__ = ["Hierarchy", "own_figures", "synthesize_hierarchy", "synthesize_tile"]
+__all__ = ["Hierarchy", "own_figures", "synthesize_hierarchy", "synthesize_module", "synthesize_tile"]
 
 
 @dataclass
@@ -95,14 +96,21 @@ def wiring(modules: Modules, module: str, library: Library | None) -> Synthesis:
     return Synthesis(module, library.name if library else None, {}, 0.0, 0.0, 0, 0, instances)
 
 
-def synthesize_module(modules: Modules, module: str, options: Options, cache: Cache) -> Synthesis:
-    """One module, those that it instantiates being black boxes."""
+def synthesize_module(
+    modules: Modules, module: str, options: Options, cache: Cache, netlist: Path | None = None
+) -> Synthesis:
+    """One module, those that it instantiates being black boxes; netlist: where its mapped Verilog is wanted."""
     parts = sorted(modules.instances(module))
     key = cache.key("module", options.key(), *(modules.digest(name) for name in (module, *parts)))
-    if (found := cache.get(key)) is None:
+    found, kept = cache.get(key), cache.netlist(key)
+    if found is None or (netlist and not kept.is_file()):
         boxes = [modules.path(name) for name in parts]
-        found = synthesize([modules.path(module)], module, options, black_boxes=boxes)
+        found = synthesize(
+            [modules.path(module)], module, options, black_boxes=boxes, netlist=kept if netlist else None
+        )
         cache.put(key, found)
+    if netlist:
+        netlist.symlink_to(kept.resolve())
     return found
 
 

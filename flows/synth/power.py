@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from flows.synth.closure import synthesize
 from flows.synth.library.boolean import names
 from flows.synth.library.cell import Cell
 from flows.synth.library.liberty import Group, number
 from flows.synth.library.library import Library
 from flows.synth.library.models import cell_models
 from flows.synth.saif import toggles
-from flows.synth.yosys import Options, synthesize
+from flows.synth.yosys import Options
 from gen.arrays import ArrayPlan
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError

@@ -14,6 +14,10 @@ from golden.files import write_file
 __all__ = ["is_report", "remarks", "synthesis_parts", "write_html"]
 
 
+SHOWN = 20
+"""Units whose longest paths are told; --json has all."""
+
+
 def figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.2f}"
 
@@ -69,6 +73,9 @@ def synthesis_parts(figures: SynthFigures) -> Iterator[Part]:
     made = table(heads, lines, f"{figures.build}: {figures.top}", no_wrap=True)
     made.add_row(*whole, style="bold")
     yield made
+    if figures.paths:
+        longest = [(unit, f"{ns:.3f}") for unit, ns in [*figures.paths.items()][:SHOWN]]
+        yield table(("longest path that ends in", "ns"), longest, f"{len(figures.paths):,} units, the slowest")
     yield from remarks(figures)
     yield from (f"failed: {reason}" for reason in figures.failed.values())
 

@@ -4,22 +4,23 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from flows.synth.library.library import Library
 
-__all__ = ["Timing", "open_sta", "worst_path"]
+__all__ = ["Timing", "has_open_sta", "open_sta", "sta_report", "worst_path"]
 
 SCRIPT = """
-read_liberty cells.lib
-read_verilog netlist.v
+{reading}
 link_design {top}
 create_clock -name clk -period {period} [get_ports clk]
 set_input_delay 0 -clock clk [all_inputs]
 set_output_delay 0 -clock clk [all_outputs]
 report_checks -path_delay max -format full -digits 5
+report_checks -path_delay max -format end -group_count 1000000 -endpoint_count 1
 """
 TIMEOUT_S = 600
 
@@ -51,21 +52,40 @@ class Timing:
         return asdict(self) | {"slack_ns": self.slack_ns, "met": self.met}
 
 
+def has_open_sta() -> bool:
+    """Whether its command `sta` is installed."""
+    return shutil.which("sta") is not None
+
+
 def open_sta(netlist: Path, top: str, library: Library, clock_ns: float | None = None) -> Timing | None:
     """Longest path of module `top`, clocked by `clk`; None where `sta` is missing, finds no path or takes too long.
 
     Wires have no delay; inputs arrive and outputs are due at the clock edge.
     """
+    period, unit = clock_ns or 1.0, library.units.seconds / 1e-9
+    report = sta_report([netlist], top, library, period)
+    return worst_path(report, period, unit, clock_ns) if report else None
+
+
+def sta_report(netlists: Sequence[Path], top: str, library: Library, period: float, boxes: str = "") -> str | None:
+    """OpenSTA's report of the worst path a group and of every end point, in the library's unit of time; None as above.
+
+    netlists: Verilog of `top` and what it instantiates; period: ns; boxes: Liberty of modules that are no netlists.
+    """
     command = shutil.which("sta")
     if command is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        library.write(Path(folder) / "cells.lib")
-        (Path(folder) / "netlist.v").symlink_to(netlist.resolve())
-        unit = library.units.seconds / 1e-9
-        period = 1.0 if clock_ns is None else clock_ns
-        script = Path(folder) / "timing.tcl"
-        script.write_text(SCRIPT.format(top=top, period=period / unit))
+        where = Path(folder)
+        library.write(where / "cells.lib")
+        (where / "boxes.lib").write_text(boxes)
+        for number, netlist in enumerate(netlists):
+            (where / f"{number}.v").symlink_to(netlist.resolve())
+        lines = [f"read_liberty {name}.lib" for name in ("cells", *(["boxes"] if boxes else []))]
+        lines += [f"read_verilog {number}.v" for number in range(len(netlists))]
+        script = where / "timing.tcl"
+        reading = "\n".join(lines)
+        script.write_text(SCRIPT.format(reading=reading, top=top, period=period / (library.units.seconds / 1e-9)))
         try:
             done = subprocess.run(
                 [command, "-no_splash", "-exit", script.name],
@@ -76,7 +96,7 @@ def open_sta(netlist: Path, top: str, library: Library, clock_ns: float | None =
             )
         except subprocess.TimeoutExpired:
             return None
-    return worst_path(done.stdout, period, unit, clock_ns)
+    return done.stdout
 
 
 def worst_path(report: str, period: float, unit: float, clock_ns: float | None) -> Timing | None:

@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from gen.text.yosys import SynthesisError, link_sources, run_yosys
 from golden.errors import UserError
 from golden.files import write_file
 
-__all__ = ["Options", "Synthesis", "synthesize"]
+__all__ = ["Adders", "Options", "Synthesis", "attempt"]
 
 TO_FULL_ADDERS = (
     *("proc", "setattr -unset init w:*", "opt_expr", "opt_clean", "opt", "wreduce", "opt_clean", "alumacc", "share"),
@@ -34,6 +35,13 @@ AREA = "strash; balance; &get -n; &nf; &put; topo; stime -p"
 TIMED = "strash; dch -f; map -B 0.9 -D {ps}; topo; buffer -c; topo; upsize -D {ps}; dnsize -D {ps}; stime -p"
 """ABC's commands with a clock period in picoseconds."""
 
+FAN_OUT = 8
+"""Loads that an output is mapped to drive, where there is a clock: inputs of the smallest buffer, which drives inputs.
+
+What a module is connected to is not known when it is mapped by itself; without this it would drive nothing, and a
+register anything.
+"""
+
 HERE = "/proc/self/cwd"
 """The folder of the process, for ABC: Yosys makes names whole paths for it, and the true one may hold anything."""
 
@@ -43,10 +51,19 @@ GATES = "techmap -map cells.v */t:hardloom_clock_gate"
 ADDER_LEVELS = 3
 """Times that constants are followed through full adders."""
 
-WRITERS = {"netlist.v": "write_verilog -noattr -noexpr", "netlist.json": "write_json"}
+WRITERS = {"netlist.v": "write_verilog -noattr -noexpr -simple-lhs", "netlist.json": "write_json"}
 """Commands that write the result, by the file."""
 
 MEMORY = re.compile(r"\$mem(_v2)?$")
+
+
+class Adders(Enum):
+    """What additions become, the smallest first."""
+
+    RIPPLE = "full adders, carries ripple"
+    LOOKAHEAD = "full adders, the last carries looked ahead"
+    GATES = "gates, carries looked ahead"
+    """ABC sees all of them, and maps them for the clock; else it sees what lies between full adders."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +94,9 @@ class Synthesis:
     area: of the cells, in the library's unit; ge: in NAND2s (area and ge are 0 without a library).
     flip_flops: bits of them; memory_bits: of written memories, which are not in the area.
     instances: black boxes by module.
-    abc_delay_ns: ABC's longest path between registers, adders and ports, None without a library.
+    abc_delay_ns: ABC's longest path between registers, full adders and ports, None without a library.
+    longest_ns: the longest path between registers and ports, through everything, where a clock was asked for; by
+        `tool`. adders: what additions became (`Adders`).
     cpu_seconds, peak_mib: of Yosys and ABC.
     """
 
@@ -92,21 +111,26 @@ class Synthesis:
     abc_delay_ns: float | None = None
     cpu_seconds: float = 0.0
     peak_mib: float = 0.0
+    longest_ns: float | None = None
+    tool: str = ""
+    adders: str = Adders.RIPPLE.value
 
     def to_json_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def synthesize(
+def attempt(
     sources: Sequence[Path],
     top: str,
     options: Options,
+    adders: Adders,
     *,
     black_boxes: Sequence[Path] = (),
     netlist: Path | None = None,
     connections: Path | None = None,
 ) -> Synthesis:
-    """Synthesize module `top` of the Verilog `sources`, flattened; without a library, to Yosys' generic gates.
+    """Synthesize module `top` of the Verilog `sources`, flattened, additions to `adders`; without a library, to Yosys'
+    generic gates.
 
     black_boxes: Verilog files whose modules stay instances. netlist, connections: Verilog of the
     result to write, and what `write_json` makes of it. Written memories
@@ -120,7 +144,7 @@ def synthesize(
         raise UserError(f"{library.files}: its cell {shared[0]} is called like a module; rename it")
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
-        commands = yosys_commands(sources, top, options, black_boxes, where)
+        commands = yosys_commands(sources, top, options, adders, black_boxes, where)
         outputs = {"netlist.v": netlist, "netlist.json": connections}
         if netlist is not None or connections is not None:
             commands += ["splitnets", "rename -hide w:*", "rename -enumerate -pattern n% w:*", "opt_clean -purge"]
@@ -132,11 +156,11 @@ def synthesize(
             raise SynthesisError(f"{error} (library {library.files})" if library else str(error)) from None
         for name, path in wanted.items():
             write_file(path, (where / name).read_bytes())
-        return read_result(where, top, library, usage)
+        return replace(read_result(where, top, library, usage), adders=adders.value)
 
 
 def yosys_commands(
-    sources: Sequence[Path], top: str, options: Options, black_boxes: Sequence[Path], folder: Path
+    sources: Sequence[Path], top: str, options: Options, adders: Adders, black_boxes: Sequence[Path], folder: Path
 ) -> list[str]:
     """Yosys commands that leave `stat.json`, `memories.json` and `yosys.log` in `folder`."""
     boxed = [f"read_verilog -lib {link_sources(black_boxes, folder, 'box')}"] if black_boxes else []
@@ -145,7 +169,7 @@ def yosys_commands(
     if options.library is None:
         commands += ["techmap", "opt -fast", "opt_clean -purge", *flatten(), "abc", "opt_clean -purge"]
     else:
-        commands += map_to_cells(options.library, options.clock_ns, folder)
+        commands += map_to_cells(options.library, options.clock_ns, adders, folder)
     logged = ("read_verilog", "hierarchy", "dfflibmap", "abc -")
     commands = [f"tee -q {'-a yosys.log ' if c.startswith(logged) else ''}{c}" for c in commands]
     return [
@@ -160,7 +184,7 @@ def flatten() -> list[str]:
     return ["flatten -noscopeinfo", "opt_clean -purge", "opt_expr", "opt_merge", "opt_clean -purge"]
 
 
-def map_to_cells(library: Library, clock_ns: float | None, folder: Path) -> list[str]:
+def map_to_cells(library: Library, clock_ns: float | None, adders: Adders, folder: Path) -> list[str]:
     """From modules of `$fa` and word-level logic to cells."""
     files = {
         "ripple.v": RIPPLE + ONE_BIT,
@@ -168,22 +192,32 @@ def map_to_cells(library: Library, clock_ns: float | None, folder: Path) -> list
         "adder.v": full_adder_verilog(library),
         "cells.v": techmap_verilog(library),
         "abc.script": abc_script(clock_ns),
+        "abc.constr": surroundings(library),
     }
     for name, text in files.items():
         (folder / name).write_text(text)
     library.write(folder / "cells.lib")
+    around = "" if clock_ns is None else f" -constr {HERE}/abc.constr"
     return [
+        *([] if adders is Adders.RIPPLE else ["techmap -map +/techmap.v */t:$alu"]),
         *("techmap -map ripple.v", "techmap */t:$fa %n", "opt -fast", "opt_clean -purge"),
         *(["chtype -set hardloom_clock_gate */t:*_hardloom_clock_gate", GATES] if library.clock_gate else []),
         *flatten(),
         *("techmap -map constant.v */t:$fa", "simplemap", "opt_expr") * ADDER_LEVELS,
         "opt_clean -purge",
-        *(map_full_adders() if library.full_adder else []),
+        *(map_full_adders() if library.full_adder and adders is not Adders.GATES else []),
         *("techmap -map cells.v", "techmap", "opt_expr", "opt_clean -purge"),
         *("dfflibmap -liberty cells.lib", "opt_clean"),
-        *("libcache -scl -disable", f"abc -liberty {HERE}/cells.lib -script {HERE}/abc.script"),
+        *("libcache -scl -disable", f"abc -liberty {HERE}/cells.lib -script {HERE}/abc.script{around}"),
         "opt_clean -purge",
     ]
+
+
+def surroundings(library: Library) -> str:
+    """For ABC: what drives an input, and the load of an output in femtofarads."""
+    (pin,) = library.buffer.inputs
+    load = FAN_OUT * pin.capacitance * library.units.farads / 1e-15
+    return f"set_driving_cell {library.buffer.name}\nset_load {load:.6g}\n"
 
 
 def map_full_adders() -> list[str]:

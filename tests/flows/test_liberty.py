@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.synth.closure import synthesize
 from flows.synth.library.boolean import expression, truth_table
 from flows.synth.library.embedded import default_liberty
 from flows.synth.library.files import read_library
 from flows.synth.power import weigh
 from flows.synth.techmap import techmap_verilog
-from flows.synth.yosys import Options, synthesize
+from flows.synth.yosys import Options
 from gen.text.yosys import SynthesisError
 from golden.errors import UserError
 from tests.flows.liberty_text import (

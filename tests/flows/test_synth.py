@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.synth.closure import synthesize
 from flows.synth.command import Request, synth, synth_figures
 from flows.synth.figures import unit_name
 from flows.synth.gate_level import mapped_arrays, mapped_units
@@ -17,7 +18,7 @@ from flows.synth.power import Power, weigh
 from flows.synth.report import remarks, write_html
 from flows.synth.saif import toggles
 from flows.synth.timing import Timing, worst_path
-from flows.synth.yosys import Options, synthesize
+from flows.synth.yosys import Options
 from gen.arrays import plan_array
 from gen.build.generate import build_arrays
 from gen.design.matrices import Selection

@@ -111,6 +111,14 @@ class Library:
             raise self._lacks("2-input NAND")
         return found[0]
 
+    @cached_property
+    def buffer(self) -> Cell:
+        """The smallest."""
+        found = self._gates(1, {0b10})
+        if not found:
+            raise self._lacks("buffer")
+        return found[0]
+
     def _gates(self, inputs: int, outputs: set[int]) -> list[Cell]:
         """Gates of so many inputs that have these truth tables, one an output, the smallest first."""
         return sorted(
@@ -155,10 +163,9 @@ class Library:
 
     def check(self) -> None:
         """Raises UserError where synthesis would lack a kind of cell; ABC takes no library without a buffer."""
-        self.nand2  # noqa: B018
-        for what, table in (("inverter", 0b01), ("buffer", 0b10)):
-            if not self._gates(1, {table}):
-                raise self._lacks(what)
+        self.nand2, self.buffer  # noqa: B018
+        if not self._gates(1, {0b01}):
+            raise self._lacks("inverter")
         if not any(cell.kind == "flip-flop" for cell in self.cells.values()):
             raise self._lacks("flip-flop")
 
