@@ -20,7 +20,7 @@ create_clock -name clk -period {period} [get_ports clk]
 set_input_delay 0 -clock clk [all_inputs]
 set_output_delay 0 -clock clk [all_outputs]
 report_checks -path_delay max -format full -digits 5
-report_checks -path_delay max -format end -group_count 1000000 -endpoint_count 1
+report_checks -path_delay max -format end -group_count 1000000 -endpoint_count 1 -digits 5
 """
 TIMEOUT_S = 600
 
