@@ -45,7 +45,7 @@ def synth_figures(
     else:
         top = modules.top
     with progress_bar(f"synthesizing {top}", "modules") as progress:
-        hierarchy = synthesize_hierarchy(modules, top, options, cache, progress)
+        hierarchy = synthesize_hierarchy(modules, top, options, cache, progress, netlists=timing)
     figures = hierarchy_figures(modules, hierarchy, options)
     if timing:
         longest, paths = hierarchy_paths(modules, top, options, cache)

@@ -18,7 +18,7 @@ from flows.synth.yosys import Options, Synthesis
 from gen.text.yosys import SynthesisError
 from golden.files import stamped
 
-__all__ = ["Hierarchy", "own_figures", "synthesize_hierarchy", "synthesize_module", "synthesize_tile"]
+__all__ = ["Hierarchy", "netlist_of", "own_figures", "synthesize_hierarchy", "synthesize_module", "synthesize_tile"]
 
 
 @dataclass
@@ -67,8 +67,10 @@ def synthesize_hierarchy(
     options: Options,
     cache: Cache,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    netlists: bool = False,
 ) -> Hierarchy:
-    """Every module of `top`; one that fails does not stop the others."""
+    """Every module of `top`; one that fails does not stop the others. netlists: they are kept in the cache."""
     hierarchy, logic = Hierarchy(top, {}), list[str]()
     for module in modules.below(top):
         if modules.is_wiring(module):
@@ -77,7 +79,7 @@ def synthesize_hierarchy(
             logic.append(module)
     with ThreadPoolExecutor(options.jobs) as pool:
         work: dict[Future[Synthesis], str] = {
-            pool.submit(synthesize_module, modules, module, options, cache): module for module in logic
+            pool.submit(synthesize_module, modules, module, options, cache, netlists): module for module in logic
         }
         for number, future in enumerate(as_completed(work)):
             module = work[future]
@@ -97,21 +99,27 @@ def wiring(modules: Modules, module: str, library: Library | None) -> Synthesis:
 
 
 def synthesize_module(
-    modules: Modules, module: str, options: Options, cache: Cache, netlist: Path | None = None
+    modules: Modules, module: str, options: Options, cache: Cache, netlists: bool = False
 ) -> Synthesis:
-    """One module, those that it instantiates being black boxes; netlist: where its mapped Verilog is wanted."""
-    parts = sorted(modules.instances(module))
-    key = cache.key("module", options.key(), *(modules.digest(name) for name in (module, *parts)))
-    found, kept = cache.get(key), cache.netlist(key)
-    if found is None or (netlist and not kept.is_file()):
-        boxes = [modules.path(name) for name in parts]
-        found = synthesize(
-            [modules.path(module)], module, options, black_boxes=boxes, netlist=kept if netlist else None
-        )
+    """One module, those that it instantiates being black boxes; netlists: its mapped Verilog is kept (`netlist_of`)."""
+    key, kept = module_key(modules, module, options, cache), netlist_of(modules, module, options, cache)
+    found = cache.get(key)
+    if found is None or (netlists and not kept.is_file()):
+        boxes = [modules.path(name) for name in sorted(modules.instances(module))]
+        wanted = kept if netlists else None
+        found = synthesize([modules.path(module)], module, options, black_boxes=boxes, netlist=wanted)
         cache.put(key, found)
-    if netlist:
-        netlist.symlink_to(kept.resolve())
     return found
+
+
+def module_key(modules: Modules, module: str, options: Options, cache: Cache) -> str:
+    parts = (module, *sorted(modules.instances(module)))
+    return cache.key("module", options.key(), *map(modules.digest, parts))
+
+
+def netlist_of(modules: Modules, module: str, options: Options, cache: Cache) -> Path:
+    """Where the mapped Verilog of a module by itself is kept."""
+    return cache.netlist(module_key(modules, module, options, cache))
 
 
 def synthesize_tile(modules: Modules, module: str, options: Options, cache: Cache, netlist: Path) -> Synthesis:

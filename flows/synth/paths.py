@@ -1,12 +1,11 @@
 """Timing from register to register through every module between them: netlists of a hierarchy linked, not flattened."""
 
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from flows.synth.cache import Cache
-from flows.synth.hierarchy import synthesize_module
+from flows.synth.hierarchy import netlist_of, synthesize_module
 from flows.synth.library.library import Library
 from flows.synth.modules import Modules
 from flows.synth.timing import Timing, sta_report, worst_path
@@ -35,18 +34,16 @@ def hierarchy_paths(modules: Modules, top: str, options: Options, cache: Cache) 
     assert options.library is not None
     period, unit = options.clock_ns or 1.0, options.library.units.seconds / 1e-9
     cells = {name for array in modules.arrays for name in modules.instances(array) if is_cell(modules, name)}
-    with tempfile.TemporaryDirectory() as folder:
-        boxes, netlists = list[str](), list[Path]()
-        for module in modules.below(top):
-            if module in cells or is_ram(unprefixed(module, modules.build.manifest.module_prefix)):
-                boxes.append(module)
-            elif module in modules.arrays and modules.is_wiring(module):
-                netlists.append(modules.path(module))
-            else:
-                netlists.append(Path(folder) / f"{module}.v")
-                synthesize_module(modules, module, options, cache, netlists[-1])
-        held = box_liberty(options.library, {name: modules.text(name) for name in boxes})
-        report = sta_report(netlists, top, options.library, period, held)
+    boxes, netlists = dict[str, str](), list[Path]()
+    for module in modules.below(top):
+        if module in cells or is_ram(unprefixed(module, modules.build.manifest.module_prefix)):
+            boxes[module] = modules.text(module)
+        elif module in modules.arrays and modules.is_wiring(module):
+            netlists.append(modules.path(module))
+        else:
+            synthesize_module(modules, module, options, cache, netlists=True)
+            netlists.append(netlist_of(modules, module, options, cache))
+    report = sta_report(netlists, top, options.library, period, box_liberty(options.library, boxes))
     timing = worst_path(report, period, unit, options.clock_ns) if report else None
     if timing is None or report is None:
         raise UserError(
