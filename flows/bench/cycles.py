@@ -1,7 +1,7 @@
 """`hardloom bench cycles`: what the cycle model says of chips, and what Verilator counts of the same."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from golden.checkpoints.synthetic import make_up
 from golden.models.integer_model import IntegerModel
 from golden.quantization.quantize import quantize_checkpoint
 from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import Prediction
+from golden.samplers.denoise import Denoising, Prediction, Step
 from golden.samplers.manner import Manner
 from golden.samplers.sampling import Sampling, denoise
 from golden.samplers.spans import span
@@ -32,7 +32,16 @@ from verif.chip.compare import simulate_runs
 from verif.chip.simulation import Run, SimulatedChip
 from verif.simulators.verilator import QUICK_BUILD
 
-__all__ = ["CycleFigures", "Routed", "chip_geometry", "cycles", "cycles_parts", "modelled", "sequence_run"]
+__all__ = [
+    "CycleFigures",
+    "Routed",
+    "chip_geometry",
+    "cycles",
+    "cycles_parts",
+    "modelled",
+    "pass_of",
+    "sequence_run",
+]
 
 
 @dataclass(frozen=True)
@@ -64,10 +73,15 @@ STAGGER = 45
 
 class Routed:
     """An engine of the sampler that keeps the latest pass: experts of each layer that has some, and the positions whose
-    logits count."""
+    logits count. also: is told of every probe point."""
 
-    def __init__(self, model: IntegerModel, shape: ModelShape) -> None:
-        self.model, self.shape = model, shape
+    def __init__(
+        self,
+        model: IntegerModel,
+        shape: ModelShape,
+        also: Callable[[str, torch.Tensor], None] = lambda name, value: None,
+    ) -> None:
+        self.model, self.shape, self.also = model, shape, also
         self.routes: list[Routes | None] = []
         self.wanted: list[int] = []
 
@@ -81,6 +95,7 @@ class Routed:
                 chosen.append(value[0].tolist())
             elif name == "wanted":
                 self.wanted = value[0, :, 0].nonzero().flatten().tolist()
+            self.also(name, value)
 
         predicted, in_order = self.model.predict(tokens, wanted, manners, keep), iter(chosen)
         self.routes = [next(in_order) if isinstance(layer.mlp, ExpertsShape) else None for layer in self.shape.layers]
@@ -96,17 +111,19 @@ def chip_geometry(build: Build, checkpoint: QuantizedCheckpoint) -> Geometry:
 
 def sequence_run(build: Build, engine: Routed, prompt: list[int], sampling: Sampling) -> SequenceRun:
     """A run on a chip, experts as the integer model chooses them."""
-    model, hardware = engine.shape, build.hardware
-    run = denoise(engine, torch.tensor([prompt]), sampling, model)
-    passes, block, machine = [], model.layers[0].attention.block_length, run.machines[0]
-    setup = setup_cycles(machine)
-    for step in run:
-        positions, one = range(machine.positions), step.passes[0]
-        if hardware.cache and block and one:
-            positions = span(block, one, machine.positions, model.shift)
-        routes = [some and some[positions.start : positions.stop] for some in engine.routes]
-        passes.append(Pass(positions, engine.wanted, routes, step_cycles(machine, hardware.sequences)))
-    return SequenceRun(setup, passes)
+    run = denoise(engine, torch.tensor([prompt]), sampling, engine.shape)
+    setup = setup_cycles(run.machines[0])
+    return SequenceRun(setup, [pass_of(build, engine, run, step) for step in run])
+
+
+def pass_of(build: Build, engine: Routed, run: Denoising, step: Step) -> Pass:
+    """What a step of `run`, of one sequence, is for the chip; it is the latest that the engine has made."""
+    model, hardware, machine = engine.shape, build.hardware, run.machines[0]
+    positions, one, block = range(machine.positions), step.passes[0], model.layers[0].attention.block_length
+    if hardware.cache and block and one:
+        positions = span(block, one, machine.positions, model.shift)
+    routes = [some and some[positions.start : positions.stop] for some in engine.routes]
+    return Pass(positions, engine.wanted, routes, step_cycles(machine, hardware.sequences))
 
 
 def modelled(build: Build, runs: Sequence[tuple[list[int], Sampling]]) -> list[float]:

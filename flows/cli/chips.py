@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.options import MOST, Json, folder, given_file, new_folder, positive, text
-from flows.cli.outputs import REPORT
+from flows.cli.outputs import CHIP_PAGE, REPORT
 from flows.console.report import show
 from gen.design.lanes import MOST_POSITIONS
 from golden.errors import UserError
@@ -175,6 +175,45 @@ def export(
     sampling = asked_sampling(None, gen_length, {}, [], is_causal(build))
     found = export(build, to, Prompt(prompt, prompt_tokens), sampling)
     show(found, as_json, exported_parts(found))
+
+
+@commands.command()
+def report(
+    subject: Annotated[
+        Path, typer.Argument(parser=folder, help="Build folder, or a checkpoint, of which less can be shown.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--output", parser=CHIP_PAGE.path, help="Page to write, HTML.")],
+    prompt: Annotated[str | None, typer.Option(help="Prompt of the run as text; default: a few tokens.")] = None,
+    prompt_tokens: Annotated[str | None, typer.Option(parser=text, help="The same as token ids, like 5,9,2.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(parser=text, help="As of `hardloom sample`: llada or left_to_right by default.")
+    ] = None,
+    gen_length: Annotated[int, typer.Option(min=1, max=MOST, help="Tokens to generate.")] = 16,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", parser=text, help="A parameter of the sampler, like threshold=0.9.")
+    ] = None,
+    array: Annotated[
+        str | None, typer.Option(parser=text, help="Module of the array whose wires are drawn; default: an expert's.")
+    ] = None,
+    neuron: Annotated[int, typer.Option(min=0, max=MOST, help="Neuron of it whose wires are drawn one by one.")] = 0,
+    node: Annotated[str, typer.Option(parser=text, help="Of the estimate: 5nm, 7nm, 28nm or 130nm.")] = "5nm",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every weight back out of the Verilog, and say so on the page.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """One page, a file that loads nothing, that shows a chip and a run of it: docs/report.md.
+
+    Example: hardloom report build/demo/chip -o build/report.html --prompt 47+85=
+    """
+    from flows.models.sample import Prompt
+    from flows.report.command import Asked, report_parts
+    from flows.report.command import report as write_report
+
+    given = Prompt(prompt, prompt_tokens)
+    asked = Asked(given, sampler, gen_length, tuple(settings or ()), array, neuron, node, verify)
+    found = write_report(subject, out, asked)
+    show(found, as_json, report_parts(found))
 
 
 @commands.command()

@@ -12,7 +12,18 @@ import typer
 from flows.cli.paths import plain, written
 from flows.design.cost.shapes import STORED
 
-__all__ = ["CONTRACT", "COST_MODEL", "FRONT", "HARDWARE", "LOGITS", "PAGE", "PICTURE", "REPORT", "Output"]
+__all__ = [
+    "CHIP_PAGE",
+    "CONTRACT",
+    "COST_MODEL",
+    "FRONT",
+    "HARDWARE",
+    "LOGITS",
+    "PAGE",
+    "PICTURE",
+    "REPORT",
+    "Output",
+]
 
 
 READ = 64 << 20
@@ -125,6 +136,12 @@ def report_like(path: Path, held: bytes) -> bool:
     return is_report(held)
 
 
+def chip_page_like(path: Path, held: bytes) -> bool:
+    from flows.report.page import is_page
+
+    return is_page(held)
+
+
 def page_like(path: Path, held: bytes) -> bool:
     from flows.bench.llm_page import is_page
 
@@ -140,6 +157,7 @@ HARDWARE = Output("hardware file of `hardloom explore`", json_like(hardware_like
 FRONT = Output("Pareto front of `hardloom explore`", json_like(front_like))
 PICTURE = Output("picture of that name", picture_like, (".png", ".svg"))
 REPORT = Output("report of `hardloom synth`", report_like)
+CHIP_PAGE = Output("page of `hardloom report`", chip_page_like)
 PAGE = Output("page with the marks of `hardloom bench llm`", page_like)
 COUNTS = Output("file of what `hardloom bench tiles` counts", counts_like)
 COST_MODEL = Output(

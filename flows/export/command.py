@@ -18,7 +18,6 @@ from golden.errors import UserError
 from golden.files import Contents, write_file
 from golden.folders import claimed, delete, inside
 from golden.samplers.sampling import Sampling
-from golden.shape import ModelShape
 from verif.simulators.links import is_plain
 
 __all__ = ["Exported", "export", "exported_parts"]
@@ -27,8 +26,6 @@ SUMS = "SHA256SUMS"
 """Names every file of the export, as `sha256sum -c` reads it; written last."""
 
 NAME = re.compile(r"[0-9a-f]{64}  ((?:\w[\w.-]*/)*\w[\w.-]*)", re.ASCII)
-DEFAULT_PROMPT = 6
-"""Tokens of the prompt that the bench sends where none is given."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ def export(path: Path, out: Path, given: Prompt, sampling: Sampling) -> Exported
             "dots, dashes and underscores"
         )
     checkpoint = build.checkpoint()
-    prompt = chosen(given, checkpoint.path, checkpoint.model)
+    prompt = given.read_or_choose(checkpoint.path, checkpoint.model, load_tokenizer(checkpoint.path))
     tests = dict(bench(build, checkpoint, prompt, sampling))  # which refuses a prompt before anything is written
     with claimed(out, "export"):
         sums = {name: write_file(inside(out, name), contents) for name, contents in products(build, out)}
@@ -79,15 +76,6 @@ def earlier(out: Path) -> set[str]:
     sums = inside(out, SUMS)
     lines = sums.read_text(errors="replace").splitlines() if sums.is_file() else []
     return {found[1] for line in lines if (found := NAME.fullmatch(line))}
-
-
-def chosen(given: Prompt, checkpoint: Path, model: ModelShape) -> list[int]:
-    """The prompt's token ids: what is given, else a few ids from all over the vocabulary."""
-    if given.text is not None or given.tokens is not None:
-        return given.read(checkpoint, model, load_tokenizer(checkpoint))
-    most = model.vocab_size
-    spread = (most * (2 * number + 1) // (2 * DEFAULT_PROMPT) for number in range(DEFAULT_PROMPT))
-    return [token if token != model.mask_token else (token + 1) % most for token in spread]
 
 
 def exported_parts(found: Exported) -> Iterator[Part]:

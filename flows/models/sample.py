@@ -32,15 +32,20 @@ __all__ = [
     "Prompt",
     "check_device",
     "draw_step",
+    "is_build",
     "is_causal",
     "load_engine",
     "load_float_model",
     "logits",
+    "model_folder",
     "quantized_of",
     "sample",
 ]
 
 ENGINES = ("float", "golden", "rtl")
+
+DEFAULT_PROMPT = 6
+"""Tokens of a prompt where none is given."""
 
 
 def is_build(path: Path) -> bool:
@@ -200,6 +205,14 @@ class Prompt:
         if self.tokens is not None and self.text is None:
             return parse_tokens("--prompt-tokens", self.tokens, model)
         raise UserError("the prompt is missing or given twice; give either --prompt or --prompt-tokens")
+
+    def read_or_choose(self, path: Path, model: ModelShape, tokenizer: Tokenizer | None) -> list[int]:
+        """The same; where none is given, a few ids from all over the vocabulary."""
+        if self.text is not None or self.tokens is not None:
+            return self.read(path, model, tokenizer)
+        most = model.vocab_size
+        spread = (most * (2 * number + 1) // (2 * DEFAULT_PROMPT) for number in range(DEFAULT_PROMPT))
+        return [token if token != model.mask_token else (token + 1) % most for token in spread]
 
 
 def sample(path: Path, engine: str, given: Prompt, sampling: Sampling, device: str, draw: bool) -> Sample:

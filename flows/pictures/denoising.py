@@ -15,17 +15,19 @@ from golden.samplers.denoise import CERTAIN
 from golden.shape import ModelShape
 from verif.chip.simulation import Run
 
-__all__ = ["Cell", "plot_denoising", "timeline"]
+__all__ = ["Cell", "plot_denoising", "timeline", "token_label"]
 
 DPI = 150
 PROMPT, QUIET, FRESH, EDIT = "#e7ebf0", "#9aa4b0", "#d9480f", "#9c36b5"
 FONT = "DejaVu Sans Mono"
 
 
-def token_label(token: int, tokenizer: Tokenizer, model: ModelShape) -> str:
-    """What a cell of the timeline shows."""
+def token_label(token: int, tokenizer: Tokenizer | None, model: ModelShape) -> str:
+    """What a cell of the timeline shows; without a tokenizer, the token's id."""
     if token in model.eos_token_ids:
         return "eos"
+    if tokenizer is None:
+        return str(token)
     return tokenizer.decode([token], skip_special_tokens=False).replace(" ", "␣") or "·"
 
 

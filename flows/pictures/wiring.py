@@ -16,7 +16,7 @@ from golden.errors import UserError
 from verif.extract.instances import instances
 from verif.extract.neuron import CONTROL, read_neuron
 
-__all__ = ["plot_wiring"]
+__all__ = ["Wiring", "plot_wiring", "read_wiring"]
 
 CURVE = np.linspace(0, 1, 40)
 COLOURS = plt.get_cmap("turbo")

@@ -10,7 +10,7 @@ from flows.synth.cache import Cache
 from flows.synth.figures import Flat, SynthFigures, hierarchy_figures
 from flows.synth.fpga import PUBLISHED_LUTS_A_WEIGHT, Fpga, place_and_route
 from flows.synth.gate_level import build_plan
-from flows.synth.hierarchy import synthesize_hierarchy, synthesize_tile
+from flows.synth.hierarchy import Hierarchy, held_hierarchy, synthesize_hierarchy, synthesize_tile
 from flows.synth.library.files import read_library
 from flows.synth.library.library import Library
 from flows.synth.modules import Modules
@@ -24,7 +24,7 @@ from gen.text.yosys import SynthesisError
 from golden.cache import work_folder
 from golden.errors import UserError
 
-__all__ = ["Request", "synth", "synth_figures"]
+__all__ = ["Request", "held_synthesis", "synth", "synth_figures"]
 
 
 def synth_figures(
@@ -51,6 +51,16 @@ def synth_figures(
         longest, paths = hierarchy_paths(modules, top, options, cache)
         figures = replace(figures, timing=longest, paths=paths)
     return figures if tile is None else with_flat(figures, modules, top, options, cache)
+
+
+def held_synthesis(build: Build) -> tuple[SynthFigures, Hierarchy] | None:
+    """What `hardloom synth` of a whole chip has come to, with the embedded library and without a clock; None where it
+    has not run, or not to its end."""
+    if build.is_compressed or not (folder := work_folder(build.path, "synthesis") / "cache").is_dir():
+        return None
+    modules, options = Modules(build), Request().options()
+    hierarchy = held_hierarchy(modules, modules.top, options, Cache(folder))
+    return None if hierarchy is None else (hierarchy_figures(modules, hierarchy, options), hierarchy)
 
 
 def with_flat(figures: SynthFigures, modules: Modules, top: str, options: Options, cache: Cache) -> SynthFigures:

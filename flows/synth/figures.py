@@ -15,13 +15,18 @@ from gen.text.constant_table import is_table
 from gen.text.prefix import unprefixed
 from golden.files import sha256
 
-__all__ = ["COLUMNS", "Flat", "SynthFigures", "hierarchy_figures"]
+__all__ = ["COLUMNS", "Flat", "SynthFigures", "hierarchy_figures", "is_container"]
 
 OPENED = re.compile(r"layer_\d+|layer(_like_\d+)?(_attention|_experts)?")
 """Modules that are units' containers, besides the chip itself: layers, what layers that are alike share, its halves."""
 
 COLUMNS = ("cells", "flip_flops", "memory_bits", "ge", "area")
 CONNECTIONS = "(connections between units)"
+
+
+def is_container(module: str, module_prefix: str) -> bool:
+    """Whether a module is a container of units, besides the chip itself."""
+    return OPENED.fullmatch(unprefixed(module, module_prefix)) is not None
 
 
 def by_unit(hierarchy: Hierarchy, module_prefix: str) -> dict[str, Counter[str]]:
@@ -39,7 +44,7 @@ def by_unit(hierarchy: Hierarchy, module_prefix: str) -> dict[str, Counter[str]]
             return
         add(CONNECTIONS, own_figures(own), 1)
         for name, count in own.instances.items():
-            if OPENED.fullmatch(unprefixed(name, module_prefix)):
+            if is_container(name, module_prefix):
                 visit(name)
             else:
                 unit = unit_name(*(unprefixed(module, module_prefix) for module in (name, top)))

@@ -18,7 +18,15 @@ from flows.synth.yosys import Options, Synthesis
 from gen.text.yosys import SynthesisError
 from golden.files import stamped
 
-__all__ = ["Hierarchy", "netlist_of", "own_figures", "synthesize_hierarchy", "synthesize_module", "synthesize_tile"]
+__all__ = [
+    "Hierarchy",
+    "held_hierarchy",
+    "netlist_of",
+    "own_figures",
+    "synthesize_hierarchy",
+    "synthesize_module",
+    "synthesize_tile",
+]
 
 
 @dataclass
@@ -96,6 +104,19 @@ def wiring(modules: Modules, module: str, library: Library | None) -> Synthesis:
     """A module without gates of its own."""
     instances = dict(sorted(modules.instances(module).items()))
     return Synthesis(module, library.name if library else None, {}, 0.0, 0.0, 0, 0, instances)
+
+
+def held_hierarchy(modules: Modules, top: str, options: Options, cache: Cache) -> Hierarchy | None:
+    """The same of what has been synthesized already; None where a module of `top` has not."""
+    hierarchy = Hierarchy(top, {})
+    for module in modules.below(top):
+        logic = not modules.is_wiring(module)
+        found = cache.get(module_key(modules, module, options, cache)) if logic else None
+        if logic and found is None:
+            return None
+        hierarchy.modules[module] = found or wiring(modules, module, options.library)
+    hierarchy.modules = dict(sorted(hierarchy.modules.items()))
+    return hierarchy
 
 
 def synthesize_module(

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import jinja2
-
 from flows.console.report import Part, table
 from flows.synth.figures import COLUMNS, SynthFigures
 from flows.synth.library.library import reasons
 from flows.synth.timing import Timing
+from gen.text.templates import environment
 from golden.files import write_file
 
 __all__ = ["is_report", "remarks", "synthesis_parts", "write_html"]
@@ -87,8 +86,7 @@ def is_report(held: bytes) -> bool:
 
 def write_html(figures: SynthFigures, path: Path) -> None:
     """One page without anything from elsewhere."""
-    loader = jinja2.PackageLoader("flows.synth", "")
-    template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template("report.html.j2")
+    template = environment("flows.synth", html=True).get_template("report.html.j2")
     heads, lines = rows(figures)
     key = "ge" if figures.library else "cells"
     largest = max((unit[key] for unit in figures.units.values()), default=0) or 1

@@ -95,9 +95,14 @@ class Build:
 
     def verilog(self) -> list[Path]:
         """Every Verilog file, checked, in the order of the file list; `UserError` where some are compressed."""
-        if any(name.endswith(COMPRESSED) for name in self.files):
+        if self.is_compressed:
             raise UserError(f"{self.path}: its Verilog is compressed; generate it without --compress")
         return [self.file(name) for name in sorted(self.files) if name.endswith(".v")]
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether some of its Verilog is compressed."""
+        return any(name.endswith(COMPRESSED) for name in self.files)
 
     def module(self, name: str) -> str:
         """What this build calls the module that another, without a prefix, calls `name`."""

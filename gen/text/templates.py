@@ -9,14 +9,18 @@ __all__ = ["environment", "render"]
 
 
 @cache
-def environment(package: str, folder: str = "") -> jinja2.Environment:
-    """The templates in `folder` of a package: lines of tags leave nothing, and an unknown name is an error."""
+def environment(package: str, folder: str = "", html: bool = False) -> jinja2.Environment:
+    """The templates in `folder` of a package: lines of tags leave nothing, and an unknown name is an error.
+
+    html: what a template is given appears in a page as it is, never as tags.
+    """
     return jinja2.Environment(
         loader=jinja2.PackageLoader(package, folder),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
+        autoescape=html,
     )
 
 

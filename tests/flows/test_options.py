@@ -19,7 +19,7 @@ IMPOSSIBLE: dict[type, tuple[str, ...]] = {
 }
 """Values that no option of a type takes."""
 
-FREE = {"sample --prompt": ("",), "export --prompt": ("",)}
+FREE = {"sample --prompt": ("",), "export --prompt": ("",), "report --prompt": ("",)}
 """Of an option that takes any text: what is no text."""
 
 GIVEN: dict[str, tuple[str, ...]] = {
@@ -35,6 +35,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
     "generate": ("{quantized}", "-o", "out"),
     "verify": ("{build}",),
     "export": ("{build}", "-o", "out"),
+    "report": ("{build}", "-o", "report.html"),
     "synth": ("{build}",),
     "demo": (),
     "estimate": ("--like", "llada-moe-7b"),

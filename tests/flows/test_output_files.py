@@ -15,6 +15,8 @@ from flows.design.estimate.at_once import AtOnce
 from flows.design.estimate.request import Request
 from flows.design.explore.report import Outputs, explore, search_space, write_outputs
 from flows.models.calibrate import CalibrationText, calibrate
+from flows.report.page import page
+from flows.report.section import Section
 from flows.synth.figures import COLUMNS, SynthFigures
 from flows.synth.report import write_html
 from golden.units.numerics import GENERAL
@@ -115,6 +117,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
         SynthFigures("b", "", "top", None, None, None, 1, {"unit": unit}, unit, {}, 0, {}, None, 1.0, 1.0),
         made / "report.html",
     )
+    (made / "page.html").write_text(page("a chip", [Section("registers", "Register map", missing="there is no chip")]))
     images = ROOT / "docs" / "images"
     return {
         "HARDWARE": [made / "hardware.json"],
@@ -123,6 +126,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
         "PICTURE": [made / "picture.png", images / "arrays.svg", images / "wiring.png"],
         "LOGITS": [made / "out.npy"],
         "REPORT": [made / "report.html"],
+        "CHIP_PAGE": [made / "page.html"],
         "PAGE": [ROOT / "docs" / "accuracy.md"],
         "COST_MODEL": [DEFAULT_FIT],
         "COUNTS": [DEFAULT_FIT.with_name("quantities.jsonl")],

@@ -13,7 +13,7 @@ from flows.design.estimate.request import Request
 from flows.design.estimate.systems import COLUMNS, Row, comparison, reproduction
 from golden.errors import UserError
 
-__all__ = ["comparison_parts", "estimate_parts", "report", "report_comparison"]
+__all__ = ["Reported", "comparison_parts", "estimate_parts", "lines", "report", "report_comparison"]
 
 BARS = ("area_um2_per_parameter", "tokens_per_s", "tokens_per_joule", "usd_per_million_tokens")
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from flows.design.estimate.figures import Estimate, moved, value_of
 from flows.pictures.save import INK, save
 
-__all__ = ["bars", "plot_tornado"]
+__all__ = ["METRICS", "Bar", "bars", "plot_tornado"]
 
 METRICS = {
     "area_um2_per_parameter": "um2 a parameter",

@@ -1,0 +1,145 @@
+"""`hardloom report`: what is asked, the sections in order, and the page of them."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flows.console.progress import progress_bar
+from flows.console.report import Part, facts
+from flows.design.estimate.assumptions import Assumptions
+from flows.models.demonstration import mixed_problems, recipe_of
+from flows.models.sample import Prompt
+from flows.models.samplers import asked_sampling
+from flows.report.area import area
+from flows.report.denoising import denoising, sample_words
+from flows.report.estimate import estimate, estimated
+from flows.report.page import page
+from flows.report.proof import proof, recorded
+from flows.report.provenance import provenance
+from flows.report.registers import registers
+from flows.report.routing import routing
+from flows.report.run import GoldenRun, check_run, golden_run
+from flows.report.section import Section
+from flows.report.subject import Subject
+from flows.report.timeline import timeline
+from flows.report.wiring import chosen_array, wiring
+from golden.errors import UserError
+from golden.files import write_file
+from golden.samplers.sampling import Sampling
+
+__all__ = ["Asked", "Reported", "report", "report_parts"]
+
+SECTIONS = 8
+"""Beside provenance, for the progress bar."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What of a page is chosen.
+
+    Attributes
+    ----------
+    prompt: of the run; sampler, gen_length, settings: as of `hardloom sample`.
+    array, neuron: whose wires are drawn; None: an array of an expert.
+    node: of the estimate.
+    verify: read all weights back for the page.
+    """
+
+    prompt: Prompt = field(default_factory=Prompt)
+    sampler: str | None = None
+    gen_length: int = 16
+    settings: tuple[str, ...] = ()
+    array: str | None = None
+    neuron: int = 0
+    node: str = "5nm"
+    verify: bool = False
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What was written.
+
+    Attributes
+    ----------
+    file: of the page; bytes: of it.
+    sections: names of those that show something; left_out: why others do not, by name.
+    prompt, tokens: of the run, as ids; tokens are those that it generated.
+    """
+
+    file: str
+    bytes: int
+    sections: list[str]
+    left_out: dict[str, str]
+    prompt: list[int]
+    tokens: list[int]
+
+
+def report(path: Path, out: Path, asked: Asked) -> Reported:
+    """The page of a build or a checkpoint. Raises `UserError` for what cannot be, before anything is worked out."""
+    subject = Subject.of(path)
+    prompt, sampling = run_of(subject, asked)
+    check_run(subject, prompt, sampling)
+    Assumptions.of(asked.node)
+    if subject.build is not None:
+        chosen_array(subject.build, asked.array, asked.neuron)
+        recorded(subject.build.path)
+    elif asked.array is not None or asked.verify:
+        option = "verify" if asked.verify else "array"
+        raise UserError(f"--{option}: {path} is a checkpoint, and of a build alone; leave it out")
+    run = golden_run(subject, prompt, sampling)
+    sections = []
+    with progress_bar(f"showing {path}", "sections") as progress:
+        for section in made(subject, run, asked):
+            sections.append(section)
+            progress(len(sections), SECTIONS)
+    first = provenance(subject, page_command(subject, run, asked, out), sections)
+    text = page(f"{subject.model.family}, {path.name}", [first, *sections])
+    write_file(out, text)
+    missing = {one.name: one.missing for one in sections if one.missing is not None}
+    shown = [one.name for one in [first, *sections] if one.missing is None]
+    tokens = next(one.held["tokens"] for one in sections if one.name == "denoising")
+    return Reported(str(out), len(text.encode()), shown, missing, prompt, tokens)
+
+
+def run_of(subject: Subject, asked: Asked) -> tuple[list[int], Sampling]:
+    """Prompt and sampler. Where no prompt is given, a demonstration has the first problem of its own."""
+    causal = subject.model.mask_token_id is None
+    sampling = asked_sampling(asked.sampler, asked.gen_length, {}, asked.settings, causal)
+    prompt = asked.prompt
+    if prompt == Prompt():
+        with suppress(UserError):  # no demonstration's model
+            prompt = Prompt(mixed_problems(recipe_of(subject.folder).tasks, 1)[0].prompt)
+    return prompt.read_or_choose(subject.folder, subject.model, subject.tokenizer), sampling
+
+
+def made(subject: Subject, run: GoldenRun, asked: Asked) -> Iterator[Section]:
+    """All sections but provenance, in the order of the page."""
+    yield denoising(subject, run)
+    yield routing(subject, run)
+    found = estimated(subject, asked.node)
+    yield area(subject, found, asked.node)
+    yield registers(subject)
+    yield proof(subject, asked.verify)
+    yield wiring(subject, asked.array, asked.neuron)
+    yield timeline(subject, run.first)
+    yield estimate(subject, found, asked.node)
+
+
+def page_command(subject: Subject, run: GoldenRun, asked: Asked, out: Path) -> str:
+    """The command that makes the page again."""
+    words = [*sample_words(run), "--node", asked.node]
+    if asked.array is not None:
+        words += ["--array", asked.array]
+    if asked.neuron:
+        words += ["--neuron", str(asked.neuron)]
+    words += ["--verify"] if asked.verify else []
+    return f"{subject.command('report', *words)} -o {shlex.quote(str(out))}"
+
+
+def report_parts(found: Reported) -> Iterator[Part]:
+    """What is in it, and what is not and why."""
+    yield facts([("page", f"{found.file}, {found.bytes:,} bytes"), ("shows", ", ".join(found.sections))])
+    for name, why in found.left_out.items():
+        yield f"without {name}: {why}"

@@ -1,0 +1,69 @@
+"""What a chip of the model would be at a process node: figures with ranges, what moves them, and published systems."""
+
+from math import log10
+from typing import Any
+
+from flows.design.estimate.figures import Estimate, value_of
+from flows.design.estimate.report import Reported, lines, report
+from flows.design.estimate.request import Request
+from flows.design.estimate.systems import COLUMNS, comparison
+from flows.design.estimate.tornado import METRICS, bars
+from flows.report.section import Section
+from flows.report.subject import Subject
+from golden.errors import UserError
+
+__all__ = ["estimate", "estimated"]
+
+WIDTH = 420
+
+
+def estimated(subject: Subject, node: str) -> Reported | str:
+    """Of the subject's model, or why there is none."""
+    try:
+        return report(None, subject.folder, Request(node=node), None)
+    except UserError as error:
+        return str(error)
+
+
+def estimate(subject: Subject, found: Reported | str, node: str) -> Section:
+    """The section."""
+    title = f"Estimate at {node}"
+    if isinstance(found, str):
+        return Section("estimate", title, missing=f"`hardloom estimate` says: {found}")
+    values = found.estimate.to_json_dict()
+    chips = []
+    for name, bar in (("emitted", "emitted_tokens_per_s"), ("projected", "tokens_per_s")):
+        if row := values[name]:
+            chips.append((name, row, found.ranges[bar]))
+    systems = comparison(node)
+    held = {
+        "chips": chips,
+        "not_emitted": values["not_emitted"],
+        "lines": [line for line in lines(values, found.ranges) if line[0] != "model"],
+        "tornado": [tornado(found.estimate, metric) for metric in METRICS],
+        "width": WIDTH,
+        "assumptions": sorted(values["assumptions"], key=lambda one: one["name"]),
+        "columns": [column.replace("_", " ") for column in COLUMNS],
+        "systems": [(row, [(row.figures.get(c), row.marks.get(c, "")) for c in COLUMNS]) for row in systems],
+    }
+    folder = subject.folder if subject.build is None else f"{subject.path}/quantized"
+    commands = (f"hardloom estimate {folder} --node {node} --tornado tornado.png", "hardloom estimate --compare")
+    return Section("estimate", title, commands, held)
+
+
+def tornado(base: Estimate, metric: str) -> dict[str, Any]:
+    """The bars of a figure, in places from left to right on a logarithmic scale."""
+    found, centre = bars(base, metric), value_of(base, metric)
+    ends = [centre, *(figure for bar in found for figure in bar.figures)]
+    low, high = log10(min(ends)), log10(max(ends))
+
+    def place(value: float) -> float:
+        return round((log10(value) - low) / (high - low or 1) * WIDTH, 1)
+
+    rows = [(bar, [row(place(centre), place(figure)) for figure in bar.figures]) for bar in found]
+    return {"title": METRICS[metric], "centre": centre, "at": place(centre), "rows": rows}
+
+
+def row(centre: float, end: float) -> tuple[float, float]:
+    """Start and width of a bar."""
+    return min(centre, end), abs(end - centre)

@@ -1,0 +1,80 @@
+"""Rectangles within rectangles, each as large as what it stands for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Node", "Tile", "tiles"]
+
+MARGIN, HEAD = 2.0, 16.0
+"""Around what is in a tile, and above it, where its name stands."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """name: of a part; value: its size, of all that is in it; note: more of it; parts: that it is made of, or none."""
+
+    name: str
+    value: float
+    note: str = ""
+    parts: tuple["Node", ...] = ()
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Where a node is drawn; depth: how many it is in; group: number of the outermost one but the whole."""
+
+    node: Node
+    x: float
+    y: float
+    width: float
+    height: float
+    depth: int
+    group: int
+
+
+def tiles(root: Node, width: float, height: float) -> list[Tile]:
+    """The root and all in it, outer ones first."""
+    found: list[Tile] = []
+
+    def place(node: Node, x: float, y: float, width: float, height: float, depth: int, group: int) -> None:
+        found.append(Tile(node, round(x, 2), round(y, 2), round(width, 2), round(height, 2), depth, group))
+        inner = (x + MARGIN, y + HEAD, width - 2 * MARGIN, height - HEAD - MARGIN)
+        parts = sorted((part for part in node.parts if part.value > 0), key=lambda part: (-part.value, part.name))
+        if parts and min(inner[2:]) > MARGIN:
+            for number, (part, box) in enumerate(zip(parts, squarified(parts, *inner), strict=True)):
+                place(part, *box, depth + 1, number if depth == 0 else group)
+
+    place(root, 0.0, 0.0, width, height, 0, 0)
+    return found
+
+
+Box = tuple[float, float, float, float]
+
+
+def squarified(parts: Sequence[Node], x: float, y: float, width: float, height: float) -> list[Box]:
+    """Boxes of parts, the largest first, that fill a rectangle: rows along its shorter side, each as long as its boxes
+    become squarer (Bruls, Huizing, van Wijk: Squarified Treemaps, 2000)."""
+    scale = width * height / sum(part.value for part in parts)
+    areas, boxes = [part.value * scale for part in parts], list[Box]()
+    while areas:
+        side = min(width, height)
+        count = next(
+            (n for n in range(1, len(areas)) if worst(areas[: n + 1], side) > worst(areas[:n], side)), len(areas)
+        )
+        row, areas = areas[:count], areas[count:]
+        thick, along = sum(row) / side, 0.0
+        for area in row:
+            length = area / thick
+            boxes.append((x, y + along, thick, length) if width >= height else (x + along, y, length, thick))
+            along += length
+        if width >= height:
+            x, width = x + thick, width - thick
+        else:
+            y, height = y + thick, height - thick
+    return boxes
+
+
+def worst(areas: Sequence[float], side: float) -> float:
+    """The largest ratio of sides in a row of boxes along `side`."""
+    total = sum(areas)
+    return max(max(side**2 * area / total**2, total**2 / (side**2 * area)) for area in areas)

@@ -1,0 +1,71 @@
+"""The page of the tiny chip, made once, and the integer model's run that it shows, made anew."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from gen.build.folder import Build
+from golden.models.integer_model import IntegerModel
+from golden.quantization.quantized import QuantizedCheckpoint
+from golden.samplers.denoise import Step
+from golden.samplers.sampling import Sampling, denoise
+from tests.command_line import hardloom
+from tests.flows.report.markup import Element, read_page
+
+PROMPT, SAMPLING = [3, 9, 4], Sampling.of("llada", gen_length=8, block_length=8, steps=4)
+"""Steps take some candidates and leave others."""
+
+RUN = ("--prompt-tokens", "3,9,4", "--gen-length", "8")
+SET = ("--set", "block_length=8", "--set", "steps=4")
+
+
+@pytest.fixture(scope="session")
+def page_file(tiny_build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("report") / "report.html"
+    ran = hardloom("report", tiny_build.path, "-o", out, *RUN, *SET, "--verify", "--neuron", "5")
+    assert ran.code == 0, ran.err
+    return out
+
+
+@pytest.fixture(scope="session")
+def page(page_file: Path) -> Element:
+    return read_page(page_file.read_text())
+
+
+@pytest.fixture(scope="session")
+def section(page: Element):
+    """A section of the page by its name."""
+
+    def find(name: str) -> Element:
+        (found,) = page.all("section", aria_labelledby=name)
+        return found
+
+    return find
+
+
+class Recorded:
+    """The integer model, and of every pass what its routers chose, int64 [positions, top_k] a layer."""
+
+    def __init__(self, checkpoint: QuantizedCheckpoint) -> None:
+        self.model = IntegerModel(checkpoint)
+        self.routes: list[list[Tensor]] = []
+
+    def predict(self, tokens, wanted=None, manners=None):
+        self.routes.append([])
+
+        def record(name: str, value: Tensor) -> None:
+            if name.endswith("router.experts"):
+                self.routes[-1].append(value[0])
+
+        return self.model.predict(tokens, wanted, manners, record)
+
+
+@pytest.fixture(scope="session")
+def golden(tiny_build: Build) -> tuple[list[Step], list[list[Tensor]]]:
+    """Steps of the run, and the routes of each."""
+    checkpoint = tiny_build.checkpoint()
+    engine = Recorded(checkpoint)
+    steps = list(denoise(engine, torch.tensor([PROMPT]), SAMPLING, checkpoint.model))
+    return steps, engine.routes

@@ -1,0 +1,109 @@
+"""The page by itself: it loads nothing, is the same for the same input, and says what it leaves out and why."""
+
+import json
+import re
+
+import pytest
+
+from flows.report.page import page as page_of
+from flows.report.section import Section
+from gen.design.registers import REGISTERS
+from tests import DEMO
+from tests.command_line import hardloom
+from tests.flows.report.conftest import RUN, SET
+from tests.flows.report.markup import read_page
+
+NAMES = ["provenance", "denoising", "routing", "area", "registers", "proof", "wiring", "timeline", "estimate"]
+LOADS = {"src", "href", "srcset", "action", "data", "poster", "xlink:href", "background"}
+"""Attributes by which a page loads something or leads away."""
+
+
+def test_nothing_is_loaded_from_anywhere(page, page_file):
+    for element in page.all():
+        for name in LOADS & element.attributes.keys():
+            assert element.attributes[name].startswith(("#", "data:image/png;base64,")), (element.name, name)
+    style, script = ("".join(one.text for one in page.all(name)) for name in ("style", "script"))
+    assert not re.search(r"url\(|@import|expression", style)
+    assert not re.search(r"fetch|XMLHttp|import|WebSocket|eval|Worker|beacon", script)
+    (policy,) = page.all("meta", http_equiv="Content-Security-Policy")
+    assert "default-src 'none'" in policy.attributes["content"]
+
+
+def test_sections_are_all_there_and_the_menu_leads_to_them(page):
+    menu = [one.attributes["href"] for one in next(page.all("nav")).all("a")]
+    assert menu == [f"#{name}" for name in NAMES]
+    ids = [one.attributes["id"] for one in page.all() if "id" in one.attributes]
+    assert len(ids) == len(set(ids)) and set(NAMES) <= set(ids)
+    assert not [*page.all("p", class_="missing")]
+
+
+def test_every_slider_has_a_label_and_a_step_for_each_place(page):
+    sliders = [*page.all("input", type="range")]
+    assert len(sliders) == 2
+    for slider in sliders:
+        assert [*page.all("label", for_=slider.attributes["id"])]
+        steps = {int(one.attributes["data-step"]) for one in page.all(data_of=slider.attributes["data-group"])}
+        assert steps == set(range(int(slider.attributes["max"]) + 1))
+
+
+def test_the_same_input_gives_the_same_bytes(page_file, tiny_build, tmp_path):
+    text = page_file.read_text()
+    again = tmp_path / "again.html"
+    assert hardloom("report", tiny_build.path, "-o", again, *RUN, *SET, "--verify", "--neuron", "5").code == 0
+    assert again.read_text() == text.replace(str(page_file), str(again))
+
+
+def test_the_command_that_is_named_makes_the_page_again(section, page_file, tiny_build):
+    rows = section("provenance").rows()
+    (command,) = [row[1] for row in rows if row[0] == "this page"]
+    words = f"hardloom report {tiny_build.path} --prompt-tokens 3,9,4 --sampler llada --gen-length 8"
+    settings = "--set block_length=8 --set steps=4"
+    assert command == f"{words} {settings} --node 5nm --neuron 5 --verify -o {page_file}"
+
+
+def test_provenance_has_the_hashes_of_the_manifest(section, tiny_build):
+    rows = dict(row for row in section("provenance").rows() if len(row) == 2)
+    files = {name: digest for name, digest in tiny_build.files.items() if name.startswith("quantized/")}
+    assert [rows[name.removeprefix("quantized/")] for name in files] == [*files.values()] and len(files) == 3
+
+
+def test_registers_are_those_of_the_hardware(section, tiny_build):
+    rows = [row for row in next(section("registers").all("table")).rows() if row[1].startswith("0x")]
+    assert [(row[0], row[1]) for row in rows] == [
+        (r.name, f"0x{r.address:02X}") for r in sorted(REGISTERS, key=lambda register: register.address)
+    ]
+    assert {row[0]: row[-1] for row in rows}["MAX_POSITIONS"] == str(tiny_build.hardware.max_positions)
+
+
+def test_what_is_shown_is_text_and_never_markup():
+    strange = "<script>alert(1)</script><img src=x>"
+    found = read_page(page_of(strange, [Section("area", strange, missing=strange)]))
+    assert len([*found.all("script")]) == 1 and not [*found.all("img")]
+    assert strange in next(found.all("p", class_="missing")).text
+
+
+def test_a_checkpoint_is_shown_without_what_a_chip_alone_has(tmp_path):
+    out = tmp_path / "report.html"
+    ran = hardloom("report", DEMO, "-o", out, "--prompt", "47+85=", "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert found["sections"] == ["provenance", "denoising", "routing", "area", "estimate"]
+    assert set(found["left_out"]) == {"registers", "proof", "wiring", "timeline"}
+    assert all("`hardloom generate Q -o BUILD`" in why for why in found["left_out"].values())
+    assert "132" in out.read_text() and found["tokens"][:3] == [1, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--array", "wired_layer_9_o"), "--array: "),
+        (("--neuron", "16"), "--neuron: wired_layer_0_expert_0_down has neurons 0 to 15"),
+        (("--gen-length", "32"), "this chip holds 32 positions"),
+        (("--prompt-tokens", "17"), "the prompt has the mask token"),
+        (("--node", "3nm"), "--node 3nm"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_and_no_page(words, said, tiny_build, tmp_path):
+    ran = hardloom("report", tiny_build.path, "-o", tmp_path / "report.html", "--prompt-tokens", "3", *words)
+    assert ran.code == 1 and said in ran.err and len(ran.err.strip().splitlines()) == 1
+    assert not [*tmp_path.iterdir()]
