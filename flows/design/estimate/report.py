@@ -117,11 +117,16 @@ def lines(v: dict, ranges: dict[str, tuple[float, float]]) -> list[tuple[str, st
     positions = f"{v['positions_per_token']:.1f} positions a token ({v['sampler']})"
     power = f"{v['power_w']:,.0f} W, {v['power_w_per_mm2']:.2f} W/mm2 of die"
     million = f"{between('usd_per_million_tokens', '.3f')} USD, {v['kg_per_million_tokens'] * 1000:,.2f} g CO2e"
+    clock = next(entry for entry in v["assumptions"] if entry["name"] == "clock_ghz")
     return [
         ("model", what),
         ("area", f"{v['area_mm2']:,.0f} mm2 on {v['dies']} die{'s' * (v['dies'] > 1)}"),
         ("a parameter", f"{between('area_um2_per_parameter', '.4f')} um2"),
         ("throughput", f"{between('tokens_per_s', ',.0f')} tokens/s, {positions}"),
+        (
+            "clock",
+            f"{clock['value']:g} GHz ({clock['kind']}, range {clock['low']:g} to {clock['high']:g}), in --json why",
+        ),
         ("energy", f"{between('tokens_per_joule', ',.1f')} tokens/J, {power}"),
         ("NRE", f"{v['nre_usd_low'] / 1e6:,.1f} to {v['nre_usd_high'] / 1e6:,.1f} M USD"),
         ("masks", f"{masks}; naive hardwiring {v['mask_cost_reduction']:,.0f} times as dear"),
