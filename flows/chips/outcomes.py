@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.console.report import Check, table
-from golden.files import write_file
+from gen.build.folder import MANIFEST
+from golden.files import sha256, write_file
 
 __all__ = ["Outcome", "junit", "report_outcomes"]
 
@@ -25,10 +26,12 @@ class Outcome:
     failure: str | None
 
 
-def junit(outcomes: Sequence[Outcome]) -> bytes:
-    """JUnit XML of all outcomes."""
+def junit(outcomes: Sequence[Outcome], manifest: str) -> bytes:
+    """JUnit XML of all outcomes. manifest: SHA-256 of that of the build, a property of the suite."""
     failed = sum(outcome.failure is not None for outcome in outcomes)
     suite = ElementTree.Element("testsuite", name="hardloom", tests=str(len(outcomes)), failures=str(failed))
+    properties = ElementTree.SubElement(suite, "properties")
+    ElementTree.SubElement(properties, "property", name=MANIFEST, value=manifest)
     for outcome in outcomes:
         case = ElementTree.SubElement(
             suite, "testcase", classname=outcome.group, name=outcome.name, time=f"{outcome.seconds:.2f}"
@@ -57,5 +60,5 @@ def outcome_table(outcomes: Sequence[Outcome]) -> Table:
 
 def report_outcomes(path: Path, outcomes: Sequence[Outcome]) -> Check:
     """All of them passed. Writes them as JUnit XML to `path`/verify.xml."""
-    write_file(path / "verify.xml", junit(outcomes))
+    write_file(path / "verify.xml", junit(outcomes, sha256(path / MANIFEST)))
     return Check(outcomes, [outcome_table(outcomes)], all(outcome.failure is None for outcome in outcomes))

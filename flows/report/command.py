@@ -19,6 +19,7 @@ from flows.report.page import page
 from flows.report.proof import proof, recorded
 from flows.report.provenance import provenance
 from flows.report.registers import registers
+from flows.report.rounding import rounding
 from flows.report.routing import routing
 from flows.report.run import GoldenRun, check_run, golden_run
 from flows.report.section import Section
@@ -31,7 +32,7 @@ from golden.samplers.sampling import Sampling
 
 __all__ = ["Asked", "Reported", "report", "report_parts"]
 
-SECTIONS = 8
+SECTIONS = 9
 """Beside provenance, for the progress bar."""
 
 
@@ -124,6 +125,7 @@ def made(subject: Subject, run: GoldenRun, asked: Asked) -> Iterator[Section]:
     yield proof(subject, asked.verify)
     yield wiring(subject, asked.array, asked.neuron)
     yield timeline(subject, run.first)
+    yield rounding(subject)
     yield estimate(subject, found, asked.node)
 
 

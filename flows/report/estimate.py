@@ -1,12 +1,13 @@
 """What a chip of the model would be at a process node: figures with ranges, what moves them, and published systems."""
 
+from dataclasses import dataclass
 from math import log10
 from typing import Any
 
 from flows.design.estimate.figures import Estimate, value_of
 from flows.design.estimate.report import Reported, lines, report
 from flows.design.estimate.request import Request
-from flows.design.estimate.systems import COLUMNS, comparison
+from flows.design.estimate.systems import COLUMNS, Row, comparison
 from flows.design.estimate.tornado import METRICS, bars
 from flows.report.section import Section
 from flows.report.subject import Subject
@@ -15,6 +16,8 @@ from golden.errors import UserError
 __all__ = ["estimate", "estimated"]
 
 WIDTH = 420
+PLOT = (1000, 360)
+ACROSS, UP = "area_um2_per_parameter", "tokens_per_joule"
 
 
 def estimated(subject: Subject, node: str) -> Reported | str:
@@ -43,6 +46,8 @@ def estimate(subject: Subject, found: Reported | str, node: str) -> Section:
         "tornado": [tornado(found.estimate, metric) for metric in METRICS],
         "width": WIDTH,
         "assumptions": sorted(values["assumptions"], key=lambda one: one["name"]),
+        "points": points(systems),
+        "plot": PLOT,
         "columns": [column.replace("_", " ") for column in COLUMNS],
         "systems": [(row, [(row.figures.get(c), row.marks.get(c, "")) for c in COLUMNS]) for row in systems],
     }
@@ -67,3 +72,28 @@ def tornado(base: Estimate, metric: str) -> dict[str, Any]:
 def row(centre: float, end: float) -> tuple[float, float]:
     """Start and width of a bar."""
     return min(centre, end), abs(end - centre)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A system of the table. mark: how its figures are known; x, y: its place; told: what they are."""
+
+    name: str
+    mark: str
+    x: float
+    y: float
+    told: str
+
+
+def points(systems: list[Row]) -> list[Point]:
+    """Those whose figures `ACROSS` and `UP` are both known, on logarithmic scales."""
+    known = [one for one in systems if ACROSS in one.figures and UP in one.figures]
+    places = []
+    for figure, size in ((ACROSS, PLOT[0]), (UP, PLOT[1])):
+        logs = [log10(one.figures[figure]) for one in known]
+        places.append([round((value - min(logs)) / (max(logs) - min(logs) or 1) * size, 1) for value in logs])
+    found = []
+    for one, x, y in zip(known, *places, strict=True):
+        told = f"{one.figures[ACROSS]:.4g} um2 a parameter, {one.figures[UP]:.4g} tokens/J ({one.marks[UP]})"
+        found.append(Point(f"{one.name}, {one.model}", one.marks[UP], x, PLOT[1] - y, told))
+    return found

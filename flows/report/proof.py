@@ -8,6 +8,7 @@ from flows.report.section import Section
 from flows.report.subject import Subject
 from gen.build.folder import MANIFEST, Build
 from golden.errors import UserError
+from golden.files import sha256
 from verif.proof.static import recover
 
 __all__ = ["Status", "proof", "recorded"]
@@ -20,7 +21,7 @@ RECORD = "verify.xml"
 class Status:
     """A check. covers, not_covered: what it proves and what it does not; command: that runs it.
 
-    state: `passed`, `failed`, `not recorded` or `older`, than the build; told: what it came to, or why it is not known.
+    state: `passed`, `failed`, `not recorded` or `of another build`; told: what it came to, or why it is not known.
     """
 
     name: str
@@ -95,14 +96,17 @@ def proof(subject: Subject, verify: bool) -> Section:
 def read_back(build: Build) -> tuple[str, str]:
     """State and words of `hardloom verify --static`, which this runs."""
     found = recover(build)
-    told = (
-        f"{found.matching:,} of {found.weights:,} weights, {found.matching_constants:,} of {found.constants:,} scales, "
-    )
-    told += f"gains and biases, {found.matching_entries:,} of {found.entries:,} table entries; "
+    told = f"{found.matching:,} of {found.weights:,} weights, "
+    told += f"{found.matching_constants:,} of {found.constants:,} scales, gains and biases, "
+    told += f"{found.matching_entries:,} of {found.entries:,} table entries; "
     told += f"{found.matching_sampled:,} of {found.sampled:,} weights by the second reader"
     if found.complete:
         return "passed", told
     return "failed", f"{told}; first difference: {found.first or 'not named'}"
+
+
+GROUPS = {"chip": ("chip",), "units": ("units",), "tiles": ("tile", "expert")}
+"""Of checks, the groups of their tests in the record, up to a comma."""
 
 
 def recorded(path: Path) -> dict[str, tuple[str, str]]:
@@ -114,20 +118,21 @@ def recorded(path: Path) -> dict[str, tuple[str, str]]:
     if not record.is_file():
         return {}
     try:
-        cases = [
-            (c.get("classname", ""), c.find("failure")) for c in ElementTree.parse(record).getroot().iter("testcase")
-        ]
+        root = ElementTree.parse(record).getroot()
     except ElementTree.ParseError as error:
         raise UserError(f"{record}: is no JUnit XML ({error}); run `hardloom verify {path} --sim` again") from None
-    older = record.stat().st_mtime < (path / MANIFEST).stat().st_mtime
+    named = {one.get("value") for one in root.iter("property") if one.get("name") == MANIFEST}
+    same = named == {sha256(path / MANIFEST)}
     found = {}
-    for key, groups in {"chip": ("chip",), "units": ("units",), "tiles": ("tile", "expert")}.items():
-        failures = [failure for group, failure in cases if group.split(",")[0] in groups]
-        failed = [failure.get("message", "") for failure in failures if failure is not None]
-        if not failures:
+    for key, groups in GROUPS.items():
+        tests = [test for test in root.iter("testcase") if test.get("classname", "").split(",")[0] in groups]
+        failures = [failure.get("message", "") for test in tests for failure in test.iter("failure")]
+        if not tests:
             continue
-        told = f"{len(failures) - len(failed)} of {len(failures)} tests of {RECORD} passed"
-        told += f"; first failure: {failed[0]}" if failed else ""
-        state = "failed" if failed else "passed"
-        found[key] = ("older", f"{told}, but the build is newer than that") if older else (state, told)
+        told = f"{len(tests) - len(failures)} of {len(tests)} tests of {RECORD} passed"
+        told += f"; first failure: {failures[0]}" if failures else ""
+        if not same:
+            found[key] = "of another build", f"{told}, and it names another {MANIFEST} than this one"
+        else:
+            found[key] = "failed" if failures else "passed", told
     return found

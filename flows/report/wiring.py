@@ -2,6 +2,7 @@
 
 import colorsys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from flows.report.subject import Subject
 from gen.build.folder import Build
 from gen.build.manifest import ArrayFacts
 from golden.errors import UserError
+from verif.extract.errors import ExtractionError
 
 __all__ = ["Wire", "chosen_array", "wires_of", "wiring"]
 
@@ -81,13 +83,25 @@ def wiring(subject: Subject, module: str | None, neuron: int) -> Section:
     if build is None:
         return Section("wiring", title, missing=subject.no_chip)
     array = chosen_array(build, module, neuron)
+    if build.is_compressed:
+        why = "the Verilog of this build is compressed; `hardloom generate` without --compress writes wires to draw"
+        return Section("wiring", title, missing=why)
     if array is None:
         why = "no array of this build is of style metal; `hardloom generate --style metal` writes arrays with wires"
         return Section("wiring", title, missing=why)
-    found = read_wiring(build, array.module)
+    try:
+        found = read_wiring(build, array.module)
+    except ExtractionError as error:
+        why = f"its text is none that can be read ({error}); `hardloom generate` writes it anew"
+        return Section("wiring", title, missing=why)
+    words = ("--array", array.module, "--neuron", neuron, "-o", "report.html")
+    return Section("wiring", title, (subject.command("report", *words),), drawn(found, array, neuron))
+
+
+def drawn(found: Wiring, array: ArrayFacts, neuron: int) -> dict[str, Any]:
+    """What the template knows of an array."""
     scale = WIDTH / found.slots.shape[1]
-    regions = [(first * scale, count * scale, value) for first, count, value in found.regions]
-    held = {
+    return {
         "array": array,
         "file": f"rtl/arrays/{array.module}.v",
         "neuron": neuron,
@@ -96,9 +110,7 @@ def wiring(subject: Subject, module: str | None, neuron: int) -> Section:
         "every": max(1, found.inputs // 16),
         "wires": wires_of(found, neuron),
         "all_wires": int((found.slots != 0).sum()),
-        "regions": regions,
+        "regions": [(first * scale, count * scale, value) for first, count, value in found.regions],
         "picture": all_slots(found) if found.slots.size <= MOST_CELLS else None,
         "size": (WIDTH, HEIGHT),
     }
-    words = ("--array", array.module, "--neuron", neuron, "-o", "report.html")
-    return Section("wiring", title, (subject.command("report", *words),), held)

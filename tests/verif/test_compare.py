@@ -116,7 +116,9 @@ def test_a_position_that_commits_to_the_mask_token_stays_masked():
 
 
 def test_junit_counts_failures_and_keeps_their_message():
-    suite = ElementTree.fromstring(junit([Outcome("chip", "a", 1.0, "", None), Outcome("chip", "b", 2.0, "", "x < y")]))
+    outcomes = [Outcome("chip", "a", 1.0, "", None), Outcome("chip", "b", 2.0, "", "x < y")]
+    suite = ElementTree.fromstring(junit(outcomes, "0" * 64))
+    assert [(one.get("name"), one.get("value")) for one in suite.iter("property")] == [("manifest.json", "0" * 64)]
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     assert [failure.get("message") for failure in suite.iter("failure")] == ["x < y"]
 

@@ -1,5 +1,6 @@
 """The page of the tiny chip, made once, and the integer model's run that it shows, made anew."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,15 @@ SET = ("--set", "block_length=8", "--set", "steps=4")
 
 
 @pytest.fixture(scope="session")
-def page_file(tiny_build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def chip_build(tiny_build: Build, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """The tiny chip in a folder of its own, of which nothing has been synthesized."""
+    return Build(shutil.copytree(tiny_build.path, tmp_path_factory.mktemp("chip") / "chip"))
+
+
+@pytest.fixture(scope="session")
+def page_file(chip_build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report") / "report.html"
-    ran = hardloom("report", tiny_build.path, "-o", out, *RUN, *SET, "--verify", "--neuron", "5")
+    ran = hardloom("report", chip_build.path, "-o", out, *RUN, *SET, "--verify", "--neuron", "5")
     assert ran.code == 0, ran.err
     return out
 
@@ -63,9 +70,9 @@ class Recorded:
 
 
 @pytest.fixture(scope="session")
-def golden(tiny_build: Build) -> tuple[list[Step], list[list[Tensor]]]:
+def golden(chip_build: Build) -> tuple[list[Step], list[list[Tensor]]]:
     """Steps of the run, and the routes of each."""
-    checkpoint = tiny_build.checkpoint()
+    checkpoint = chip_build.checkpoint()
     engine = Recorded(checkpoint)
     steps = list(denoise(engine, torch.tensor([PROMPT]), SAMPLING, checkpoint.model))
     return steps, engine.routes

@@ -13,7 +13,8 @@ from tests.command_line import hardloom
 from tests.flows.report.conftest import RUN, SET
 from tests.flows.report.markup import read_page
 
-NAMES = ["provenance", "denoising", "routing", "area", "registers", "proof", "wiring", "timeline", "estimate"]
+NAMES = ["provenance", "denoising", "routing", "area", "registers", "proof", "wiring", "timeline"]
+NAMES += ["rounding", "estimate"]
 LOADS = {"src", "href", "srcset", "action", "data", "poster", "xlink:href", "background"}
 """Attributes by which a page loads something or leads away."""
 
@@ -46,33 +47,33 @@ def test_every_slider_has_a_label_and_a_step_for_each_place(page):
         assert steps == set(range(int(slider.attributes["max"]) + 1))
 
 
-def test_the_same_input_gives_the_same_bytes(page_file, tiny_build, tmp_path):
+def test_the_same_input_gives_the_same_bytes(page_file, chip_build, tmp_path):
     text = page_file.read_text()
     again = tmp_path / "again.html"
-    assert hardloom("report", tiny_build.path, "-o", again, *RUN, *SET, "--verify", "--neuron", "5").code == 0
+    assert hardloom("report", chip_build.path, "-o", again, *RUN, *SET, "--verify", "--neuron", "5").code == 0
     assert again.read_text() == text.replace(str(page_file), str(again))
 
 
-def test_the_command_that_is_named_makes_the_page_again(section, page_file, tiny_build):
+def test_the_command_that_is_named_makes_the_page_again(section, page_file, chip_build):
     rows = section("provenance").rows()
     (command,) = [row[1] for row in rows if row[0] == "this page"]
-    words = f"hardloom report {tiny_build.path} --prompt-tokens 3,9,4 --sampler llada --gen-length 8"
+    words = f"hardloom report {chip_build.path} --prompt-tokens 3,9,4 --sampler llada --gen-length 8"
     settings = "--set block_length=8 --set steps=4"
     assert command == f"{words} {settings} --node 5nm --neuron 5 --verify -o {page_file}"
 
 
-def test_provenance_has_the_hashes_of_the_manifest(section, tiny_build):
+def test_provenance_has_the_hashes_of_the_manifest(section, chip_build):
     rows = dict(row for row in section("provenance").rows() if len(row) == 2)
-    files = {name: digest for name, digest in tiny_build.files.items() if name.startswith("quantized/")}
+    files = {name: digest for name, digest in chip_build.files.items() if name.startswith("quantized/")}
     assert [rows[name.removeprefix("quantized/")] for name in files] == [*files.values()] and len(files) == 3
 
 
-def test_registers_are_those_of_the_hardware(section, tiny_build):
+def test_registers_are_those_of_the_hardware(section, chip_build):
     rows = [row for row in next(section("registers").all("table")).rows() if row[1].startswith("0x")]
     assert [(row[0], row[1]) for row in rows] == [
         (r.name, f"0x{r.address:02X}") for r in sorted(REGISTERS, key=lambda register: register.address)
     ]
-    assert {row[0]: row[-1] for row in rows}["MAX_POSITIONS"] == str(tiny_build.hardware.max_positions)
+    assert {row[0]: row[-1] for row in rows}["MAX_POSITIONS"] == str(chip_build.hardware.max_positions)
 
 
 def test_what_is_shown_is_text_and_never_markup():
@@ -88,7 +89,8 @@ def test_a_checkpoint_is_shown_without_what_a_chip_alone_has(tmp_path):
     assert ran.code == 0, ran.err
     found = json.loads(ran.out)
     assert found["sections"] == ["provenance", "denoising", "routing", "area", "estimate"]
-    assert set(found["left_out"]) == {"registers", "proof", "wiring", "timeline"}
+    assert set(found["left_out"]) == {"registers", "proof", "wiring", "timeline", "rounding"}
+    assert f"hardloom quantize {DEMO} -o Q" in found["left_out"].pop("rounding")
     assert all("`hardloom generate Q -o BUILD`" in why for why in found["left_out"].values())
     assert "132" in out.read_text() and found["tokens"][:3] == [1, 3, 2]
 
@@ -103,7 +105,7 @@ def test_a_checkpoint_is_shown_without_what_a_chip_alone_has(tmp_path):
         (("--node", "3nm"), "--node 3nm"),
     ],
 )
-def test_what_cannot_be_is_one_sentence_and_no_page(words, said, tiny_build, tmp_path):
-    ran = hardloom("report", tiny_build.path, "-o", tmp_path / "report.html", "--prompt-tokens", "3", *words)
+def test_what_cannot_be_is_one_sentence_and_no_page(words, said, chip_build, tmp_path):
+    ran = hardloom("report", chip_build.path, "-o", tmp_path / "report.html", "--prompt-tokens", "3", *words)
     assert ran.code == 1 and said in ran.err and len(ran.err.strip().splitlines()) == 1
     assert not [*tmp_path.iterdir()]

@@ -53,7 +53,7 @@ def test_candidates_that_were_not_taken_are_shown_with_their_probability(section
     assert rejected > 4
 
 
-def test_other_tokens_of_a_candidate_are_those_next_in_the_logits(section, golden, tiny_build, tiny_integer_model):
+def test_other_tokens_of_a_candidate_are_those_next_in_the_logits(section, golden, chip_build, tiny_integer_model):
     steps, _ = golden
     step, before = steps[1], steps[0].tokens
     logits = tiny_integer_model.forward(before)[0].double() * 2.0**-tiny_integer_model.numerics.word.frac
