@@ -9,18 +9,14 @@ from pathlib import Path
 
 from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
 from amaranth.hdl._ast import SignalDict
-from amaranth.hdl._ir import PortDirection
 from amaranth.lib.wiring import Component
 
 from gen.text.hierarchy import ModulePart, modules
 from gen.text.names import plain_names, with_named_functions
 from gen.text.port_list import with_port_lists
-from golden.errors import UserError
+from gen.text.wide_nets import widen_nets
 
-__all__ = ["MOST_INPUT_BITS", "joined", "modules_in", "to_verilog"]
-
-MOST_INPUT_BITS = (1 << 16) - 2
-"""Of a module: Amaranth numbers the nets of a cell in 16 bits, two of them constants."""
+__all__ = ["joined", "modules_in", "to_verilog"]
 
 PASSES = (
     *("proc -noopt", "opt_expr", "opt_merge", "opt_clean", "opt_dff -simple-dffe", "opt_clean -purge"),
@@ -42,12 +38,6 @@ for command in sys.argv[1:]:
 
 def _to_rtlil(part: ModulePart, seen: SignalDict) -> str:
     """The module's RTLIL; its signals are added to those `seen` in the parts before."""
-    bits = sum(len(signal) for _, signal, direction in part.ports if direction is PortDirection.Input)
-    if bits > MOST_INPUT_BITS:
-        raise UserError(
-            f"{part.name}: its inputs would have {bits:,} bits, and {MOST_INPUT_BITS:,} can be written; "
-            "choose fewer lanes: what comes back from a layer's arrays enters side by side"
-        )
     text, signals = rtlil.convert_fragment(part.fragment, part.ports, part.name, emit_src=False)
     if len(inside := re.findall(r"^module \\(\S+)$", text, re.MULTILINE)) > 1:
         raise ValueError(f"{inside[1]}: has no signature; what becomes a module must be a component")
@@ -78,8 +68,8 @@ def to_verilog(component: Component, name: str) -> str:
     ------
     ValueError: two components would get one name, a name is a keyword, a part has no signature, or a component uses a
         signal of another that is none of its ports.
-    UserError: a module has more bits of inputs than Amaranth writes.
     """
+    widen_nets()
     texts, tables = dict[str, str](), dict[str, str]()
     seen = SignalDict()
     for part in modules(component, name):

@@ -12,7 +12,10 @@ from gen.stream.queue import Queue
 from gen.stream.stream import beat, chain
 from gen.text.constant_module import index_width
 
-__all__ = ["Broadcast", "Collect", "Dispatch", "Fork", "HeadSplit", "Route", "job"]
+__all__ = ["MOST_VECTOR", "Broadcast", "Collect", "Dispatch", "Fork", "HeadSplit", "Route", "job"]
+
+MOST_VECTOR = 1 << 16
+"""Bits of a vector: as many as every tool that reads Verilog-2005 takes, by the standard."""
 
 
 def job(choice: data.StructLayout, experts: int) -> data.StructLayout:
@@ -208,6 +211,11 @@ class Route(Component):
 class Collect(Component):
     """Takes beats of layout `shape` from the experts, packets in the order of the jobs, of layout `task`. Latency 0.
 
+    Parameters
+    ----------
+    most_vector: bits of a vector in the Verilog, at most. What all experts give is one vector, or several, each of a
+        part of the beats.
+
     Attributes
     ----------
     jobs: stream of `job`, in; one is consumed with each packet's last beat.
@@ -215,7 +223,10 @@ class Collect(Component):
     o: stream of beats, out; expert: where the current beat comes from, out.
     """
 
-    def __init__(self, shape: data.StructLayout, num_experts: int, task: data.StructLayout) -> None:
+    def __init__(
+        self, shape: data.StructLayout, num_experts: int, task: data.StructLayout, most_vector: int = MOST_VECTOR
+    ) -> None:
+        self.most_vector = most_vector
         super().__init__(
             {
                 "jobs": In(stream.Signature(task)),
@@ -229,10 +240,13 @@ class Collect(Component):
         m = Module()
         arrived = Signal()
         m.d.comb += self.expert.eq(self.jobs.payload.expert)
-        with m.Switch(self.expert):
-            for e, i in enumerate(self.i):
-                with m.Case(e):
-                    m.d.comb += [arrived.eq(i.valid), self.o.payload.eq(i.payload)]
+        taken, given = Cat(arrived, self.o.payload), [Cat(i.valid, i.payload) for i in self.i]
+        step = -(-len(taken) // -(-len(taken) * len(given) // self.most_vector))
+        for first in range(0, len(taken), step):
+            with m.Switch(self.expert):
+                for e, beats in enumerate(given):
+                    with m.Case(e):
+                        m.d.comb += taken[first : first + step].eq(beats[first : first + step])
         for e, i in enumerate(self.i):
             m.d.comb += i.ready.eq(self.jobs.valid & self.o.ready & (self.expert == e))
         m.d.comb += [

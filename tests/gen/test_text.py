@@ -12,9 +12,8 @@ from gen.engine.inventory import chip_parts
 from gen.stream.component import Component
 from gen.stream.stream import Stage, chain
 from gen.text.keywords import KEYWORDS
-from gen.text.verilog import MOST_INPUT_BITS, to_verilog
+from gen.text.verilog import modules_in, to_verilog
 from golden.checkpoints.families import shape_of
-from golden.errors import UserError
 
 IDENTIFIER = re.compile(r"(?<!')\b[A-Za-z_]\w*\b")
 WORDS = {"always", "assign", "begin", "case", "casez", "default", "else", "end", "endcase", "endfunction", "endmodule"}
@@ -151,19 +150,39 @@ def test_a_signal_called_like_a_keyword_is_refused(name: str) -> None:
         to_verilog(Named(name), "unit")
 
 
-def test_more_bits_of_inputs_than_can_be_written_are_refused_and_no_fewer() -> None:
-    class Wide(Component):
-        def __init__(self, bits: int) -> None:
-            super().__init__({"i": In(bits), "o": Out(1)})
+class Wide(Component):
+    """More bits of inputs, and more of outputs, than a cell of Amaranth's netlist has by itself: 65,536."""
 
+    COUNT, BITS = 3, 30_001
+
+    def __init__(self) -> None:
+        super().__init__({name: flow(self.BITS).array(self.COUNT) for name, flow in (("i", In), ("o", Out))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.d.comb += [o.eq(i) for o, i in zip(self.o, reversed(self.i), strict=True)]
+        return m
+
+
+def test_a_module_has_any_number_of_ports() -> None:
+    class Around(Wide):
         def elaborate(self, platform) -> Module:
             m = Module()
-            m.d.comb += self.o.eq(self.i[-1])
+            m.submodules.wide = wide = Wide()
+            for k in range(self.COUNT):
+                m.d.comb += [wide.i[k].eq(self.i[k]), self.o[k].eq(~wide.o[k])]
             return m
 
-    assert f"input  wire [{MOST_INPUT_BITS - 1}:0] i,\n" in to_verilog(Wide(MOST_INPUT_BITS), "wide")
-    with pytest.raises(UserError, match=f"wide: its inputs would have {MOST_INPUT_BITS + 1:,} bits"):
-        to_verilog(Wide(MOST_INPUT_BITS + 1), "wide")
+    around, wide = modules_in(to_verilog(Around(), "around")).values()
+    assert re.findall(r"^  assign (\w+) = (.*);$", wide, re.MULTILINE) == [
+        ("o__2", "i__0"),
+        ("o__1", "i__1"),
+        ("o__0", "i__2"),
+    ]
+    pins = dict(re.findall(r"^    \.(\w+)\((\w+)\)", around, re.MULTILINE))
+    assert [pins[f"i__{k}"] for k in range(3)] == [f"i__{k}" for k in range(3)]
+    results = dict(re.findall(r"^  assign (o__\d) = ~ *(\w+);$", around, re.MULTILINE))
+    assert [results[f"o__{k}"] for k in range(3)] == [pins[f"o__{k}"] for k in range(3)]
 
 
 def test_a_component_without_a_name_is_refused() -> None:

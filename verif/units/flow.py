@@ -6,7 +6,7 @@ import torch
 from torch import Generator
 
 from gen.stream.stream import activations
-from gen.units.flow import Broadcast, Collect, Dispatch, Fork, HeadSplit, Route, job
+from gen.units.flow import MOST_VECTOR, Broadcast, Collect, Dispatch, Fork, HeadSplit, Route, job
 from gen.units.router import choice
 from golden.units.quantize import Quantize
 from golden.units.router import Router as RouterSpec
@@ -106,7 +106,7 @@ def _route(num_experts: int) -> Case:
     return Case(f"route_{num_experts}", lambda: Flat(Route(activations(Quantize(), 2), num_experts), "i"), stimulus, 0)
 
 
-def _collect(num_experts: int, beats: int) -> Case:
+def _collect(num_experts: int, beats: int, most_vector: int = MOST_VECTOR) -> Case:
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         chosen, sent = experts(generator, kind, 20, num_experts), vectors(generator, 20, 2, beats)
         inputs = {f"i_{e}": [p for c, p in zip(chosen, sent, strict=True) if c == e] for e in range(num_experts)}
@@ -115,8 +115,9 @@ def _collect(num_experts: int, beats: int) -> Case:
         return Stimulus(inputs, {"o": given})
 
     task = job(choice(RouterSpec(num_experts, 1)), num_experts)
-    unit = partial(Collect, activations(Quantize(), 2), num_experts, task)
-    return Case(f"collect_{num_experts}x{beats}", lambda: Flat(unit(), "o"), stimulus, 0)
+    unit = partial(Collect, activations(Quantize(), 2), num_experts, task, most_vector)
+    name = f"collect_{num_experts}x{beats}" + f"_in_{most_vector}" * (most_vector != MOST_VECTOR)
+    return Case(name, lambda: Flat(unit(), "o"), stimulus, 0)
 
 
 CASES = [
@@ -126,5 +127,5 @@ CASES = [
     *(_dispatch(5, 2, 3), _dispatch(3, 3, 1), _dispatch(8, 1, 4), _dispatch(1, 1, 2), _dispatch(5, 2, 3, biased=True)),
     *(_dispatch(8, 3, 5, groups=2), _dispatch(6, 2, 4, groups=3), _dispatch(4, 4, 2, groups=4)),
     *(_route(5), _route(1)),
-    *(_collect(5, 3), _collect(4, 1), _collect(1, 2)),
+    *(_collect(5, 3), _collect(4, 1), _collect(1, 2), _collect(5, 3, 32), _collect(3, 2, 3)),
 ]
