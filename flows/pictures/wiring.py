@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from flows.pictures.save import INK, PAPER, save_png
 from gen.build.folder import Build
 from golden.errors import UserError
+from verif.extract.errors import ExtractionError
 from verif.extract.instances import instances
 from verif.extract.neuron import CONTROL, read_neuron
 
@@ -45,15 +46,24 @@ def wire_number(name: str) -> int:
 
 
 def read_wiring(build: Build, module: str) -> Wiring:
-    """Read the wires of array `module` from its file, and the regions from the file of its neuron cell."""
+    """Read the wires of array `module` from its file, and the regions from the file of its neuron cell.
+
+    Raises `UserError` where it is no array of style `metal`, or a file has changed, and ExtractionError where its text
+    is none of ours.
+    """
     facts = next((array for array in build.arrays if array.module == module), None)
     if facts is None or facts.style != "metal":
         raise UserError(f"{build.path}: has no array {module} of style metal; see its manifest.json for the arrays")
     found = instances(build.read(f"rtl/arrays/{module}.v"))
     neurons = [instance for instance in found if instance.name.startswith("neuron_")]
+    if not neurons:
+        raise ExtractionError(f"{module} has no neurons")
     cell = read_neuron(build.text(f"rtl/prefab/{neurons[0].module}.v"))
-    feeds = [[wire_number(pin.decode()) for pin in neuron.pins[len(CONTROL) :]] for neuron in neurons]
-    slots = by_turn(np.array(feeds), cell.fold)
+    try:
+        feeds = np.array([[wire_number(pin.decode()) for pin in neuron.pins[len(CONTROL) :]] for neuron in neurons])
+    except ValueError:  # of a wire that has no number, or of neurons that have not the same slots
+        raise ExtractionError(f"{module}: its neurons are not wired as arrays of style metal are") from None
+    slots = by_turn(feeds, cell.fold)
     lanes, place = build.hardware.lanes, np.array([neuron.place for neuron in neurons])
     rank, lane = np.divmod(place[:, 1:], lanes)
     rows = lane + lanes * (cell.fold * rank + np.arange(cell.fold))

@@ -16,15 +16,19 @@ SMALLEST = 0.002
 """Share of the whole below which parts are drawn as one."""
 
 
-def module_tree(hierarchy: Hierarchy, module: str, prefix: str, count: int = 1) -> Node:
-    """A module and what is in it, `count` times, in gates (GE); containers alone are opened. prefix: of the build's
-    modules."""
+def module_tree(hierarchy: Hierarchy, module: str, prefix: str, count: int = 1, around: str = "") -> Node:
+    """A module and what is in it, `count` times, in gates (GE); containers alone are opened.
+
+    prefix: of the build's modules; around: the module that it is in, whose name is not said again.
+    """
     total = hierarchy.total(module)["ge"] * count
-    name = module if count == 1 else f"{count} x {module}"
+    name = module.removeprefix(f"{prefix}_").removeprefix("wired_").removeprefix(f"{around}_")
+    name = name if count == 1 else f"{count} x {name}"
     own = hierarchy.modules[module]
     if module != hierarchy.top and not is_container(module, prefix):
         return Node(name, total, module)
-    parts = [module_tree(hierarchy, inner, prefix, count * n) for inner, n in own.instances.items()]
+    within = module.removeprefix(f"{prefix}_")
+    parts = [module_tree(hierarchy, inner, prefix, count * n, within) for inner, n in own.instances.items()]
     parts.append(Node("connections", own.ge * count, module))
     return Node(name, total, module, gathered(parts, SMALLEST * hierarchy.total(hierarchy.top)["ge"]))
 

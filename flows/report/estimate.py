@@ -76,10 +76,15 @@ def row(centre: float, end: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Point:
-    """A system of the table. mark: how its figures are known; x, y: its place; told: what they are."""
+    """A system of the table.
 
-    name: str
-    mark: str
+    Attributes
+    ----------
+    number: of its row, from 1 on; ours: whether its figures are this project's; x, y: its place; told: what it is.
+    """
+
+    number: int
+    ours: bool
     x: float
     y: float
     told: str
@@ -87,13 +92,14 @@ class Point:
 
 def points(systems: list[Row]) -> list[Point]:
     """Those whose figures `ACROSS` and `UP` are both known, on logarithmic scales."""
-    known = [one for one in systems if ACROSS in one.figures and UP in one.figures]
+    known = {n: one for n, one in enumerate(systems, 1) if ACROSS in one.figures and UP in one.figures}
     places = []
     for figure, size in ((ACROSS, PLOT[0]), (UP, PLOT[1])):
-        logs = [log10(one.figures[figure]) for one in known]
+        logs = [log10(one.figures[figure]) for one in known.values()]
         places.append([round((value - min(logs)) / (max(logs) - min(logs) or 1) * size, 1) for value in logs])
     found = []
-    for one, x, y in zip(known, *places, strict=True):
-        told = f"{one.figures[ACROSS]:.4g} um2 a parameter, {one.figures[UP]:.4g} tokens/J ({one.marks[UP]})"
-        found.append(Point(f"{one.name}, {one.model}", one.marks[UP], x, PLOT[1] - y, told))
+    for (number, one), x, y in zip(known.items(), *places, strict=True):
+        figures = f"{one.figures[ACROSS]:.4g} um2 a parameter, {one.figures[UP]:.4g} tokens/J, {one.marks[UP]}"
+        told = f"{one.name}, {one.model}: {figures}"
+        found.append(Point(number, one.marks[UP] == "ours", x, round(PLOT[1] - y, 1), told))
     return found

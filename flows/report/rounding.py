@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from flows.report.section import Section
 from flows.report.subject import Subject
-from golden.quantization.quantized import QuantizedCheckpoint
+from golden.errors import UserError
+from golden.quantization.quantized import QUANTIZATION, QuantizedCheckpoint
 
 __all__ = ["KindRounding", "rounding"]
 
@@ -37,7 +38,9 @@ def rounding(subject: Subject) -> Section:
         command = subject.command("quantize", "-o", "Q")
         return Section("rounding", title, missing=f"no record says how weights were rounded; `{command}` leaves one")
     checkpoint = QuantizedCheckpoint(subject.folder)
-    held = {"rows": by_kind(checkpoint), "method": checkpoint.quantization.get("rounding", {}).get("method", "nearest")}
+    method = checkpoint.quantization.get("rounding")
+    method = method.get("method") if isinstance(method, dict) else None
+    held = {"rows": by_kind(checkpoint), "method": method}
     return Section("rounding", title, (subject.command("info"),) if subject.build is None else (), held)
 
 
@@ -45,12 +48,21 @@ def by_kind(checkpoint: QuantizedCheckpoint) -> list[KindRounding]:
     """Of every kind of matrix, in the order of the model."""
     kinds = defaultdict(list)
     for matrix in checkpoint.model.matrices():
-        if (found := checkpoint.quantization.get("matrices", {}).get(matrix.name)) is not None:
-            kinds[matrix.short_kind].append(found)
+        kinds[matrix.short_kind].append(recorded(checkpoint, matrix.name))
     rows = []
     for kind, found in kinds.items():
-        ratios = [one["snr_db"] for one in found if one["snr_db"] is not None]
+        ratios = [ratio for ratio, _ in found if ratio is not None]
         lowest, mean = (min(ratios), sum(ratios) / len(ratios)) if ratios else (None, None)
-        saturated = sum(one["saturated"] for one in found) / len(found)
+        saturated = sum(share for _, share in found) / len(found)
         rows.append(KindRounding(kind, checkpoint.formats[kind], len(found), lowest, mean, saturated))
     return rows
+
+
+def recorded(checkpoint: QuantizedCheckpoint, name: str) -> tuple[float | None, float]:
+    """Ratio in dB and share at the largest value of a matrix. Raises `UserError` for a record that says neither."""
+    try:
+        found = checkpoint.quantization["matrices"][name]
+        return None if found["snr_db"] is None else float(found["snr_db"]), float(found["saturated"])
+    except (KeyError, TypeError, ValueError):
+        path = checkpoint.path / QUANTIZATION
+        raise UserError(f"{path}: says nothing of how {name} was rounded; quantize again") from None

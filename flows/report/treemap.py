@@ -11,7 +11,7 @@ MARGIN, HEAD = 2.0, 16.0
 
 @dataclass(frozen=True)
 class Node:
-    """name: of a part; value: its size, of all that is in it; note: more of it; parts: that it is made of, or none."""
+    """name: of a part; value: its size, with all that is in it; note: its name in full; parts: that it consists of."""
 
     name: str
     value: float

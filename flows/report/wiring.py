@@ -83,9 +83,6 @@ def wiring(subject: Subject, module: str | None, neuron: int) -> Section:
     if build is None:
         return Section("wiring", title, missing=subject.no_chip)
     array = chosen_array(build, module, neuron)
-    if build.is_compressed:
-        why = "the Verilog of this build is compressed; `hardloom generate` without --compress writes wires to draw"
-        return Section("wiring", title, missing=why)
     if array is None:
         why = "no array of this build is of style metal; `hardloom generate --style metal` writes arrays with wires"
         return Section("wiring", title, missing=why)

@@ -2,16 +2,21 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
 from flows.report.page import page as page_of
 from flows.report.section import Section
+from gen.build.generate import build_arrays
+from gen.design.matrices import Selection
 from gen.design.registers import REGISTERS
+from golden.quantization.quantized import QuantizedCheckpoint
 from tests import DEMO
 from tests.command_line import hardloom
 from tests.flows.report.conftest import RUN, SET
 from tests.flows.report.markup import read_page
+from tests.flows.test_foreign_builds import forge
 
 NAMES = ["provenance", "denoising", "routing", "area", "registers", "proof", "wiring", "timeline"]
 NAMES += ["rounding", "estimate"]
@@ -93,6 +98,34 @@ def test_a_checkpoint_is_shown_without_what_a_chip_alone_has(tmp_path):
     assert f"hardloom quantize {DEMO} -o Q" in found["left_out"].pop("rounding")
     assert all("`hardloom generate Q -o BUILD`" in why for why in found["left_out"].values())
     assert "132" in out.read_text() and found["tokens"][:3] == [1, 3, 2]
+
+
+def test_chosen_arrays_are_shown_without_a_chip_compressed_or_not(tiny_quantized, tiny_hardware, tmp_path):
+    chosen = Selection(layers=(0,), matrices=("router", "o"))
+    checkpoint = QuantizedCheckpoint(tiny_quantized[0])
+    build = build_arrays(checkpoint, tmp_path / "build", tiny_hardware, chosen, compress=True)
+    out = tmp_path / "report.html"
+    ran = hardloom("report", build.path, "-o", out, *RUN, "--array", "wired_layer_0_router", "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert set(found["left_out"]) == {"registers", "timeline"}
+    assert all("holds chosen arrays alone" in why for why in found["left_out"].values())
+    (drawing,) = read_page(out.read_text()).all("section", aria_labelledby="wiring")
+    weights = checkpoint.integers(checkpoint.model.tensor("router", 0).name).weights[0].numpy()
+    assert {one.text.split(",")[0] for one in drawing.all("path")} == {f"input {n}" for n in weights.nonzero()[0]}
+
+
+def test_text_that_is_none_of_ours_is_not_drawn(chip_build, tmp_path):
+    """Though its hash is the manifest's: a build may come from anywhere."""
+    build = shutil.copytree(chip_build.path, tmp_path / "build")
+    name = "rtl/arrays/wired_layer_0_expert_0_down.v"
+    shell, neurons = (build / name).read_text().split("    neuron_", 1)
+    wire = re.search(r"\bp\d+,", neurons)[0]
+    for strange in (neurons.replace(wire, "p,"), neurons.replace(wire, wire * 2, 1), "{ }"):
+        forge(build, name, f"{shell}    neuron_{strange}".encode())
+        ran = hardloom("report", build, "-o", tmp_path / "report.html", *RUN, "--json")
+        assert ran.code == 0, ran.err
+        assert "none that can be read" in json.loads(ran.out)["left_out"]["wiring"]
 
 
 @pytest.mark.parametrize(
