@@ -14,7 +14,7 @@ from flows.pictures.save import INK, PAPER, save_png
 from gen.build.folder import Build
 from golden.errors import UserError
 from verif.extract.errors import ExtractionError
-from verif.extract.instances import instances
+from verif.extract.instances import Instance, instances
 from verif.extract.neuron import CONTROL, read_neuron
 
 __all__ = ["Wiring", "plot_wiring", "read_wiring"]
@@ -41,8 +41,12 @@ class Wiring:
 
 
 def wire_number(name: str) -> int:
-    """`p5` to 6, `n5` to -6, `1'b0` to 0."""
-    return {"p": 1, "n": -1}[name[0]] * (1 + int(name[1:])) if name[0] in "pn" else 0
+    """`p5` to 6, `n5` to -6, `1'b0` to 0. Raises ValueError for any other."""
+    if name == "1'b0":
+        return 0
+    if not name.startswith(("p", "n")):
+        raise ValueError(name)
+    return (1 if name[0] == "p" else -1) * (1 + int(name[1:]))
 
 
 def read_wiring(build: Build, module: str) -> Wiring:
@@ -59,12 +63,10 @@ def read_wiring(build: Build, module: str) -> Wiring:
     if not neurons:
         raise ExtractionError(f"{module} has no neurons")
     cell = read_neuron(build.text(f"rtl/prefab/{neurons[0].module}.v"))
-    try:
-        feeds = np.array([[wire_number(pin.decode()) for pin in neuron.pins[len(CONTROL) :]] for neuron in neurons])
-    except ValueError:  # of a wire that has no number, or of neurons that have not the same slots
-        raise ExtractionError(f"{module}: its neurons are not wired as arrays of style metal are") from None
-    slots = by_turn(feeds, cell.fold)
-    lanes, place = build.hardware.lanes, np.array([neuron.place for neuron in neurons])
+    feeds, place = read_feeds(neurons, module)
+    if feeds.shape[1] != len(cell.values) or np.abs(feeds).max() > facts.inputs * cell.fold:
+        raise ExtractionError(f"{module}: its neurons are not wired as {cell.name} is")
+    slots, lanes = by_turn(feeds, cell.fold), build.hardware.lanes
     rank, lane = np.divmod(place[:, 1:], lanes)
     rows = lane + lanes * (cell.fold * rank + np.arange(cell.fold))
     order = np.argsort((place[:, :1] * rows.size + rows).ravel())
@@ -73,6 +75,18 @@ def read_wiring(build: Build, module: str) -> Wiring:
     starts = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
     regions = [(first, end - first, int(values[first])) for first, end in pairwise(starts)]
     return Wiring(facts.inputs, (np.sign(slots) * (1 + (np.abs(slots) - 1) // cell.fold))[order], regions)
+
+
+def read_feeds(neurons: list[Instance], module: str) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the wires in the slots of all neuron cells, int [cells, slots], and the cells' places, int [cells, 2].
+
+    Raises ExtractionError where cells are not all alike, or a slot has anything else in it.
+    """
+    try:
+        feeds = np.array([[wire_number(pin.decode()) for pin in neuron.pins[len(CONTROL) :]] for neuron in neurons])
+        return feeds, np.array([neuron.place for neuron in neurons]).reshape(-1, 2)
+    except ValueError:
+        raise ExtractionError(f"{module}: its neurons are not wired as arrays of style metal are") from None
 
 
 def by_turn(slots: np.ndarray, fold: int) -> np.ndarray:

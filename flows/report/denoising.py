@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flows.pictures.denoising import Cell, timeline, token_label
-from flows.report.run import GoldenRun, Taken
+from flows.report.run import Candidate, GoldenRun, Taken
 from flows.report.section import Section
 from flows.report.subject import Subject
 from golden.training.accuracy import answer_text
@@ -30,13 +30,15 @@ class ShownCell:
 
 @dataclass(frozen=True)
 class ShownStep:
-    """number: 0 before the first one; told: in words; cells: of all positions; candidates: rows of a table, position,
-    whether it was taken, then tokens and probabilities."""
+    """number: 0 before the first one; told: in words; cells: of all positions.
+
+    candidates: rows of a table: position, what became of the candidate, then tokens and probabilities.
+    """
 
     number: int
     told: str
     cells: list[ShownCell]
-    candidates: list[tuple[int, bool, list[tuple[str, str]]]]
+    candidates: list[tuple[int, str, list[tuple[str, str]]]]
 
 
 def sample_words(run: GoldenRun) -> list[str]:
@@ -84,7 +86,8 @@ def shown_step(subject: Subject, number: int, row: list[Cell], taken: Taken, pro
     def label(token: int) -> str:
         return token_label(token, subject.tokenizer, subject.model)
 
-    rejected = {one.position: one for one in taken.candidates if not one.taken}
+    fates = {one.position: fate(one, row[one.position]) for one in taken.candidates}
+    rejected = {one.position: one for one in taken.candidates if fates[one.position] == REJECTED}
     returned = {position for position, token, _ in taken.records if token == subject.model.mask_token}
     cells = []
     for position, cell in enumerate(row):
@@ -101,7 +104,7 @@ def shown_step(subject: Subject, number: int, row: list[Cell], taken: Taken, pro
         told = f"position {position}: {STATES[state]}" + (f", {text}" if text else "")
         cells.append(ShownCell(position, state, text, figure, told + (f", probability {figure}" if figure else "")))
     table = [
-        (one.position, one.taken, [(label(token), f"{chance:.3f}") for token, chance in one.tops])
+        (one.position, fates[one.position], [(label(token), f"{chance:.3f}") for token, chance in one.tops])
         for one in taken.candidates
     ]
     written = len({position for position, _, _ in taken.records})
@@ -109,6 +112,14 @@ def shown_step(subject: Subject, number: int, row: list[Cell], taken: Taken, pro
     if number:
         told = f"step {number}: {written} written, {len(rejected)} candidates not taken"
     return ShownStep(number, told, cells, table)
+
+
+REJECTED = "not taken"
+
+
+def fate(one: Candidate, cell: Cell) -> str:
+    """What became of a candidate. cell: its position after the step."""
+    return "taken" if one.taken else "there already" if one.tops[0][0] == cell.token else REJECTED
 
 
 STATES = {

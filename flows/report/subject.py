@@ -52,9 +52,11 @@ class Subject:
         """Why there is nothing to show of a chip, and which commands make one."""
         if self.build is not None:
             return "this build holds chosen arrays alone; `hardloom generate` without --layers and such makes a chip"
-        steps = f"`hardloom quantize {shlex.quote(str(self.path))} -o Q` and " if not self.is_quantized else ""
-        source = "Q" if not self.is_quantized else shlex.quote(str(self.path))
-        return f"this is a checkpoint; {steps}`hardloom generate {source} -o BUILD` make a chip of it"
+        path = shlex.quote(str(self.path))
+        if self.is_quantized:
+            return f"this is a checkpoint; `hardloom generate {path} -o BUILD` makes a chip of it"
+        steps = f"`hardloom quantize {path} -o Q` and `hardloom generate Q -o BUILD`"
+        return f"this is a checkpoint; {steps} make a chip of it"
 
     def command(self, name: str, *words: object) -> str:
         """A command line on it."""

@@ -2,15 +2,26 @@
 
 import base64
 import io
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from flows.models.demonstration import mixed_problems, recipe_of
+from flows.report.denoising import denoising
+from flows.report.routing import routing
+from flows.report.run import GoldenRun, golden_run
+from flows.report.subject import Subject
+from golden.models.integer_model import IntegerModel
 from golden.samplers.denoise import CERTAIN
-from tests.flows.report.conftest import PROMPT
-
-STEPS = {"of": "denoising"}
+from golden.samplers.sampling import Sampling, denoise
+from golden.shape import DenseShape
+from tests import DEMO, DEMO2
+from tests.checkpoints import tiny_model
+from tests.flows.report.conftest import PROMPT, SAMPLING
 
 
 def label(token: int) -> str:
@@ -96,3 +107,39 @@ def opacity(address: str) -> np.ndarray:
     kind, _, held = address.partition(",")
     assert kind == "data:image/png;base64"
     return np.array(Image.open(io.BytesIO(base64.b64decode(held))))[..., 3]
+
+
+def test_what_a_sampler_writes_over_is_told_from_what_it_fills():
+    """The second demonstration mends what it has written, by Levenshtein decoding."""
+    subject, sampling = Subject.of(DEMO2), Sampling.of("levenshtein", gen_length=16, block_length=16, threshold=0.5)
+    prompt = subject.tokenizer.encode(mixed_problems(recipe_of(DEMO2).tasks, 2)[1].prompt).ids
+    found = denoising(subject, golden_run(subject, prompt, sampling)).held["steps"]
+    steps = list(denoise(IntegerModel.from_checkpoint(DEMO2), torch.tensor([prompt]), sampling, subject.model))
+    before, states, fates = found[0].cells, Counter[str](), set[str]()
+    for shown, step in zip(found[1:], steps, strict=True):
+        written = {position for position, _, _ in step.records[0]}
+        for position, (old, cell) in enumerate(zip(before, shown.cells, strict=True)):
+            masked = old.state in ("masked", "rejected", "returned")
+            token = int(step.tokens[0, position])
+            if token == subject.model.mask_token:
+                assert cell.state == "returned" if position in written else cell.state in ("masked", "rejected")
+            elif position in written:
+                assert cell.state == ("written" if masked else "edited")
+            else:
+                assert cell.state == ("prompt" if position < len(prompt) else "kept")
+        guesses, tokens = step.prediction.tokens[0].tolist(), step.tokens[0].tolist()
+        for position, fate, _ in shown.candidates:
+            same = "there already" if guesses[position] == tokens[position] else "not taken"
+            assert fate == ("taken" if position in written else same)
+            fates.add(fate)
+        before = shown.cells
+        states.update(cell.state for cell in shown.cells)
+    assert (states["edited"], states["returned"]) == (3, 7) and fates == {"taken", "not taken", "there already"}
+
+
+def test_a_model_without_experts_routes_nothing():
+    shape = tiny_model()
+    dense = replace(shape, layers=tuple(replace(layer, mlp=DenseShape(32)) for layer in shape.layers))
+    subject = Subject(DEMO, DEMO, None, dense, None)
+    found = routing(subject, GoldenRun([1], SAMPLING, [], {}, None))
+    assert found.missing.startswith("no layer of this model has experts")
