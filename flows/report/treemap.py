@@ -39,7 +39,9 @@ def tiles(root: Node, width: float, height: float) -> list[Tile]:
     def place(node: Node, x: float, y: float, width: float, height: float, depth: int, group: int) -> None:
         found.append(Tile(node, round(x, 2), round(y, 2), round(width, 2), round(height, 2), depth, group))
         inner = (x + MARGIN, y + HEAD, width - 2 * MARGIN, height - HEAD - MARGIN)
-        parts = sorted((part for part in node.parts if part.value > 0), key=lambda part: (-part.value, part.name))
+        parts = sorted(
+            (part for part in node.parts if part.value > 0), key=lambda part: (-round(part.value, 6), part.name)
+        )
         if parts and min(inner[2:]) > MARGIN:
             for number, (part, box) in enumerate(zip(parts, squarified(parts, *inner), strict=True)):
                 place(part, *box, depth + 1, number if depth == 0 else group)

@@ -33,6 +33,12 @@ def test_tiles_are_as_large_as_their_parts_and_fill_their_whole(values):
             assert apart_x or one.y + one.height <= other.y + 0.02 or other.y + other.height <= one.y + 0.02
 
 
+def test_parts_of_one_size_are_in_the_order_of_their_names():
+    """Though sums of the same figures in another order differ in their last digit."""
+    root = Node("all", 2.0, parts=(Node("layer_1", 0.1 + 0.2 + 0.3), Node("layer_0", 0.3 + 0.2 + 0.1)))
+    assert [tile.node.name for tile in tiles(root, *SIZE)] == ["all", "layer_0", "layer_1"]
+
+
 @pytest.fixture
 def synthesized(chip_build):
     """Results of every module of the tiny chip that has logic, in the cache: the n-th of them has n gates."""
