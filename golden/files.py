@@ -17,10 +17,12 @@ __all__ = [
     "COMPRESSED",
     "PARTIAL",
     "Contents",
+    "check_replaceable",
     "read_pieces",
     "replacing",
     "sha256",
     "stamped",
+    "write_at_once",
     "write_file",
     "write_json",
 ]
@@ -43,6 +45,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_replaceable(path: Path) -> None:
+    """Raise `UserError` where `path` is there and no regular file."""
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: is no regular file; name a file to write")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a path beside `path`, whose parents are made, to write to; it becomes `path` as the block ends.
@@ -50,8 +58,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Where the block raises, what it wrote goes. Threads may write one path at once, each beside it under a name of its
     own; what a killed process leaves is overwritten by the next one.
     """
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path}: is no regular file; name a file to write")
+    check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     main = threading.current_thread() is threading.main_thread()
     partial = path.with_name(f"{path.name}{'' if main else f'.{threading.get_ident()}'}{PARTIAL}")
@@ -71,11 +78,17 @@ def write_file(path: Path, contents: Contents) -> str:
 
     A path that ends in `COMPRESSED` gets them compressed. Memory holds one piece. Threads may write one path at once.
     """
+    with replacing(path) as partial:
+        return write_at_once(partial, contents, path.name.endswith(COMPRESSED))
+
+
+def write_at_once(path: Path, contents: Contents, compress: bool) -> str:
+    """Write `contents`, which nobody looks for before this ends, to `path`, whose folder is there; the SHA-256."""
     whole = contents.encode() if isinstance(contents, str) else contents
     pieces = [whole] if isinstance(whole, bytes) else whole
     digest = hashlib.sha256()
-    with replacing(path) as partial, partial.open("wb") as file:
-        for piece in compressed(pieces) if path.name.endswith(COMPRESSED) else pieces:
+    with path.open("wb") as file:
+        for piece in compressed(pieces) if compress else pieces:
             digest.update(piece)
             file.write(piece)
     return digest.hexdigest()

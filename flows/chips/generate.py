@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from flows.chips.hardware_options import HardwareOptions, hardware_config
+from flows.cluster.client import workers_at
 from flows.console.progress import progress_bar
 from flows.console.report import Part, table
 from gen.build.folder import Build
 from gen.build.generate import build_arrays, build_chip
 from gen.design.matrices import Selection
 from golden.errors import UserError
-from golden.quantization.quantized import QuantizedCheckpoint
+from golden.quantization.quantized import QUANTIZATION, QuantizedCheckpoint
 
 __all__ = ["contents_parts", "generate"]
 
@@ -83,15 +84,28 @@ def contents_parts(found: Contents, title: str) -> Iterator[Part]:
 
 
 def generate(
-    path: Path, out: Path, options: HardwareOptions, selection: Selection, compress: bool, prefix: str
+    path: Path,
+    out: Path,
+    options: HardwareOptions,
+    selection: Selection,
+    compress: bool,
+    prefix: str,
+    cluster: str | None = None,
 ) -> Contents:
-    """Write the build folder `out` of the quantized checkpoint `path`, or of a `selection` of its arrays."""
+    """Write the build folder `out` of the quantized checkpoint `path`, or of a `selection` of its arrays.
+
+    cluster: address of a Dask scheduler whose workers make the arrays (`flows.cluster`).
+    """
     if not QuantizedCheckpoint.is_quantized(path) and (path / "config.json").is_file():
         raise UserError(f"{path}: is not quantized; run `hardloom quantize {path} -o FOLDER` and give FOLDER")
     checkpoint = QuantizedCheckpoint(path)
     hardware = hardware_config(checkpoint.model, options)
-    with progress_bar(f"generating {out}", None) as progress:
+    how: dict[str, Any] = {"compress": compress, "module_prefix": prefix}
+    with (
+        workers_at(cluster, [path / QUANTIZATION], out) as workers,
+        progress_bar(f"generating {out}", None) as progress,
+    ):
         if selection == Selection():
-            return Contents.of(build_chip(checkpoint, out, hardware, progress, compress=compress, module_prefix=prefix))
-        build = build_arrays(checkpoint, out, hardware, selection, compress, progress, module_prefix=prefix)
+            return Contents.of(build_chip(checkpoint, out, hardware, progress, workers=workers, **how))
+        build = build_arrays(checkpoint, out, hardware, selection, progress=progress, workers=workers, **how)
         return Contents.of(build)

@@ -3,9 +3,10 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from flows.cluster.client import workers_at
 from flows.console.progress import progress_bar
 from flows.console.report import Check, Line, totals
-from gen.build.folder import Build
+from gen.build.folder import MANIFEST, Build
 from golden.cache import work_folder
 from verif.faults import plant
 from verif.proof.difference import difference
@@ -14,10 +15,14 @@ from verif.proof.static import recover
 __all__ = ["verify_against", "verify_faults", "verify_static"]
 
 
-def verify_static(path: Path) -> Check:
-    """Read every integer back out of the Verilog: all are those of the quantized checkpoint."""
-    with progress_bar(f"reading {path}", None) as progress:
-        recovery = recover(Build(path), progress)
+def verify_static(path: Path, cluster: str | None = None) -> Check:
+    """Read every integer back out of the Verilog: all are those of the quantized checkpoint.
+
+    cluster: address of a Dask scheduler whose workers read the arrays (`flows.cluster`).
+    """
+    build = Build(path)
+    with workers_at(cluster, [path / MANIFEST]) as workers, progress_bar(f"reading {path}", None) as progress:
+        recovery = recover(build, progress, workers)
     rows = {
         "files read": recovery.files,
         "weights": recovery.weights,

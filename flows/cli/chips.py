@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.options import MOST, Json, folder, given_file, new_folder, positive, text
+from flows.cli.options import MOST, Json, OnCluster, folder, given_file, new_folder, positive, text
 from flows.cli.outputs import CHIP_PAGE, REPORT
 from flows.console.report import show
 from gen.design.lanes import MOST_POSITIONS
@@ -57,6 +57,7 @@ def generate(
         str | None,
         typer.Option(parser=text, help="All modules are called PREFIX_..., so that two chips fit in one design."),
     ] = None,
+    cluster: OnCluster = None,
     as_json: Json = False,
 ) -> None:
     """Write the Verilog of the whole chip, its weights in the wiring; or of chosen arrays alone.
@@ -74,7 +75,7 @@ def generate(
     selection = Selection(parse_numbers("layers", layers), parse_numbers("experts", experts), kinds)
     if compress not in (None, "zstd"):
         raise UserError(f"--compress: {compress!r} is unknown; the only way is zstd")
-    found = generate(quantized, out, options, selection, compress is not None, prefix or "")
+    found = generate(quantized, out, options, selection, compress is not None, prefix or "", cluster)
     show(found, as_json, contents_parts(found, str(out)))
 
 
@@ -114,6 +115,7 @@ def verify(
     liberty: Annotated[
         list[Path] | None, typer.Option(parser=given_file, help="With --gate-level: Liberty file; repeat it.")
     ] = None,
+    cluster: OnCluster = None,
     as_json: Json = False,
 ) -> None:
     """Prove that a build is what its checkpoint says. Exit code 1 on any difference.
@@ -122,6 +124,8 @@ def verify(
     """
     if not (static or sim or against or faults or gates):
         raise UserError("nothing to verify; give one of --static, --sim, --gate-level, --against BUILD2 and --faults N")
+    if cluster and not static:
+        raise UserError("--cluster: goes with --static; add it or leave this out")
     if (unit or liberty) and not gates:
         raise UserError(f"--{'unit' if unit else 'liberty'}: goes with --gate-level; add it or leave this out")
     if tiles and not sim:
@@ -134,7 +138,7 @@ def verify(
     from gen.build.folder import Build
 
     other = Build(against) if against else None
-    passed = [verify_static(build).show(as_json)] if static else []
+    passed = [verify_static(build, cluster).show(as_json)] if static else []
     passed += [verify_against(build, other).show(as_json)] if other else []
     if sim and tiles:
         from flows.chips.verify_tiles import verify_tiles
@@ -250,6 +254,7 @@ def synth(
         str | None, typer.Option(parser=text, help="With --tile: place and route it instead, on ecp5 or ice40.")
     ] = None,
     html: Annotated[Path | None, typer.Option(parser=REPORT.path, help="Page to write as well.")] = None,
+    cluster: OnCluster = None,
     as_json: Json = False,
 ) -> None:
     """Gates, area, flip-flops and the longest path, by unit, after Yosys and ABC. Exit code 1 if a module fails.
@@ -261,8 +266,10 @@ def synth(
 
     if whole and (unit or tile):
         raise UserError("--all: goes not together with --unit and --tile; give one of them")
+    if cluster and jobs:
+        raise UserError("--jobs: goes not together with --cluster, whose workers have as many as they have threads")
     limits = (clock_ns, jobs or os.cpu_count() or 1, timeout, memory)
-    request = Request(unit, tile, generic, liberty or (), *limits, timing, html, power, fpga)
+    request = Request(unit, tile, generic, liberty or (), *limits, timing, html, power, fpga, cluster)
     if not synthesize(build, request).show(as_json, width=120):
         raise typer.Exit(1)
 

@@ -1,6 +1,7 @@
 """Options that several commands have, and what every word and number must be before a command starts."""
 
 import math
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MOST",
     "Json",
+    "OnCluster",
     "factor",
     "folder",
     "given_file",
@@ -29,6 +31,27 @@ __all__ = [
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+
+ADDRESS = re.compile(r"(?:[a-z]+://)?(?:\[[0-9a-fA-F:.]+\]|[\w.-]*\w):\d{1,5}", re.ASCII)
+"""Of a Dask scheduler: host and port, with a protocol or without."""
+
+
+def scheduler(given: object) -> str:
+    """The address of a Dask scheduler."""
+    if not ADDRESS.fullmatch(str(given)):
+        raise typer.BadParameter(f"{given!r} is no address of a Dask scheduler; write it like tcp://10.0.0.1:8786")
+    return str(given)
+
+
+OnCluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        parser=scheduler,
+        metavar="ADDRESS",
+        help="Work on the machines of the Dask scheduler there; see docs/cluster.md.",
+    ),
+]
 
 MOST = 1_000_000
 """Of anything that is counted out: far more than a command ever finishes."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from flows.cluster.client import workers_at
 from flows.console.progress import progress_bar
 from flows.console.report import Check, Line
 from flows.synth.cache import Cache
@@ -19,20 +20,31 @@ from flows.synth.power import array_power
 from flows.synth.report import synthesis_parts, write_html
 from flows.synth.timing import Timing, has_open_sta, open_sta
 from flows.synth.yosys import Options, Synthesis
-from gen.build.folder import Build
+from gen.build.folder import MANIFEST, Build
 from gen.text.yosys import SynthesisError
 from golden.cache import work_folder
 from golden.errors import UserError
+from golden.parallel import Threads
 
 __all__ = ["Request", "held_synthesis", "synth", "synth_figures"]
 
 
+AHEAD = 16
+"""Modules under way for every process: some take a hundred times as long as others."""
+
+
 def synth_figures(
-    path: Path, unit: str | None, tile: str | None, options: Options, timing: bool = False
+    path: Path,
+    unit: str | None,
+    tile: str | None,
+    options: Options,
+    timing: bool = False,
+    cluster: str | None = None,
 ) -> SynthFigures:
     """Figures of the build `path`: of one `unit`, of one array `tile` (flattened too), or of the whole chip.
 
-    timing: with paths through all modules.
+    timing: with paths through all modules. cluster: address of a Dask scheduler whose workers synthesize the modules
+    (`flows.cluster`).
 
     Results are kept in the user's cache, never in the build, which came from anywhere.
     """
@@ -44,8 +56,12 @@ def synth_figures(
         top = modules.named(tile, "--tile", sorted(modules.arrays))
     else:
         top = modules.top
-    with progress_bar(f"synthesizing {top}", "modules") as progress:
-        hierarchy = synthesize_hierarchy(modules, top, options, cache, progress, netlists=timing)
+    here = Threads(options.jobs, AHEAD)
+    with (
+        workers_at(cluster, [path / MANIFEST], here=here) as workers,
+        progress_bar(f"synthesizing {top}", "modules") as progress,
+    ):
+        hierarchy = synthesize_hierarchy(modules, top, options, cache, workers, progress, netlists=timing)
     figures = hierarchy_figures(modules, hierarchy, options)
     if timing:
         longest, paths = hierarchy_paths(modules, top, options, cache)
@@ -98,6 +114,7 @@ class Request:
     clock_ns, jobs, timeout_s, memory_gib: see `Options`.
     timing: paths through all modules; html: page to write as well; power: energy of a vector through the tile; fpga:
         family to place and route it on.
+    cluster: address of a Dask scheduler whose workers synthesize the modules.
     """
 
     unit: str | None = None
@@ -112,12 +129,15 @@ class Request:
     html: Path | None = None
     power: bool = False
     fpga: str | None = None
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         if self.generic and self.liberty:
             raise UserError("--generic: takes no library; leave out --liberty")
         if self.unit is not None and self.tile is not None:
             raise UserError("--tile: goes not together with --unit; give one of them")
+        if self.fpga and self.cluster:
+            raise UserError("--cluster: goes not together with --fpga, which is one run; leave it out")
         if (self.power or self.fpga) and (self.tile is None or self.generic):
             option = "power" if self.power else "fpga"
             raise UserError(f"--{option}: goes with --tile, and without --generic; name an array")
@@ -141,7 +161,7 @@ def synth(path: Path, request: Request) -> Check:
     if request.fpga and request.tile:
         return on_fpga(path, request.tile, request.fpga, request.timeout_s)
     options = request.options()
-    figures = synth_figures(path, request.unit, request.tile, options, request.timing)
+    figures = synth_figures(path, request.unit, request.tile, options, request.timing, request.cluster)
     if request.power and request.tile:
         figures = with_power(figures, path, request.tile, options)
     if request.html is not None:

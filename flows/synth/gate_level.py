@@ -1,7 +1,6 @@
 """Gate-level simulation: the mapped netlists of units and arrays through the same benches as their Verilog."""
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from gen.build.manifest import ArrayFacts
 from gen.text.yosys import SynthesisError
 from golden.cache import work_folder
 from golden.errors import UserError
+from golden.parallel import Threads
 from verif.arrays.bench import bench_arrays
 from verif.streams import bench
 
@@ -43,8 +43,7 @@ def netlists(parts: Iterable[Part], options: Options, folder: Path) -> str:
         result = synthesize(part.sources, part.module, options, black_boxes=part.boxes, netlist=netlist)
         return netlist, result.cells
 
-    with ThreadPoolExecutor(options.jobs) as pool:
-        done = list(pool.map(one, parts))
+    done = list(Threads(options.jobs).map(one, parts))
     used = {kind for _, cells in done for kind in cells}
     return "\n".join([*(path.read_text() for path, _ in done), cell_models(library, used)])
 

@@ -6,26 +6,27 @@ synthesized and the array is counted.
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.synth.cache import Cache
 from flows.synth.closure import synthesize
+from flows.synth.jobs import ModuleJob, Synthesizer
 from flows.synth.library.library import Library
 from flows.synth.modules import Modules
 from flows.synth.yosys import Options, Synthesis
 from gen.text.yosys import SynthesisError
 from golden.files import stamped
+from golden.parallel import Workers
 
 __all__ = [
     "Hierarchy",
     "held_hierarchy",
-    "netlist_of",
     "own_figures",
     "synthesize_hierarchy",
-    "synthesize_module",
     "synthesize_tile",
+    "synthesized_netlist",
 ]
 
 
@@ -74,30 +75,48 @@ def synthesize_hierarchy(
     top: str,
     options: Options,
     cache: Cache,
+    workers: Workers,
     progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     netlists: bool = False,
 ) -> Hierarchy:
-    """Every module of `top`; one that fails does not stop the others. netlists: they are kept in the cache."""
-    hierarchy, logic = Hierarchy(top, {}), list[str]()
-    for module in modules.below(top):
-        if modules.is_wiring(module):
-            hierarchy.modules[module] = wiring(modules, module, options.library)
-        else:
-            logic.append(module)
-    with ThreadPoolExecutor(options.jobs) as pool:
-        work: dict[Future[Synthesis], str] = {
-            pool.submit(synthesize_module, modules, module, options, cache, netlists): module for module in logic
-        }
-        for number, future in enumerate(as_completed(work)):
-            module = work[future]
-            try:
-                hierarchy.modules[module] = future.result()
-            except SynthesisError as error:
-                hierarchy.failed[module] = str(error)
-            progress(number + 1, len(work))
+    """Every module of `top`, by `workers` where the cache lacks it; one that fails does not stop the others.
+
+    netlists: they are kept in the cache.
+    """
+    synthesizer = Synthesizer(options, netlists)
+    hierarchy, missing = held(modules, top, synthesizer, cache)
+    total = len(hierarchy.modules) + len(missing)
+    done = total - len(missing)
+    with closing(workers.map(synthesizer, missing)) as results:
+        for job, found in zip(missing, results, strict=True):
+            if isinstance(found, SynthesisError):
+                hierarchy.failed[job.module] = str(found)
+            else:
+                hierarchy.modules[job.module] = synthesizer.keep(job, cache, found)
+            progress(done := done + 1, total)
     hierarchy.modules = dict(sorted(hierarchy.modules.items()))
     return hierarchy
+
+
+def held(modules: Modules, top: str, synthesizer: Synthesizer, cache: Cache) -> tuple[Hierarchy, list[ModuleJob]]:
+    """What is known of the modules of `top`, and the jobs of those of which the cache holds nothing."""
+    hierarchy, missing = Hierarchy(top, {}), list[ModuleJob]()
+    for module in modules.below(top):
+        if modules.is_wiring(module):
+            hierarchy.modules[module] = wiring(modules, module, synthesizer.options.library)
+        elif (known := synthesizer.known(job := ModuleJob.of(modules, module), cache)) is None:
+            missing.append(job)
+        else:
+            hierarchy.modules[module] = known
+    hierarchy.modules = dict(sorted(hierarchy.modules.items()))
+    return hierarchy, missing
+
+
+def held_hierarchy(modules: Modules, top: str, options: Options, cache: Cache) -> Hierarchy | None:
+    """What has been synthesized already; None where a module of `top` has not."""
+    hierarchy, missing = held(modules, top, Synthesizer(options), cache)
+    return None if missing else hierarchy
 
 
 def wiring(modules: Modules, module: str, library: Library | None) -> Synthesis:
@@ -106,41 +125,14 @@ def wiring(modules: Modules, module: str, library: Library | None) -> Synthesis:
     return Synthesis(module, library.name if library else None, {}, 0.0, 0.0, 0, 0, instances)
 
 
-def held_hierarchy(modules: Modules, top: str, options: Options, cache: Cache) -> Hierarchy | None:
-    """The same of what has been synthesized already; None where a module of `top` has not."""
-    hierarchy = Hierarchy(top, {})
-    for module in modules.below(top):
-        logic = not modules.is_wiring(module)
-        found = cache.get(module_key(modules, module, options, cache)) if logic else None
-        if logic and found is None:
-            return None
-        hierarchy.modules[module] = found or wiring(modules, module, options.library)
-    hierarchy.modules = dict(sorted(hierarchy.modules.items()))
-    return hierarchy
-
-
-def synthesize_module(
-    modules: Modules, module: str, options: Options, cache: Cache, netlists: bool = False
-) -> Synthesis:
-    """One module, those that it instantiates being black boxes; netlists: its mapped Verilog is kept (`netlist_of`)."""
-    key, kept = module_key(modules, module, options, cache), netlist_of(modules, module, options, cache)
-    found = cache.get(key)
-    if found is None or (netlists and not kept.is_file()):
-        boxes = [modules.path(name) for name in sorted(modules.instances(module))]
-        wanted = kept if netlists else None
-        found = synthesize([modules.path(module)], module, options, black_boxes=boxes, netlist=wanted)
-        cache.put(key, found)
-    return found
-
-
-def module_key(modules: Modules, module: str, options: Options, cache: Cache) -> str:
-    parts = (module, *sorted(modules.instances(module)))
-    return cache.key("module", options.key(), *map(modules.digest, parts))
-
-
-def netlist_of(modules: Modules, module: str, options: Options, cache: Cache) -> Path:
-    """Where the mapped Verilog of a module by itself is kept."""
-    return cache.netlist(module_key(modules, module, options, cache))
+def synthesized_netlist(modules: Modules, module: str, options: Options, cache: Cache) -> Path:
+    """Where the mapped Verilog of a module by itself is kept; made where it is missing. Raises SynthesisError."""
+    synthesizer, job = Synthesizer(options, netlists=True), ModuleJob.of(modules, module)
+    if synthesizer.known(job, cache) is None:
+        if isinstance(found := synthesizer(job), SynthesisError):
+            raise found
+        synthesizer.keep(job, cache, found)
+    return cache.netlist(job.key(cache, options))
 
 
 def synthesize_tile(modules: Modules, module: str, options: Options, cache: Cache, netlist: Path) -> Synthesis:

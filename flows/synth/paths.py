@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from flows.synth.cache import Cache
-from flows.synth.hierarchy import netlist_of, synthesize_module
+from flows.synth.hierarchy import synthesized_netlist
 from flows.synth.library.library import Library
 from flows.synth.modules import Modules
 from flows.synth.timing import Timing, sta_report, worst_path
@@ -41,8 +41,7 @@ def hierarchy_paths(modules: Modules, top: str, options: Options, cache: Cache) 
         elif module in modules.arrays and modules.is_wiring(module):
             netlists.append(modules.path(module))
         else:
-            synthesize_module(modules, module, options, cache, netlists=True)
-            netlists.append(netlist_of(modules, module, options, cache))
+            netlists.append(synthesized_netlist(modules, module, options, cache))
     report = sta_report(netlists, top, options.library, period, box_liberty(options.library, boxes))
     timing = worst_path(report, period, unit, options.clock_ns) if report else None
     if timing is None or report is None:

@@ -1,29 +1,29 @@
-"""Files of hardwired arrays from a quantized checkpoint: on all cores, in a stream, into a build's folder."""
+"""Files of hardwired arrays from a quantized checkpoint: by all workers, in a stream, into a build's folder."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from gen.arrays import emit_connections, emit_prefab, plan_array
 from gen.build.constants import emit_scales, scale_words
-from gen.build.journal import Entry, Journal
+from gen.build.journal import Journal
 from gen.build.manifest import ArrayFacts
+from gen.build.parts import Entry, Staged, stage
 from gen.build.work import Work
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import ArrayUnit
 from golden.files import COMPRESSED, Contents
-from golden.parallel import ordered_map
+from golden.parallel import Opened, Workers, ordered_map
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.shape import ModelShape
 
-__all__ = ["WEIGHTS_HELD", "BuiltArray", "array_parts", "array_weights", "connection_file"]
+__all__ = ["WEIGHTS_HELD", "ArrayPart", "BuiltArray", "array_parts", "array_weights", "connection_file"]
 
 WEIGHTS_HELD = 1 << 27
-"""Weights of the arrays under way at once, in all threads, but for an array that has more by itself."""
+"""Weights of the arrays under way at once in a process, in all threads, but for an array that has more by itself."""
 
 
 def connection_file(module: str, compress: bool = False) -> str:
@@ -55,29 +55,45 @@ class BuiltArray:
         return cls(entry, facts, scales)
 
 
-def array_part(
-    checkpoint: QuantizedCheckpoint, hardware: HardwareConfig, unit: ArrayUnit, compress: bool, module_prefix: str
-) -> tuple[dict[str, Contents], dict[str, Any]]:
-    """Files (the connections as pieces, to be drawn once) of one array unit, and what the journal says of it."""
-    banks = [checkpoint.integers(name, *unit.span(checkpoint.rows(name))) for name in unit.matrices]
-    plan = plan_array(
-        unit.module,
-        banks,
-        lanes=hardware.lanes,
-        slices=hardware.slices_of(unit.kind),
-        style=hardware.style_of(unit.kind),
-        format=[checkpoint.format_of(name) for name in unit.matrices],
-        activation=unit.activation(checkpoint.numerics),
-    )
-    files: dict[str, Contents] = {f"rtl/prefab/{name}": text for name, text in emit_prefab(plan).items()}
-    files[connection_file(unit.module, compress)] = emit_connections(plan)
-    scales = [scale_words(bank) for bank in banks]
-    if unit.expert is None:
-        name = unit.module + "_scales"
-        files[f"rtl/constants/{name}.v"] = emit_scales(name, [scales], hardware.lanes)
-        scales = []
-    texts = [words.astype("<u4").tobytes().hex() for words in scales]
-    return files, {"array": ArrayFacts.of(unit, plan, module_prefix).to_json(), "scales": texts}
+@dataclass(frozen=True)
+class ArrayPart:
+    """Makes array units of one build, wherever it is called.
+
+    Attributes
+    ----------
+    out: the build folder, an absolute path; source: the quantized checkpoint.
+    compress, module_prefix: as `gen.build.generate.build_chip` has them.
+    """
+
+    out: Path
+    source: Opened[QuantizedCheckpoint]
+    hardware: HardwareConfig
+    compress: bool
+    module_prefix: str
+
+    def __call__(self, unit: ArrayUnit) -> Staged:
+        """The files of an array unit, not yet in their place, and what the journal will say of it."""
+        checkpoint, hardware = self.source.value, self.hardware
+        banks = [checkpoint.integers(name, *unit.span(checkpoint.rows(name))) for name in unit.matrices]
+        plan = plan_array(
+            unit.module,
+            banks,
+            lanes=hardware.lanes,
+            slices=hardware.slices_of(unit.kind),
+            style=hardware.style_of(unit.kind),
+            format=[checkpoint.format_of(name) for name in unit.matrices],
+            activation=unit.activation(checkpoint.numerics),
+        )
+        files: dict[str, Contents] = {f"rtl/prefab/{name}": text for name, text in emit_prefab(plan).items()}
+        files[connection_file(unit.module, self.compress)] = emit_connections(plan)
+        scales = [scale_words(bank) for bank in banks]
+        if unit.expert is None:
+            name = unit.module + "_scales"
+            files[f"rtl/constants/{name}.v"] = emit_scales(name, [scales], hardware.lanes)
+            scales = []
+        texts = [words.astype("<u4").tobytes().hex() for words in scales]
+        facts = {"array": ArrayFacts.of(unit, plan, self.module_prefix).to_json(), "scales": texts}
+        return stage(self.out, self.module_prefix, unit.module, files, facts)
 
 
 def array_weights(model: ModelShape) -> Callable[[ArrayUnit], int]:
@@ -93,25 +109,24 @@ def array_weights(model: ModelShape) -> Callable[[ArrayUnit], int]:
 
 
 def array_parts(
-    journal: Journal,
-    checkpoint: QuantizedCheckpoint,
-    hardware: HardwareConfig,
-    units: Sequence[ArrayUnit],
-    compress: bool,
-    work: Work,
-) -> Iterator[BuiltArray]:
-    """Array `units`, in order, made where they are missing."""
+    journal: Journal, part: ArrayPart, units: Sequence[ArrayUnit], workers: Workers, work: Work
+) -> list[BuiltArray]:
+    """Array `units`, in order, made by `workers` where they are missing."""
 
-    prefix = journal.module_prefix
-
-    def made(unit: ArrayUnit) -> BuiltArray:
+    def kept(unit: ArrayUnit) -> BuiltArray | None:
         if entry := journal.done(unit.module):
             with suppress(KeyError, TypeError, ValueError):
-                return BuiltArray.of(unit, entry, prefix)
-        files, facts = array_part(checkpoint, hardware, unit, compress, prefix)
-        return BuiltArray.of(unit, journal.make(unit.module, files, facts), prefix)
+                return BuiltArray.of(unit, entry, journal.module_prefix)
+        return None
 
-    for built in ordered_map(made, units, array_weights(checkpoint.model), WEIGHTS_HELD):
-        journal.add(built.entry)
-        work.done(built.facts.weights)
-        yield built
+    built = dict[str, BuiltArray]()
+    for found, unit in zip(ordered_map(kept, units), units, strict=True):
+        if found is not None:
+            built[unit.module] = found
+            work.done(found.facts.weights)
+    missing = [unit for unit in units if unit.module not in built]
+    with closing(workers.map(part, missing, array_weights(part.source.value.model), WEIGHTS_HELD)) as made:
+        for staged, unit in zip(made, missing, strict=True):
+            built[unit.module] = BuiltArray.of(unit, journal.add(staged), journal.module_prefix)
+            work.done(built[unit.module].facts.weights)
+    return [built[unit.module] for unit in units]

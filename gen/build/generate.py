@@ -5,20 +5,21 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gen.build.arrays import BuiltArray, array_parts, array_weights
+from gen.build.arrays import ArrayPart, BuiltArray, array_parts, array_weights
 from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_norm_gains, emit_scales
+from gen.build.digests import generator_digest, quantized_hashes, same_checkpoint
 from gen.build.folder import CHIP, MANIFEST, Build, chip_texts, copy_quantized, delete_unfinished, file_list
-from gen.build.journal import JOURNAL, Entry, Journal
+from gen.build.journal import JOURNAL, Journal
 from gen.build.manifest import ArrayFacts, Manifest
 from gen.build.memories import memories_of
 from gen.build.names import FILE_LIST, QUANTIZED
+from gen.build.parts import Entry, staging
 from gen.build.seal import sealed
 from gen.build.units import elaborated_sizes, unit_parts
 from gen.build.work import CHIP_TEXT, LAYER_TEXTS, Progress, Work
@@ -28,16 +29,13 @@ from gen.design.matrices import ArrayUnit, Selection, array_units, selected_unit
 from gen.text.prefix import check_prefix, prefixed
 from golden.checkpoints.config import CONFIG
 from golden.errors import UserError
-from golden.files import COMPRESSED, Contents, sha256, write_file, write_json
+from golden.files import COMPRESSED, Contents, write_file, write_json
 from golden.folders import MARK, claimed, delete, holds
-from golden.parallel import ordered_map
-from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
+from golden.parallel import HERE, Opened, Workers, ordered_map
+from golden.quantization.quantized import QUANTIZATION, TENSORS, QuantizedCheckpoint
 from golden.shape import EMBEDDING, ExpertsShape
 
-__all__ = ["DECIDES_NOTHING", "build_arrays", "build_chip"]
-
-DECIDES_NOTHING = ("golden/training/",)
-"""Folders of the floors below whose code no emitted text depends on."""
+__all__ = ["build_arrays", "build_chip"]
 
 
 def layer_part(
@@ -55,29 +53,11 @@ def layer_part(
     return {f"rtl/constants/{name}.v": text for name, text in texts.items()}
 
 
-@cache
-def generator_digest() -> str:
-    """Hash of the code that decides what is emitted: a changed generator never takes an old build for its own."""
-    root, digest = Path(__file__).parents[2], hashlib.sha256()
-    for package in ("golden", "gen", "rtl_templates"):
-        for path in sorted((root / package).rglob("*")):
-            name = path.relative_to(root).as_posix()
-            if path.suffix in (".py", ".j2") and not name.startswith(DECIDES_NOTHING):
-                digest.update(name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
 def build_key(quantized: dict[str, str], *choices: Any) -> str:
     """Hash of everything the build depends on: hashes of the quantized files, and what was asked for, as JSON."""
     inputs = [version("hardloom"), generator_digest(), *(json.dumps(choice, sort_keys=True) for choice in choices)]
     inputs += [quantized[name] for name in (CONFIG, QUANTIZATION, TENSORS)]
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
-
-
-def quantized_hashes(checkpoint: QuantizedCheckpoint) -> dict[str, str]:
-    """The quantized checkpoint's files, by name."""
-    names = (CONFIG, QUANTIZATION, TENSORS, TOKENIZER)
-    return {name: sha256(checkpoint.path / name) for name in names if (checkpoint.path / name).is_file()}
 
 
 def build_chip(
@@ -88,16 +68,17 @@ def build_chip(
     *,
     compress: bool = False,
     module_prefix: str = "",
+    workers: Workers = HERE,
 ) -> Build:
     """Write the build folder of a whole chip: manifest, `rtl/`, `chip.f`, `quantized/`.
 
     Same input, same bytes. Parts that an earlier, interrupted run finished are kept; every file appears whole.
     `progress` is called with the work done and its total. Memory: the arrays under way, as small integers.
     compress: connections and the embedding as Zstandard frames, which are for reading back, not for simulators.
-    module_prefix: what the names of all modules begin with (`gen.text.prefix`).
+    module_prefix: what the names of all modules begin with (`gen.text.prefix`). workers: make the arrays.
     """
     units = list(array_units(checkpoint.model, hardware.head_tiles))
-    return write_build(checkpoint, out, hardware, units, CHIP, compress, progress, module_prefix)
+    return write_build(checkpoint, out, hardware, units, CHIP, compress, progress, module_prefix, workers)
 
 
 def build_arrays(
@@ -109,12 +90,13 @@ def build_arrays(
     progress: Progress = lambda done, total: None,
     *,
     module_prefix: str = "",
+    workers: Workers = HERE,
 ) -> Build:
     """Write a build folder of chosen arrays alone, with their row scales but for those of experts; else as
     `build_chip`.
     """
     units = selected_units(checkpoint.model, selection, hardware.head_tiles)
-    return write_build(checkpoint, out, hardware, units, None, compress, progress, module_prefix)
+    return write_build(checkpoint, out, hardware, units, None, compress, progress, module_prefix, workers)
 
 
 def write_build(
@@ -126,6 +108,7 @@ def write_build(
     compress: bool,
     progress: Progress,
     module_prefix: str,
+    workers: Workers,
 ) -> Build:
     """A build of array `units`, with all that stands around them where there is a `top` module."""
     check_prefix(module_prefix)
@@ -142,11 +125,14 @@ def write_build(
         if top:
             weights += checkpoint.model.embedding_weights
         work = Work(progress, weights + (LAYER_TEXTS + CHIP_TEXT if top else 0))
-        made = list(array_parts(journal, checkpoint, hardware, units, compress, work))
-        entries, arrays = [built.entry for built in made], tuple(built.facts for built in made)
-        if top:
-            entries += other_parts(journal, checkpoint, hardware, made, compress, work)
-        return finish_build(journal, checkpoint, hardware, hashes, top, entries, arrays, weights)
+        source = Opened(same_checkpoint, checkpoint.path.absolute(), tuple(hashes.items()), here=checkpoint)
+        part = ArrayPart(out.absolute(), source, hardware, compress, module_prefix)
+        with staging(out):
+            made = array_parts(journal, part, units, workers, work)
+            entries, arrays = [built.entry for built in made], tuple(built.facts for built in made)
+            if top:
+                entries += other_parts(journal, checkpoint, hardware, made, compress, work)
+            return finish_build(journal, checkpoint, hardware, hashes, top, entries, arrays, weights)
 
 
 def finish_build(
@@ -250,5 +236,5 @@ def embedding_part(journal: Journal, checkpoint: QuantizedCheckpoint, around: La
         texts = emit_embedding(around, matrix) | emit_norm_gains(around, checkpoint)
         large = around.module("embedding") if compress else None
         files = {f"rtl/constants/{name}.v{COMPRESSED * (name == large)}": text for name, text in texts.items()}
-        entry = journal.add(journal.make("chip.embedding", files, {"width": embedding_width(matrix)}))
+        entry = journal.write("chip.embedding", files, {"width": embedding_width(matrix)})
     return entry

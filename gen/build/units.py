@@ -4,8 +4,9 @@
 from collections.abc import Iterator, Sequence
 
 from gen.build.folder import CHIP
-from gen.build.journal import Entry, Journal
+from gen.build.journal import Journal
 from gen.build.manifest import ArrayFacts
+from gen.build.parts import Entry
 from gen.build.work import CHIP_TEXT, LAYER_TEXTS, Work
 from gen.design.hardware import HardwareConfig
 from gen.design.layer_sizes import LayerSizes, engine_module, layer_prefix

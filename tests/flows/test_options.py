@@ -56,6 +56,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
 """What each command is given beside the option that is tried."""
 
 WITH = {
+    "verify --cluster": ("--static",),
     "verify --tiles": ("--sim",),
     "verify --view": ("--sim",),
     "verify --simulator": ("--sim", "--tiles", "1"),

@@ -111,7 +111,8 @@ def test_units_are_called_what_they_are_in_any_layer(module, unit):
 
 
 def test_results_are_cached_by_content(figures, tiny_build, library, monkeypatch):
-    monkeypatch.setattr("flows.synth.hierarchy.synthesize", None)
+    for module in ("jobs", "hierarchy"):
+        monkeypatch.setattr(f"flows.synth.{module}.synthesize", None)
     again = synth_figures(tiny_build.path, None, "wired_layer_0_o", Options(library))
     assert again == figures
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gen.build.digests import DECIDES_NOTHING
 from gen.build.folder import MANIFEST, Build
-from gen.build.generate import DECIDES_NOTHING, build_chip
+from gen.build.generate import build_chip
 from gen.build.manifest import Manifest
 from gen.build.seal import sealed
 from gen.design.hardware import HardwareConfig

@@ -11,7 +11,7 @@ from gen.text.ram import RamGeometry, is_ram
 from verif.extract.comments import one_line
 from verif.extract.errors import ExtractionError
 
-__all__ = ["Hierarchy", "module_of"]
+__all__ = ["Hierarchy", "module_of", "prefab_texts"]
 
 PREFAB = "rtl/prefab/"
 
@@ -39,13 +39,18 @@ def comment_problem(text: str) -> str | None:
     return f"hardloom does not write {found[0]!r} into it" if found else None
 
 
+def prefab_texts(build: Build) -> dict[str, str]:
+    """Texts of the files of prefabricated modules, by file name without its folder. Raises `UserError` where one is no
+    text, or not as the manifest says."""
+    return {Path(file).name: build.text(file) for file in sorted(build.files) if file.startswith(PREFAB)}
+
+
 class Hierarchy:
     """Instances of units and of prefabricated cells are read at once, those of arrays told as these are read.
 
     What its name tells whole must have the text that the name tells: memories, shells, serial inputs, the clock gate.
 
-    prefab: texts of the files of prefabricated modules, by file name without its folder. Raises `UserError` where one
-    is no text.
+    prefab: `prefab_texts` of the build.
     """
 
     def __init__(self, build: Build) -> None:
@@ -55,7 +60,7 @@ class Hierarchy:
         self.memories = Counter({facts.module: facts.count for facts in build.manifest.memories})
         self.used: set[str] = set()
         self.compared, self.forged = set[str](), set[str]()
-        self.prefab = {Path(file).name: build.text(file) for file in files if file.startswith(PREFAB)}
+        self.prefab = prefab_texts(build)
         self.inside: dict[str, Counter[str]] = {}
         self._problem: str | None = None
         if len(self.memories) < len(build.manifest.memories):
@@ -92,7 +97,7 @@ class Hierarchy:
         return b"".join(renamed([own.encode()], self.module_prefix)) == text.encode()
 
     def use(self, shell: str, modules: set[str]) -> None:
-        """What an array instantiates, which has been read and fits its `shell`; from any thread."""
+        """What an array instantiates, which has been read and fits its `shell`."""
         self.used.update(modules)
         inside = {shell, *self.inside.get(shell, {})}
         for module in inside - self.compared:

@@ -47,14 +47,14 @@ class Reading:
                     first = f"{self.file}: {self.difference(at, expected, got, same)}"
                 at += len(got)
         except ExtractionError as error:
-            return Comparison(self, 0, 0, f"{self.file}: {error}", False)
+            return Comparison(self.file, self.what, 0, 0, f"{self.file}: {error}", False)
         except UnicodeDecodeError:
-            return Comparison(self, 0, 0, f"{self.file}: is no text in UTF-8", False)
+            return Comparison(self.file, self.what, 0, 0, f"{self.file}: is no text in UTF-8", False)
         finally:
             deque(text, maxlen=0)
         if missing := self.expected(at, int(np.prod(self.shape))).size if at < np.prod(self.shape) else 0:
             total, first = total + missing, first or f"{self.file}: ends {missing} integers early"
-        return Comparison(self, total, matching, first)
+        return Comparison(self.file, self.what, total, matching, first)
 
     def difference(self, at: int, expected: np.ndarray, got: np.ndarray, same: np.ndarray) -> str:
         """The first one of the rows from number `at` on, in words."""
@@ -68,9 +68,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Integers expected of a file, those that match, the first difference in words; legible: the text could be read."""
+    """Integers expected of a file, those that match, the first difference in words; legible: the text could be read.
 
-    reading: Reading
+    file, what: of its `Reading`.
+    """
+
+    file: str
+    what: str
     expected: int
     matching: int
     first: str | None

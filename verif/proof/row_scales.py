@@ -1,13 +1,29 @@
 """Row scales that a build should hold, kept as the weights they belong to are compared."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from golden.quantization.integers import IntegerMatrix
 from golden.quantization.quantized import QuantizedCheckpoint
 
-__all__ = ["RowScales"]
+__all__ = ["RowScales", "ScalesMet"]
+
+
+@dataclass(frozen=True)
+class ScalesMet:
+    """Row scales of consecutive rows, from `start` on, of matrix `name`: mantissas and exponents, int32 [rows]."""
+
+    name: str
+    start: int
+    mant: np.ndarray
+    exp: np.ndarray
+
+    @classmethod
+    def of(cls, name: str, start: int, part: IntegerMatrix) -> "ScalesMet":
+        """Those of a part of the matrix, which may go then."""
+        return cls(name, start, part.mant.numpy().astype(np.int32), part.exp.numpy().astype(np.int32))
 
 
 class RowScales:
@@ -25,11 +41,11 @@ class RowScales:
         self._pairs = np.zeros((2, ends[-1]), dtype=np.int32)
         self._kept = np.zeros(ends[-1], dtype=bool)
 
-    def keep(self, name: str, start: int, part: IntegerMatrix) -> None:
-        """Those of rows from `start` on of matrix `name`; of one matrix from one thread at a time."""
-        first = self._first[name] + start
-        rows = slice(first, first + len(part.mant))
-        self._pairs[0, rows], self._pairs[1, rows] = part.mant.numpy(), part.exp.numpy()
+    def keep(self, met: ScalesMet) -> None:
+        """Keep what was met; of one matrix from one thread at a time."""
+        first = self._first[met.name] + met.start
+        rows = slice(first, first + len(met.mant))
+        self._pairs[0, rows], self._pairs[1, rows] = met.mant, met.exp
         self._kept[rows] = True
 
     def of(self, names: Sequence[str], first: int = 0, stop: int | None = None) -> np.ndarray:
@@ -43,5 +59,5 @@ class RowScales:
     def _rows(self, name: str, first: int, stop: int) -> np.ndarray:
         rows = slice(self._first[name] + first, self._first[name] + stop)
         if not self._kept[rows].all():
-            self.keep(name, first, self.checkpoint.integers(name, first, stop))
+            self.keep(ScalesMet.of(name, first, self.checkpoint.integers(name, first, stop)))
         return self._pairs[:, rows]

@@ -1,34 +1,33 @@
 """Every integer of the checkpoint read back out of a build's Verilog text, and compared."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from torch import Tensor
 
-from gen.build.arrays import connection_file
 from gen.build.constants import SCALE_BITS, embedding_width
 from gen.build.folder import CHIP, Build
-from gen.build.manifest import ArrayFacts
 from gen.design.head_tiles import Tile
 from gen.design.layer_sizes import LAYER_NORMS, wired_module
 from golden.files import COMPRESSED
 from golden.models.layer_units import Units
-from golden.parallel import ordered_map
+from golden.parallel import HERE, Workers, ordered_map
 from golden.shape import EMBEDDING, ExpertsShape
 from golden.units.gain import Gain
 from golden.units.rescale import Rescale
 from golden.units.rope import Rope
 from golden.units.router import Router
 from verif.crosscheck.sample import choose_samples, crosscheck
-from verif.extract.arrays import ArrayRows
 from verif.extract.constant_module import read_constants
 from verif.extract.errors import ExtractionError
+from verif.proof.arrays import ArrayReader
 from verif.proof.folder import folder_problem, model_weights
 from verif.proof.hierarchy import Hierarchy
 from verif.proof.reading import Comparison, Reading
-from verif.proof.row_scales import RowScales
+from verif.proof.row_scales import RowScales, ScalesMet
 from verif.proof.tables import chip_tables
 
 __all__ = ["SAMPLE", "Reader", "Recovery", "recover"]
@@ -72,12 +71,12 @@ class Recovery:
     def add(self, found: Comparison) -> None:
         """Count one file."""
         self.files += found.legible
-        if found.reading.what == "weights":
+        if found.what == "weights":
             self.weights, self.matching = self.weights + found.expected, self.matching + found.matching
-        elif found.reading.what == "constants":
+        elif found.what == "constants":
             self.constants += found.expected
             self.matching_constants += found.matching
-        elif found.reading.what == "table":
+        elif found.what == "table":
             self.tables, self.entries = self.tables + found.legible, self.entries + found.expected
             self.matching_entries += found.matching
         self.first = self.first or found.first
@@ -97,7 +96,10 @@ def scale_pairs(words: np.ndarray) -> np.ndarray:
 
 
 class Reader:
-    """Says how every file of one build is read, and what the checkpoint inside it and the specifications expect."""
+    """Says how every file of one build is read, and what the checkpoint inside it and the specifications expect.
+
+    arrays: how the arrays are, which `readings` leaves out.
+    """
 
     def __init__(self, build: Build) -> None:
         self.build, self.checkpoint = build, build.checkpoint()
@@ -105,6 +107,7 @@ class Reader:
         self.shapes = {tensor.name: tensor.shape for tensor in self.model.tensors()}
         self.row_scales = RowScales(self.checkpoint)
         self.hierarchy = Hierarchy(build)
+        self.arrays = ArrayReader.of(build, self.checkpoint, self.hierarchy.prefab)
 
     def rom(
         self,
@@ -209,7 +212,7 @@ class Reader:
         module = self.build.module(name)
         file = f"rtl/constants/{module}.v"
         yield Reading(file, "weights", lambda start, stop: weights[start:stop], read, (vocabulary,))
-        self.row_scales.keep(EMBEDDING, 0, matrix)
+        self.row_scales.keep(ScalesMet.of(EMBEDDING, 0, matrix))
         yield self.rom(
             name + "_scales",
             SCALE_BITS,
@@ -217,41 +220,6 @@ class Reader:
             lambda: self.row_scales.of([EMBEDDING]),
             lambda words: scale_pairs(words.reshape(-1)),
         )
-
-    def array(self, facts: ArrayFacts) -> Reading:
-        """Weights of an array unit."""
-        whole, inputs = self.shapes[facts.matrices[0]]
-        begin, end = facts.span(whole)
-        shape = len(facts.matrices), end - begin, inputs
-        activation = facts.activation(self.checkpoint.numerics)
-
-        def expected(start: int, stop: int) -> np.ndarray:
-            parts = [np.zeros((0, shape[2]), dtype=np.int16)]
-            for bank, name in enumerate(facts.matrices):
-                first, last = (min(max(row - bank * shape[1], 0), shape[1]) for row in (start, stop))
-                if first < last:
-                    part = self.checkpoint.integers(name, begin + first, begin + last)
-                    self.row_scales.keep(name, begin + first, part)
-                    parts.append(part.weights.numpy())
-            return np.concatenate(parts)
-
-        def read(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
-            rows = ArrayRows(pieces, self.hierarchy.prefab)
-            if rows.name != facts.module:
-                raise ExtractionError(f"holds the module {rows.name}")
-            if rows.acc_width != facts.acc_width:
-                raise ExtractionError(f"a sum has {rows.acc_width} bits; acc_width in the manifest: {facts.acc_width}")
-            if (rows.width, rows.scale_width) != (activation.width, activation.scale_width):
-                raise ExtractionError(
-                    f"inputs and scales have {rows.width} and {rows.scale_width} bits, and the contract "
-                    f"{activation.width} and {activation.scale_width}"
-                )
-            if rows.shape != shape:
-                raise ExtractionError(f"it has {rows.shape} banks, rows and inputs, and should have {shape}")
-            yield from rows
-            self.hierarchy.use(rows.shell, rows.modules)
-
-        return Reading(connection_file(facts.module), "weights", expected, read, shape[:2])
 
     def tables(self) -> Iterator[Reading]:
         """Every table of the units, once: as often as units that share it expect something else in it."""
@@ -264,8 +232,7 @@ class Reader:
                 yield self.rom(table.module, table.width, table.signed, expected, table.arranged, "table")
 
     def readings(self) -> Iterator[Reading]:
-        """Every file that holds integers, once."""
-        yield from map(self.array, self.build.arrays)
+        """Every file that holds integers besides the arrays' wiring, once."""
         for facts in self.build.arrays:
             if facts.expert is None:
                 yield self.scales(wired_module(facts.prefix, facts.name) + "_scales", [facts.matrices], facts.tile)
@@ -298,25 +265,28 @@ def grouped(blocks: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
         raise ExtractionError(f"its words do not fit to the rows that they stand for: {len(held)} are left")
 
 
-def recover(build: Build, progress: Callable[[int, int], None] = lambda done, total: None) -> Recovery:
+def recover(
+    build: Build, progress: Callable[[int, int], None] = lambda done, total: None, workers: Workers = HERE
+) -> Recovery:
     """Read every weight, row scale, gain, bias and table out of the Verilog of `build` and compare, on all cores.
 
     Text that is not what the generator writes ends the reading: it becomes `Recovery.first`, and what follows counts as
     not recovered. A second reader, `verif.crosscheck`, then reads a sample. `progress` is called with the work done and
-    its total, both in weights read. Raises `UserError` where a file is not as the manifest says.
+    its total, both in weights read. workers: read the arrays. Raises `UserError` where a file is not as the manifest
+    says.
     """
     reader, recovery, read = Reader(build), Recovery(), set[str]()
     total = model_weights(build, reader.checkpoint)
     if problem := folder_problem(build, reader.checkpoint):
         return Recovery(weights=total, first=problem)
     work = total + SAMPLE * len(choose_samples(build))
-    compared = ordered_map(lambda r: r.compare(build.pieces(r.file)), reader.readings())
-    for found in compared:
-        recovery.add(found)
-        read.add(found.reading.file)
-        if not found.legible:
-            break
-        progress(recovery.weights, work)
+    with closing(compared(reader, workers)) as comparisons:
+        for found in comparisons:
+            recovery.add(found)
+            read.add(found.file)
+            if not found.legible:
+                break
+            progress(recovery.weights, work)
     recovery.weights = total
     unread = sorted(f for f in build.files if f.startswith(("rtl/arrays/", "rtl/constants/")) and plain(f) not in read)
     strange = f"{unread[0]}: is no part of the model" if unread else reader.hierarchy.problem()
@@ -325,6 +295,20 @@ def recover(build: Build, progress: Callable[[int, int], None] = lambda done, to
     recovery.sampled, recovery.matching_sampled = sampled.weights, sampled.matching
     recovery.first = recovery.first or sampled.first
     return recovery
+
+
+def compared(reader: Reader, workers: Workers) -> Generator[Comparison, None, None]:
+    """Every file that holds integers; arrays first, which tell what they are made of, and the scales of their rows."""
+    build = reader.build
+    with closing(workers.map(reader.arrays, build.arrays)) as arrays:
+        for found in arrays:
+            if found.met.shell is not None:
+                reader.hierarchy.use(found.met.shell, found.met.modules)
+            for scales in found.met.scales:
+                reader.row_scales.keep(scales)
+            yield found.comparison
+    with closing(ordered_map(lambda r: r.compare(build.pieces(r.file)), reader.readings())) as others:
+        yield from others
 
 
 def plain(name: str) -> str:

@@ -1,0 +1,1 @@
+"""`--cluster`: work over machines, by the workers of a Dask scheduler."""
