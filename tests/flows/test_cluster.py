@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -291,7 +290,7 @@ def test_work_that_kills_its_workers_is_given_up(
 def test_ctrl_c_ends_a_run_that_goes_on_later(
     cluster: DaskCluster, tiny_quantized: list[Path], local: Path, tmp_path: Path
 ) -> None:
-    cluster.worker()
+    worker = cluster.worker()
     out = tmp_path / "build"
     code = "from flows.cli.app import app; app()"
     words = ["generate", tiny_quantized[0], "-o", out, *ARRAYS, "--cluster", cluster.address]
@@ -300,9 +299,10 @@ def test_ctrl_c_ends_a_run_that_goes_on_later(
     journal = out / JOURNAL
     while not journal.exists() or b'"part"' not in journal.read_bytes():
         assert process.poll() is None
-        time.sleep(0.01)
+    worker.process.send_signal(signal.SIGSTOP)  # so that the run does not end by itself
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
+    worker.process.send_signal(signal.SIGCONT)
     assert process.returncode == 130 and said.startswith("interrupted: what is written whole is kept")
     assert len(said.splitlines()) == 1 and not (out / MANIFEST).exists()
     assert [name for name in os.listdir(out) if name.startswith(MARK)] == [MARK]
