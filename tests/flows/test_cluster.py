@@ -292,7 +292,8 @@ def test_ctrl_c_ends_a_run_that_goes_on_later(
 ) -> None:
     worker = cluster.worker()
     out = tmp_path / "build"
-    code = "from flows.cli.app import app; app()"
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # whoever started the tests
+    code += "from flows.cli.app import app; app()"
     words = ["generate", tiny_quantized[0], "-o", out, *ARRAYS, "--cluster", cluster.address]
     command = [sys.executable, "-c", code, *map(str, words)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
