@@ -21,6 +21,7 @@ __all__ = [
     "read_pieces",
     "replacing",
     "sha256",
+    "stamp",
     "stamped",
     "write_at_once",
     "write_file",
@@ -49,6 +50,11 @@ def check_replaceable(path: Path) -> None:
     """Raise `UserError` where `path` is there and no regular file."""
     if path.exists() and not path.is_file():
         raise UserError(f"{path}: is no regular file; name a file to write")
+
+
+def stamp(found: os.stat_result) -> tuple[int, ...]:
+    """What changes of a file when another takes its place, or it is written to."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 @contextmanager

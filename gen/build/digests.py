@@ -40,9 +40,11 @@ def generator_digest() -> str:
 
 
 def quantized_hashes(checkpoint: QuantizedCheckpoint) -> dict[str, str]:
-    """SHA-256 of the quantized checkpoint's files, by name."""
+    """SHA-256 of the quantized checkpoint's files, by name; `UserError` where one was changed since it was opened."""
     names = (CONFIG, QUANTIZATION, TENSORS, TOKENIZER)
-    return {name: sha256(checkpoint.path / name) for name in names if (checkpoint.path / name).is_file()}
+    hashes = {name: sha256(checkpoint.path / name) for name in names if (checkpoint.path / name).is_file()}
+    checkpoint.check_unchanged()
+    return hashes
 
 
 def same_checkpoint(path: Path, hashes: tuple[tuple[str, str], ...]) -> QuantizedCheckpoint:

@@ -195,6 +195,7 @@ def finish_files(
     out = journal.folder
     files = {name: digest for entry in entries for name, digest in entry.files.items()}
     files |= copy_quantized(checkpoint, out, hashes)
+    checkpoint.check_unchanged()
     if any(name.startswith("rtl/units/") for name in files):
         files |= {name: write_file(out / name, text) for name, text in chip_texts().items()}
     files |= {FILE_LIST: write_file(out / FILE_LIST, file_list(files))}

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from golden.checkpoints.config import CONFIG
 from golden.checkpoints.families import shape_of
+from golden.checkpoints.gguf_keys import check_keys, whole_numbers
+from golden.checkpoints.gguf_tokenizer import tokenizer_of
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.errors import UserError
 from golden.files import write_file, write_json
@@ -36,6 +37,9 @@ FIELDS = {
 }
 """Field of `config.json` to key of the file."""
 
+REAL = ("rms_norm_eps", "rope_theta")
+"""Fields that are no whole numbers."""
+
 BLOCK = {
     "input_layernorm": "attn_norm",
     "q_proj": "attn_q",
@@ -50,34 +54,33 @@ BLOCK = {
 BESIDE = {"embedding": "token_embd.weight", "norm": "output_norm.weight", "head": "output.weight"}
 """Names in the file by kind of tensor, in a block and beside the blocks."""
 
-PRE_TOKENIZERS = {"smollm": (pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False))}
-"""By `tokenizer.ggml.pre`."""
-CONTROL = 3
-"""Type of a token that no text spells."""
-
 
 def import_gguf(file: Path, out: Path) -> ModelShape:
     """Write the model in `file` to the folder `out`: `config.json`, `model.safetensors` (float32), `tokenizer.json`.
 
     Raises `UserError` where the package `gguf` is missing, for a file that is no GGUF, another architecture than llama,
-    and an `out` that is not ours to write to.
+    a key or tensor that would make another model of it, and an `out` that is not ours to write to.
     """
     reader = opened(file)
-    values = {name: field.contents() for name, field in reader.fields.items()}
+    values = contents(file, reader)
     if values.get("general.architecture") != "llama":
         raise UserError(f"{file}: holds a {values.get('general.architecture')!r:.40}, and only llama is read from GGUF")
     stored = {tensor.name: tensor for tensor in reader.tensors}
     config = config_of(file, values, tied=BESIDE["head"] not in stored)
     model = shape_of(config)
+    check_keys(file, values, model)
+    tokenizer = tokenizer_of(file, values)
     with claimed(out, "imported checkpoint"):
         tensors = [tensor for tensor in model.tensors() if not (model.tied and tensor.kind == "head")]
         if missing := [name_of(tensor) for tensor in tensors if name_of(tensor) not in stored]:
             raise UserError(f"{file}: {len(missing)} tensors are missing, the first of them {missing[0]}")
+        if strange := sorted(stored.keys() - {name_of(tensor) for tensor in tensors}):
+            raise UserError(f"{file}: the tensor {strange[0]} is of another model than those that are read from GGUF")
         kinds = {tensor.name: (torch.float32, tensor.shape) for tensor in tensors}
         with SafetensorsWriter(out / "model.safetensors", kinds, {"format": "pt"}) as writer:
             for tensor, value in dequantized(file, tensors, stored, model):
                 writer.write(tensor.name, value)
-        write_file(out / "tokenizer.json", tokenizer_of(file, values).to_str())
+        write_file(out / "tokenizer.json", tokenizer.to_str())
         write_json(out / CONFIG, config)
         return model
 
@@ -93,14 +96,23 @@ def opened(file: Path) -> Any:
         raise UserError(f"{file}: cannot be read as GGUF ({str(error).splitlines()[0]})") from None
 
 
+def contents(file: Path, reader: Any) -> dict[str, Any]:
+    """Values of the file's keys. Raises `UserError` where one cannot be read."""
+    values = {}
+    for name, field in reader.fields.items():
+        try:
+            values[name] = field.contents()
+        except (ValueError, IndexError, KeyError, TypeError) as error:
+            raise UserError(f"{file}: the value of {name!r:.60} cannot be read ({type(error).__name__})") from None
+    return values
+
+
 def config_of(file: Path, values: dict[str, Any], tied: bool) -> dict[str, Any]:
     """The fields of a `config.json` of the same model."""
     if missing := [key for key in FIELDS.values() if key not in values]:
         raise UserError(f"{file}: {missing[0]} is missing; give a whole GGUF of a language model")
     fields = {name: values[key] for name, key in FIELDS.items()}
-    head_dim = fields["hidden_size"] // fields["num_attention_heads"]
-    if values.get("llama.rope.dimension_count", head_dim) != head_dim:
-        raise UserError(f"{file}: rotary embedding of part of a head is not supported in GGUF")
+    whole_numbers(file, {FIELDS[name]: value for name, value in fields.items() if name not in REAL})
     return {"model_type": "llama", **fields, "hidden_act": "silu", "tie_word_embeddings": tied}
 
 
@@ -129,22 +141,3 @@ def dequantized(
                 values.view(heads[tensor.kind], attention.head_dim // 2, 2, -1).transpose(1, 2).reshape(tensor.shape)
             )
         yield tensor, values
-
-
-def tokenizer_of(file: Path, values: dict[str, Any]) -> Tokenizer:
-    """Byte-level BPE from the file's tokens and merges."""
-    kind, pre = values.get("tokenizer.ggml.model"), values.get("tokenizer.ggml.pre")
-    if kind != "gpt2" or pre not in PRE_TOKENIZERS:
-        raise UserError(
-            f"{file}: tokenizer {kind!r:.20} ({pre!r:.20}) is not known; only gpt2 (smollm) is read from GGUF"
-        )
-    tokens, merges = values["tokenizer.ggml.tokens"], values["tokenizer.ggml.merges"]
-    bpe = models.BPE({token: i for i, token in enumerate(tokens)}, [tuple(merge.split(" ")) for merge in merges])
-    tokenizer = Tokenizer(bpe)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(list(PRE_TOKENIZERS[pre]))
-    tokenizer.decoder = decoders.ByteLevel()
-    types = values["tokenizer.ggml.token_type"]
-    tokenizer.add_special_tokens(
-        [AddedToken(token, special=True) for token, type_ in zip(tokens, types, strict=True) if type_ == CONTROL]
-    )
-    return tokenizer

@@ -20,9 +20,9 @@ import torch
 
 from golden.checkpoints.json_files import parse_json_object
 from golden.errors import UserError
-from golden.files import replacing
+from golden.files import replacing, stamp
 
-__all__ = ["NAMES", "SafetensorsReader", "SafetensorsWriter", "TensorEntry"]
+__all__ = ["CHANGED", "NAMES", "SafetensorsReader", "SafetensorsWriter", "TensorEntry"]
 
 DTYPES: dict[str, torch.dtype] = {
     "F32": torch.float32,
@@ -42,6 +42,7 @@ NAMES = {dtype: name for name, dtype in DTYPES.items()}
 LONGEST_HEADER = 100_000_000
 ALIGNMENT = 8
 DAMAGED = "copy or download the file again"
+CHANGED = "was replaced or written to while it was read; run the command again"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class SafetensorsReader:
 
     Attributes
     ----------
+    stamp: of the file that was opened (`golden.files.stamp`): no tensor is read from another one in its place.
     entries: name to `TensorEntry`
     metadata: the strings under `__metadata__`
     """
@@ -71,13 +73,13 @@ class SafetensorsReader:
             if not stat.S_ISREG(path.stat().st_mode):
                 raise UserError(f"{path}: is no regular file; {DAMAGED}")
             with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
+                found = os.fstat(file.fileno())
                 header, data = read_header(path, file.read(8), file)
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
         self.metadata: dict[str, str] = header.pop("__metadata__", {})
         self.entries = {name: read_entry(path, name, fields, data) for name, fields in header.items()}
-        self.data, self.size = data, size
+        self.data, self.size, self.stamp = data, found.st_size, stamp(found)
 
     def check_layout(self) -> None:
         """Raise `UserError` unless the tensors lie one behind the other, from the header to the end of the file."""
@@ -96,7 +98,7 @@ class SafetensorsReader:
     def tensor(self, name: str, start: int = 0, stop: int | None = None) -> torch.Tensor:
         """The tensor `name`, or its rows from `start` to `stop`, mapped from the file; its memory goes with it.
 
-        Writing to it leaves the file alone.
+        Writing to it leaves the file alone. Raises `UserError` where the file is another than the one that was opened.
         """
         shape, first = self.entries[name].shape, 0
         if start or stop is not None:
@@ -118,6 +120,8 @@ class SafetensorsReader:
             return torch.empty(shape, dtype=dtype)
         page = begin - begin % mmap.ALLOCATIONGRANULARITY
         with self.path.open("rb") as file:
+            if stamp(os.fstat(file.fileno())) != self.stamp:
+                raise UserError(f"{self.path}: {CHANGED}")
             pages = mmap.mmap(file.fileno(), begin + size - page, access=mmap.ACCESS_COPY, offset=page)
         raw = torch.frombuffer(pages, dtype=torch.uint8, offset=begin - page, count=size)
         if begin % dtype.itemsize:

@@ -1,16 +1,17 @@
 """A checkpoint's `tokenizer.json`, and prompts that reach the model as they were given, or not at all."""
 
+import json
 import os
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding, Tokenizer, models
 
 from golden.checkpoints.json_files import read_regular_file
 from golden.errors import UserError
 
-__all__ = ["encode_prompt", "load_tokenizer"]
+__all__ = ["encode_prompt", "load_tokenizer", "reason"]
 
 METASPACE = "▁"
 """What SentencePiece writes for a space."""
@@ -71,14 +72,23 @@ def encode_prompt(
 def covered_characters(tokenizer: Tokenizer, text: str, encoding: Encoding, source: str) -> Iterator[int]:
     """Places of `text` that its tokens stand for; `UserError` where one stands for what is not known, or for more than
     it is."""
-    unknown, added = getattr(tokenizer.model, "unk_token", None), tokenizer.get_added_tokens_decoder()
+    unknown, added = unknown_id(tokenizer), tokenizer.get_added_tokens_decoder()
     greedy = {number: one.content for number, one in added.items() if one.lstrip or one.rstrip}
-    for token, number, (begin, end) in zip(encoding.tokens, encoding.ids, encoding.offsets, strict=True):
-        if token == unknown and text[begin:end] != token:
+    for number, (begin, end) in zip(encoding.ids, encoding.offsets, strict=True):
+        if number == unknown and text[begin:end] != tokenizer.id_to_token(number):
             raise UserError(f"{source}: {text[begin:end]!r} is not in the tokenizer's vocabulary; leave it out")
         if number in greedy and text[begin:end] != greedy[number]:
             raise UserError(f"{source}: the token {greedy[number]!r} swallows the spaces beside it; leave them out")
         yield from range(begin, end)
+
+
+def unknown_id(tokenizer: Tokenizer) -> int | None:
+    """Of the token that stands for text that is not in the vocabulary; a Unigram model says it in its file alone."""
+    if isinstance(tokenizer.model, models.Unigram):
+        number: int | None = json.loads(tokenizer.to_str())["model"].get("unk_id")
+        return number
+    named = getattr(tokenizer.model, "unk_token", None)
+    return None if named is None else tokenizer.token_to_id(named)
 
 
 def plain(text: str) -> str:

@@ -20,9 +20,10 @@ from torch import Tensor
 
 from golden.checkpoints.config import CONFIG, read_config
 from golden.checkpoints.json_files import read_json_object
-from golden.checkpoints.safetensors_stream import NAMES, SafetensorsReader
+from golden.checkpoints.safetensors_stream import CHANGED, NAMES, SafetensorsReader
 from golden.checkpoints.stored import check_tensor_set
 from golden.errors import UserError
+from golden.files import stamp
 from golden.parallel import ordered_map, row_ranges
 from golden.quantization.by_kind import check_formats
 from golden.quantization.formats import QuantizedMatrix, format_rules, packed_bytes, unpack_codes
@@ -74,6 +75,7 @@ class QuantizedCheckpoint:
         self.path = Path(path)
         if not self.is_quantized(self.path):
             raise UserError(f"{self.path}: is no quantized folder; make one with `hardloom quantize`")
+        self._stamps = self._stamps_now()
         self.quantization: dict[str, Any] = read_json_object(self.path / QUANTIZATION)
         self.config, self.model = read_config(self.path / CONFIG)
         try:
@@ -87,6 +89,16 @@ class QuantizedCheckpoint:
         self._matrices = {matrix.name: matrix for matrix in self.model.matrices()}
         self._check_header()
         self._reader.check_layout()
+
+    def _stamps_now(self) -> dict[str, tuple[int, ...]]:
+        paths = [self.path / name for name in (CONFIG, QUANTIZATION, TENSORS, TOKENIZER)]
+        return {path.name: stamp(path.stat()) for path in paths if path.is_file()}
+
+    def check_unchanged(self) -> None:
+        """Raise `UserError` where one of the folder's files is another than when this was made."""
+        now = self._stamps_now()
+        if changed := sorted(name for name in now | self._stamps if now.get(name) != self._stamps.get(name)):
+            raise UserError(f"{self.path / changed[0]}: {CHANGED}")
 
     @classmethod
     def is_quantized(cls, path: str | Path) -> bool:

@@ -123,3 +123,11 @@ def test_text_that_is_no_unicode(tmp_path: Path):
 def test_the_demonstrations_prompts(tmp_path: Path):
     tokenizer = SHORT_TASKS.tokenizer()
     assert encoded(saved(tmp_path, tokenizer), "47+85=", 48) == tokenizer.encode("47+85=").ids
+
+
+@pytest.mark.parametrize("text", ["aZb", "Z", "日本"])
+def test_a_unigram_model_knows_its_unknown_token_by_number_alone(tmp_path: Path, text: str):
+    pieces = [("<unk>", 0.0), ("a", -1.0), ("b", -1.0), ("ab", -1.5)]
+    folder = saved(tmp_path, Tokenizer(models.Unigram(pieces, unk_id=0)))
+    assert "is not in the tokenizer's" in refused(folder, text)
+    assert encoded(folder, "ab") == [3]

@@ -1,6 +1,5 @@
 """The static proof speaks of the whole build: of every matrix of the model, and of every file of the folder."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -12,33 +11,22 @@ import pytest
 from gen.arrays import plan_array
 from gen.arrays.shells import named_prefab
 from gen.arrays.styles import STYLES
-from gen.build.folder import MANIFEST, Build
+from gen.build.folder import Build
 from gen.build.generate import build_arrays
-from gen.build.seal import sealed
 from gen.design.hardware import HardwareConfig
 from gen.design.matrices import Selection
 from gen.text.waivers import waivers
-from golden.errors import UserError
-from golden.files import sha256
 from golden.quantization.quantized import QuantizedCheckpoint
 from golden.units.quantize import Quantize
 from tests.matrices import noise
+from tests.verif.forging import copied, forge, problem
 from verif.proof.static import recover
 
 
 @pytest.fixture
 def build(tiny_build: Build, tmp_path: Path) -> Path:
     """A copy of the tiny chip."""
-    ignored = shutil.ignore_patterns("simulation", "verify.*")
-    return shutil.copytree(tiny_build.path, tmp_path / "chip", ignore=ignored)
-
-
-def forge(build: Path, change: Callable[[dict[str, Any]], None], with_seal: bool = True) -> None:
-    """Change the manifest; hashes of the files that are there, and its own, are right afterwards."""
-    manifest = json.loads((build / MANIFEST).read_text())
-    change(manifest)
-    manifest["files"] |= {name: sha256(build / name) for name in manifest["files"] if (build / name).is_file()}
-    (build / MANIFEST).write_text(json.dumps(sealed(manifest) if with_seal else manifest))
+    return copied(tiny_build, tmp_path / "chip")
 
 
 def drop(build: Path, name: str) -> Callable[[dict[str, Any]], None]:
@@ -58,17 +46,6 @@ def add(build: Path, name: str, text: str) -> Callable[[dict[str, Any]], None]:
         (build / "chip.f").write_text("".join(f"{n}\n" for n in ["waivers.vlt", *listed]))
 
     return change
-
-
-def problem(build: Path) -> str:
-    """Why the build is not proven."""
-    try:
-        recovery = recover(Build(build))
-    except UserError as error:
-        assert "\n" not in str(error)
-        return str(error)
-    assert not recovery.complete and recovery.first is not None
-    return recovery.first
 
 
 def test_a_sound_build_is_proven_and_its_totals_are_counted(build: Path, tiny_build: Build) -> None:

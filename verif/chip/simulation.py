@@ -16,6 +16,7 @@ from gen.build.folder import Build
 from gen.design.features import check_program
 from gen.engine.inventory import chip_probes
 from golden.cache import work_folder
+from golden.errors import UserError
 from golden.files import sha256, stamped, write_file
 from golden.samplers.denoise import Prediction, Step
 from golden.samplers.sampling import Asked
@@ -137,7 +138,10 @@ class SimulatedChip:
                 yield run, None
         worker.join()
         if failed != [0]:
-            raise RuntimeError(f"simulation failed, see {self.folder / 'simulation.log'}: {failed}")
+            log, why = self.folder / "simulation.log", str(failed[0] if failed else "no result").splitlines()[0]
+            raise UserError(
+                f"{log}: the simulation broke off ({why:.80}); the end of that file says more, run it again"
+            )
 
     def _work(self, environment: dict[str, str], plusargs: list[str], failed: list) -> None:
         try:

@@ -32,7 +32,8 @@ class ArrayRows:
     Attributes
     ----------
     name: of the module. shape: banks, rows of a bank, inputs. width: bits of an input; scale_width: of its packet's
-        scale; acc_width: of a result.
+        scale; acc_width: of a result. kind: of its shell, `metal`, `cell` or `serial`.
+    lanes: elements of a beat, and of each bank in a beat of results; slices: parts of the inputs, 1 of kind `cell`.
     shell: its module. modules: prefabricated ones that it instantiates, the shell among them, as far as it is read.
     """
 
@@ -52,6 +53,8 @@ class ArrayRows:
         self.name = self._array.name
         self.shape = self._array.banks, self._array.rows, self._array.inputs
         self.width, self.scale_width = self._array.width, int(head["scale"]) + 1
+        self.lanes, self.slices = self._array.lanes, self._array.slices
+        self.kind = self._array.style if isinstance(self._array, ArrayPorts) else "serial"
         self.acc_width = self._array.acc_width
 
     @property

@@ -14,7 +14,11 @@ __all__ = ["read_cell"]
 ROW = re.compile(
     rb"    always @\(posedge core_clk\)\n        if \(!take\) (\w+) <= ([^;]*);\n        else (\w+) <= ([^;]*);\n"
 )
-TERM = re.compile(rb" ([+-]) (?:x(\d+)|\(x(\d+) <<< (\d+)\))")
+TERM = re.compile(rb" ([+-]) (?:x(\d{1,9})|\(x(\d{1,9}) <<< (\d{1,2})\))")
+
+
+MOST_SHIFT = 24
+"""Weights have fewer bits."""
 
 
 def read_cell(
@@ -22,7 +26,8 @@ def read_cell(
 ) -> Generator[np.ndarray, None, int]:
     """Weights of the rows from `start` on, int32 [1, inputs], a row at a time; where they end.
 
-    Raises ExtractionError where a row is missing, malformed, chained wrongly, or sums what does not exist.
+    Raises ExtractionError where a row is missing, malformed, chained wrongly, or sums what does not exist, or more than
+    goes into its word.
     """
     end = start
     zero = f"{ports.acc_width}'sd0".encode()
@@ -42,7 +47,11 @@ def read_cell(
         for sign, plain, shifted, shift in terms:
             if int(plain or shifted) >= ports.inputs:
                 raise ExtractionError(f"{ports.name}: row {row} of bank {bank} sums an input that does not exist")
+            if int(shift or 0) >= MOST_SHIFT:
+                raise ExtractionError(f"{ports.name}: row {row} of bank {bank} shifts further than any weight")
             weights[0, int(plain or shifted)] += (1 if sign == b"+" else -1) << int(shift or 0)
+        if ((1 << (ports.width - 1)) - 1) * int(np.abs(weights).sum(dtype=np.int64)) >> (ports.acc_width - 1):
+            raise ExtractionError(f"{ports.name}: sums of a row do not go into {ports.acc_width} bits")
         end = match.end()
         yield weights
     return end

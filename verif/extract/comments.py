@@ -22,6 +22,10 @@ UNPRINTED = re.compile(r"[^\n -~]")
 """Line ends that only some tools take for one are among it, and what looks like other characters."""
 
 
+LONG = re.compile(r"(?<![0-9A-Fa-fh])\d{19}")
+"""A number that no width, place or sum is as large as."""
+
+
 def check_comments(text: str) -> None:
     """Raise ExtractionError where a comment of `text` is neither a sentence nor `OWN`, or a character no plain one."""
     if strange := UNPRINTED.search(text):
@@ -34,7 +38,10 @@ def check_comments(text: str) -> None:
 def one_line(text: str) -> str:
     """`text` without comments, each run of blanks and line ends one blank.
 
-    Raises ExtractionError as `check_comments` does.
+    Raises ExtractionError as `check_comments` does, and for numbers that no text of hardloom has.
     """
     check_comments(text)
-    return " ".join(COMMENT.sub(" ", text).split())
+    code = " ".join(COMMENT.sub(" ", text).split())
+    if LONG.search(code):
+        raise ExtractionError("has a number of more than 18 digits")
+    return code

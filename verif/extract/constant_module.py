@@ -12,11 +12,14 @@ from verif.extract.window import Window
 __all__ = ["constant_ports", "read_constants"]
 
 HEAD = re.compile(
-    rb"\A(?://[^\n]*\n)*module (\w+) \(\s*input  wire \[(\d+):0\] index,\s*output reg  \[(\d+):0\] data\s*\);\s*"
-    rb"always @\* case \(index\)\n"
+    rb"\A(?://[^\n]*\n)*module (\w+) \(\s*input  wire \[(\d{1,9}):0\] index,\s*"
+    rb"output reg  \[(\d{1,9}):0\] data\s*\);\s*always @\* case \(index\)\n"
 )
-TAIL = re.compile(rb"        default: data = (\d+)'h0;\s*endcase\s*endmodule\s*\Z")
-ITEM = re.compile(rb"\s*(\d+)'h([0-9a-f]{1,15}): data = (\d+)'h([0-9a-f]+);\n")
+TAIL = re.compile(rb"        default: data = (\d{1,9})'h0;\s*endcase\s*endmodule\s*\Z")
+ITEM = re.compile(rb"\s*(\d{1,9})'h([0-9a-f]{1,15}): data = (\d{1,9})'h([0-9a-f]+);\n")
+MOST_BITS = 1 << 20
+"""Of a word: far more than beats have."""
+
 DEFAULT = b"        default:"
 DIGITS = np.full(256, 255, dtype=np.uint8)
 DIGITS[np.frombuffer(b"0123456789abcdef", dtype=np.uint8)] = range(16)
@@ -46,6 +49,8 @@ def read_constants(pieces: Iterable[bytes], name: str, width: int, signed: bool 
     index_width, data_width = int(module[2]) + 1, int(module[3]) + 1
     if data_width % width:
         raise ExtractionError(f"ROM {name}: {data_width} data bits are no multiple of {width}")
+    if data_width > MOST_BITS:
+        raise ExtractionError(f"ROM {name}: a word of {data_width} bits is wider than any")
     at = window.hold(module.end(), b";\n")
     first = ITEM.match(window.data, at)
     if first is None or (int(first[1]), int(first[3])) != (index_width, data_width):
@@ -56,6 +61,8 @@ def read_constants(pieces: Iterable[bytes], name: str, width: int, signed: bool 
         nibbles = items.read(window.data[at:end], beat)
         yield _words(nibbles, data_width, width, signed)
         beat, at = beat + len(nibbles), window.hold(end, b";\n")
+    if index_width != max(1, (beat - 1).bit_length()):
+        raise ExtractionError(f"ROM {name}: {index_width} bits of the index are not those of {beat} words")
     tail = TAIL.fullmatch(window.rest(at))
     if tail is None or int(tail[1]) != data_width:
         raise ExtractionError(f"ROM {name}: its end is malformed")

@@ -12,14 +12,17 @@ __all__ = ["HEAD", "STREAM", "ArrayPorts", "input_width", "read_ports"]
 HEAD = re.compile(
     r"(?P<comments>(?://[^\n]*\n)*)module (?P<name>\w+) \(\s*"
     r"input  wire clk,\s*input  wire rst,\s*input  wire test_enable,\s*"
-    r"input  wire in_valid,\s*output wire in_ready,\s*input  wire \[(?P<in>\d+):0\] in_data,\s*"
-    r"input  wire \[(?P<scale>\d+):0\] in_scale,\s*"
+    r"input  wire in_valid,\s*output wire in_ready,\s*input  wire \[(?P<in>\d{1,9}):0\] in_data,\s*"
+    r"input  wire \[(?P<scale>\d{1,9}):0\] in_scale,\s*"
     r"input  wire in_last,\s*output wire out_valid,\s*input  wire out_ready,\s*"
-    r"output wire \[(?P<out>\d+):0\] out_data,\s*output wire \[(?P=scale):0\] out_scale,\s*output wire out_last\s*\);\n"
+    r"output wire \[(?P<out>\d{1,9}):0\] out_data,\s*output wire \[(?P=scale):0\] out_scale,\s*"
+    r"output wire out_last\s*\);\n"
     r"(?P<body>.*)",
     re.DOTALL | re.ASCII,
 )
-SHELL = re.compile(r"(?:\w+_)?array_shell_(metal|cell)_i(\d+)_r(\d+)_l(\d+)_(?:t(\d+)_f(\d+)|a\d+)_(b\d+e\d+)")
+SHELL = re.compile(
+    r"(?:\w+_)?array_shell_(metal|cell)_i(\d{1,9})_r(\d{1,9})_l(\d{1,9})_(?:t(\d{1,9})_f(\d{1,9})|a\d{1,9})_(b\d{1,9}e\d{1,9})"
+)
 STREAM = (
     "clk, rst, test_enable, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
 )
@@ -71,7 +74,7 @@ def read_ports(head: re.Match[str], shell: Instance) -> ArrayPorts:
     Raises ExtractionError where they do not.
     """
     shape = SHELL.fullmatch(shell.module)
-    sums_of = re.search(r"\[(\d+):0\] a_0_0\b", head["body"])
+    sums_of = re.search(r"\[(\d{1,9}):0\] a_0_0\b", head["body"])
     if shape is None or sums_of is None:
         raise ExtractionError("the text does not start like an array module")
     style, inputs, rows, lanes = shape[1], *(int(shape[i]) for i in (2, 3, 4))

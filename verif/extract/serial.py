@@ -19,7 +19,9 @@ from verif.extract.window import Window
 
 __all__ = ["SerialArray", "serial_array"]
 
-SHELL = re.compile(r"(?:\w+_)?array_shell_serial_i(\d+)_r(\d+)_l(\d+)_t(\d+)_f(\d+)_(b\d+e\d+)_x(\d+(?:_\d+)*)")
+SHELL = re.compile(
+    r"(?:\w+_)?array_shell_serial_i(\d{1,9})_r(\d{1,9})_l(\d{1,9})_t(\d{1,9})_f(\d{1,9})_(b\d{1,9}e\d{1,9})_x(\d{1,9}(?:_\d{1,9})*)"
+)
 
 
 class PinReader(Protocol):

@@ -23,6 +23,10 @@ from verif.proof.row_scales import ScalesMet
 __all__ = ["ArrayFound", "ArrayReader"]
 
 
+KINDS = {"metal": "metal", "packed": "metal", "cell": "cell", "rom": "serial", "shared": "serial"}
+"""Kind of an array's shell by its style."""
+
+
 @dataclass(frozen=True)
 class Source:
     """What reading the arrays of a build takes.
@@ -60,18 +64,20 @@ class Met:
     Attributes
     ----------
     shell, modules: that it instantiates, once all of it has been read.
-    scales: of the rows that were compared.
+    scales: of the rows that were compared. ports: bits of its ports for data and scales.
     """
 
     shell: str | None = None
     modules: set[str] = field(default_factory=set)
     scales: list[ScalesMet] = field(default_factory=list)
+    ports: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ArrayFound:
-    """What reading an array came to: the comparison of its weights, and what was met."""
+    """What reading an array, `module`, came to: the comparison of its weights, and what was met."""
 
+    module: str
     comparison: Comparison
     met: Met
 
@@ -92,7 +98,7 @@ class ArrayReader:
         """Read an array unit and compare. Raises `UserError` where its file is not as the manifest says."""
         met = Met()
         reading = self.reading(facts, met)
-        return ArrayFound(reading.compare(self.source.value.build.pieces(reading.file)), met)
+        return ArrayFound(facts.module, reading.compare(self.source.value.build.pieces(reading.file)), met)
 
     def reading(self, facts: ArrayFacts, met: Met | None = None) -> Reading:
         """How the weights of an array unit are read; `met` gets what is met on the way."""
@@ -114,6 +120,8 @@ class ArrayReader:
         def read(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
             rows = ArrayRows(pieces, source.prefab)
             self.check(facts, rows, shape)
+            met.ports = {"in_data": rows.lanes * rows.width, "out_data": shape[0] * rows.lanes * rows.acc_width}
+            met.ports |= dict.fromkeys(("in_scale", "out_scale"), rows.scale_width)
             yield from rows
             met.shell, met.modules = rows.shell, rows.modules
 
@@ -133,3 +141,7 @@ class ArrayReader:
             )
         if rows.shape != shape:
             raise ExtractionError(f"it has {rows.shape} banks, rows and inputs, and should have {shape}")
+        kind, lanes = KINDS[facts.style], self.source.value.build.hardware.lanes
+        found = rows.kind, rows.lanes, rows.slices if kind != "cell" else facts.slices
+        if found != (wanted := (kind, lanes, facts.slices)):
+            raise ExtractionError(f"its kind of shell, lanes and slices are {found}, and should be {wanted}")

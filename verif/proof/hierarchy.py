@@ -10,6 +10,7 @@ from gen.text.prefix import renamed, unprefixed
 from gen.text.ram import RamGeometry, is_ram
 from verif.extract.comments import one_line
 from verif.extract.errors import ExtractionError
+from verif.proof.connections import misfits
 
 __all__ = ["Hierarchy", "module_of", "prefab_texts"]
 
@@ -62,6 +63,7 @@ class Hierarchy:
         self.compared, self.forged = set[str](), set[str]()
         self.prefab = prefab_texts(build)
         self.inside: dict[str, Counter[str]] = {}
+        self.units, self.ports = dict[str, str](), dict[str, dict[str, int]]()
         self._problem: str | None = None
         if len(self.memories) < len(build.manifest.memories):
             self._problem = f"{MANIFEST}: lists memories of one geometry twice"
@@ -70,7 +72,8 @@ class Hierarchy:
             self._problem = f"{twice}: {self.files[module_of(twice)]} holds a module of that name too"
         for file in files:
             if file.startswith("rtl/units/"):
-                self._read(file, build.read(file).decode(errors="replace"))
+                self.units[file] = build.read(file).decode(errors="replace")
+                self._read(file, self.units[file])
             elif file.startswith(PREFAB):
                 self._read(file, self.prefab[Path(file).name])
 
@@ -96,6 +99,18 @@ class Hierarchy:
         """Whether `text` is what the generator wrote for `own`."""
         return b"".join(renamed([own.encode()], self.module_prefix)) == text.encode()
 
+    def expect_ports(self, module: str, ports: dict[str, int]) -> None:
+        """`module`, an array or constants, has so many bits at its `ports`; from any thread."""
+        self.ports[module] = ports
+
+    def _misfit(self) -> str | None:
+        """The first unit, in words, that connects a port to more or fewer bits than it has."""
+        for file, text in self.units.items():
+            for module in sorted(self.inside[module_of(file)].keys() & self.ports.keys()):
+                if (found := next(misfits(text, module, self.ports[module]), None)) is not None:
+                    return f"{file}: {found}"
+        return None
+
     def use(self, shell: str, modules: set[str]) -> None:
         """What an array instantiates, which has been read and fits its `shell`."""
         self.used.update(modules)
@@ -119,6 +134,7 @@ class Hierarchy:
         if self.forged and not self._problem:
             forged = min(self.forged)
             self._problem = f"{self.files.get(forged, forged)}: is not the module that its name says"
+        self._problem = self._problem or self._misfit()
         if self._problem or (missing := sorted(self.used - self.files.keys())):
             return self._problem or f"{missing[0]}: is instantiated, and no file holds it"
         if self.top is None:  # arrays and their scales are tops

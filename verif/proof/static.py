@@ -82,6 +82,11 @@ class Recovery:
         self.first = self.first or found.first
 
 
+def rom_ports(words: int, width: int) -> dict[str, int]:
+    """Bits of the ports of a ROM of so many words of so many bits."""
+    return {"index": max(1, (words - 1).bit_length()), "data": width}
+
+
 def unpadded(rom: np.ndarray, count: int) -> np.ndarray:
     """Words [beats, lanes] of one packet to its elements [count]; padding that is not zero stays, as a difference."""
     flat = rom.reshape(-1)
@@ -116,18 +121,19 @@ class Reader:
         signed: bool,
         expected: Callable[[], np.ndarray],
         arranged: Callable[[np.ndarray], np.ndarray],
+        shape: tuple[int, int],
         what: str = "constants",
     ) -> Reading:
-        """The constant module `name`, without the build's prefix; `arranged` brings its words, int64 [beats, lanes], to
-        the shape of `expected`."""
+        """The constant module `name`, without the build's prefix; `arranged` brings its words, int64 of `shape` [words,
+        elements of one], to the shape of `expected`."""
         module = self.build.module(name)
 
         def read(pieces: Iterable[bytes]) -> np.ndarray:
             words = np.concatenate(list(read_constants(pieces, module, width, signed)))
-            try:
-                return arranged(words)
-            except ValueError as error:
-                raise ExtractionError(f"its {len(words)} words do not fit to the rows that they stand for") from error
+            if words.shape != shape:
+                raise ExtractionError(f"it has {words.shape} words and elements of one, and should have {shape}")
+            self.hierarchy.expect_ports(module, rom_ports(len(words), shape[1] * width))
+            return arranged(words)
 
         return whole(f"rtl/constants/{module}.v", what, expected, read)
 
@@ -143,7 +149,12 @@ class Reader:
         first, stop = (tile.first, tile.stop) if tile else (0, self.shapes[groups[0][0]][0])
         rows = stop - first
         names = [name for banks in groups for name in banks]
-        return self.rom(name, SCALE_BITS, False, lambda: self.row_scales.of(names, first, stop), arranged)
+        shape = len(groups) * self.beats(rows), len(groups[0]) * self.lanes
+        return self.rom(name, SCALE_BITS, False, lambda: self.row_scales.of(names, first, stop), arranged, shape)
+
+    def beats(self, elements: int) -> int:
+        """Of a packet of so many."""
+        return -(-elements // self.lanes)
 
     @property
     def behind(self) -> bool:
@@ -152,8 +163,8 @@ class Reader:
 
     def gains(self, name: str, width: int, gains: Tensor) -> Reading:
         """Gains, int64 [elements], in the constant module `name`."""
-        arranged = partial(unpadded, count=len(gains))
-        return self.rom(name, width, True, partial(np.array, gains.numpy()), arranged)
+        arranged, shape = partial(unpadded, count=len(gains)), (self.beats(len(gains)), self.lanes)
+        return self.rom(name, width, True, partial(np.array, gains.numpy()), arranged, shape)
 
     def biases(self, name: str, width: int, banks: np.ndarray) -> Reading:
         """Biases behind an array's banks, int64 [banks, rows], in the constant module `name`, banks side by side."""
@@ -162,7 +173,8 @@ class Reader:
             beats = words.reshape(-1, len(banks), self.lanes).swapaxes(0, 1)
             return np.stack([unpadded(bank, banks.shape[1]) for bank in beats])
 
-        return self.rom(name, width, True, lambda: banks, arranged)
+        shape = self.beats(banks.shape[1]), len(banks) * self.lanes
+        return self.rom(name, width, True, lambda: banks, arranged, shape)
 
     def layer(self, number: int) -> Iterator[Reading]:
         """Gains, biases and the experts' row scales of a layer."""
@@ -182,7 +194,8 @@ class Reader:
         if biases is not None:
             for router in self.build.hardware.router_names:
                 name = wired_module(prefix, f"{router}expert_bias")
-                yield self.rom(name, Router.bias_width, True, partial(np.array, biases.numpy()), np.ravel)
+                shape_of_rom = len(biases), 1
+                yield self.rom(name, Router.bias_width, True, partial(np.array, biases.numpy()), np.ravel, shape_of_rom)
         if not isinstance(shape.mlp, ExpertsShape):
             return
         for kind, names in (("gate_up", ("gate_proj", "up_proj")), ("down", ("down_proj",))):
@@ -204,7 +217,10 @@ class Reader:
         beats = -(-hidden // self.lanes)
 
         def read(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
+            self.hierarchy.expect_ports(module, rom_ports(vocabulary * beats, self.lanes * width))
             for words in grouped(read_constants(pieces, module, width), beats):
+                if words.shape[1] != self.lanes:
+                    raise ExtractionError(f"a word has {words.shape[1]} elements, and should have {self.lanes}")
                 rows = words.reshape(-1, words.shape[1] * beats)
                 yield rows if rows[:, hidden:].any() else rows[:, :hidden]
 
@@ -219,6 +235,7 @@ class Reader:
             False,
             lambda: self.row_scales.of([EMBEDDING]),
             lambda words: scale_pairs(words.reshape(-1)),
+            (vocabulary, 1),
         )
 
     def tables(self) -> Iterator[Reading]:
@@ -229,7 +246,8 @@ class Reader:
             if (key := (table.module, table.expected.tobytes())) not in seen:
                 seen.add(key)
                 expected = partial(np.array, table.expected)
-                yield self.rom(table.module, table.width, table.signed, expected, table.arranged, "table")
+                shape = table.shape
+                yield self.rom(table.module, table.width, table.signed, expected, table.arranged, shape, "table")
 
     def readings(self) -> Iterator[Reading]:
         """Every file that holds integers besides the arrays' wiring, once."""
@@ -304,6 +322,7 @@ def compared(reader: Reader, workers: Workers) -> Generator[Comparison, None, No
         for found in arrays:
             if found.met.shell is not None:
                 reader.hierarchy.use(found.met.shell, found.met.modules)
+                reader.hierarchy.expect_ports(found.module, found.met.ports)
             for scales in found.met.scales:
                 reader.row_scales.keep(scales)
             yield found.comparison

@@ -27,7 +27,7 @@ class ChipTable:
     unit, module: names in the Verilog, without a build's prefix: what has an instance of the table, and the table.
     expected: int64 [words, fields].
     width, signed: of an element of a word as its constant module has them.
-    arranged: brings words, int64 [words, elements], to the shape of `expected`.
+    arranged: brings words, int64 of `shape` [words, elements of one], to the shape of `expected`.
     """
 
     unit: str
@@ -36,6 +36,7 @@ class ChipTable:
     width: int
     signed: bool
     arranged: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    shape: tuple[int, int]
 
 
 def _interpolation(unit: str, module: str, table: Table) -> ChipTable:
@@ -47,13 +48,14 @@ def _interpolation(unit: str, module: str, table: Table) -> ChipTable:
         return np.stack([start, step - ((step >> (delta - 1)) << delta)], axis=1)
 
     expected = np.array([table.base, table.delta], dtype=np.int64).T
-    return ChipTable(unit, module, expected, base + delta, False, arranged)
+    return ChipTable(unit, module, expected, base + delta, False, arranged, (len(expected), 1))
 
 
 def _angles(unit: str, module: str, rope: Rope) -> ChipTable:
     """Word: cosines of `lanes` pairs, and above them their sines."""
     parts = [angles.reshape(-1, rope.lanes) for angles in rope.spec.angles(rope.max_positions)]
-    return ChipTable(unit, module, torch.cat(parts, 1).numpy(), rope.spec.frac + 2, True, lambda words: words)
+    words = torch.cat(parts, 1).numpy()
+    return ChipTable(unit, module, words, rope.spec.frac + 2, True, lambda words: words, (len(words), words.shape[1]))
 
 
 def chip_tables(model: ModelShape, numerics: Numerics, hardware: HardwareConfig, top: str) -> Iterator[ChipTable]:

@@ -1,0 +1,25 @@
+"""How wide the nets are that a unit connects to the ports of a module it instantiates."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+__all__ = ["misfits"]
+
+DECLARED = re.compile(r"\b(?:wire|reg)\b(?: signed)? *(?:\[(\d{1,9}):0\])? *(\w+(?: *, *\w+)*)")
+CONNECTED = re.compile(r"\.(\w+)\( *(\w+)(?:\[(\d{1,9})(?::(\d{1,9}))?\])? *\)")
+CONSTANT = re.compile(r"\.(\w+)\( *(\d{1,9})'")
+
+
+def misfits(text: str, module: str, ports: Mapping[str, int]) -> Iterator[str]:
+    """Ports of `module` to which the unit `text` connects more or fewer bits than they have, in words.
+
+    ports: bits by name. One that is connected to nothing, or to what is no net, part of one or number, misfits too.
+    """
+    declared = {name: int(top or 0) + 1 for top, names in DECLARED.findall(text) for name in re.findall(r"\w+", names)}
+    for instance in re.finditer(rf"^ *{re.escape(module)} +\w+ *\((.*?)\);", text, re.MULTILINE | re.DOTALL):
+        found = {port: int(width) for port, width in CONSTANT.findall(instance[1])}
+        for port, net, top, bottom in CONNECTED.findall(instance[1]):
+            found[port] = int(top) - int(bottom or top) + 1 if top else declared.get(net, 0)
+        for port, width in ports.items():
+            if found.get(port) != width:
+                yield f"connects {found.get(port, 0)} bits to {port} of {module}, which has {width}"
