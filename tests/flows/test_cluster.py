@@ -202,9 +202,9 @@ def test_a_worker_of_another_version(cluster: DaskCluster, tiny_quantized: list[
 
 def test_a_worker_without_hardloom(cluster: DaskCluster, tiny_quantized: list[Path], tmp_path: Path) -> None:
     code, out = tmp_path / "code", tmp_path / "out" / "build"
-    for folder in (code / "flows", out.parent):
-        folder.mkdir(parents=True)
-    (code / "flows" / "__init__.py").write_text("")
+    for folder in (code, out.parent):
+        folder.mkdir()
+    (code / "flows.py").write_text("")  # found before any that is installed, and no package
     worker = cluster.worker(code)
     words = ["generate", tiny_quantized[0], "-o", out]
     refused(
