@@ -115,20 +115,44 @@ def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def read_pieces(path: Path, digest: "hashlib._Hash") -> Iterator[bytes]:
     """The text of a file in pieces, decompressed where its name says so; `digest` takes in the bytes of the file.
 
-    Where what is compressed is damaged, the text ends.
+    Of several frames it is the text of all of them, as every tool has it. Where what is compressed is damaged, or ends
+    within a frame, the text ends with a zero, which is in no text of ours.
     """
-    decompressor = zstandard.ZstdDecompressor().decompressobj() if path.name.endswith(COMPRESSED) else None
-    sound = True
+    frames = _Frames() if path.name.endswith(COMPRESSED) else None
     with path.open("rb") as file:
         while piece := file.read(READ_AT_ONCE):
             digest.update(piece)
-            if decompressor is None:
-                yield piece
-            elif sound:
-                try:
-                    yield decompressor.decompress(piece)
-                except zstandard.ZstdError:
-                    sound = False
+            yield piece if frames is None else frames.text(piece)
+    if frames is not None and not frames.whole:
+        yield b"\0"
+
+
+class _Frames:
+    """Zstandard frames, one behind the other, as their bytes come."""
+
+    def __init__(self) -> None:
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._sound = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was damaged, and the last frame has ended."""
+        return self._sound and self._frame is None
+
+    def text(self, piece: bytes) -> bytes:
+        """What the next bytes of the file add to the text."""
+        found = []
+        while piece and self._sound:
+            self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            try:
+                found.append(self._frame.decompress(piece))
+            except zstandard.ZstdError:
+                self._sound = False
+                break
+            piece = self._frame.unused_data if self._frame.eof else b""
+            if self._frame.eof:
+                self._frame = None
+        return b"".join(found)
 
 
 @contextmanager

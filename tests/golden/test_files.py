@@ -1,12 +1,14 @@
 """Files appear whole or not at all, whoever writes them and whatever stops it."""
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import zstandard
 
-from golden.files import PARTIAL, replacing, sha256, stamped, write_file, write_json
+from golden.files import COMPRESSED, PARTIAL, read_pieces, replacing, sha256, stamped, write_file, write_json
 from tests.texts import text_of
 
 
@@ -77,3 +79,31 @@ def test_a_stamp_holds_the_key_of_what_was_made_last(tmp_path: Path):
         make("fails")
     make("b")
     assert made == ["a", "b", "fails", "b"]
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1 << 20])
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (lambda one, two: one, b"one" * 50),
+        (lambda one, two: one + two, b"one" * 50 + b"two" * 50),
+        (lambda one, two: one + b"no frame", b"one" * 50 + b"\0"),
+        (lambda one, two: one + two[:-1], None),
+        (lambda one, two: one[:-1], None),
+        (lambda one, two: b"", b""),
+    ],
+)
+def test_all_frames_of_a_compressed_file_are_its_text(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    made: Callable[[bytes, bytes], bytes],
+    text: bytes | None,
+    at_once: int,
+):
+    monkeypatch.setattr("golden.files.READ_AT_ONCE", at_once)
+    path = tmp_path / f"a{COMPRESSED}"
+    path.write_bytes(made(zstandard.compress(b"one" * 50), zstandard.compress(b"two" * 50)))
+    digest = hashlib.sha256()
+    read = b"".join(read_pieces(path, digest))
+    assert read == text if text is not None else read.endswith(b"\0")
+    assert digest.hexdigest() == hashlib.sha256(path.read_bytes()).hexdigest()

@@ -112,6 +112,17 @@ def test_a_net_of_another_width_than_its_port_is_seen(build: Path, net: str) -> 
     assert re.fullmatch(r"rtl/units/layer_0\.v: connects \d+ bits to \w+ of \w+, which has \d+", problem(build))
 
 
+@pytest.mark.parametrize("pair", [("expert_0_down", "expert_1_down"), ("q_gain", "k_gain"), ("o", "o of layer 1")])
+def test_an_array_in_anothers_place_is_seen(build: Path, pair: tuple[str, str]) -> None:
+    one = f"wired_layer_0_{pair[0]} "
+    other = f"wired_layer_{1 if 'layer' in pair[1] else 0}_{pair[1].split()[0]} "
+    for path in sorted((build / "rtl/units").glob("layer_[01].v")):
+        text = path.read_text().replace(one, "HERE ").replace(other, one).replace("HERE ", other)
+        path.write_text(text)
+    forge(build, lambda manifest: None)
+    assert re.match(r"rtl/units/layer_0\.v: instantiates \w+ as \w+, and its place is ", problem(build))
+
+
 def test_nets_parts_of_nets_and_numbers_have_widths() -> None:
     text = """module u (input wire [7:0] a, output wire b);
   wire [3:0] c, d;

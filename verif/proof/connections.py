@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-__all__ = ["misfits"]
+__all__ = ["misfits", "misplaced"]
 
 DECLARED = re.compile(r"\b(?:wire|reg)\b(?: signed)? *(?:\[(\d{1,9}):0\])? *(\w+(?: *, *\w+)*)")
 CONNECTED = re.compile(r"\.(\w+)\( *(\w+)(?:\[(\d{1,9})(?::(\d{1,9}))?\])? *\)")
@@ -23,3 +23,14 @@ def misfits(text: str, module: str, ports: Mapping[str, int]) -> Iterator[str]:
         for port, width in ports.items():
             if found.get(port) != width:
                 yield f"connects {found.get(port, 0)} bits to {port} of {module}, which has {width}"
+
+
+OF_LAYER = re.compile(r"^ *((?:\w+_)?wired_(layer_\d+)_(\w+)) +(\w+) *\(", re.MULTILINE)
+
+
+def misplaced(text: str, unit: str) -> Iterator[str]:
+    """Arrays and constants of a layer that the unit `text`, called `unit` without the build's prefix, instantiates, and
+    that stand elsewhere by their names, in words: each is in its layer, under the rest of its name."""
+    for module, layer, place, instance in OF_LAYER.findall(text):
+        if (layer, place) != (unit, instance):
+            yield f"instantiates {module} as {instance}, and its place is {place} in {layer}"

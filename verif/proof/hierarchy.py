@@ -10,7 +10,7 @@ from gen.text.prefix import renamed, unprefixed
 from gen.text.ram import RamGeometry, is_ram
 from verif.extract.comments import one_line
 from verif.extract.errors import ExtractionError
-from verif.proof.connections import misfits
+from verif.proof.connections import misfits, misplaced
 
 __all__ = ["Hierarchy", "module_of", "prefab_texts"]
 
@@ -104,8 +104,10 @@ class Hierarchy:
         self.ports[module] = ports
 
     def _misfit(self) -> str | None:
-        """The first unit, in words, that connects a port to more or fewer bits than it has."""
+        """The first unit, in words, that has an array of another place, or a port connected to more or fewer bits."""
         for file, text in self.units.items():
+            if (strange := next(misplaced(text, unprefixed(module_of(file), self.module_prefix)), None)) is not None:
+                return f"{file}: {strange}"
             for module in sorted(self.inside[module_of(file)].keys() & self.ports.keys()):
                 if (found := next(misfits(text, module, self.ports[module]), None)) is not None:
                     return f"{file}: {found}"
