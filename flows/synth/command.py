@@ -134,6 +134,8 @@ class Request:
     def __post_init__(self) -> None:
         if self.generic and self.liberty:
             raise UserError("--generic: takes no library; leave out --liberty")
+        if self.generic and self.clock_ns is not None:
+            raise UserError("--generic: has no times; leave out --clock-ns")
         if self.unit is not None and self.tile is not None:
             raise UserError("--tile: goes not together with --unit; give one of them")
         if self.fpga and self.cluster:

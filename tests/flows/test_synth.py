@@ -214,6 +214,7 @@ def test_what_goes_not_together_is_refused_in_one_sentence(tiny_build):
         ({"power": True}, "--power: goes with --tile"),
         ({"generic": True, "liberty": [Path("x.lib")]}, "--generic: takes no library"),
         ({"unit": "layer_0", "tile": "wired_layer_0_o"}, "--tile: goes not together with --unit"),
+        ({"generic": True, "clock_ns": 2.0}, "--generic: has no times; leave out --clock-ns"),
         ({"tile": "wired_layer_0_o", "fpga": "virtex"}, "'virtex' is unknown; choose one of ecp5, ice40"),
         ({"tile": "wired_layer_0_o", "fpga": "ecp5", "clock_ns": 2.0}, "--fpga: .*; leave out --clock-ns"),
     ):

@@ -186,6 +186,10 @@ def test_tokens_of_another_vocabulary_are_refused(tmp_path):
         sequences_of(token_file(file, model), model, file, 500)
     with pytest.raises(UserError, match="500 tokens of it are too few"):
         sequences_of(token_file(file, model)[:500], model, file, 10**6)
+    tokens = token_file(file, model)
+    tokens[511] = model.mask_token_id
+    with pytest.raises(UserError, match=f"has the mask token {model.mask_token_id}; give a text of words"):
+        sequences_of(tokens, model, file, 10**6)
     file.write_text("[[1, 2,\n 3], [4]]")
     assert token_file(file, model) == [1, 2, 3, 4]
     for text, message in (("4 23", "token 23 at place 1"), ("4 -1", "'-1' is no token id"), ("4 x", "'x' is no")):
