@@ -1,6 +1,6 @@
 """Denoising: every step of a run, with the candidates that the sampler did not take."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flows.pictures.denoising import Cell, timeline, token_label
@@ -54,12 +54,11 @@ def sample_words(run: GoldenRun) -> list[str]:
 def denoising(subject: Subject, run: GoldenRun) -> Section:
     """The section."""
     model, tokenizer = subject.model, subject.tokenizer
-    steps = list(shown_steps(subject, run))
     records = [[list(record) for record in step.records] for step in run.steps]
-    last = timeline(Run(run.prompt, run.sampling, records), model.mask_token)[-1]
-    tokens = [model.mask_token if cell.token is None else cell.token for cell in last][len(run.prompt) :]
+    rows = timeline(Run(run.prompt, run.sampling, records), model.mask_token)
+    tokens = [model.mask_token if cell.token is None else cell.token for cell in rows[-1]][len(run.prompt) :]
     held = {
-        "steps": steps,
+        "steps": list(shown_steps(subject, run, rows)),
         "prompt": None if tokenizer is None else tokenizer.decode(run.prompt, skip_special_tokens=False),
         "answer": None if tokenizer is None else answer_text(tokens, tokenizer, model.eos_token_ids),
         "tokens": tokens,
@@ -71,10 +70,8 @@ def denoising(subject: Subject, run: GoldenRun) -> Section:
     return Section("denoising", "Denoising, step by step", (command,), held)
 
 
-def shown_steps(subject: Subject, run: GoldenRun) -> Iterator[ShownStep]:
-    """The sequence before the first step, and after each."""
-    records = [[list(record) for record in step.records] for step in run.steps]
-    rows = timeline(Run(run.prompt, run.sampling, records), subject.model.mask_token)
+def shown_steps(subject: Subject, run: GoldenRun, rows: Sequence[list[Cell]]) -> Iterator[ShownStep]:
+    """The sequence before the first step, and after each: `rows`."""
     nothing = Taken((), (), ())
     for number, (row, taken) in enumerate(zip(rows, [nothing, *run.steps], strict=True)):
         yield shown_step(subject, number, row, taken, len(run.prompt))

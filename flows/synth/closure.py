@@ -32,7 +32,7 @@ def synthesize(
         return attempt(sources, top, options, Adders.RIPPLE, **given)
     with tempfile.TemporaryDirectory() as folder:
         tried: list[tuple[Synthesis, Path]] = []
-        for found in attempts(sources, top, options, black_boxes, Path(folder)):
+        for found in attempts(sources, top, options, black_boxes, Path(folder), connections is not None):
             tried.append(found)
             if (found[0].longest_ns or 0) <= options.clock_ns:
                 break
@@ -44,9 +44,14 @@ def synthesize(
 
 
 def attempts(
-    sources: Sequence[Path], top: str, options: Options, black_boxes: Sequence[Path], folder: Path
+    sources: Sequence[Path],
+    top: str,
+    options: Options,
+    black_boxes: Sequence[Path],
+    folder: Path,
+    connections: bool,
 ) -> Iterator[tuple[Synthesis, Path]]:
-    """With ever faster adders, each timed, with the folder of its `netlist.v` and `netlist.json`.
+    """With ever faster adders, each timed, with the folder of its `netlist.v` and, with `connections`, `netlist.json`.
 
     Without OpenSTA there is one: of gates alone, through all of which ABC sees.
     """
@@ -54,7 +59,7 @@ def attempts(
     for adders in (Adders.GATES,) if not has_open_sta() else Adders:
         where = folder / adders.name
         where.mkdir()
-        files = {"netlist": where / "netlist.v", "connections": where / "netlist.json"}
+        files = {"netlist": where / "netlist.v", "connections": where / "netlist.json" if connections else None}
         found = attempt(sources, top, options, adders, black_boxes=black_boxes, **files)
         timing = open_sta(where / "netlist.v", top, options.library, options.clock_ns)
         if timing is not None:

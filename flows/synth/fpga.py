@@ -85,9 +85,8 @@ def place_and_route(sources: Sequence[Path], top: str, weights: int, family: str
     chosen = FAMILIES[family]
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
-        gates = [
-            path for path in sources if path.stem.endswith(CLOCK_GATE.module)
-        ]  # behind a prefix, if the build has one
+        # behind a prefix, if the build has one
+        gates = [path for path in sources if path.stem.endswith(CLOCK_GATE.module)]
         for path in gates:
             (where / path.name).write_text(chosen.clock_gate.replace(CLOCK_GATE.module, path.stem, 1))
         files = [where / path.name if path in gates else path for path in sources]

@@ -32,7 +32,7 @@ def hierarchy_paths(modules: Modules, top: str, options: Options, cache: Cache) 
     are its own, and cells are timed as arrays (`--tile`). Raises UserError without OpenSTA, or where it finds no path.
     """
     assert options.library is not None
-    period, unit = options.clock_ns or 1.0, options.library.units.seconds / 1e-9
+    period, unit = options.clock_ns or 1.0, options.library.units.nanoseconds
     cells = {name for array in modules.arrays for name in modules.instances(array) if is_cell(modules, name)}
     boxes, netlists = dict[str, str](), list[Path]()
     for module in modules.below(top):

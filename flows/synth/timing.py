@@ -62,7 +62,7 @@ def open_sta(netlist: Path, top: str, library: Library, clock_ns: float | None =
 
     Wires have no delay; inputs arrive and outputs are due at the clock edge.
     """
-    period, unit = clock_ns or 1.0, library.units.seconds / 1e-9
+    period, unit = clock_ns or 1.0, library.units.nanoseconds
     report = sta_report([netlist], top, library, period)
     return worst_path(report, period, unit, clock_ns) if report else None
 
@@ -85,7 +85,7 @@ def sta_report(netlists: Sequence[Path], top: str, library: Library, period: flo
         lines += [f"read_verilog {number}.v" for number in range(len(netlists))]
         script = where / "timing.tcl"
         reading = "\n".join(lines)
-        script.write_text(SCRIPT.format(reading=reading, top=top, period=period / (library.units.seconds / 1e-9)))
+        script.write_text(SCRIPT.format(reading=reading, top=top, period=period / library.units.nanoseconds))
         try:
             done = subprocess.run(
                 [command, "-no_splash", "-exit", script.name],

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from golden.checkpoints.config import CONFIG
 from golden.errors import UserError
 from golden.files import sha256
-from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
+from golden.quantization.quantized import FILES, QuantizedCheckpoint
 
 __all__ = ["DECIDES_NOTHING", "code_digest", "generator_digest", "quantized_hashes", "same_checkpoint"]
 
@@ -41,8 +40,7 @@ def generator_digest() -> str:
 
 def quantized_hashes(checkpoint: QuantizedCheckpoint) -> dict[str, str]:
     """SHA-256 of the quantized checkpoint's files, by name; `UserError` where one was changed since it was opened."""
-    names = (CONFIG, QUANTIZATION, TENSORS, TOKENIZER)
-    hashes = {name: sha256(checkpoint.path / name) for name in names if (checkpoint.path / name).is_file()}
+    hashes = {name: sha256(checkpoint.path / name) for name in FILES if (checkpoint.path / name).is_file()}
     checkpoint.check_unchanged()
     return hashes
 

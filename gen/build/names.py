@@ -3,8 +3,7 @@
 import re
 from typing import Any
 
-from golden.checkpoints.config import CONFIG
-from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER
+from golden.quantization.quantized import FILES
 
 __all__ = ["FILE_LIST", "QUANTIZED", "SDC", "WAIVERS", "check_files", "is_build_file"]
 
@@ -13,7 +12,7 @@ FILE_LIST, SDC, WAIVERS, QUANTIZED = "chip.f", "chip.sdc", "waivers.vlt", "quant
 VERILOG = re.compile(r"rtl/(?:(?:arrays|constants)/\w+\.v(?:\.zst)?|(?:prefab|units)/\w+\.v)", re.ASCII)
 """A module a file, named after it; connections of arrays, and constants, may be compressed."""
 
-OTHERS = {FILE_LIST, SDC, WAIVERS, *(f"{QUANTIZED}/{name}" for name in (CONFIG, QUANTIZATION, TENSORS, TOKENIZER))}
+OTHERS = {FILE_LIST, SDC, WAIVERS, *(f"{QUANTIZED}/{name}" for name in FILES)}
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 

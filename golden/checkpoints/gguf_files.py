@@ -13,7 +13,7 @@ import torch
 
 from golden.checkpoints.config import CONFIG
 from golden.checkpoints.families import shape_of
-from golden.checkpoints.gguf_keys import check_keys, whole_numbers
+from golden.checkpoints.gguf_keys import FIELDS, check_keys, whole_numbers
 from golden.checkpoints.gguf_tokenizer import tokenizer_of
 from golden.checkpoints.safetensors_stream import SafetensorsWriter
 from golden.errors import UserError
@@ -22,20 +22,6 @@ from golden.folders import claimed
 from golden.shape import ModelShape, TensorShape
 
 __all__ = ["import_gguf"]
-
-FIELDS = {
-    "vocab_size": "llama.vocab_size",
-    "hidden_size": "llama.embedding_length",
-    "intermediate_size": "llama.feed_forward_length",
-    "num_hidden_layers": "llama.block_count",
-    "num_attention_heads": "llama.attention.head_count",
-    "num_key_value_heads": "llama.attention.head_count_kv",
-    "rms_norm_eps": "llama.attention.layer_norm_rms_epsilon",
-    "rope_theta": "llama.rope.freq_base",
-    "max_position_embeddings": "llama.context_length",
-    "eos_token_id": "tokenizer.ggml.eos_token_id",
-}
-"""Field of `config.json` to key of the file."""
 
 REAL = ("rms_norm_eps", "rope_theta")
 """Fields that are no whole numbers."""

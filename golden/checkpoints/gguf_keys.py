@@ -4,10 +4,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from golden.checkpoints.gguf_tokenizer import LISTS
 from golden.errors import UserError
 from golden.shape import ModelShape
 
-__all__ = ["check_keys", "whole_numbers"]
+__all__ = ["FIELDS", "check_keys", "whole_numbers"]
+
+FIELDS = {
+    "vocab_size": "llama.vocab_size",
+    "hidden_size": "llama.embedding_length",
+    "intermediate_size": "llama.feed_forward_length",
+    "num_hidden_layers": "llama.block_count",
+    "num_attention_heads": "llama.attention.head_count",
+    "num_key_value_heads": "llama.attention.head_count_kv",
+    "rms_norm_eps": "llama.attention.layer_norm_rms_epsilon",
+    "rope_theta": "llama.rope.freq_base",
+    "max_position_embeddings": "llama.context_length",
+    "eos_token_id": "tokenizer.ggml.eos_token_id",
+}
+"""Field of `config.json` to key of the file."""
 
 HARMLESS = (
     *("general.", "GGUF.", "quantize."),
@@ -17,12 +32,7 @@ HARMLESS = (
 )
 """Beginnings of keys that say nothing of what is computed; what is put before a prompt, the prompt says."""
 
-READ = (
-    *(f"tokenizer.ggml.{name}" for name in ("model", "pre", "tokens", "token_type", "merges", "eos_token_id")),
-    *("llama.vocab_size", "llama.embedding_length", "llama.feed_forward_length", "llama.block_count"),
-    *("llama.attention.head_count", "llama.attention.head_count_kv", "llama.attention.layer_norm_rms_epsilon"),
-    *("llama.rope.freq_base", "llama.context_length"),
-)
+READ = (*FIELDS.values(), *(f"tokenizer.ggml.{name}" for name in ("model", "pre", *LISTS)))
 """Keys that decide the checkpoint that is written."""
 
 Fits = Callable[[Any, ModelShape], bool]

@@ -8,7 +8,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from golden.checkpoints.tokenizer import reason
 from golden.errors import UserError
 
-__all__ = ["tokenizer_of"]
+__all__ = ["LISTS", "tokenizer_of"]
 
 PRE_TOKENIZERS = {"smollm": (pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False))}
 """By `tokenizer.ggml.pre`."""

@@ -31,11 +31,13 @@ from golden.quantization.integers import IntegerMatrix
 from golden.shape import ModelShape
 from golden.units.numerics import Numerics
 
-__all__ = ["QUANTIZATION", "TENSORS", "TOKENIZER", "QuantizedCheckpoint", "stored_tensors"]
+__all__ = ["FILES", "QUANTIZATION", "TENSORS", "TOKENIZER", "QuantizedCheckpoint", "stored_tensors"]
 
 QUANTIZATION = "quantization.json"
 TENSORS = "quantized.safetensors"
 TOKENIZER = "tokenizer.json"
+FILES = (CONFIG, QUANTIZATION, TENSORS, TOKENIZER)
+"""Of a quantized folder; the last one is there where the source had one."""
 PIECE = 1 << 18
 """Elements made into integers at once."""
 FEW_BITS = 12
@@ -91,7 +93,7 @@ class QuantizedCheckpoint:
         self._reader.check_layout()
 
     def _stamps_now(self) -> dict[str, tuple[int, ...]]:
-        paths = [self.path / name for name in (CONFIG, QUANTIZATION, TENSORS, TOKENIZER)]
+        paths = [self.path / name for name in FILES]
         return {path.name: stamp(path.stat()) for path in paths if path.is_file()}
 
     def check_unchanged(self) -> None:

@@ -136,9 +136,9 @@ def test_nets_parts_of_nets_and_numbers_have_widths() -> None:
 endmodule
 """
     sound = {"p": 4, "q": 4, "r": 2, "s": 1, "t": 1}
-    assert list(misfits(text, "m", sound)) == []
-    assert list(misfits(text, "m", sound | {"r": 3})) == ["connects 2 bits to r of m, which has 3"]
-    assert list(misfits(text, "m", sound | {"x": 1})) == ["connects 0 bits to x of m, which has 1"]
+    assert list(misfits(text, {"m": sound})) == []
+    assert list(misfits(text, {"m": sound | {"r": 3}})) == ["connects 2 bits to r of m, which has 3"]
+    assert list(misfits(text, {"m": sound | {"x": 1}})) == ["connects 0 bits to x of m, which has 1"]
 
 
 HUGE = "9" * 5000

@@ -108,9 +108,8 @@ class Hierarchy:
         for file, text in self.units.items():
             if (strange := next(misplaced(text, unprefixed(module_of(file), self.module_prefix)), None)) is not None:
                 return f"{file}: {strange}"
-            for module in sorted(self.inside[module_of(file)].keys() & self.ports.keys()):
-                if (found := next(misfits(text, module, self.ports[module]), None)) is not None:
-                    return f"{file}: {found}"
+            if (found := next(misfits(text, self.ports), None)) is not None:
+                return f"{file}: {found}"
         return None
 
     def use(self, shell: str, modules: set[str]) -> None:

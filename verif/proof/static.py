@@ -12,6 +12,7 @@ from gen.build.constants import SCALE_BITS, embedding_width
 from gen.build.folder import CHIP, Build
 from gen.design.head_tiles import Tile
 from gen.design.layer_sizes import LAYER_NORMS, wired_module
+from gen.text.constant_module import index_width
 from golden.files import COMPRESSED
 from golden.models.layer_units import Units
 from golden.parallel import HERE, Workers, ordered_map
@@ -84,7 +85,7 @@ class Recovery:
 
 def rom_ports(words: int, width: int) -> dict[str, int]:
     """Bits of the ports of a ROM of so many words of so many bits."""
-    return {"index": max(1, (words - 1).bit_length()), "data": width}
+    return {"index": index_width(words), "data": width}
 
 
 def unpadded(rom: np.ndarray, count: int) -> np.ndarray:
@@ -214,7 +215,7 @@ class Reader:
         matrix = self.checkpoint.integers(EMBEDDING)
         weights, width = matrix.weights.numpy(), embedding_width(matrix)
         vocabulary, hidden = weights.shape
-        beats = -(-hidden // self.lanes)
+        beats = self.beats(hidden)
 
         def read(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
             self.hierarchy.expect_ports(module, rom_ports(vocabulary * beats, self.lanes * width))

@@ -106,17 +106,18 @@ class Library:
     @cached_property
     def nand2(self) -> Cell:
         """The NAND2 whose area is 1 GE: the smallest."""
-        found = self._gates(2, {0b0111})
-        if not found:
-            raise self._lacks("2-input NAND")
-        return found[0]
+        return self._smallest("2-input NAND", 2, 0b0111)
 
     @cached_property
     def buffer(self) -> Cell:
         """The smallest."""
-        found = self._gates(1, {0b10})
+        return self._smallest("buffer", 1, 0b10)
+
+    def _smallest(self, what: str, inputs: int, table: int) -> Cell:
+        """The smallest gate of a truth table. Raises UserError where there is none."""
+        found = self._gates(inputs, {table})
         if not found:
-            raise self._lacks("buffer")
+            raise self._lacks(what)
         return found[0]
 
     def _gates(self, inputs: int, outputs: set[int]) -> list[Cell]:
@@ -164,8 +165,7 @@ class Library:
     def check(self) -> None:
         """Raises UserError where synthesis would lack a kind of cell; ABC takes no library without a buffer."""
         self.nand2, self.buffer  # noqa: B018
-        if not self._gates(1, {0b01}):
-            raise self._lacks("inverter")
+        self._smallest("inverter", 1, 0b01)
         if not any(cell.kind == "flip-flop" for cell in self.cells.values()):
             raise self._lacks("flip-flop")
 

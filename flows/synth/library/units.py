@@ -26,6 +26,11 @@ class Units:
     watts: float
 
     @property
+    def nanoseconds(self) -> float:
+        """Of a delay."""
+        return self.seconds / 1e-9
+
+    @property
     def joules(self) -> float:
         """Of an energy table."""
         return self.farads * self.volts**2
