@@ -29,7 +29,7 @@ lint: $(DEV_STAMP) ## ruff: rules and format; import-linter: floors and circles
 	$(BIN)/lint-imports --no-cache
 
 types: $(DEV_STAMP) ## mypy over all four floors, and docs
-	$(BIN)/mypy golden gen verif flows docs
+	$(BIN)/mypy hardloom docs
 
 drawing: $(TEST_STAMP) ## the rooms and their imports, drawn into docs/architecture.md and docs/images/rooms.svg
 	$(BIN)/python -m docs.drawing

@@ -4,8 +4,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from golden.errors import UserError
-from golden.files import write_file
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import write_file
 
 __all__ = ["ORIGIN", "cache_folder", "entry", "work_folder"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import zstandard
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 __all__ = [
     "COMPRESSED",

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from golden.errors import UserError
-from golden.files import sha256, write_file
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256, write_file
 
 __all__ = ["MARK", "check_ours", "claim", "claimed", "delete", "holds", "inside", "stored_bytes"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 __all__ = [
     "EMBEDDING",

@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.presets import read_preset
-from golden.checkpoints.safetensors_stream import SafetensorsReader, SafetensorsWriter
-from golden.errors import UserError
-from golden.shape import ModelShape
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.presets import read_preset
+from hardloom.golden.checkpoints.safetensors_stream import SafetensorsReader, SafetensorsWriter
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ModelShape
 
 __all__ = [
     "CHIP_FORMATS",

@@ -4,8 +4,8 @@ from typing import Any
 
 from pyslang.driver import Driver
 
-from gen.build.folder import Build
-from gen.build.generate import build_chip
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.generate import build_chip
 
 __all__ = ["built_chip", "slang_reads"]
 

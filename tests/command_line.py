@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from flows.cli.app import app
+from hardloom.flows.cli.app import app
 
 __all__ = ["Ran", "hardloom"]
 

@@ -9,18 +9,18 @@ import pytest
 import torch
 from hypothesis import settings
 
-from gen.build.folder import Build
-from gen.design.hardware import HardwareConfig
-from golden.checkpoints.families import shape_of
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import ModelShape
-from golden.units.numerics import Numerics
+from hardloom.gen.build.folder import Build
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.shape import ModelShape
+from hardloom.golden.units.numerics import Numerics
+from hardloom.verif.chip.simulation import SimulatedChip
+from hardloom.verif.simulators.verilator import QUICK_BUILD
 from tests.checkpoints import CHIP_FORMATS, chip_config, write_chip_checkpoint
 from tests.chips import built_chip
-from verif.chip.simulation import SimulatedChip
-from verif.simulators.verilator import QUICK_BUILD
 
 torch.set_num_threads(1)
 

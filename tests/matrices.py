@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from golden.quantization.formats import quantize
-from golden.quantization.integers import IntegerMatrix
+from hardloom.golden.quantization.formats import quantize
+from hardloom.golden.quantization.integers import IntegerMatrix
 
 
 def noise(format: str, rows: int, inputs: int, seed: int = 0, uneven: bool = True) -> IntegerMatrix:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import linear, silu
 
-from golden.checkpoints.families import family_of, shape_of
+from hardloom.golden.checkpoints.families import family_of, shape_of
 from tests.checkpoints import random_tensor
 
 __all__ = ["DREAM", "FAMILIES", "LLADA", "LLADA2", "Weights", "write_family"]

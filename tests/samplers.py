@@ -1,6 +1,6 @@
 """Samplers that tests ask for."""
 
-from golden.samplers.sampling import Sampling
+from hardloom.golden.samplers.sampling import Sampling
 
 __all__ = ["by_quota", "by_threshold"]
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from golden.files import read_pieces
+from hardloom.golden.files import read_pieces
 
 __all__ = ["text_of"]
 

@@ -10,6 +10,7 @@ import grimp
 __all__ = ["ROOT", "Floor", "direct", "purpose", "read_floors"]
 
 ROOT = Path(__file__).parent.parent.parent
+PACKAGE = "hardloom"
 FLOORS = ("flows", "verif", "gen", "rtl_templates", "golden")  # from the roof down
 
 
@@ -41,14 +42,15 @@ class Floor:
 
 def read_floors() -> list[Floor]:
     """All floors, from the roof down, from the imports of their modules."""
-    graph = grimp.build_graph(*FLOORS, cache_dir=None)
+    graph = grimp.build_graph(PACKAGE, cache_dir=None)
     floors = []
     for name in FLOORS:
         floor = Floor(name, purpose(name))
-        for room in sorted(graph.find_children(name)):
-            modules = {room, *graph.find_descendants(room)}
-            imported = {i for module in modules for i in graph.find_modules_directly_imported_by(module)} - modules
-            rooms = {".".join(i.split(".")[:2]) for i in imported if (ROOT / Path(*i.split(".")[:2])).is_dir()}
+        for module in sorted(graph.find_children(f"{PACKAGE}.{name}")):
+            room, modules = module.removeprefix(f"{PACKAGE}."), {module, *graph.find_descendants(module)}
+            imported = {i for m in modules for i in graph.find_modules_directly_imported_by(m)} - modules
+            places = {Path(*i.split(".")[1:3]) for i in imported}
+            rooms = {".".join(place.parts) for place in places if (ROOT / place).is_dir()}
             if (ROOT / room.replace(".", "/")).is_dir():
                 floor.rooms[room] = rooms
             elif not rooms:

@@ -8,17 +8,17 @@ from statistics import median
 
 import torch
 
-from flows.console.progress import progress_bar
-from flows.console.report import Part, table
-from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, demonstration_of, mixed_problems, recipe_of
-from flows.models.sample import check_device, load_float_model
-from flows.models.saturations import saturated_in_words
-from golden.checkpoints.config import CONFIG, read_config
-from golden.models.float_model import FloatEngine
-from golden.models.integer_model import IntegerModel
-from golden.samplers.denoise import Engine
-from golden.samplers.sampling import Sampling
-from golden.training.accuracy import exact_match, expert_load
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, table
+from hardloom.flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, demonstration_of, mixed_problems, recipe_of
+from hardloom.flows.models.sample import check_device, load_float_model
+from hardloom.flows.models.saturations import saturated_in_words
+from hardloom.golden.checkpoints.config import CONFIG, read_config
+from hardloom.golden.models.float_model import FloatEngine
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.samplers.denoise import Engine
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.training.accuracy import exact_match, expert_load
 
 __all__ = ["accuracy", "accuracy_parts", "batch_cost"]
 

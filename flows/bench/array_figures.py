@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.synth.arrays import Parts, limits
-from flows.synth.closure import synthesize
-from flows.synth.library.library import Library
-from golden.quantization.integers import IntegerMatrix
+from hardloom.flows.synth.arrays import Parts, limits
+from hardloom.flows.synth.closure import synthesize
+from hardloom.flows.synth.library.library import Library
+from hardloom.golden.quantization.integers import IntegerMatrix
 
 __all__ = ["Figures", "combinational", "figures_of"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.bench.array_figures import Figures, combinational
-from flows.synth.library.library import Library
-from gen.text.yosys import SynthesisError
-from golden.quantization.integers import IntegerMatrix
+from hardloom.flows.bench.array_figures import Figures, combinational
+from hardloom.flows.synth.library.library import Library
+from hardloom.gen.text.yosys import SynthesisError
+from hardloom.golden.quantization.integers import IntegerMatrix
 
 __all__ = ["da4ml", "plain"]
 

@@ -9,19 +9,19 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from flows.bench.array_figures import Figures, figures_of
-from flows.bench.array_peers import da4ml, plain
-from flows.console.progress import progress_bar
-from flows.console.report import Part, notice, table
-from flows.synth.arrays import FORMAT, normal_matrix, stored_matrix, synthesize_cell, synthesize_flat
-from flows.synth.library.library import Library
-from gen.arrays.styles import STYLES
-from gen.text.yosys import SynthesisError
-from golden.errors import UserError
-from golden.quantization.by_kind import kinds_of
-from golden.quantization.format_names import format_name
-from golden.quantization.integers import IntegerMatrix
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.flows.bench.array_figures import Figures, figures_of
+from hardloom.flows.bench.array_peers import da4ml, plain
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, notice, table
+from hardloom.flows.synth.arrays import FORMAT, normal_matrix, stored_matrix, synthesize_cell, synthesize_flat
+from hardloom.flows.synth.library.library import Library
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.gen.text.yosys import SynthesisError
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.by_kind import kinds_of
+from hardloom.golden.quantization.format_names import format_name
+from hardloom.golden.quantization.integers import IntegerMatrix
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 
 __all__ = ["arrays", "arrays_parts", "jobs_at", "parse_sizes"]
 
@@ -131,7 +131,7 @@ def arrays(
     with progress_bar("synthesizing arrays", "arrays") as progress:
         found = [replace(one, rows=rows) for one in measure(sizes, chosen, library, progress, matrix, format)]
     if plot is not None:
-        from flows.pictures.arrays import plot_arrays
+        from hardloom.flows.pictures.arrays import plot_arrays
 
         plot_arrays([asdict(figures) for figures in found], plot)
     return found

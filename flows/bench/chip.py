@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-from flows.console.report import Part, totals
-from flows.models.demonstration import DEMO_SAMPLING
-from gen.build.folder import Build
-from gen.design.hardware import HardwareConfig
-from golden.shape import ModelShape
-from verif.chip.compare import Comparison, simulate_runs
-from verif.chip.simulation import Run, SimulatedChip
+from hardloom.flows.console.report import Part, totals
+from hardloom.flows.models.demonstration import DEMO_SAMPLING
+from hardloom.gen.build.folder import Build
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.shape import ModelShape
+from hardloom.verif.chip.compare import Comparison, simulate_runs
+from hardloom.verif.chip.simulation import Run, SimulatedChip
 
 __all__ = ["bound_per_forward", "chip", "chip_parts"]
 

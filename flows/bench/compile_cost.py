@@ -1,7 +1,7 @@
 """What an array costs in simulation: Verilator time, g++ time and speed of emission styles and compiler flags.
 
-`python -m flows.bench.compile_cost` prints the table of docs/arrays.md. The styles are made from the emitted text by
-substitution, so that they differ in nothing else. Times are CPU seconds of the tools' processes.
+`python -m hardloom.flows.bench.compile_cost` prints the table of docs/arrays.md. The styles are made from the emitted
+text by substitution, so that they differ in nothing else. Times are CPU seconds of the tools' processes.
 """
 
 import re
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import torch
 
-from gen.arrays import emit, plan_array
-from golden.quantization.formats import quantize
-from verif.extract.instances import instances
-from verif.extract.neuron import CONTROL
-from verif.simulators.verilator import MAKE_VARIABLES, translation
+from hardloom.gen.arrays import emit, plan_array
+from hardloom.golden.quantization.formats import quantize
+from hardloom.verif.extract.instances import instances
+from hardloom.verif.extract.neuron import CONTROL
+from hardloom.verif.simulators.verilator import MAKE_VARIABLES, translation
 
 __all__ = ["main"]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from golden.checkpoints.presets import read_preset
-from golden.samplers.sampling import Sampling
+from hardloom.golden.checkpoints.presets import read_preset
+from hardloom.golden.samplers.sampling import Sampling
 
 __all__ = ["CHIPS", "RUNS", "SmallChip"]
 

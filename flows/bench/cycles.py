@@ -7,30 +7,30 @@ from pathlib import Path
 
 import torch
 
-from flows.bench.cycle_chips import CHIPS, SmallChip
-from flows.console.progress import progress_bar
-from flows.console.report import Part, table
-from flows.design.cycles.experts import Routes
-from flows.design.cycles.forward import setup_cycles, step_cycles
-from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.passes import Pass
-from flows.design.cycles.sequences import SequenceRun, run_cycles
-from gen.build.folder import Build
-from gen.build.generate import build_chip
-from gen.design.hardware import HardwareConfig
-from golden.checkpoints.synthetic import make_up
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import Denoising, Prediction, Step
-from golden.samplers.manner import Manner
-from golden.samplers.sampling import Sampling, denoise
-from golden.samplers.spans import span
-from golden.shape import ExpertsShape, ModelShape
-from golden.units.numerics import Numerics
-from verif.chip.compare import simulate_runs
-from verif.chip.simulation import Run, SimulatedChip
-from verif.simulators.verilator import QUICK_BUILD
+from hardloom.flows.bench.cycle_chips import CHIPS, SmallChip
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, table
+from hardloom.flows.design.cycles.experts import Routes
+from hardloom.flows.design.cycles.forward import setup_cycles, step_cycles
+from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.passes import Pass
+from hardloom.flows.design.cycles.sequences import SequenceRun, run_cycles
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.generate import build_chip
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.checkpoints.synthetic import make_up
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.denoise import Denoising, Prediction, Step
+from hardloom.golden.samplers.manner import Manner
+from hardloom.golden.samplers.sampling import Sampling, denoise
+from hardloom.golden.samplers.spans import span
+from hardloom.golden.shape import ExpertsShape, ModelShape
+from hardloom.golden.units.numerics import Numerics
+from hardloom.verif.chip.compare import simulate_runs
+from hardloom.verif.chip.simulation import Run, SimulatedChip
+from hardloom.verif.simulators.verilator import QUICK_BUILD
 
 __all__ = [
     "CycleFigures",

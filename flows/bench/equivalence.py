@@ -6,13 +6,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from flows.console.progress import progress_bar
-from flows.console.report import Check, table
-from gen.arrays.styles import STYLES
-from golden.errors import UserError
-from golden.quantization.format_names import format_name
-from golden.quantization.formats import FORMATS
-from verif.proof.equivalence import Proof, prove, small_plan
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Check, table
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.format_names import format_name
+from hardloom.golden.quantization.formats import FORMATS
+from hardloom.verif.proof.equivalence import Proof, prove, small_plan
 
 __all__ = ["equivalence"]
 

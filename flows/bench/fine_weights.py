@@ -5,11 +5,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from golden.calibration.measured import Calibration
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.quantization.integers import IntegerMatrix
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.numerics import Numerics
+from hardloom.golden.calibration.measured import Calibration
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.quantization.integers import IntegerMatrix
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.numerics import Numerics
 
 __all__ = ["FineWeights"]
 

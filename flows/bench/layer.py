@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from flows.bench.stage import LIMIT_MIB, command
-from flows.console.report import Part, notice, table
-from gen.arrays import emit_connections, plan_array
-from golden.folders import stored_bytes
-from golden.parallel import cores
-from golden.quantization.formats import quantize
+from hardloom.flows.bench.stage import LIMIT_MIB, command
+from hardloom.flows.console.report import Part, notice, table
+from hardloom.gen.arrays import emit_connections, plan_array
+from hardloom.golden.folders import stored_bytes
+from hardloom.golden.parallel import cores
+from hardloom.golden.quantization.formats import quantize
 
 __all__ = ["layer", "layer_parts"]
 

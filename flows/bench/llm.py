@@ -11,31 +11,31 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from flows.bench.fine_weights import FineWeights
-from flows.bench.llm_quality import Quality, Reference
-from flows.bench.llm_recipes import FLOAT, RECIPES, Recipe, bits_of
-from flows.console.progress import progress_bar
-from flows.console.report import Part, notice, table
-from flows.models.saturations import broken_promise
-from flows.models.smollm2 import package_file, question
-from golden.calibration.careful import Careful
-from golden.calibration.contract import contract_for
-from golden.calibration.measured import Calibration, Source
-from golden.calibration.ranges import observe
-from golden.calibration.sequences import sequences_of, text_tokens
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.fingerprint import fingerprint
-from golden.checkpoints.gguf_files import import_gguf
-from golden.checkpoints.tokenizer import load_tokenizer
-from golden.errors import UserError
-from golden.models.dequantized import dequantized_model
-from golden.models.float_model import FloatModel
-from golden.models.integer_model import IntegerModel
-from golden.quantization.pieces import NEAREST
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.training.prose import TEXTS
-from golden.units.numerics import GENERAL, Numerics
+from hardloom.flows.bench.fine_weights import FineWeights
+from hardloom.flows.bench.llm_quality import Quality, Reference
+from hardloom.flows.bench.llm_recipes import FLOAT, RECIPES, Recipe, bits_of
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, notice, table
+from hardloom.flows.models.saturations import broken_promise
+from hardloom.flows.models.smollm2 import package_file, question
+from hardloom.golden.calibration.careful import Careful
+from hardloom.golden.calibration.contract import contract_for
+from hardloom.golden.calibration.measured import Calibration, Source
+from hardloom.golden.calibration.ranges import observe
+from hardloom.golden.calibration.sequences import sequences_of, text_tokens
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.fingerprint import fingerprint
+from hardloom.golden.checkpoints.gguf_files import import_gguf
+from hardloom.golden.checkpoints.tokenizer import load_tokenizer
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.dequantized import dequantized_model
+from hardloom.golden.models.float_model import FloatModel
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.pieces import NEAREST
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.training.prose import TEXTS
+from hardloom.golden.units.numerics import GENERAL, Numerics
 
 __all__ = ["QUESTION_TEXT", "Figures", "Row", "llm", "llm_parts"]
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.bench.llm import QUESTION_TEXT, Figures, Row
-from flows.bench.llm_recipes import RECIPES
-from golden.errors import UserError
-from golden.files import write_file
+from hardloom.flows.bench.llm import QUESTION_TEXT, Figures, Row
+from hardloom.flows.bench.llm_recipes import RECIPES
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import write_file
 
 __all__ = ["check_page", "is_page", "write_page"]
 

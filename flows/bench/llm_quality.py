@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from golden.calibration.sensitivity import divergence
-from golden.models.float_model import FloatModel
+from hardloom.golden.calibration.sensitivity import divergence
+from hardloom.golden.models.float_model import FloatModel
 
 __all__ = ["Quality", "Reference"]
 

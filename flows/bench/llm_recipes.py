@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from golden.quantization.formats import format_rules
-from golden.shape import ModelShape, TensorShape
+from hardloom.golden.quantization.formats import format_rules
+from hardloom.golden.shape import ModelShape, TensorShape
 
 __all__ = ["FLOAT", "RECIPES", "Recipe", "bits_of"]
 

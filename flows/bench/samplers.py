@@ -7,19 +7,19 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from flows.console.progress import progress_bar
-from flows.console.report import Part, table
-from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, demonstration_of, mixed_problems, recipe_of
-from flows.models.sample import check_device, load_float_model
-from golden.checkpoints.config import CONFIG, read_config
-from golden.errors import UserError
-from golden.models.float_model import FloatEngine
-from golden.models.integer_model import IntegerModel
-from golden.samplers.denoise import Engine
-from golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
-from golden.shape import ModelShape
-from golden.training.accuracy import answer_text, answers
-from golden.training.problems import Problem
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, table
+from hardloom.flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, demonstration_of, mixed_problems, recipe_of
+from hardloom.flows.models.sample import check_device, load_float_model
+from hardloom.golden.checkpoints.config import CONFIG, read_config
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.float_model import FloatEngine
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.samplers.denoise import Engine
+from hardloom.golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
+from hardloom.golden.shape import ModelShape
+from hardloom.golden.training.accuracy import answer_text, answers
+from hardloom.golden.training.problems import Problem
 
 __all__ = ["SamplerRow", "samplers", "samplers_parts"]
 

@@ -8,14 +8,14 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 __all__ = ["LIMIT_MIB", "Stage", "command"]
 
 LIMIT_MIB = 2048
 """Of resident memory, for every command."""
 
-PROGRAM = "from flows.cli.app import app; app()"
+PROGRAM = "from hardloom.flows.cli.app import app; app()"
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.console.progress import progress_bar
-from flows.console.report import Part, table
-from flows.design.cost.fit import fit_tiles
-from flows.design.cost.quantities import count_shape
-from flows.design.cost.shapes import STORED, ArrayShape, lines_of
-from flows.design.cost.tiles import measure_tiles
-from flows.design.estimate.choices import LANES, option_shapes
-from flows.design.estimate.emitted import why_not_emitted
-from flows.design.estimate.figures import described
-from flows.design.estimate.request import Request
-from gen.design.lanes import most_lanes
-from golden.checkpoints.presets import PRESETS, read_preset
-from golden.files import write_file, write_json
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, table
+from hardloom.flows.design.cost.fit import fit_tiles
+from hardloom.flows.design.cost.quantities import count_shape
+from hardloom.flows.design.cost.shapes import STORED, ArrayShape, lines_of
+from hardloom.flows.design.cost.tiles import measure_tiles
+from hardloom.flows.design.estimate.choices import LANES, option_shapes
+from hardloom.flows.design.estimate.emitted import why_not_emitted
+from hardloom.flows.design.estimate.figures import described
+from hardloom.flows.design.estimate.request import Request
+from hardloom.gen.design.lanes import most_lanes
+from hardloom.golden.checkpoints.presets import PRESETS, read_preset
+from hardloom.golden.files import write_file, write_json
 
 __all__ = ["published_shapes", "tiles", "tiles_parts"]
 

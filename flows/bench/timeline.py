@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from flows.bench.cycles import Routed, chip_geometry, sequence_run
-from flows.console.report import Part, table
-from flows.design.cycles.sequences import Pipeline
-from flows.pictures.timeline import Row, draw_timeline
-from gen.build.folder import Build
-from golden.models.integer_model import IntegerModel
-from golden.samplers.sampling import Sampling
-from verif.chip.compare import simulate_runs
-from verif.chip.simulation import Run, SimulatedChip
-from verif.chip.taps import packet_times
+from hardloom.flows.bench.cycles import Routed, chip_geometry, sequence_run
+from hardloom.flows.console.report import Part, table
+from hardloom.flows.design.cycles.sequences import Pipeline
+from hardloom.flows.pictures.timeline import Row, draw_timeline
+from hardloom.gen.build.folder import Build
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.verif.chip.compare import simulate_runs
+from hardloom.verif.chip.simulation import Run, SimulatedChip
+from hardloom.verif.chip.taps import packet_times
 
 __all__ = ["chip_timeline", "timeline", "timeline_parts"]
 

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from flows.bench.stage import command
-from flows.chips.hardware_options import HardwareOptions, hardware_config
-from flows.console.report import Part, notice, table
-from golden.checkpoints.config import CONFIG, read_config
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.presets import read_preset
-from golden.checkpoints.synthetic import reduced
-from golden.folders import claimed, stored_bytes
-from golden.quantization.by_kind import formats_by_kind
+from hardloom.flows.bench.stage import command
+from hardloom.flows.chips.hardware_options import HardwareOptions, hardware_config
+from hardloom.flows.console.report import Part, notice, table
+from hardloom.golden.checkpoints.config import CONFIG, read_config
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.presets import read_preset
+from hardloom.golden.checkpoints.synthetic import reduced
+from hardloom.golden.folders import claimed, stored_bytes
+from hardloom.golden.quantization.by_kind import formats_by_kind
 
 __all__ = ["WholeFigures", "whole", "whole_parts"]
 

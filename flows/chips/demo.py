@@ -11,29 +11,29 @@ from rich.table import Table
 from rich.text import Text
 from tokenizers import Tokenizer
 
-from flows.console.progress import progress_bar
-from flows.console.report import table
-from flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, demonstration_of, mixed_problems, recipe_of
-from flows.models.sample import draw_step, load_engine
-from flows.pictures.denoising import plot_denoising
-from flows.pictures.wiring import plot_wiring
-from gen.build.folder import Build
-from gen.build.generate import build_chip
-from gen.design.hardware import HardwareConfig
-from golden.checkpoints.config import CONFIG, read_config
-from golden.files import write_json
-from golden.folders import claimed
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import Step
-from golden.samplers.sampling import Sampling
-from golden.shape import ModelShape
-from golden.training.accuracy import answer_text, exact_match
-from golden.training.problems import Problem
-from verif.chip.compare import Comparison, compare_runs
-from verif.chip.simulation import Run, SimulatedChip
-from verif.proof.static import recover
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import table
+from hardloom.flows.models.demonstration import DEMO_FORMAT, DEMO_NUMERICS, demonstration_of, mixed_problems, recipe_of
+from hardloom.flows.models.sample import draw_step, load_engine
+from hardloom.flows.pictures.denoising import plot_denoising
+from hardloom.flows.pictures.wiring import plot_wiring
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.generate import build_chip
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.checkpoints.config import CONFIG, read_config
+from hardloom.golden.files import write_json
+from hardloom.golden.folders import claimed
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.denoise import Step
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.shape import ModelShape
+from hardloom.golden.training.accuracy import answer_text, exact_match
+from hardloom.golden.training.problems import Problem
+from hardloom.verif.chip.compare import Comparison, compare_runs
+from hardloom.verif.chip.simulation import Run, SimulatedChip
+from hardloom.verif.proof.static import recover
 
 __all__ = ["answers_of", "demo", "recover_weights"]
 

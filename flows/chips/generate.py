@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.chips.hardware_options import HardwareOptions, hardware_config
-from flows.cluster.client import workers_at
-from flows.console.progress import progress_bar
-from flows.console.report import Part, table
-from gen.build.folder import Build
-from gen.build.generate import build_arrays, build_chip
-from gen.design.matrices import Selection
-from golden.errors import UserError
-from golden.quantization.quantized import QUANTIZATION, QuantizedCheckpoint
+from hardloom.flows.chips.hardware_options import HardwareOptions, hardware_config
+from hardloom.flows.cluster.client import workers_at
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, table
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.generate import build_arrays, build_chip
+from hardloom.gen.design.matrices import Selection
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.quantized import QUANTIZATION, QuantizedCheckpoint
 
 __all__ = ["contents_parts", "generate"]
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig
-from golden.checkpoints.json_files import read_json_object
-from golden.errors import UserError
-from golden.shape import ModelShape
+from hardloom.gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from hardloom.golden.checkpoints.json_files import read_json_object
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["HardwareOptions", "hardware_config", "parse_numbers", "parse_slices", "parse_style"]
 

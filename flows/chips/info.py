@@ -6,21 +6,21 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from flows.console.report import Part, facts, table
-from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.emitted import emitted_steps
-from flows.design.estimate.figures import described
-from flows.design.estimate.request import Request
-from flows.design.estimate.workload import Workload, workload_tables
-from gen.build.folder import MANIFEST, Build
-from gen.build.journal import JOURNAL
-from gen.build.manifest import ArrayFacts
-from gen.build.names import QUANTIZED
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.json_files import read_json_object
-from golden.quantization.quantized import QUANTIZATION
-from golden.shape import ModelShape
+from hardloom.flows.console.report import Part, facts, table
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.estimate.emitted import emitted_steps
+from hardloom.flows.design.estimate.figures import described
+from hardloom.flows.design.estimate.request import Request
+from hardloom.flows.design.estimate.workload import Workload, workload_tables
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.gen.build.journal import JOURNAL
+from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.gen.build.names import QUANTIZED
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.json_files import read_json_object
+from hardloom.golden.quantization.quantized import QUANTIZATION
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["build_info", "build_info_parts", "is_build"]
 

@@ -11,26 +11,26 @@ from rich.console import Console
 from rich.text import Text
 from tokenizers import Tokenizer
 
-from flows.chips.demo import answers_of, recover_weights
-from flows.console.progress import progress_bar
-from flows.console.report import table
-from flows.models.smollm2 import package_file, question
-from gen.build.folder import Build
-from gen.build.generate import build_chip
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig
-from gen.design.lanes import most_lanes
-from golden.checkpoints.gguf_files import import_gguf
-from golden.checkpoints.tokenizer import load_tokenizer
-from golden.files import write_json
-from golden.folders import claimed
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import Step
-from golden.samplers.sampling import Sampling
-from golden.shape import ModelShape
-from verif.chip.compare import Comparison, compare_runs
-from verif.chip.simulation import Run, SimulatedChip
+from hardloom.flows.chips.demo import answers_of, recover_weights
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import table
+from hardloom.flows.models.smollm2 import package_file, question
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.generate import build_chip
+from hardloom.gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from hardloom.gen.design.lanes import most_lanes
+from hardloom.golden.checkpoints.gguf_files import import_gguf
+from hardloom.golden.checkpoints.tokenizer import load_tokenizer
+from hardloom.golden.files import write_json
+from hardloom.golden.folders import claimed
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.denoise import Step
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.shape import ModelShape
+from hardloom.verif.chip.compare import Comparison, compare_runs
+from hardloom.verif.chip.simulation import Run, SimulatedChip
 
 __all__ = ["LanguageResult", "language_model_demo"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from flows.console.report import Check, table
-from gen.build.folder import MANIFEST
-from golden.files import sha256, write_file
+from hardloom.flows.console.report import Check, table
+from hardloom.gen.build.folder import MANIFEST
+from hardloom.golden.files import sha256, write_file
 
 __all__ = ["Outcome", "junit", "report_outcomes"]
 

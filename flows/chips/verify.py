@@ -3,14 +3,14 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from flows.cluster.client import workers_at
-from flows.console.progress import progress_bar
-from flows.console.report import Check, Line, totals
-from gen.build.folder import MANIFEST, Build
-from golden.cache import work_folder
-from verif.faults import plant
-from verif.proof.difference import difference
-from verif.proof.static import recover
+from hardloom.flows.cluster.client import workers_at
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Check, Line, totals
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.golden.cache import work_folder
+from hardloom.verif.faults import plant
+from hardloom.verif.proof.difference import difference
+from hardloom.verif.proof.static import recover
 
 __all__ = ["verify_against", "verify_faults", "verify_static"]
 

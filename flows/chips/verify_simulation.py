@@ -8,25 +8,25 @@ from pathlib import Path
 
 import torch
 
-from flows.chips.outcomes import Outcome, report_outcomes
-from flows.console.progress import progress_bar
-from flows.console.report import Check, notice
-from flows.models.saturations import broken_promise, counted_by_chip, saturated_in_words
-from gen.build.folder import Build
-from gen.design.registers import ErrorCode
-from golden.cache import work_folder
-from golden.errors import UserError
-from golden.folders import check_ours
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.language.compiler import Vocabulary
-from golden.samplers.machine import SUPPRESSED, Instruction, Op, Program
-from golden.samplers.sampling import Sampling
-from golden.shape import ModelShape
-from verif.chip.compare import compare_runs
-from verif.chip.simulation import VIEWS, Run, SimulatedChip
-from verif.chip.trace import trace_step
-from verif.streams import bench
+from hardloom.flows.chips.outcomes import Outcome, report_outcomes
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Check, notice
+from hardloom.flows.models.saturations import broken_promise, counted_by_chip, saturated_in_words
+from hardloom.gen.build.folder import Build
+from hardloom.gen.design.registers import ErrorCode
+from hardloom.golden.cache import work_folder
+from hardloom.golden.errors import UserError
+from hardloom.golden.folders import check_ours
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.language.compiler import Vocabulary
+from hardloom.golden.samplers.machine import SUPPRESSED, Instruction, Op, Program
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.shape import ModelShape
+from hardloom.verif.chip.compare import compare_runs
+from hardloom.verif.chip.simulation import VIEWS, Run, SimulatedChip
+from hardloom.verif.chip.trace import trace_step
+from hardloom.verif.streams import bench
 
 __all__ = ["verify_simulation"]
 

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from flows.chips.outcomes import Outcome, report_outcomes
-from flows.console.progress import progress_bar
-from flows.console.report import Check
-from gen.build.folder import Build
-from golden.cache import work_folder
-from golden.errors import UserError
-from golden.folders import check_ours
-from verif.arrays.expert import bench_expert, experts_of
-from verif.arrays.tiles import bench_tile, choose_tiles
-from verif.extract.errors import ExtractionError
-from verif.simulators.runner import SIMULATORS
-from verif.streams import player
+from hardloom.flows.chips.outcomes import Outcome, report_outcomes
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Check
+from hardloom.gen.build.folder import Build
+from hardloom.golden.cache import work_folder
+from hardloom.golden.errors import UserError
+from hardloom.golden.folders import check_ours
+from hardloom.verif.arrays.expert import bench_expert, experts_of
+from hardloom.verif.arrays.tiles import bench_tile, choose_tiles
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.simulators.runner import SIMULATORS
+from hardloom.verif.streams import player
 
 __all__ = ["verify_tiles"]
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from flows.cli import bench, cache, chips, designs, models
-from flows.cli.paths import kept_apart
-from golden.errors import UserError
+from hardloom.flows.cli import bench, cache, chips, designs, models
+from hardloom.flows.cli.paths import kept_apart
+from hardloom.golden.errors import UserError
 
 __all__ = ["app", "commands"]
 

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, folder, given_file, new_folder, text
-from flows.cli.outputs import COST_MODEL, PAGE, PICTURE
-from flows.console.report import show
-from golden.errors import UserError
+from hardloom.flows.cli.options import MOST, Json, folder, given_file, new_folder, text
+from hardloom.flows.cli.outputs import COST_MODEL, PAGE, PICTURE
+from hardloom.flows.console.report import show
+from hardloom.golden.errors import UserError
 
 __all__ = ["commands"]
 
@@ -28,7 +28,7 @@ def accuracy(
 
     Example: hardloom bench accuracy --prompts 500
     """
-    from flows.bench.accuracy import accuracy, accuracy_parts
+    from hardloom.flows.bench.accuracy import accuracy, accuracy_parts
 
     found = accuracy(ckpt, prompts, device=device)
     show(found, as_json, accuracy_parts(found))
@@ -47,7 +47,7 @@ def bench_samplers(
 
     Example: hardloom bench samplers checkpoints/demo2 --prompts 300
     """
-    from flows.bench.samplers import samplers, samplers_parts
+    from hardloom.flows.bench.samplers import samplers, samplers_parts
 
     found = samplers(ckpt, prompts, device=device)
     show(found, as_json, samplers_parts(found))
@@ -81,8 +81,8 @@ def bench_arrays(
 
     Example: hardloom bench arrays --sizes 16x64,128x2048 --liberty nangate45.lib
     """
-    from flows.bench.arrays import arrays, arrays_parts, parse_sizes
-    from flows.synth.library.files import read_library
+    from hardloom.flows.bench.arrays import arrays, arrays_parts, parse_sizes
+    from hardloom.flows.synth.library.files import read_library
 
     wanted, library = parse_sizes(sizes), read_library(liberty or [])
     found = arrays(wanted, styles or "", library, weights, kind, format, plot)
@@ -101,9 +101,9 @@ def chip(
 
     Example: hardloom bench chip build/demo/chip
     """
-    from flows.bench.chip import chip, chip_parts
-    from flows.models.sample import quantized_of
-    from flows.models.saturations import counted_by_chip, report_saturated
+    from hardloom.flows.bench.chip import chip, chip_parts
+    from hardloom.flows.models.sample import quantized_of
+    from hardloom.flows.models.saturations import counted_by_chip, report_saturated
 
     found = chip(build, prompts)
     show(found, as_json, chip_parts(found))
@@ -116,7 +116,7 @@ def cycles(as_json: Json = False) -> None:
 
     Example: hardloom bench cycles
     """
-    from flows.bench.cycles import cycles, cycles_parts
+    from hardloom.flows.bench.cycles import cycles, cycles_parts
 
     found = cycles()
     show(found, as_json, cycles_parts(found))
@@ -136,7 +136,7 @@ def timeline(
 
     Example: hardloom bench timeline build/demo/chip -o build/timeline.png
     """
-    from flows.bench.timeline import timeline, timeline_parts
+    from hardloom.flows.bench.timeline import timeline, timeline_parts
 
     found = timeline(build, out)
     show(found, as_json, timeline_parts(found))
@@ -159,7 +159,7 @@ def equivalence(
 
     Example: hardloom bench equivalence --styles metal,rom --formats mxfp4
     """
-    from flows.bench.equivalence import equivalence
+    from hardloom.flows.bench.equivalence import equivalence
 
     chosen = [tuple(filter(None, (names or "").split(","))) for names in (styles, formats)]
     if not equivalence(chosen[0], chosen[1], rows, inputs, lanes).show(as_json, width=100):
@@ -183,7 +183,7 @@ def layer(
 
     Example: hardloom bench layer --experts 4
     """
-    from flows.bench.layer import layer, layer_parts
+    from hardloom.flows.bench.layer import layer, layer_parts
 
     found = layer(experts, growth, compress, whole, folder)
     show(found, as_json, layer_parts(found))
@@ -216,7 +216,7 @@ def whole(
 
     Example: hardloom bench whole --like llada-moe-7b --layers 1
     """
-    from flows.bench.whole import whole, whole_parts
+    from hardloom.flows.bench.whole import whole, whole_parts
 
     found = whole(ckpt, like, layers, hardware, format, out)
     show(found, as_json, whole_parts(found))
@@ -241,8 +241,8 @@ def llm(
 
     Example: hardloom bench llm --recipes float,default
     """
-    from flows.bench.llm import llm, llm_parts
-    from flows.bench.llm_page import check_page, write_page
+    from hardloom.flows.bench.llm import llm, llm_parts
+    from hardloom.flows.bench.llm_page import check_page, write_page
 
     if page is not None:
         check_page(page)
@@ -274,7 +274,7 @@ def tiles(
 
     Example: hardloom bench tiles -o build/fit.json
     """
-    from flows.bench.tiles import tiles, tiles_parts
+    from hardloom.flows.bench.tiles import tiles, tiles_parts
 
     found = tiles(out, liberty or [])
     show(found, as_json, tiles_parts(found))

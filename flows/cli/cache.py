@@ -2,8 +2,8 @@
 
 import typer
 
-from flows.cli.options import Json
-from flows.console.report import show
+from hardloom.flows.cli.options import Json
+from hardloom.flows.console.report import show
 
 __all__ = ["commands"]
 
@@ -16,7 +16,7 @@ def list_entries(as_json: Json = False) -> None:
 
     Example: hardloom cache list
     """
-    from flows.models.cache import cached, listing
+    from hardloom.flows.models.cache import cached, listing
 
     found = cached()
     show(found, as_json, listing(found, "held"), width=100)
@@ -28,7 +28,7 @@ def empty_cache(as_json: Json = False) -> None:
 
     Example: hardloom cache empty
     """
-    from flows.models.cache import empty, listing
+    from hardloom.flows.models.cache import empty, listing
 
     found = empty()
     show(found, as_json, listing(found, "deleted"), width=100)

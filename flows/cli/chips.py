@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.options import MOST, Json, OnCluster, folder, given_file, new_folder, positive, text
-from flows.cli.outputs import CHIP_PAGE, REPORT
-from flows.console.report import show
-from gen.design.lanes import MOST_POSITIONS
-from golden.errors import UserError
+from hardloom.flows.cli.options import MOST, Json, OnCluster, folder, given_file, new_folder, positive, text
+from hardloom.flows.cli.outputs import CHIP_PAGE, REPORT
+from hardloom.flows.console.report import show
+from hardloom.gen.design.lanes import MOST_POSITIONS
+from hardloom.golden.errors import UserError
 
 __all__ = ["commands"]
 
@@ -64,9 +64,9 @@ def generate(
 
     Example: hardloom generate build/demo/quantized -o build/demo/chip
     """
-    from flows.chips.generate import contents_parts, generate
-    from flows.chips.hardware_options import HardwareOptions, parse_numbers, parse_slices, parse_style
-    from gen.design.matrices import Selection
+    from hardloom.flows.chips.generate import contents_parts, generate
+    from hardloom.flows.chips.hardware_options import HardwareOptions, parse_numbers, parse_slices, parse_style
+    from hardloom.gen.design.matrices import Selection
 
     chosen = None if slices is None else parse_slices(slices)
     styles = None if style is None else parse_style(style)
@@ -134,23 +134,23 @@ def verify(
         raise UserError("--view: goes with --sim, and without --tiles")
     if simulator != "verilator" and not tiles:
         raise UserError("--simulator: goes with --sim --tiles; add them")
-    from flows.chips.verify import verify_against, verify_faults, verify_static
-    from gen.build.folder import Build
+    from hardloom.flows.chips.verify import verify_against, verify_faults, verify_static
+    from hardloom.gen.build.folder import Build
 
     other = Build(against) if against else None
     passed = [verify_static(build, cluster).show(as_json)] if static else []
     passed += [verify_against(build, other).show(as_json)] if other else []
     if sim and tiles:
-        from flows.chips.verify_tiles import verify_tiles
+        from hardloom.flows.chips.verify_tiles import verify_tiles
 
         passed += [verify_tiles(build, tiles, simulator).show(as_json)]
     elif sim:
-        from flows.chips.verify_simulation import verify_simulation
+        from hardloom.flows.chips.verify_simulation import verify_simulation
 
         passed += [verify_simulation(build, units, view).show(as_json)]
     passed += [verify_faults(build, faults).show(as_json)] if faults else []
     if gates:
-        from flows.synth.gate_level import verify_gates
+        from hardloom.flows.synth.gate_level import verify_gates
 
         passed += [verify_gates(build, unit or [], liberty or []).show(as_json)]
     if not all(passed):
@@ -172,9 +172,9 @@ def export(
 
     Example: hardloom export build/demo/chip --to build/demo/export
     """
-    from flows.export.command import export, exported_parts
-    from flows.models.sample import Prompt, is_causal
-    from flows.models.samplers import asked_sampling
+    from hardloom.flows.export.command import export, exported_parts
+    from hardloom.flows.models.sample import Prompt, is_causal
+    from hardloom.flows.models.samplers import asked_sampling
 
     sampling = asked_sampling(None, gen_length, {}, [], is_causal(build))
     found = export(build, to, Prompt(prompt, prompt_tokens), sampling)
@@ -210,9 +210,9 @@ def report(
 
     Example: hardloom report build/demo/chip -o build/report.html --prompt 47+85=
     """
-    from flows.models.sample import Prompt
-    from flows.report.command import Asked, report_parts
-    from flows.report.command import report as write_report
+    from hardloom.flows.models.sample import Prompt
+    from hardloom.flows.report.command import Asked, report_parts
+    from hardloom.flows.report.command import report as write_report
 
     given = Prompt(prompt, prompt_tokens)
     asked = Asked(given, sampler, gen_length, tuple(settings or ()), array, neuron, node, verify)
@@ -261,8 +261,8 @@ def synth(
 
     Example: hardloom synth build/demo/chip --tile wired_layer_0_o --liberty nangate45_typ.lib.gz
     """
-    from flows.synth.command import Request
-    from flows.synth.command import synth as synthesize
+    from hardloom.flows.synth.command import Request
+    from hardloom.flows.synth.command import synth as synthesize
 
     if whole and (unit or tile):
         raise UserError("--all: goes not together with --unit and --tile; give one of them")
@@ -299,8 +299,8 @@ def demo(
     """
     from rich.console import Console
 
-    from flows.chips.demo import demo
-    from flows.chips.language_model import language_model_demo
+    from hardloom.flows.chips.demo import demo
+    from hardloom.flows.chips.language_model import language_model_demo
 
     console = Console(stderr=as_json, highlight=False, markup=False)
     if model is None:

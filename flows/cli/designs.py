@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MOST, Json, folder, given_file, parse_formats, parse_queues, positive, text
-from flows.cli.outputs import FRONT, HARDWARE, PICTURE
-from flows.console.report import show
-from golden.errors import UserError
+from hardloom.flows.cli.options import MOST, Json, folder, given_file, parse_formats, parse_queues, positive, text
+from hardloom.flows.cli.outputs import FRONT, HARDWARE, PICTURE
+from hardloom.flows.console.report import show
+from hardloom.golden.errors import UserError
 
 __all__ = ["commands"]
 
@@ -47,7 +47,7 @@ Formats = Annotated[
 
 def chosen_styles(styles: str | None) -> tuple[str, ...]:
     """All that are priced, unless some are named."""
-    from flows.design.estimate.arrays import PRICED_STYLES
+    from hardloom.flows.design.estimate.arrays import PRICED_STYLES
 
     return PRICED_STYLES if styles is None else tuple(styles.split(","))
 
@@ -97,9 +97,9 @@ def estimate(
 
     Example: hardloom estimate --like llada-moe-7b --node 5nm --tornado build/tornado.png
     """
-    from flows.design.estimate.at_once import AtOnce
-    from flows.design.estimate.report import comparison_parts, estimate_parts, report, report_comparison
-    from flows.design.estimate.request import Request
+    from hardloom.flows.design.estimate.at_once import AtOnce
+    from hardloom.flows.design.estimate.report import comparison_parts, estimate_parts, report, report_comparison
+    from hardloom.flows.design.estimate.request import Request
 
     if compare:
         check_alone(context, "compare", "node", "as_json")
@@ -148,16 +148,16 @@ def explore(
 
     Example: hardloom explore --like llada-moe-7b --tokens-per-second 200 --node 5nm -o build/hardware.json
     """
-    from flows.design.estimate.at_once import AtOnce
-    from flows.design.estimate.request import Request
-    from flows.design.explore.report import (
+    from hardloom.flows.design.estimate.at_once import AtOnce
+    from hardloom.flows.design.estimate.request import Request
+    from hardloom.flows.design.explore.report import (
         Outputs,
         check_outputs,
         exploration_parts,
         search_space,
         write_outputs,
     )
-    from flows.design.explore.report import explore as search
+    from hardloom.flows.design.explore.report import explore as search
 
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     chosen = chosen_styles(styles), parse_formats(formats)

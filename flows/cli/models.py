@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import (
+from hardloom.flows.cli.options import (
     MOST,
     Json,
     factor,
@@ -17,8 +17,8 @@ from flows.cli.options import (
     positive,
     text,
 )
-from flows.cli.outputs import CONTRACT, LOGITS, PICTURE
-from flows.console.report import show
+from hardloom.flows.cli.outputs import CONTRACT, LOGITS, PICTURE
+from hardloom.flows.console.report import show
 
 __all__ = ["commands"]
 
@@ -59,8 +59,8 @@ def info(
 
     Example: hardloom info checkpoints/LLaDA-MoE-7B-A1B-Instruct
     """
-    from flows.chips.info import build_info, build_info_parts, is_build
-    from flows.models.info import info, info_parts
+    from hardloom.flows.chips.info import build_info, build_info_parts, is_build
+    from hardloom.flows.models.info import info, info_parts
 
     if is_build(ckpt):
         chip = build_info(ckpt)
@@ -88,7 +88,7 @@ def make_checkpoint(
 
     Example: hardloom make-checkpoint --like llada-moe-7b --layers 1 -o build/7b-1layer
     """
-    from flows.models.make_checkpoint import make_checkpoint
+    from hardloom.flows.models.make_checkpoint import make_checkpoint
 
     make_checkpoint(like, out, layers, experts, vocabulary, seed, virtual)
 
@@ -129,9 +129,9 @@ def quantize(
 
     Example: hardloom quantize checkpoints/demo -o build/demo-mxfp4 --formats head=int8
     """
-    from flows.models.choices import Choices
-    from flows.models.quantize import careful_text, quantize, quantize_parts
-    from golden.quantization.by_kind import in_words
+    from hardloom.flows.models.choices import Choices
+    from hardloom.flows.models.quantize import careful_text, quantize, quantize_parts
+    from hardloom.golden.quantization.by_kind import in_words
 
     careful = careful_text(method, calibration, calibration_tokens)
     choices = Choices(gains, parse_bits(activation_bits))
@@ -159,9 +159,9 @@ def calibrate(
 
     Example: hardloom calibrate build/smollm2 --text book.txt -o build/numerics.json
     """
-    from flows.models.calibrate import CalibrationText, calibrate, calibrate_parts
-    from flows.models.choices import Choices
-    from golden.units.numerics import GENERAL
+    from hardloom.flows.models.calibrate import CalibrationText, calibrate, calibrate_parts
+    from hardloom.flows.models.choices import Choices
+    from hardloom.golden.units.numerics import GENERAL
 
     base = Choices(gains, parse_bits(activation_bits)).applied(GENERAL)
     found = calibrate(ckpt, CalibrationText(text, tokens, most, seed), base, margin, out, plot)
@@ -186,8 +186,8 @@ def sensitivity(
 
     Example: hardloom sensitivity build/smollm2 --text book.txt --format mxfp4
     """
-    from flows.models.calibrate import CalibrationText
-    from flows.models.sensitivity import sensitivity, sensitivity_parts
+    from hardloom.flows.models.calibrate import CalibrationText
+    from hardloom.flows.models.sensitivity import sensitivity, sensitivity_parts
 
     found = sensitivity(ckpt, CalibrationText(text, tokens, most, seed), format, numerics, plot)
     show(found, as_json, sensitivity_parts(found))
@@ -202,8 +202,8 @@ def import_gguf(
 
     Example: hardloom import-gguf SmolLM2-135M-Instruct.Q4_1.gguf -o build/smollm2
     """
-    from flows.models.info import billions
-    from golden.checkpoints.gguf_files import import_gguf
+    from hardloom.flows.models.info import billions
+    from hardloom.golden.checkpoints.gguf_files import import_gguf
 
     model = import_gguf(gguf, out)
     print(f"{out}: {model.family}, {billions(model.parameters)} parameters, float32")
@@ -224,14 +224,14 @@ def train(
 
     Example: hardloom train --model demo2 -o build/trained
     """
-    from flows.models.train import run_training
+    from hardloom.flows.models.train import run_training
 
     run_training(out, model, seed, steps)
 
 
 def print_samplers(wanted: bool) -> None:
     if wanted:
-        from flows.models.samplers import sampler_parts
+        from hardloom.flows.models.samplers import sampler_parts
 
         show(None, False, sampler_parts())
         raise typer.Exit
@@ -281,9 +281,9 @@ def sample(
 
     Example: hardloom sample checkpoints/demo --engine golden --prompt 47+85=
     """
-    from flows.models.sample import Prompt, is_causal, quantized_of, sample
-    from flows.models.samplers import asked_sampling
-    from flows.models.saturations import report_saturated
+    from hardloom.flows.models.sample import Prompt, is_causal, quantized_of, sample
+    from hardloom.flows.models.samplers import asked_sampling
+    from hardloom.flows.models.saturations import report_saturated
 
     options = {"block_length": block_length, "steps": steps, "threshold": threshold, "seed": seed}
     sampling = asked_sampling(sampler, gen_length, options, settings or [], is_causal(ckpt))
@@ -304,7 +304,7 @@ def logits(
 
     Example: hardloom logits checkpoints/demo --engine float --tokens 5,9,2 -o out.npy
     """
-    from flows.models.sample import logits, quantized_of
-    from flows.models.saturations import report_saturated
+    from hardloom.flows.models.sample import logits, quantized_of
+    from hardloom.flows.models.saturations import report_saturated
 
     report_saturated(quantized_of(ckpt), logits(ckpt, engine, tokens, out, device))

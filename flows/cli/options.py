@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.paths import plain, read, written
-from golden.errors import UserError
-from golden.units.activations import ActivationBits
+from hardloom.flows.cli.paths import plain, read, written
+from hardloom.golden.errors import UserError
+from hardloom.golden.units.activations import ActivationBits
 
 if TYPE_CHECKING:
-    from gen.design.queues import Queues
+    from hardloom.gen.design.queues import Queues
 
 __all__ = [
     "MOST",
@@ -140,7 +140,7 @@ def parse_bits(text: str | None) -> dict[str, int]:
 
 def parse_queues(text: str | None) -> "Queues":
     """`residual=64,routing=8` to depths, the others as by default; `UserError` for anything else."""
-    from gen.design.queues import Queues
+    from hardloom.gen.design.queues import Queues
 
     depths = dict[str, int]()
     for part in [] if text is None else text.split(","):

@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from flows.cli.paths import plain, written
-from flows.design.cost.shapes import STORED
+from hardloom.flows.cli.paths import plain, written
+from hardloom.flows.design.cost.shapes import STORED
 
 __all__ = [
     "CHIP_PAGE",
@@ -109,7 +109,7 @@ def has_fields(value: Any, needed: set[str], known: set[str] | None = None) -> b
 
 
 def hardware_like(value: Any) -> bool:
-    from gen.design.hardware import HardwareConfig
+    from hardloom.gen.design.hardware import HardwareConfig
 
     return has_fields(value, {"lanes", "max_positions", "style", "slices"}, {*HardwareConfig.__dataclass_fields__})
 
@@ -131,19 +131,19 @@ def picture_like(path: Path, held: bytes) -> bool:
 
 
 def report_like(path: Path, held: bytes) -> bool:
-    from flows.synth.report import is_report
+    from hardloom.flows.synth.report import is_report
 
     return is_report(held)
 
 
 def chip_page_like(path: Path, held: bytes) -> bool:
-    from flows.report.page import is_page
+    from hardloom.flows.report.page import is_page
 
     return is_page(held)
 
 
 def page_like(path: Path, held: bytes) -> bool:
-    from flows.bench.llm_page import is_page
+    from hardloom.flows.bench.llm_page import is_page
 
     return is_page(held)
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 
-from flows.cluster.identity import Sight, identity, other_identity, problem
-from golden.errors import UserError
-from golden.files import sha256
-from golden.folders import MARK
-from golden.parallel import HERE, Workers
+from hardloom.flows.cluster.identity import Sight, identity, other_identity, problem
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256
+from hardloom.golden.folders import MARK
+from hardloom.golden.parallel import HERE, Workers
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -10,8 +10,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from gen.build.digests import code_digest
-from golden.files import sha256
+from hardloom.gen.build.digests import code_digest
+from hardloom.golden.files import sha256
 
 __all__ = ["Sight", "identity", "other_identity", "problem"]
 

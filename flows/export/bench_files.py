@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from flows.export.registers import fixed_values
-from gen.build.folder import Build
-from gen.design.axi_ports import commit_record
-from gen.design.features import check_program
-from golden.files import Contents
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import check_prompt
-from golden.samplers.sampling import Sampling, denoise
+from hardloom.flows.export.registers import fixed_values
+from hardloom.gen.build.folder import Build
+from hardloom.gen.design.axi_ports import commit_record
+from hardloom.gen.design.features import check_program
+from hardloom.golden.files import Contents
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.denoise import check_prompt
+from hardloom.golden.samplers.sampling import Sampling, denoise
 
 __all__ = ["bench"]
 

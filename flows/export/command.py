@@ -5,20 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.console.report import Part, facts
-from flows.export.bench_files import bench
-from flows.export.constraints import physical
-from flows.export.lists import lists, rtl, verilog_names
-from flows.export.registers import check_tools, registers
-from flows.export.templates import render
-from flows.models.sample import Prompt
-from gen.build.folder import Build
-from golden.checkpoints.tokenizer import load_tokenizer
-from golden.errors import UserError
-from golden.files import Contents, write_file
-from golden.folders import claimed, delete, inside
-from golden.samplers.sampling import Sampling
-from verif.simulators.links import is_plain
+from hardloom.flows.console.report import Part, facts
+from hardloom.flows.export.bench_files import bench
+from hardloom.flows.export.constraints import physical
+from hardloom.flows.export.lists import lists, rtl, verilog_names
+from hardloom.flows.export.registers import check_tools, registers
+from hardloom.flows.export.templates import render
+from hardloom.flows.models.sample import Prompt
+from hardloom.gen.build.folder import Build
+from hardloom.golden.checkpoints.tokenizer import load_tokenizer
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import Contents, write_file
+from hardloom.golden.folders import claimed, delete, inside
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.verif.simulators.links import is_plain
 
 __all__ = ["Exported", "export", "exported_parts"]
 

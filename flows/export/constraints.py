@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterator
 
-from flows.export.lists import verilog_names
-from flows.export.power import power_intent
-from gen.build.constraints import constraints
-from gen.build.folder import Build
-from golden.files import Contents
+from hardloom.flows.export.lists import verilog_names
+from hardloom.flows.export.power import power_intent
+from hardloom.gen.build.constraints import constraints
+from hardloom.gen.build.folder import Build
+from hardloom.golden.files import Contents
 
 __all__ = ["physical"]
 

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from flows.export.templates import render
-from gen.build.folder import Build, file_list, verilog_files
-from gen.build.names import FILE_LIST, WAIVERS
-from golden.files import COMPRESSED, Contents
+from hardloom.flows.export.templates import render
+from hardloom.gen.build.folder import Build, file_list, verilog_files
+from hardloom.gen.build.names import FILE_LIST, WAIVERS
+from hardloom.golden.files import COMPRESSED, Contents
 
 __all__ = ["ABSOLUTE", "lists", "rtl", "verilog_names"]
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flows.export.templates import render
-from gen.arrays.shells import CLOCK_GATE
-from gen.build.folder import Build
+from hardloom.flows.export.templates import render
+from hardloom.gen.arrays.shells import CLOCK_GATE
+from hardloom.gen.build.folder import Build
 
 __all__ = ["Domain", "domains", "power_intent"]
 

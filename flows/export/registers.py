@@ -6,13 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from flows.export.templates import render
-from gen.build.folder import Build
-from gen.design.axi_ports import NO_POSITION, commit_record
-from gen.design.registers import REGISTERS, ErrorCode, Field, constants
-from golden.checkpoints.families import shape_of
-from golden.errors import UserError
-from golden.files import Contents
+from hardloom.flows.export.templates import render
+from hardloom.gen.build.folder import Build
+from hardloom.gen.design.axi_ports import NO_POSITION, commit_record
+from hardloom.gen.design.registers import REGISTERS, ErrorCode, Field, constants
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import Contents
 
 __all__ = ["DRIVER", "check_tools", "fixed_values", "registers"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.console.report import Part, table
-from golden.cache import ORIGIN, cache_folder
-from golden.folders import stored_bytes
+from hardloom.flows.console.report import Part, table
+from hardloom.golden.cache import ORIGIN, cache_folder
+from hardloom.golden.folders import stored_bytes
 
 __all__ = ["Entry", "cached", "empty", "listing"]
 

@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flows.console.progress import progress_bar
-from flows.console.report import Part, table
-from flows.pictures.outliers import plot_outliers
-from golden.calibration.contract import contract_for, limit_of
-from golden.calibration.measured import Calibration, Source
-from golden.calibration.ranges import observe
-from golden.calibration.sequences import masked, sequences_of, text_tokens, token_file
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.fingerprint import fingerprint
-from golden.errors import UserError
-from golden.files import sha256, write_json
-from golden.units.numerics import Numerics
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, table
+from hardloom.flows.pictures.outliers import plot_outliers
+from hardloom.golden.calibration.contract import contract_for, limit_of
+from hardloom.golden.calibration.measured import Calibration, Source
+from hardloom.golden.calibration.ranges import observe
+from hardloom.golden.calibration.sequences import masked, sequences_of, text_tokens, token_file
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.fingerprint import fingerprint
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256, write_json
+from hardloom.golden.units.numerics import Numerics
 
 __all__ = ["CalibrationText", "calibrate", "calibrate_parts"]
 

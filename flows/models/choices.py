@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from golden.units.numerics import Numerics
+from hardloom.golden.units.numerics import Numerics
 
 __all__ = ["Choices"]
 

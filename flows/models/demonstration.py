@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from golden.checkpoints.tokenizer import load_tokenizer
-from golden.errors import UserError
-from golden.samplers.sampling import Sampling
-from golden.training.accuracy import held_out_problems
-from golden.training.problems import Problem, Tasks
-from golden.training.recipe import Recipe
-from golden.training.recipes import RECIPES
-from golden.training.worked_tasks import BLOCK_LENGTH
-from golden.units.numerics import Numerics
+from hardloom.golden.checkpoints.tokenizer import load_tokenizer
+from hardloom.golden.errors import UserError
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.training.accuracy import held_out_problems
+from hardloom.golden.training.problems import Problem, Tasks
+from hardloom.golden.training.recipe import Recipe
+from hardloom.golden.training.recipes import RECIPES
+from hardloom.golden.training.worked_tasks import BLOCK_LENGTH
+from hardloom.golden.units.numerics import Numerics
 
 __all__ = [
     "DEMO_FORMAT",

@@ -7,14 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from flows.console.progress import progress_bar
-from flows.console.report import Part, facts, table
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.config import CONFIG, read_config
-from golden.checkpoints.stored import has_weights
-from golden.quantization.by_kind import in_words
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import AttentionShape, DenseShape, ExpertsShape, ModelShape, TensorShape
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, facts, table
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.config import CONFIG, read_config
+from hardloom.golden.checkpoints.stored import has_weights
+from hardloom.golden.quantization.by_kind import in_words
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.shape import AttentionShape, DenseShape, ExpertsShape, ModelShape, TensorShape
 
 __all__ = ["billions", "describe", "info", "info_parts", "kind_of"]
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from flows.console.progress import progress_bar
-from flows.models.info import billions
-from golden.checkpoints.synthetic import make_checkpoint as write_checkpoint
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.models.info import billions
+from hardloom.golden.checkpoints.synthetic import make_checkpoint as write_checkpoint
 
 __all__ = ["make_checkpoint"]
 

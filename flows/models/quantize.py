@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.console.progress import progress_bar
-from flows.console.report import Part, table
-from flows.models.calibrate import CalibrationText
-from flows.models.choices import Choices
-from flows.models.info import kind_of
-from golden.calibration.careful import Careful
-from golden.calibration.contract import read_contract
-from golden.calibration.measured import Calibration
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.errors import UserError
-from golden.folders import claimed
-from golden.quantization.pieces import NEAREST, Statistics
-from golden.quantization.quantize import quantize_checkpoint
-from golden.shape import TensorShape
-from golden.units.numerics import GENERAL, Numerics
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, table
+from hardloom.flows.models.calibrate import CalibrationText
+from hardloom.flows.models.choices import Choices
+from hardloom.flows.models.info import kind_of
+from hardloom.golden.calibration.careful import Careful
+from hardloom.golden.calibration.contract import read_contract
+from hardloom.golden.calibration.measured import Calibration
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.errors import UserError
+from hardloom.golden.folders import claimed
+from hardloom.golden.quantization.pieces import NEAREST, Statistics
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.shape import TensorShape
+from hardloom.golden.units.numerics import GENERAL, Numerics
 
 __all__ = ["METHODS", "careful_text", "quantize", "quantize_parts"]
 

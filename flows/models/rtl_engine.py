@@ -7,23 +7,23 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flows.console.progress import progress_bar
-from flows.console.report import notice
-from flows.models.saturations import counted_by_chip
-from gen.build.folder import Build
-from gen.build.generate import build_chip
-from gen.design.hardware import HardwareConfig
-from gen.design.lanes import MOST_POSITIONS
-from gen.design.registers import ErrorCode
-from golden.cache import entry
-from golden.checkpoints.config import CONFIG, read_config
-from golden.errors import UserError
-from golden.files import sha256
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import Step
-from golden.samplers.sampling import Sampling
-from verif.chip.simulation import Run, SimulatedChip, step_of
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import notice
+from hardloom.flows.models.saturations import counted_by_chip
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.generate import build_chip
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.lanes import MOST_POSITIONS
+from hardloom.gen.design.registers import ErrorCode
+from hardloom.golden.cache import entry
+from hardloom.golden.checkpoints.config import CONFIG, read_config
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.denoise import Step
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.verif.chip.simulation import Run, SimulatedChip, step_of
 
 __all__ = ["RtlEngine"]
 

@@ -13,20 +13,20 @@ from rich.live import Live
 from rich.text import Text
 from tokenizers import Tokenizer
 
-from flows.console.report import Line, Part, table
-from gen.build.folder import MANIFEST, Build
-from gen.design.features import check_program
-from golden.checkpoints.config import CONFIG, read_config
-from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
-from golden.errors import UserError
-from golden.files import write_file
-from golden.models.float_model import FloatEngine, FloatModel
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import CERTAIN, Step, check_prompt
-from golden.samplers.sampling import Sampling, denoise
-from golden.shape import ModelShape
-from golden.training.accuracy import answer_text
+from hardloom.flows.console.report import Line, Part, table
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.gen.design.features import check_program
+from hardloom.golden.checkpoints.config import CONFIG, read_config
+from hardloom.golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import write_file
+from hardloom.golden.models.float_model import FloatEngine, FloatModel
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.denoise import CERTAIN, Step, check_prompt
+from hardloom.golden.samplers.sampling import Sampling, denoise
+from hardloom.golden.shape import ModelShape
+from hardloom.golden.training.accuracy import answer_text
 
 __all__ = [
     "Prompt",
@@ -119,7 +119,7 @@ def running(
     """A prompt on the engine so called. folder: `model_folder` of `path`."""
     tokens = torch.tensor([prompt])
     if engine == "rtl":
-        from flows.models.rtl_engine import RtlEngine
+        from hardloom.flows.models.rtl_engine import RtlEngine
 
         positions = len(prompt) + sampling.gen_length
         chip = RtlEngine.from_build(path, positions) if is_build(path) else RtlEngine.from_checkpoint(path, positions)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from flows.console.report import Part, table
-from golden.errors import UserError
-from golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
+from hardloom.flows.console.report import Part, table
+from hardloom.golden.errors import UserError
+from hardloom.golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
 
 __all__ = ["asked_sampling", "sampler_parts"]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from flows.console.report import notice
-from golden.errors import UserError
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.flows.console.report import notice
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 
 __all__ = ["broken_promise", "counted_by_chip", "report_saturated", "saturated_in_words"]
 

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.console.progress import progress_bar
-from flows.console.report import Part, table
-from flows.models.calibrate import CalibrationText
-from flows.pictures.sensitivity import plot_sensitivity
-from golden.calibration.contract import read_contract
-from golden.calibration.sensitivity import Cost, costs
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.models.float_model import FloatModel
-from golden.units.numerics import GENERAL
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, table
+from hardloom.flows.models.calibrate import CalibrationText
+from hardloom.flows.pictures.sensitivity import plot_sensitivity
+from hardloom.golden.calibration.contract import read_contract
+from hardloom.golden.calibration.sensitivity import Cost, costs
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.models.float_model import FloatModel
+from hardloom.golden.units.numerics import GENERAL
 
 __all__ = ["sensitivity", "sensitivity_parts"]
 

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 __all__ = ["package_file", "question"]
 

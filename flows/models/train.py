@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from flows.console.progress import progress_bar
-from flows.pictures.training import plot_training
-from golden.errors import UserError
-from golden.files import write_json
-from golden.folders import claimed
-from golden.training.export import export_checkpoint
-from golden.training.recipes import RECIPES
-from golden.training.train import train
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.pictures.training import plot_training
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import write_json
+from hardloom.golden.folders import claimed
+from hardloom.golden.training.export import export_checkpoint
+from hardloom.golden.training.recipes import RECIPES
+from hardloom.golden.training.train import train
 
 __all__ = ["run_training"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from flows.pictures.save import save
+from hardloom.flows.pictures.save import save
 
 __all__ = ["COLORS", "plot_arrays"]
 

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from tokenizers import Tokenizer
 
-from flows.pictures.save import INK, PAPER, save_png
-from golden.samplers.denoise import CERTAIN
-from golden.shape import ModelShape
-from verif.chip.simulation import Run
+from hardloom.flows.pictures.save import INK, PAPER, save_png
+from hardloom.golden.samplers.denoise import CERTAIN
+from hardloom.golden.shape import ModelShape
+from hardloom.verif.chip.simulation import Run
 
 __all__ = ["Cell", "plot_denoising", "timeline", "token_label"]
 

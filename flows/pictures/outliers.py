@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from torch import Tensor
 
-from flows.pictures.save import save
+from hardloom.flows.pictures.save import save
 
 __all__ = ["plot_outliers"]
 

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from golden.files import write_file
+from hardloom.golden.files import write_file
 
 __all__ = ["INK", "PAPER", "save", "save_png"]
 

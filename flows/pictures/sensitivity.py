@@ -4,8 +4,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from flows.pictures.save import save
-from golden.calibration.sensitivity import Cost
+from hardloom.flows.pictures.save import save
+from hardloom.golden.calibration.sensitivity import Cost
 
 __all__ = ["plot_sensitivity"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from flows.pictures.save import INK, save
+from hardloom.flows.pictures.save import INK, save
 
 __all__ = ["Row", "draw_timeline"]
 

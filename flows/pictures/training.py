@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from flows.pictures.save import INK, save_png
+from hardloom.flows.pictures.save import INK, save_png
 
 __all__ = ["plot_training"]
 

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 
-from flows.pictures.save import INK, PAPER, save_png
-from gen.build.folder import Build
-from golden.errors import UserError
-from verif.extract.errors import ExtractionError
-from verif.extract.instances import Instance, instances
-from verif.extract.neuron import CONTROL, read_neuron
+from hardloom.flows.pictures.save import INK, PAPER, save_png
+from hardloom.gen.build.folder import Build
+from hardloom.golden.errors import UserError
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.instances import Instance, instances
+from hardloom.verif.extract.neuron import CONTROL, read_neuron
 
 __all__ = ["Wiring", "plot_wiring", "read_wiring"]
 

@@ -1,13 +1,13 @@
 """Area by hierarchy: of what has been synthesized, or else of the estimate."""
 
-from flows.design.estimate.report import Reported
-from flows.report.section import Section
-from flows.report.subject import Subject
-from flows.report.treemap import Node, tiles
-from flows.synth.command import held_synthesis
-from flows.synth.figures import is_container
-from flows.synth.hierarchy import Hierarchy
-from flows.synth.report import remarks
+from hardloom.flows.design.estimate.report import Reported
+from hardloom.flows.report.section import Section
+from hardloom.flows.report.subject import Subject
+from hardloom.flows.report.treemap import Node, tiles
+from hardloom.flows.synth.command import held_synthesis
+from hardloom.flows.synth.figures import is_container
+from hardloom.flows.synth.hierarchy import Hierarchy
+from hardloom.flows.synth.report import remarks
 
 __all__ = ["area", "module_tree"]
 

@@ -6,29 +6,29 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.console.progress import progress_bar
-from flows.console.report import Part, facts
-from flows.design.estimate.assumptions import Assumptions
-from flows.models.demonstration import mixed_problems, recipe_of
-from flows.models.sample import Prompt
-from flows.models.samplers import asked_sampling
-from flows.report.area import area
-from flows.report.denoising import denoising, sample_words
-from flows.report.estimate import estimate, estimated
-from flows.report.page import page
-from flows.report.proof import proof, recorded
-from flows.report.provenance import provenance
-from flows.report.registers import registers
-from flows.report.rounding import rounding
-from flows.report.routing import routing
-from flows.report.run import GoldenRun, check_run, golden_run
-from flows.report.section import Section
-from flows.report.subject import Subject
-from flows.report.timeline import timeline
-from flows.report.wiring import chosen_array, wiring
-from golden.errors import UserError
-from golden.files import write_file
-from golden.samplers.sampling import Sampling
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, facts
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.models.demonstration import mixed_problems, recipe_of
+from hardloom.flows.models.sample import Prompt
+from hardloom.flows.models.samplers import asked_sampling
+from hardloom.flows.report.area import area
+from hardloom.flows.report.denoising import denoising, sample_words
+from hardloom.flows.report.estimate import estimate, estimated
+from hardloom.flows.report.page import page
+from hardloom.flows.report.proof import proof, recorded
+from hardloom.flows.report.provenance import provenance
+from hardloom.flows.report.registers import registers
+from hardloom.flows.report.rounding import rounding
+from hardloom.flows.report.routing import routing
+from hardloom.flows.report.run import GoldenRun, check_run, golden_run
+from hardloom.flows.report.section import Section
+from hardloom.flows.report.subject import Subject
+from hardloom.flows.report.timeline import timeline
+from hardloom.flows.report.wiring import chosen_array, wiring
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import write_file
+from hardloom.golden.samplers.sampling import Sampling
 
 __all__ = ["Asked", "Reported", "report", "report_parts"]
 

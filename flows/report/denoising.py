@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flows.pictures.denoising import Cell, timeline, token_label
-from flows.report.run import Candidate, GoldenRun, Taken
-from flows.report.section import Section
-from flows.report.subject import Subject
-from golden.training.accuracy import answer_text
-from verif.chip.simulation import Run
+from hardloom.flows.pictures.denoising import Cell, timeline, token_label
+from hardloom.flows.report.run import Candidate, GoldenRun, Taken
+from hardloom.flows.report.section import Section
+from hardloom.flows.report.subject import Subject
+from hardloom.golden.training.accuracy import answer_text
+from hardloom.verif.chip.simulation import Run
 
 __all__ = ["ShownCell", "ShownStep", "denoising", "sample_words"]
 

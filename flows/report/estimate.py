@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from math import log10
 from typing import Any
 
-from flows.design.estimate.figures import Estimate, value_of
-from flows.design.estimate.report import Reported, lines, report
-from flows.design.estimate.request import Request
-from flows.design.estimate.systems import COLUMNS, Row, comparison
-from flows.design.estimate.tornado import METRICS, bars
-from flows.report.section import Section
-from flows.report.subject import Subject
-from golden.errors import UserError
+from hardloom.flows.design.estimate.figures import Estimate, value_of
+from hardloom.flows.design.estimate.report import Reported, lines, report
+from hardloom.flows.design.estimate.request import Request
+from hardloom.flows.design.estimate.systems import COLUMNS, Row, comparison
+from hardloom.flows.design.estimate.tornado import METRICS, bars
+from hardloom.flows.report.section import Section
+from hardloom.flows.report.subject import Subject
+from hardloom.golden.errors import UserError
 
 __all__ = ["estimate", "estimated"]
 

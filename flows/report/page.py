@@ -5,8 +5,8 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
-from flows.report.section import Section
-from gen.text.templates import environment
+from hardloom.flows.report.section import Section
+from hardloom.gen.text.templates import environment
 
 __all__ = ["is_page", "page"]
 

@@ -4,12 +4,12 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.report.section import Section
-from flows.report.subject import Subject
-from gen.build.folder import MANIFEST, Build
-from golden.errors import UserError
-from golden.files import sha256
-from verif.proof.static import recover
+from hardloom.flows.report.section import Section
+from hardloom.flows.report.subject import Subject
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256
+from hardloom.verif.proof.static import recover
 
 __all__ = ["Status", "proof", "recorded"]
 

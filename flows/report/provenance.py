@@ -2,11 +2,11 @@
 
 from importlib.metadata import version
 
-from flows.report.section import Section
-from flows.report.subject import Subject
-from gen.build.folder import MANIFEST
-from golden.files import sha256
-from golden.shape import ExpertsShape
+from hardloom.flows.report.section import Section
+from hardloom.flows.report.subject import Subject
+from hardloom.gen.build.folder import MANIFEST
+from hardloom.golden.files import sha256
+from hardloom.golden.shape import ExpertsShape
 
 __all__ = ["provenance"]
 

@@ -1,10 +1,10 @@
 """The register map that a host sees, of the table from which hardware and drivers are made."""
 
-from flows.export.registers import fixed_values
-from flows.report.section import Section
-from flows.report.subject import Subject
-from gen.design.axi_ports import commit_record
-from gen.design.registers import REGISTERS, ErrorCode
+from hardloom.flows.export.registers import fixed_values
+from hardloom.flows.report.section import Section
+from hardloom.flows.report.subject import Subject
+from hardloom.gen.design.axi_ports import commit_record
+from hardloom.gen.design.registers import REGISTERS, ErrorCode
 
 __all__ = ["registers"]
 

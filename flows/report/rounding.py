@@ -3,10 +3,10 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from flows.report.section import Section
-from flows.report.subject import Subject
-from golden.errors import UserError
-from golden.quantization.quantized import QUANTIZATION, QuantizedCheckpoint
+from hardloom.flows.report.section import Section
+from hardloom.flows.report.subject import Subject
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.quantized import QUANTIZATION, QuantizedCheckpoint
 
 __all__ = ["KindRounding", "rounding"]
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flows.report.denoising import sample_words
-from flows.report.pixels import shaded
-from flows.report.run import GoldenRun
-from flows.report.section import Section
-from flows.report.subject import Subject
-from golden.shape import ExpertsShape
+from hardloom.flows.report.denoising import sample_words
+from hardloom.flows.report.pixels import shaded
+from hardloom.flows.report.run import GoldenRun
+from hardloom.flows.report.section import Section
+from hardloom.flows.report.subject import Subject
+from hardloom.golden.shape import ExpertsShape
 
 __all__ = ["LayerRoutes", "layer_routes", "routing"]
 

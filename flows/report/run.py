@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from flows.bench.cycles import Routed, pass_of
-from flows.design.cycles.experts import Routes
-from flows.design.cycles.passes import Pass
-from flows.models.sample import load_engine
-from flows.report.subject import Subject
-from golden.models.integer_model import IntegerModel
-from golden.samplers.denoise import CERTAIN, Denoising, Step, check_prompt
-from golden.samplers.sampling import Sampling, denoise
+from hardloom.flows.bench.cycles import Routed, pass_of
+from hardloom.flows.design.cycles.experts import Routes
+from hardloom.flows.design.cycles.passes import Pass
+from hardloom.flows.models.sample import load_engine
+from hardloom.flows.report.subject import Subject
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.samplers.denoise import CERTAIN, Denoising, Step, check_prompt
+from hardloom.golden.samplers.sampling import Sampling, denoise
 
 __all__ = ["Candidate", "GoldenRun", "Taken", "check_run", "golden_run"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from flows.models.sample import is_build, model_folder
-from gen.build.folder import Build
-from golden.checkpoints.config import CONFIG, read_config
-from golden.checkpoints.tokenizer import load_tokenizer
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import ModelShape
+from hardloom.flows.models.sample import is_build, model_folder
+from hardloom.gen.build.folder import Build
+from hardloom.golden.checkpoints.config import CONFIG, read_config
+from hardloom.golden.checkpoints.tokenizer import load_tokenizer
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["Subject"]
 

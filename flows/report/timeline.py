@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flows.bench.cycles import chip_geometry
-from flows.chips.info import build_info
-from flows.design.cycles.passes import Pass
-from flows.design.cycles.sequences import Pipeline
-from flows.report.section import Section
-from flows.report.subject import Subject
-from gen.build.folder import Build
+from hardloom.flows.bench.cycles import chip_geometry
+from hardloom.flows.chips.info import build_info
+from hardloom.flows.design.cycles.passes import Pass
+from hardloom.flows.design.cycles.sequences import Pipeline
+from hardloom.flows.report.section import Section
+from hardloom.flows.report.subject import Subject
+from hardloom.gen.build.folder import Build
 
 __all__ = ["Row", "modelled_rows", "timeline"]
 

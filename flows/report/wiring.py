@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from flows.pictures.wiring import Wiring, read_wiring
-from flows.report.pixels import picture
-from flows.report.section import Section
-from flows.report.subject import Subject
-from gen.build.folder import Build
-from gen.build.manifest import ArrayFacts
-from golden.errors import UserError
-from verif.extract.errors import ExtractionError
+from hardloom.flows.pictures.wiring import Wiring, read_wiring
+from hardloom.flows.report.pixels import picture
+from hardloom.flows.report.section import Section
+from hardloom.flows.report.subject import Subject
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.golden.errors import UserError
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["Wire", "chosen_array", "wires_of", "wiring"]
 

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from flows.synth.closure import synthesize
-from flows.synth.library.library import Library
-from flows.synth.yosys import Options, Synthesis
-from gen.arrays import ArrayPlan, emit, plan_array
-from gen.arrays.metal import MetalForm
-from gen.arrays.rings import rings
-from gen.design.matrices import array_units
-from golden.errors import UserError
-from golden.quantization.formats import quantize
-from golden.quantization.integers import IntegerMatrix
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.quantize import Quantize
+from hardloom.flows.synth.closure import synthesize
+from hardloom.flows.synth.library.library import Library
+from hardloom.flows.synth.yosys import Options, Synthesis
+from hardloom.gen.arrays import ArrayPlan, emit, plan_array
+from hardloom.gen.arrays.metal import MetalForm
+from hardloom.gen.arrays.rings import rings
+from hardloom.gen.design.matrices import array_units
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.formats import quantize
+from hardloom.golden.quantization.integers import IntegerMatrix
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.quantize import Quantize
 
 __all__ = [
     "FORMAT",

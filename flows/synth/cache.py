@@ -6,9 +6,9 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import gen.text.yosys
-from flows.synth.yosys import Synthesis
-from golden.files import write_json
+import hardloom.gen.text.yosys as chain
+from hardloom.flows.synth.yosys import Synthesis
+from hardloom.golden.files import write_json
 
 __all__ = ["Cache"]
 
@@ -17,7 +17,7 @@ __all__ = ["Cache"]
 def flow_digest() -> str:
     """Hash of the code that decides what synthesis comes to, and of the version of Yosys."""
     digest = hashlib.sha256(version("pyosys").encode())
-    for path in (*sorted(Path(__file__).parent.rglob("*.py")), Path(gen.text.yosys.__file__)):
+    for path in (*sorted(Path(__file__).parent.rglob("*.py")), Path(chain.__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flows.synth.timing import has_open_sta, open_sta
-from flows.synth.yosys import Adders, Options, Synthesis, attempt
-from golden.files import write_file
+from hardloom.flows.synth.timing import has_open_sta, open_sta
+from hardloom.flows.synth.yosys import Adders, Options, Synthesis, attempt
+from hardloom.golden.files import write_file
 
 __all__ = ["synthesize"]
 

@@ -4,27 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flows.cluster.client import workers_at
-from flows.console.progress import progress_bar
-from flows.console.report import Check, Line
-from flows.synth.cache import Cache
-from flows.synth.figures import Flat, SynthFigures, hierarchy_figures
-from flows.synth.fpga import PUBLISHED_LUTS_A_WEIGHT, Fpga, place_and_route
-from flows.synth.gate_level import build_plan
-from flows.synth.hierarchy import Hierarchy, held_hierarchy, synthesize_hierarchy, synthesize_tile
-from flows.synth.library.files import read_library
-from flows.synth.library.library import Library
-from flows.synth.modules import Modules
-from flows.synth.paths import hierarchy_paths
-from flows.synth.power import array_power
-from flows.synth.report import synthesis_parts, write_html
-from flows.synth.timing import Timing, has_open_sta, open_sta
-from flows.synth.yosys import Options, Synthesis
-from gen.build.folder import MANIFEST, Build
-from gen.text.yosys import SynthesisError
-from golden.cache import work_folder
-from golden.errors import UserError
-from golden.parallel import Threads
+from hardloom.flows.cluster.client import workers_at
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Check, Line
+from hardloom.flows.synth.cache import Cache
+from hardloom.flows.synth.figures import Flat, SynthFigures, hierarchy_figures
+from hardloom.flows.synth.fpga import PUBLISHED_LUTS_A_WEIGHT, Fpga, place_and_route
+from hardloom.flows.synth.gate_level import build_plan
+from hardloom.flows.synth.hierarchy import Hierarchy, held_hierarchy, synthesize_hierarchy, synthesize_tile
+from hardloom.flows.synth.library.files import read_library
+from hardloom.flows.synth.library.library import Library
+from hardloom.flows.synth.modules import Modules
+from hardloom.flows.synth.paths import hierarchy_paths
+from hardloom.flows.synth.power import array_power
+from hardloom.flows.synth.report import synthesis_parts, write_html
+from hardloom.flows.synth.timing import Timing, has_open_sta, open_sta
+from hardloom.flows.synth.yosys import Options, Synthesis
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.gen.text.yosys import SynthesisError
+from hardloom.golden.cache import work_folder
+from hardloom.golden.errors import UserError
+from hardloom.golden.parallel import Threads
 
 __all__ = ["Request", "held_synthesis", "synth", "synth_figures"]
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.synth.hierarchy import Hierarchy, own_figures
-from flows.synth.modules import Modules
-from flows.synth.power import Power
-from flows.synth.timing import Timing
-from flows.synth.yosys import Options, Synthesis
-from gen.text.constant_table import is_table
-from gen.text.prefix import unprefixed
-from golden.files import sha256
+from hardloom.flows.synth.hierarchy import Hierarchy, own_figures
+from hardloom.flows.synth.modules import Modules
+from hardloom.flows.synth.power import Power
+from hardloom.flows.synth.timing import Timing
+from hardloom.flows.synth.yosys import Options, Synthesis
+from hardloom.gen.text.constant_table import is_table
+from hardloom.gen.text.prefix import unprefixed
+from hardloom.golden.files import sha256
 
 __all__ = ["COLUMNS", "Flat", "SynthFigures", "hierarchy_figures", "is_container"]
 

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gen.arrays.shells import CLOCK_GATE
-from gen.text.yosys import SynthesisError, link_sources, run_yosys
-from golden.errors import UserError
+from hardloom.gen.arrays.shells import CLOCK_GATE
+from hardloom.gen.text.yosys import SynthesisError, link_sources, run_yosys
+from hardloom.golden.errors import UserError
 
 __all__ = ["PUBLISHED_LUTS_A_WEIGHT", "Fpga", "place_and_route"]
 

@@ -4,21 +4,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.console.report import Check, Line
-from flows.synth.closure import synthesize
-from flows.synth.library.files import read_library
-from flows.synth.library.models import cell_models
-from flows.synth.modules import instances_in, is_wiring
-from flows.synth.yosys import Options
-from gen.arrays import ArrayPlan, plan_array
-from gen.build.folder import Build
-from gen.build.manifest import ArrayFacts
-from gen.text.yosys import SynthesisError
-from golden.cache import work_folder
-from golden.errors import UserError
-from golden.parallel import Threads
-from verif.arrays.bench import bench_arrays
-from verif.streams import bench
+from hardloom.flows.console.report import Check, Line
+from hardloom.flows.synth.closure import synthesize
+from hardloom.flows.synth.library.files import read_library
+from hardloom.flows.synth.library.models import cell_models
+from hardloom.flows.synth.modules import instances_in, is_wiring
+from hardloom.flows.synth.yosys import Options
+from hardloom.gen.arrays import ArrayPlan, plan_array
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.gen.text.yosys import SynthesisError
+from hardloom.golden.cache import work_folder
+from hardloom.golden.errors import UserError
+from hardloom.golden.parallel import Threads
+from hardloom.verif.arrays.bench import bench_arrays
+from hardloom.verif.streams import bench
 
 __all__ = ["build_plan", "mapped_arrays", "mapped_units", "verify_gates"]
 

@@ -10,15 +10,15 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.synth.cache import Cache
-from flows.synth.closure import synthesize
-from flows.synth.jobs import ModuleJob, Synthesizer
-from flows.synth.library.library import Library
-from flows.synth.modules import Modules
-from flows.synth.yosys import Options, Synthesis
-from gen.text.yosys import SynthesisError
-from golden.files import stamped
-from golden.parallel import Workers
+from hardloom.flows.synth.cache import Cache
+from hardloom.flows.synth.closure import synthesize
+from hardloom.flows.synth.jobs import ModuleJob, Synthesizer
+from hardloom.flows.synth.library.library import Library
+from hardloom.flows.synth.modules import Modules
+from hardloom.flows.synth.yosys import Options, Synthesis
+from hardloom.gen.text.yosys import SynthesisError
+from hardloom.golden.files import stamped
+from hardloom.golden.parallel import Workers
 
 __all__ = [
     "Hierarchy",

@@ -4,13 +4,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.synth.cache import Cache
-from flows.synth.closure import synthesize
-from flows.synth.modules import Modules
-from flows.synth.yosys import Options, Synthesis
-from gen.text.yosys import SynthesisError
-from golden.errors import UserError
-from golden.files import sha256, write_file
+from hardloom.flows.synth.cache import Cache
+from hardloom.flows.synth.closure import synthesize
+from hardloom.flows.synth.modules import Modules
+from hardloom.flows.synth.yosys import Options, Synthesis
+from hardloom.gen.text.yosys import SynthesisError
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256, write_file
 
 __all__ = ["ModuleJob", "Synthesizer"]
 

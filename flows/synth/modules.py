@@ -6,9 +6,9 @@ from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
-from gen.build.folder import Build
-from gen.build.manifest import ArrayFacts
-from golden.errors import UserError
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.golden.errors import UserError
 
 __all__ = ["Modules", "instances_in", "is_wiring"]
 

@@ -4,15 +4,15 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from flows.synth.cache import Cache
-from flows.synth.hierarchy import synthesized_netlist
-from flows.synth.library.library import Library
-from flows.synth.modules import Modules
-from flows.synth.timing import Timing, sta_report, worst_path
-from flows.synth.yosys import Options
-from gen.text.prefix import unprefixed
-from gen.text.ram import is_ram
-from golden.errors import UserError
+from hardloom.flows.synth.cache import Cache
+from hardloom.flows.synth.hierarchy import synthesized_netlist
+from hardloom.flows.synth.library.library import Library
+from hardloom.flows.synth.modules import Modules
+from hardloom.flows.synth.timing import Timing, sta_report, worst_path
+from hardloom.flows.synth.yosys import Options
+from hardloom.gen.text.prefix import unprefixed
+from hardloom.gen.text.ram import is_ram
+from hardloom.golden.errors import UserError
 
 __all__ = ["hierarchy_paths", "longest_by_unit"]
 

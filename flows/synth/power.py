@@ -10,22 +10,22 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from flows.synth.closure import synthesize
-from flows.synth.library.boolean import names
-from flows.synth.library.cell import Cell
-from flows.synth.library.liberty import Group, number
-from flows.synth.library.library import Library
-from flows.synth.library.models import cell_models
-from flows.synth.saif import toggles
-from flows.synth.yosys import Options
-from gen.arrays import ArrayPlan
-from gen.text.yosys import SynthesisError
-from golden.errors import UserError
-from verif.arrays.bench import write_bench
-from verif.arrays.cases import ArraysJob
-from verif.simulators.runner import run_tests
-from verif.simulators.verilator import QUICK_BUILD, verilate
-from verif.streams.bench import BENCH
+from hardloom.flows.synth.closure import synthesize
+from hardloom.flows.synth.library.boolean import names
+from hardloom.flows.synth.library.cell import Cell
+from hardloom.flows.synth.library.liberty import Group, number
+from hardloom.flows.synth.library.library import Library
+from hardloom.flows.synth.library.models import cell_models
+from hardloom.flows.synth.saif import toggles
+from hardloom.flows.synth.yosys import Options
+from hardloom.gen.arrays import ArrayPlan
+from hardloom.gen.text.yosys import SynthesisError
+from hardloom.golden.errors import UserError
+from hardloom.verif.arrays.bench import write_bench
+from hardloom.verif.arrays.cases import ArraysJob
+from hardloom.verif.simulators.runner import run_tests
+from hardloom.verif.simulators.verilator import QUICK_BUILD, verilate
+from hardloom.verif.streams.bench import BENCH
 
 __all__ = ["Power", "array_power", "weigh"]
 
@@ -135,7 +135,7 @@ def traced(plan: ArrayPlan, folder: Path, job: ArraysJob) -> str:
     trace = folder / f"activity{job.packets}.saif"
     environment = job.hand_over(folder) | {"COCOTB_RANDOM_SEED": "1"}
     plus = ["--trace", "--trace-file", str(trace.resolve())]
-    if run_tests(BENCH, "verif.arrays.activity", folder, environment, plusargs=plus):
+    if run_tests(BENCH, "hardloom.verif.arrays.activity", folder, environment, plusargs=plus):
         raise SynthesisError(f"{plan.name}: the netlist does not give the sums, see {folder / 'simulation.log'}")
     return trace.read_text()
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.console.report import Part, table
-from flows.synth.figures import COLUMNS, SynthFigures
-from flows.synth.library.library import reasons
-from flows.synth.timing import Timing
-from gen.text.templates import environment
-from golden.files import write_file
+from hardloom.flows.console.report import Part, table
+from hardloom.flows.synth.figures import COLUMNS, SynthFigures
+from hardloom.flows.synth.library.library import reasons
+from hardloom.flows.synth.timing import Timing
+from hardloom.gen.text.templates import environment
+from hardloom.golden.files import write_file
 
 __all__ = ["is_report", "remarks", "synthesis_parts", "write_html"]
 
@@ -86,7 +86,7 @@ def is_report(held: bytes) -> bool:
 
 def write_html(figures: SynthFigures, path: Path) -> None:
     """One page without anything from elsewhere."""
-    template = environment("flows.synth", html=True).get_template("report.html.j2")
+    template = environment("hardloom.flows.synth", html=True).get_template("report.html.j2")
     heads, lines = rows(figures)
     key = "ge" if figures.library else "cells"
     largest = max((unit[key] for unit in figures.units.values()), default=0) or 1

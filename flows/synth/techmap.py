@@ -1,6 +1,6 @@
 """Verilog by which Yosys maps to cells that neither `dfflibmap` nor ABC knows: adders, latches, clock gates."""
 
-from flows.synth.library.library import Library
+from hardloom.flows.synth.library.library import Library
 
 __all__ = ["CONSTANT", "ONE_BIT", "RIPPLE", "full_adder_verilog", "techmap_verilog"]
 

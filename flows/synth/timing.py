@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.synth.library.library import Library
+from hardloom.flows.synth.library.library import Library
 
 __all__ = ["Timing", "has_open_sta", "open_sta", "sta_report", "worst_path"]
 

@@ -15,11 +15,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from flows.synth.library.library import Library
-from flows.synth.techmap import CONSTANT, ONE_BIT, RIPPLE, full_adder_verilog, techmap_verilog
-from gen.text.yosys import SynthesisError, link_sources, run_yosys
-from golden.errors import UserError
-from golden.files import write_file
+from hardloom.flows.synth.library.library import Library
+from hardloom.flows.synth.techmap import CONSTANT, ONE_BIT, RIPPLE, full_adder_verilog, techmap_verilog
+from hardloom.gen.text.yosys import SynthesisError, link_sources, run_yosys
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import write_file
 
 __all__ = ["Adders", "Options", "Synthesis", "attempt"]
 

@@ -13,7 +13,7 @@ from functools import cache, cached_property
 import numpy as np
 import torch
 
-from golden.quantization.formats import format_rules, quantize
+from hardloom.golden.quantization.formats import format_rules, quantize
 
 __all__ = ["CapacityError", "Regions", "base_lines", "classes", "magnitude_bits"]
 

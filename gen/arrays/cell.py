@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gen.arrays import ports
-from gen.arrays.capacity import magnitude_bits
-from gen.arrays.shells import CLOCK_GATE, CellShell, Prefab
-from gen.arrays.style import ArrayPlan, Style
+from hardloom.gen.arrays import ports
+from hardloom.gen.arrays.capacity import magnitude_bits
+from hardloom.gen.arrays.shells import CLOCK_GATE, CellShell, Prefab
+from hardloom.gen.arrays.style import ArrayPlan, Style
 
 __all__ = ["Cell", "CellForm"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gen.arrays.style import ArrayPlan
+from hardloom.gen.arrays.style import ArrayPlan
 
 __all__ = ["Emission", "emit", "emit_connections", "emit_prefab"]
 

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from gen.arrays import ports
-from gen.arrays.capacity import Regions
-from gen.arrays.rings import fold_of, rings
-from gen.arrays.shells import CLOCK_GATE, MetalShell, Prefab, serial_input
-from gen.arrays.slots import assign, fitting_regions, misfits
-from gen.arrays.style import ArrayPlan, Style
+from hardloom.gen.arrays import ports
+from hardloom.gen.arrays.capacity import Regions
+from hardloom.gen.arrays.rings import fold_of, rings
+from hardloom.gen.arrays.shells import CLOCK_GATE, MetalShell, Prefab, serial_input
+from hardloom.gen.arrays.slots import assign, fitting_regions, misfits
+from hardloom.gen.arrays.style import ArrayPlan, Style
 
 __all__ = ["Metal", "MetalForm", "NeuronKind", "by_format", "of_regions"]
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from gen.arrays.capacity import Regions
-from gen.arrays.metal import Metal, MetalForm, NeuronKind, by_format
-from gen.arrays.rings import fold_of, rings
-from gen.arrays.slots import assign, misfits
+from hardloom.gen.arrays.capacity import Regions
+from hardloom.gen.arrays.metal import Metal, MetalForm, NeuronKind, by_format
+from hardloom.gen.arrays.rings import fold_of, rings
+from hardloom.gen.arrays.slots import assign, misfits
 
 __all__ = ["Packed"]
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from gen.arrays.style import ArrayPlan
-from gen.text.provenance import header
+from hardloom.gen.arrays.style import ArrayPlan
+from hardloom.gen.text.provenance import header
 
 __all__ = [
     "STREAM",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gen.arrays.multiplier import column_names, digits, mac_names
-from gen.arrays.serial import Names, SerialForm, SerialStyle, magnitudes_of, serial_fold, width_of
-from gen.arrays.style import ArrayPlan
+from hardloom.gen.arrays.multiplier import column_names, digits, mac_names
+from hardloom.gen.arrays.serial import Names, SerialForm, SerialStyle, magnitudes_of, serial_fold, width_of
+from hardloom.gen.arrays.style import ArrayPlan
 
 __all__ = ["Rom", "RomForm"]
 

@@ -13,11 +13,11 @@ from functools import cached_property
 from math import gcd
 from typing import ClassVar, TypeVar
 
-from gen.arrays import ports
-from gen.arrays.multiplier import digits, magnitude_bits, total_bits
-from gen.arrays.shells import CLOCK_GATE, Prefab, SerialShell
-from gen.arrays.style import ArrayPlan, Style
-from golden.errors import UserError
+from hardloom.gen.arrays import ports
+from hardloom.gen.arrays.multiplier import digits, magnitude_bits, total_bits
+from hardloom.gen.arrays.shells import CLOCK_GATE, Prefab, SerialShell
+from hardloom.gen.arrays.style import ArrayPlan, Style
+from hardloom.golden.errors import UserError
 
 __all__ = ["Names", "SerialForm", "SerialStyle", "magnitudes_of", "ranks_of", "serial_fold", "width_of"]
 

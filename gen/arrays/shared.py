@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gen.arrays import ports
-from gen.arrays.multiplier import column_names, cover, digits, mac_names
-from gen.arrays.serial import Names, SerialStyle
-from gen.arrays.shared_form import SharedForm, form_of
-from gen.arrays.shared_planes import plane_pins
-from gen.arrays.shells import Prefab
-from gen.arrays.style import ArrayPlan
+from hardloom.gen.arrays import ports
+from hardloom.gen.arrays.multiplier import column_names, cover, digits, mac_names
+from hardloom.gen.arrays.serial import Names, SerialStyle
+from hardloom.gen.arrays.shared_form import SharedForm, form_of
+from hardloom.gen.arrays.shared_planes import plane_pins
+from hardloom.gen.arrays.shells import Prefab
+from hardloom.gen.arrays.style import ArrayPlan
 
 __all__ = ["Shared"]
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from gen.arrays.serial import SerialForm, magnitudes_of, serial_fold, width_of
-from golden.quantization.formats import format_rules
+from hardloom.gen.arrays.serial import SerialForm, magnitudes_of, serial_fold, width_of
+from hardloom.golden.quantization.formats import format_rules
 
 __all__ = ["BLOCK", "SharedForm", "form_of", "smallest_exponent"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numba import njit
 
-from gen.arrays.shared_form import BLOCK, SharedForm, smallest_exponent
+from hardloom.gen.arrays.shared_form import BLOCK, SharedForm, smallest_exponent
 
 __all__ = ["plane_pins"]
 

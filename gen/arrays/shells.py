@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Any, ClassVar, NamedTuple
 
-from gen.arrays.multiplier import magnitude_bits
-from gen.text.templates import render
+from hardloom.gen.arrays.multiplier import magnitude_bits
+from hardloom.gen.text.templates import render
 
 __all__ = [
     "CLOCK_GATE",

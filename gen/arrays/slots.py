@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
-from gen.arrays.capacity import CapacityError, Regions, classes
-from gen.arrays.rings import rings
+from hardloom.gen.arrays.capacity import CapacityError, Regions, classes
+from hardloom.gen.arrays.rings import rings
 
 __all__ = ["assign", "fitting_regions", "misfits"]
 

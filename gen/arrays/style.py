@@ -10,10 +10,10 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from gen.arrays.shells import Prefab, Shell
-from gen.text.provenance import digest
-from golden.errors import UserError
-from golden.units.quantize import Quantize
+from hardloom.gen.arrays.shells import Prefab, Shell
+from hardloom.gen.text.provenance import digest
+from hardloom.golden.errors import UserError
+from hardloom.golden.units.quantize import Quantize
 
 __all__ = ["ArrayPlan", "Form", "Style"]
 

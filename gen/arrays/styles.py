@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from gen.arrays.cell import Cell
-from gen.arrays.metal import Metal
-from gen.arrays.packed import Packed
-from gen.arrays.rom import Rom
-from gen.arrays.shared import Shared
-from gen.arrays.style import ArrayPlan, Style
-from golden.errors import UserError
-from golden.quantization.formats import FORMATS
-from golden.quantization.integers import IntegerMatrix
-from golden.units.quantize import Quantize
+from hardloom.gen.arrays.cell import Cell
+from hardloom.gen.arrays.metal import Metal
+from hardloom.gen.arrays.packed import Packed
+from hardloom.gen.arrays.rom import Rom
+from hardloom.gen.arrays.shared import Shared
+from hardloom.gen.arrays.style import ArrayPlan, Style
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.formats import FORMATS
+from hardloom.golden.quantization.integers import IntegerMatrix
+from hardloom.golden.units.quantize import Quantize
 
 __all__ = ["STYLES", "plan_array"]
 

@@ -7,18 +7,18 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from gen.arrays import emit_connections, emit_prefab, plan_array
-from gen.build.constants import emit_scales, scale_words
-from gen.build.journal import Journal
-from gen.build.manifest import ArrayFacts
-from gen.build.parts import Entry, Staged, stage
-from gen.build.work import Work
-from gen.design.hardware import HardwareConfig
-from gen.design.matrices import ArrayUnit
-from golden.files import COMPRESSED, Contents
-from golden.parallel import Opened, Workers, ordered_map
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import ModelShape
+from hardloom.gen.arrays import emit_connections, emit_prefab, plan_array
+from hardloom.gen.build.constants import emit_scales, scale_words
+from hardloom.gen.build.journal import Journal
+from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.gen.build.parts import Entry, Staged, stage
+from hardloom.gen.build.work import Work
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.matrices import ArrayUnit
+from hardloom.golden.files import COMPRESSED, Contents
+from hardloom.golden.parallel import Opened, Workers, ordered_map
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["WEIGHTS_HELD", "ArrayPart", "BuiltArray", "array_parts", "array_weights", "connection_file"]
 

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from gen.design.layer_sizes import LayerSizes
-from gen.text.constant_module import emit_constants
-from golden.files import Contents
-from golden.quantization.integers import IntegerMatrix
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.gain import Gain
-from golden.units.rescale import Rescale
-from golden.units.rope import Rope
-from golden.units.router import Router
+from hardloom.gen.design.layer_sizes import LayerSizes
+from hardloom.gen.text.constant_module import emit_constants
+from hardloom.golden.files import Contents
+from hardloom.golden.quantization.integers import IntegerMatrix
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.gain import Gain
+from hardloom.golden.units.rescale import Rescale
+from hardloom.golden.units.rope import Rope
+from hardloom.golden.units.router import Router
 
 __all__ = [
     "SCALE_BITS",

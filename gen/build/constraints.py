@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from amaranth.lib.wiring import Flow, Member
 
-from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
+from hardloom.gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 
 __all__ = ["constraints"]
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from golden.errors import UserError
-from golden.files import sha256
-from golden.quantization.quantized import FILES, QuantizedCheckpoint
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256
+from hardloom.golden.quantization.quantized import FILES, QuantizedCheckpoint
 
 __all__ = ["DECIDES_NOTHING", "code_digest", "generator_digest", "quantized_hashes", "same_checkpoint"]
 

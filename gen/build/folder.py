@@ -7,19 +7,19 @@ import shutil
 from collections.abc import Collection, Iterator, Set
 from pathlib import Path, PurePosixPath
 
-from gen.build.constraints import constraints
-from gen.build.manifest import ArrayFacts, Manifest
-from gen.build.names import QUANTIZED, SDC, WAIVERS
-from gen.build.seal import is_sealed
-from gen.design.hardware import HardwareConfig
-from gen.text.prefix import prefixed
-from gen.text.waivers import waivers
-from golden.checkpoints.config import CONFIG
-from golden.checkpoints.json_files import read_json_object
-from golden.errors import UserError
-from golden.files import COMPRESSED, PARTIAL, read_pieces, replacing
-from golden.folders import holds, inside
-from golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
+from hardloom.gen.build.constraints import constraints
+from hardloom.gen.build.manifest import ArrayFacts, Manifest
+from hardloom.gen.build.names import QUANTIZED, SDC, WAIVERS
+from hardloom.gen.build.seal import is_sealed
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.text.prefix import prefixed
+from hardloom.gen.text.waivers import waivers
+from hardloom.golden.checkpoints.config import CONFIG
+from hardloom.golden.checkpoints.json_files import read_json_object
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import COMPRESSED, PARTIAL, read_pieces, replacing
+from hardloom.golden.folders import holds, inside
+from hardloom.golden.quantization.quantized import QUANTIZATION, TENSORS, TOKENIZER, QuantizedCheckpoint
 
 __all__ = [
     "CHIP",

@@ -11,29 +11,35 @@ from typing import Any
 
 import numpy as np
 
-from gen.build.arrays import ArrayPart, BuiltArray, array_parts, array_weights
-from gen.build.constants import embedding_width, emit_embedding, emit_layer_constants, emit_norm_gains, emit_scales
-from gen.build.digests import generator_digest, quantized_hashes, same_checkpoint
-from gen.build.folder import CHIP, MANIFEST, Build, chip_texts, copy_quantized, delete_unfinished, file_list
-from gen.build.journal import JOURNAL, Journal
-from gen.build.manifest import ArrayFacts, Manifest
-from gen.build.memories import memories_of
-from gen.build.names import FILE_LIST, QUANTIZED
-from gen.build.parts import Entry, staging
-from gen.build.seal import sealed
-from gen.build.units import elaborated_sizes, unit_parts
-from gen.build.work import CHIP_TEXT, LAYER_TEXTS, Progress, Work
-from gen.design.hardware import HardwareConfig
-from gen.design.layer_sizes import LayerSizes, engine_module
-from gen.design.matrices import ArrayUnit, Selection, array_units, selected_units
-from gen.text.prefix import check_prefix, prefixed
-from golden.checkpoints.config import CONFIG
-from golden.errors import UserError
-from golden.files import COMPRESSED, Contents, write_file, write_json
-from golden.folders import MARK, claimed, delete, holds
-from golden.parallel import HERE, Opened, Workers, ordered_map
-from golden.quantization.quantized import QUANTIZATION, TENSORS, QuantizedCheckpoint
-from golden.shape import EMBEDDING, ExpertsShape
+from hardloom.gen.build.arrays import ArrayPart, BuiltArray, array_parts, array_weights
+from hardloom.gen.build.constants import (
+    embedding_width,
+    emit_embedding,
+    emit_layer_constants,
+    emit_norm_gains,
+    emit_scales,
+)
+from hardloom.gen.build.digests import generator_digest, quantized_hashes, same_checkpoint
+from hardloom.gen.build.folder import CHIP, MANIFEST, Build, chip_texts, copy_quantized, delete_unfinished, file_list
+from hardloom.gen.build.journal import JOURNAL, Journal
+from hardloom.gen.build.manifest import ArrayFacts, Manifest
+from hardloom.gen.build.memories import memories_of
+from hardloom.gen.build.names import FILE_LIST, QUANTIZED
+from hardloom.gen.build.parts import Entry, staging
+from hardloom.gen.build.seal import sealed
+from hardloom.gen.build.units import elaborated_sizes, unit_parts
+from hardloom.gen.build.work import CHIP_TEXT, LAYER_TEXTS, Progress, Work
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.layer_sizes import LayerSizes, engine_module
+from hardloom.gen.design.matrices import ArrayUnit, Selection, array_units, selected_units
+from hardloom.gen.text.prefix import check_prefix, prefixed
+from hardloom.golden.checkpoints.config import CONFIG
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import COMPRESSED, Contents, write_file, write_json
+from hardloom.golden.folders import MARK, claimed, delete, holds
+from hardloom.golden.parallel import HERE, Opened, Workers, ordered_map
+from hardloom.golden.quantization.quantized import QUANTIZATION, TENSORS, QuantizedCheckpoint
+from hardloom.golden.shape import EMBEDDING, ExpertsShape
 
 __all__ = ["build_arrays", "build_chip"]
 

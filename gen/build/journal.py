@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gen.build.names import is_build_file
-from gen.build.parts import Entry, Staged, stage
-from gen.build.seal import is_sealed, sealed
-from golden.checkpoints.json_files import parse_json_object, read_regular_file
-from golden.files import Contents, write_file
-from golden.folders import holds
+from hardloom.gen.build.names import is_build_file
+from hardloom.gen.build.parts import Entry, Staged, stage
+from hardloom.gen.build.seal import is_sealed, sealed
+from hardloom.golden.checkpoints.json_files import parse_json_object, read_regular_file
+from hardloom.golden.files import Contents, write_file
+from hardloom.golden.folders import holds
 
 __all__ = ["JOURNAL", "Journal"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from gen.arrays import ArrayPlan
-from gen.build.memories import MemoryFacts
-from gen.build.names import check_files
-from gen.build.seal import SEAL
-from gen.design.hardware import HardwareConfig
-from gen.design.matrices import ArrayUnit, array_units
-from gen.text.prefix import check_prefix, prefixed
-from golden.checkpoints.families import shape_of
+from hardloom.gen.arrays import ArrayPlan
+from hardloom.gen.build.memories import MemoryFacts
+from hardloom.gen.build.names import check_files
+from hardloom.gen.build.seal import SEAL
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.matrices import ArrayUnit, array_units
+from hardloom.gen.text.prefix import check_prefix, prefixed
+from hardloom.golden.checkpoints.families import shape_of
 
 __all__ = ["ArrayFacts", "Manifest"]
 

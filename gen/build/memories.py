@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from gen.text.prefix import prefixed, unprefixed
-from gen.text.ram import RamGeometry, is_ram
+from hardloom.gen.text.prefix import prefixed, unprefixed
+from hardloom.gen.text.ram import RamGeometry, is_ram
 
 __all__ = ["MemoryFacts", "memories_of"]
 

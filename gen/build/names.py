@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from golden.quantization.quantized import FILES
+from hardloom.golden.quantization.quantized import FILES
 
 __all__ = ["FILE_LIST", "QUANTIZED", "SDC", "WAIVERS", "check_files", "is_build_file"]
 

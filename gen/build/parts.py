@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gen.build.names import check_files
-from gen.text.prefix import prefixed, with_prefix
-from golden.errors import UserError
-from golden.files import COMPRESSED, Contents, check_replaceable, write_at_once
-from golden.folders import MARK, inside
+from hardloom.gen.build.names import check_files
+from hardloom.gen.text.prefix import prefixed, with_prefix
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import COMPRESSED, Contents, check_replaceable, write_at_once
+from hardloom.golden.folders import MARK, inside
 
 __all__ = ["Entry", "Staged", "stage", "staging"]
 

@@ -3,20 +3,20 @@
 
 from collections.abc import Iterator, Sequence
 
-from gen.build.folder import CHIP
-from gen.build.journal import Journal
-from gen.build.manifest import ArrayFacts
-from gen.build.parts import Entry
-from gen.build.work import CHIP_TEXT, LAYER_TEXTS, Work
-from gen.design.hardware import HardwareConfig
-from gen.design.layer_sizes import LayerSizes, engine_module, layer_prefix
-from gen.engine.chip import Chip
-from gen.engine.layer import LayerEngine
-from gen.engine.netlist import layer_netlist
-from gen.text.constant_table import is_table
-from gen.text.ram import ram_texts
-from gen.text.verilog import modules_in, to_verilog
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.gen.build.folder import CHIP
+from hardloom.gen.build.journal import Journal
+from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.gen.build.parts import Entry
+from hardloom.gen.build.work import CHIP_TEXT, LAYER_TEXTS, Work
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.layer_sizes import LayerSizes, engine_module, layer_prefix
+from hardloom.gen.engine.chip import Chip
+from hardloom.gen.engine.layer import LayerEngine
+from hardloom.gen.engine.netlist import layer_netlist
+from hardloom.gen.text.constant_table import is_table
+from hardloom.gen.text.ram import ram_texts
+from hardloom.gen.text.verilog import modules_in, to_verilog
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 
 __all__ = ["elaborated_sizes", "split_modules", "unit_parts"]
 

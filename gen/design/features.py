@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from golden.errors import UserError
-from golden.samplers.machine import SUPPRESSED, Op, Program, decode
-from golden.shape import ModelShape
+from hardloom.golden.errors import UserError
+from hardloom.golden.samplers.machine import SUPPRESSED, Op, Program, decode
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["check_features", "check_program"]
 

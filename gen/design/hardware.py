@@ -3,12 +3,12 @@
 from dataclasses import asdict, dataclass, field, fields
 from math import gcd
 
-from gen.arrays.styles import STYLES
-from gen.design.features import check_features
-from gen.design.lanes import MOST_POSITIONS, check_attention, check_cache, most_lanes, vectors
-from gen.design.queues import Queues, check_positive
-from golden.errors import UserError
-from golden.shape import ExpertsShape, ModelShape
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.gen.design.features import check_features
+from hardloom.gen.design.lanes import MOST_POSITIONS, check_attention, check_cache, most_lanes, vectors
+from hardloom.gen.design.queues import Queues, check_positive
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ExpertsShape, ModelShape
 
 __all__ = ["ARRAY_KINDS", "DEFAULT_SLICES", "HardwareConfig"]
 

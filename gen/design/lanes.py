@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import gcd
 
-from golden.shape import AttentionShape, ExpertsShape, ModelShape
+from hardloom.golden.shape import AttentionShape, ExpertsShape, ModelShape
 
 __all__ = ["MOST_POSITIONS", "check_attention", "check_cache", "most_lanes", "vectors"]
 

@@ -6,8 +6,8 @@ unit's bench (`verif.streams.checks.alone`).
 
 from collections.abc import Mapping
 
-from gen.design.head_tiles import tree_levels
-from golden.samplers.machine import Op
+from hardloom.gen.design.head_tiles import tree_levels
+from hardloom.golden.samplers.machine import Op
 
 __all__ = [
     "BIAS",

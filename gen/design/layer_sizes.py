@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from gen.design.hardware import HardwareConfig
-from golden.models.layer_units import Units
-from golden.shape import SITES, ExpertsShape, LayerShape, ModelShape
-from golden.units.numerics import Numerics
-from golden.units.quantize import Quantize
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.models.layer_units import Units
+from hardloom.golden.shape import SITES, ExpertsShape, LayerShape, ModelShape
+from hardloom.golden.units.numerics import Numerics
+from hardloom.golden.units.quantize import Quantize
 
 __all__ = ["LAYER_NORMS", "LayerSizes", "engine_module", "layer_prefix", "wired_module"]
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gen.design.hardware import ARRAY_KINDS
-from gen.design.head_tiles import Tile, head_tiles
-from gen.design.layer_sizes import layer_prefix, wired_module
-from golden.errors import UserError
-from golden.shape import SITES, ExpertsShape, ModelShape
-from golden.units.numerics import Numerics
-from golden.units.quantize import Quantize
+from hardloom.gen.design.hardware import ARRAY_KINDS
+from hardloom.gen.design.head_tiles import Tile, head_tiles
+from hardloom.gen.design.layer_sizes import layer_prefix, wired_module
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import SITES, ExpertsShape, ModelShape
+from hardloom.golden.units.numerics import Numerics
+from hardloom.golden.units.quantize import Quantize
 
 __all__ = ["ArrayUnit", "Selection", "array_units", "selected_units"]
 

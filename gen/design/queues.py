@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 __all__ = ["Queues", "check_positive"]
 

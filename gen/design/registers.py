@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
-from golden.shape import ModelShape
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["IDENTIFICATION", "REGISTERS", "WHOLE", "ErrorCode", "Field", "Register", "address", "constants", "field"]
 

@@ -5,8 +5,8 @@ from typing import Any
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
-from gen.design.layer_sizes import LayerSizes
-from gen.engine.chains import (
+from hardloom.gen.design.layer_sizes import LayerSizes
+from hardloom.gen.engine.chains import (
     array_ports,
     bias_ports,
     biased,
@@ -19,18 +19,18 @@ from gen.engine.chains import (
     scale_ports,
     span_ports,
 )
-from gen.stream.component import Component
-from gen.stream.gating import gated
-from gen.stream.probe import add_probe
-from gen.stream.stream import chain
-from gen.units.attention import Attention
-from gen.units.attention_sizes import AttentionSizes
-from gen.units.clip import Clip
-from gen.units.flow import Broadcast, Fork, HeadSplit
-from gen.units.quantize import Quantize
-from gen.units.rmsnorm import RMSNorm
-from gen.units.rope import Rope
-from golden.units.quantize import Quantize as QuantizeSpec
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.gating import gated
+from hardloom.gen.stream.probe import add_probe
+from hardloom.gen.stream.stream import chain
+from hardloom.gen.units.attention import Attention
+from hardloom.gen.units.attention_sizes import AttentionSizes
+from hardloom.gen.units.clip import Clip
+from hardloom.gen.units.flow import Broadcast, Fork, HeadSplit
+from hardloom.gen.units.quantize import Quantize
+from hardloom.gen.units.rmsnorm import RMSNorm
+from hardloom.gen.units.rope import Rope
+from hardloom.golden.units.quantize import Quantize as QuantizeSpec
 
 __all__ = ["AttentionHalf"]
 

@@ -4,21 +4,21 @@ from amaranth.hdl import ClockSignal, Module, ValueLike, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.design.layer_sizes import LayerSizes
-from gen.engine.hardwired import ArrayPorts, ConstantPorts, wired
-from gen.stream.component import Component
-from gen.stream.gating import gated
-from gen.stream.probe import add_probe
-from gen.stream.stream import chain, connect_vectors, residual_beat
-from gen.units.bias import Bias
-from gen.units.flow import Broadcast, Fork
-from gen.units.gain import Gain
-from gen.units.quantize import Quantize
-from gen.units.rescale import Rescale, row_scale
-from gen.units.residual import Residual
-from gen.units.rmsnorm import RMSNorm
-from gen.units.span import span_streams
-from gen.units.swiglu import SwiGLU
+from hardloom.gen.design.layer_sizes import LayerSizes
+from hardloom.gen.engine.hardwired import ArrayPorts, ConstantPorts, wired
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.gating import gated
+from hardloom.gen.stream.probe import add_probe
+from hardloom.gen.stream.stream import chain, connect_vectors, residual_beat
+from hardloom.gen.units.bias import Bias
+from hardloom.gen.units.flow import Broadcast, Fork
+from hardloom.gen.units.gain import Gain
+from hardloom.gen.units.quantize import Quantize
+from hardloom.gen.units.rescale import Rescale, row_scale
+from hardloom.gen.units.residual import Residual
+from hardloom.gen.units.rmsnorm import RMSNorm
+from hardloom.gen.units.span import span_streams
+from hardloom.gen.units.swiglu import SwiGLU
 
 __all__ = [
     "array_ports",

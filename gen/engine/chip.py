@@ -7,24 +7,24 @@ from amaranth.hdl import ClockSignal, Instance, Module, Mux, ResetSignal, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
-from gen.design.layer_sizes import LayerSizes
-from gen.design.registers import constants, field
-from gen.engine.chains import array_ports, gain_ports, norm_to_packets, rescaled, scale_ports, span_ports
-from gen.engine.hardwired import ConstantPorts, HardwiredArray, HardwiredConstants
-from gen.stream.component import Component
-from gen.stream.gating import gated
-from gen.stream.probe import add_probe
-from gen.stream.stream import chain, residual_beat
-from gen.units.argmax import Argmax
-from gen.units.argmax_tiles import TileJoin
-from gen.units.axi_lite import AxiLiteRegisters
-from gen.units.embedding import Embedding
-from gen.units.flow import Fork
-from gen.units.head_gate import HeadGate, PositionBefore
-from gen.units.manner import manner_shape
-from gen.units.rescale import Rescale
-from gen.units.sampler import Sampler
+from hardloom.gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
+from hardloom.gen.design.layer_sizes import LayerSizes
+from hardloom.gen.design.registers import constants, field
+from hardloom.gen.engine.chains import array_ports, gain_ports, norm_to_packets, rescaled, scale_ports, span_ports
+from hardloom.gen.engine.hardwired import ConstantPorts, HardwiredArray, HardwiredConstants
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.gating import gated
+from hardloom.gen.stream.probe import add_probe
+from hardloom.gen.stream.stream import chain, residual_beat
+from hardloom.gen.units.argmax import Argmax
+from hardloom.gen.units.argmax_tiles import TileJoin
+from hardloom.gen.units.axi_lite import AxiLiteRegisters
+from hardloom.gen.units.embedding import Embedding
+from hardloom.gen.units.flow import Fork
+from hardloom.gen.units.head_gate import HeadGate, PositionBefore
+from hardloom.gen.units.manner import manner_shape
+from hardloom.gen.units.rescale import Rescale
+from hardloom.gen.units.sampler import Sampler
 
 __all__ = ["Chip"]
 

@@ -3,12 +3,12 @@
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
-from gen.design.layer_sizes import LayerSizes
-from gen.engine.chains import half_ports, norm_gains, residual_way
-from gen.engine.network import network, network_ports
-from gen.stream.component import Component
-from gen.stream.probe import add_probe
-from gen.stream.stream import chain
+from hardloom.gen.design.layer_sizes import LayerSizes
+from hardloom.gen.engine.chains import half_ports, norm_gains, residual_way
+from hardloom.gen.engine.network import network, network_ports
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.probe import add_probe
+from hardloom.gen.stream.stream import chain
 
 __all__ = ["DenseHalf"]
 

@@ -3,16 +3,16 @@
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
-from gen.design.layer_sizes import LayerSizes
-from gen.engine.chains import hidden_packets, rescaled
-from gen.stream.component import Component
-from gen.stream.gating import gated
-from gen.stream.probe import add_probe
-from gen.stream.queue import Queue
-from gen.stream.stream import activations, beat, chain
-from gen.units.combine import WeightedSum
-from gen.units.flow import Broadcast, Collect, Route
-from gen.units.rescale import Rescale
+from hardloom.gen.design.layer_sizes import LayerSizes
+from hardloom.gen.engine.chains import hidden_packets, rescaled
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.gating import gated
+from hardloom.gen.stream.probe import add_probe
+from hardloom.gen.stream.queue import Queue
+from hardloom.gen.stream.stream import activations, beat, chain
+from hardloom.gen.units.combine import WeightedSum
+from hardloom.gen.units.flow import Broadcast, Collect, Route
+from hardloom.gen.units.rescale import Rescale
 
 __all__ = ["ExpertGroup"]
 

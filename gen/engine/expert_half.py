@@ -6,21 +6,29 @@ from operator import or_
 from amaranth.hdl import Module, signed
 from amaranth.lib import wiring
 
-from gen.design.layer_sizes import LayerSizes
-from gen.engine.chains import array_ports, half_ports, norm_gains, pass_ends, rescaled, residual_way, scale_ports
-from gen.engine.expert_group import ExpertGroup
-from gen.engine.hardwired import ConstantPorts
-from gen.engine.network import network, network_ports
-from gen.stream.component import Component
-from gen.stream.gating import gated
-from gen.stream.probe import add_probe
-from gen.stream.queue import Queue
-from gen.stream.stream import chain, connect_vectors
-from gen.units.combine import Combine, exact_sums
-from gen.units.flow import Dispatch, Fork
-from gen.units.residual import Residual
-from gen.units.router import Router
-from gen.units.turns import Deal, Gather
+from hardloom.gen.design.layer_sizes import LayerSizes
+from hardloom.gen.engine.chains import (
+    array_ports,
+    half_ports,
+    norm_gains,
+    pass_ends,
+    rescaled,
+    residual_way,
+    scale_ports,
+)
+from hardloom.gen.engine.expert_group import ExpertGroup
+from hardloom.gen.engine.hardwired import ConstantPorts
+from hardloom.gen.engine.network import network, network_ports
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.gating import gated
+from hardloom.gen.stream.probe import add_probe
+from hardloom.gen.stream.queue import Queue
+from hardloom.gen.stream.stream import chain, connect_vectors
+from hardloom.gen.units.combine import Combine, exact_sums
+from hardloom.gen.units.flow import Dispatch, Fork
+from hardloom.gen.units.residual import Residual
+from hardloom.gen.units.router import Router
+from hardloom.gen.units.turns import Deal, Gather
 
 __all__ = ["ExpertHalf"]
 

@@ -4,10 +4,10 @@ from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, ShapeLike, 
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.stream import activations, beat
-from gen.text.constant_module import index_width
-from golden.units.quantize import Quantize
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import activations, beat
+from hardloom.gen.text.constant_module import index_width
+from hardloom.golden.units.quantize import Quantize
 
 __all__ = ["ArrayPorts", "ConstantPorts", "HardwiredArray", "HardwiredConstants", "wired"]
 

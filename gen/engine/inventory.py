@@ -6,15 +6,15 @@ from typing import Any
 
 from amaranth.hdl import Fragment, Instance
 
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig
-from gen.design.layer_sizes import LayerSizes, engine_module, layer_prefix
-from gen.engine.chip import Chip
-from gen.engine.layer import LayerEngine
-from gen.engine.netlist import UNITS
-from gen.stream.component import Component
-from gen.stream.probe import Probe, ProbeMark
-from golden.shape import ModelShape
-from golden.units.numerics import Numerics
+from hardloom.gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from hardloom.gen.design.layer_sizes import LayerSizes, engine_module, layer_prefix
+from hardloom.gen.engine.chip import Chip
+from hardloom.gen.engine.layer import LayerEngine
+from hardloom.gen.engine.netlist import UNITS
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.probe import Probe, ProbeMark
+from hardloom.golden.shape import ModelShape
+from hardloom.golden.units.numerics import Numerics
 
 __all__ = ["chip_parts", "chip_probes", "parts"]
 

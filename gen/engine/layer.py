@@ -7,16 +7,16 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from gen.design.layer_sizes import LayerSizes
-from gen.engine.attention_half import AttentionHalf
-from gen.engine.chains import residual_ports, span_ports
-from gen.engine.dense_half import DenseHalf
-from gen.engine.expert_half import ExpertHalf
-from gen.engine.hardwired import wired
-from gen.stream.component import Component
-from gen.stream.gating import gated
-from gen.stream.stream import chain
-from golden.shape import ExpertsShape
+from hardloom.gen.design.layer_sizes import LayerSizes
+from hardloom.gen.engine.attention_half import AttentionHalf
+from hardloom.gen.engine.chains import residual_ports, span_ports
+from hardloom.gen.engine.dense_half import DenseHalf
+from hardloom.gen.engine.expert_half import ExpertHalf
+from hardloom.gen.engine.hardwired import wired
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.gating import gated
+from hardloom.gen.stream.stream import chain
+from hardloom.golden.shape import ExpertsShape
 
 __all__ = ["LayerEngine"]
 

@@ -6,10 +6,10 @@ from typing import Any
 from amaranth.hdl import Value
 from amaranth.lib.wiring import In
 
-from gen.design.layer_sizes import engine_module, layer_prefix, wired_module
-from gen.engine.hardwired import ArrayPorts, ConstantPorts
-from gen.engine.layer import LayerEngine
-from gen.text.templates import render
+from hardloom.gen.design.layer_sizes import engine_module, layer_prefix, wired_module
+from hardloom.gen.engine.hardwired import ArrayPorts, ConstantPorts
+from hardloom.gen.engine.layer import LayerEngine
+from hardloom.gen.text.templates import render
 
 __all__ = ["UNITS", "layer_netlist"]
 

@@ -2,12 +2,12 @@
 
 from amaranth.hdl import Module
 
-from gen.design.layer_sizes import LayerSizes
-from gen.engine.chains import array_ports, hidden_packets, rescaled, scale_ports
-from gen.engine.hardwired import ArrayPorts, ConstantPorts
-from gen.stream.probe import add_probe
-from gen.stream.stream import chain
-from gen.units.rescale import Rescale
+from hardloom.gen.design.layer_sizes import LayerSizes
+from hardloom.gen.engine.chains import array_ports, hidden_packets, rescaled, scale_ports
+from hardloom.gen.engine.hardwired import ArrayPorts, ConstantPorts
+from hardloom.gen.stream.probe import add_probe
+from hardloom.gen.stream.stream import chain
+from hardloom.gen.units.rescale import Rescale
 
 __all__ = ["network", "network_ports"]
 

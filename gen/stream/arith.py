@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Module, Mux, Signal, Value
 
-from golden.units.fixed import FixedPoint
+from hardloom.golden.units.fixed import FixedPoint
 
 __all__ = ["bit_length", "magnitude", "or_reduce", "saturate"]
 

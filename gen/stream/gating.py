@@ -4,7 +4,7 @@ from typing import Any
 
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, DomainRenamer, Instance, Module, Mux, ResetSignal, Signal
 
-from gen.stream.component import Component
+from hardloom.gen.stream.component import Component
 
 __all__ = ["gated"]
 

@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, ShapeLike, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.ram import Ram
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.ram import Ram
 
 __all__ = ["FULL_RATE", "Queue"]
 

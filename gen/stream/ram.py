@@ -2,8 +2,8 @@
 
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, Shape, ShapeLike, Signal, Value
 
-from gen.text.constant_module import index_width
-from gen.text.ram import RamGeometry
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.text.ram import RamGeometry
 
 __all__ = ["Ram"]
 

@@ -6,9 +6,9 @@ from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.queue import FULL_RATE, Queue
-from golden.units.quantize import Quantize
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.queue import FULL_RATE, Queue
+from hardloom.golden.units.quantize import Quantize
 
 __all__ = [
     "Keep",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numba import njit
 
-from gen.text.provenance import digest, header
+from hardloom.gen.text.provenance import digest, header
 
 __all__ = ["emit_constants", "index_width"]
 

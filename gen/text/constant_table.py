@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from amaranth.hdl import Elaboratable, Instance, ShapeLike, Signal, Value
 
-from gen.text.constant_module import emit_constants, index_width
-from gen.text.provenance import digest
+from hardloom.gen.text.constant_module import emit_constants, index_width
+from hardloom.gen.text.provenance import digest
 
 __all__ = ["ConstantTable", "is_table"]
 

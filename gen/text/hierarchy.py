@@ -13,7 +13,7 @@ from amaranth.hdl._ir import PortDirection
 from amaranth.hdl._xfrm import DomainCollector
 from amaranth.lib.wiring import Component, In
 
-from gen.text.constant_table import ConstantTable
+from hardloom.gen.text.constant_table import ConstantTable
 
 __all__ = ["ModulePart", "modules"]
 

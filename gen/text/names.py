@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from gen.text.keywords import KEYWORDS
+from hardloom.gen.text.keywords import KEYWORDS
 
 __all__ = ["plain_names", "with_named_functions"]
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from gen.text.keywords import KEYWORDS
-from golden.errors import UserError
-from golden.files import Contents
+from hardloom.gen.text.keywords import KEYWORDS
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import Contents
 
 __all__ = ["check_prefix", "prefixed", "renamed", "unprefixed", "with_prefix"]
 

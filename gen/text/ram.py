@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from gen.text.constant_module import index_width
-from gen.text.templates import render
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.text.templates import render
 
 __all__ = ["RamGeometry", "is_ram", "ram_texts", "with_rams"]
 

@@ -32,4 +32,4 @@ def render(template: str, names: dict[str, object]) -> str:
 @lru_cache(maxsize=64)
 def _rendered(template: str, names: str) -> str:
     """A template with its names, a JSON object: many arrays share their prefabricated text."""
-    return environment("rtl_templates").get_template(template + ".v.j2").render(json.loads(names))
+    return environment("hardloom.rtl_templates").get_template(template + ".v.j2").render(json.loads(names))

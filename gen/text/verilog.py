@@ -11,10 +11,10 @@ from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave
 from amaranth.hdl._ast import SignalDict
 from amaranth.lib.wiring import Component
 
-from gen.text.hierarchy import ModulePart, modules
-from gen.text.names import plain_names, with_named_functions
-from gen.text.port_list import with_port_lists
-from gen.text.wide_nets import widen_nets
+from hardloom.gen.text.hierarchy import ModulePart, modules
+from hardloom.gen.text.names import plain_names, with_named_functions
+from hardloom.gen.text.port_list import with_port_lists
+from hardloom.gen.text.wide_nets import widen_nets
 
 __all__ = ["joined", "modules_in", "to_verilog"]
 

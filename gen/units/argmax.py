@@ -6,15 +6,15 @@ from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.design.head_tiles import head_tiles
-from gen.stream.component import Component
-from gen.stream.stream import PacketDelay, Stage, beat, chain
-from gen.text.constant_module import index_width
-from gen.units.argmax_tiles import TilesDelay, TileSums, sum_tree
-from gen.units.manner import manner_shape
-from gen.units.softmax import EXP_WIDTH, Numerator, largest
-from gen.units.suppress import Suppress, marked_beat, ranks
-from golden.units.argmax import Argmax as ArgmaxSpec
+from hardloom.gen.design.head_tiles import head_tiles
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import PacketDelay, Stage, beat, chain
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.units.argmax_tiles import TilesDelay, TileSums, sum_tree
+from hardloom.gen.units.manner import manner_shape
+from hardloom.gen.units.softmax import EXP_WIDTH, Numerator, largest
+from hardloom.gen.units.suppress import Suppress, marked_beat, ranks
+from hardloom.golden.units.argmax import Argmax as ArgmaxSpec
 
 __all__ = ["Argmax", "ArgmaxDelay", "prediction"]
 

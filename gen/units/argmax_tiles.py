@@ -6,12 +6,12 @@ from amaranth.hdl import Const, Module, Mux, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from gen.design.head_tiles import TILE_FAN_IN, last_beat, tree_levels
-from gen.stream.component import Component
-from gen.stream.queue import FULL_RATE, Queue
-from gen.stream.stream import Stage, beat, chain
-from gen.units.softmax import EXP_WIDTH, largest
-from gen.units.suppress import marked_beat, ranks
+from hardloom.gen.design.head_tiles import TILE_FAN_IN, last_beat, tree_levels
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.queue import FULL_RATE, Queue
+from hardloom.gen.stream.stream import Stage, beat, chain
+from hardloom.gen.units.softmax import EXP_WIDTH, largest
+from hardloom.gen.units.suppress import marked_beat, ranks
 
 __all__ = ["TileJoin", "TileSums", "TilesDelay", "sum_tree"]
 

@@ -4,15 +4,15 @@ from amaranth.hdl import Module, Mux, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.probe import add_probe
-from gen.stream.stream import PacketDelay, activations, beat, chain
-from gen.units.attention_divide import Divide
-from gen.units.attention_mix import Mix
-from gen.units.attention_order import PositionOrder
-from gen.units.attention_scores import Scores, score_beat
-from gen.units.attention_sizes import AttentionSizes
-from gen.units.span import span_streams
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.probe import add_probe
+from hardloom.gen.stream.stream import PacketDelay, activations, beat, chain
+from hardloom.gen.units.attention_divide import Divide
+from hardloom.gen.units.attention_mix import Mix
+from hardloom.gen.units.attention_order import PositionOrder
+from hardloom.gen.units.attention_scores import Scores, score_beat
+from hardloom.gen.units.attention_sizes import AttentionSizes
+from hardloom.gen.units.span import span_streams
 
 __all__ = ["Attention"]
 

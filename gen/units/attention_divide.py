@@ -6,14 +6,14 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.stream import Stage, beat, chain
-from gen.units.attention_mix import mixture
-from gen.units.attention_sizes import AttentionSizes
-from gen.units.reciprocal import Reciprocal
-from gen.units.rounding import round_saturate
-from gen.units.softmax import EXP_WIDTH
-from golden.units.attention import Attention as AttentionSpec
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import Stage, beat, chain
+from hardloom.gen.units.attention_mix import mixture
+from hardloom.gen.units.attention_sizes import AttentionSizes
+from hardloom.gen.units.reciprocal import Reciprocal
+from hardloom.gen.units.rounding import round_saturate
+from hardloom.gen.units.softmax import EXP_WIDTH
+from hardloom.golden.units.attention import Attention as AttentionSpec
 
 __all__ = ["Divide"]
 

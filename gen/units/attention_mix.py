@@ -6,15 +6,15 @@ from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.stream import Keep, Stage, activations, chain
-from gen.units.attention_scores import score_beat
-from gen.units.attention_sizes import AttentionSizes
-from gen.units.head_memory import ValueMemory
-from gen.units.key_walk import KeyWalk
-from gen.units.rounding import round_shift
-from gen.units.softmax import EXP_WIDTH, Exp2Lookup
-from gen.units.span import span_streams
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import Keep, Stage, activations, chain
+from hardloom.gen.units.attention_scores import score_beat
+from hardloom.gen.units.attention_sizes import AttentionSizes
+from hardloom.gen.units.head_memory import ValueMemory
+from hardloom.gen.units.key_walk import KeyWalk
+from hardloom.gen.units.rounding import round_shift
+from hardloom.gen.units.softmax import EXP_WIDTH, Exp2Lookup
+from hardloom.gen.units.span import span_streams
 
 __all__ = ["Mix", "mixture", "scored"]
 

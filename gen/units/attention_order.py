@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.ram import Ram
-from gen.stream.stream import beat
-from gen.units.attention_sizes import AttentionSizes
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.ram import Ram
+from hardloom.gen.stream.stream import beat
+from hardloom.gen.units.attention_sizes import AttentionSizes
 
 __all__ = ["PositionOrder"]
 

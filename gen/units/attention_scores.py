@@ -4,14 +4,14 @@ from amaranth.hdl import Module, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.design.latency import FAN_IN
-from gen.stream.component import Component
-from gen.stream.stream import Keep, Stage, activations, chain
-from gen.units.attention_sizes import AttentionSizes
-from gen.units.head_memory import HeadMemory
-from gen.units.key_walk import KeyWalk
-from gen.units.rounding import round_saturate
-from gen.units.span import span_streams
+from hardloom.gen.design.latency import FAN_IN
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import Keep, Stage, activations, chain
+from hardloom.gen.units.attention_sizes import AttentionSizes
+from hardloom.gen.units.head_memory import HeadMemory
+from hardloom.gen.units.key_walk import KeyWalk
+from hardloom.gen.units.rounding import round_saturate
+from hardloom.gen.units.span import span_streams
 
 __all__ = ["Scores", "score_beat"]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from golden.units.attention import Attention as AttentionSpec
+from hardloom.golden.units.attention import Attention as AttentionSpec
 
 __all__ = ["AttentionSizes"]
 

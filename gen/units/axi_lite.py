@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from gen.design.axi_ports import AXI_LITE
-from gen.design.registers import REGISTERS, Register
-from gen.stream.component import Component
+from hardloom.gen.design.axi_ports import AXI_LITE
+from hardloom.gen.design.registers import REGISTERS, Register
+from hardloom.gen.stream.component import Component
 
 __all__ = ["OKAY", "SLAVE_ERROR", "AxiLiteRegisters"]
 

@@ -4,11 +4,11 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import saturate
-from gen.stream.component import Component
-from gen.stream.stream import Stage, beat, count_beats
-from gen.text.constant_module import index_width
-from golden.units.bias import Bias as BiasSpec
+from hardloom.gen.stream.arith import saturate
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import Stage, beat, count_beats
+from hardloom.gen.text.constant_module import index_width
+from hardloom.golden.units.bias import Bias as BiasSpec
 
 __all__ = ["Bias"]
 

@@ -2,8 +2,8 @@
 
 from amaranth.hdl import Module, Mux
 
-from gen.stream.stream import Stage, beat
-from golden.units.clip import Clip as ClipSpec
+from hardloom.gen.stream.stream import Stage, beat
+from hardloom.golden.units.clip import Clip as ClipSpec
 
 __all__ = ["Clip"]
 

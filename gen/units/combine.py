@@ -7,12 +7,12 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.queue import Queue
-from gen.stream.stream import Keep, Stage, beat, chain
-from gen.units.rounding import Round, wide_beat
-from golden.units.combine import Combine as CombineSpec
-from golden.units.fixed import FixedPoint
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.queue import Queue
+from hardloom.gen.stream.stream import Keep, Stage, beat, chain
+from hardloom.gen.units.rounding import Round, wide_beat
+from hardloom.golden.units.combine import Combine as CombineSpec
+from hardloom.golden.units.fixed import FixedPoint
 
 __all__ = ["Combine", "WeightedSum", "exact_sums"]
 

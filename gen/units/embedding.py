@@ -4,12 +4,12 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.queue import FULL_RATE, Queue
-from gen.stream.stream import residual_beat
-from gen.text.constant_module import index_width
-from gen.units.rescale import Rescale, row_scale
-from golden.units.rescale import Rescale as RescaleSpec
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.queue import FULL_RATE, Queue
+from hardloom.gen.stream.stream import residual_beat
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.units.rescale import Rescale, row_scale
+from hardloom.golden.units.rescale import Rescale as RescaleSpec
 
 __all__ = ["Embedding", "token_shape"]
 

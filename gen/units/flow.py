@@ -7,10 +7,10 @@ from amaranth.hdl import Array, Cat, Module, Mux, ShapeLike, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.queue import Queue
-from gen.stream.stream import beat, chain
-from gen.text.constant_module import index_width
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.queue import Queue
+from hardloom.gen.stream.stream import beat, chain
+from hardloom.gen.text.constant_module import index_width
 
 __all__ = ["MOST_VECTOR", "Broadcast", "Collect", "Dispatch", "Fork", "HeadSplit", "Route", "job"]
 

@@ -4,11 +4,11 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.stream import Stage, beat, chain, count_beats
-from gen.text.constant_module import index_width
-from gen.units.rounding import Round, wide_beat
-from golden.units.gain import Gain as GainSpec
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import Stage, beat, chain, count_beats
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.units.rounding import Round, wide_beat
+from hardloom.golden.units.gain import Gain as GainSpec
 
 __all__ = ["Gain"]
 

@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.probe import add_probe
-from gen.stream.queue import Queue
-from gen.stream.stream import beat, chain, residual_beat
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.probe import add_probe
+from hardloom.gen.stream.queue import Queue
+from hardloom.gen.stream.stream import beat, chain, residual_beat
 
 __all__ = ["HeadGate", "PositionBefore"]
 

@@ -9,13 +9,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigne
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.ram import Ram
-from gen.stream.stream import activations
-from gen.text.constant_module import index_width
-from gen.units.attention_sizes import AttentionSizes
-from gen.units.span import span_streams
-from golden.units.quantize import Quantize
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.ram import Ram
+from hardloom.gen.stream.stream import activations
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.units.attention_sizes import AttentionSizes
+from hardloom.gen.units.span import span_streams
+from hardloom.golden.units.quantize import Quantize
 
 __all__ = ["HeadMemory", "ValueMemory"]
 

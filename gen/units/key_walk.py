@@ -4,9 +4,9 @@ from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.text.constant_module import index_width
-from gen.units.attention_sizes import AttentionSizes
+from hardloom.gen.stream.component import Component
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.units.attention_sizes import AttentionSizes
 
 __all__ = ["KeyWalk", "step"]
 

@@ -3,8 +3,8 @@
 from amaranth.hdl import ShapeLike, unsigned
 from amaranth.lib import data
 
-from gen.text.constant_module import index_width
-from golden.samplers.machine import SUPPRESSED
+from hardloom.gen.text.constant_module import index_width
+from hardloom.golden.samplers.machine import SUPPRESSED
 
 __all__ = ["manner_shape"]
 

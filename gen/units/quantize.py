@@ -4,11 +4,11 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import bit_length, magnitude, or_reduce
-from gen.stream.component import Component
-from gen.stream.stream import PacketDelay, Stage, activations, beat, chain
-from gen.units.rounding import round_shift
-from golden.units.quantize import Quantize as QuantizeSpec
+from hardloom.gen.stream.arith import bit_length, magnitude, or_reduce
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import PacketDelay, Stage, activations, beat, chain
+from hardloom.gen.units.rounding import round_shift
+from hardloom.golden.units.quantize import Quantize as QuantizeSpec
 
 __all__ = ["MaxBits", "Quantize"]
 

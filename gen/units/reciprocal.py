@@ -4,12 +4,12 @@ from amaranth.hdl import Module, ShapeLike, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import bit_length
-from gen.stream.component import Component
-from gen.stream.stream import Stage, chain
-from gen.units.softmax import EXP_WIDTH
-from gen.units.table import TableLookup
-from golden.units.table import Reciprocal as ReciprocalSpec
+from hardloom.gen.stream.arith import bit_length
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import Stage, chain
+from hardloom.gen.units.softmax import EXP_WIDTH
+from hardloom.gen.units.table import TableLookup
+from hardloom.golden.units.table import Reciprocal as ReciprocalSpec
 
 __all__ = ["Reciprocal"]
 

@@ -4,11 +4,11 @@ from amaranth.hdl import Module, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.stream import Stage, beat, chain, count_beats
-from gen.text.constant_module import index_width
-from gen.units.rounding import Round, wide_beat
-from golden.units.rescale import Rescale as RescaleSpec
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import Stage, beat, chain, count_beats
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.units.rounding import Round, wide_beat
+from hardloom.golden.units.rescale import Rescale as RescaleSpec
 
 __all__ = ["Rescale", "row_scale"]
 

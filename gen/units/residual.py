@@ -4,11 +4,11 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import saturate
-from gen.stream.component import Component
-from gen.stream.queue import FULL_RATE, Queue
-from gen.stream.stream import Stage, beat, residual_beat
-from golden.units.fixed import FixedPoint
+from hardloom.gen.stream.arith import saturate
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.queue import FULL_RATE, Queue
+from hardloom.gen.stream.stream import Stage, beat, residual_beat
+from hardloom.golden.units.fixed import FixedPoint
 
 __all__ = ["Residual"]
 

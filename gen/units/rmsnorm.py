@@ -4,13 +4,13 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import bit_length
-from gen.stream.component import Component
-from gen.stream.stream import PacketDelay, Stage, beat, chain
-from gen.units.quantize import MaxBits
-from gen.units.rounding import Round, round_shift, wide_beat
-from gen.units.table import TableLookup
-from golden.units.rmsnorm import RMSNorm as RMSNormSpec
+from hardloom.gen.stream.arith import bit_length
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import PacketDelay, Stage, beat, chain
+from hardloom.gen.units.quantize import MaxBits
+from hardloom.gen.units.rounding import Round, round_shift, wide_beat
+from hardloom.gen.units.table import TableLookup
+from hardloom.golden.units.rmsnorm import RMSNorm as RMSNormSpec
 
 __all__ = ["RMSNorm"]
 

@@ -4,17 +4,17 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.ram import Ram
-from gen.stream.stream import Stage, beat, chain
-from gen.text.constant_module import index_width
-from gen.text.constant_table import ConstantTable
-from gen.units.clip import Clip
-from gen.units.gain import Gain
-from gen.units.rounding import Round, wide_beat
-from gen.units.span import span_streams
-from golden.units.clip import Clip as ClipSpec
-from golden.units.rope import Rope as RopeSpec
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.ram import Ram
+from hardloom.gen.stream.stream import Stage, beat, chain
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.text.constant_table import ConstantTable
+from hardloom.gen.units.clip import Clip
+from hardloom.gen.units.gain import Gain
+from hardloom.gen.units.rounding import Round, wide_beat
+from hardloom.gen.units.span import span_streams
+from hardloom.golden.units.clip import Clip as ClipSpec
+from hardloom.golden.units.rope import Rope as RopeSpec
 
 __all__ = ["Rope"]
 

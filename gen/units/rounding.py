@@ -3,9 +3,9 @@
 from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
-from gen.stream.arith import saturate
-from gen.stream.stream import Stage, beat
-from golden.units.fixed import FixedPoint
+from hardloom.gen.stream.arith import saturate
+from hardloom.gen.stream.stream import Stage, beat
+from hardloom.golden.units.fixed import FixedPoint
 
 __all__ = ["Round", "round_saturate", "round_shift", "wide_beat"]
 

@@ -6,14 +6,14 @@ from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.stream import beat, chain
-from gen.text.constant_module import index_width
-from gen.units.router_blocks import Blocks
-from gen.units.router_groups import Groups
-from gen.units.router_scores import Scores, rank, score_shape
-from gen.units.router_weights import Scaled, Weights, choice_of
-from golden.units.router import Router as RouterSpec
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import beat, chain
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.units.router_blocks import Blocks
+from hardloom.gen.units.router_groups import Groups
+from hardloom.gen.units.router_scores import Scores, rank, score_shape
+from hardloom.gen.units.router_weights import Scaled, Weights, choice_of
+from hardloom.golden.units.router import Router as RouterSpec
 
 __all__ = ["Router", "choice"]
 

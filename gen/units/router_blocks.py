@@ -4,12 +4,12 @@ from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.ram import Ram
-from gen.stream.stream import PacketDelay, Stage, chain
-from gen.units.router_groups import admissible, mark_best
-from gen.units.router_scores import candidate, rank
-from golden.units.router import Router as RouterSpec
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.ram import Ram
+from hardloom.gen.stream.stream import PacketDelay, Stage, chain
+from hardloom.gen.units.router_groups import admissible, mark_best
+from hardloom.gen.units.router_scores import candidate, rank
+from hardloom.golden.units.router import Router as RouterSpec
 
 __all__ = ["Blocks"]
 

@@ -6,10 +6,10 @@ from amaranth.hdl import Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.stream import PacketDelay, Stage
-from gen.units.router_scores import candidate, rank
-from golden.units.router import Router as RouterSpec
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import PacketDelay, Stage
+from hardloom.gen.units.router_scores import candidate, rank
+from hardloom.golden.units.router import Router as RouterSpec
 
 __all__ = ["Groups", "admissible", "mark_best"]
 

@@ -6,14 +6,14 @@ from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.stream import PacketDelay, Stage, beat, chain, count_beats
-from gen.text.constant_module import index_width
-from gen.units.reciprocal import Reciprocal
-from gen.units.rounding import round_shift
-from gen.units.sigmoid import SigmoidLookup
-from gen.units.softmax import EXP_WIDTH, Largest, Numerator
-from golden.units.router import Router as RouterSpec
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import PacketDelay, Stage, beat, chain, count_beats
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.units.reciprocal import Reciprocal
+from hardloom.gen.units.rounding import round_shift
+from hardloom.gen.units.sigmoid import SigmoidLookup
+from hardloom.gen.units.softmax import EXP_WIDTH, Largest, Numerator
+from hardloom.golden.units.router import Router as RouterSpec
 
 __all__ = ["Scores", "candidate", "rank", "score_shape"]
 

@@ -4,14 +4,14 @@ from amaranth.hdl import Const, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.stream import Stage, chain
-from gen.text.constant_module import index_width
-from gen.units.reciprocal import Reciprocal
-from gen.units.rounding import round_shift
-from gen.units.softmax import EXP_WIDTH
-from golden.units.router import SCALE_FRAC
-from golden.units.router import Router as RouterSpec
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import Stage, chain
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.units.reciprocal import Reciprocal
+from hardloom.gen.units.rounding import round_shift
+from hardloom.gen.units.softmax import EXP_WIDTH
+from hardloom.golden.units.router import SCALE_FRAC
+from hardloom.golden.units.router import Router as RouterSpec
 
 __all__ = ["Scaled", "Weights", "choice_of"]
 

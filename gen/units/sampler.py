@@ -4,20 +4,20 @@ from amaranth.hdl import Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.design.axi_ports import SLOT_WIDTH, commit_record
-from gen.stream.component import Component
-from gen.stream.queue import Queue
-from gen.stream.ram import Ram
-from gen.stream.stream import Keep, chain
-from gen.text.constant_module import index_width
-from gen.units.manner import manner_shape
-from gen.units.sampler_check import add_checks
-from gen.units.sampler_core import Core
-from gen.units.sampler_passes import Collector, Sender, going_shape, sending_shape, sent_shape
-from gen.units.sampler_run import Run
-from gen.units.sampler_slot import PARAMETERS, Slot, pick, place
-from gen.units.span import span_shape
-from golden.samplers.machine import MAX_INSTRUCTIONS, PROGRAM_WORDS
+from hardloom.gen.design.axi_ports import SLOT_WIDTH, commit_record
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.queue import Queue
+from hardloom.gen.stream.ram import Ram
+from hardloom.gen.stream.stream import Keep, chain
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.units.manner import manner_shape
+from hardloom.gen.units.sampler_check import add_checks
+from hardloom.gen.units.sampler_core import Core
+from hardloom.gen.units.sampler_passes import Collector, Sender, going_shape, sending_shape, sent_shape
+from hardloom.gen.units.sampler_run import Run
+from hardloom.gen.units.sampler_slot import PARAMETERS, Slot, pick, place
+from hardloom.gen.units.span import span_shape
+from hardloom.golden.samplers.machine import MAX_INSTRUCTIONS, PROGRAM_WORDS
 
 __all__ = ["Sampler"]
 

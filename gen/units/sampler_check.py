@@ -2,9 +2,9 @@
 
 from amaranth.hdl import Module, Mux, Signal, Value
 
-from gen.design.registers import ErrorCode
-from gen.units.sampler_run import Run
-from golden.samplers.machine import POSITIONS, PROMPT_LENGTH, REGISTERS
+from hardloom.gen.design.registers import ErrorCode
+from hardloom.gen.units.sampler_run import Run
+from hardloom.golden.samplers.machine import POSITIONS, PROMPT_LENGTH, REGISTERS
 
 __all__ = ["add_checks"]
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from gen.design.axi_ports import NO_POSITION
-from gen.design.registers import ErrorCode
-from gen.units.sampler_run import Run
-from gen.units.sampler_scan import Scan
-from golden.samplers.machine import MAX_FORWARDS, SUPPRESSED, Op
+from hardloom.gen.design.axi_ports import NO_POSITION
+from hardloom.gen.design.registers import ErrorCode
+from hardloom.gen.units.sampler_run import Run
+from hardloom.gen.units.sampler_scan import Scan
+from hardloom.golden.samplers.machine import MAX_FORWARDS, SUPPRESSED, Op
 
 __all__ = ["Core"]
 

@@ -4,13 +4,13 @@ from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, ValueLike, unsigne
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.probe import add_probe
-from gen.stream.queue import Queue
-from gen.text.constant_module import index_width
-from gen.units.embedding import token_shape
-from gen.units.sampler_slot import pass_shape, place
-from gen.units.span import span_shape
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.probe import add_probe
+from hardloom.gen.stream.queue import Queue
+from hardloom.gen.text.constant_module import index_width
+from hardloom.gen.units.embedding import token_shape
+from hardloom.gen.units.sampler_slot import pass_shape, place
+from hardloom.gen.units.span import span_shape
 
 __all__ = ["Collector", "Sender", "going_shape", "sending_shape", "sent_shape"]
 

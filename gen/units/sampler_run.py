@@ -6,11 +6,11 @@ from typing import Any
 from amaranth.hdl import Module, Mux, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data
 
-from gen.design.axi_ports import commit_record
-from gen.design.registers import ErrorCode
-from gen.stream.ram import Ram
-from gen.units.sampler_slot import parameters, pass_shape
-from golden.samplers.machine import PROGRAM_WORDS, REGISTERS
+from hardloom.gen.design.axi_ports import commit_record
+from hardloom.gen.design.registers import ErrorCode
+from hardloom.gen.stream.ram import Ram
+from hardloom.gen.units.sampler_slot import parameters, pass_shape
+from hardloom.golden.samplers.machine import PROGRAM_WORDS, REGISTERS
 
 __all__ = ["Run"]
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from amaranth.hdl import Module, Mux, Signal, Value
 
-from gen.units.sampler_run import Run
-from golden.samplers.machine import Which
+from hardloom.gen.units.sampler_run import Run
+from hardloom.golden.samplers.machine import Which
 
 __all__ = ["Scan"]
 

@@ -4,8 +4,8 @@ from amaranth.hdl import Array, Module, Mux, Value, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from gen.design.registers import ErrorCode
-from gen.stream.component import Component
+from hardloom.gen.design.registers import ErrorCode
+from hardloom.gen.stream.component import Component
 
 __all__ = ["PARAMETERS", "Slot", "parameters", "pass_shape", "pick", "place"]
 

@@ -3,10 +3,10 @@
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.arith import magnitude
-from gen.stream.component import Component
-from gen.units.table import TableLookup
-from golden.units.table import Sigmoid
+from hardloom.gen.stream.arith import magnitude
+from hardloom.gen.stream.component import Component
+from hardloom.gen.units.table import TableLookup
+from hardloom.golden.units.table import Sigmoid
 
 __all__ = ["SigmoidLookup"]
 

@@ -4,12 +4,12 @@ from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.stream import PacketDelay, Stage, beat, chain
-from gen.units.rounding import round_shift
-from gen.units.table import TableLookup
-from golden.units.softmax import SoftmaxNumerator
-from golden.units.table import LOG2E, Exp2
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import PacketDelay, Stage, beat, chain
+from hardloom.gen.units.rounding import round_shift
+from hardloom.gen.units.table import TableLookup
+from hardloom.golden.units.softmax import SoftmaxNumerator
+from hardloom.golden.units.table import LOG2E, Exp2
 
 __all__ = ["EXP_WIDTH", "Exp2Lookup", "Largest", "Numerator", "largest", "numerator_beat"]
 

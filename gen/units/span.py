@@ -6,7 +6,7 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In
 
-from gen.text.constant_module import index_width
+from hardloom.gen.text.constant_module import index_width
 
 __all__ = ["span_shape", "span_streams"]
 

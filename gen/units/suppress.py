@@ -7,9 +7,9 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from gen.design.head_tiles import last_beat
-from gen.stream.component import Component
-from gen.stream.stream import beat
+from hardloom.gen.design.head_tiles import last_beat
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import beat
 
 __all__ = ["Suppress", "marked_beat", "ranks"]
 

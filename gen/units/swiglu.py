@@ -4,11 +4,11 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.stream import Stage, beat, chain
-from gen.units.rounding import Round, round_shift, wide_beat
-from gen.units.sigmoid import SigmoidLookup
-from golden.units.swiglu import SwiGLU as SwiGLUSpec
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import Stage, beat, chain
+from hardloom.gen.units.rounding import Round, round_shift, wide_beat
+from hardloom.gen.units.sigmoid import SigmoidLookup
+from hardloom.golden.units.swiglu import SwiGLU as SwiGLUSpec
 
 __all__ = ["SwiGLU"]
 

@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.text.constant_table import ConstantTable
-from gen.units.rounding import round_shift
-from golden.units.table import Table
+from hardloom.gen.stream.component import Component
+from hardloom.gen.text.constant_table import ConstantTable
+from hardloom.gen.units.rounding import round_shift
+from hardloom.golden.units.table import Table
 
 __all__ = ["TableLookup"]
 

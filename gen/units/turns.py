@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, ShapeLike, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
+from hardloom.gen.stream.component import Component
 
 __all__ = ["Deal", "Gather"]
 

@@ -12,18 +12,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from golden.calibration.hessians import FEWEST, LONGEST, Hessians
-from golden.calibration.journal import Journal
-from golden.calibration.measured import Source
-from golden.calibration.streamed import final_norm, load_layer, run_layer, weights_of
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.models.float_model import Arithmetic, Layer
-from golden.parallel import ordered_map, row_ranges
-from golden.quantization.formats import format_rules, unpack_codes
-from golden.quantization.gptq import BLOCK, DAMPING, Factor, factor, gptq
-from golden.quantization.pieces import SLICE, Method, Piece, Rounded, nearest, rounded, source_rows
-from golden.shape import TensorShape
-from golden.units.numerics import Numerics
+from hardloom.golden.calibration.hessians import FEWEST, LONGEST, Hessians
+from hardloom.golden.calibration.journal import Journal
+from hardloom.golden.calibration.measured import Source
+from hardloom.golden.calibration.streamed import final_norm, load_layer, run_layer, weights_of
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.models.float_model import Arithmetic, Layer
+from hardloom.golden.parallel import ordered_map, row_ranges
+from hardloom.golden.quantization.formats import format_rules, unpack_codes
+from hardloom.golden.quantization.gptq import BLOCK, DAMPING, Factor, factor, gptq
+from hardloom.golden.quantization.pieces import SLICE, Method, Piece, Rounded, nearest, rounded, source_rows
+from hardloom.golden.shape import TensorShape
+from hardloom.golden.units.numerics import Numerics
 
 __all__ = ["Careful", "Rounding"]
 

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from golden.calibration.measured import Calibration
-from golden.calibration.ranges import SCORES, Range
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.fingerprint import fingerprint
-from golden.checkpoints.json_files import read_json_object
-from golden.errors import UserError
-from golden.units.fixed import FixedPoint
-from golden.units.numerics import Numerics
+from hardloom.golden.calibration.measured import Calibration
+from hardloom.golden.calibration.ranges import SCORES, Range
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.fingerprint import fingerprint
+from hardloom.golden.checkpoints.json_files import read_json_object
+from hardloom.golden.errors import UserError
+from hardloom.golden.units.fixed import FixedPoint
+from hardloom.golden.units.numerics import Numerics
 
 __all__ = ["contract_for", "limit_of", "read_contract"]
 

@@ -5,8 +5,8 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from golden.models.float_model import Arithmetic
-from golden.shape import TensorShape
+from hardloom.golden.models.float_model import Arithmetic
+from hardloom.golden.shape import TensorShape
 
 __all__ = ["FEWEST", "LONGEST", "Hessian", "Hessians"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from golden.checkpoints.safetensors_stream import SafetensorsReader, SafetensorsWriter
-from golden.errors import UserError
-from golden.quantization.pieces import Rounded, Statistics
-from golden.shape import ModelShape
+from hardloom.golden.checkpoints.safetensors_stream import SafetensorsReader, SafetensorsWriter
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.pieces import Rounded, Statistics
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["Journal"]
 

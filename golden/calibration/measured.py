@@ -4,8 +4,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from golden.calibration.ranges import SCORES, Range
-from golden.errors import UserError
+from hardloom.golden.calibration.ranges import SCORES, Range
+from hardloom.golden.errors import UserError
 
 __all__ = ["Calibration", "Source"]
 

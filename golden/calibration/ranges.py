@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from golden.calibration.streamed import (
+from hardloom.golden.calibration.streamed import (
     embedded,
     final_norm,
     load_layer,
     run_layer,
     weights_of,
 )
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.models.float_model import Arithmetic
-from golden.shape import HEAD, ModelShape
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.models.float_model import Arithmetic
+from hardloom.golden.shape import HEAD, ModelShape
 
 __all__ = ["SCORES", "Range", "Ranges", "observe"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from golden.models.float_model import Arithmetic, FloatModel
-from golden.quantization.formats import fake_quantize
-from golden.training.fake_quant import quantize_vector
-from golden.units.numerics import Numerics
+from hardloom.golden.models.float_model import Arithmetic, FloatModel
+from hardloom.golden.quantization.formats import fake_quantize
+from hardloom.golden.training.fake_quant import quantize_vector
+from hardloom.golden.units.numerics import Numerics
 
 __all__ = ["Cost", "costs", "divergence"]
 

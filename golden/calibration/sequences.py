@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from golden.checkpoints.json_files import read_regular_file
-from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
-from golden.errors import UserError
-from golden.shape import ModelShape
+from hardloom.golden.checkpoints.json_files import read_regular_file
+from hardloom.golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["masked", "sequences_of", "text_tokens", "token_file"]
 

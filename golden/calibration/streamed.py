@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.models.float_model import Arithmetic, Layer, RMSNorm
-from golden.models.positions import Positions
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.models.float_model import Arithmetic, Layer, RMSNorm
+from hardloom.golden.models.positions import Positions
 
 __all__ = ["embedded", "final_norm", "load_layer", "run_layer", "weights_of"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from golden.checkpoints.config import read_config
-from golden.checkpoints.families import family_of
-from golden.checkpoints.stored import stored_tensors_of
-from golden.errors import UserError
-from golden.parallel import ordered_map, row_ranges
+from hardloom.golden.checkpoints.config import read_config
+from hardloom.golden.checkpoints.families import family_of
+from hardloom.golden.checkpoints.stored import stored_tensors_of
+from hardloom.golden.errors import UserError
+from hardloom.golden.parallel import ordered_map, row_ranges
 
 __all__ = ["Checkpoint"]
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.json_files import read_json_object
-from golden.errors import UserError
-from golden.shape import ModelShape
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.json_files import read_json_object
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["CONFIG", "read_config"]
 

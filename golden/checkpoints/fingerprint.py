@@ -2,7 +2,7 @@
 
 import hashlib
 
-from golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
 
 __all__ = ["fingerprint"]
 

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from golden.checkpoints.config import CONFIG
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.gguf_keys import FIELDS, check_keys, whole_numbers
-from golden.checkpoints.gguf_tokenizer import tokenizer_of
-from golden.checkpoints.safetensors_stream import SafetensorsWriter
-from golden.errors import UserError
-from golden.files import write_file, write_json
-from golden.folders import claimed
-from golden.shape import ModelShape, TensorShape
+from hardloom.golden.checkpoints.config import CONFIG
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.gguf_keys import FIELDS, check_keys, whole_numbers
+from hardloom.golden.checkpoints.gguf_tokenizer import tokenizer_of
+from hardloom.golden.checkpoints.safetensors_stream import SafetensorsWriter
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import write_file, write_json
+from hardloom.golden.folders import claimed
+from hardloom.golden.shape import ModelShape, TensorShape
 
 __all__ = ["import_gguf"]
 

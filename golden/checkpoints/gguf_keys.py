@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from golden.checkpoints.gguf_tokenizer import LISTS
-from golden.errors import UserError
-from golden.shape import ModelShape
+from hardloom.golden.checkpoints.gguf_tokenizer import LISTS
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["FIELDS", "check_keys", "whole_numbers"]
 

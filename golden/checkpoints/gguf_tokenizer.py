@@ -5,8 +5,8 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from golden.checkpoints.tokenizer import reason
-from golden.errors import UserError
+from hardloom.golden.checkpoints.tokenizer import reason
+from hardloom.golden.errors import UserError
 
 __all__ = ["LISTS", "tokenizer_of"]
 

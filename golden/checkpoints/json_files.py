@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 __all__ = ["parse_json_object", "read_json_object", "read_regular_file"]
 

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from golden.checkpoints.json_files import read_json_object
-from golden.checkpoints.safetensors_stream import NAMES, TensorEntry
-from golden.errors import UserError
-from golden.parallel import row_ranges
+from hardloom.golden.checkpoints.json_files import read_json_object
+from hardloom.golden.checkpoints.safetensors_stream import NAMES, TensorEntry
+from hardloom.golden.errors import UserError
+from hardloom.golden.parallel import row_ranges
 
 __all__ = ["MADE_UP", "PIECE", "MadeUpTensors", "Piece", "random_rows"]
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
-from golden.checkpoints.json_files import parse_json_object
-from golden.errors import UserError
-from golden.files import replacing, stamp
+from hardloom.golden.checkpoints.json_files import parse_json_object
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import replacing, stamp
 
 __all__ = ["CHANGED", "NAMES", "SafetensorsReader", "SafetensorsWriter", "TensorEntry"]
 

@@ -11,12 +11,12 @@ from typing import Protocol
 
 from torch import Tensor
 
-from golden.checkpoints.families import Family, Place
-from golden.checkpoints.json_files import read_json_object
-from golden.checkpoints.made_up import MADE_UP, MadeUpTensors
-from golden.checkpoints.safetensors_stream import SafetensorsReader, TensorEntry
-from golden.errors import UserError
-from golden.shape import ModelShape, TensorShape
+from hardloom.golden.checkpoints.families import Family, Place
+from hardloom.golden.checkpoints.json_files import read_json_object
+from hardloom.golden.checkpoints.made_up import MADE_UP, MadeUpTensors
+from hardloom.golden.checkpoints.safetensors_stream import SafetensorsReader, TensorEntry
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ModelShape, TensorShape
 
 __all__ = ["INDEX", "StoredTensor", "check_tensor_set", "first_places", "has_weights", "stored_tensors_of"]
 

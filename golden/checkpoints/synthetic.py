@@ -8,17 +8,17 @@ from typing import Any
 
 import torch
 
-from golden.checkpoints.config import CONFIG
-from golden.checkpoints.families import family_of, shape_of
-from golden.checkpoints.made_up import MADE_UP, PIECE, random_rows
-from golden.checkpoints.presets import read_preset
-from golden.checkpoints.safetensors_stream import SafetensorsWriter
-from golden.checkpoints.stored import INDEX, first_places
-from golden.errors import UserError
-from golden.files import write_json
-from golden.folders import claimed
-from golden.parallel import ordered_map, row_ranges
-from golden.shape import ModelShape
+from hardloom.golden.checkpoints.config import CONFIG
+from hardloom.golden.checkpoints.families import family_of, shape_of
+from hardloom.golden.checkpoints.made_up import MADE_UP, PIECE, random_rows
+from hardloom.golden.checkpoints.presets import read_preset
+from hardloom.golden.checkpoints.safetensors_stream import SafetensorsWriter
+from hardloom.golden.checkpoints.stored import INDEX, first_places
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import write_json
+from hardloom.golden.folders import claimed
+from hardloom.golden.parallel import ordered_map, row_ranges
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["make_checkpoint", "make_up", "reduced"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tokenizers import Encoding, Tokenizer, models
 
-from golden.checkpoints.json_files import read_regular_file
-from golden.errors import UserError
+from hardloom.golden.checkpoints.json_files import read_regular_file
+from hardloom.golden.errors import UserError
 
 __all__ = ["encode_prompt", "load_tokenizer", "reason"]
 

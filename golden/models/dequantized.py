@@ -2,8 +2,8 @@
 
 import torch
 
-from golden.models.float_model import FloatModel
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.models.float_model import FloatModel
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 
 __all__ = ["dequantized_model"]
 

@@ -14,14 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.errors import UserError
-from golden.models.manners import Manners
-from golden.models.positions import Positions, apply_rotary
-from golden.samplers.denoise import CERTAIN, Prediction
-from golden.samplers.manner import AMOUNT_FRAC, Manner
-from golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape
-from golden.units.gumbel import GUMBEL_FRAC
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.manners import Manners
+from hardloom.golden.models.positions import Positions, apply_rotary
+from hardloom.golden.samplers.denoise import CERTAIN, Prediction
+from hardloom.golden.samplers.manner import AMOUNT_FRAC, Manner
+from hardloom.golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape
+from hardloom.golden.units.gumbel import GUMBEL_FRAC
 
 __all__ = [
     "Arithmetic",

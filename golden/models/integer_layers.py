@@ -7,8 +7,8 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from golden.models.integer_parts import Experts, HardwiredMatrix, Packet, Parts, joined, pieces
-from golden.shape import AttentionShape, ExpertsShape
+from hardloom.golden.models.integer_parts import Experts, HardwiredMatrix, Packet, Parts, joined, pieces
+from hardloom.golden.shape import AttentionShape, ExpertsShape
 
 __all__ = ["AttentionEngine", "DenseEngine", "ExpertsEngine", "Probe"]
 

@@ -7,22 +7,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from golden.models.integer_layers import AttentionEngine, DenseEngine, ExpertsEngine
-from golden.models.integer_parts import Parts
-from golden.models.layer_units import Units
-from golden.models.manners import Manners
-from golden.quantization.integers import IntegerMatrix
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import Prediction, asked
-from golden.samplers.manner import AMOUNT_FRAC, Manner
-from golden.shape import DenseShape
-from golden.units.fixed import FixedPoint
-from golden.units.gumbel import GUMBEL_FRAC
-from golden.units.numerics import Numerics
-from golden.units.rope import Rope
-from golden.units.rounding import round_shift
-from golden.units.saturations import Watch
+from hardloom.golden.models.integer_layers import AttentionEngine, DenseEngine, ExpertsEngine
+from hardloom.golden.models.integer_parts import Parts
+from hardloom.golden.models.layer_units import Units
+from hardloom.golden.models.manners import Manners
+from hardloom.golden.quantization.integers import IntegerMatrix
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.denoise import Prediction, asked
+from hardloom.golden.samplers.manner import AMOUNT_FRAC, Manner
+from hardloom.golden.shape import DenseShape
+from hardloom.golden.units.fixed import FixedPoint
+from hardloom.golden.units.gumbel import GUMBEL_FRAC
+from hardloom.golden.units.numerics import Numerics
+from hardloom.golden.units.rope import Rope
+from hardloom.golden.units.rounding import round_shift
+from hardloom.golden.units.saturations import Watch
 
 __all__ = ["IntegerModel"]
 

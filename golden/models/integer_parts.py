@@ -7,11 +7,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from golden.errors import UserError
-from golden.models.layer_units import Units, constants_of
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.exact import ExactMatrix, scaled
-from golden.units.fixed import FixedPoint
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.layer_units import Units, constants_of
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.exact import ExactMatrix, scaled
+from hardloom.golden.units.fixed import FixedPoint
 
 __all__ = ["Experts", "HardwiredMatrix", "Packet", "Parts", "joined", "pieces"]
 

@@ -4,25 +4,25 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from golden.quantization.constants import constants
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import DenseShape, LayerShape, ModelShape
-from golden.units.argmax import Argmax
-from golden.units.attention import Attention
-from golden.units.bias import Bias
-from golden.units.clip import Clip
-from golden.units.combine import Combine
-from golden.units.fixed import FixedPoint
-from golden.units.gain import Gain
-from golden.units.numerics import Numerics
-from golden.units.quantize import Quantize
-from golden.units.rescale import Rescale
-from golden.units.rmsnorm import RMSNorm
-from golden.units.rope import Rope
-from golden.units.router import Router
-from golden.units.saturations import Watch
-from golden.units.softmax import SoftmaxNumerator
-from golden.units.swiglu import SwiGLU
+from hardloom.golden.quantization.constants import constants
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.shape import DenseShape, LayerShape, ModelShape
+from hardloom.golden.units.argmax import Argmax
+from hardloom.golden.units.attention import Attention
+from hardloom.golden.units.bias import Bias
+from hardloom.golden.units.clip import Clip
+from hardloom.golden.units.combine import Combine
+from hardloom.golden.units.fixed import FixedPoint
+from hardloom.golden.units.gain import Gain
+from hardloom.golden.units.numerics import Numerics
+from hardloom.golden.units.quantize import Quantize
+from hardloom.golden.units.rescale import Rescale
+from hardloom.golden.units.rmsnorm import RMSNorm
+from hardloom.golden.units.rope import Rope
+from hardloom.golden.units.router import Router
+from hardloom.golden.units.saturations import Watch
+from hardloom.golden.units.softmax import SoftmaxNumerator
+from hardloom.golden.units.swiglu import SwiGLU
 
 __all__ = ["Units", "constants_of", "router_of"]
 

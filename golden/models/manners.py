@@ -7,8 +7,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from golden.samplers.manner import Manner
-from golden.units.gumbel import gumbel
+from hardloom.golden.samplers.manner import Manner
+from hardloom.golden.units.gumbel import gumbel
 
 __all__ = ["Manners"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from golden.shape import AttentionShape
+from hardloom.golden.shape import AttentionShape
 
 __all__ = ["Positions", "apply_rotary", "rotary_tables"]
 

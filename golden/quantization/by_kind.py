@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from golden.errors import UserError
-from golden.quantization.format_names import FORMAT_NAMES, format_name
-from golden.shape import ModelShape
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.format_names import FORMAT_NAMES, format_name
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["check_formats", "formats_by_kind", "in_words", "kinds_of"]
 

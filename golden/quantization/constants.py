@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from golden.errors import UserError
-from golden.shape import ExpertsShape, ModelShape, TensorShape
-from golden.units.bias import Bias
-from golden.units.gain import Gain
-from golden.units.numerics import Numerics
-from golden.units.rope import Rope
-from golden.units.router import Router
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ExpertsShape, ModelShape, TensorShape
+from hardloom.golden.units.bias import Bias
+from hardloom.golden.units.gain import Gain
+from hardloom.golden.units.numerics import Numerics
+from hardloom.golden.units.rope import Rope
+from hardloom.golden.units.router import Router
 
 __all__ = ["constants"]
 

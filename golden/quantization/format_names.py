@@ -1,6 +1,6 @@
 """Names and bits of the weight formats, for those who need no more of them: importing this is quick."""
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 __all__ = ["CODE_BITS", "FORMAT_NAMES", "format_name"]
 

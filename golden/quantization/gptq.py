@@ -17,7 +17,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from golden.quantization.formats.base import Format
+from hardloom.golden.quantization.formats.base import Format
 
 __all__ = ["BLOCK", "DAMPING", "Factor", "factor", "gptq"]
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.errors import UserError
-from golden.parallel import ordered_map, row_ranges
-from golden.quantization.formats import Format, format_rules, pack_codes
-from golden.shape import TensorShape
-from golden.units.numerics import Numerics
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.errors import UserError
+from hardloom.golden.parallel import ordered_map, row_ranges
+from hardloom.golden.quantization.formats import Format, format_rules, pack_codes
+from hardloom.golden.shape import TensorShape
+from hardloom.golden.units.numerics import Numerics
 
 __all__ = ["NEAREST", "SLICE", "Method", "Piece", "Rounded", "Statistics", "nearest", "rounded", "source_rows"]
 

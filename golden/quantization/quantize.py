@@ -6,23 +6,23 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.config import CONFIG
-from golden.checkpoints.json_files import read_regular_file
-from golden.checkpoints.safetensors_stream import SafetensorsWriter
-from golden.files import write_file, write_json
-from golden.folders import claimed
-from golden.quantization.by_kind import formats_by_kind
-from golden.quantization.constants import constants
-from golden.quantization.pieces import NEAREST, Method, Statistics
-from golden.quantization.quantized import (
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.config import CONFIG
+from hardloom.golden.checkpoints.json_files import read_regular_file
+from hardloom.golden.checkpoints.safetensors_stream import SafetensorsWriter
+from hardloom.golden.files import write_file, write_json
+from hardloom.golden.folders import claimed
+from hardloom.golden.quantization.by_kind import formats_by_kind
+from hardloom.golden.quantization.constants import constants
+from hardloom.golden.quantization.pieces import NEAREST, Method, Statistics
+from hardloom.golden.quantization.quantized import (
     QUANTIZATION,
     TENSORS,
     TOKENIZER,
     stored_tensors,
 )
-from golden.shape import TensorShape
-from golden.units.numerics import GENERAL, Numerics
+from hardloom.golden.shape import TensorShape
+from hardloom.golden.units.numerics import GENERAL, Numerics
 
 __all__ = ["quantize_checkpoint"]
 

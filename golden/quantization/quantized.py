@@ -18,18 +18,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from golden.checkpoints.config import CONFIG, read_config
-from golden.checkpoints.json_files import read_json_object
-from golden.checkpoints.safetensors_stream import CHANGED, NAMES, SafetensorsReader
-from golden.checkpoints.stored import check_tensor_set
-from golden.errors import UserError
-from golden.files import stamp
-from golden.parallel import ordered_map, row_ranges
-from golden.quantization.by_kind import check_formats
-from golden.quantization.formats import QuantizedMatrix, format_rules, packed_bytes, unpack_codes
-from golden.quantization.integers import IntegerMatrix
-from golden.shape import ModelShape
-from golden.units.numerics import Numerics
+from hardloom.golden.checkpoints.config import CONFIG, read_config
+from hardloom.golden.checkpoints.json_files import read_json_object
+from hardloom.golden.checkpoints.safetensors_stream import CHANGED, NAMES, SafetensorsReader
+from hardloom.golden.checkpoints.stored import check_tensor_set
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import stamp
+from hardloom.golden.parallel import ordered_map, row_ranges
+from hardloom.golden.quantization.by_kind import check_formats
+from hardloom.golden.quantization.formats import QuantizedMatrix, format_rules, packed_bytes, unpack_codes
+from hardloom.golden.quantization.integers import IntegerMatrix
+from hardloom.golden.shape import ModelShape
+from hardloom.golden.units.numerics import Numerics
 
 __all__ = ["FILES", "QUANTIZATION", "TENSORS", "TOKENIZER", "QuantizedCheckpoint", "stored_tensors"]
 

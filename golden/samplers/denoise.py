@@ -16,10 +16,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from golden.errors import UserError
-from golden.samplers.interpreter import Machine
-from golden.samplers.machine import Program
-from golden.samplers.manner import Manner
+from hardloom.golden.errors import UserError
+from hardloom.golden.samplers.interpreter import Machine
+from hardloom.golden.samplers.machine import Program
+from hardloom.golden.samplers.manner import Manner
 
 __all__ = ["CERTAIN", "Denoising", "Engine", "Pass", "Prediction", "Step", "asked", "check_prompt", "spread_limit"]
 

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from golden.errors import UserError
-from golden.samplers.machine import (
+from hardloom.golden.errors import UserError
+from hardloom.golden.samplers.machine import (
     MAX_FORWARDS,
     MAX_INSTRUCTIONS,
     POSITIONS,
@@ -21,7 +21,7 @@ from golden.samplers.machine import (
     Which,
     decode,
 )
-from golden.samplers.manner import Manner
+from hardloom.golden.samplers.manner import Manner
 
 __all__ = ["Machine", "SamplerFault"]
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 __all__ = [
     "MAX_FORWARDS",

@@ -8,15 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from golden.errors import UserError
-from golden.samplers.language.compiler import Vocabulary, compiled
-from golden.samplers.language.source import Number, Source
-from golden.samplers.machine import Program
+from hardloom.golden.errors import UserError
+from hardloom.golden.samplers.language.compiler import Vocabulary, compiled
+from hardloom.golden.samplers.language.source import Number, Source
+from hardloom.golden.samplers.machine import Program
 
 if TYPE_CHECKING:  # an estimate asks for programs, and loads no PyTorch
     from torch import Tensor
 
-    from golden.samplers.denoise import Denoising, Engine
+    from hardloom.golden.samplers.denoise import Denoising, Engine
 
 __all__ = ["SAMPLERS", "Asked", "Sampling", "denoise", "read_sampler"]
 
@@ -119,7 +119,7 @@ class Asked(Protocol):
 def denoise(engine: Engine, prompt: Tensor, sampling: Asked, model: Vocabulary) -> Denoising:
     """The run of a sampler on every row of `prompt`, int64 [batch, length]; raises as `Sampling.program` and
     `golden.samplers.denoise.Denoising` do."""
-    from golden.samplers.denoise import Denoising
+    from hardloom.golden.samplers.denoise import Denoising
 
     program = sampling.program(model)
     return Denoising(engine, prompt, program, sampling.gen_length, model.mask_token, model.token_ids)

@@ -1,6 +1,6 @@
 """Which positions a pass computes where keys and values of the others are kept from the passes before."""
 
-from golden.samplers.denoise import Pass
+from hardloom.golden.samplers.denoise import Pass
 
 __all__ = ["span"]
 

@@ -11,13 +11,13 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from golden.models.float_model import FloatEngine, FloatModel
-from golden.samplers.denoise import Engine, Prediction
-from golden.samplers.interpreter import Machine
-from golden.samplers.manner import Manner
-from golden.samplers.sampling import Sampling, denoise
-from golden.shape import ExpertsShape, ModelShape
-from golden.training.problems import Problem, Tasks
+from hardloom.golden.models.float_model import FloatEngine, FloatModel
+from hardloom.golden.samplers.denoise import Engine, Prediction
+from hardloom.golden.samplers.interpreter import Machine
+from hardloom.golden.samplers.manner import Manner
+from hardloom.golden.samplers.sampling import Sampling, denoise
+from hardloom.golden.shape import ExpertsShape, ModelShape
+from hardloom.golden.training.problems import Problem, Tasks
 
 __all__ = ["answer_text", "answers", "exact_match", "expert_load", "held_out_problems"]
 

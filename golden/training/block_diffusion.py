@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from golden.models.float_model import FloatModel
-from golden.models.positions import Positions
-from golden.shape import AttentionShape
+from hardloom.golden.models.float_model import FloatModel
+from hardloom.golden.models.positions import Positions
+from hardloom.golden.shape import AttentionShape
 
 __all__ = ["Layout"]
 

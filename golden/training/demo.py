@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from golden.models.float_model import FloatModel, Routing
-from golden.training.problems import EOS, MASK
-from golden.training.recipe import Lesson, Recipe, TrainingParams
-from golden.training.short_tasks import SHORT_TASKS
+from hardloom.golden.models.float_model import FloatModel, Routing
+from hardloom.golden.training.problems import EOS, MASK
+from hardloom.golden.training.recipe import Lesson, Recipe, TrainingParams
+from hardloom.golden.training.short_tasks import SHORT_TASKS
 
 __all__ = ["DEMO", "Pool", "masked_loss"]
 

@@ -14,13 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from golden.models.float_model import FloatModel, Routing
-from golden.training.block_diffusion import Layout
-from golden.training.corruption import EDIT_WEIGHT, Corrupted, Corruption, mask_rates
-from golden.training.problems import EOS, MASK, Problem
-from golden.training.prose import prose
-from golden.training.recipe import Lesson, Recipe, TrainingParams
-from golden.training.worked_tasks import BLOCK_LENGTH, DELETE, SPLIT, WORKED_TASKS
+from hardloom.golden.models.float_model import FloatModel, Routing
+from hardloom.golden.training.block_diffusion import Layout
+from hardloom.golden.training.corruption import EDIT_WEIGHT, Corrupted, Corruption, mask_rates
+from hardloom.golden.training.problems import EOS, MASK, Problem
+from hardloom.golden.training.prose import prose
+from hardloom.golden.training.recipe import Lesson, Recipe, TrainingParams
+from hardloom.golden.training.worked_tasks import BLOCK_LENGTH, DELETE, SPLIT, WORKED_TASKS
 
 __all__ = ["DEMO2", "block_length_at"]
 

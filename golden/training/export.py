@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import save
 from tokenizers import Tokenizer
 
-from golden.checkpoints.families import Family, family_of
-from golden.files import write_file, write_json
-from golden.folders import claim
-from golden.models.float_model import FloatModel
+from hardloom.golden.checkpoints.families import Family, family_of
+from hardloom.golden.files import write_file, write_json
+from hardloom.golden.folders import claim
+from hardloom.golden.models.float_model import FloatModel
 
 __all__ = ["export_checkpoint"]
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from golden.models.float_model import Arithmetic
-from golden.quantization.formats import fake_quantize
+from hardloom.golden.models.float_model import Arithmetic
+from hardloom.golden.quantization.formats import fake_quantize
 
 __all__ = ["FakeQuant", "quantize_vector"]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from golden.training.routing import RouterLosses
+from hardloom.golden.training.routing import RouterLosses
 
 __all__ = ["History"]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from golden.training.worked_tasks import WORKED_TASKS
+from hardloom.golden.training.worked_tasks import WORKED_TASKS
 
 __all__ = ["TEXTS", "prose"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Generator, Tensor
 
-from golden.errors import UserError
-from golden.models.float_model import Arithmetic, FloatModel, Routing
-from golden.training.fake_quant import FakeQuant
-from golden.training.problems import Tasks
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.float_model import Arithmetic, FloatModel, Routing
+from hardloom.golden.training.fake_quant import FakeQuant
+from hardloom.golden.training.problems import Tasks
 
 __all__ = ["Lesson", "Recipe", "TrainingParams"]
 

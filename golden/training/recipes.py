@@ -1,8 +1,8 @@
 """The models that can be trained here."""
 
-from golden.training.demo import DEMO
-from golden.training.demo2 import DEMO2
-from golden.training.recipe import Recipe
+from hardloom.golden.training.demo import DEMO
+from hardloom.golden.training.demo2 import DEMO2
+from hardloom.golden.training.recipe import Recipe
 
 __all__ = ["RECIPES"]
 

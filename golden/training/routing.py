@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from golden.models.float_model import FloatModel, Routing
-from golden.shape import ExpertsShape
+from hardloom.golden.models.float_model import FloatModel, Routing
+from hardloom.golden.shape import ExpertsShape
 
 __all__ = ["BALANCE_WEIGHT", "Z_WEIGHT", "RouterLosses", "experts_of", "router_losses"]
 

@@ -2,7 +2,7 @@
 
 import random
 
-from golden.training.problems import LETTERS, Problem, Tasks
+from hardloom.golden.training.problems import LETTERS, Problem, Tasks
 
 __all__ = ["SHORT_TASKS"]
 

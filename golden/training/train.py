@@ -11,13 +11,13 @@ from pickle import UnpicklingError
 
 import torch
 
-from golden.checkpoints.families import shape_of
-from golden.errors import UserError
-from golden.files import replacing
-from golden.models.float_model import FloatModel
-from golden.training.history import History
-from golden.training.recipe import Lesson, Recipe, TrainingParams
-from golden.training.routing import experts_of, router_losses
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import replacing
+from hardloom.golden.models.float_model import FloatModel
+from hardloom.golden.training.history import History
+from hardloom.golden.training.recipe import Lesson, Recipe, TrainingParams
+from hardloom.golden.training.routing import experts_of, router_losses
 
 __all__ = ["train"]
 

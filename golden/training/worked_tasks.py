@@ -6,7 +6,7 @@
 
 import random
 
-from golden.training.problems import LETTERS, SPECIAL, Problem, Tasks
+from hardloom.golden.training.problems import LETTERS, SPECIAL, Problem, Tasks
 
 __all__ = ["BLOCK_LENGTH", "DELETE", "SPLIT", "WORKED_TASKS"]
 

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 __all__ = ["GAINS", "GENERAL_ACTIVATIONS", "GENERAL_GAINS", "ActivationBits"]
 

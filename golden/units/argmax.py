@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from golden.units.rounding import round_shift
-from golden.units.softmax import SoftmaxNumerator
-from golden.units.table import Reciprocal
+from hardloom.golden.units.rounding import round_shift
+from hardloom.golden.units.softmax import SoftmaxNumerator
+from hardloom.golden.units.table import Reciprocal
 
 __all__ = ["Argmax"]
 

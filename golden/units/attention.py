@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from golden.units.exact import exact_matmul, exact_type, scaled
-from golden.units.fixed import FIXED, SCORE, FixedPoint
-from golden.units.quantize import Quantize
-from golden.units.rounding import round_shift
-from golden.units.table import LOG2E_FRAC, Exp2, Reciprocal
+from hardloom.golden.units.exact import exact_matmul, exact_type, scaled
+from hardloom.golden.units.fixed import FIXED, SCORE, FixedPoint
+from hardloom.golden.units.quantize import Quantize
+from hardloom.golden.units.rounding import round_shift
+from hardloom.golden.units.table import LOG2E_FRAC, Exp2, Reciprocal
 
 __all__ = ["Attention"]
 

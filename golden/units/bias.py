@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.fixed import FIXED, FixedPoint
 
 __all__ = ["Bias"]
 

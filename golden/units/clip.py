@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.fixed import FIXED, FixedPoint
 
 __all__ = ["Clip"]
 

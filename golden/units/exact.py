@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 __all__ = ["ExactMatrix", "column", "exact_matmul", "exact_type", "power_of_two", "scaled", "tabulated"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from golden.errors import UserError
-from golden.units.rounding import round_shift
+from hardloom.golden.errors import UserError
+from hardloom.golden.units.rounding import round_shift
 
 __all__ = ["FIXED", "SCORE", "FixedPoint", "bit_length", "largest_bits"]
 

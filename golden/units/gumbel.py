@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from golden.units.exact import column
-from golden.units.fixed import bit_length
+from hardloom.golden.units.exact import column
+from hardloom.golden.units.fixed import bit_length
 
 __all__ = ["GUMBEL_FRAC", "gumbel"]
 

@@ -7,11 +7,11 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from golden.errors import UserError
-from golden.units.activations import GAINS, GENERAL_ACTIVATIONS, GENERAL_GAINS, ActivationBits
-from golden.units.fixed import FIXED, SCORE, FixedPoint
-from golden.units.quantize import Quantize
-from golden.units.table import Exp2
+from hardloom.golden.errors import UserError
+from hardloom.golden.units.activations import GAINS, GENERAL_ACTIVATIONS, GENERAL_GAINS, ActivationBits
+from hardloom.golden.units.fixed import FIXED, SCORE, FixedPoint
+from hardloom.golden.units.quantize import Quantize
+from hardloom.golden.units.table import Exp2
 
 __all__ = ["GENERAL", "Numerics"]
 

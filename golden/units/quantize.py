@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from golden.units.fixed import FIXED, FixedPoint, largest_bits
-from golden.units.rounding import round_shift
+from hardloom.golden.units.fixed import FIXED, FixedPoint, largest_bits
+from hardloom.golden.units.rounding import round_shift
 
 __all__ = ["Quantize"]
 

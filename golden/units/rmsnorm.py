@@ -8,9 +8,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from golden.units.fixed import FIXED, FixedPoint, largest_bits
-from golden.units.rounding import floor_shift, round_shift
-from golden.units.table import Rsqrt
+from hardloom.golden.units.fixed import FIXED, FixedPoint, largest_bits
+from hardloom.golden.units.rounding import floor_shift, round_shift
+from hardloom.golden.units.table import Rsqrt
 
 __all__ = ["RMSNorm"]
 

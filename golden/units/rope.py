@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from golden.units.fixed import FIXED, FixedPoint
-from golden.units.gain import Gain
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.gain import Gain
 
 __all__ = ["Rope"]
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from golden.units.exact import power_of_two
+from hardloom.golden.units.exact import power_of_two
 
 __all__ = ["floor_shift", "round_shift"]
 

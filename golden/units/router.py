@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from golden.errors import UserError
-from golden.units.fixed import FixedPoint
-from golden.units.rounding import round_shift
-from golden.units.softmax import SoftmaxNumerator
-from golden.units.table import Reciprocal, Sigmoid
+from hardloom.golden.errors import UserError
+from hardloom.golden.units.fixed import FixedPoint
+from hardloom.golden.units.rounding import round_shift
+from hardloom.golden.units.softmax import SoftmaxNumerator
+from hardloom.golden.units.table import Reciprocal, Sigmoid
 
 __all__ = ["SCALE_FRAC", "Router"]
 

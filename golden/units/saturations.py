@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from golden.units.fixed import FixedPoint
+from hardloom.golden.units.fixed import FixedPoint
 
 __all__ = ["Watch"]
 

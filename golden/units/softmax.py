@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from golden.units.fixed import FIXED, FixedPoint
-from golden.units.rounding import round_shift
-from golden.units.table import LOG2E, LOG2E_FRAC, Exp2
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.rounding import round_shift
+from hardloom.golden.units.table import LOG2E, LOG2E_FRAC, Exp2
 
 __all__ = ["SoftmaxNumerator"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from golden.units.exact import column, tabulated
-from golden.units.fixed import bit_length
-from golden.units.rounding import floor_shift, round_shift
+from hardloom.golden.units.exact import column, tabulated
+from hardloom.golden.units.fixed import bit_length
+from hardloom.golden.units.rounding import floor_shift, round_shift
 
 __all__ = ["LOG2E", "LOG2E_FRAC", "Exp2", "Reciprocal", "Rsqrt", "Sigmoid", "Table"]
 

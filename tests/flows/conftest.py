@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gen.build.folder import Build
+from hardloom.gen.build.folder import Build
 from tests.command_line import hardloom
 
 __all__ = ["SHORT"]

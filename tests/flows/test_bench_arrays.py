@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from flows.bench.arrays import parse_sizes, rows_of
-from flows.pictures.arrays import plot_arrays
-from flows.synth.arrays import normal_matrix, stored_matrix
-from gen.design.matrices import array_units
-from golden.errors import UserError
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.flows.bench.arrays import parse_sizes, rows_of
+from hardloom.flows.pictures.arrays import plot_arrays
+from hardloom.flows.synth.arrays import normal_matrix, stored_matrix
+from hardloom.gen.design.matrices import array_units
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from tests.command_line import hardloom
 
 

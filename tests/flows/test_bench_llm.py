@@ -6,21 +6,21 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from flows.bench import llm as bench
-from flows.bench.fine_weights import FineWeights
-from flows.bench.llm import Figures, Row
-from flows.bench.llm_page import write_page
-from flows.bench.llm_quality import Reference
-from flows.bench.llm_recipes import FLOAT, RECIPES, bits_of
-from flows.models import smollm2
-from golden.calibration.measured import Calibration, Source
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.errors import UserError
-from golden.models.float_model import FloatModel
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantized import QUANTIZATION, TENSORS
-from golden.units.fixed import FixedPoint
-from golden.units.numerics import GENERAL, Numerics
+from hardloom.flows.bench import llm as bench
+from hardloom.flows.bench.fine_weights import FineWeights
+from hardloom.flows.bench.llm import Figures, Row
+from hardloom.flows.bench.llm_page import write_page
+from hardloom.flows.bench.llm_quality import Reference
+from hardloom.flows.bench.llm_recipes import FLOAT, RECIPES, bits_of
+from hardloom.flows.models import smollm2
+from hardloom.golden.calibration.measured import Calibration, Source
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.float_model import FloatModel
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantized import QUANTIZATION, TENSORS
+from hardloom.golden.units.fixed import FixedPoint
+from hardloom.golden.units.numerics import GENERAL, Numerics
 from tests import ROOT
 from tests.checkpoints import tiny_model, write_random_checkpoint
 from tests.command_line import hardloom

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.models import rtl_engine
-from golden.cache import cache_folder, entry
-from golden.quantization.quantized import QUANTIZATION, TENSORS
+from hardloom.flows.models import rtl_engine
+from hardloom.golden.cache import cache_folder, entry
+from hardloom.golden.quantization.quantized import QUANTIZATION, TENSORS
+from hardloom.verif.chip.simulation import SimulatedChip
 from tests.checkpoints import write_chip_checkpoint
 from tests.command_line import hardloom
-from verif.chip.simulation import SimulatedChip
 
 PROMPT = ("--prompt-tokens", "3,1,4", "--gen-length", "4", "--block-length", "4", "--steps", "2")
 

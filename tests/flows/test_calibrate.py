@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
-from flows.pictures.outliers import rows_of
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.fingerprint import fingerprint
-from golden.files import sha256
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.activations import ActivationBits
+from hardloom.flows.pictures.outliers import rows_of
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.fingerprint import fingerprint
+from hardloom.golden.files import sha256
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.activations import ActivationBits
 from tests import ROOT
 from tests.checkpoints import write_random_checkpoint
 from tests.command_line import hardloom

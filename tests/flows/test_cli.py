@@ -7,14 +7,14 @@ import os
 import jinja2
 import pytest
 
-from flows.chips.hardware_options import HardwareOptions, hardware_config, parse_slices, parse_style
-from flows.cli.app import app
-from gen.design.hardware import DEFAULT_SLICES, HardwareConfig
-from golden.checkpoints.families import shape_of
-from golden.errors import UserError
-from golden.folders import MARK
-from golden.quantization.quantize import quantize_checkpoint
-from golden.units.numerics import Numerics
+from hardloom.flows.chips.hardware_options import HardwareOptions, hardware_config, parse_slices, parse_style
+from hardloom.flows.cli.app import app
+from hardloom.gen.design.hardware import DEFAULT_SLICES, HardwareConfig
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.errors import UserError
+from hardloom.golden.folders import MARK
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.command_line import hardloom
 
@@ -35,8 +35,8 @@ def quantized(tmp_path_factory):
 @pytest.fixture(scope="module")
 def builds(quantized, tmp_path_factory):
     """A build of each."""
-    from gen.build.generate import build_chip
-    from golden.quantization.quantized import QuantizedCheckpoint
+    from hardloom.gen.build.generate import build_chip
+    from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 
     folder = tmp_path_factory.mktemp("builds")
     for seed in ("0", "1"):
@@ -157,9 +157,9 @@ def test_an_error_of_the_file_system_is_one_sentence_and_a_fault_of_ours_a_trace
     def broken(**_: object) -> None:
         raise jinja2.TemplateNotFound("neuron.v.j2")
 
-    monkeypatch.setattr("flows.cli.app.commands", full)
+    monkeypatch.setattr("hardloom.flows.cli.app.commands", full)
     assert hardloom().err == "error: build/a.v: No space left on device; check the path, its permissions and space"
-    monkeypatch.setattr("flows.cli.app.commands", broken)
+    monkeypatch.setattr("hardloom.flows.cli.app.commands", broken)
     with pytest.raises(jinja2.TemplateNotFound):
         app()
 
@@ -172,7 +172,7 @@ def test_a_command_that_is_interrupted_says_how_to_go_on(quantized, tmp_path, mo
     def interrupt(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    for work in ("flows.chips.generate.generate", "flows.models.info.info"):
+    for work in ("hardloom.flows.chips.generate.generate", "hardloom.flows.models.info.info"):
         monkeypatch.setattr(work, interrupt)
     ran = hardloom(*(word.format(q=quantized, tmp=tmp_path) for word in command))
     assert ran.code == 130 and ran.out == ""

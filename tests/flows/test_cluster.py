@@ -17,18 +17,18 @@ import pytest
 
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
 
-from flows.cluster import client
-from flows.cluster.client import Cluster, workers_at
-from gen.build.folder import MANIFEST
-from gen.build.generate import build_arrays
-from gen.build.journal import JOURNAL
-from gen.build.work import Progress
-from gen.design.hardware import HardwareConfig
-from gen.design.matrices import Selection
-from golden.errors import UserError
-from golden.folders import MARK
-from golden.parallel import HERE, Workers
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.flows.cluster import client
+from hardloom.flows.cluster.client import Cluster, workers_at
+from hardloom.gen.build.folder import MANIFEST
+from hardloom.gen.build.generate import build_arrays
+from hardloom.gen.build.journal import JOURNAL
+from hardloom.gen.build.work import Progress
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.matrices import Selection
+from hardloom.golden.errors import UserError
+from hardloom.golden.folders import MARK
+from hardloom.golden.parallel import HERE, Workers
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from tests import ROOT
 from tests.command_line import hardloom
 from tests.dask_cluster import DaskCluster, Worker, dask_cluster
@@ -192,6 +192,7 @@ def test_a_worker_of_another_version(cluster: DaskCluster, tiny_quantized: list[
     code, out = tmp_path / "code", tmp_path / "out" / "build"
     for floor in ("golden", "rtl_templates", "gen", "verif", "flows"):
         shutil.copytree(ROOT / floor, code / floor, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "hardloom", code / "hardloom", symlinks=True)
     with (code / "gen" / "arrays" / "metal.py").open("a") as file:
         file.write("# another version\n")
     out.parent.mkdir()
@@ -204,7 +205,7 @@ def test_a_worker_without_hardloom(cluster: DaskCluster, tiny_quantized: list[Pa
     code, out = tmp_path / "code", tmp_path / "out" / "build"
     for folder in (code, out.parent):
         folder.mkdir()
-    (code / "flows.py").write_text("")  # found before any that is installed, and no package
+    (code / "hardloom.py").write_text("")  # found before any that is installed, and no package
     worker = cluster.worker(code)
     words = ["generate", tiny_quantized[0], "-o", out]
     refused(
@@ -232,11 +233,11 @@ def test_a_worker_that_does_not_see_the_folder(cluster: DaskCluster, few: Path, 
 WITHOUT = """
 import sys
 sys.modules["dask"] = sys.modules["distributed"] = None
-from flows.cli.app import run
+from hardloom.flows.cli.app import run
 sys.argv = ["hardloom", *sys.argv[1:]]
 assert run() == 0
 sys.argv += ["--cluster", "127.0.0.1:1"]
-from flows.cli.app import app
+from hardloom.flows.cli.app import app
 app()
 """
 """A command, then the same with `--cluster`, where the extra is not installed."""
@@ -293,7 +294,7 @@ def test_ctrl_c_ends_a_run_that_goes_on_later(
     worker = cluster.worker()
     out = tmp_path / "build"
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # whoever started the tests
-    code += "from flows.cli.app import app; app()"
+    code += "from hardloom.flows.cli.app import app; app()"
     words = ["generate", tiny_quantized[0], "-o", out, *ARRAYS, "--cluster", cluster.address]
     command = [sys.executable, "-c", code, *map(str, words)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.bench.tiles import published_shapes
-from flows.design.cost.fit import fit_tiles
-from flows.design.cost.model import DEFAULT_FIT, CostModel
-from flows.design.cost.quantities import COUNTED, count, count_shape
-from flows.design.cost.shapes import STORED, ArrayShape, lines_of, stored
-from flows.design.cost.tiles import TILES, Tile, measure
-from flows.synth.arrays import normal_matrix, plan_matrix
-from flows.synth.library.files import read_library
-from gen.arrays.styles import STYLES
-from golden.errors import UserError
+from hardloom.flows.bench.tiles import published_shapes
+from hardloom.flows.design.cost.fit import fit_tiles
+from hardloom.flows.design.cost.model import DEFAULT_FIT, CostModel
+from hardloom.flows.design.cost.quantities import COUNTED, count, count_shape
+from hardloom.flows.design.cost.shapes import STORED, ArrayShape, lines_of, stored
+from hardloom.flows.design.cost.tiles import TILES, Tile, measure
+from hardloom.flows.synth.arrays import normal_matrix, plan_matrix
+from hardloom.flows.synth.library.files import read_library
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.golden.errors import UserError
 
 ADDRESSED = [name for name, style in STYLES.items() if style.addressed]
 FIT = json.loads(DEFAULT_FIT.read_text())
@@ -71,8 +71,8 @@ def test_a_recount_gives_what_is_stored(part):
 def test_an_estimate_of_a_published_model_plans_no_array():
     code = """
 import sys
-from flows.cli.app import commands
-import flows.design.estimate.tornado
+from hardloom.flows.cli.app import commands
+import hardloom.flows.design.estimate.tornado
 sys.argv = ["hardloom", "estimate", "--like", "llada-moe-7b"]
 try:
     commands()

@@ -5,19 +5,19 @@ from dataclasses import replace
 
 import pytest
 
-from flows.bench.cycle_chips import CHIPS
-from flows.design.cycles import attention, experts, forward, geometry, networks
-from flows.design.cycles.forward import forward_cycles
-from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.passes import Pass
-from flows.design.cycles.routes import likely_routes
-from gen.design import latency
-from gen.design.hardware import HardwareConfig
-from gen.engine.inventory import chip_parts
-from gen.stream.component import Component
-from golden.checkpoints.families import shape_of
-from golden.shape import ModelShape
-from golden.units.numerics import GENERAL
+from hardloom.flows.bench.cycle_chips import CHIPS
+from hardloom.flows.design.cycles import attention, experts, forward, geometry, networks
+from hardloom.flows.design.cycles.forward import forward_cycles
+from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.passes import Pass
+from hardloom.flows.design.cycles.routes import likely_routes
+from hardloom.gen.design import latency
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.engine.inventory import chip_parts
+from hardloom.gen.stream.component import Component
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.shape import ModelShape
+from hardloom.golden.units.numerics import GENERAL
 
 
 def everything() -> ModelShape:

@@ -10,24 +10,24 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.bench.cycles import modelled
-from flows.bench.timeline import chip_timeline
-from flows.design.cost.model import CostModel
-from flows.design.cost.shapes import ArrayShape
-from flows.design.cycles.forward import forward_cycles, likely_step, likely_wanted
-from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.passes import Pass
-from flows.design.cycles.routes import likely_routes
-from flows.design.cycles.sequences import Pipeline, SequenceRun, run_cycles
-from flows.design.cycles.throughput import slowest_part
-from flows.design.cycles.times import in_order
-from gen.design.hardware import HardwareConfig
-from gen.design.queues import Queues
-from golden.checkpoints.config import read_config
+from hardloom.flows.bench.cycles import modelled
+from hardloom.flows.bench.timeline import chip_timeline
+from hardloom.flows.design.cost.model import CostModel
+from hardloom.flows.design.cost.shapes import ArrayShape
+from hardloom.flows.design.cycles.forward import forward_cycles, likely_step, likely_wanted
+from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.passes import Pass
+from hardloom.flows.design.cycles.routes import likely_routes
+from hardloom.flows.design.cycles.sequences import Pipeline, SequenceRun, run_cycles
+from hardloom.flows.design.cycles.throughput import slowest_part
+from hardloom.flows.design.cycles.times import in_order
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.queues import Queues
+from hardloom.golden.checkpoints.config import read_config
+from hardloom.verif.chip.compare import simulate_runs
+from hardloom.verif.chip.simulation import Run, SimulatedChip
 from tests import DEMO, ROOT
 from tests.samplers import by_quota
-from verif.chip.compare import simulate_runs
-from verif.chip.simulation import Run, SimulatedChip
 
 
 @pytest.mark.parametrize("length", [2, 20])

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.design.cost.model import CostModel
-from flows.design.cost.shapes import ArrayShape
-from flows.design.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
-from flows.design.estimate.cost import dies_per_wafer, murphy_yield
-from flows.design.estimate.figures import Estimate, error_bar, estimate, moved, read_model, value_of
-from flows.design.estimate.request import Request
-from flows.design.estimate.systems import comparison, reproduction
-from flows.design.estimate.tornado import bars, plot_tornado
-from flows.design.estimate.workload import Workload, workload_tables
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.presets import PRESETS, read_preset
-from golden.errors import UserError
-from golden.shape import ModelShape
+from hardloom.flows.design.cost.model import CostModel
+from hardloom.flows.design.cost.shapes import ArrayShape
+from hardloom.flows.design.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
+from hardloom.flows.design.estimate.cost import dies_per_wafer, murphy_yield
+from hardloom.flows.design.estimate.figures import Estimate, error_bar, estimate, moved, read_model, value_of
+from hardloom.flows.design.estimate.request import Request
+from hardloom.flows.design.estimate.systems import comparison, reproduction
+from hardloom.flows.design.estimate.tornado import bars, plot_tornado
+from hardloom.flows.design.estimate.workload import Workload, workload_tables
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.presets import PRESETS, read_preset
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ModelShape
 from tests import DEMO, ROOT
 from tests.command_line import hardloom
 
@@ -155,7 +155,7 @@ def test_an_estimate_imports_nothing_that_takes_seconds():
     program = """
 import sys
 sys.argv = ["hardloom", "estimate", "--like", "llada-moe-7b", "--json"]
-from flows.cli.app import run
+from hardloom.flows.cli.app import run
 code = run()
 sys.exit(code or sorted({"torch", "numba", "amaranth", "matplotlib", "scipy"} & sys.modules.keys()) or 0)
 """

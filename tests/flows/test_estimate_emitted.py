@@ -4,25 +4,25 @@ from dataclasses import replace
 
 import pytest
 
-from flows.bench.cycle_chips import CHIPS
-from flows.design.cost.model import CostModel
-from flows.design.cost.shapes import ArrayShape
-from flows.design.estimate.area import attention_bits
-from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.emitted import emitted_steps, pass_kinds
-from flows.design.estimate.figures import Estimate, estimate, read_model
-from flows.design.estimate.request import Request
-from flows.design.estimate.workload import Workload, workload_tables
-from gen.design.hardware import HardwareConfig
-from gen.engine.inventory import chip_parts
-from gen.stream.ram import Ram
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.presets import PRESETS
-from golden.samplers.denoise import Pass
-from golden.samplers.manner import Manner
-from golden.samplers.spans import span
-from golden.units.numerics import GENERAL
+from hardloom.flows.bench.cycle_chips import CHIPS
+from hardloom.flows.design.cost.model import CostModel
+from hardloom.flows.design.cost.shapes import ArrayShape
+from hardloom.flows.design.estimate.area import attention_bits
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.estimate.emitted import emitted_steps, pass_kinds
+from hardloom.flows.design.estimate.figures import Estimate, estimate, read_model
+from hardloom.flows.design.estimate.request import Request
+from hardloom.flows.design.estimate.workload import Workload, workload_tables
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.engine.inventory import chip_parts
+from hardloom.gen.stream.ram import Ram
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.presets import PRESETS
+from hardloom.golden.samplers.denoise import Pass
+from hardloom.golden.samplers.manner import Manner
+from hardloom.golden.samplers.spans import span
+from hardloom.golden.units.numerics import GENERAL
 from tests import ROOT
 from tests.command_line import hardloom
 
@@ -43,7 +43,9 @@ def test_what_is_not_emitted_says_why(model, request_):
 
 def test_an_estimate_of_a_published_model_plans_no_array(monkeypatch):
     """What takes seconds is stored, of the projected chip and of the emitted one."""
-    monkeypatch.setattr("flows.design.cost.quantities.count_shape", lambda shape: pytest.fail(f"{shape} is not stored"))
+    monkeypatch.setattr(
+        "hardloom.flows.design.cost.quantities.count_shape", lambda shape: pytest.fail(f"{shape} is not stored")
+    )
     for model in PRESETS:
         run(model, design="hardloom")
     run("llada2.0-mini", sampler="whole")

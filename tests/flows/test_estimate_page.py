@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flows.design.estimate.systems import COLUMNS
+from hardloom.flows.design.estimate.systems import COLUMNS
 from tests import ROOT
 from tests.command_line import hardloom
 

@@ -6,12 +6,12 @@ from math import inf, nan
 
 import pytest
 
-from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.figures import estimate
-from flows.design.estimate.request import Request
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.presets import read_preset
-from golden.errors import UserError
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.estimate.figures import estimate
+from hardloom.flows.design.estimate.request import Request
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.presets import read_preset
+from hardloom.golden.errors import UserError
 from tests.command_line import hardloom
 from tests.flows.test_estimate import run
 

@@ -9,27 +9,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.design.estimate.arrays import ArrayOption, options
-from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.figures import estimate, read_model
-from flows.design.estimate.request import Request
-from flows.design.estimate.workload import Workload
-from flows.design.explore.attention import AttentionLanes, attention_lanes
-from flows.design.explore.points import Point, hardware_json, measure, pareto
-from flows.design.explore.report import search_space
-from flows.design.explore.search import Space
-from gen.design.hardware import HardwareConfig
-from gen.design.queues import Queues
-from golden.checkpoints.config import read_config
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.presets import read_preset
-from golden.errors import UserError
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import MatrixKind
+from hardloom.flows.design.estimate.arrays import ArrayOption, options
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.estimate.figures import estimate, read_model
+from hardloom.flows.design.estimate.request import Request
+from hardloom.flows.design.estimate.workload import Workload
+from hardloom.flows.design.explore.attention import AttentionLanes, attention_lanes
+from hardloom.flows.design.explore.points import Point, hardware_json, measure, pareto
+from hardloom.flows.design.explore.report import search_space
+from hardloom.flows.design.explore.search import Space
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.queues import Queues
+from hardloom.golden.checkpoints.config import read_config
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.presets import read_preset
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.shape import MatrixKind
+from hardloom.verif.proof.static import recover
 from tests import DEMO
 from tests.chips import built_chip
 from tests.command_line import hardloom
-from verif.proof.static import recover
 
 PARALLEL = AtOnce(head_tiles=154)
 

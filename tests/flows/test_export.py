@@ -16,16 +16,16 @@ import yaml
 from systemrdl import RDLCompiler
 from systemrdl.node import FieldNode
 
-from flows.export.power import domains
-from gen.build.folder import Build
-from gen.build.generate import build_chip
-from gen.design.axi_ports import NO_POSITION, commit_record
-from gen.design.hardware import HardwareConfig
-from gen.design.registers import IDENTIFICATION, REGISTERS, ErrorCode
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.flows.export.power import domains
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.generate import build_chip
+from hardloom.gen.design.axi_ports import NO_POSITION, commit_record
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.registers import IDENTIFICATION, REGISTERS, ErrorCode
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.verif.simulators.verilator import BINARY
 from tests.command_line import hardloom
 from tests.flows.conftest import SHORT
-from verif.simulators.verilator import BINARY
 
 ACCESS = {"ro": (True, False), "wo": (False, True), "rw": (True, True)}
 """Whether software reads and writes."""

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from flows.synth.modules import Modules
-from gen.build.folder import MANIFEST, Build
-from gen.build.generate import build_arrays
-from gen.build.seal import sealed
-from gen.design.hardware import HardwareConfig
-from gen.design.matrices import Selection
-from golden.cache import work_folder
-from golden.errors import UserError
-from golden.files import sha256
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.flows.synth.modules import Modules
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.gen.build.generate import build_arrays
+from hardloom.gen.build.seal import sealed
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.matrices import Selection
+from hardloom.golden.cache import work_folder
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from tests.command_line import hardloom
 
 PROMPT = ("--prompt-tokens", "3,1,4", "--gen-length", "2", "--block-length", "2", "--steps", "1")

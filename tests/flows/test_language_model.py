@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows.chips import language_model
-from flows.models import smollm2
-from golden.checkpoints.config import CONFIG, read_config
+from hardloom.flows.chips import language_model
+from hardloom.flows.models import smollm2
+from hardloom.golden.checkpoints.config import CONFIG, read_config
 from tests.command_line import hardloom
 from tests.golden.test_gguf import write
 

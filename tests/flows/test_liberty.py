@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.synth.closure import synthesize
-from flows.synth.library.boolean import expression, truth_table
-from flows.synth.library.embedded import default_liberty
-from flows.synth.library.files import read_library
-from flows.synth.power import weigh
-from flows.synth.techmap import techmap_verilog
-from flows.synth.yosys import Options
-from gen.text.yosys import SynthesisError
-from golden.errors import UserError
+from hardloom.flows.synth.closure import synthesize
+from hardloom.flows.synth.library.boolean import expression, truth_table
+from hardloom.flows.synth.library.embedded import default_liberty
+from hardloom.flows.synth.library.files import read_library
+from hardloom.flows.synth.power import weigh
+from hardloom.flows.synth.techmap import techmap_verilog
+from hardloom.flows.synth.yosys import Options
+from hardloom.gen.text.yosys import SynthesisError
+from hardloom.golden.errors import UserError
 from tests.flows.liberty_text import (
     AND_TERM,
     HEAD,
@@ -321,7 +321,7 @@ def test_a_cell_called_like_a_module_is_an_error(tmp_path, plain):
 
 def test_where_abc_ends_the_file_is_named(tmp_path, plain, monkeypatch):
     (tmp_path / "m.v").write_text(VERILOG)
-    monkeypatch.setattr("flows.synth.yosys.AREA", "no_such_command")
+    monkeypatch.setattr("hardloom.flows.synth.yosys.AREA", "no_such_command")
     with pytest.raises(SynthesisError, match=r"m: .*ABC.* \(library .*0\.lib\)"):
         synthesize([tmp_path / "m.v"], "m", Options(plain))
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from flows.chips.hardware_options import HardwareOptions, hardware_config
-from gen.build.folder import Build
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.presets import PRESETS, read_preset
-from golden.checkpoints.synthetic import reduced
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QUANTIZATION, TENSORS
+from hardloom.flows.chips.hardware_options import HardwareOptions, hardware_config
+from hardloom.gen.build.folder import Build
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.presets import PRESETS, read_preset
+from hardloom.golden.checkpoints.synthetic import reduced
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QUANTIZATION, TENSORS
 from tests import ROOT
 from tests.checkpoints import published_config, tiny_config, write_random_checkpoint
 from tests.command_line import hardloom

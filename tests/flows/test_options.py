@@ -7,7 +7,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import typer
 
-from flows.cli import app
+from hardloom.flows.cli import app
 from tests import DEMO
 from tests.command_line import hardloom
 

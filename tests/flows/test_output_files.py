@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 import typer
 
-from flows.cli import outputs
-from flows.cli.options import folder, given_file, new_folder
-from flows.cli.outputs import Output
-from flows.design.cost.model import DEFAULT_FIT
-from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.request import Request
-from flows.design.explore.report import Outputs, explore, search_space, write_outputs
-from flows.models.calibrate import CalibrationText, calibrate
-from flows.report.page import page
-from flows.report.section import Section
-from flows.synth.figures import COLUMNS, SynthFigures
-from flows.synth.report import write_html
-from golden.units.numerics import GENERAL
+from hardloom.flows.cli import outputs
+from hardloom.flows.cli.options import folder, given_file, new_folder
+from hardloom.flows.cli.outputs import Output
+from hardloom.flows.design.cost.model import DEFAULT_FIT
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.estimate.request import Request
+from hardloom.flows.design.explore.report import Outputs, explore, search_space, write_outputs
+from hardloom.flows.models.calibrate import CalibrationText, calibrate
+from hardloom.flows.report.page import page
+from hardloom.flows.report.section import Section
+from hardloom.flows.synth.figures import COLUMNS, SynthFigures
+from hardloom.flows.synth.report import write_html
+from hardloom.golden.units.numerics import GENERAL
 from tests import DEMO, ROOT
 from tests.command_line import Ran, hardloom
 from tests.flows.test_options import GIVEN

@@ -8,11 +8,11 @@ import pytest
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from flows.cli.app import commands
-from flows.cli.options import folder, given_file, new_folder
-from flows.cli.outputs import LOGITS, PICTURE
-from gen.build.folder import Build
-from golden.folders import MARK, claimed
+from hardloom.flows.cli.app import commands
+from hardloom.flows.cli.options import folder, given_file, new_folder
+from hardloom.flows.cli.outputs import LOGITS, PICTURE
+from hardloom.gen.build.folder import Build
+from hardloom.golden.folders import MARK, claimed
 from tests import DEMO
 from tests.command_line import hardloom
 from tests.golden.test_gguf import write as write_gguf

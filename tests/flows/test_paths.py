@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.options import given_file
-from flows.cli.outputs import Output
+from hardloom.flows.cli.options import given_file
+from hardloom.flows.cli.outputs import Output
 from tests import DEMO
 from tests.command_line import hardloom
 from tests.flows.test_options import GIVEN

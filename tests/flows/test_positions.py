@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 import torch
 
-import flows.bench.timeline as bench_timeline
-import flows.models.rtl_engine as rtl_engine
-from flows.chips.hardware_options import HardwareOptions, hardware_config
-from gen.build.folder import Build
-from gen.design.hardware import HardwareConfig
-from golden.calibration.sequences import sequences_of
-from golden.checkpoints.config import read_config
-from golden.errors import UserError
-from golden.models.float_model import FloatModel
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.sampling import Sampling
-from golden.shape import ModelShape
+import hardloom.flows.bench.timeline as bench_timeline
+import hardloom.flows.models.rtl_engine as rtl_engine
+from hardloom.flows.chips.hardware_options import HardwareOptions, hardware_config
+from hardloom.gen.build.folder import Build
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.calibration.sequences import sequences_of
+from hardloom.golden.checkpoints.config import read_config
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.float_model import FloatModel
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.shape import ModelShape
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.command_line import Ran, hardloom
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from flows.console.report import Check, Line, facts, show, table, totals
+from hardloom.flows.console.report import Check, Line, facts, show, table, totals
 
 
 @dataclass(frozen=True)

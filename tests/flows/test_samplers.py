@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden.checkpoints.families import shape_of
-from golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
 from tests import DEMO
 from tests.command_line import hardloom
 from tests.published_models import write_family

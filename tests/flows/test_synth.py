@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from flows.synth.closure import synthesize
-from flows.synth.command import Request, synth, synth_figures
-from flows.synth.figures import unit_name
-from flows.synth.gate_level import mapped_arrays, mapped_units
-from flows.synth.library.files import read_library
-from flows.synth.library.models import cell_models
-from flows.synth.modules import Modules
-from flows.synth.power import Power, weigh
-from flows.synth.report import remarks, write_html
-from flows.synth.saif import toggles
-from flows.synth.timing import Timing, worst_path
-from flows.synth.yosys import Options
-from gen.arrays import plan_array
-from gen.build.generate import build_arrays
-from gen.design.matrices import Selection
-from gen.text.yosys import SynthesisError
-from golden.errors import UserError
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.flows.synth.closure import synthesize
+from hardloom.flows.synth.command import Request, synth, synth_figures
+from hardloom.flows.synth.figures import unit_name
+from hardloom.flows.synth.gate_level import mapped_arrays, mapped_units
+from hardloom.flows.synth.library.files import read_library
+from hardloom.flows.synth.library.models import cell_models
+from hardloom.flows.synth.modules import Modules
+from hardloom.flows.synth.power import Power, weigh
+from hardloom.flows.synth.report import remarks, write_html
+from hardloom.flows.synth.saif import toggles
+from hardloom.flows.synth.timing import Timing, worst_path
+from hardloom.flows.synth.yosys import Options
+from hardloom.gen.arrays import plan_array
+from hardloom.gen.build.generate import build_arrays
+from hardloom.gen.design.matrices import Selection
+from hardloom.gen.text.yosys import SynthesisError
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from tests.matrices import noise
 
 
@@ -112,7 +112,7 @@ def test_units_are_called_what_they_are_in_any_layer(module, unit):
 
 def test_results_are_cached_by_content(figures, tiny_build, library, monkeypatch):
     for module in ("jobs", "hierarchy"):
-        monkeypatch.setattr(f"flows.synth.{module}.synthesize", None)
+        monkeypatch.setattr(f"hardloom.flows.synth.{module}.synthesize", None)
     again = synth_figures(tiny_build.path, None, "wired_layer_0_o", Options(library))
     assert again == figures
 
@@ -162,7 +162,8 @@ def test_a_broken_gate_is_noticed(tmp_path, library, monkeypatch):
     """One full adder's carry taken for its sum."""
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
     wrong = cell_models(library, ["FA_X1"]).replace("assign S = ((A ^ B) ^ CI)", "assign S = ((A & B) | CI)")
-    monkeypatch.setattr("flows.synth.gate_level.cell_models", lambda library, used: wrong + others(library, used))
+    models = "hardloom.flows.synth.gate_level.cell_models"
+    monkeypatch.setattr(models, lambda library, used: wrong + others(library, used))
     plan = plan_array("a", [noise("mxfp4", 3, 16)], 4, 2, "metal", "mxfp4")
     assert mapped_arrays([plan], tmp_path, Options(library), packets=10) > 0
 

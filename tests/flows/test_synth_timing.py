@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.synth.closure import synthesize
-from flows.synth.command import Request, synth
-from flows.synth.library.files import read_library
-from flows.synth.paths import box_liberty, longest_by_unit, ports_of
-from flows.synth.timing import open_sta
-from flows.synth.yosys import Adders, Options
-from gen.build.folder import Build
-from gen.text.ram import RamGeometry
-from golden.errors import UserError
+from hardloom.flows.synth.closure import synthesize
+from hardloom.flows.synth.command import Request, synth
+from hardloom.flows.synth.library.files import read_library
+from hardloom.flows.synth.paths import box_liberty, longest_by_unit, ports_of
+from hardloom.flows.synth.timing import open_sta
+from hardloom.flows.synth.yosys import Adders, Options
+from hardloom.gen.build.folder import Build
+from hardloom.gen.text.ram import RamGeometry
+from hardloom.golden.errors import UserError
 
 needs_sta = pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
 
@@ -47,7 +47,7 @@ def test_a_clock_takes_the_smallest_adders_that_meet_it(product: Path, tmp_path:
 
 
 def test_without_opensta_abc_sees_all_that_it_times(product: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.synth.timing.shutil.which", lambda command: None)
+    monkeypatch.setattr("hardloom.flows.synth.timing.shutil.which", lambda command: None)
     found = synthesize([product], "m", Options(read_library([]), clock_ns=1.0))
     assert (found.adders, found.tool) == (Adders.GATES.value, "ABC") and found.longest_ns == found.abc_delay_ns
 
@@ -66,7 +66,7 @@ def test_a_unit_is_timed_through_all_its_modules(tiny_build: Build) -> None:
 def test_timing_says_what_it_needs(tiny_build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="leave out --tile and --generic"):
         Request(tile="wired_layer_0_o", timing=True)
-    monkeypatch.setattr("flows.synth.timing.shutil.which", lambda command: None)
+    monkeypatch.setattr("hardloom.flows.synth.timing.shutil.which", lambda command: None)
     with pytest.raises(UserError, match="needs OpenSTA"):
         Request(timing=True)
 

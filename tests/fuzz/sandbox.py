@@ -22,7 +22,7 @@ from types import ModuleType
 
 from hypothesis import settings
 
-from golden.parallel import cores
+from hardloom.golden.parallel import cores
 
 __all__ = ["Outcome", "run_cases", "seeds"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gen.build.folder import Build
+from hardloom.gen.build.folder import Build
 from tests.fuzz.sandbox import run_cases, seeds
 
 CHECKPOINTS, BUILDS = "tests.fuzz.checkpoints.cases", "tests.fuzz.builds.cases"

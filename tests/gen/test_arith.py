@@ -9,13 +9,13 @@ from amaranth.lib.memory import Memory
 from amaranth.sim import Simulator
 from torch import Tensor
 
-from gen.stream.arith import bit_length, magnitude, or_reduce, saturate
-from gen.text.constant_table import ConstantTable
-from gen.units.rounding import round_saturate, round_shift
-from gen.units.table import TableLookup
-from golden.units import fixed
-from golden.units.fixed import FixedPoint
-from golden.units.table import Exp2, Reciprocal, Rsqrt, Sigmoid, Table
+from hardloom.gen.stream.arith import bit_length, magnitude, or_reduce, saturate
+from hardloom.gen.text.constant_table import ConstantTable
+from hardloom.gen.units.rounding import round_saturate, round_shift
+from hardloom.gen.units.table import TableLookup
+from hardloom.golden.units import fixed
+from hardloom.golden.units.fixed import FixedPoint
+from hardloom.golden.units.table import Exp2, Reciprocal, Rsqrt, Sigmoid, Table
 
 Expression = Callable[..., object]
 WORD = FixedPoint(8, 4)

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyosys import libyosys
 
-from gen.arrays import ArrayPlan, emit, plan_array
-from gen.arrays.capacity import CapacityError, Regions, base_lines, classes
-from gen.arrays.multiplier import digits
-from gen.arrays.rings import fold_of, rings
-from gen.arrays.slots import assign
-from gen.arrays.styles import STYLES
-from golden.errors import UserError
+from hardloom.gen.arrays import ArrayPlan, emit, plan_array
+from hardloom.gen.arrays.capacity import CapacityError, Regions, base_lines, classes
+from hardloom.gen.arrays.multiplier import digits
+from hardloom.gen.arrays.rings import fold_of, rings
+from hardloom.gen.arrays.slots import assign
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.golden.errors import UserError
+from hardloom.verif.arrays.bench import bench_arrays
+from hardloom.verif.simulators.verilator import lint
 from tests.matrices import exactly, noise, one_large_row
-from verif.arrays.bench import bench_arrays
-from verif.simulators.verilator import lint
 
 WIDTHS = st.integers(1, 20)
 ADDRESSED = [name for name, style in STYLES.items() if style.addressed]

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from gen.build.folder import MANIFEST, Build
-from gen.build.generate import build_arrays
-from gen.build.journal import JOURNAL
-from gen.build.seal import sealed
-from gen.design.hardware import HardwareConfig
-from gen.design.matrices import Selection
-from golden.errors import UserError
-from golden.folders import MARK
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import ModelShape
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.gen.build.generate import build_arrays
+from hardloom.gen.build.journal import JOURNAL
+from hardloom.gen.build.seal import sealed
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.matrices import Selection
+from hardloom.golden.errors import UserError
+from hardloom.golden.folders import MARK
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.shape import ModelShape
 
 ROUTER = "rtl/arrays/wired_layer_0_router.v"
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from gen.build.folder import MANIFEST, Build
-from gen.build.generate import build_chip
-from gen.design.hardware import HardwareConfig
-from golden.errors import UserError
-from golden.quantization.quantized import TENSORS, QuantizedCheckpoint
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.gen.build.generate import build_chip
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.quantized import TENSORS, QuantizedCheckpoint
 from tests.gen.test_generate import contents, different
 
 

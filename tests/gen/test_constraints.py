@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.synth.library.embedded import default_liberty
-from gen.build.constraints import constraints
-from gen.build.folder import Build
+from hardloom.flows.synth.library.embedded import default_liberty
+from hardloom.gen.build.constraints import constraints
+from hardloom.gen.build.folder import Build
 
 PORT = re.compile(r"^ *(input|output) +wire +(?:\[(\d+):0\] +)?(\w+)", re.MULTILINE)
 

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 from amaranth.back import rtlil
 
-import gen
-from gen.design.hardware import HardwareConfig
-from gen.engine.chip import Chip
-from gen.engine.inventory import chip_parts, parts
-from gen.stream.component import Component
-from gen.stream.stream import PacketDelay, Stage
-from gen.text.verilog import to_verilog
-from golden.checkpoints.families import shape_of
-from golden.units.numerics import Numerics
+import hardloom.gen as gen
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.engine.chip import Chip
+from hardloom.gen.engine.inventory import chip_parts, parts
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import PacketDelay, Stage
+from hardloom.gen.text.verilog import to_verilog
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.units.numerics import Numerics
+from hardloom.verif.streams.bench import cases
 from tests.checkpoints import tiny_config
 from tests.published_models import LLADA
-from verif.streams.bench import cases
 
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=2, hidden_size=8, expert_intermediate_size=4)
 MODEL = shape_of(CONFIG)
@@ -49,7 +49,7 @@ def subclasses(base: type) -> Iterator[type]:
 
 
 def test_there_is_a_component_of_every_class(one_of_each):
-    rooms = tuple(f"gen.{room}." for room in ROOMS)
+    rooms = tuple(f"hardloom.gen.{room}." for room in ROOMS)
     ours = {cls for cls in subclasses(Component) if cls.__module__.startswith(rooms)}
     assert ours - set(one_of_each) == {Stage, PacketDelay}
 

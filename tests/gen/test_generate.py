@@ -13,20 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from flows.chips.hardware_options import HardwareOptions, hardware_config
-from gen.build.folder import CHIP, MANIFEST, Build
-from gen.build.generate import build_chip
-from gen.build.journal import JOURNAL
-from gen.build.work import CHIP_TEXT, LAYER_TEXTS
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig
-from gen.design.queues import Queues
-from gen.text.waivers import WAIVED
-from golden.errors import UserError
-from golden.files import PARTIAL
-from golden.quantization.integers import IntegerMatrix
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import ModelShape
-from verif.simulators.verilator import BINARY, lint
+from hardloom.flows.chips.hardware_options import HardwareOptions, hardware_config
+from hardloom.gen.build.folder import CHIP, MANIFEST, Build
+from hardloom.gen.build.generate import build_chip
+from hardloom.gen.build.journal import JOURNAL
+from hardloom.gen.build.work import CHIP_TEXT, LAYER_TEXTS
+from hardloom.gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from hardloom.gen.design.queues import Queues
+from hardloom.gen.text.waivers import WAIVED
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import PARTIAL
+from hardloom.golden.quantization.integers import IntegerMatrix
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.shape import ModelShape
+from hardloom.verif.simulators.verilator import BINARY, lint
 
 HARMLESS = (
     r"Warning: Encountered `parallel_case' comment!",
@@ -46,7 +46,7 @@ def different(a: dict[str, bytes], b: dict[str, bytes]) -> list[str]:
 
 
 def hardloom_generate(quantized: Path, hardware: HardwareConfig, out: Path) -> list[str]:
-    command = "from flows.cli.app import app; app()"
+    command = "from hardloom.flows.cli.app import app; app()"
     fields = out.with_name("hardware.json")
     fields.write_text(json.dumps(hardware.to_json_dict()))
     return [sys.executable, "-c", command, "generate", str(quantized), "-o", str(out), "--hardware", str(fields)]

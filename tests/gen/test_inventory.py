@@ -8,24 +8,24 @@ import torch
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
-from gen.build.folder import CHIP
-from gen.build.units import split_modules
-from gen.design.hardware import HardwareConfig
-from gen.design.layer_sizes import LayerSizes
-from gen.engine import inventory
-from gen.engine.inventory import chip_parts, chip_probes
-from gen.engine.layer import LayerEngine
-from gen.stream.component import Component
-from gen.stream.gating import gated
-from gen.text.verilog import to_verilog
-from golden.checkpoints.families import shape_of
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.numerics import Numerics
+from hardloom.gen.build.folder import CHIP
+from hardloom.gen.build.units import split_modules
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.layer_sizes import LayerSizes
+from hardloom.gen.engine import inventory
+from hardloom.gen.engine.inventory import chip_parts, chip_probes
+from hardloom.gen.engine.layer import LayerEngine
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.gating import gated
+from hardloom.gen.text.verilog import to_verilog
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.numerics import Numerics
+from hardloom.verif.extract.constant_module import read_constants
+from hardloom.verif.proof.tables import chip_tables
 from tests.checkpoints import tiny_config, write_random_checkpoint
-from verif.extract.constant_module import read_constants
-from verif.proof.tables import chip_tables
 
 CONFIG = tiny_config(num_experts=2, hidden_size=8, expert_intermediate_size=4)
 MODEL = shape_of(CONFIG)

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig
-from gen.design.layer_sizes import LayerSizes
-from gen.design.matrices import array_units
-from gen.engine.layer import LayerEngine
-from gen.engine.netlist import layer_netlist
-from golden.checkpoints.families import shape_of
-from golden.units.numerics import Numerics
+from hardloom.gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from hardloom.gen.design.layer_sizes import LayerSizes
+from hardloom.gen.design.matrices import array_units
+from hardloom.gen.engine.layer import LayerEngine
+from hardloom.gen.engine.netlist import layer_netlist
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config
 
 MODEL = shape_of(tiny_config(num_experts=2, hidden_size=8, expert_intermediate_size=4))

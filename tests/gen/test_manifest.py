@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gen.build.digests import DECIDES_NOTHING
-from gen.build.folder import MANIFEST, Build
-from gen.build.generate import build_chip
-from gen.build.manifest import Manifest
-from gen.build.seal import sealed
-from gen.design.hardware import HardwareConfig
-from golden.errors import UserError
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.gen.build.digests import DECIDES_NOTHING
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.gen.build.generate import build_chip
+from hardloom.gen.build.manifest import Manifest
+from hardloom.gen.build.seal import sealed
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 
 
 def test_a_manifest_is_read_back_as_it_was_written(tiny_build: Build) -> None:
@@ -57,8 +57,8 @@ def test_a_build_with_a_damaged_manifest_is_made_again(
 
 
 def test_what_the_key_leaves_out_is_not_imported_by_the_generator() -> None:
-    code = "import sys, gen.build.generate; print(*sys.modules)"
+    code = "import sys, hardloom.gen.build.generate; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    folders = tuple(folder.replace("/", ".") for folder in DECIDES_NOTHING)
-    assert "golden.units.rope" in modules
+    folders = tuple("hardloom." + folder.replace("/", ".") for folder in DECIDES_NOTHING)
+    assert "hardloom.golden.units.rope" in modules
     assert [name for name in modules if f"{name}.".startswith(folders)] == []

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from amaranth.hdl import Instance
 
-from gen.build.folder import CHIP, Build
-from gen.build.memories import MemoryFacts, memories_of
-from gen.engine.inventory import chip_parts
-from gen.text.ram import RamGeometry, is_ram, with_rams
-from golden.checkpoints.families import shape_of
+from hardloom.gen.build.folder import CHIP, Build
+from hardloom.gen.build.memories import MemoryFacts, memories_of
+from hardloom.gen.engine.inventory import chip_parts
+from hardloom.gen.text.ram import RamGeometry, is_ram, with_rams
+from hardloom.golden.checkpoints.families import shape_of
 from tests.icarus import needs_icarus
 
 ARRAY_OF_REGISTERS = re.compile(r"^ *reg\b[^;=]*?(\S+) +\[\d+:\d+\];", re.MULTILINE)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from gen.build.folder import Build
-from gen.text.yosys import run_yosys
+from hardloom.gen.build.folder import Build
+from hardloom.gen.text.yosys import run_yosys
 
 STORAGE = "$dff,$dffe,$sdff,$sdffe,$sdffce,$memwr_v2,$meminit_v2"
 """Cells that no signal crosses within a clock cycle."""

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from gen.build.arrays import connection_file
-from gen.build.folder import MANIFEST, Build
-from gen.build.generate import build_arrays, build_chip
-from gen.build.journal import JOURNAL
-from gen.build.seal import sealed
-from gen.design.hardware import HardwareConfig
-from gen.design.matrices import Selection, array_units, selected_units
-from golden.errors import UserError
-from golden.files import PARTIAL, sha256, write_file
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import ModelShape
+from hardloom.gen.build.arrays import connection_file
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.gen.build.generate import build_arrays, build_chip
+from hardloom.gen.build.journal import JOURNAL
+from hardloom.gen.build.seal import sealed
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.matrices import Selection, array_units, selected_units
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import PARTIAL, sha256, write_file
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.shape import ModelShape
+from hardloom.verif.proof.static import recover
 from tests.texts import text_of
-from verif.proof.static import recover
 
 
 def arrays(folder: Path) -> dict[str, bytes]:
@@ -98,7 +98,7 @@ def test_killed_parts_go_on_and_come_to_the_same_bytes(
         QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "whole", tiny_hardware, Selection(layers=(0, 1)), True
     )
     out = tmp_path / "parts"
-    program = "from flows.cli.app import app; app()"
+    program = "from hardloom.flows.cli.app import app; app()"
     hardware = tmp_path / "hardware.json"
     hardware.write_text(json.dumps(tiny_hardware.to_json_dict()))
     options = ["-o", str(out), "--hardware", str(hardware), "--layers", "0-1", "--compress", "zstd"]

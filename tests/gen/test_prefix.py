@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from gen.build import units
-from gen.build.folder import CHIP, Build
-from gen.build.generate import build_chip
-from gen.build.names import FILE_LIST
-from gen.design.hardware import HardwareConfig
-from gen.stream.component import Component
-from gen.text.prefix import check_prefix, with_prefix
-from gen.text.yosys import link_sources, run_yosys
-from golden.errors import UserError
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.gen.build import units
+from hardloom.gen.build.folder import CHIP, Build
+from hardloom.gen.build.generate import build_chip
+from hardloom.gen.build.names import FILE_LIST
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.stream.component import Component
+from hardloom.gen.text.prefix import check_prefix, with_prefix
+from hardloom.gen.text.yosys import link_sources, run_yosys
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.verif.chip.bench import bench_verilog
+from hardloom.verif.proof.static import recover
+from hardloom.verif.simulators.verilator import lint
 from tests.chips import slang_reads
-from verif.chip.bench import bench_verilog
-from verif.proof.static import recover
-from verif.simulators.verilator import lint
 
 PREFIXES = ("Soc_A", "R2")
 

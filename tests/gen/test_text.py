@@ -7,13 +7,13 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.build.folder import CHIP, Build
-from gen.engine.inventory import chip_parts
-from gen.stream.component import Component
-from gen.stream.stream import Stage, chain
-from gen.text.keywords import KEYWORDS
-from gen.text.verilog import modules_in, to_verilog
-from golden.checkpoints.families import shape_of
+from hardloom.gen.build.folder import CHIP, Build
+from hardloom.gen.engine.inventory import chip_parts
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import Stage, chain
+from hardloom.gen.text.keywords import KEYWORDS
+from hardloom.gen.text.verilog import modules_in, to_verilog
+from hardloom.golden.checkpoints.families import shape_of
 
 IDENTIFIER = re.compile(r"(?<!')\b[A-Za-z_]\w*\b")
 WORDS = {"always", "assign", "begin", "case", "casez", "default", "else", "end", "endcase", "endfunction", "endmodule"}

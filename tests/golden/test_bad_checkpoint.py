@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.errors import UserError
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.errors import UserError
 from tests.checkpoints import (
     edit_index,
     edit_json,

@@ -7,20 +7,20 @@ from itertools import islice
 import pytest
 import torch
 
-from golden.checkpoints.families import shape_of
-from golden.models.float_model import FloatEngine, FloatModel, Routing
-from golden.models.integer_model import IntegerModel
-from golden.samplers.sampling import Sampling
-from golden.shape import ExpertsShape
-from golden.training.accuracy import exact_match, held_out_problems
-from golden.training.block_diffusion import Layout
-from golden.training.corruption import EDIT_WEIGHT, Corruption, mask_rates
-from golden.training.demo2 import DEMO2 as RECIPE
-from golden.training.demo2 import Pool, block_length_at
-from golden.training.prose import prose
-from golden.training.routing import router_losses
-from golden.training.worked_tasks import BLOCK_LENGTH, WORKED_TASKS
-from golden.units.numerics import Numerics
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.models.float_model import FloatEngine, FloatModel, Routing
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.shape import ExpertsShape
+from hardloom.golden.training.accuracy import exact_match, held_out_problems
+from hardloom.golden.training.block_diffusion import Layout
+from hardloom.golden.training.corruption import EDIT_WEIGHT, Corruption, mask_rates
+from hardloom.golden.training.demo2 import DEMO2 as RECIPE
+from hardloom.golden.training.demo2 import Pool, block_length_at
+from hardloom.golden.training.prose import prose
+from hardloom.golden.training.routing import router_losses
+from hardloom.golden.training.worked_tasks import BLOCK_LENGTH, WORKED_TASKS
+from hardloom.golden.units.numerics import Numerics
 from tests import DEMO2
 
 MASK, EOS, DELETE, SPLIT = 100, 101, 102, 103
@@ -76,7 +76,7 @@ def test_the_model_has_what_llada2_has():
 
 
 def test_batches_hold_every_task_with_and_without_spaces_before_the_prompt(monkeypatch):
-    monkeypatch.setattr("golden.training.demo2.POOL", 40)
+    monkeypatch.setattr("hardloom.golden.training.demo2.POOL", 40)
     sequences, starts = Pool(0).batch(24, 64, torch.Generator().manual_seed(0))
     assert sequences.shape == (64, 24)
     tokens = WORKED_TASKS.tokens

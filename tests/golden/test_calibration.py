@@ -7,19 +7,19 @@ from dataclasses import replace
 import pytest
 import torch
 
-from golden.calibration.contract import contract_for, limit_of
-from golden.calibration.measured import Calibration, Source
-from golden.calibration.ranges import Range, observe
-from golden.calibration.sequences import masked, sequences_of, token_file
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.fingerprint import fingerprint
-from golden.errors import UserError
-from golden.models.float_model import Arithmetic, FloatModel
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.fixed import FixedPoint
-from golden.units.numerics import Numerics
+from hardloom.golden.calibration.contract import contract_for, limit_of
+from hardloom.golden.calibration.measured import Calibration, Source
+from hardloom.golden.calibration.ranges import Range, observe
+from hardloom.golden.calibration.sequences import masked, sequences_of, token_file
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.fingerprint import fingerprint
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.float_model import Arithmetic, FloatModel
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.fixed import FixedPoint
+from hardloom.golden.units.numerics import Numerics
 from tests.checkpoints import tiny_config, tiny_model, write_random_checkpoint
 
 

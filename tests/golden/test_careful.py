@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from golden.calibration.careful import Careful, Rounding
-from golden.calibration.hessians import LONGEST, Hessian, Hessians
-from golden.calibration.measured import Source
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.models.dequantized import dequantized_model
-from golden.models.float_model import FloatModel
-from golden.quantization.pieces import NEAREST, Method
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import TENSORS, QuantizedCheckpoint
-from golden.units.numerics import Numerics
+from hardloom.golden.calibration.careful import Careful, Rounding
+from hardloom.golden.calibration.hessians import LONGEST, Hessian, Hessians
+from hardloom.golden.calibration.measured import Source
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.models.dequantized import dequantized_model
+from hardloom.golden.models.float_model import FloatModel
+from hardloom.golden.quantization.pieces import NEAREST, Method
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import TENSORS, QuantizedCheckpoint
+from hardloom.golden.units.numerics import Numerics
 from tests.checkpoints import write_random_checkpoint
 
 SEQUENCES = torch.randint(0, 21, (30, 24), generator=torch.Generator().manual_seed(1))
@@ -86,7 +86,7 @@ def test_a_layer_whose_hessians_do_not_fit_together_is_rounded_in_parts_to_the_s
     whole, parts, seen = tmp_path / "whole", tmp_path / "parts", []
     quantized(checkpoint, whole, careful_method(SEQUENCES, whole / "layers"), "behind")
     width = checkpoint.model.hidden_size
-    monkeypatch.setattr("golden.calibration.careful.AT_ONCE", 3 * 4 * width**2)
+    monkeypatch.setattr("hardloom.golden.calibration.careful.AT_ONCE", 3 * 4 * width**2)
     made = Rounding.pieces
 
     def counted(self, hessians, matrices):

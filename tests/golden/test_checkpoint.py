@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
 from tests.checkpoints import (
     edit_shard,
     published_config,
@@ -84,7 +84,7 @@ def test_reading_a_checkpoint_keeps_one_matrix_in_memory(tmp_path: Path):
     size = (tmp_path / "model.safetensors").stat().st_size
     program = f"""
 from pathlib import Path
-from golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
 def peak():
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.config import read_config
-from golden.checkpoints.families import FAMILIES, Family, shape_of
-from golden.checkpoints.families.rules import HARMLESS
-from golden.errors import UserError
-from golden.shape import DenseShape
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.config import read_config
+from hardloom.golden.checkpoints.families import FAMILIES, Family, shape_of
+from hardloom.golden.checkpoints.families.rules import HARMLESS
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import DenseShape
 from tests.checkpoints import (
     edit_json,
     published_config,

@@ -10,17 +10,17 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from golden.errors import UserError
-from golden.samplers.denoise import spread_limit
-from golden.units.attention import Attention
-from golden.units.bias import Bias
-from golden.units.clip import Clip
-from golden.units.fixed import FIXED
-from golden.units.gain import Gain
-from golden.units.rmsnorm import RMSNorm
-from golden.units.rope import Rope
-from golden.units.router import Router
-from golden.units.table import LOG2E, Exp2, Reciprocal, Rsqrt, Sigmoid
+from hardloom.golden.errors import UserError
+from hardloom.golden.samplers.denoise import spread_limit
+from hardloom.golden.units.attention import Attention
+from hardloom.golden.units.bias import Bias
+from hardloom.golden.units.clip import Clip
+from hardloom.golden.units.fixed import FIXED
+from hardloom.golden.units.gain import Gain
+from hardloom.golden.units.rmsnorm import RMSNorm
+from hardloom.golden.units.rope import Rope
+from hardloom.golden.units.router import Router
+from hardloom.golden.units.table import LOG2E, Exp2, Reciprocal, Rsqrt, Sigmoid
 from tests import ROOT
 
 DIGITS = 60

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from golden.errors import UserError
-from golden.units.argmax import Argmax
-from golden.units.attention import Attention
-from golden.units.exact import ExactMatrix, exact_matmul, power_of_two, tabulated
-from golden.units.fixed import FIXED, FixedPoint
-from golden.units.gain import Gain
-from golden.units.quantize import Quantize
-from golden.units.rescale import Rescale
-from golden.units.rmsnorm import RMSNorm
-from golden.units.rope import Rope
-from golden.units.rounding import floor_shift, round_shift
-from golden.units.softmax import SoftmaxNumerator
-from golden.units.swiglu import SwiGLU
-from golden.units.table import Exp2, Reciprocal, Rsqrt, Sigmoid
+from hardloom.golden.errors import UserError
+from hardloom.golden.units.argmax import Argmax
+from hardloom.golden.units.attention import Attention
+from hardloom.golden.units.exact import ExactMatrix, exact_matmul, power_of_two, tabulated
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.gain import Gain
+from hardloom.golden.units.quantize import Quantize
+from hardloom.golden.units.rescale import Rescale
+from hardloom.golden.units.rmsnorm import RMSNorm
+from hardloom.golden.units.rope import Rope
+from hardloom.golden.units.rounding import floor_shift, round_shift
+from hardloom.golden.units.softmax import SoftmaxNumerator
+from hardloom.golden.units.swiglu import SwiGLU
+from hardloom.golden.units.table import Exp2, Reciprocal, Rsqrt, Sigmoid
 
 CPU = torch.device("cpu")
 WORDS = [FIXED, FixedPoint(24, 12), FixedPoint(32, 12), FixedPoint(36, 17), FixedPoint(37, 16), FixedPoint(27, 26)]

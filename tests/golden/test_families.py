@@ -9,15 +9,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.families import Place, family_of, shape_of
-from golden.errors import UserError
-from golden.models.float_model import FloatEngine, FloatModel
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import TensorShape
-from golden.units.numerics import Numerics
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.families import Place, family_of, shape_of
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.float_model import FloatEngine, FloatModel
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.shape import TensorShape
+from hardloom.golden.units.numerics import Numerics
 from tests.published_models import DREAM, FAMILIES, LLADA, LLADA2, Weights
 
 POSITIONS = 11

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from golden.files import COMPRESSED, PARTIAL, read_pieces, replacing, sha256, stamped, write_file, write_json
+from hardloom.golden.files import COMPRESSED, PARTIAL, read_pieces, replacing, sha256, stamped, write_file, write_json
 from tests.texts import text_of
 
 
@@ -100,7 +100,7 @@ def test_all_frames_of_a_compressed_file_are_its_text(
     text: bytes | None,
     at_once: int,
 ):
-    monkeypatch.setattr("golden.files.READ_AT_ONCE", at_once)
+    monkeypatch.setattr("hardloom.golden.files.READ_AT_ONCE", at_once)
     path = tmp_path / f"a{COMPRESSED}"
     path.write_bytes(made(zstandard.compress(b"one" * 50), zstandard.compress(b"two" * 50)))
     digest = hashlib.sha256()

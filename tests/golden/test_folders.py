@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from golden.errors import UserError
-from golden.files import PARTIAL, replacing, write_file
-from golden.folders import MARK, claim, claimed, stored_bytes
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import PARTIAL, replacing, write_file
+from hardloom.golden.folders import MARK, claim, claimed, stored_bytes
 from tests import ROOT
 
 
@@ -53,7 +53,7 @@ def test_a_mark_that_is_a_link_is_none(tmp_path: Path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from golden.folders import claimed
+from hardloom.golden.folders import claimed
 with claimed(Path(sys.argv[1]), "build"):
     print("held", flush=True)
     time.sleep(600)

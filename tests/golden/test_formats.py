@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.errors import UserError
-from golden.quantization.format_names import CODE_BITS, FORMAT_NAMES
-from golden.quantization.formats import (
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.format_names import CODE_BITS, FORMAT_NAMES
+from hardloom.golden.quantization.formats import (
     FORMATS,
     QuantizedMatrix,
     fake_quantize,
@@ -20,7 +20,7 @@ from golden.quantization.formats import (
     quantize,
     unpack_codes,
 )
-from golden.quantization.integers import MAX_SPREAD
+from hardloom.golden.quantization.integers import MAX_SPREAD
 from tests.matrices import values
 
 E2M1 = [Fraction(n, 2) for n in (0, 1, 2, 3, 4, 6, 8, 12)]

@@ -9,10 +9,10 @@ import pytest
 import torch
 from gguf import GGUFWriter
 
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.gguf_files import import_gguf
-from golden.checkpoints.tokenizer import load_tokenizer
-from golden.errors import UserError
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.gguf_files import import_gguf
+from hardloom.golden.checkpoints.tokenizer import load_tokenizer
+from hardloom.golden.errors import UserError
 
 HEADS, KEYS, HEAD, HIDDEN, WIDTH, VOCABULARY = 4, 2, 8, 32, 48, 7
 TOKENS = ["<|end|>", "a", "b", "ab", "Ġ", "Ġa", "c"]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from golden.quantization.formats import FORMATS, format_rules
-from golden.quantization.gptq import BLOCK, DAMPING, factor, gptq
+from hardloom.golden.quantization.formats import FORMATS, format_rules
+from hardloom.golden.quantization.gptq import BLOCK, DAMPING, factor, gptq
 
 
 def inputs(columns: int, tokens: int = 400, seed: int = 0) -> torch.Tensor:

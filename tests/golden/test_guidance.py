@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from golden.models.float_model import FloatEngine, FloatModel
-from golden.models.integer_model import IntegerModel
-from golden.samplers.manner import Manner
-from golden.units.argmax import Argmax
+from hardloom.golden.models.float_model import FloatEngine, FloatModel
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.samplers.manner import Manner
+from hardloom.golden.units.argmax import Argmax
 from tests.checkpoints import tiny_config, write_random_checkpoint
 
 MANNERS = [Manner(guidance=6 << 11, prompt_length=2), Manner(), Manner(guidance=1, prompt_length=3, suppressed=(1,))]

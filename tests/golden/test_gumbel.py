@@ -7,12 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.models.float_model import FloatEngine
-from golden.models.manners import Manners
-from golden.samplers.manner import Manner
-from golden.units.argmax import Argmax
-from golden.units.fixed import FIXED
-from golden.units.gumbel import GUMBEL_FRAC, gumbel
+from hardloom.golden.models.float_model import FloatEngine
+from hardloom.golden.models.manners import Manners
+from hardloom.golden.samplers.manner import Manner
+from hardloom.golden.units.argmax import Argmax
+from hardloom.golden.units.fixed import FIXED
+from hardloom.golden.units.gumbel import GUMBEL_FRAC, gumbel
 
 WORDS = st.integers(0, (1 << 32) - 1)
 ONE = 1 << FIXED.frac

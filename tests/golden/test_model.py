@@ -7,24 +7,24 @@ import pytest
 import torch
 from torch.nn.functional import linear
 
-import golden.training.history
-import golden.training.train
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.families import shape_of
-from golden.errors import UserError
-from golden.models.float_model import Arithmetic, FloatModel, MixtureOfExperts, Router
-from golden.models.integer_model import IntegerModel
-from golden.models.positions import apply_rotary, rotary_tables
-from golden.quantization.formats import fake_quantize
-from golden.shape import ExpertsShape
-from golden.training.demo import DEMO, masked_loss
-from golden.training.export import export_checkpoint
-from golden.training.fake_quant import FakeQuant, quantize_vector
-from golden.training.recipe import TrainingParams
-from golden.training.recipes import RECIPES
-from golden.training.train import train
-from golden.units.numerics import Numerics
-from golden.units.quantize import Quantize
+import hardloom.golden.training.history as history
+import hardloom.golden.training.train as training
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.float_model import Arithmetic, FloatModel, MixtureOfExperts, Router
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.models.positions import apply_rotary, rotary_tables
+from hardloom.golden.quantization.formats import fake_quantize
+from hardloom.golden.shape import ExpertsShape
+from hardloom.golden.training.demo import DEMO, masked_loss
+from hardloom.golden.training.export import export_checkpoint
+from hardloom.golden.training.fake_quant import FakeQuant, quantize_vector
+from hardloom.golden.training.recipe import TrainingParams
+from hardloom.golden.training.recipes import RECIPES
+from hardloom.golden.training.train import train
+from hardloom.golden.units.numerics import Numerics
+from hardloom.golden.units.quantize import Quantize
 from tests.checkpoints import shapes_of, tiny_config, write_random_checkpoint
 
 
@@ -234,9 +234,9 @@ class TestTraining:
     @pytest.fixture
     def params(self, recipe, monkeypatch):
         for module in ("demo", "demo2"):
-            monkeypatch.setattr(f"golden.training.{module}.POOL", 60)
-        monkeypatch.setattr(golden.training.train, "SAVE_EVERY", 1)
-        monkeypatch.setattr(golden.training.history, "MEAN_OF", 3)
+            monkeypatch.setattr(f"hardloom.golden.training.{module}.POOL", 60)
+        monkeypatch.setattr(training, "SAVE_EVERY", 1)
+        monkeypatch.setattr(history, "MEAN_OF", 3)
         return replace(recipe.params, steps=6, quantized_from=2, rows=32, warmup=2)
 
     def test_a_killed_run_ends_with_the_weights_and_the_history_it_would_have_had(self, recipe, params, tmp_path):

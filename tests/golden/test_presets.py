@@ -2,11 +2,11 @@
 
 import pytest
 
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.presets import PRESETS, preset_path, read_preset
-from golden.checkpoints.synthetic import reduced
-from golden.errors import UserError
-from golden.shape import ExpertsShape
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.presets import PRESETS, preset_path, read_preset
+from hardloom.golden.checkpoints.synthetic import reduced
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ExpertsShape
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -9,19 +9,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.presets import read_preset
-from golden.checkpoints.tokenizer import load_tokenizer
-from golden.errors import UserError
-from golden.files import PARTIAL
-from golden.folders import MARK
-from golden.models.integer_model import IntegerModel
-from golden.quantization.formats import FORMATS, QuantizedMatrix, quantize
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import TensorShape
-from golden.units.numerics import Numerics
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.presets import read_preset
+from hardloom.golden.checkpoints.tokenizer import load_tokenizer
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import PARTIAL
+from hardloom.golden.folders import MARK
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.formats import FORMATS, QuantizedMatrix, quantize
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.shape import TensorShape
+from hardloom.golden.units.numerics import Numerics
 from tests.checkpoints import edit_json, tiny_config, write_random_checkpoint
 from tests.matrices import values
 from tests.published_models import FAMILIES, write_family
@@ -96,7 +96,7 @@ def test_a_kind_that_the_model_does_not_have_is_refused_before_anything_is_writt
 @pytest.mark.parametrize("format", FORMATS)
 def test_slices_of_rows_give_what_the_whole_matrix_gives(tmp_path: Path, source: Path, monkeypatch, format: str):
     quantize_checkpoint(source, tmp_path / "whole", format, numerics=Numerics())
-    monkeypatch.setattr("golden.quantization.pieces.SLICE", 97)
+    monkeypatch.setattr("hardloom.golden.quantization.pieces.SLICE", 97)
     quantize_checkpoint(source, tmp_path / "sliced", format, numerics=Numerics())
     assert contents(tmp_path / "sliced") == contents(tmp_path / "whole")
 

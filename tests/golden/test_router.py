@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from golden.errors import UserError
-from golden.models.float_model import Arithmetic
-from golden.models.float_model import Router as FloatRouter
-from golden.shape import ExpertsShape
-from golden.units.router import Router
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.float_model import Arithmetic
+from hardloom.golden.models.float_model import Router as FloatRouter
+from hardloom.golden.shape import ExpertsShape
+from hardloom.golden.units.router import Router
 
 ONE = 1 << 16
 BLOCK = 4

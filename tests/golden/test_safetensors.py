@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from golden.checkpoints.safetensors_stream import SafetensorsReader, SafetensorsWriter
-from golden.errors import UserError
+from hardloom.golden.checkpoints.safetensors_stream import SafetensorsReader, SafetensorsWriter
+from hardloom.golden.errors import UserError
 
 
 def test_a_tensor_at_an_odd_offset_is_read(tmp_path: Path):

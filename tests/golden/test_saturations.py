@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from flows.chips.verify_simulation import saturation_outcome
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.fixed import FIXED, FixedPoint
-from golden.units.numerics import Numerics
-from golden.units.saturations import Watch
+from hardloom.flows.chips.verify_simulation import saturation_outcome
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.numerics import Numerics
+from hardloom.golden.units.saturations import Watch
+from hardloom.verif.chip.simulation import Run
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.command_line import hardloom
 from tests.samplers import by_quota
-from verif.chip.simulation import Run
 
 NARROW = replace(Numerics(), word=FixedPoint(16, 14), score=FixedPoint(12, 11))
 TOKENS = torch.randint(23, (2, 9), generator=torch.Generator().manual_seed(3))

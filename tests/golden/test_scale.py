@@ -12,16 +12,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gen.text.provenance import digest
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.presets import read_preset
-from golden.checkpoints.synthetic import make_checkpoint, reduced, sharded
-from golden.errors import UserError
-from golden.parallel import ordered_map
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.numerics import Numerics
-from verif.extract.slots import NO_WIRE, SOUND, TOO_MUCH, WRONG_SLICE, WRONG_SUM, read_slots
+from hardloom.gen.text.provenance import digest
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.presets import read_preset
+from hardloom.golden.checkpoints.synthetic import make_checkpoint, reduced, sharded
+from hardloom.golden.errors import UserError
+from hardloom.golden.parallel import ordered_map
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.numerics import Numerics
+from hardloom.verif.extract.slots import NO_WIRE, SOUND, TOO_MUCH, WRONG_SLICE, WRONG_SUM, read_slots
 
 SMALL = {"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 2,
          "head_dim": 32, "expert_intermediate_size": 96, "num_experts": 3, "num_experts_per_tok": 2, "vocab_size": 50,
@@ -31,8 +31,8 @@ SMALL = {"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 2, "n
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The published architecture at a size for tests, in shards of a few tensors."""
-    monkeypatch.setattr("golden.checkpoints.synthetic.read_preset", lambda name: read_preset(name) | SMALL)
-    monkeypatch.setattr("golden.checkpoints.synthetic.SHARD_BYTES", 60_000)
+    monkeypatch.setattr("hardloom.golden.checkpoints.synthetic.read_preset", lambda name: read_preset(name) | SMALL)
+    monkeypatch.setattr("hardloom.golden.checkpoints.synthetic.SHARD_BYTES", 60_000)
     for user in ("synthetic", "made_up"):
         monkeypatch.setattr(f"golden.checkpoints.{user}.PIECE", 1000)
 
@@ -106,7 +106,7 @@ def test_pieces_of_a_matrix_are_the_integers_of_the_whole(
     small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_checkpoint("llada-moe-7b", tmp_path / "a")
-    monkeypatch.setattr("golden.quantization.quantized.PIECE", 200)
+    monkeypatch.setattr("hardloom.golden.quantization.quantized.PIECE", 200)
     for format in ("mxfp4", "int4", "ternary"):
         quantize_checkpoint(tmp_path / "a", tmp_path / format, format, numerics=Numerics())
         checkpoint = QuantizedCheckpoint(tmp_path / format)

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from golden.calibration.sensitivity import costs
-from golden.models.float_model import Arithmetic, FloatModel
-from golden.quantization.formats import fake_quantize
-from golden.training.fake_quant import quantize_vector
-from golden.units.activations import ActivationBits
-from golden.units.numerics import Numerics
+from hardloom.golden.calibration.sensitivity import costs
+from hardloom.golden.models.float_model import Arithmetic, FloatModel
+from hardloom.golden.quantization.formats import fake_quantize
+from hardloom.golden.training.fake_quant import quantize_vector
+from hardloom.golden.units.activations import ActivationBits
+from hardloom.golden.units.numerics import Numerics
 from tests.checkpoints import tiny_model
 
 NUMERICS = Numerics(activations=ActivationBits(norm=6, swiglu=5))
@@ -51,8 +51,8 @@ def test_costs_are_divergences_at_masked_positions_with_one_part_rounded(model):
 
 @pytest.mark.parametrize("bits", [6, 8, 10])
 def test_a_vector_is_rounded_as_the_chip_rounds_it(bits):
-    from golden.units.fixed import FixedPoint
-    from golden.units.quantize import Quantize
+    from hardloom.golden.units.fixed import FixedPoint
+    from hardloom.golden.units.quantize import Quantize
 
     x = torch.randn(40, 33, generator=torch.Generator().manual_seed(bits)) * torch.logspace(-4, 3, 40)[:, None]
     word = FixedPoint(32, 12)

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from golden.checkpoints.families import shape_of
-from golden.models.float_model import FloatEngine, FloatModel
-from golden.models.integer_model import IntegerModel
-from golden.samplers.sampling import Sampling
-from golden.training.accuracy import answer_text, exact_match, expert_load, held_out_problems
-from golden.training.demo import DEMO as RECIPE
-from golden.training.demo import Pool
-from golden.training.problems import EOS, MASK, held_out
-from golden.training.recipes import RECIPES
-from golden.units.numerics import Numerics
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.models.float_model import FloatEngine, FloatModel
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.training.accuracy import answer_text, exact_match, expert_load, held_out_problems
+from hardloom.golden.training.demo import DEMO as RECIPE
+from hardloom.golden.training.demo import Pool
+from hardloom.golden.training.problems import EOS, MASK, held_out
+from hardloom.golden.training.recipes import RECIPES
+from hardloom.golden.units.numerics import Numerics
 from tests import DEMO
 
 TASKS = RECIPE.tasks
@@ -79,7 +79,7 @@ def test_addition_ends_when_all_its_problems_were_given():
 
 
 def test_batches_are_prompts_of_one_length_and_answers_filled_with_eos(monkeypatch):
-    monkeypatch.setattr("golden.training.demo.POOL", 200)
+    monkeypatch.setattr("hardloom.golden.training.demo.POOL", 200)
     pool = Pool(0)
     random = torch.Generator().manual_seed(0)
     for step in range(6):

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
-from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
-from golden.errors import UserError
-from golden.training.short_tasks import SHORT_TASKS
+from hardloom.golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
+from hardloom.golden.errors import UserError
+from hardloom.golden.training.short_tasks import SHORT_TASKS
 
 LETTERS = {letter: number for number, letter in enumerate("abcdef")}
 

@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from golden.errors import UserError
-from golden.units.argmax import Argmax
-from golden.units.attention import Attention
-from golden.units.combine import Combine
-from golden.units.fixed import FIXED, SCORE, FixedPoint, bit_length
-from golden.units.numerics import Numerics
-from golden.units.quantize import Quantize
-from golden.units.rescale import Rescale
-from golden.units.rmsnorm import RMSNorm
-from golden.units.rope import Rope
-from golden.units.rounding import round_shift
-from golden.units.router import Router
-from golden.units.softmax import SoftmaxNumerator
-from golden.units.swiglu import SwiGLU
-from golden.units.table import Exp2, Reciprocal, Rsqrt, Sigmoid
+from hardloom.golden.errors import UserError
+from hardloom.golden.units.argmax import Argmax
+from hardloom.golden.units.attention import Attention
+from hardloom.golden.units.combine import Combine
+from hardloom.golden.units.fixed import FIXED, SCORE, FixedPoint, bit_length
+from hardloom.golden.units.numerics import Numerics
+from hardloom.golden.units.quantize import Quantize
+from hardloom.golden.units.rescale import Rescale
+from hardloom.golden.units.rmsnorm import RMSNorm
+from hardloom.golden.units.rope import Rope
+from hardloom.golden.units.rounding import round_shift
+from hardloom.golden.units.router import Router
+from hardloom.golden.units.softmax import SoftmaxNumerator
+from hardloom.golden.units.swiglu import SwiGLU
+from hardloom.golden.units.table import Exp2, Reciprocal, Rsqrt, Sigmoid
 
 ONE = 1 << FIXED.frac
 WIDE = st.integers(-(1 << 60) + 1, (1 << 60) - 1)

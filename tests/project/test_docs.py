@@ -8,17 +8,17 @@ from dataclasses import asdict, fields
 import pytest
 import typer
 
-from flows.cli.app import commands
-from gen.design.axi_ports import NO_POSITION, commit_record
-from gen.design.hardware import HardwareConfig
-from gen.design.latency import INSTRUCTION, LONGER
-from gen.design.queues import Queues
-from gen.design.registers import REGISTERS, ErrorCode
-from golden.checkpoints.families import FAMILIES
-from golden.checkpoints.families.rules import HARMLESS
-from golden.samplers import machine
-from golden.samplers.machine import Op
-from golden.samplers.sampling import SAMPLERS
+from hardloom.flows.cli.app import commands
+from hardloom.gen.design.axi_ports import NO_POSITION, commit_record
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.latency import INSTRUCTION, LONGER
+from hardloom.gen.design.queues import Queues
+from hardloom.gen.design.registers import REGISTERS, ErrorCode
+from hardloom.golden.checkpoints.families import FAMILIES
+from hardloom.golden.checkpoints.families.rules import HARMLESS
+from hardloom.golden.samplers import machine
+from hardloom.golden.samplers.machine import Op
+from hardloom.golden.samplers.sampling import SAMPLERS
 from tests import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -18,7 +18,7 @@ def dotted(file: Path) -> str:
     return ".".join(file.with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = parsed("golden", "rtl_templates", "gen", "verif", "flows", "docs")
+MODULES = parsed(*(f"hardloom/{floor}" for floor in ("golden", "rtl_templates", "gen", "verif", "flows")), "docs")
 
 
 def imports(tree: ast.Module) -> set[tuple[str, str]]:

@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from flows.bench.arrays import jobs_at
-from flows.cli.app import commands
-from flows.design.cost.model import CostModel
-from flows.design.cost.quantities import COUNTED
-from flows.design.cost.tiles import TILES
-from flows.design.estimate.arrays import PRICED_STYLES, addressed
-from flows.pictures.arrays import COLORS
-from gen.arrays import ArrayPlan, emit, plan_array
-from gen.arrays.styles import STYLES
+from hardloom.flows.bench.arrays import jobs_at
+from hardloom.flows.cli.app import commands
+from hardloom.flows.design.cost.model import CostModel
+from hardloom.flows.design.cost.quantities import COUNTED
+from hardloom.flows.design.cost.tiles import TILES
+from hardloom.flows.design.estimate.arrays import PRICED_STYLES, addressed
+from hardloom.flows.pictures.arrays import COLORS
+from hardloom.gen.arrays import ArrayPlan, emit, plan_array
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.verif.crosscheck.cells import READERS
+from hardloom.verif.extract.arrays import read_array
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.mac import read_mac
+from hardloom.verif.extract.neuron import read_neuron
+from hardloom.verif.faults.wires import change_wire
+from hardloom.verif.proof.behaviour import ORDERS
 from tests.matrices import noise
-from verif.crosscheck.cells import READERS
-from verif.extract.arrays import read_array
-from verif.extract.errors import ExtractionError
-from verif.extract.mac import read_mac
-from verif.extract.neuron import read_neuron
-from verif.faults.wires import change_wire
-from verif.proof.behaviour import ORDERS
 
 PRICED = {name for name, style in STYLES.items() if not style.baseline}
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gen.build.folder import MANIFEST, Build
-from gen.build.seal import sealed
-from golden.errors import UserError
-from golden.files import sha256
-from verif.proof.static import recover
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.gen.build.seal import sealed
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256
+from hardloom.verif.proof.static import recover
 
 __all__ = ["copied", "forge", "problem"]
 

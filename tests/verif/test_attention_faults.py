@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gen.text.verilog import to_verilog
-from gen.units.attention import Attention
-from gen.units.attention_sizes import AttentionSizes
-from golden.units.attention import Attention as AttentionSpec
-from verif.faults.tie_bench import Copy, outputs
-from verif.units.attention import stimulus_of
+from hardloom.gen.text.verilog import to_verilog
+from hardloom.gen.units.attention import Attention
+from hardloom.gen.units.attention_sizes import AttentionSizes
+from hardloom.golden.units.attention import Attention as AttentionSpec
+from hardloom.verif.faults.tie_bench import Copy, outputs
+from hardloom.verif.units.attention import stimulus_of
 
 SIZES = AttentionSizes(AttentionSpec(2), heads=4, lanes=1, max_positions=5, head_lanes=2, query_lanes=2)
 LENGTHS = [5, 4, 1]

@@ -16,27 +16,27 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
 from torch import Tensor
 
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig
-from gen.design.queues import Queues
-from gen.design.registers import IDENTIFICATION, ErrorCode
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.machine import POSITIONS, PROMPT_LENGTH, Instruction, Op, Program
-from golden.samplers.sampling import Sampling
-from golden.shape import ModelShape
-from golden.units.numerics import Numerics
+from hardloom.gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from hardloom.gen.design.queues import Queues
+from hardloom.gen.design.registers import IDENTIFICATION, ErrorCode
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.machine import POSITIONS, PROMPT_LENGTH, Instruction, Op, Program
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.shape import ModelShape
+from hardloom.golden.units.numerics import Numerics
+from hardloom.verif.chip.bench import BENCH
+from hardloom.verif.chip.compare import compare_runs
+from hardloom.verif.chip.host import Host
+from hardloom.verif.chip.scoreboard import reference_steps
+from hardloom.verif.chip.simulation import Run, SimulatedChip
+from hardloom.verif.proof.static import recover
+from hardloom.verif.simulators.runner import run_tests
+from hardloom.verif.simulators.verilator import QUICK_BUILD
 from tests.checkpoints import write_random_checkpoint
 from tests.chips import built_chip
 from tests.samplers import by_quota, by_threshold
-from verif.chip.bench import BENCH
-from verif.chip.compare import compare_runs
-from verif.chip.host import Host
-from verif.chip.scoreboard import reference_steps
-from verif.chip.simulation import Run, SimulatedChip
-from verif.proof.static import recover
-from verif.simulators.runner import run_tests
-from verif.simulators.verilator import QUICK_BUILD
 
 GOOD = Run([3, 9, 12, 5, 7], by_quota(6, 3, 4))
 """Blocks of three in two steps: two tokens, then one."""

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen.arrays.styles import STYLES
-from gen.build.folder import Build
-from golden.errors import UserError
-from golden.models.integer_model import IntegerModel
-from golden.samplers.sampling import Sampling
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.gen.build.folder import Build
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.verif.chip.compare import compare_runs, simulate_runs
+from hardloom.verif.chip.simulation import Run, SimulatedChip
+from hardloom.verif.chip.table_view import STYLES as TABLED
+from hardloom.verif.chip.table_view import ChipTables
+from hardloom.verif.simulators.verilator import QUICK_BUILD
 from tests.samplers import by_quota, by_threshold
-from verif.chip.compare import compare_runs, simulate_runs
-from verif.chip.simulation import Run, SimulatedChip
-from verif.chip.table_view import STYLES as TABLED
-from verif.chip.table_view import ChipTables
-from verif.simulators.verilator import QUICK_BUILD
 
 RUNS = [
     Run([3, 16, 12, 0, 9], by_quota(6, 3, 4)),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from verif.extract.comments import check_comments, one_line
-from verif.extract.errors import ExtractionError
+from hardloom.verif.extract.comments import check_comments, one_line
+from hardloom.verif.extract.errors import ExtractionError
 
 OBEYED = [
     "// synthesis translate_off",

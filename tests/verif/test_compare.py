@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from flows.bench.chip import bound_per_forward
-from flows.chips.outcomes import Outcome, junit
-from flows.pictures.denoising import Cell, timeline
-from gen.design.hardware import HardwareConfig
-from gen.stream.probe import Probe
-from golden.checkpoints.families import shape_of
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.sampling import denoise
-from golden.units.numerics import Numerics
+from hardloom.flows.bench.chip import bound_per_forward
+from hardloom.flows.chips.outcomes import Outcome, junit
+from hardloom.flows.pictures.denoising import Cell, timeline
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.stream.probe import Probe
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.sampling import denoise
+from hardloom.golden.units.numerics import Numerics
+from hardloom.verif.chip.compare import compare_runs
+from hardloom.verif.chip.scoreboard import Divergence, Scoreboard
+from hardloom.verif.chip.simulation import Run
+from hardloom.verif.chip.taps import read_taps
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.samplers import by_quota, by_threshold
-from verif.chip.compare import compare_runs
-from verif.chip.scoreboard import Divergence, Scoreboard
-from verif.chip.simulation import Run
-from verif.chip.taps import read_taps
 
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=3, expert_intermediate_size=36)
 MODEL = shape_of(CONFIG)

@@ -6,22 +6,22 @@ from typing import Any
 import pytest
 import torch
 
-from flows.bench.cycles import modelled
-from gen.build.generate import build_chip
-from gen.design.hardware import HardwareConfig
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.sampling import Sampling
-from golden.units.activations import ActivationBits
-from golden.units.fixed import SCORE, FixedPoint
-from golden.units.numerics import GENERAL, Numerics
+from hardloom.flows.bench.cycles import modelled
+from hardloom.gen.build.generate import build_chip
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.units.activations import ActivationBits
+from hardloom.golden.units.fixed import SCORE, FixedPoint
+from hardloom.golden.units.numerics import GENERAL, Numerics
+from hardloom.verif.chip.compare import compare_runs
+from hardloom.verif.chip.simulation import Run, SimulatedChip
+from hardloom.verif.proof.static import recover
+from hardloom.verif.simulators.verilator import QUICK_BUILD
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.samplers import by_quota
-from verif.chip.compare import compare_runs
-from verif.chip.simulation import Run, SimulatedChip
-from verif.proof.static import recover
-from verif.simulators.verilator import QUICK_BUILD
 
 SIZES = {
     "vocab_size": 11,

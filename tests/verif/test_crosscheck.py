@@ -7,25 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen.arrays import ArrayPlan, emit, plan_array
-from gen.arrays.styles import STYLES
-from gen.build.arrays import connection_file
-from gen.build.folder import Build
-from gen.build.generate import build_arrays
-from gen.design.hardware import HardwareConfig
-from gen.design.matrices import Selection
-from golden.files import sha256
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.gen.arrays import ArrayPlan, emit, plan_array
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.gen.build.arrays import connection_file
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.generate import build_arrays
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.matrices import Selection
+from hardloom.golden.files import sha256
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.verif.crosscheck import cells
+from hardloom.verif.crosscheck.array_text import ArrayText
+from hardloom.verif.crosscheck.cells import READERS
+from hardloom.verif.crosscheck.sample import Sample, choose_samples, crosscheck
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.mac import read_mac
+from hardloom.verif.extract.neuron import read_neuron
+from hardloom.verif.faults.wires import change_wire
+from hardloom.verif.proof.static import SAMPLE, recover
 from tests.matrices import exactly, noise, one_large_row
-from verif.crosscheck import cells
-from verif.crosscheck.array_text import ArrayText
-from verif.crosscheck.cells import READERS
-from verif.crosscheck.sample import Sample, choose_samples, crosscheck
-from verif.extract.errors import ExtractionError
-from verif.extract.mac import read_mac
-from verif.extract.neuron import read_neuron
-from verif.faults.wires import change_wire
-from verif.proof.static import SAMPLE, recover
 
 
 def plan_of(style: str, format: str, rows: int, inputs: int, slices: int, banks: int = 1) -> ArrayPlan:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen.arrays import emit, plan_array
-from gen.arrays.styles import STYLES
+from hardloom.gen.arrays import emit, plan_array
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.verif.proof.equivalence import prove, small_plan
+from hardloom.verif.proof.unroll import unroll
 from tests.matrices import exactly
-from verif.proof.equivalence import prove, small_plan
-from verif.proof.unroll import unroll
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from gen.text.verilog import to_verilog
-from verif.faults.tie_bench import Copy, outputs
-from verif.streams import bench
+from hardloom.gen.text.verilog import to_verilog
+from hardloom.verif.faults.tie_bench import Copy, outputs
+from hardloom.verif.streams import bench
 
 FAULTS = [
     ("dispatch_8_3x5_2", "1'h1 << choice__payload[5:3]", "[5:3]", "[2:0]"),

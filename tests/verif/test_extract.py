@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from gen.arrays import ArrayPlan, emit, plan_array
-from gen.arrays.styles import STYLES
-from gen.text.constant_module import emit_constants, index_width
+from hardloom.gen.arrays import ArrayPlan, emit, plan_array
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.gen.text.constant_module import emit_constants, index_width
+from hardloom.verif.extract.arrays import ArrayRows, read_array
+from hardloom.verif.extract.constant_module import constant_ports, read_constants
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.instances import instances
+from hardloom.verif.extract.neuron import CONTROL, read_neuron
+from hardloom.verif.extract.window import Window
 from tests.matrices import exactly, noise, one_large_row
-from verif.extract.arrays import ArrayRows, read_array
-from verif.extract.constant_module import constant_ports, read_constants
-from verif.extract.errors import ExtractionError
-from verif.extract.instances import instances
-from verif.extract.neuron import CONTROL, read_neuron
-from verif.extract.window import Window
 
 
 def plan_of(format: str, rows: int, inputs: int, banks: int = 1, slices: int = 1, style: str = "metal") -> ArrayPlan:

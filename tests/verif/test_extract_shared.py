@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from gen.arrays import emit, plan_array
+from hardloom.gen.arrays import emit, plan_array
+from hardloom.verif.extract.instances import Instance, instances
+from hardloom.verif.extract.mac import read_mac
+from hardloom.verif.extract.subsets import read_subsets
 from tests.matrices import exactly, noise
 from tests.verif.test_extract import seen
-from verif.extract.instances import Instance, instances
-from verif.extract.mac import read_mac
-from verif.extract.subsets import read_subsets
 
 ROWS, INPUTS = 48, 64  # no neuron is padding
 TERM = re.compile(rb"g(\d+)\[(\d+)\]")

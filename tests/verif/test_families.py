@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
-from flows.bench.cycles import modelled
-from gen.design.hardware import HardwareConfig
-from golden.errors import UserError
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.sampling import Sampling
-from golden.units.numerics import GENERAL
+from hardloom.flows.bench.cycles import modelled
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.units.numerics import GENERAL
+from hardloom.verif.chip.compare import compare_runs
+from hardloom.verif.chip.simulation import Run, SimulatedChip
+from hardloom.verif.proof.static import recover
+from hardloom.verif.simulators.verilator import QUICK_BUILD
 from tests.checkpoints import CHIP_FORMATS
 from tests.chips import built_chip
 from tests.published_models import FAMILIES, write_family
 from tests.samplers import by_quota, by_threshold
-from verif.chip.compare import compare_runs
-from verif.chip.simulation import Run, SimulatedChip
-from verif.proof.static import recover
-from verif.simulators.verilator import QUICK_BUILD
 
 RUNS = [
     Run([1, 2, 3], by_quota(8, 4, 4)),

@@ -9,34 +9,34 @@ import numpy as np
 import pytest
 import torch
 
-from flows.chips.verify import verify_faults
-from gen.arrays import emit, plan_array
-from gen.arrays.styles import STYLES
-from gen.build.folder import CHIP, Build
-from gen.design.hardware import HardwareConfig
-from gen.text.verilog import to_verilog
-from golden.checkpoints.families import shape_of
-from golden.errors import UserError
-from golden.quantization.formats import FORMATS
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.numerics import Numerics
-from golden.units.router import Router
+from hardloom.flows.chips.verify import verify_faults
+from hardloom.gen.arrays import emit, plan_array
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.gen.build.folder import CHIP, Build
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.text.verilog import to_verilog
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.formats import FORMATS
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.numerics import Numerics
+from hardloom.golden.units.router import Router
+from hardloom.verif.extract.arrays import read_array
+from hardloom.verif.extract.constant_module import read_constants
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.mac import read_mac
+from hardloom.verif.extract.neuron import read_neuron
+from hardloom.verif.faults import KINDS
+from hardloom.verif.faults.router_ties import tie_router
+from hardloom.verif.faults.tie_bench import Copy, outputs
+from hardloom.verif.faults.wires import change_wire
+from hardloom.verif.proof.hierarchy import Hierarchy
+from hardloom.verif.proof.static import recover
+from hardloom.verif.proof.tables import ChipTable, chip_tables
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.chips import built_chip
 from tests.matrices import noise
-from verif.extract.arrays import read_array
-from verif.extract.constant_module import read_constants
-from verif.extract.errors import ExtractionError
-from verif.extract.mac import read_mac
-from verif.extract.neuron import read_neuron
-from verif.faults import KINDS
-from verif.faults.router_ties import tie_router
-from verif.faults.tie_bench import Copy, outputs
-from verif.faults.wires import change_wire
-from verif.proof.hierarchy import Hierarchy
-from verif.proof.static import recover
-from verif.proof.tables import ChipTable, chip_tables
 
 COUNT = 210
 CONFIG = tiny_config(num_hidden_layers=1, expert_intermediate_size=36)

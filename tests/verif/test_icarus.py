@@ -14,26 +14,26 @@ from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject, LogicObject
 from cocotb.triggers import FallingEdge
 
-from gen.arrays import ArrayPlan, plan_array
-from gen.arrays.styles import STYLES
-from gen.build.folder import Build
-from gen.build.names import FILE_LIST
-from gen.design.hardware import HardwareConfig
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.numerics import Numerics
+from hardloom.gen.arrays import ArrayPlan, plan_array
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.names import FILE_LIST
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.numerics import Numerics
+from hardloom.verif.arrays.bench import bench_arrays
+from hardloom.verif.chip.bench import BENCH
+from hardloom.verif.chip.compare import compare_runs
+from hardloom.verif.chip.host import Host
+from hardloom.verif.chip.simulation import Run, SimulatedChip
+from hardloom.verif.simulators.runner import run_tests
 from tests.checkpoints import write_random_checkpoint
 from tests.chips import built_chip
 from tests.icarus import needs_icarus
 from tests.matrices import noise
 from tests.samplers import by_quota
-from verif.arrays.bench import bench_arrays
-from verif.chip.bench import BENCH
-from verif.chip.compare import compare_runs
-from verif.chip.host import Host
-from verif.chip.simulation import Run, SimulatedChip
-from verif.simulators.runner import run_tests
 
 pytestmark = needs_icarus
 

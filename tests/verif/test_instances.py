@@ -2,8 +2,8 @@
 
 import pytest
 
-from verif.extract.errors import ExtractionError
-from verif.extract.instances import instance_at, instances
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.instances import instance_at, instances
 
 TEXT = b"""module top (
     input  wire clk

@@ -7,26 +7,26 @@ from typing import Any
 
 import pytest
 
-from flows.bench.cycles import modelled
-from gen.design.hardware import ARRAY_KINDS, HardwareConfig
-from gen.design.layer_sizes import LayerSizes
-from gen.engine.layer import LayerEngine
-from gen.text.verilog import modules_in, to_verilog
-from gen.text.waivers import WAIVED
-from gen.units.flow import MOST_VECTOR
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.presets import read_preset
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.numerics import GENERAL, Numerics
+from hardloom.flows.bench.cycles import modelled
+from hardloom.gen.design.hardware import ARRAY_KINDS, HardwareConfig
+from hardloom.gen.design.layer_sizes import LayerSizes
+from hardloom.gen.engine.layer import LayerEngine
+from hardloom.gen.text.verilog import modules_in, to_verilog
+from hardloom.gen.text.waivers import WAIVED
+from hardloom.gen.units.flow import MOST_VECTOR
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.presets import read_preset
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.numerics import GENERAL, Numerics
+from hardloom.verif.chip.compare import compare_runs
+from hardloom.verif.chip.simulation import Run, SimulatedChip
+from hardloom.verif.proof.static import recover
+from hardloom.verif.simulators.verilator import QUICK_BUILD, lint
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.chips import built_chip
 from tests.samplers import by_quota
-from verif.chip.compare import compare_runs
-from verif.chip.simulation import Run, SimulatedChip
-from verif.proof.static import recover
-from verif.simulators.verilator import QUICK_BUILD, lint
 
 MANY: dict[str, Any] = {"num_experts": 256, "num_experts_per_tok": 8, "num_hidden_layers": 1, "hidden_size": 16}
 MANY |= {"num_attention_heads": 1, "num_key_value_heads": 1, "expert_intermediate_size": 16, "vocab_size": 19}

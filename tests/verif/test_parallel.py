@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from flows.bench.cycles import modelled
-from gen.design.hardware import HardwareConfig
-from golden.checkpoints.families import shape_of
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.numerics import Numerics
+from hardloom.flows.bench.cycles import modelled
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.numerics import Numerics
+from hardloom.verif.chip.compare import compare_runs
+from hardloom.verif.chip.simulation import Run, SimulatedChip
+from hardloom.verif.proof.static import recover
+from hardloom.verif.simulators.verilator import QUICK_BUILD
 from tests.checkpoints import tiny_config, write_random_checkpoint
 from tests.chips import built_chip
 from tests.samplers import by_quota
-from verif.chip.compare import compare_runs
-from verif.chip.simulation import Run, SimulatedChip
-from verif.proof.static import recover
-from verif.simulators.verilator import QUICK_BUILD
 
 CONFIG = tiny_config(
     hidden_size=16, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=4, num_experts=4,

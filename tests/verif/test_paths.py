@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from gen.build.folder import Build
-from gen.build.generate import build_arrays
-from gen.design.hardware import HardwareConfig
-from gen.design.matrices import Selection
-from golden.cache import cache_folder, work_folder
-from golden.errors import UserError
-from golden.quantization.quantized import QuantizedCheckpoint
-from verif.chip.simulation import SimulatedChip
-from verif.simulators.links import is_plain, linked
-from verif.simulators.runner import compile_icarus
-from verif.simulators.verilator import QUICK_BUILD, verilate
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.generate import build_arrays
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.matrices import Selection
+from hardloom.golden.cache import cache_folder, work_folder
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.verif.chip.simulation import SimulatedChip
+from hardloom.verif.simulators.links import is_plain, linked
+from hardloom.verif.simulators.runner import compile_icarus
+from hardloom.verif.simulators.verilator import QUICK_BUILD, verilate
 
 HOSTILE = ["a b", 'x"; exec -- touch PWN; read_verilog "z', "$(touch PWN)", "`touch PWN`;", "it's", "ü", "#a", "-o"]
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from amaranth.hdl import unsigned
 
-from gen.stream.stream import beat
-from verif.chip.requests import ChipJob, Request
-from verif.simulators.job import Job
-from verif.streams import player
-from verif.streams.bench import Port, UnitsJob, pack, packets
-from verif.streams.player import Mismatch, Sink, always
+from hardloom.gen.stream.stream import beat
+from hardloom.verif.chip.requests import ChipJob, Request
+from hardloom.verif.simulators.job import Job
+from hardloom.verif.streams import player
+from hardloom.verif.streams.bench import Port, UnitsJob, pack, packets
+from hardloom.verif.streams.player import Mismatch, Sink, always
 
 
 @pytest.fixture

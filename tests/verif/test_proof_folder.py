@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from gen.arrays import plan_array
-from gen.arrays.shells import named_prefab
-from gen.arrays.styles import STYLES
-from gen.build.folder import Build
-from gen.build.generate import build_arrays
-from gen.design.hardware import HardwareConfig
-from gen.design.matrices import Selection
-from gen.text.waivers import waivers
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.units.quantize import Quantize
+from hardloom.gen.arrays import plan_array
+from hardloom.gen.arrays.shells import named_prefab
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.generate import build_arrays
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.matrices import Selection
+from hardloom.gen.text.waivers import waivers
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.quantize import Quantize
+from hardloom.verif.proof.static import recover
 from tests.matrices import noise
 from tests.verif.forging import copied, forge, problem
-from verif.proof.static import recover
 
 
 @pytest.fixture

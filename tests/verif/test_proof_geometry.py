@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gen.arrays import emit, plan_array
-from gen.arrays.cell import CellForm
-from gen.build.folder import Build, file_list
-from gen.build.generate import build_arrays
-from gen.design.hardware import HardwareConfig
-from gen.design.matrices import Selection
-from gen.text.constant_module import emit_constants
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.gen.arrays import emit, plan_array
+from hardloom.gen.arrays.cell import CellForm
+from hardloom.gen.build.folder import Build, file_list
+from hardloom.gen.build.generate import build_arrays
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.matrices import Selection
+from hardloom.gen.text.constant_module import emit_constants
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.verif.extract.arrays import read_array
+from hardloom.verif.extract.constant_module import read_constants
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.proof.connections import misfits
 from tests.matrices import exactly, noise
 from tests.verif.forging import copied, forge, problem
-from verif.extract.arrays import read_array
-from verif.extract.constant_module import read_constants
-from verif.extract.errors import ExtractionError
-from verif.proof.connections import misfits
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from cocotb.types import LogicArray
 
-from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
+from hardloom.gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
+from hardloom.verif.chip.bench import PROTOCOL_CHECKER
+from hardloom.verif.simulators.runner import build_and_test
+from hardloom.verif.simulators.verilator import QUICK_BUILD
 from tests.icarus import needs_icarus
-from verif.chip.bench import PROTOCOL_CHECKER
-from verif.simulators.runner import build_and_test
-from verif.simulators.verilator import QUICK_BUILD
 
 Values = dict[str, int]
 """What ports are given in a cycle; those of the cycle before stay."""

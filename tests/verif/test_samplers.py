@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from gen.text.verilog import to_verilog
-from gen.units.sampler import Sampler
-from golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
+from hardloom.gen.text.verilog import to_verilog
+from hardloom.gen.units.sampler import Sampler
+from hardloom.golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
+from hardloom.verif.faults.tie_bench import Copy, outputs
+from hardloom.verif.samplers.host import Hosted
+from hardloom.verif.streams.bench import Stimulus
+from hardloom.verif.units.sampler import Host, tokens_but_mask
 from tests.golden.samplers.engines import Tokens
-from verif.faults.tie_bench import Copy, outputs
-from verif.samplers.host import Hosted
-from verif.streams.bench import Stimulus
-from verif.units.sampler import Host, tokens_but_mask
 
 POSITIONS, SPREAD_WIDTH = 20, 22
 TOKENS = Tokens(vocab_size=12, mask_token=11, eos_token_ids=(10, 9), delete_token_id=8, split_token_id=7)

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen.arrays import ArrayPlan, emit, plan_array
+from hardloom.gen.arrays import ArrayPlan, emit, plan_array
+from hardloom.verif.arrays.bench import write_bench
+from hardloom.verif.arrays.table_view import TABLES, TableView, table_views, write_weights
+from hardloom.verif.extract.arrays import read_array
+from hardloom.verif.simulators.runner import build_and_test
+from hardloom.verif.simulators.verilator import QUICK_BUILD
+from hardloom.verif.streams.bench import BENCH
 from tests.matrices import noise
-from verif.arrays.bench import write_bench
-from verif.arrays.table_view import TABLES, TableView, table_views, write_weights
-from verif.extract.arrays import read_array
-from verif.simulators.runner import build_and_test
-from verif.simulators.verilator import QUICK_BUILD
-from verif.streams.bench import BENCH
 
 
 def plan_of(name: str, format: str, rows: int, inputs: int, banks: int, lanes: int, slices: int) -> ArrayPlan:
@@ -44,7 +44,10 @@ def as_tables(folder: Path, plans: list[ArrayPlan]) -> Path:
 def test_sums_cycles_backpressure_and_reset_are_those_of_the_wiring_view(tmp_path: Path) -> None:
     _, job = write_bench(PLANS, tmp_path, packets=10)
     sources = [TABLES, as_tables(tmp_path, PLANS), tmp_path / f"{BENCH}.v"]
-    assert build_and_test(sources, BENCH, "verif.arrays.tests", tmp_path, job.hand_over(tmp_path), QUICK_BUILD) == 0
+    assert (
+        build_and_test(sources, BENCH, "hardloom.verif.arrays.tests", tmp_path, job.hand_over(tmp_path), QUICK_BUILD)
+        == 0
+    )
 
 
 def test_a_changed_wire_changes_the_table(tmp_path: Path) -> None:

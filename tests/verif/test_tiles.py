@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from flows.chips.verify_tiles import verify_tiles
-from gen.build.folder import Build
-from gen.build.generate import build_arrays
-from gen.design.hardware import HardwareConfig
-from gen.design.matrices import Selection
-from golden.errors import UserError
-from golden.files import sha256
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.flows.chips.verify_tiles import verify_tiles
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.generate import build_arrays
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.matrices import Selection
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.verif.arrays.expert import bench_expert, experts_of
+from hardloom.verif.arrays.tiles import bench_tile, choose_tiles, plan_tile
+from hardloom.verif.extract.errors import ExtractionError
 from tests.icarus import needs_icarus
-from verif.arrays.expert import bench_expert, experts_of
-from verif.arrays.tiles import bench_tile, choose_tiles, plan_tile
-from verif.extract.errors import ExtractionError
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import golden.units
-from gen.text.waivers import WAIVED
-from verif.simulators.verilator import lint
-from verif.streams import bench
+import hardloom.golden.units as specified
+from hardloom.gen.text.waivers import WAIVED
+from hardloom.verif.simulators.verilator import lint
+from hardloom.verif.streams import bench
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_emitted_text_is_clean_under_lint(folder: Path) -> None:
 
 
 def test_every_specification_has_a_bench_of_its_name() -> None:
-    specifications = {path.stem for path in Path(golden.units.__file__).parent.glob("*.py")}
+    specifications = {path.stem for path in Path(specified.__file__).parent.glob("*.py")}
     shared = {
         "__init__",
         "activations",

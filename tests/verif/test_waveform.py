@@ -9,8 +9,8 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 
-from verif.simulators.runner import run_tests
-from verif.simulators.waveform import verilate_traced, window
+from hardloom.verif.simulators.runner import run_tests
+from hardloom.verif.simulators.waveform import verilate_traced, window
 
 COUNTER = """\
 module counter (input clk, output reg [31:0] count, output reg [99:0] wide);

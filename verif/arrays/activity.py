@@ -3,8 +3,8 @@
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from verif.arrays.cases import ArraysJob
-from verif.streams.player import STEP, Player, always
+from hardloom.verif.arrays.cases import ArraysJob
+from hardloom.verif.streams.player import STEP, Player, always
 
 __all__: list[str] = []
 

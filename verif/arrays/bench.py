@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gen.arrays import ArrayPlan, emit
-from verif.arrays.cases import ArraysJob
-from verif.simulators.runner import build_and_test
-from verif.simulators.verilator import QUICK_BUILD
-from verif.streams.bench import BENCH, bench_verilog
+from hardloom.gen.arrays import ArrayPlan, emit
+from hardloom.verif.arrays.cases import ArraysJob
+from hardloom.verif.simulators.runner import build_and_test
+from hardloom.verif.simulators.verilator import QUICK_BUILD
+from hardloom.verif.streams.bench import BENCH, bench_verilog
 
 __all__ = ["bench_arrays", "write_bench"]
 
@@ -50,4 +50,6 @@ def bench_arrays(
         gates, blocks = mapped(files)
         units, arguments = [gates], QUICK_BUILD
     sources, environment = [folder / f"{BENCH}.v", *units], job.hand_over(folder)
-    return build_and_test(sources, BENCH, "verif.arrays.tests", folder, environment, arguments, blocks, simulator)
+    return build_and_test(
+        sources, BENCH, "hardloom.verif.arrays.tests", folder, environment, arguments, blocks, simulator
+    )

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from gen.arrays import ArrayPlan
-from gen.engine.hardwired import ArrayPorts, HardwiredArray
-from golden.units.fixed import FixedPoint
-from golden.units.quantize import Quantize
-from verif.simulators.job import Job
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import integers
+from hardloom.gen.arrays import ArrayPlan
+from hardloom.gen.engine.hardwired import ArrayPorts, HardwiredArray
+from hardloom.golden.units.fixed import FixedPoint
+from hardloom.golden.units.quantize import Quantize
+from hardloom.verif.simulators.job import Job
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.stimulus import integers
 
 __all__ = ["ArrayCase", "ArraysJob"]
 

@@ -14,25 +14,25 @@ from amaranth.hdl import Const, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.arrays.shells import CLOCK_GATE
-from gen.build.arrays import connection_file
-from gen.build.constants import emit_scales, scale_words
-from gen.build.folder import Build
-from gen.design.layer_sizes import LayerSizes, wired_module
-from gen.engine.chains import array_ports, hidden_packets, rescaled, scale_ports
-from gen.engine.hardwired import HardwiredArray, HardwiredConstants
-from gen.stream.component import Component
-from gen.stream.stream import activations, beat, chain
-from gen.units.rescale import Rescale
-from golden.errors import UserError
-from golden.files import write_file
-from golden.models.integer_parts import Packet, Parts
-from verif.arrays.table_view import TABLES, TableView, table_views, write_weights
-from verif.extract.arrays import read_array
-from verif.simulators.job import Job
-from verif.simulators.runner import build_and_test
-from verif.streams.bench import BENCH, Case, Stimulus, bench_verilog, packets
-from verif.streams.stimulus import integers
+from hardloom.gen.arrays.shells import CLOCK_GATE
+from hardloom.gen.build.arrays import connection_file
+from hardloom.gen.build.constants import emit_scales, scale_words
+from hardloom.gen.build.folder import Build
+from hardloom.gen.design.layer_sizes import LayerSizes, wired_module
+from hardloom.gen.engine.chains import array_ports, hidden_packets, rescaled, scale_ports
+from hardloom.gen.engine.hardwired import HardwiredArray, HardwiredConstants
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import activations, beat, chain
+from hardloom.gen.units.rescale import Rescale
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import write_file
+from hardloom.golden.models.integer_parts import Packet, Parts
+from hardloom.verif.arrays.table_view import TABLES, TableView, table_views, write_weights
+from hardloom.verif.extract.arrays import read_array
+from hardloom.verif.simulators.job import Job
+from hardloom.verif.simulators.runner import build_and_test
+from hardloom.verif.streams.bench import BENCH, Case, Stimulus, bench_verilog, packets
+from hardloom.verif.streams.stimulus import integers
 
 __all__ = ["ExpertJob", "bench_expert", "experts_of"]
 
@@ -113,7 +113,7 @@ def bench_expert(build: Build, prefix: str, expert: int, folder: Path, tokens: i
     sources[-3].write_text(table_views(views))
     sources[-2].write_text(CLOCK_GATE.text)
     sources[-1].write_text(bench_verilog([job.case()]))
-    return build_and_test(sources, BENCH, "verif.arrays.expert_tests", folder, job.hand_over(folder))
+    return build_and_test(sources, BENCH, "hardloom.verif.arrays.expert_tests", folder, job.hand_over(folder))
 
 
 @dataclass(frozen=True)

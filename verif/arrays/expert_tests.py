@@ -3,8 +3,8 @@
 import cocotb
 import torch
 
-from verif.arrays.expert import ExpertJob
-from verif.streams.player import Player, always
+from hardloom.verif.arrays.expert import ExpertJob
+from hardloom.verif.streams.player import Player, always
 
 __all__: list[str] = []
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.arrays.shells import CLOCK_GATE, stream_names
-from gen.build.manifest import ArrayFacts
-from gen.text.prefix import prefixed
-from gen.text.templates import render
-from golden.files import write_file
-from golden.units.numerics import Numerics
-from golden.units.quantize import Quantize
+from hardloom.gen.arrays.shells import CLOCK_GATE, stream_names
+from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.gen.text.prefix import prefixed
+from hardloom.gen.text.templates import render
+from hardloom.golden.files import write_file
+from hardloom.golden.units.numerics import Numerics
+from hardloom.golden.units.quantize import Quantize
 
 __all__ = ["TABLES", "TableView", "table_views", "write_weights"]
 

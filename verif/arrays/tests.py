@@ -2,9 +2,9 @@
 
 import cocotb
 
-from verif.arrays.cases import ArrayCase, ArraysJob
-from verif.streams.checks import at_full_speed, under_backpressure, with_resets
-from verif.streams.player import Player, always
+from hardloom.verif.arrays.cases import ArrayCase, ArraysJob
+from hardloom.verif.streams.checks import at_full_speed, under_backpressure, with_resets
+from hardloom.verif.streams.player import Player, always
 
 __all__: list[str] = []
 

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.arrays import ArrayPlan, emit, plan_array
-from gen.arrays.capacity import classes
-from gen.arrays.metal import NeuronKind, of_regions
-from gen.arrays.rings import fold_of, rings
-from gen.build.arrays import connection_file
-from gen.build.folder import Build
-from gen.build.manifest import ArrayFacts
-from golden.errors import UserError
-from golden.quantization.integers import IntegerMatrix
-from verif.arrays.bench import bench_arrays
-from verif.extract.errors import ExtractionError
-from verif.extract.instances import Instance, instances
-from verif.extract.neuron import CONTROL
-from verif.simulators.verilator import QUICK_BUILD
+from hardloom.gen.arrays import ArrayPlan, emit, plan_array
+from hardloom.gen.arrays.capacity import classes
+from hardloom.gen.arrays.metal import NeuronKind, of_regions
+from hardloom.gen.arrays.rings import fold_of, rings
+from hardloom.gen.build.arrays import connection_file
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.integers import IntegerMatrix
+from hardloom.verif.arrays.bench import bench_arrays
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.instances import Instance, instances
+from hardloom.verif.extract.neuron import CONTROL
+from hardloom.verif.simulators.verilator import QUICK_BUILD
 
 __all__ = ["Tile", "bench_tile", "choose_tiles", "plan_tile"]
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
-from gen.stream.probe import Probe
+from hardloom.gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
+from hardloom.gen.stream.probe import Probe
 
 __all__ = ["BENCH", "PROTOCOL_CHECKER", "bench_verilog"]
 

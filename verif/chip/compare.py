@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from golden.models.integer_model import IntegerModel
-from golden.samplers.denoise import Step
-from verif.chip.scoreboard import Divergence, Scoreboard, reference_steps
-from verif.chip.simulation import Run, SimulatedChip, step_of
-from verif.chip.taps import SPAN, read_taps
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.samplers.denoise import Step
+from hardloom.verif.chip.scoreboard import Divergence, Scoreboard, reference_steps
+from hardloom.verif.chip.simulation import Run, SimulatedChip, step_of
+from hardloom.verif.chip.taps import SPAN, read_taps
 
 __all__ = ["Comparison", "compare_runs", "simulate_runs"]
 

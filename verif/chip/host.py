@@ -6,10 +6,10 @@ from typing import Any
 from cocotb.triggers import ClockCycles, First, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
-from gen.design.axi_ports import NO_POSITION, commit_record
-from gen.design.registers import address, field
-from golden.samplers.machine import PROGRAM_WORDS
-from verif.chip.requests import Request
+from hardloom.gen.design.axi_ports import NO_POSITION, commit_record
+from hardloom.gen.design.registers import address, field
+from hardloom.golden.samplers.machine import PROGRAM_WORDS
+from hardloom.verif.chip.requests import Request
 
 __all__ = ["Host"]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypedDict
 
-from verif.simulators.job import Job
+from hardloom.verif.simulators.job import Job
 
 __all__ = ["ChipJob", "Request"]
 

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gen.design.axi_ports import commit_record
-from golden.models.integer_model import IntegerModel
-from golden.samplers.denoise import Prediction, Step
-from golden.samplers.manner import Manner
-from golden.samplers.sampling import denoise
-from golden.samplers.spans import span
-from verif.chip.simulation import Run
+from hardloom.gen.design.axi_ports import commit_record
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.samplers.denoise import Prediction, Step
+from hardloom.golden.samplers.manner import Manner
+from hardloom.golden.samplers.sampling import denoise
+from hardloom.golden.samplers.spans import span
+from hardloom.verif.chip.simulation import Run
 
 __all__ = ["Divergence", "Reference", "Scoreboard", "reference_steps"]
 

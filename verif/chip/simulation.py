@@ -12,22 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gen.build.folder import Build
-from gen.design.features import check_program
-from gen.engine.inventory import chip_probes
-from golden.cache import work_folder
-from golden.errors import UserError
-from golden.files import sha256, stamped, write_file
-from golden.samplers.denoise import Prediction, Step
-from golden.samplers.sampling import Asked
-from golden.shape import ModelShape
-from verif.chip.bench import BENCH, PROTOCOL_CHECKER, bench_verilog
-from verif.chip.requests import ChipJob, Request
-from verif.chip.table_view import ChipTables
-from verif.simulators.fast_forward import fast_forward_main
-from verif.simulators.links import linked
-from verif.simulators.runner import compile_icarus, run_tests
-from verif.simulators.verilator import verilate
+from hardloom.gen.build.folder import Build
+from hardloom.gen.design.features import check_program
+from hardloom.gen.engine.inventory import chip_probes
+from hardloom.golden.cache import work_folder
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256, stamped, write_file
+from hardloom.golden.samplers.denoise import Prediction, Step
+from hardloom.golden.samplers.sampling import Asked
+from hardloom.golden.shape import ModelShape
+from hardloom.verif.chip.bench import BENCH, PROTOCOL_CHECKER, bench_verilog
+from hardloom.verif.chip.requests import ChipJob, Request
+from hardloom.verif.chip.table_view import ChipTables
+from hardloom.verif.simulators.fast_forward import fast_forward_main
+from hardloom.verif.simulators.links import linked
+from hardloom.verif.simulators.runner import compile_icarus, run_tests
+from hardloom.verif.simulators.verilator import verilate
 
 __all__ = ["VIEWS", "Run", "SimulatedChip", "step_of"]
 
@@ -145,7 +145,7 @@ class SimulatedChip:
 
     def _work(self, environment: dict[str, str], plusargs: list[str], failed: list) -> None:
         try:
-            tests = "verif.chip.tests"
+            tests = "hardloom.verif.chip.tests"
             failed.append(
                 run_tests(BENCH, tests, self.folder, environment, plusargs=plusargs, simulator=self.simulator)
             )

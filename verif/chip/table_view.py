@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from gen.build.arrays import connection_file
-from gen.build.folder import Build
-from golden.errors import UserError
-from golden.files import stamped, write_file
-from golden.parallel import ordered_map
-from verif.arrays.table_view import TABLES, TableView, table_views, write_weights
-from verif.extract.arrays import ArrayRows
-from verif.extract.constant_module import constant_ports, read_constants
-from verif.extract.errors import ExtractionError
+from hardloom.gen.build.arrays import connection_file
+from hardloom.gen.build.folder import Build
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import stamped, write_file
+from hardloom.golden.parallel import ordered_map
+from hardloom.verif.arrays.table_view import TABLES, TableView, table_views, write_weights
+from hardloom.verif.extract.arrays import ArrayRows
+from hardloom.verif.extract.constant_module import constant_ports, read_constants
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["ChipTables"]
 

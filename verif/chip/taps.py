@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gen.stream.probe import Probe
+from hardloom.gen.stream.probe import Probe
 
 __all__ = ["SPAN", "packet_times", "read_taps"]
 

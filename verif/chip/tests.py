@@ -5,8 +5,8 @@ import json
 import cocotb
 from cocotb.clock import Clock
 
-from verif.chip.host import Host
-from verif.chip.requests import ChipJob
+from hardloom.verif.chip.host import Host
+from hardloom.verif.chip.requests import ChipJob
 
 __all__: list[str] = []
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from golden.files import replacing
-from verif.chip.bench import BENCH
-from verif.chip.requests import ChipJob
-from verif.chip.simulation import Run, SimulatedChip
-from verif.simulators.runner import run_tests
-from verif.simulators.waveform import verilate_traced, window
+from hardloom.golden.files import replacing
+from hardloom.verif.chip.bench import BENCH
+from hardloom.verif.chip.requests import ChipJob
+from hardloom.verif.chip.simulation import Run, SimulatedChip
+from hardloom.verif.simulators.runner import run_tests
+from hardloom.verif.simulators.waveform import verilate_traced, window
 
 __all__ = ["trace_step"]
 
@@ -31,5 +31,5 @@ def trace_step(chip: SimulatedChip, run: Run, step: int, file: Path) -> Path:
     with replacing(file) as partial:
         environment = job.hand_over(folder) | window(partial, first, last)
         log = folder / "simulation.log"  # runs where the tables of a table view are
-        run_tests(BENCH, "verif.chip.tests", chip.folder, environment, build=folder / "verilator", log=log)
+        run_tests(BENCH, "hardloom.verif.chip.tests", chip.folder, environment, build=folder / "verilator", log=log)
     return file

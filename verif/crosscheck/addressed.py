@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 
-from verif.crosscheck.array_text import ArrayText, connected, inputs_of, instantiated, signed
-from verif.crosscheck.parser import ast
-from verif.crosscheck.values import Module, Word
+from hardloom.verif.crosscheck.array_text import ArrayText, connected, inputs_of, instantiated, signed
+from hardloom.verif.crosscheck.parser import ast
+from hardloom.verif.crosscheck.values import Module, Word
 
 __all__ = ["Addressed"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from verif.crosscheck.parser import ast, parse
-from verif.crosscheck.values import Module, Word
-from verif.extract.errors import ExtractionError
+from hardloom.verif.crosscheck.parser import ast, parse
+from hardloom.verif.crosscheck.values import Module, Word
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["ArrayText", "connected", "inputs_of", "instantiated", "signed"]
 

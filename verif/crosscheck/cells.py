@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verif.crosscheck.addressed import Addressed
-from verif.crosscheck.array_text import ArrayText, connected, instantiated, signed
-from verif.crosscheck.parser import ast
-from verif.crosscheck.values import Module, Word
-from verif.extract.errors import ExtractionError
+from hardloom.verif.crosscheck.addressed import Addressed
+from hardloom.verif.crosscheck.array_text import ArrayText, connected, instantiated, signed
+from hardloom.verif.crosscheck.parser import ast
+from hardloom.verif.crosscheck.values import Module, Word
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["READERS", "CellWeights"]
 

@@ -9,7 +9,7 @@ from ply.lex import LexError
 from ply.yacc import YaccProduction
 from pyverilog.vparser.parser import ParseError, VerilogParser
 
-from verif.extract.errors import ExtractionError
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["ast", "parse"]
 

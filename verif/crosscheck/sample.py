@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.build.arrays import connection_file
-from gen.build.folder import Build
-from gen.build.manifest import ArrayFacts
-from golden.quantization.quantized import QuantizedCheckpoint
-from verif.crosscheck.array_text import ArrayText
-from verif.crosscheck.cells import READERS
-from verif.extract.errors import ExtractionError
+from hardloom.gen.build.arrays import connection_file
+from hardloom.gen.build.folder import Build
+from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.verif.crosscheck.array_text import ArrayText
+from hardloom.verif.crosscheck.cells import READERS
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["Sample", "Sampled", "choose_samples", "crosscheck"]
 

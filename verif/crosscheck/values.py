@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from verif.crosscheck.parser import ast
-from verif.extract.errors import ExtractionError
+from hardloom.verif.crosscheck.parser import ast
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["Module", "Word"]
 

@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from verif.extract.cell import read_cell
-from verif.extract.comments import check_comments
-from verif.extract.errors import ExtractionError
-from verif.extract.instances import instances
-from verif.extract.metal import read_metal
-from verif.extract.ports import HEAD, ArrayPorts, read_ports
-from verif.extract.prefab import Prefab
-from verif.extract.serial import SerialArray, serial_array
-from verif.extract.window import Window
+from hardloom.verif.extract.cell import read_cell
+from hardloom.verif.extract.comments import check_comments
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.instances import instances
+from hardloom.verif.extract.metal import read_metal
+from hardloom.verif.extract.ports import HEAD, ArrayPorts, read_ports
+from hardloom.verif.extract.prefab import Prefab
+from hardloom.verif.extract.serial import SerialArray, serial_array
+from hardloom.verif.extract.window import Window
 
 __all__ = ["ArrayRows", "read_array"]
 

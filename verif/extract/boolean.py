@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from verif.extract.errors import ExtractionError
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["compute", "evaluate"]
 

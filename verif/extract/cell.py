@@ -5,9 +5,9 @@ from collections.abc import Generator, Mapping
 
 import numpy as np
 
-from verif.extract.errors import ExtractionError
-from verif.extract.ports import ArrayPorts
-from verif.extract.window import Window
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.ports import ArrayPorts
+from hardloom.verif.extract.window import Window
 
 __all__ = ["read_cell"]
 

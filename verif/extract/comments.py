@@ -7,7 +7,7 @@ all are written small. What hardloom writes begins with a capital, or with the n
 
 import re
 
-from verif.extract.errors import ExtractionError
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["check_comments", "one_line"]
 

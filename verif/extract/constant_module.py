@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from verif.extract.comments import check_comments
-from verif.extract.errors import ExtractionError
-from verif.extract.window import Window
+from hardloom.verif.extract.comments import check_comments
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.window import Window
 
 __all__ = ["constant_ports", "read_constants"]
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from verif.extract.errors import ExtractionError
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["Instance", "instance_at", "instances"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from verif.extract.boolean import evaluate
-from verif.extract.comments import one_line
-from verif.extract.errors import ExtractionError
+from hardloom.verif.extract.boolean import evaluate
+from hardloom.verif.extract.comments import one_line
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["UNSOUND", "MacUnit", "read_mac"]
 

@@ -7,13 +7,13 @@ from collections.abc import Generator, Mapping
 
 import numpy as np
 
-from verif.extract.errors import ExtractionError
-from verif.extract.instances import instance_at
-from verif.extract.neuron import CONTROL, NeuronCell, read_neuron
-from verif.extract.ports import ArrayPorts
-from verif.extract.prefab import read_prefab
-from verif.extract.slots import FAULTS, read_slots
-from verif.extract.window import Window
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.instances import instance_at
+from hardloom.verif.extract.neuron import CONTROL, NeuronCell, read_neuron
+from hardloom.verif.extract.ports import ArrayPorts
+from hardloom.verif.extract.prefab import read_prefab
+from hardloom.verif.extract.slots import FAULTS, read_slots
+from hardloom.verif.extract.window import Window
 
 __all__ = ["read_metal"]
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from verif.extract.comments import one_line
-from verif.extract.errors import ExtractionError
+from hardloom.verif.extract.comments import one_line
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["CONTROL", "NeuronCell", "read_neuron"]
 

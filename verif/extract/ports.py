@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from verif.extract.comments import one_line
-from verif.extract.errors import ExtractionError
-from verif.extract.instances import Instance
+from hardloom.verif.extract.comments import one_line
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.instances import Instance
 
 __all__ = ["HEAD", "STREAM", "ArrayPorts", "input_width", "read_ports"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from verif.extract.errors import ExtractionError
+from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["Prefab", "read_prefab"]
 

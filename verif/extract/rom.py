@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from verif.extract.errors import ExtractionError
-from verif.extract.mac import UNSOUND, MacUnit
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.mac import UNSOUND, MacUnit
 
 __all__ = ["NodeReader"]
 

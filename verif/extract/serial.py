@@ -7,15 +7,15 @@ from typing import Protocol
 
 import numpy as np
 
-from verif.extract.comments import one_line
-from verif.extract.errors import ExtractionError
-from verif.extract.instances import Instance, instance_at, instances
-from verif.extract.mac import MacUnit, read_mac
-from verif.extract.ports import STREAM, input_width
-from verif.extract.prefab import read_prefab
-from verif.extract.rom import NodeReader
-from verif.extract.shared import PlaneReader
-from verif.extract.window import Window
+from hardloom.verif.extract.comments import one_line
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.instances import Instance, instance_at, instances
+from hardloom.verif.extract.mac import MacUnit, read_mac
+from hardloom.verif.extract.ports import STREAM, input_width
+from hardloom.verif.extract.prefab import read_prefab
+from hardloom.verif.extract.rom import NodeReader
+from hardloom.verif.extract.shared import PlaneReader
+from hardloom.verif.extract.window import Window
 
 __all__ = ["SerialArray", "serial_array"]
 

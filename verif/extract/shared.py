@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import numpy as np
 from numba import njit
 
-from verif.extract.errors import ExtractionError
-from verif.extract.mac import UNSOUND, MacUnit
-from verif.extract.subsets import read_groups
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.mac import UNSOUND, MacUnit
+from hardloom.verif.extract.subsets import read_groups
 
 __all__ = ["PlaneReader"]
 

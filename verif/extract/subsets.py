@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from itertools import takewhile
 from typing import NamedTuple
 
-from verif.extract.comments import one_line
-from verif.extract.errors import ExtractionError
-from verif.extract.instances import instances
-from verif.extract.prefab import read_prefab
+from hardloom.verif.extract.comments import one_line
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.extract.instances import instances
+from hardloom.verif.extract.prefab import read_prefab
 
 __all__ = ["Subsets", "read_groups", "read_subsets"]
 

@@ -6,14 +6,14 @@ from functools import partial
 
 from torch import Generator
 
-from gen.design.head_tiles import TILE_FAN_IN, head_tiles, tree_levels
-from gen.units.argmax import Argmax
-from golden.units.argmax import Argmax as ArgmaxSpec
-from verif.faults.tie_rules import TieRule, TieUnit, draw
-from verif.streams.bench import Stimulus
-from verif.streams.manners import manner_packet
-from verif.streams.stimulus import integers
-from verif.units.argmax import side_by_side
+from hardloom.gen.design.head_tiles import TILE_FAN_IN, head_tiles, tree_levels
+from hardloom.gen.units.argmax import Argmax
+from hardloom.golden.units.argmax import Argmax as ArgmaxSpec
+from hardloom.verif.faults.tie_rules import TieRule, TieUnit, draw
+from hardloom.verif.streams.bench import Stimulus
+from hardloom.verif.streams.manners import manner_packet
+from hardloom.verif.streams.stimulus import integers
+from hardloom.verif.units.argmax import side_by_side
 
 __all__ = ["tie_argmax"]
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
-from gen.build.folder import Build
-from golden.errors import UserError
-from verif.extract.mac import MacUnit, read_mac
-from verif.extract.neuron import NeuronCell, read_neuron
-from verif.faults.bits import flip_rom_bit
-from verif.faults.ties import plant_ties
-from verif.faults.wires import change_wire
-from verif.proof.reading import Reading
-from verif.proof.static import Reader
+from hardloom.gen.build.folder import Build
+from hardloom.golden.errors import UserError
+from hardloom.verif.extract.mac import MacUnit, read_mac
+from hardloom.verif.extract.neuron import NeuronCell, read_neuron
+from hardloom.verif.faults.bits import flip_rom_bit
+from hardloom.verif.faults.ties import plant_ties
+from hardloom.verif.faults.wires import change_wire
+from hardloom.verif.proof.reading import Reading
+from hardloom.verif.proof.static import Reader
 
 __all__ = ["KINDS", "Campaign", "plant"]
 

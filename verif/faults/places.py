@@ -2,7 +2,7 @@
 
 import random
 
-from verif.extract.instances import Instance, instances
+from hardloom.verif.extract.instances import Instance, instances
 
 __all__ = ["random_instance"]
 

@@ -6,11 +6,11 @@ from functools import partial
 import torch
 from torch import Generator, Tensor
 
-from gen.units.router import Router
-from golden.units.router import Router as RouterSpec
-from verif.faults.tie_rules import TieRule, TieUnit
-from verif.streams.bench import Stimulus, packets
-from verif.streams.stimulus import WithRoms, integers
+from hardloom.gen.units.router import Router
+from hardloom.golden.units.router import Router as RouterSpec
+from hardloom.verif.faults.tie_rules import TieRule, TieUnit
+from hardloom.verif.streams.bench import Stimulus, packets
+from hardloom.verif.streams.stimulus import WithRoms, integers
 
 __all__ = ["tie_router"]
 

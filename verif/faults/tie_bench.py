@@ -9,11 +9,11 @@ from pathlib import Path
 
 from amaranth.hdl import Shape
 
-from gen.stream.component import Component
-from gen.text.ram import with_rams
-from gen.text.verilog import joined
-from verif.simulators.verilator import QUICK_BUILD, build_model
-from verif.streams.bench import Port, Stimulus, pack, ports
+from hardloom.gen.stream.component import Component
+from hardloom.gen.text.ram import with_rams
+from hardloom.gen.text.verilog import joined
+from hardloom.verif.simulators.verilator import QUICK_BUILD, build_model
+from hardloom.verif.streams.bench import Port, Stimulus, pack, ports
 
 __all__ = ["Copy", "outputs"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from torch import Generator
 
-from gen.stream.component import Component
-from golden.errors import UserError
-from verif.streams.bench import Stimulus
-from verif.streams.stimulus import integers
+from hardloom.gen.stream.component import Component
+from hardloom.golden.errors import UserError
+from hardloom.verif.streams.bench import Stimulus
+from hardloom.verif.streams.stimulus import integers
 
 __all__ = ["TieRule", "TieUnit", "draw"]
 

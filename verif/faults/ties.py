@@ -15,25 +15,25 @@ from pathlib import Path
 import torch
 from torch import Generator
 
-from gen.design.hardware import HardwareConfig
-from gen.text.verilog import to_verilog
-from gen.units.argmax import prediction
-from gen.units.sampler import Sampler
-from golden.errors import UserError
-from golden.models.layer_units import router_of
-from golden.samplers.interpreter import Machine
-from golden.samplers.machine import Program
-from golden.shape import ModelShape
-from golden.units.softmax import SoftmaxNumerator
-from verif.faults.argmax_ties import tie_argmax
-from verif.faults.router_ties import tie_router
-from verif.faults.tie_bench import Copy, outputs
-from verif.faults.tie_rules import TieRule, TieUnit, draw
-from verif.samplers.host import Hosted
-from verif.samplers.programs import below, by_count
-from verif.streams.bench import Stimulus
-from verif.streams.stimulus import integers
-from verif.units.sampler import Host, tokens_but_mask
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.text.verilog import to_verilog
+from hardloom.gen.units.argmax import prediction
+from hardloom.gen.units.sampler import Sampler
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.layer_units import router_of
+from hardloom.golden.samplers.interpreter import Machine
+from hardloom.golden.samplers.machine import Program
+from hardloom.golden.shape import ModelShape
+from hardloom.golden.units.softmax import SoftmaxNumerator
+from hardloom.verif.faults.argmax_ties import tie_argmax
+from hardloom.verif.faults.router_ties import tie_router
+from hardloom.verif.faults.tie_bench import Copy, outputs
+from hardloom.verif.faults.tie_rules import TieRule, TieUnit, draw
+from hardloom.verif.samplers.host import Hosted
+from hardloom.verif.samplers.programs import below, by_count
+from hardloom.verif.streams.bench import Stimulus
+from hardloom.verif.streams.stimulus import integers
+from hardloom.verif.units.sampler import Host, tokens_but_mask
 
 __all__ = ["plant_ties", "tie_units"]
 

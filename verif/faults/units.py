@@ -4,8 +4,8 @@ import random
 import re
 from collections.abc import Callable
 
-from verif.extract.mac import MacUnit
-from verif.faults.places import random_instance
+from hardloom.verif.extract.mac import MacUnit
+from hardloom.verif.faults.places import random_instance
 
 __all__ = ["change_unit"]
 

@@ -4,11 +4,11 @@ import random
 import re
 from collections.abc import Callable
 
-from verif.extract.instances import Instance, instances
-from verif.extract.mac import MacUnit
-from verif.extract.neuron import CONTROL, NeuronCell
-from verif.faults.places import random_instance
-from verif.faults.units import change_unit
+from hardloom.verif.extract.instances import Instance, instances
+from hardloom.verif.extract.mac import MacUnit
+from hardloom.verif.extract.neuron import CONTROL, NeuronCell
+from hardloom.verif.faults.places import random_instance
+from hardloom.verif.faults.units import change_unit
 
 __all__ = ["change_wire"]
 

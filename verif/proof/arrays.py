@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.build.arrays import connection_file
-from gen.build.folder import MANIFEST, Build
-from gen.build.manifest import ArrayFacts
-from golden.errors import UserError
-from golden.files import sha256
-from golden.parallel import Opened
-from golden.quantization.quantized import QuantizedCheckpoint
-from verif.extract.arrays import ArrayRows
-from verif.extract.errors import ExtractionError
-from verif.proof.hierarchy import prefab_texts
-from verif.proof.reading import Comparison, Reading
-from verif.proof.row_scales import ScalesMet
+from hardloom.gen.build.arrays import connection_file
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256
+from hardloom.golden.parallel import Opened
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.verif.extract.arrays import ArrayRows
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.proof.hierarchy import prefab_texts
+from hardloom.verif.proof.reading import Comparison, Reading
+from hardloom.verif.proof.row_scales import ScalesMet
 
 __all__ = ["ArrayFound", "ArrayReader"]
 

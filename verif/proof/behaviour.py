@@ -6,7 +6,7 @@ additions agree is hard for a solver, so the partial sums stand in the array's o
 
 from collections.abc import Callable, Iterator
 
-from gen.arrays import ArrayPlan
+from hardloom.gen.arrays import ArrayPlan
 
 __all__ = ["ORDERS", "behaviour_verilog", "driver_verilog", "miter_verilog"]
 

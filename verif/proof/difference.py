@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gen.build.folder import Build, chip_texts
-from gen.build.names import FILE_LIST
+from hardloom.gen.build.folder import Build, chip_texts
+from hardloom.gen.build.names import FILE_LIST
 
 __all__ = ["Difference", "difference"]
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gen.arrays import ArrayPlan, emit, plan_array
-from gen.arrays.styles import STYLES
-from gen.text.yosys import run_yosys
-from golden.quantization.formats import quantize
-from golden.units.quantize import Quantize
-from verif.proof.behaviour import behaviour_verilog, driver_verilog, miter_verilog
-from verif.proof.unroll import unroll
+from hardloom.gen.arrays import ArrayPlan, emit, plan_array
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.gen.text.yosys import run_yosys
+from hardloom.golden.quantization.formats import quantize
+from hardloom.golden.units.quantize import Quantize
+from hardloom.verif.proof.behaviour import behaviour_verilog, driver_verilog, miter_verilog
+from hardloom.verif.proof.unroll import unroll
 
 __all__ = ["Proof", "prove", "small_plan"]
 

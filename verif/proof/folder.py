@@ -4,17 +4,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from gen.build.arrays import array_weights
-from gen.build.folder import CHIP, MANIFEST, Build, chip_texts, file_list
-from gen.build.journal import JOURNAL
-from gen.build.manifest import ArrayFacts
-from gen.build.names import FILE_LIST, QUANTIZED
-from gen.design.hardware import HardwareConfig
-from gen.design.matrices import ArrayUnit, array_units
-from golden.checkpoints.config import CONFIG
-from golden.errors import UserError
-from golden.folders import MARK
-from golden.quantization.quantized import QUANTIZATION, TENSORS, QuantizedCheckpoint
+from hardloom.gen.build.arrays import array_weights
+from hardloom.gen.build.folder import CHIP, MANIFEST, Build, chip_texts, file_list
+from hardloom.gen.build.journal import JOURNAL
+from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.gen.build.names import FILE_LIST, QUANTIZED
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.matrices import ArrayUnit, array_units
+from hardloom.golden.checkpoints.config import CONFIG
+from hardloom.golden.errors import UserError
+from hardloom.golden.folders import MARK
+from hardloom.golden.quantization.quantized import QUANTIZATION, TENSORS, QuantizedCheckpoint
 
 __all__ = ["folder_problem", "model_weights"]
 

@@ -4,13 +4,13 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from gen.arrays.shells import named_prefab
-from gen.build.folder import MANIFEST, Build
-from gen.text.prefix import renamed, unprefixed
-from gen.text.ram import RamGeometry, is_ram
-from verif.extract.comments import one_line
-from verif.extract.errors import ExtractionError
-from verif.proof.connections import misfits, misplaced
+from hardloom.gen.arrays.shells import named_prefab
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.gen.text.prefix import renamed, unprefixed
+from hardloom.gen.text.ram import RamGeometry, is_ram
+from hardloom.verif.extract.comments import one_line
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.proof.connections import misfits, misplaced
 
 __all__ = ["Hierarchy", "module_of", "prefab_texts"]
 

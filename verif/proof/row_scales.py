@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from golden.quantization.integers import IntegerMatrix
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.quantization.integers import IntegerMatrix
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 
 __all__ = ["RowScales", "ScalesMet"]
 

@@ -8,28 +8,28 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from gen.build.constants import SCALE_BITS, embedding_width
-from gen.build.folder import CHIP, Build
-from gen.design.head_tiles import Tile
-from gen.design.layer_sizes import LAYER_NORMS, wired_module
-from gen.text.constant_module import index_width
-from golden.files import COMPRESSED
-from golden.models.layer_units import Units
-from golden.parallel import HERE, Workers, ordered_map
-from golden.shape import EMBEDDING, ExpertsShape
-from golden.units.gain import Gain
-from golden.units.rescale import Rescale
-from golden.units.rope import Rope
-from golden.units.router import Router
-from verif.crosscheck.sample import choose_samples, crosscheck
-from verif.extract.constant_module import read_constants
-from verif.extract.errors import ExtractionError
-from verif.proof.arrays import ArrayReader
-from verif.proof.folder import folder_problem, model_weights
-from verif.proof.hierarchy import Hierarchy
-from verif.proof.reading import Comparison, Reading
-from verif.proof.row_scales import RowScales, ScalesMet
-from verif.proof.tables import chip_tables
+from hardloom.gen.build.constants import SCALE_BITS, embedding_width
+from hardloom.gen.build.folder import CHIP, Build
+from hardloom.gen.design.head_tiles import Tile
+from hardloom.gen.design.layer_sizes import LAYER_NORMS, wired_module
+from hardloom.gen.text.constant_module import index_width
+from hardloom.golden.files import COMPRESSED
+from hardloom.golden.models.layer_units import Units
+from hardloom.golden.parallel import HERE, Workers, ordered_map
+from hardloom.golden.shape import EMBEDDING, ExpertsShape
+from hardloom.golden.units.gain import Gain
+from hardloom.golden.units.rescale import Rescale
+from hardloom.golden.units.rope import Rope
+from hardloom.golden.units.router import Router
+from hardloom.verif.crosscheck.sample import choose_samples, crosscheck
+from hardloom.verif.extract.constant_module import read_constants
+from hardloom.verif.extract.errors import ExtractionError
+from hardloom.verif.proof.arrays import ArrayReader
+from hardloom.verif.proof.folder import folder_problem, model_weights
+from hardloom.verif.proof.hierarchy import Hierarchy
+from hardloom.verif.proof.reading import Comparison, Reading
+from hardloom.verif.proof.row_scales import RowScales, ScalesMet
+from hardloom.verif.proof.tables import chip_tables
 
 __all__ = ["SAMPLE", "Reader", "Recovery", "recover"]
 

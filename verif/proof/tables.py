@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from gen.design.hardware import HardwareConfig
-from gen.engine.inventory import chip_parts
-from gen.text.constant_table import ConstantTable
-from gen.units.rope import Rope
-from gen.units.table import TableLookup
-from golden.shape import ModelShape
-from golden.units.numerics import Numerics
-from golden.units.table import Table
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.engine.inventory import chip_parts
+from hardloom.gen.text.constant_table import ConstantTable
+from hardloom.gen.units.rope import Rope
+from hardloom.gen.units.table import TableLookup
+from hardloom.golden.shape import ModelShape
+from hardloom.golden.units.numerics import Numerics
+from hardloom.golden.units.table import Table
 
 __all__ = ["ChipTable", "chip_tables"]
 

@@ -4,11 +4,11 @@ from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.stream.component import Component
-from gen.stream.queue import Queue
-from gen.units.head_gate import PositionBefore
-from gen.units.sampler import Sampler
-from gen.units.sampler_slot import PARAMETERS
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.queue import Queue
+from hardloom.gen.units.head_gate import PositionBefore
+from hardloom.gen.units.sampler import Sampler
+from hardloom.gen.units.sampler_slot import PARAMETERS
 
 __all__ = ["Hosted"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from golden.samplers.machine import POSITIONS, PROMPT_LENGTH, SUPPRESSED, Instruction, Op, Program, Which
+from hardloom.golden.samplers.machine import POSITIONS, PROMPT_LENGTH, SUPPRESSED, Instruction, Op, Program, Which
 
 __all__ = ["below", "by_count", "fixed_programs", "random_program"]
 

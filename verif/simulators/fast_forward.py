@@ -5,7 +5,7 @@ is high the bus models sleep, and all that wakes them is `m_axis_tvalid` or `irq
 the main program toggles `clk` itself, in slices short enough for cocotb's own timers to be served.
 """
 
-from verif.simulators.verilator import adapted_main
+from hardloom.verif.simulators.verilator import adapted_main
 
 __all__ = ["fast_forward_main"]
 

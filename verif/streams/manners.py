@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from golden.samplers.machine import SUPPRESSED
-from verif.streams.bench import Packet
-from verif.streams.stimulus import integers
+from hardloom.golden.samplers.machine import SUPPRESSED
+from hardloom.verif.streams.bench import Packet
+from hardloom.verif.streams.stimulus import integers
 
 __all__ = ["manner_packet", "random_manners", "suppressed_in"]
 

@@ -7,7 +7,7 @@ from amaranth.hdl import Shape
 from cocotb.triggers import Timer
 from cocotb.utils import get_sim_time
 
-from verif.streams.bench import Case, Port, Stimulus, pack, ports, unpack
+from hardloom.verif.streams.bench import Case, Port, Stimulus, pack, ports, unpack
 
 __all__ = ["STEP", "Mismatch", "Player", "always", "sometimes"]
 

@@ -9,8 +9,8 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import Flow, In, Member
 from torch import Generator, Tensor
 
-from gen.stream.component import Component
-from golden.units.fixed import FixedPoint
+from hardloom.gen.stream.component import Component
+from hardloom.golden.units.fixed import FixedPoint
 
 __all__ = ["Flat", "WithRoms", "integers", "ladder", "tiled", "vectors"]
 

@@ -2,8 +2,8 @@
 
 import cocotb
 
-from verif.streams.bench import Case, UnitsJob
-from verif.streams.checks import alone, at_full_speed, under_backpressure, with_resets
+from hardloom.verif.streams.bench import Case, UnitsJob
+from hardloom.verif.streams.checks import alone, at_full_speed, under_backpressure, with_resets
 
 __all__: list[str] = []
 

@@ -3,17 +3,17 @@
 import torch
 from torch import Generator, Tensor
 
-from gen.design import latency
-from gen.design.head_tiles import head_tiles
-from gen.units.argmax import Argmax
-from golden.samplers.machine import SUPPRESSED
-from golden.units.argmax import Argmax as ArgmaxSpec
-from golden.units.fixed import FIXED, FixedPoint
-from golden.units.softmax import SoftmaxNumerator
-from golden.units.table import LOG2E
-from verif.streams.bench import Case, Packet, Stimulus, packets
-from verif.streams.manners import manner_packet, random_manners, suppressed_in
-from verif.streams.stimulus import integers, vectors
+from hardloom.gen.design import latency
+from hardloom.gen.design.head_tiles import head_tiles
+from hardloom.gen.units.argmax import Argmax
+from hardloom.golden.samplers.machine import SUPPRESSED
+from hardloom.golden.units.argmax import Argmax as ArgmaxSpec
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.softmax import SoftmaxNumerator
+from hardloom.golden.units.table import LOG2E
+from hardloom.verif.streams.bench import Case, Packet, Stimulus, packets
+from hardloom.verif.streams.manners import manner_packet, random_manners, suppressed_in
+from hardloom.verif.streams.stimulus import integers, vectors
 
 __all__ = ["CASES", "logits", "padded", "side_by_side"]
 

@@ -5,16 +5,16 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from torch import Generator
 
-from gen.design import latency
-from gen.design.head_tiles import head_tiles
-from gen.stream.component import Component
-from gen.stream.stream import chain
-from gen.units.argmax import Argmax
-from gen.units.argmax_tiles import TileJoin
-from golden.units.argmax import Argmax as ArgmaxSpec
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.manners import random_manners, suppressed_in
-from verif.units.argmax import logits, padded
+from hardloom.gen.design import latency
+from hardloom.gen.design.head_tiles import head_tiles
+from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.stream import chain
+from hardloom.gen.units.argmax import Argmax
+from hardloom.gen.units.argmax_tiles import TileJoin
+from hardloom.golden.units.argmax import Argmax as ArgmaxSpec
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.manners import random_manners, suppressed_in
+from hardloom.verif.units.argmax import logits, padded
 
 __all__ = ["CASES"]
 

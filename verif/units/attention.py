@@ -5,13 +5,13 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from gen.units.attention import Attention
-from gen.units.attention_sizes import AttentionSizes
-from golden.units.attention import Attention as AttentionSpec
-from golden.units.fixed import FixedPoint
-from golden.units.quantize import Quantize
-from verif.streams.bench import Case, Packet, Stimulus, packets
-from verif.streams.stimulus import integers
+from hardloom.gen.units.attention import Attention
+from hardloom.gen.units.attention_sizes import AttentionSizes
+from hardloom.golden.units.attention import Attention as AttentionSpec
+from hardloom.golden.units.fixed import FixedPoint
+from hardloom.golden.units.quantize import Quantize
+from hardloom.verif.streams.bench import Case, Packet, Stimulus, packets
+from hardloom.verif.streams.stimulus import integers
 
 __all__ = ["CASES", "stimulus_of"]
 

@@ -8,12 +8,12 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from torch import Generator
 
-from gen.design.axi_ports import ADDRESS_WIDTH
-from gen.design.registers import REGISTERS
-from gen.stream.component import Component
-from gen.units.axi_lite import OKAY, SLAVE_ERROR, AxiLiteRegisters
-from verif.streams.bench import Case, Packet, Stimulus
-from verif.streams.stimulus import integers
+from hardloom.gen.design.axi_ports import ADDRESS_WIDTH
+from hardloom.gen.design.registers import REGISTERS
+from hardloom.gen.stream.component import Component
+from hardloom.gen.units.axi_lite import OKAY, SLAVE_ERROR, AxiLiteRegisters
+from hardloom.verif.streams.bench import Case, Packet, Stimulus
+from hardloom.verif.streams.stimulus import integers
 
 __all__ = ["CASES"]
 

@@ -3,12 +3,12 @@
 import torch
 from torch import Generator
 
-from gen.design import latency
-from gen.units.bias import Bias
-from golden.units.bias import Bias as BiasSpec
-from golden.units.fixed import FIXED, FixedPoint
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import WithRoms, integers, ladder, tiled, vectors
+from hardloom.gen.design import latency
+from hardloom.gen.units.bias import Bias
+from hardloom.golden.units.bias import Bias as BiasSpec
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.stimulus import WithRoms, integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
 

@@ -3,12 +3,12 @@
 import torch
 from torch import Generator
 
-from gen.design import latency
-from gen.units.clip import Clip
-from golden.units.clip import Clip as ClipSpec
-from golden.units.fixed import FIXED, FixedPoint
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import tiled, vectors
+from hardloom.gen.design import latency
+from hardloom.gen.units.clip import Clip
+from hardloom.golden.units.clip import Clip as ClipSpec
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.stimulus import tiled, vectors
 
 __all__ = ["CASES"]
 

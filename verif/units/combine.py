@@ -6,13 +6,13 @@ import torch
 from amaranth.hdl import Shape
 from torch import Generator, Tensor
 
-from gen.design import latency
-from gen.units.combine import Combine, WeightedSum, exact_sums
-from golden.units.combine import Combine as CombineSpec
-from golden.units.fixed import FIXED, FixedPoint
-from golden.units.router import Router as RouterSpec
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import Flat, integers, ladder, tiled, vectors
+from hardloom.gen.design import latency
+from hardloom.gen.units.combine import Combine, WeightedSum, exact_sums
+from hardloom.golden.units.combine import Combine as CombineSpec
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.router import Router as RouterSpec
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.stimulus import Flat, integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
 

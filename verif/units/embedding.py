@@ -3,11 +3,11 @@
 import torch
 from torch import Generator
 
-from gen.units.embedding import Embedding
-from golden.units.fixed import FIXED, FixedPoint
-from golden.units.rescale import Rescale as RescaleSpec
-from verif.streams.bench import Case, Stimulus, ended, packets
-from verif.streams.stimulus import WithRoms, integers
+from hardloom.gen.units.embedding import Embedding
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.rescale import Rescale as RescaleSpec
+from hardloom.verif.streams.bench import Case, Stimulus, ended, packets
+from hardloom.verif.streams.stimulus import WithRoms, integers
 
 __all__ = ["CASES"]
 

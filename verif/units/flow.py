@@ -5,13 +5,13 @@ from functools import partial
 import torch
 from torch import Generator
 
-from gen.stream.stream import activations
-from gen.units.flow import MOST_VECTOR, Broadcast, Collect, Dispatch, Fork, HeadSplit, Route, job
-from gen.units.router import choice
-from golden.units.quantize import Quantize
-from golden.units.router import Router as RouterSpec
-from verif.streams.bench import Case, Packet, Stimulus, packets
-from verif.streams.stimulus import Flat, integers
+from hardloom.gen.stream.stream import activations
+from hardloom.gen.units.flow import MOST_VECTOR, Broadcast, Collect, Dispatch, Fork, HeadSplit, Route, job
+from hardloom.gen.units.router import choice
+from hardloom.golden.units.quantize import Quantize
+from hardloom.golden.units.router import Router as RouterSpec
+from hardloom.verif.streams.bench import Case, Packet, Stimulus, packets
+from hardloom.verif.streams.stimulus import Flat, integers
 
 __all__ = ["CASES"]
 

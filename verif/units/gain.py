@@ -3,12 +3,12 @@
 import torch
 from torch import Generator
 
-from gen.design import latency
-from gen.units.gain import Gain
-from golden.units.fixed import FIXED, FixedPoint
-from golden.units.gain import Gain as GainSpec
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import WithRoms, integers, ladder, tiled, vectors
+from hardloom.gen.design import latency
+from hardloom.gen.units.gain import Gain
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.gain import Gain as GainSpec
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.stimulus import WithRoms, integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
 

@@ -2,11 +2,11 @@
 
 from torch import Generator
 
-from gen.units.head_gate import HeadGate, PositionBefore
-from gen.units.manner import manner_shape
-from verif.streams.bench import Case, Packet, Stimulus, ended, packets
-from verif.streams.manners import random_manners
-from verif.streams.stimulus import integers, vectors
+from hardloom.gen.units.head_gate import HeadGate, PositionBefore
+from hardloom.gen.units.manner import manner_shape
+from hardloom.verif.streams.bench import Case, Packet, Stimulus, ended, packets
+from hardloom.verif.streams.manners import random_manners
+from hardloom.verif.streams.stimulus import integers, vectors
 
 __all__ = ["CASES"]
 

@@ -2,12 +2,12 @@
 
 from torch import Generator
 
-from gen.design import latency
-from gen.units.quantize import Quantize
-from golden.units.fixed import FixedPoint
-from golden.units.quantize import Quantize as QuantizeSpec
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import vectors
+from hardloom.gen.design import latency
+from hardloom.gen.units.quantize import Quantize
+from hardloom.golden.units.fixed import FixedPoint
+from hardloom.golden.units.quantize import Quantize as QuantizeSpec
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.stimulus import vectors
 
 __all__ = ["CASES"]
 

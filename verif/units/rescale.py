@@ -3,13 +3,13 @@
 import torch
 from torch import Generator
 
-from gen.design import latency
-from gen.units.rescale import Rescale
-from golden.units.fixed import FixedPoint
-from golden.units.quantize import Quantize
-from golden.units.rescale import Rescale as RescaleSpec
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import WithRoms, integers, ladder, tiled, vectors
+from hardloom.gen.design import latency
+from hardloom.gen.units.rescale import Rescale
+from hardloom.golden.units.fixed import FixedPoint
+from hardloom.golden.units.quantize import Quantize
+from hardloom.golden.units.rescale import Rescale as RescaleSpec
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.stimulus import WithRoms, integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
 

@@ -3,10 +3,10 @@
 import torch
 from torch import Generator
 
-from gen.units.residual import Residual
-from golden.units.fixed import FIXED, FixedPoint
-from verif.streams.bench import Case, Stimulus, ended, packets
-from verif.streams.stimulus import integers, vectors
+from hardloom.gen.units.residual import Residual
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.verif.streams.bench import Case, Stimulus, ended, packets
+from hardloom.verif.streams.stimulus import integers, vectors
 
 __all__ = ["CASES"]
 

@@ -3,12 +3,12 @@
 import torch
 from torch import Generator, Tensor
 
-from gen.design import latency
-from gen.units.rmsnorm import RMSNorm
-from golden.units.fixed import FIXED, FixedPoint
-from golden.units.rmsnorm import RMSNorm as RMSNormSpec
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import integers, vectors
+from hardloom.gen.design import latency
+from hardloom.gen.units.rmsnorm import RMSNorm
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.rmsnorm import RMSNorm as RMSNormSpec
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.stimulus import integers, vectors
 
 __all__ = ["CASES"]
 

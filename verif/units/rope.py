@@ -3,13 +3,13 @@
 import torch
 from torch import Generator, Tensor
 
-from gen.design import latency
-from gen.units.rope import Rope
-from golden.units.clip import Clip
-from golden.units.fixed import FIXED, FixedPoint
-from golden.units.rope import Rope as RopeSpec
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import WithRoms, integers, ladder, tiled, vectors
+from hardloom.gen.design import latency
+from hardloom.gen.units.rope import Rope
+from hardloom.golden.units.clip import Clip
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.rope import Rope as RopeSpec
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.stimulus import WithRoms, integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
 

@@ -5,14 +5,14 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from gen.design.latency import router
-from gen.units.router import Router
-from golden.units.fixed import FIXED, FixedPoint
-from golden.units.router import Router as RouterSpec
-from golden.units.softmax import SoftmaxNumerator
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import WithRoms, integers
-from verif.units.argmax import logits, padded
+from hardloom.gen.design.latency import router
+from hardloom.gen.units.router import Router
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.router import Router as RouterSpec
+from hardloom.golden.units.softmax import SoftmaxNumerator
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.stimulus import WithRoms, integers
+from hardloom.verif.units.argmax import logits, padded
 
 __all__ = ["CASES"]
 

@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 import torch
 from torch import Generator, Tensor
 
-from gen.design.axi_ports import NO_POSITION
-from gen.design.latency import sampler as instruction_cycles
-from gen.design.registers import ErrorCode
-from gen.units.sampler import Sampler
-from golden.samplers.denoise import Pass
-from golden.samplers.interpreter import Machine, SamplerFault
-from golden.samplers.machine import PROGRAM_WORDS, SUPPRESSED, Fault, Program
-from golden.samplers.spans import span
-from verif.samplers.host import Hosted
-from verif.samplers.programs import fixed_programs, random_program
-from verif.streams.bench import Case, Packet, Stimulus
-from verif.streams.manners import manner_packet
-from verif.streams.stimulus import integers
+from hardloom.gen.design.axi_ports import NO_POSITION
+from hardloom.gen.design.latency import sampler as instruction_cycles
+from hardloom.gen.design.registers import ErrorCode
+from hardloom.gen.units.sampler import Sampler
+from hardloom.golden.samplers.denoise import Pass
+from hardloom.golden.samplers.interpreter import Machine, SamplerFault
+from hardloom.golden.samplers.machine import PROGRAM_WORDS, SUPPRESSED, Fault, Program
+from hardloom.golden.samplers.spans import span
+from hardloom.verif.samplers.host import Hosted
+from hardloom.verif.samplers.programs import fixed_programs, random_program
+from hardloom.verif.streams.bench import Case, Packet, Stimulus
+from hardloom.verif.streams.manners import manner_packet
+from hardloom.verif.streams.stimulus import integers
 
 __all__ = ["CASES", "Host", "tokens_but_mask"]
 

@@ -3,12 +3,12 @@
 import torch
 from torch import Generator, Tensor
 
-from gen.design import latency
-from gen.units.swiglu import SwiGLU
-from golden.units.fixed import FIXED, FixedPoint
-from golden.units.swiglu import SwiGLU as SwiGLUSpec
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import integers, ladder, tiled, vectors
+from hardloom.gen.design import latency
+from hardloom.gen.units.swiglu import SwiGLU
+from hardloom.golden.units.fixed import FIXED, FixedPoint
+from hardloom.golden.units.swiglu import SwiGLU as SwiGLUSpec
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.stimulus import integers, ladder, tiled, vectors
 
 __all__ = ["CASES"]
 

@@ -2,11 +2,11 @@
 
 from torch import Generator
 
-from gen.stream.stream import activations
-from gen.units.turns import Deal, Gather
-from golden.units.quantize import Quantize
-from verif.streams.bench import Case, Stimulus, packets
-from verif.streams.stimulus import Flat, integers
+from hardloom.gen.stream.stream import activations
+from hardloom.gen.units.turns import Deal, Gather
+from hardloom.golden.units.quantize import Quantize
+from hardloom.verif.streams.bench import Case, Stimulus, packets
+from hardloom.verif.streams.stimulus import Flat, integers
 
 __all__ = ["CASES"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.design.cost.shapes import ArrayShape, Counted, Quantities, stored
-from golden.errors import UserError
+from hardloom.flows.design.cost.shapes import ArrayShape, Counted, Quantities, stored
+from hardloom.golden.errors import UserError
 
 __all__ = ["DEFAULT_FIT", "ArrayCost", "CostModel", "mixed"]
 
@@ -86,6 +86,6 @@ def quantities_of(shape: ArrayShape) -> Counted:
     """As they are stored, or counted, for which an array is planned; that takes seconds at the first one."""
     if shape in stored():
         return stored()[shape]
-    from flows.design.cost.quantities import count_shape
+    from hardloom.flows.design.cost.quantities import count_shape
 
     return count_shape(shape)

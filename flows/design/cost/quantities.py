@@ -8,17 +8,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from flows.design.cost.shapes import ArrayShape, Counted, Quantities
-from flows.synth.arrays import normal_matrix, plan_matrix
-from gen.arrays import ArrayPlan
-from gen.arrays.metal import MetalForm
-from gen.arrays.multiplier import choice_bits, digits, magnitude_bits
-from gen.arrays.rings import fold_of, rings
-from gen.arrays.rom import RomForm
-from gen.arrays.serial import SerialForm, ranks_of
-from gen.arrays.shared_form import SharedForm
-from gen.arrays.styles import STYLES
-from golden.quantization.integers import IntegerMatrix
+from hardloom.flows.design.cost.shapes import ArrayShape, Counted, Quantities
+from hardloom.flows.synth.arrays import normal_matrix, plan_matrix
+from hardloom.gen.arrays import ArrayPlan
+from hardloom.gen.arrays.metal import MetalForm
+from hardloom.gen.arrays.multiplier import choice_bits, digits, magnitude_bits
+from hardloom.gen.arrays.rings import fold_of, rings
+from hardloom.gen.arrays.rom import RomForm
+from hardloom.gen.arrays.serial import SerialForm, ranks_of
+from hardloom.gen.arrays.shared_form import SharedForm
+from hardloom.gen.arrays.styles import STYLES
+from hardloom.golden.quantization.integers import IntegerMatrix
 
 __all__ = ["COUNTED", "count", "count_shape"]
 

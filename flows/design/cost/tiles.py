@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.design.cost.quantities import count
-from flows.synth.arrays import SHELL, normal_matrix, synthesize_cell, synthesize_flat
-from flows.synth.library.files import read_library
-from flows.synth.library.library import Library
-from gen.arrays.styles import STYLES
+from hardloom.flows.design.cost.quantities import count
+from hardloom.flows.synth.arrays import SHELL, normal_matrix, synthesize_cell, synthesize_flat
+from hardloom.flows.synth.library.files import read_library
+from hardloom.flows.synth.library.library import Library
+from hardloom.gen.arrays.styles import STYLES
 
 __all__ = ["TILES", "Tile", "measure", "measure_tiles"]
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.times import Record, Times, Unit, in_order, unrecorded
-from gen.design.latency import BIAS, RESCALE, RESIDUAL, quantize, rms_norm, rope, score
+from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.times import Record, Times, Unit, in_order, unrecorded
+from hardloom.gen.design.latency import BIAS, RESCALE, RESIDUAL, quantize, rms_norm, rope, score
 
 __all__ = ["AttentionHalf"]
 

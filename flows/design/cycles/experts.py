@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.networks import ArrayTimes, Middle, Network
-from flows.design.cycles.times import REUSE, Queue, Record, Times, unrecorded
-from gen.design.latency import COMBINE, RESCALE, RESIDUAL, WEIGHTED_SUM
+from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.networks import ArrayTimes, Middle, Network
+from hardloom.flows.design.cycles.times import REUSE, Queue, Record, Times, unrecorded
+from hardloom.gen.design.latency import COMBINE, RESCALE, RESIDUAL, WEIGHTED_SUM
 
 __all__ = ["ExpertHalf", "Routes"]
 

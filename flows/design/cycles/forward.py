@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.layer import Layer
-from flows.design.cycles.passes import Pass
-from flows.design.cycles.times import Record, Times, Unit, in_order, unrecorded
-from gen.design.latency import RESCALE, argmax, sampler
-from golden.samplers.interpreter import Machine
-from golden.samplers.sampling import Sampling
-from golden.shape import LayerShape
+from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.layer import Layer
+from hardloom.flows.design.cycles.passes import Pass
+from hardloom.flows.design.cycles.times import Record, Times, Unit, in_order, unrecorded
+from hardloom.gen.design.latency import RESCALE, argmax, sampler
+from hardloom.golden.samplers.interpreter import Machine
+from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.shape import LayerShape
 
 __all__ = [
     "Tail",

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gen.design.latency import GAIN, quantize, rms_norm, router
-from gen.design.queues import Queues
-from golden.shape import AttentionShape, ExpertsShape, LayerShape, ModelShape
+from hardloom.gen.design.latency import GAIN, quantize, rms_norm, router
+from hardloom.gen.design.queues import Queues
+from hardloom.golden.shape import AttentionShape, ExpertsShape, LayerShape, ModelShape
 
 __all__ = ["ArrayCycles", "Geometry"]
 

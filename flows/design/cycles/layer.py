@@ -1,11 +1,11 @@
 """A layer: its attention half, then its experts or the network that it has instead."""
 
-from flows.design.cycles.attention import AttentionHalf
-from flows.design.cycles.experts import ExpertHalf, Routes
-from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.networks import DenseHalf
-from flows.design.cycles.times import Record, Times, unrecorded
-from golden.shape import DenseShape
+from hardloom.flows.design.cycles.attention import AttentionHalf
+from hardloom.flows.design.cycles.experts import ExpertHalf, Routes
+from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.networks import DenseHalf
+from hardloom.flows.design.cycles.times import Record, Times, unrecorded
+from hardloom.golden.shape import DenseShape
 
 __all__ = ["Layer"]
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from flows.design.cycles.geometry import ArrayCycles, Geometry
-from flows.design.cycles.times import REUSE, Queue, Record, Times, unrecorded
-from gen.design.latency import RESCALE, RESIDUAL, SWIGLU, quantize
+from hardloom.flows.design.cycles.geometry import ArrayCycles, Geometry
+from hardloom.flows.design.cycles.times import REUSE, Queue, Record, Times, unrecorded
+from hardloom.gen.design.latency import RESCALE, RESIDUAL, SWIGLU, quantize
 
 __all__ = ["ArrayTimes", "DenseHalf", "Middle", "Network"]
 

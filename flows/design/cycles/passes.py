@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.design.cycles.experts import Routes
+from hardloom.flows.design.cycles.experts import Routes
 
 __all__ = ["Pass"]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from flows.design.cycles.experts import Routes
+from hardloom.flows.design.cycles.experts import Routes
 
 __all__ = ["likely_routes"]
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flows.design.cycles.forward import Tail, embedding
-from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.layer import Layer
-from flows.design.cycles.passes import Pass
-from flows.design.cycles.times import Record, unrecorded
+from hardloom.flows.design.cycles.forward import Tail, embedding
+from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.layer import Layer
+from hardloom.flows.design.cycles.passes import Pass
+from hardloom.flows.design.cycles.times import Record, unrecorded
 
 __all__ = ["Pipeline", "SequenceRun", "run_cycles"]
 

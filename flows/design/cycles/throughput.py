@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from flows.design.cycles.forward import Tail, embedding
-from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.layer import Layer
-from flows.design.cycles.passes import Pass
-from flows.design.cycles.times import Times
-from golden.shape import LayerShape
+from hardloom.flows.design.cycles.forward import Tail, embedding
+from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.layer import Layer
+from hardloom.flows.design.cycles.passes import Pass
+from hardloom.flows.design.cycles.times import Times
+from hardloom.golden.shape import LayerShape
 
 __all__ = ["slowest_part"]
 

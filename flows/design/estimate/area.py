@@ -2,11 +2,11 @@
 
 from math import ceil
 
-from flows.design.estimate.assumptions import Assumptions, parse, read_data
-from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.workload import Workload
-from golden.quantization.format_names import CODE_BITS
-from golden.shape import ModelShape
+from hardloom.flows.design.estimate.assumptions import Assumptions, parse, read_data
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.estimate.workload import Workload
+from hardloom.golden.quantization.format_names import CODE_BITS
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["areas", "attention_bits", "between_dies", "emitted_bits", "gate_um2_5nm", "node_link_mm2", "storage_bits"]
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cache
 from math import gcd
 
-from flows.design.cost.model import ArrayCost, CostModel, mixed
-from flows.design.cost.shapes import ArrayShape
-from flows.design.estimate.assumptions import Assumption, read_data
-from golden.errors import UserError
-from golden.shape import MatrixKind
+from hardloom.flows.design.cost.model import ArrayCost, CostModel, mixed
+from hardloom.flows.design.cost.shapes import ArrayShape
+from hardloom.flows.design.estimate.assumptions import Assumption, read_data
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import MatrixKind
 
 __all__ = [
     "FORMAT",

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 __all__ = ["KINDS", "NODES", "Assumption", "Assumptions", "parse", "read_data"]
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from gen.design.lanes import check_attention
-from gen.design.queues import Queues
-from golden.errors import UserError
-from golden.shape import ExpertsShape, ModelShape
+from hardloom.gen.design.lanes import check_attention
+from hardloom.gen.design.queues import Queues
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ExpertsShape, ModelShape
 
 __all__ = ["AtOnce"]
 

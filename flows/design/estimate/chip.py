@@ -4,16 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
-from flows.design.estimate.area import areas, between_dies, emitted_bits, node_link_mm2, storage_bits
-from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.choices import LANES, TILE_ROWS, Choice, choose, gates, same_arrays
-from flows.design.estimate.emitted import drained_rows, emitted_packet, emitted_steps
-from flows.design.estimate.energy import packet_fj
-from flows.design.estimate.units import unit_gates
-from flows.design.estimate.workload import Workload
-from gen.design.lanes import most_lanes
-from golden.shape import ModelShape
+from hardloom.flows.design.estimate.area import areas, between_dies, emitted_bits, node_link_mm2, storage_bits
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.estimate.choices import LANES, TILE_ROWS, Choice, choose, gates, same_arrays
+from hardloom.flows.design.estimate.emitted import drained_rows, emitted_packet, emitted_steps
+from hardloom.flows.design.estimate.energy import packet_fj
+from hardloom.flows.design.estimate.units import unit_gates
+from hardloom.flows.design.estimate.workload import Workload
+from hardloom.gen.design.lanes import most_lanes
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["Chip", "design_chip", "emitted_chip"]
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cache
 from math import gcd
 
-from flows.design.cost.shapes import ArrayShape
-from flows.design.estimate.arrays import ArrayOption, UnitCost, default_model, options, tile_shapes, unit_cost
-from flows.design.estimate.assumptions import Assumptions
-from golden.shape import MatrixKind
+from hardloom.flows.design.cost.shapes import ArrayShape
+from hardloom.flows.design.estimate.arrays import ArrayOption, UnitCost, default_model, options, tile_shapes, unit_cost
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.golden.shape import MatrixKind
 
 __all__ = ["LANES", "TILE_ROWS", "Choice", "busy", "choose", "gates", "option_shapes", "same_arrays"]
 

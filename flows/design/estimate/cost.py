@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from math import exp, pi, sqrt
 
-from flows.design.estimate.area import gate_um2_5nm
-from flows.design.estimate.arrays import metal_only
-from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.chip import Chip
-from golden.shape import ModelShape
+from hardloom.flows.design.estimate.area import gate_um2_5nm
+from hardloom.flows.design.estimate.arrays import metal_only
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.design.estimate.chip import Chip
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["Costs", "costs", "dies_per_wafer", "murphy_yield"]
 

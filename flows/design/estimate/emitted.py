@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from functools import cache
 from math import ceil
 
-from flows.design.cycles.experts import Routes
-from flows.design.cycles.forward import forward_cycles, likely_step, likely_wanted
-from flows.design.cycles.geometry import Geometry
-from flows.design.cycles.passes import Pass
-from flows.design.cycles.routes import likely_routes
-from flows.design.cycles.throughput import slowest_part
-from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.workload import Workload
-from gen.design.features import check_features
-from gen.design.lanes import MOST_POSITIONS, check_cache
-from golden.errors import UserError
-from golden.shape import ExpertsShape, MatrixKind, ModelShape
+from hardloom.flows.design.cycles.experts import Routes
+from hardloom.flows.design.cycles.forward import forward_cycles, likely_step, likely_wanted
+from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.passes import Pass
+from hardloom.flows.design.cycles.routes import likely_routes
+from hardloom.flows.design.cycles.throughput import slowest_part
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.estimate.workload import Workload
+from hardloom.gen.design.features import check_features
+from hardloom.gen.design.lanes import MOST_POSITIONS, check_cache
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ExpertsShape, MatrixKind, ModelShape
 
 __all__ = ["PassKind", "Steps", "drained_rows", "emitted_packet", "emitted_steps", "pass_kinds", "why_not_emitted"]
 

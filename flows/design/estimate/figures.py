@@ -5,21 +5,21 @@ from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any
 
-from flows.design.estimate.arrays import metal_only
-from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.chip import Chip, design_chip, emitted_chip
-from flows.design.estimate.cost import Costs, costs
-from flows.design.estimate.emitted import why_not_emitted
-from flows.design.estimate.hnlpu import hnlpu_chip
-from flows.design.estimate.request import Request, check_effects, completed, prepared
-from flows.design.estimate.workload import Workload
-from golden.checkpoints.families import shape_of
-from golden.checkpoints.json_files import read_json_object
-from golden.checkpoints.presets import read_preset
-from golden.errors import UserError
-from golden.quantization.by_kind import check_formats, formats_by_kind
-from golden.shape import ModelShape
-from golden.units.activations import GENERAL_ACTIVATIONS, GENERAL_GAINS
+from hardloom.flows.design.estimate.arrays import metal_only
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.design.estimate.chip import Chip, design_chip, emitted_chip
+from hardloom.flows.design.estimate.cost import Costs, costs
+from hardloom.flows.design.estimate.emitted import why_not_emitted
+from hardloom.flows.design.estimate.hnlpu import hnlpu_chip
+from hardloom.flows.design.estimate.request import Request, check_effects, completed, prepared
+from hardloom.flows.design.estimate.workload import Workload
+from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.checkpoints.json_files import read_json_object
+from hardloom.golden.checkpoints.presets import read_preset
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.by_kind import check_formats, formats_by_kind
+from hardloom.golden.shape import ModelShape
+from hardloom.golden.units.activations import GENERAL_ACTIVATIONS, GENERAL_GAINS
 
 __all__ = [
     "Estimate",
@@ -144,7 +144,7 @@ def described(name: str, raw: dict[str, Any], held: dict[str, Any], request: Req
     shape, formats = shape_of(raw, name), dict(request.formats)
     activations, gains = asdict(GENERAL_ACTIVATIONS), GENERAL_GAINS
     if held:
-        from golden.units.numerics import Numerics
+        from hardloom.golden.units.numerics import Numerics
 
         formats = {**check_formats(shape, held.get("formats")), **formats}
         numerics = Numerics.from_json(held.get("numerics"))

@@ -1,10 +1,10 @@
 """The HNLPU paper's design (arXiv 2508.16151v2) from its own parameters, with its arrays or with ours."""
 
-from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.chip import Chip
-from flows.design.estimate.choices import Choice, choose, gates, same_arrays
-from golden.errors import UserError
-from golden.shape import ModelShape
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.design.estimate.chip import Chip
+from hardloom.flows.design.estimate.choices import Choice, choose, gates, same_arrays
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["hnlpu_chip"]
 

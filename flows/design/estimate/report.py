@@ -7,11 +7,11 @@ from typing import Any
 
 from rich.table import Table
 
-from flows.console.report import Part, facts, table
-from flows.design.estimate.figures import Estimate, error_bar, estimate, read_model
-from flows.design.estimate.request import Request
-from flows.design.estimate.systems import COLUMNS, Row, comparison, reproduction
-from golden.errors import UserError
+from hardloom.flows.console.report import Part, facts, table
+from hardloom.flows.design.estimate.figures import Estimate, error_bar, estimate, read_model
+from hardloom.flows.design.estimate.request import Request
+from hardloom.flows.design.estimate.systems import COLUMNS, Row, comparison, reproduction
+from hardloom.golden.errors import UserError
 
 __all__ = ["Reported", "comparison_parts", "estimate_parts", "lines", "report", "report_comparison"]
 
@@ -39,7 +39,7 @@ def report(like: str | None, checkpoint: Path | None, request: Request, tornado:
     bars = BARS if found.emitted is None else (*BARS, "emitted_tokens_per_s")
     ranges = {metric: error_bar(found, metric) for metric in bars}
     if tornado is not None:
-        from flows.design.estimate.tornado import plot_tornado
+        from hardloom.flows.design.estimate.tornado import plot_tornado
 
         plot_tornado(found, tornado)
     return Reported(found, ranges)

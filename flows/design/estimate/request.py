@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from math import inf
 
-from flows.design.estimate.arrays import PRICED_STYLES, array_assumptions
-from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.workload import default_sampler, workload_tables
-from golden.errors import UserError
-from golden.shape import ModelShape
+from hardloom.flows.design.estimate.arrays import PRICED_STYLES, array_assumptions
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.estimate.workload import default_sampler, workload_tables
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["HNLPU_TOKENS_PER_S", "Request", "check_effects", "completed", "prepared"]
 

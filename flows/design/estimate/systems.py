@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flows.design.estimate.assumptions import read_data
-from flows.design.estimate.figures import Estimate, estimate, read_model
-from flows.design.estimate.request import Request
+from hardloom.flows.design.estimate.assumptions import read_data
+from hardloom.flows.design.estimate.figures import Estimate, estimate, read_model
+from hardloom.flows.design.estimate.request import Request
 
 __all__ = ["COLUMNS", "Row", "comparison", "reproduction"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from flows.design.estimate.figures import Estimate, moved, value_of
-from flows.pictures.save import INK, save
+from hardloom.flows.design.estimate.figures import Estimate, moved, value_of
+from hardloom.flows.pictures.save import INK, save
 
 __all__ = ["METRICS", "Bar", "bars", "plot_tornado"]
 

@@ -1,8 +1,8 @@
 """Gates of the units of `gen/units` on a chip of any size, from what those of small chips are synthesized to."""
 
-from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.at_once import AtOnce
-from golden.shape import ExpertsShape, ModelShape
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.golden.shape import ExpertsShape, ModelShape
 
 __all__ = ["unit_gates"]
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from flows.design.estimate.assumptions import Assumptions
-from golden.errors import UserError
-from golden.shape import ModelShape
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["Workload", "default_sampler", "workload_tables"]
 

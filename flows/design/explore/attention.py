@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from math import ceil
 
-from flows.design.estimate.workload import Workload
-from gen.design.lanes import check_attention
-from golden.shape import AttentionShape
+from hardloom.flows.design.estimate.workload import Workload
+from hardloom.gen.design.lanes import check_attention
+from hardloom.golden.shape import AttentionShape
 
 __all__ = ["AttentionLanes", "attention_lanes"]
 

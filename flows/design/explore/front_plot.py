@@ -6,10 +6,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter
 
-from flows.design.estimate.arrays import metal_only
-from flows.design.explore.points import Point, measure, pareto
-from flows.design.explore.search import Space
-from flows.pictures.save import save
+from hardloom.flows.design.estimate.arrays import metal_only
+from hardloom.flows.design.explore.points import Point, measure, pareto
+from hardloom.flows.design.explore.search import Space
+from hardloom.flows.pictures.save import save
 
 __all__ = ["plot_front"]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flows.design.estimate.arrays import ArrayOption
-from flows.design.explore.attention import AttentionLanes
+from hardloom.flows.design.estimate.arrays import ArrayOption
+from hardloom.flows.design.explore.attention import AttentionLanes
 
 __all__ = ["Candidate", "Plan", "dominates"]
 

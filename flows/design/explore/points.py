@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flows.design.estimate.arrays import ArrayOption
-from flows.design.estimate.at_once import AtOnce
-from flows.design.explore.attention import AttentionLanes
-from gen.design.hardware import DEFAULT_SLICES, HardwareConfig
+from hardloom.flows.design.estimate.arrays import ArrayOption
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.explore.attention import AttentionLanes
+from hardloom.gen.design.hardware import DEFAULT_SLICES, HardwareConfig
 
 __all__ = ["Point", "hardware_json", "measure", "pareto"]
 

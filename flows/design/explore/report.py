@@ -6,19 +6,19 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from flows.console.progress import progress_bar
-from flows.console.report import Part, table
-from flows.design.cost.model import DEFAULT_FIT, CostModel
-from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.emitted import why_not_emitted
-from flows.design.estimate.figures import described, read_model
-from flows.design.estimate.request import Request, completed, prepared
-from flows.design.estimate.workload import Workload
-from flows.design.explore.points import Point, hardware_json, pareto
-from flows.design.explore.search import OBJECTIVES, Space
-from gen.design.hardware import HardwareConfig
-from golden.errors import UserError
-from golden.files import write_json
+from hardloom.flows.console.progress import progress_bar
+from hardloom.flows.console.report import Part, table
+from hardloom.flows.design.cost.model import DEFAULT_FIT, CostModel
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.estimate.emitted import why_not_emitted
+from hardloom.flows.design.estimate.figures import described, read_model
+from hardloom.flows.design.estimate.request import Request, completed, prepared
+from hardloom.flows.design.estimate.workload import Workload
+from hardloom.flows.design.explore.points import Point, hardware_json, pareto
+from hardloom.flows.design.explore.search import OBJECTIVES, Space
+from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import write_json
 
 __all__ = ["Outputs", "check_outputs", "exploration_parts", "explore", "search_space", "write_outputs"]
 
@@ -96,7 +96,7 @@ def write_outputs(found: Exploration, outputs: Outputs) -> None:
     if outputs.front is not None:
         write_json(outputs.front, [point.to_json_dict() for point in found.front])
     if outputs.plot is not None:
-        from flows.design.explore.front_plot import plot_front
+        from hardloom.flows.design.explore.front_plot import plot_front
 
         plot_front(found.space, found.chosen, found.front, found.objective, outputs.plot)
 

@@ -5,22 +5,22 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 
-from flows.design.cost.model import CostModel
-from flows.design.estimate.area import areas, emitted_bits, storage_bits
-from flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, options, unit_cost
-from flows.design.estimate.assumptions import Assumptions
-from flows.design.estimate.at_once import AtOnce
-from flows.design.estimate.choices import busy
-from flows.design.estimate.emitted import PassKind, Steps, emitted_packet, emitted_steps, pass_kinds
-from flows.design.estimate.energy import packet_fj
-from flows.design.estimate.units import unit_gates
-from flows.design.estimate.workload import Workload
-from flows.design.explore.attention import AttentionLanes, attention_lanes
-from flows.design.explore.plans import Candidate, Plan, dominates
-from flows.design.explore.points import Point, measure
-from gen.design.lanes import most_lanes
-from golden.errors import UserError
-from golden.shape import MatrixKind, ModelShape
+from hardloom.flows.design.cost.model import CostModel
+from hardloom.flows.design.estimate.area import areas, emitted_bits, storage_bits
+from hardloom.flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, options, unit_cost
+from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.estimate.choices import busy
+from hardloom.flows.design.estimate.emitted import PassKind, Steps, emitted_packet, emitted_steps, pass_kinds
+from hardloom.flows.design.estimate.energy import packet_fj
+from hardloom.flows.design.estimate.units import unit_gates
+from hardloom.flows.design.estimate.workload import Workload
+from hardloom.flows.design.explore.attention import AttentionLanes, attention_lanes
+from hardloom.flows.design.explore.plans import Candidate, Plan, dominates
+from hardloom.flows.design.explore.points import Point, measure
+from hardloom.gen.design.lanes import most_lanes
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import MatrixKind, ModelShape
 
 __all__ = ["OBJECTIVES", "Space"]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from verif.extract.boolean import compute
+from hardloom.verif.extract.boolean import compute
 
 __all__ = ["expression", "names", "truth_table"]
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from flows.synth.library.boolean import expression, names, truth_table
-from flows.synth.library.liberty import Attributes, Group
-from flows.synth.library.tables import DELAYS, Template, arcs
-from gen.text.keywords import KEYWORDS
+from hardloom.flows.synth.library.boolean import expression, names, truth_table
+from hardloom.flows.synth.library.liberty import Attributes, Group
+from hardloom.flows.synth.library.tables import DELAYS, Template, arcs
+from hardloom.gen.text.keywords import KEYWORDS
 
 __all__ = ["DONT_USE", "Cell", "has_logic", "read_cell"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from flows.synth.library.boolean import truth_table
+from hardloom.flows.synth.library.boolean import truth_table
 
 __all__ = ["default_liberty"]
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.synth.library.cell import Cell, has_logic, read_cell
-from flows.synth.library.embedded import default_liberty
-from flows.synth.library.liberty import parse_liberty
-from flows.synth.library.library import Library
-from flows.synth.library.tables import read_templates
-from flows.synth.library.units import Units, read_units
-from golden.errors import UserError
+from hardloom.flows.synth.library.cell import Cell, has_logic, read_cell
+from hardloom.flows.synth.library.embedded import default_liberty
+from hardloom.flows.synth.library.liberty import parse_liberty
+from hardloom.flows.synth.library.library import Library
+from hardloom.flows.synth.library.tables import read_templates
+from hardloom.flows.synth.library.units import Units, read_units
+from hardloom.golden.errors import UserError
 
 __all__ = ["read_library"]
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from flows.synth.library.cell import DONT_USE, Cell
-from flows.synth.library.liberty import Group, group_lines
-from flows.synth.library.tables import template_groups
-from flows.synth.library.units import Units
-from golden.errors import UserError
-from golden.files import write_file
+from hardloom.flows.synth.library.cell import DONT_USE, Cell
+from hardloom.flows.synth.library.liberty import Group, group_lines
+from hardloom.flows.synth.library.tables import template_groups
+from hardloom.flows.synth.library.units import Units
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import write_file
 
 __all__ = ["Library", "clock_gate", "reasons"]
 

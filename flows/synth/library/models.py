@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from flows.synth.library.boolean import expression, names
-from flows.synth.library.cell import Cell
-from flows.synth.library.library import Library, clock_gate
+from hardloom.flows.synth.library.boolean import expression, names
+from hardloom.flows.synth.library.cell import Cell
+from hardloom.flows.synth.library.library import Library, clock_gate
 
 __all__ = ["cell_models"]
 

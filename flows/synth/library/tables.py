@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from flows.synth.library.liberty import Attributes, Group
+from hardloom.flows.synth.library.liberty import Attributes, Group
 
 __all__ = ["DELAYS", "Template", "arcs", "read_templates", "template_groups"]
 

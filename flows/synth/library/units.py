@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from flows.synth.library.liberty import Group
+from hardloom.flows.synth.library.liberty import Group
 
 __all__ = ["Units", "read_units"]
 

@@ -3,15 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
-from golden.checkpoints.families.dream import Dream
-from golden.checkpoints.families.family import Family, Place
-from golden.checkpoints.families.gpt_oss import GptOss
-from golden.checkpoints.families.llada import LLaDA
-from golden.checkpoints.families.llada2 import LLaDA2
-from golden.checkpoints.families.llada_moe import LLaDAMoE
-from golden.checkpoints.families.llama import Llama
-from golden.errors import UserError
-from golden.shape import ModelShape
+from hardloom.golden.checkpoints.families.dream import Dream
+from hardloom.golden.checkpoints.families.family import Family, Place
+from hardloom.golden.checkpoints.families.gpt_oss import GptOss
+from hardloom.golden.checkpoints.families.llada import LLaDA
+from hardloom.golden.checkpoints.families.llada2 import LLaDA2
+from hardloom.golden.checkpoints.families.llada_moe import LLaDAMoE
+from hardloom.golden.checkpoints.families.llama import Llama
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["FAMILIES", "Family", "Place", "family_of", "shape_of"]
 

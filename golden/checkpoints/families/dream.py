@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from golden.checkpoints.families.family import Family
-from golden.checkpoints.families.rules import FieldRules, Fields, head_dim_of, key_value_heads_of, model_of
-from golden.shape import AttentionShape, DenseShape, LayerShape, ModelShape
+from hardloom.golden.checkpoints.families.family import Family
+from hardloom.golden.checkpoints.families.rules import FieldRules, Fields, head_dim_of, key_value_heads_of, model_of
+from hardloom.golden.shape import AttentionShape, DenseShape, LayerShape, ModelShape
 
 __all__ = ["Dream"]
 

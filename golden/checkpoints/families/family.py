@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from golden.checkpoints.families.rules import FieldRules
-from golden.shape import EMBEDDING, HEAD, ModelShape, TensorShape
+from hardloom.golden.checkpoints.families.rules import FieldRules
+from hardloom.golden.shape import EMBEDDING, HEAD, ModelShape, TensorShape
 
 __all__ = ["Family", "Place"]
 

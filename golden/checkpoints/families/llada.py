@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from golden.checkpoints.families.family import Family, Place
-from golden.checkpoints.families.rules import FieldRules, Fields, head_dim_of, key_value_heads_of
-from golden.errors import UserError
-from golden.shape import AttentionShape, DenseShape, LayerShape, ModelShape, TensorShape
+from hardloom.golden.checkpoints.families.family import Family, Place
+from hardloom.golden.checkpoints.families.rules import FieldRules, Fields, head_dim_of, key_value_heads_of
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import AttentionShape, DenseShape, LayerShape, ModelShape, TensorShape
 
 __all__ = ["LLaDA"]
 

@@ -7,10 +7,10 @@ divides a token's weights by their sum, whatever `norm_topk_prob` says.
 from dataclasses import replace
 from typing import Any
 
-from golden.checkpoints.families.family import Family, Place
-from golden.checkpoints.families.rules import FieldRules, Fields, key_value_heads_of, model_of
-from golden.errors import UserError
-from golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape, TensorShape
+from hardloom.golden.checkpoints.families.family import Family, Place
+from hardloom.golden.checkpoints.families.rules import FieldRules, Fields, key_value_heads_of, model_of
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape, TensorShape
 
 __all__ = ["LLaDA2"]
 

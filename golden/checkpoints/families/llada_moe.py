@@ -6,10 +6,10 @@ The code takes the top k of softmax scores plus bias, mixes by those sums and ne
 
 from typing import Any
 
-from golden.checkpoints.families.family import Family, Place
-from golden.checkpoints.families.rules import FieldRules, Fields, head_dim_of, key_value_heads_of, model_of
-from golden.errors import UserError
-from golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape, TensorShape
+from hardloom.golden.checkpoints.families.family import Family, Place
+from hardloom.golden.checkpoints.families.rules import FieldRules, Fields, head_dim_of, key_value_heads_of, model_of
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape, TensorShape
 
 __all__ = ["LLaDAMoE"]
 

@@ -7,8 +7,8 @@ A field is used (the adapter reads it), fixed (the model is the one we compute u
 from dataclasses import dataclass
 from typing import Any
 
-from golden.errors import UserError
-from golden.shape import LayerShape, ModelShape
+from hardloom.golden.errors import UserError
+from hardloom.golden.shape import LayerShape, ModelShape
 
 __all__ = ["HARMLESS", "FieldRules", "Fields", "head_dim_of", "key_value_heads_of", "model_of"]
 

@@ -6,8 +6,8 @@ Sources: the configurations that inclusionAI (LLaDA-MoE, LLaDA2.0) and OpenAI (g
 from pathlib import Path
 from typing import Any
 
-from golden.checkpoints.json_files import read_json_object
-from golden.errors import UserError
+from hardloom.golden.checkpoints.json_files import read_json_object
+from hardloom.golden.errors import UserError
 
 __all__ = ["PRESETS", "preset_path", "read_preset"]
 

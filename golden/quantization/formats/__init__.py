@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from golden.errors import UserError
-from golden.quantization.format_names import format_name
-from golden.quantization.formats.base import Format
-from golden.quantization.formats.microscaling import Microscaling
-from golden.quantization.formats.packing import pack_codes, packed_bytes, unpack_codes
-from golden.quantization.formats.rowwise import RowFormat, TernaryFormat
-from golden.quantization.integers import IntegerMatrix
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.format_names import format_name
+from hardloom.golden.quantization.formats.base import Format
+from hardloom.golden.quantization.formats.microscaling import Microscaling
+from hardloom.golden.quantization.formats.packing import pack_codes, packed_bytes, unpack_codes
+from hardloom.golden.quantization.formats.rowwise import RowFormat, TernaryFormat
+from hardloom.golden.quantization.integers import IntegerMatrix
 
 __all__ = [
     "FORMATS",

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from golden.quantization.integers import IntegerMatrix
+from hardloom.golden.quantization.integers import IntegerMatrix
 
 __all__ = ["Format", "sum_of_squares"]
 

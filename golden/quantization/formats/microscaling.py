@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from golden.errors import UserError
-from golden.quantization.formats.base import Format, sum_of_squares
-from golden.quantization.integers import MAX_SPREAD, IntegerMatrix
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.formats.base import Format, sum_of_squares
+from hardloom.golden.quantization.integers import MAX_SPREAD, IntegerMatrix
 
 __all__ = ["BLOCK", "Microscaling"]
 

@@ -12,8 +12,8 @@
 import torch
 from torch import Tensor
 
-from golden.quantization.formats.base import Format, sum_of_squares
-from golden.quantization.integers import IntegerMatrix
+from hardloom.golden.quantization.formats.base import Format, sum_of_squares
+from hardloom.golden.quantization.integers import IntegerMatrix
 
 __all__ = ["RowFormat", "TernaryFormat"]
 

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from golden.errors import UserError
-from golden.samplers.machine import POSITIONS, REGISTERS, Instruction, Op
+from hardloom.golden.errors import UserError
+from hardloom.golden.samplers.machine import POSITIONS, REGISTERS, Instruction, Op
 
 __all__ = ["FIRST_VARIABLE", "Assembly", "Constant", "Label", "Operand"]
 

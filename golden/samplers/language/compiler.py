@@ -4,13 +4,13 @@ import ast
 from collections.abc import Mapping
 from typing import Protocol
 
-from golden.errors import UserError
-from golden.samplers.language.assembly import FIRST_VARIABLE, Assembly, Constant
-from golden.samplers.language.constants import Constants
-from golden.samplers.language.source import WORD, Number, Refused, Source, Unmet
-from golden.samplers.language.statements import RESERVED, Statements
-from golden.samplers.machine import SUPPRESSED, HeadWord, Op, Program
-from golden.samplers.manner import AMOUNT_FRAC
+from hardloom.golden.errors import UserError
+from hardloom.golden.samplers.language.assembly import FIRST_VARIABLE, Assembly, Constant
+from hardloom.golden.samplers.language.constants import Constants
+from hardloom.golden.samplers.language.source import WORD, Number, Refused, Source, Unmet
+from hardloom.golden.samplers.language.statements import RESERVED, Statements
+from hardloom.golden.samplers.machine import SUPPRESSED, HeadWord, Op, Program
+from hardloom.golden.samplers.manner import AMOUNT_FRAC
 
 __all__ = ["Vocabulary", "compiled"]
 

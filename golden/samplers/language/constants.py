@@ -4,7 +4,7 @@ import ast
 import operator
 from collections.abc import Callable
 
-from golden.samplers.language.source import WORD, Number, Refused
+from hardloom.golden.samplers.language.source import WORD, Number, Refused
 
 __all__ = ["COMPARISONS", "Constants"]
 
@@ -65,7 +65,9 @@ class Constants:
             case ast.Call(ast.Name(name), args, []) if name in FUNCTIONS and len(args) > 1:
                 return self._apply(node, FUNCTIONS[name], args)
             case ast.Call(ast.Name("limit"), [threshold], []):
-                from golden.samplers.denoise import spread_limit  # who asks for programs alone loads no PyTorch
+                from hardloom.golden.samplers.denoise import (
+                    spread_limit,  # who asks for programs alone loads no PyTorch
+                )
 
                 return spread_limit(self.probability(threshold))
         return None

@@ -3,10 +3,10 @@
 import ast
 from dataclasses import dataclass, field
 
-from golden.samplers.language.assembly import FIRST_VARIABLE, Assembly, Constant, Label, Operand
-from golden.samplers.language.constants import COMPARISONS, Constants
-from golden.samplers.language.source import Refused
-from golden.samplers.machine import POSITIONS, PROMPT_LENGTH, REGISTERS, Op, Which
+from hardloom.golden.samplers.language.assembly import FIRST_VARIABLE, Assembly, Constant, Label, Operand
+from hardloom.golden.samplers.language.constants import COMPARISONS, Constants
+from hardloom.golden.samplers.language.source import Refused
+from hardloom.golden.samplers.machine import POSITIONS, PROMPT_LENGTH, REGISTERS, Op, Which
 
 __all__ = ["KEPT", "WHICH", "Expressions"]
 

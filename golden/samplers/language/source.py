@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from golden.errors import UserError
+from hardloom.golden.errors import UserError
 
 __all__ = ["WORD", "Kind", "Number", "Parameter", "Refused", "Source", "Unmet"]
 

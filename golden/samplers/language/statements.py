@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from golden.samplers.language.assembly import Constant, Label
-from golden.samplers.language.expressions import KEPT, WHICH, Expressions
-from golden.samplers.language.source import Refused, Unmet
-from golden.samplers.machine import SUPPRESSED, Op, Which
+from hardloom.golden.samplers.language.assembly import Constant, Label
+from hardloom.golden.samplers.language.expressions import KEPT, WHICH, Expressions
+from hardloom.golden.samplers.language.source import Refused, Unmet
+from hardloom.golden.samplers.machine import SUPPRESSED, Op, Which
 
 __all__ = ["RESERVED", "Statements"]
 

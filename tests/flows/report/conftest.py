@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from gen.build.folder import Build
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.samplers.denoise import Step
-from golden.samplers.sampling import Sampling, denoise
+from hardloom.gen.build.folder import Build
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.samplers.denoise import Step
+from hardloom.golden.samplers.sampling import Sampling, denoise
 from tests.command_line import hardloom
 from tests.flows.report.markup import Element, read_page
 

@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.report.area import area, module_tree
-from flows.report.subject import Subject
-from flows.report.treemap import Node, tiles
-from flows.synth.cache import Cache
-from flows.synth.command import Request, held_synthesis
-from flows.synth.jobs import ModuleJob
-from flows.synth.modules import Modules
-from flows.synth.yosys import Synthesis
-from golden.cache import work_folder
+from hardloom.flows.report.area import area, module_tree
+from hardloom.flows.report.subject import Subject
+from hardloom.flows.report.treemap import Node, tiles
+from hardloom.flows.synth.cache import Cache
+from hardloom.flows.synth.command import Request, held_synthesis
+from hardloom.flows.synth.jobs import ModuleJob
+from hardloom.flows.synth.modules import Modules
+from hardloom.flows.synth.yosys import Synthesis
+from hardloom.golden.cache import work_folder
 
 SIZE = (1000.0, 520.0)
 

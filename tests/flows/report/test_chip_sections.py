@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.bench.cycles import Routed, chip_geometry, sequence_run
-from flows.chips.outcomes import Outcome, junit
-from flows.design.cycles.sequences import run_cycles
-from flows.pictures.wiring import read_wiring
-from flows.report.proof import proof, recorded
-from flows.report.subject import Subject
-from flows.report.timeline import modelled_rows
-from flows.report.wiring import wires_of
-from gen.build.folder import MANIFEST, Build
-from golden.errors import UserError
-from golden.files import sha256
-from golden.models.integer_model import IntegerModel
+from hardloom.flows.bench.cycles import Routed, chip_geometry, sequence_run
+from hardloom.flows.chips.outcomes import Outcome, junit
+from hardloom.flows.design.cycles.sequences import run_cycles
+from hardloom.flows.pictures.wiring import read_wiring
+from hardloom.flows.report.proof import proof, recorded
+from hardloom.flows.report.subject import Subject
+from hardloom.flows.report.timeline import modelled_rows
+from hardloom.flows.report.wiring import wires_of
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import sha256
+from hardloom.golden.models.integer_model import IntegerModel
 from tests.command_line import hardloom
 from tests.flows.report.conftest import PROMPT, SAMPLING
 

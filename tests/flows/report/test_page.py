@@ -6,12 +6,12 @@ import shutil
 
 import pytest
 
-from flows.report.page import page as page_of
-from flows.report.section import Section
-from gen.build.generate import build_arrays
-from gen.design.matrices import Selection
-from gen.design.registers import REGISTERS
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.flows.report.page import page as page_of
+from hardloom.flows.report.section import Section
+from hardloom.gen.build.generate import build_arrays
+from hardloom.gen.design.matrices import Selection
+from hardloom.gen.design.registers import REGISTERS
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from tests import DEMO
 from tests.command_line import hardloom
 from tests.flows.report.conftest import RUN, SET

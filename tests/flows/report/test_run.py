@@ -10,15 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
-from flows.models.demonstration import mixed_problems, recipe_of
-from flows.report.denoising import denoising
-from flows.report.routing import routing
-from flows.report.run import GoldenRun, golden_run
-from flows.report.subject import Subject
-from golden.models.integer_model import IntegerModel
-from golden.samplers.denoise import CERTAIN
-from golden.samplers.sampling import Sampling, denoise
-from golden.shape import DenseShape
+from hardloom.flows.models.demonstration import mixed_problems, recipe_of
+from hardloom.flows.report.denoising import denoising
+from hardloom.flows.report.routing import routing
+from hardloom.flows.report.run import GoldenRun, golden_run
+from hardloom.flows.report.subject import Subject
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.samplers.denoise import CERTAIN
+from hardloom.golden.samplers.sampling import Sampling, denoise
+from hardloom.golden.shape import DenseShape
 from tests import DEMO, DEMO2
 from tests.checkpoints import tiny_model
 from tests.flows.report.conftest import PROMPT, SAMPLING

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import zstandard
 
-from flows.synth.modules import Modules
-from gen.build.folder import MANIFEST, Build
-from golden.errors import UserError
-from golden.files import COMPRESSED
+from hardloom.flows.synth.modules import Modules
+from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.golden.errors import UserError
+from hardloom.golden.files import COMPRESSED
+from hardloom.verif.proof.difference import difference
 from tests.command_line import Ran, hardloom
 from tests.fuzz.builds.forging import FORGERIES, nothing, seals
 from tests.fuzz.builds.mutations import MUTATIONS, described
 from tests.fuzz.builds.originals import Original, originals, prepare, quantized
-from verif.proof.difference import difference
 
 __all__ = ["case", "prepare"]
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gen.build.folder import MANIFEST
-from gen.build.journal import JOURNAL
-from gen.build.seal import sealed
-from golden.files import sha256
+from hardloom.gen.build.folder import MANIFEST
+from hardloom.gen.build.journal import JOURNAL
+from hardloom.gen.build.seal import sealed
+from hardloom.golden.files import sha256
 
 __all__ = ["FORGERIES", "hashes", "nothing", "seals"]
 

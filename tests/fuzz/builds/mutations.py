@@ -9,10 +9,10 @@ from typing import Any
 
 import zstandard
 
-from gen.build.folder import MANIFEST
-from gen.build.journal import JOURNAL
-from golden.files import COMPRESSED
-from golden.folders import MARK
+from hardloom.gen.build.folder import MANIFEST
+from hardloom.gen.build.journal import JOURNAL
+from hardloom.golden.files import COMPRESSED
+from hardloom.golden.folders import MARK
 from tests.fuzz.mutations import mutated_bytes, mutated_value, replaced_file, with_one_value_mutated
 
 __all__ = ["MUTATIONS", "Mutation", "described"]

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-import gen.build.generate as generator
-import gen.build.units as units
-import verif.proof.static as proof
-from gen.build.folder import MANIFEST
-from golden.quantization.quantize import quantize_checkpoint
-from golden.units.numerics import Numerics
+import hardloom.gen.build.generate as generator
+import hardloom.gen.build.units as units
+import hardloom.verif.proof.static as proof
+from hardloom.gen.build.folder import MANIFEST
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.units.numerics import Numerics
 from tests.checkpoints import CHIP_FORMATS, write_chip_checkpoint
 from tests.command_line import hardloom
 

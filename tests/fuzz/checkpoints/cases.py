@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from flows.models.info import info, info_parts
-from golden.errors import UserError
-from golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.flows.models.info import info, info_parts
+from hardloom.golden.errors import UserError
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from tests.fuzz.checkpoints.meaning import fields_of, meaning
 from tests.fuzz.checkpoints.mutated_config import CONFIG_MUTATIONS
 from tests.fuzz.checkpoints.mutated_files import FILE_MUTATIONS

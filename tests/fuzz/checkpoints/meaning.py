@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from flows.models.info import info, info_parts
-from golden.checkpoints.checkpoint import Checkpoint
-from golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
-from golden.models.integer_model import IntegerModel
-from golden.quantization.quantize import quantize_checkpoint
-from golden.quantization.quantized import QuantizedCheckpoint
-from golden.shape import DenseShape, ExpertsShape, ModelShape
-from golden.units.numerics import Numerics
+from hardloom.flows.models.info import info, info_parts
+from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.shape import DenseShape, ExpertsShape, ModelShape
+from hardloom.golden.units.numerics import Numerics
 
 __all__ = ["CONFIG", "INDEX", "PROMPT", "TOKENIZER", "Meaning", "digest", "fields_of", "meaning"]
 

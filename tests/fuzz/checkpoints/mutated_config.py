@@ -4,8 +4,8 @@ import json
 import random
 from pathlib import Path
 
-from golden.checkpoints.families import family_of
-from golden.checkpoints.families.rules import HARMLESS
+from hardloom.golden.checkpoints.families import family_of
+from hardloom.golden.checkpoints.families.rules import HARMLESS
 from tests.fuzz.checkpoints.meaning import CONFIG, INDEX, TOKENIZER
 from tests.fuzz.checkpoints.outcomes import LAWFUL, REFUSED, SAME
 from tests.fuzz.mutations import mutated_bytes, mutated_value, with_one_value_mutated

@@ -10,11 +10,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from golden.checkpoints.families import family_of
-from golden.checkpoints.families.llada_moe import RULES
-from golden.checkpoints.families.rules import HARMLESS
-from golden.models.float_model import FloatModel
-from golden.shape import ModelShape
+from hardloom.golden.checkpoints.families import family_of
+from hardloom.golden.checkpoints.families.llada_moe import RULES
+from hardloom.golden.checkpoints.families.rules import HARMLESS
+from hardloom.golden.models.float_model import FloatModel
+from hardloom.golden.shape import ModelShape
 from tests.fuzz.checkpoints.meaning import CONFIG, INDEX, PROMPT, TOKENIZER, digest
 from tests.published_models import FAMILIES
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import torch
 
-from golden.samplers.denoise import CERTAIN, Prediction
-from golden.samplers.manner import Manner
-from golden.samplers.sampling import denoise
+from hardloom.golden.samplers.denoise import CERTAIN, Prediction
+from hardloom.golden.samplers.manner import Manner
+from hardloom.golden.samplers.sampling import denoise
 
 MASK, EOS, DELETE, SPLIT = 99, 98, 96, 95
 

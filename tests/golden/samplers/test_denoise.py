@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.errors import UserError
-from golden.models.float_model import FloatEngine
-from golden.samplers.denoise import asked
-from golden.samplers.sampling import Sampling
+from hardloom.golden.errors import UserError
+from hardloom.golden.models.float_model import FloatEngine
+from hardloom.golden.samplers.denoise import asked
+from hardloom.golden.samplers.sampling import Sampling
 from tests.golden.samplers.engines import MASK, Hashing, Scripted, Tokens, commits, steps_of
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from golden.errors import UserError
-from golden.samplers.interpreter import Machine, SamplerFault
-from golden.samplers.machine import PROGRAM_WORDS, Fault, Instruction, Op, Program, Which, decode
-from golden.samplers.sampling import Sampling
+from hardloom.golden.errors import UserError
+from hardloom.golden.samplers.interpreter import Machine, SamplerFault
+from hardloom.golden.samplers.machine import PROGRAM_WORDS, Fault, Instruction, Op, Program, Which, decode
+from hardloom.golden.samplers.sampling import Sampling
 from tests.golden.samplers.engines import MASK, Scripted, steps_of
 
 A, B, C = 2, 3, 4
@@ -132,7 +132,7 @@ def test_what_a_program_may_not_begin_with(instructions, fault):
 
 
 def test_passes_without_end_are_a_fault(monkeypatch):
-    monkeypatch.setattr("golden.samplers.interpreter.MAX_FORWARDS", 3)
+    monkeypatch.setattr("hardloom.golden.samplers.interpreter.MAX_FORWARDS", 3)
     made = machine([Instruction(Op.PREDICT), Instruction(Op.JUMP, imm=3)])
     assert made.run() and made.run()
     with pytest.raises(SamplerFault, match="it does not end"):
@@ -140,7 +140,7 @@ def test_passes_without_end_are_a_fault(monkeypatch):
 
 
 def test_a_sampler_that_waits_for_what_never_comes_is_an_error_of_its_user(tmp_path, monkeypatch):
-    monkeypatch.setattr("golden.samplers.interpreter.MAX_FORWARDS", 20)
+    monkeypatch.setattr("hardloom.golden.samplers.interpreter.MAX_FORWARDS", 20)
     file = tmp_path / "idle.sampler"
     file.write_text('"""Idle."""\nblock(prompt_length, positions)\nwhile any(masked):\n    predict(masked)\n')
     engine = Scripted([[1, 2]], [[1.0, 1.0]])

@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from golden.errors import UserError
-from golden.samplers.interpreter import Machine
-from golden.samplers.language.compiler import compiled
-from golden.samplers.language.source import Source
-from golden.samplers.machine import Op, Program, decode
-from golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
+from hardloom.golden.errors import UserError
+from hardloom.golden.samplers.interpreter import Machine
+from hardloom.golden.samplers.language.compiler import compiled
+from hardloom.golden.samplers.language.source import Source
+from hardloom.golden.samplers.machine import Op, Program, decode
+from hardloom.golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
 from tests import ROOT
 from tests.golden.samplers.engines import EOS, MASK, Tokens
 

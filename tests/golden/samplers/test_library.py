@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.samplers.denoise import CERTAIN
-from golden.samplers.sampling import SAMPLERS, Sampling
+from hardloom.golden.samplers.denoise import CERTAIN
+from hardloom.golden.samplers.sampling import SAMPLERS, Sampling
 from tests.golden.samplers import rules
 from tests.golden.samplers.engines import DELETE, EOS, MASK, SPLIT, Hashing, steps_of
 
