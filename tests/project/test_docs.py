@@ -89,9 +89,9 @@ def test_pictures_are_small():
     assert [p.name for p in (ROOT / "docs" / "images").glob("*") if p.stat().st_size > 300_000] == []
 
 
-def test_the_readme_names_every_command_and_no_other():
+def test_the_page_of_commands_names_every_command_and_no_other():
     group = typer.main.get_command(commands)
-    documented = set(re.findall(r"`hardloom ([a-z-]+)", (ROOT / "README.md").read_text()))
+    documented = set(re.findall(r"`hardloom ([a-z-]+)", (ROOT / "docs" / "commands.md").read_text()))
     assert documented == set(group.commands)
 
 
