@@ -9,7 +9,7 @@ from hardloom.gen.engine.hardwired import ArrayPorts, ConstantPorts, wired
 from hardloom.gen.stream.component import Component
 from hardloom.gen.stream.gating import gated
 from hardloom.gen.stream.probe import add_probe
-from hardloom.gen.stream.stream import chain, connect_vectors, residual_beat
+from hardloom.gen.stream.stream import Skid, chain, connect_vectors, residual_beat
 from hardloom.gen.units.bias import Bias
 from hardloom.gen.units.flow import Broadcast, Fork
 from hardloom.gen.units.gain import Gain
@@ -167,6 +167,7 @@ def residual_way(
     m: Module, half: Component, norm: str, depth: int, branches: int = 2
 ) -> tuple[Fork, Residual, list[Component]]:
     """What every half of a layer has around its branch: the fork of its input, the adder at its output, norm `norm`.
+    At its border `ready` is a register: who gives up a result does not wait for the next half's.
 
     half: with `sizes` and `half_ports`. depth: beats that wait for the branch. The fork's outputs behind the second are
     free, the adder wants the branch's result at `i`, and of the norm's units the last one's output is free.
@@ -179,7 +180,8 @@ def residual_way(
     wiring.connect(m, fork.o[0], residual.x)
     connect_vectors(m, fork.o[1], units[0].i)
     chain(m, *units)
-    chain(m, residual, wiring.flipped(half.o))
+    m.submodules.border = border = Skid(half.o.payload.shape())
+    chain(m, residual, border, wiring.flipped(half.o))
     m.d.comb += [half.saturated.eq(residual.saturated), outside.clk.eq(ClockSignal())]
     add_probe(m, f"{norm}_norm", units[-1].o, g.hidden)
     return fork, residual, units

@@ -13,6 +13,7 @@ from hardloom.golden.units.quantize import Quantize
 __all__ = [
     "Keep",
     "PacketDelay",
+    "Skid",
     "Stage",
     "activations",
     "beat",
@@ -88,6 +89,34 @@ class Keep(Stage):
 
     def transform(self, m: Module, x, y) -> None:
         m.d.comb += y.eq(x)
+
+
+class Skid(Component):
+    """Where a path of `ready` ends: `i.ready` is a register, and an item that is refused behind it is held aside.
+
+    Latency 0, throughput 1 item a cycle.
+
+    Attributes
+    ----------
+    i, o: streams of `shape`, in and out.
+    """
+
+    def __init__(self, shape: ShapeLike) -> None:
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        free = Signal(init=1)
+        held = Signal(self.o.payload.shape())
+        m.d.comb += [
+            self.i.ready.eq(free),
+            self.o.valid.eq(self.i.valid | ~free),
+            self.o.payload.eq(Mux(free, self.i.payload, held)),
+        ]
+        m.d.sync += free.eq(self.o.ready | (free & ~self.i.valid))
+        with m.If(free & self.i.valid & ~self.o.ready):
+            m.d.sync += held.eq(self.i.payload)
+        return m
 
 
 class PacketDelay(Component):

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hardloom.gen.stream.component import Component
-from hardloom.gen.stream.stream import Keep, Stage, activations, chain
+from hardloom.gen.stream.stream import Stage, activations, chain
 from hardloom.gen.units.attention_scores import score_beat
 from hardloom.gen.units.attention_sizes import AttentionSizes
 from hardloom.gen.units.head_memory import ValueMemory
@@ -23,6 +23,12 @@ def scored(sizes: AttentionSizes) -> data.StructLayout:
     """Scores of a key with the largest of each pair's, `stat`."""
     largest = data.ArrayLayout(signed(sizes.spec.score.width), sizes.pairs)
     return data.StructLayout({"beat": score_beat(sizes), "stat": largest})
+
+
+def _below(sizes: AttentionSizes) -> data.StructLayout:
+    """How far one key's score is below the largest, for each pair."""
+    distances = data.ArrayLayout(unsigned(sizes.spec.score.width), sizes.pairs)
+    return data.StructLayout({"d": distances, "last": unsigned(1)})
 
 
 def _term(sizes: AttentionSizes) -> data.StructLayout:
@@ -52,19 +58,27 @@ def mixture(sizes: AttentionSizes) -> data.StructLayout:
     return data.StructLayout(sums | _group(sizes))
 
 
+class _Distance(Stage):
+    """max t - t."""
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += [d.eq(most - score) for d, most, score in zip(y.d, x.stat, x.beat.scores, strict=True)]
+        m.d.comb += y.last.eq(x.beat.last)
+
+
 class _Exponential(Stage):
-    """E = 2^(t - max t)."""
+    """E = 2^(t - max t), while the memory is read."""
 
     def __init__(self, sizes: AttentionSizes) -> None:
         self.spec = sizes.spec
-        super().__init__(scored(sizes), _term(sizes))
+        super().__init__(data.StructLayout({"below": _below(sizes), **_group(sizes)}), _fetched(sizes))
 
     def transform(self, m: Module, x, y) -> None:
-        for pair, (score, largest) in enumerate(zip(x.beat.scores, x.stat, strict=True)):
+        for pair, d in enumerate(x.below.d):
             exp2 = Exp2Lookup(self.spec.exp2, self.spec.score.width + self.spec.finer)
             m.submodules[f"exp2_{pair}"] = exp2
-            m.d.comb += [exp2.d.eq((largest - score) << self.spec.finer), y.e[pair].eq(exp2.e)]
-        m.d.comb += y.last.eq(x.beat.last)
+            m.d.comb += [exp2.d.eq(d << self.spec.finer), y.term.e[pair].eq(exp2.e)]
+        m.d.comb += [y.term.last.eq(x.below.last), y.tops.eq(x.tops), y.most.eq(x.most)]
 
 
 class _Weigh(Stage):
@@ -161,20 +175,20 @@ class Mix(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.exponential = exponential = _Exponential(self.sizes)
+        m.submodules.distance = distance = _Distance(scored(self.sizes), _below(self.sizes))
         m.submodules.weigh = weigh = _Weigh(self.sizes)
         m.submodules.multiply = multiply = _Multiply(self.sizes, weigh.o.payload.shape())
         m.submodules.accumulate = accumulate = _Accumulate(multiply.o.payload.shape(), self.o.payload.shape())
-        wiring.connect(m, wiring.flipped(self.i), exponential.i)
-        self._fetch(m, exponential.o, weigh.i)
+        wiring.connect(m, wiring.flipped(self.i), distance.i)
+        self._fetch(m, distance.o, weigh.i)
         chain(m, weigh, multiply, accumulate, wiring.flipped(self.o))
         return m
 
     def _fetch(self, m: Module, source, target) -> None:
-        """Join each key's exponentials with its values, read from the memory."""
+        """Join each key's exponentials, looked up meanwhile, with its values, read from the memory."""
         m.submodules.memory = values = ValueMemory(self.sizes.spec.value, self.sizes)
         m.submodules.walker = walker = KeyWalk(self.sizes)
-        m.submodules.fetched = kept = Keep(_fetched(self.sizes))
+        m.submodules.exponential = kept = _Exponential(self.sizes)
         at = walker.o.payload
         wiring.connect(m, wiring.flipped(self.v), values.i)
         wiring.connect(m, wiring.flipped(self.ends), values.ends)
@@ -185,7 +199,7 @@ class Mix(Component):
             values.address.eq(at.key),
             values.enable.eq(kept.i.valid & kept.i.ready),
             kept.i.valid.eq(source.valid & walker.o.valid),
-            kept.i.payload.term.eq(source.payload),
+            kept.i.payload.below.eq(source.payload),
             kept.i.payload.most.eq(at.most),
             walker.o.ready.eq(kept.i.ready & source.valid),
             source.ready.eq(kept.i.ready & walker.o.valid),

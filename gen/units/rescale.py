@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hardloom.gen.stream.component import Component
-from hardloom.gen.stream.stream import Stage, beat, chain, count_beats
+from hardloom.gen.stream.stream import Skid, Stage, beat, chain, count_beats
 from hardloom.gen.text.constant_module import index_width
 from hardloom.gen.units.rounding import Round, wide_beat
 from hardloom.golden.units.rescale import Rescale as RescaleSpec
@@ -42,7 +42,7 @@ class Rescale(Component):
     """`golden.units.rescale.Rescale`: one packet of accumulators in, one of fixed-point words out.
 
     The row constants come from a ROM outside: `rows` must follow `index` in the same cycle.
-    Latency 2 cycles, throughput 1 beat a cycle.
+    Latency 2 cycles, throughput 1 beat a cycle. No path leads from the `ready` behind it to the array's.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ class Rescale(Component):
         products = multiply.o.payload.shape()
         bounds = (1 - word.width, self.acc_width + self.spec.mant_width)
         m.submodules.round = rounding = Round(word, products, bounds)
-        chain(m, multiply, rounding, wiring.flipped(self.o))
+        m.submodules.skid = skid = Skid(self.o.payload.shape())
+        chain(m, multiply, rounding, skid, wiring.flipped(self.o))
         m.d.comb += [
             multiply.i.valid.eq(self.i.valid),
             multiply.i.payload.beat.eq(self.i.payload),

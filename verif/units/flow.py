@@ -1,11 +1,11 @@
-"""Benches of `gen.units.flow`."""
+"""Benches of `gen.units.flow`, and of `gen.stream.stream.Skid`."""
 
 from functools import partial
 
 import torch
 from torch import Generator
 
-from hardloom.gen.stream.stream import activations
+from hardloom.gen.stream.stream import Skid, activations
 from hardloom.gen.units.flow import MOST_VECTOR, Broadcast, Collect, Dispatch, Fork, HeadSplit, Route, job
 from hardloom.gen.units.router import choice
 from hardloom.golden.units.quantize import Quantize
@@ -42,6 +42,14 @@ def _fork(count: int) -> Case:
         return Stimulus({"i": sent}, {f"o_{k}": sent for k in range(count)})
 
     return Case(f"fork_{count}", lambda: Flat(Fork(activations(Quantize(), 2), count)), stimulus, 0)
+
+
+def _skid() -> Case:
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        sent = vectors(generator, 12, 2, 1 if kind == "corners" else 3)
+        return Stimulus({"i": sent}, {"o": sent})
+
+    return Case("skid", lambda: Skid(activations(Quantize(), 2)), stimulus, 0)
 
 
 def _head_split(lanes: int, head_beats: int, heads: int, count: int = 3) -> Case:
@@ -121,6 +129,7 @@ def _collect(num_experts: int, beats: int, most_vector: int = MOST_VECTOR) -> Ca
 
 
 CASES = [
+    _skid(),
     *(_fork(1), _fork(2), _fork(5)),
     *(_head_split(2, 3, 2), _head_split(1, 1, 3), _head_split(2, 2, 3, 1), _head_split(2, 1, 2, 2)),
     *(_jobs(5, 4, 8), _jobs(1, 1, 4), _jobs(5, 2, 4, biased=True)),

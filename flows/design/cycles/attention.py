@@ -8,7 +8,7 @@ from hardloom.gen.design.latency import BIAS, RESCALE, RESIDUAL, quantize, rms_n
 
 __all__ = ["AttentionHalf"]
 
-TO_SUMS = 5  # exponential, value, weight, product, sum
+TO_SUMS = 5  # distance, exponential and value, weight, product, sum
 HELD_BACK = 1  # and a head's keys: the first score leaves when the largest is known
 TO_QUOTIENT = 4  # reciprocal, product, rounding: the first beat
 
