@@ -105,7 +105,7 @@ def held(modules: Modules, top: str, synthesizer: Synthesizer, cache: Cache) -> 
     for module in modules.below(top):
         if modules.is_wiring(module):
             hierarchy.modules[module] = wiring(modules, module, synthesizer.options.library)
-        elif (known := synthesizer.known(job := ModuleJob.of(modules, module), cache)) is None:
+        elif (known := synthesizer.known(job := ModuleJob.of(modules, module, top), cache)) is None:
             missing.append(job)
         else:
             hierarchy.modules[module] = known
@@ -125,9 +125,12 @@ def wiring(modules: Modules, module: str, library: Library | None) -> Synthesis:
     return Synthesis(module, library.name if library else None, {}, 0.0, 0.0, 0, 0, instances)
 
 
-def synthesized_netlist(modules: Modules, module: str, options: Options, cache: Cache) -> Path:
-    """Where the mapped Verilog of a module by itself is kept; made where it is missing. Raises SynthesisError."""
-    synthesizer, job = Synthesizer(options, netlists=True), ModuleJob.of(modules, module)
+def synthesized_netlist(modules: Modules, module: str, top: str, options: Options, cache: Cache) -> Path:
+    """Where the mapped Verilog of a module by itself, as it stands below `top`, is kept; made where it is missing.
+
+    Raises SynthesisError.
+    """
+    synthesizer, job = Synthesizer(options, netlists=True), ModuleJob.of(modules, module, top)
     if synthesizer.known(job, cache) is None:
         if isinstance(found := synthesizer(job), SynthesisError):
             raise found

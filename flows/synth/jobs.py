@@ -1,7 +1,7 @@
 """Synthesis of one module by itself, wherever it is run."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hardloom.flows.synth.cache import Cache
@@ -22,23 +22,32 @@ class ModuleJob:
     Attributes
     ----------
     module: its name; source: its file, an absolute path, and the SHA-256 of that; boxes: the same of the others.
+    driven: instances of one module that its nets may have to drive.
     """
 
     module: str
     source: tuple[Path, str]
     boxes: tuple[tuple[Path, str], ...]
+    driven: int
 
     @classmethod
-    def of(cls, modules: Modules, module: str) -> "ModuleJob":
+    def of(cls, modules: Modules, module: str, top: str) -> "ModuleJob":
+        """As it stands below `top`."""
         source, *boxes = (
             (modules.path(name).absolute(), modules.digest(name))
             for name in (module, *sorted(modules.instances(module)))
         )
-        return cls(module, source, tuple(boxes))
+        return cls(module, source, tuple(boxes), modules.driven(top)[module])
+
+    def surrounded(self, options: Options) -> Options:
+        """The options, with what it drives."""
+        return replace(options, instances=self.driven)
 
     def key(self, cache: Cache, options: Options) -> str:
         """Of its result in a cache."""
-        return cache.key("module", options.key(), *(digest for _, digest in (self.source, *self.boxes)))
+        return cache.key(
+            "module", self.surrounded(options).key(), *(digest for _, digest in (self.source, *self.boxes))
+        )
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,9 @@ class Synthesizer:
         with tempfile.TemporaryDirectory() as folder:
             netlist = Path(folder) / "netlist.v" if self.netlists else None
             try:
-                found = synthesize([job.source[0]], job.module, self.options, black_boxes=boxes, netlist=netlist)
+                found = synthesize(
+                    [job.source[0]], job.module, job.surrounded(self.options), black_boxes=boxes, netlist=netlist
+                )
             except SynthesisError as error:
                 return error
             return Mapped(found, netlist.read_bytes() if netlist else None)

@@ -15,6 +15,9 @@ __all__ = ["Modules", "instances_in", "is_wiring"]
 INSTANCE = re.compile(r"^ *(\w+) +(?:#\(.*\) *)?[\w$\\]+ *\(", re.MULTILINE)
 COMMENT = re.compile(r"//[^\n]*")
 WIRES_ONLY = re.compile(r"^ *assign \w+ = \{[\w\s,']*\};", re.MULTILINE)
+CLOCK_GATE = "hardloom_clock_gate"
+"""What clock gates are called, or end with in a build with a prefix."""
+
 LOGIC = re.compile(r"^ *(?:assign|always|initial)\b|[|&^~?]", re.MULTILINE)
 
 
@@ -38,6 +41,7 @@ class Modules:
         self.build = build
         self.files = {Path(name).stem: name for name in build.files if name.endswith(".v")}
         self._instances: dict[str, Counter[str]] = {}
+        self._driven: dict[str, dict[str, int]] = {}
 
     @property
     def top(self) -> str:
@@ -67,6 +71,19 @@ class Modules:
                 {name: n for name, n in found.items() if name in self.files and name != module}
             )
         return self._instances[module]
+
+    def driven(self, top: str) -> dict[str, int]:
+        """Of every module below `top`, instances of one other module that a net of it may have to drive: in it, or
+        beside it where it stands. Clock gates have an enable each."""
+        if top not in self._driven:
+            found = dict.fromkeys(self.below(top), 1)
+            for parent in found:
+                counts = {name: n for name, n in self.instances(parent).items() if not name.endswith(CLOCK_GATE)}
+                ranked = Counter(counts).most_common(2)
+                for name in (parent, *self.instances(parent)):
+                    found[name] = max([found[name], *(count for other, count in ranked if other != name)])
+            self._driven[top] = found
+        return self._driven[top]
 
     def below(self, module: str) -> list[str]:
         """`module` and everything in it, each once, instantiated ones first.

@@ -41,7 +41,7 @@ def hierarchy_paths(modules: Modules, top: str, options: Options, cache: Cache) 
         elif module in modules.arrays and modules.is_wiring(module):
             netlists.append(modules.path(module))
         else:
-            netlists.append(synthesized_netlist(modules, module, options, cache))
+            netlists.append(synthesized_netlist(modules, module, top, options, cache))
     report = sta_report(netlists, top, options.library, period, box_liberty(options.library, boxes))
     timing = worst_path(report, period, unit, options.clock_ns) if report else None
     if timing is None or report is None:

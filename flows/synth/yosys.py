@@ -39,7 +39,7 @@ FAN_OUT = 8
 """Loads that an output is mapped to drive, where there is a clock: inputs of the smallest buffer, which drives inputs.
 
 What a module is connected to is not known when it is mapped by itself; without this it would drive nothing, and a
-register anything.
+register anything. A net that goes to many instances is one output for ABC (`Options.instances`).
 """
 
 HERE = "/proc/self/cwd"
@@ -70,7 +70,8 @@ class Adders(Enum):
 class Options:
     """Of every synthesis: library, None for generic gates; clock_ns, None for area alone; seconds and memory at most.
 
-    jobs: processes at once, where there are several modules.
+    jobs: processes at once, where there are several modules. instances: of one module, that an output of what is mapped
+        may have to drive.
     """
 
     library: Library | None
@@ -78,9 +79,11 @@ class Options:
     jobs: int = os.cpu_count() or 1
     timeout_s: float = 900.0
     memory_gib: float = 8.0
+    instances: int = 1
 
     def key(self) -> str:
-        return f"{self.library.sha256 if self.library else 'generic'} {self.clock_ns}"
+        driven = f" {self.instances}" if self.clock_ns is not None and self.instances > 1 else ""
+        return f"{self.library.sha256 if self.library else 'generic'} {self.clock_ns}{driven}"
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ def yosys_commands(
     if options.library is None:
         commands += ["techmap", "opt -fast", "opt_clean -purge", *flatten(), "abc", "opt_clean -purge"]
     else:
-        commands += map_to_cells(options.library, options.clock_ns, adders, folder)
+        commands += map_to_cells(options.library, options, adders, folder)
     logged = ("read_verilog", "hierarchy", "dfflibmap", "abc -")
     commands = [f"tee -q {'-a yosys.log ' if c.startswith(logged) else ''}{c}" for c in commands]
     return [
@@ -184,20 +187,20 @@ def flatten() -> list[str]:
     return ["flatten -noscopeinfo", "opt_clean -purge", "opt_expr", "opt_merge", "opt_clean -purge"]
 
 
-def map_to_cells(library: Library, clock_ns: float | None, adders: Adders, folder: Path) -> list[str]:
+def map_to_cells(library: Library, options: Options, adders: Adders, folder: Path) -> list[str]:
     """From modules of `$fa` and word-level logic to cells."""
     files = {
         "ripple.v": RIPPLE + ONE_BIT,
         "constant.v": CONSTANT,
         "adder.v": full_adder_verilog(library),
         "cells.v": techmap_verilog(library),
-        "abc.script": abc_script(clock_ns),
-        "abc.constr": surroundings(library),
+        "abc.script": abc_script(options.clock_ns),
+        "abc.constr": surroundings(library, options.instances),
     }
     for name, text in files.items():
         (folder / name).write_text(text)
     library.write(folder / "cells.lib")
-    around = "" if clock_ns is None else f" -constr {HERE}/abc.constr"
+    around = "" if options.clock_ns is None else f" -constr {HERE}/abc.constr"
     return [
         *([] if adders is Adders.RIPPLE else ["techmap -map +/techmap.v */t:$alu"]),
         *("techmap -map ripple.v", "techmap */t:$fa %n", "opt -fast", "opt_clean -purge"),
@@ -213,10 +216,10 @@ def map_to_cells(library: Library, clock_ns: float | None, adders: Adders, folde
     ]
 
 
-def surroundings(library: Library) -> str:
-    """For ABC: what drives an input, and the load of an output in femtofarads."""
+def surroundings(library: Library, instances: int) -> str:
+    """For ABC: what drives an input, and the load of an output, of so many instances, in femtofarads."""
     (pin,) = library.buffer.inputs
-    load = FAN_OUT * pin.capacitance * library.units.farads / 1e-15
+    load = FAN_OUT * instances * pin.capacitance * library.units.farads / 1e-15
     return f"set_driving_cell {library.buffer.name}\nset_load {load:.6g}\n"
 
 
