@@ -81,7 +81,7 @@ def router(
     experts, from whose last logit it counts.
     """
     beats, at_once = -(-count // lanes), min(count, lanes)
-    scores = 2 * count + 8 if softmax else count - at_once - beats + 3
+    scores = 2 * count + 9 if softmax else count - at_once - beats + 3
     groups = count + 2 if grouped else block * count + 2 if block else 0
     weights = top_k + 5 if renormalised else scaled
     return scores + groups + 1 + weights
@@ -90,7 +90,7 @@ def router(
 def argmax(beats: int, tiles: int = 1) -> int:
     """From the last logit to the prediction; beats: of each of so many tiles."""
     stages = len(tree_levels(tiles))
-    return beats + 5 + (2 + 2 * stages if tiles > 1 else 0)
+    return beats + 6 + (2 + 2 * stages if tiles > 1 else 0)
 
 
 INSTRUCTION = 2

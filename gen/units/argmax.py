@@ -87,7 +87,7 @@ class _Total(Component):
 class Argmax(Component):
     """`golden.units.argmax.Argmax`: a packet of logits and its manner in, token and spread out.
 
-    Latency: the packet's beats, twice, plus 7 cycles, and of several tiles 2 and twice the stages of a tree more;
+    Latency: the packet's beats, twice, plus 8 cycles, and of several tiles 2 and twice the stages of a tree more;
     throughput 1 beat a cycle.
 
     Parameters

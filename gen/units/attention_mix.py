@@ -13,7 +13,7 @@ from hardloom.gen.units.attention_sizes import AttentionSizes
 from hardloom.gen.units.head_memory import ValueMemory
 from hardloom.gen.units.key_walk import KeyWalk
 from hardloom.gen.units.rounding import round_shift
-from hardloom.gen.units.softmax import EXP_WIDTH, Exp2Lookup
+from hardloom.gen.units.softmax import EXP_WIDTH, Exp2Lookup, exponent, shifted
 from hardloom.gen.units.span import span_streams
 
 __all__ = ["Mix", "mixture", "scored"]
@@ -29,6 +29,11 @@ def _below(sizes: AttentionSizes) -> data.StructLayout:
     """How far one key's score is below the largest, for each pair."""
     distances = data.ArrayLayout(unsigned(sizes.spec.score.width), sizes.pairs)
     return data.StructLayout({"d": distances, "last": unsigned(1)})
+
+
+def _raw(sizes: AttentionSizes) -> data.StructLayout:
+    """One key's exponential for each pair, not yet shifted."""
+    return data.StructLayout({"e": data.ArrayLayout(exponent(sizes.spec.exp2), sizes.pairs), "last": unsigned(1)})
 
 
 def _term(sizes: AttentionSizes) -> data.StructLayout:
@@ -67,18 +72,29 @@ class _Distance(Stage):
 
 
 class _Exponential(Stage):
-    """E = 2^(t - max t), while the memory is read."""
+    """E = 2^(t - max t), not yet shifted."""
 
     def __init__(self, sizes: AttentionSizes) -> None:
         self.spec = sizes.spec
-        super().__init__(data.StructLayout({"below": _below(sizes), **_group(sizes)}), _fetched(sizes))
+        super().__init__(_below(sizes), _raw(sizes))
 
     def transform(self, m: Module, x, y) -> None:
-        for pair, d in enumerate(x.below.d):
+        for pair, d in enumerate(x.d):
             exp2 = Exp2Lookup(self.spec.exp2, self.spec.score.width + self.spec.finer)
             m.submodules[f"exp2_{pair}"] = exp2
-            m.d.comb += [exp2.d.eq(d << self.spec.finer), y.term.e[pair].eq(exp2.e)]
-        m.d.comb += [y.term.last.eq(x.below.last), y.tops.eq(x.tops), y.most.eq(x.most)]
+            m.d.comb += [exp2.d.eq(d << self.spec.finer), y.e[pair].eq(exp2.e)]
+        m.d.comb += y.last.eq(x.last)
+
+
+class _Fetch(Stage):
+    """E, shifted while the memory is read."""
+
+    def __init__(self, sizes: AttentionSizes) -> None:
+        super().__init__(data.StructLayout({"raw": _raw(sizes), **_group(sizes)}), _fetched(sizes))
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += [e.eq(shifted(raw)) for e, raw in zip(y.term.e, x.raw.e, strict=True)]
+        m.d.comb += [y.term.last.eq(x.raw.last), y.tops.eq(x.tops), y.most.eq(x.most)]
 
 
 class _Weigh(Stage):
@@ -145,7 +161,7 @@ class _Accumulate(Component):
 class Mix(Component):
     """The sums of `golden.units.attention.Attention.mix`, from scores and values.
 
-    Latency 5 cycles after the last key's scores, throughput one key a cycle. The values of a pass are forgotten
+    Latency 6 cycles after the last key's scores, throughput one key a cycle. The values of a pass are forgotten
     when the last has been read. Sums of queries behind `most` are undefined.
 
     Parameters
@@ -176,19 +192,20 @@ class Mix(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.distance = distance = _Distance(scored(self.sizes), _below(self.sizes))
+        m.submodules.exponential = exponential = _Exponential(self.sizes)
         m.submodules.weigh = weigh = _Weigh(self.sizes)
         m.submodules.multiply = multiply = _Multiply(self.sizes, weigh.o.payload.shape())
         m.submodules.accumulate = accumulate = _Accumulate(multiply.o.payload.shape(), self.o.payload.shape())
-        wiring.connect(m, wiring.flipped(self.i), distance.i)
-        self._fetch(m, distance.o, weigh.i)
+        chain(m, wiring.flipped(self.i), distance, exponential)
+        self._fetch(m, exponential.o, weigh.i)
         chain(m, weigh, multiply, accumulate, wiring.flipped(self.o))
         return m
 
     def _fetch(self, m: Module, source, target) -> None:
-        """Join each key's exponentials, looked up meanwhile, with its values, read from the memory."""
+        """Join each key's exponentials, shifted meanwhile, with its values, read from the memory."""
         m.submodules.memory = values = ValueMemory(self.sizes.spec.value, self.sizes)
         m.submodules.walker = walker = KeyWalk(self.sizes)
-        m.submodules.exponential = kept = _Exponential(self.sizes)
+        m.submodules.fetched = kept = _Fetch(self.sizes)
         at = walker.o.payload
         wiring.connect(m, wiring.flipped(self.v), values.i)
         wiring.connect(m, wiring.flipped(self.ends), values.ends)
@@ -199,7 +216,7 @@ class Mix(Component):
             values.address.eq(at.key),
             values.enable.eq(kept.i.valid & kept.i.ready),
             kept.i.valid.eq(source.valid & walker.o.valid),
-            kept.i.payload.below.eq(source.payload),
+            kept.i.payload.raw.eq(source.payload),
             kept.i.payload.most.eq(at.most),
             walker.o.ready.eq(kept.i.ready & source.valid),
             source.ready.eq(kept.i.ready & walker.o.valid),

@@ -1,6 +1,6 @@
 """What attention, router and head share: largest of a packet, exponentials below it."""
 
-from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,14 +11,19 @@ from hardloom.gen.units.table import TableLookup
 from hardloom.golden.units.softmax import SoftmaxNumerator
 from hardloom.golden.units.table import LOG2E, Exp2
 
-__all__ = ["EXP_WIDTH", "Exp2Lookup", "Largest", "Numerator", "largest", "numerator_beat"]
+__all__ = ["EXP_WIDTH", "Exp2Lookup", "Largest", "Numerator", "exponent", "largest", "numerator_beat", "shifted"]
 
 EXP_WIDTH = Exp2().out_frac + 1
 """Bits of an exponential and of a reciprocal: 0 to 65536."""
 
 
+def exponent(spec: Exp2) -> data.StructLayout:
+    """An exponential before it is shifted: `y` of 1 to 2, `shift` to the right."""
+    return data.StructLayout({"y": EXP_WIDTH, "shift": range(spec.zero_from + 1)})
+
+
 class Exp2Lookup(Component):
-    """`Exp2.compute`, combinational (latency 0).
+    """`Exp2.compute` but for its shift (`shifted`), combinational (latency 0).
 
     Parameters
     ----------
@@ -28,25 +33,29 @@ class Exp2Lookup(Component):
     Attributes
     ----------
     d: unsigned, in.
-    e: unsigned, `EXP_WIDTH` bits, out.
+    e: `exponent(spec)`, out.
     """
 
     def __init__(self, spec: Exp2, width: int) -> None:
         self.spec = spec
-        super().__init__({"d": In(width), "e": Out(EXP_WIDTH)})
+        super().__init__({"d": In(width), "e": Out(exponent(spec))})
 
     def elaborate(self, platform) -> Module:
         m = Module()
         spec = self.spec
         m.submodules.lookup = table = TableLookup("exp2", spec.table)
         whole = self.d[spec.frac :]
-        shift = Signal(range(spec.zero_from + 1))
         m.d.comb += [
             table.x.eq(self.d[: spec.frac]),
-            shift.eq(Mux(whole > spec.zero_from, spec.zero_from, whole)),
-            self.e.eq(round_shift(table.y, shift)),
+            self.e.y.eq(table.y),
+            self.e.shift.eq(Mux(whole > spec.zero_from, spec.zero_from, whole)),
         ]
         return m
+
+
+def shifted(e) -> Value:
+    """The exponential, `EXP_WIDTH` bits, of an `exponent`."""
+    return round_shift(e.y, e.shift)
 
 
 def largest(m: Module, values: list[tuple]) -> tuple:
@@ -106,8 +115,8 @@ class _Distance(Stage):
             ]
 
 
-class _Exponential(Stage):
-    """e = 2^-d."""
+class _Lookup(Stage):
+    """2^-d, not yet shifted."""
 
     def __init__(self, spec: Exp2, i_shape: data.StructLayout, o_shape: data.StructLayout) -> None:
         self.spec = spec
@@ -120,10 +129,18 @@ class _Exponential(Stage):
             m.d.comb += [lookup.d.eq(source), target.eq(lookup.e)]
 
 
+class _Shift(Stage):
+    """e = 2^-d."""
+
+    def transform(self, m: Module, x, y) -> None:
+        m.d.comb += [y.carry.eq(x.carry), y.last.eq(x.last)]
+        m.d.comb += [target.eq(shifted(source)) for source, target in zip(x.data, y.data, strict=True)]
+
+
 class Numerator(Component):
     """`golden.units.softmax.SoftmaxNumerator.below` on `lanes` elements a beat.
 
-    Latency 2 cycles, throughput 1 beat a cycle.
+    Latency 3 cycles, throughput 1 beat a cycle.
 
     Parameters
     ----------
@@ -153,6 +170,8 @@ class Numerator(Component):
         width = Shape.cast(range((furthest >> spec.shift) + 2)).width
         between = numerator_beat(unsigned(width), self.lanes, self.carry)
         m.submodules.distance = distance = _Distance(spec, self.i.payload.shape(), between)
-        m.submodules.exponential = exponential = _Exponential(spec.exp2, between, self.o.payload.shape())
-        chain(m, wiring.flipped(self.i), distance, exponential, wiring.flipped(self.o))
+        raw = numerator_beat(exponent(spec.exp2), self.lanes, self.carry)
+        m.submodules.lookup = lookup = _Lookup(spec.exp2, between, raw)
+        m.submodules.shift = shift = _Shift(raw, self.o.payload.shape())
+        chain(m, wiring.flipped(self.i), distance, lookup, shift, wiring.flipped(self.o))
         return m

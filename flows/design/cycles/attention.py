@@ -8,7 +8,7 @@ from hardloom.gen.design.latency import BIAS, RESCALE, RESIDUAL, quantize, rms_n
 
 __all__ = ["AttentionHalf"]
 
-TO_SUMS = 5  # distance, exponential and value, weight, product, sum
+TO_SUMS = 6  # distance, exponential, its shift and the value, weight, product, sum
 HELD_BACK = 1  # and a head's keys: the first score leaves when the largest is known
 TO_QUOTIENT = 4  # reciprocal, product, rounding: the first beat
 
@@ -68,7 +68,7 @@ class AttentionHalf:
         each = np.maximum(np.append(keys[1:], 0), queries * block + 2)
         taken = in_order(summed, 0, each)
         self.walked, self.taken = last_keys[-1], taken[-1] + each[-1]
-        self.free.append(taken[-1] - TO_SUMS + 1)  # the last value has been read
+        self.free.append(taken[-1] - TO_SUMS + 2)  # the last value has been read
         complete = taken[self.groups - 1 :: self.groups]
         left = (complete[:, None] + block * np.arange(1, g.query_lanes + 1)).ravel()[:positions] + TO_QUOTIENT - 1
         return in_order(left, packet + 1, packet) if g.query_lanes > 1 and self.groups > 1 else left
