@@ -55,7 +55,7 @@ ELSEWHERE = {
     "waiting|jobs|sums|shares": "how many tokens they hold: queues",
 }
 FREE = {
-    r"(\w+_)?branch|ends|(\w+_)?heads|\w+_route|\w+_collect": "handed on in the same cycle",
+    r"(\w+_)?branch|border|ends|(\w+_)?heads|\w+_route|\w+_collect": "handed on in the same cycle",
     r"embedding_(rows|scales)|head_scales|final_gain_constants": "read in the cycle in which they are asked for",
     "v_quantize|v_clip": "values are stored before the keys that come beside them",
     "registers": "the host's",

@@ -21,7 +21,7 @@ FAULTS = [
     ("scores_multiply", "result_terms_2_0 = $signed(i__payload[40:33])", "[40:33]", "[8:1]"),
     ("scores_multiply", "result_scales_3 = i__payload[84:80]", "[84:80]", "[74:70]"),
     ("largest", "$signed(i__payload[47:24]) > $signed(stat[47:24])", "stat[47:24]", "stat[23:0]"),
-    ("mix_exponential", "$signed(i__payload[168:145])", "[168:145]", "[120:97]"),
+    ("mix_distance", "$signed(i__payload[168:145])", "[168:145]", "[120:97]"),
     ("mix_weigh", "shift_1 } = i__payload[78:74] - i__payload[121:117]", "[121:117]", "[116:112]"),
     ("mix_multiply", "result_products_1_1 = $signed(i__payload[111:104])", "[111:104]", "[95:88]"),
     ("mix_multiply", "$signed({ 1'h0, i__payload[162:146] })", "[162:146]", "[128:112]"),
