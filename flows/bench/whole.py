@@ -24,7 +24,8 @@ class WholeFigures:
 
     Attributes
     ----------
-    weights: hardwired, embedding included; weights_recovered: of these, read back from the text as they should be.
+    weights: hardwired, embedding included; weights_recovered: of these, read back from the text as they should be, and
+        weights_proven_when_written: proven as they were written, of arrays whose text was then dropped.
     quantize_s, generate_s, proof_s: wall seconds of the commands, of this run alone where it went on after another;
         quantize_cpu_s and so on: of all threads together.
     peak_rss_mib: the most resident memory that one of them took.
@@ -34,6 +35,7 @@ class WholeFigures:
     model: str
     weights: int
     weights_recovered: int
+    weights_proven_when_written: int
     quantize_s: float
     quantize_cpu_s: float
     generate_s: float
@@ -46,12 +48,19 @@ class WholeFigures:
 
 
 def whole(
-    ckpt: Path | None, like: str, layers: int | None, hardware: Path | None, format: str | None, out: Path
+    ckpt: Path | None,
+    like: str,
+    layers: int | None,
+    hardware: Path | None,
+    format: str | None,
+    out: Path,
+    drop: bool = False,
 ) -> WholeFigures:
     """Quantize, generate, compressed, and prove the checkpoint `ckpt`, or a made-up one in the shape of `like`.
 
-    Each is a process of its own. What is made stays in `out`, and a run that was killed goes on there. Raises
-    `UserError` before it begins where there is no such model, format or hardware.
+    Each is a process of its own. What is made stays in `out`, and a run that was killed goes on there. drop: arrays are
+    proven as they are written, which is then part of `generate`, and their text dropped. Raises `UserError` before it
+    begins where there is no such model, format or hardware.
     """
     fields = reduced(read_preset(like), layers, None, None) if ckpt is None else read_config(ckpt / CONFIG)[0]
     formats_by_kind(shape := shape_of(fields), format, {})
@@ -66,14 +75,15 @@ def whole(
         stages = {
             "quantize": command("quantize", source, "-o", quantized, *([] if format is None else ["--format", format]))
         }
-        chosen = [] if hardware is None else ["--hardware", hardware]
+        chosen = [*([] if hardware is None else ["--hardware", hardware]), *(["--prove-and-drop"] if drop else [])]
         stages["generate"] = made = command("generate", quantized, "-o", build, "--compress", "zstd", *chosen, "--json")
         stages["proof"] = proved = command("verify", build, "--static", "--json")
         seconds = {f"{name}_s": round(stage.seconds, 1) for name, stage in stages.items()}
         return WholeFigures(
             model=str(ckpt or name),
             weights=json.loads(made.output)["weights_hardwired"],
-            weights_recovered=json.loads(proved.output)["matching"],
+            weights_recovered=(recovery := json.loads(proved.output))["matching"],
+            weights_proven_when_written=recovery["proven_when_written"],
             peak_rss_mib=round(max(stage.peak_rss_mib for stage in stages.values())),
             verilog_bytes=stored_bytes(build / "rtl"),
             disk_bytes=stored_bytes(out),

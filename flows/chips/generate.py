@@ -11,9 +11,10 @@ from hardloom.flows.console.progress import progress_bar
 from hardloom.flows.console.report import Part, table
 from hardloom.gen.build.folder import Build
 from hardloom.gen.build.generate import build_arrays, build_chip
-from hardloom.gen.design.matrices import Selection
+from hardloom.gen.design.matrices import Selection, selected_units
 from hardloom.golden.errors import UserError
 from hardloom.golden.quantization.quantized import QUANTIZATION, QuantizedCheckpoint
+from hardloom.verif.proof.writing import WriteProof
 
 __all__ = ["contents_parts", "generate"]
 
@@ -37,7 +38,8 @@ class Contents:
     ----------
     top: top module, None where the build is chosen arrays alone; quantization: format of each kind of matrix;
     hardware: fields of the hardware configuration.
-    files, bytes: of everything in the manifest; arrays: by kind of array.
+    files, bytes: of everything that is there; arrays: by kind of array.
+    weights_proven_and_dropped: of arrays that were read back as they were written, and whose text is gone.
     """
 
     top: str | None
@@ -47,6 +49,7 @@ class Contents:
     files: int
     bytes: int
     arrays: dict[str, KindContents]
+    weights_proven_and_dropped: int
 
     @classmethod
     def of(cls, build: Build) -> "Contents":
@@ -62,9 +65,10 @@ class Contents:
             quantization=build.manifest.quantization,
             hardware=build.hardware.to_json_dict(),
             weights_hardwired=build.manifest.weights_hardwired,
-            files=len(build.files),
-            bytes=sum((build.path / name).stat().st_size for name in build.files),
+            files=len(build.there),
+            bytes=sum((build.path / name).stat().st_size for name in build.there),
             arrays=kinds,
+            weights_proven_and_dropped=sum(dropped.weights for dropped in build.manifest.dropped.values()),
         )
 
 
@@ -81,6 +85,8 @@ def contents_parts(found: Contents, title: str) -> Iterator[Part]:
     yield table(columns, rows, title, left=("arrays of kind", "style"), no_wrap=True)
     what = f"top module {found.top}" if found.top else "chosen arrays, no chip around them"
     yield f"{found.weights_hardwired:,} weights hardwired; {found.files:,} files, {found.bytes:,} bytes; {what}"
+    if found.weights_proven_and_dropped:
+        yield f"{found.weights_proven_and_dropped:,} weights read back as they were written, and their text dropped"
 
 
 def generate(
@@ -91,16 +97,20 @@ def generate(
     compress: bool,
     prefix: str,
     cluster: str | None = None,
+    drop: bool = False,
 ) -> Contents:
     """Write the build folder `out` of the quantized checkpoint `path`, or of a `selection` of its arrays.
 
-    cluster: address of a Dask scheduler whose workers make the arrays (`flows.cluster`).
+    cluster: address of a Dask scheduler whose workers make the arrays (`flows.cluster`). drop: each array is proven as
+    soon as it is written, and its text dropped.
     """
     if not QuantizedCheckpoint.is_quantized(path) and (path / "config.json").is_file():
         raise UserError(f"{path}: is not quantized; run `hardloom quantize {path} -o FOLDER` and give FOLDER")
     checkpoint = QuantizedCheckpoint(path)
     hardware = hardware_config(checkpoint.model, options)
-    how: dict[str, Any] = {"compress": compress, "module_prefix": prefix}
+    units = selected_units(checkpoint.model, selection, hardware.head_tiles)
+    prove = WriteProof.of(checkpoint.model, hardware, units, prefix) if drop else None
+    how: dict[str, Any] = {"compress": compress, "module_prefix": prefix, "prove": prove}
     with (
         workers_at(cluster, [path / QUANTIZATION], out) as workers,
         progress_bar(f"generating {out}", None) as progress,

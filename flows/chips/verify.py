@@ -23,10 +23,10 @@ def verify_static(path: Path, cluster: str | None = None) -> Check:
     build = Build(path)
     with workers_at(cluster, [path / MANIFEST]) as workers, progress_bar(f"reading {path}", None) as progress:
         recovery = recover(build, progress, workers)
-    rows = {
+    rows: dict[str, int | str] = {
         "files read": recovery.files,
         "weights": recovery.weights,
-        "weights recovered": recovery.matching,
+        "weights recovered now": recovery.matching,
         "scales, gains, biases": recovery.constants,
         "scales, gains, biases recovered": recovery.matching_constants,
         "tables": recovery.tables,
@@ -34,8 +34,13 @@ def verify_static(path: Path, cluster: str | None = None) -> Check:
         "table entries recovered": recovery.matching_entries,
         "sampled weights": recovery.sampled,
         "sampled weights read by pyverilog too": recovery.matching_sampled,
-        "first difference": recovery.first or "none",
     }
+    if recovery.proven_when_written:
+        rows |= {
+            "weights proven when they were written, text dropped since": recovery.proven_when_written,
+            "of these, read by pyverilog too": recovery.sampled_when_written,
+        }
+    rows["first difference"] = recovery.first or "none"
     return Check(recovery, [totals(f"{path}: integers read back", rows)], recovery.complete)
 
 

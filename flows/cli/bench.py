@@ -207,6 +207,9 @@ def whole(
         Path | None,
         typer.Option(parser=given_file, help="JSON file of hardware fields, as from `hardloom explore -o`."),
     ] = None,
+    drop: Annotated[
+        bool, typer.Option("--prove-and-drop", help="Read each array back as it is written, and keep its hash alone.")
+    ] = False,
     out: Annotated[
         Path, typer.Option("-o", "--output", parser=new_folder, help="Folder to work in; a killed run goes on there.")
     ] = Path("build/whole"),
@@ -218,7 +221,7 @@ def whole(
     """
     from hardloom.flows.bench.whole import whole, whole_parts
 
-    found = whole(ckpt, like, layers, hardware, format, out)
+    found = whole(ckpt, like, layers, hardware, format, out, drop)
     show(found, as_json, whole_parts(found))
 
 

@@ -57,6 +57,10 @@ def generate(
         str | None,
         typer.Option(parser=text, help="All modules are called PREFIX_..., so that two chips fit in one design."),
     ] = None,
+    drop: Annotated[
+        bool,
+        typer.Option("--prove-and-drop", help="Read each array back as it is written, then keep its hash alone."),
+    ] = False,
     cluster: OnCluster = None,
     as_json: Json = False,
 ) -> None:
@@ -75,7 +79,7 @@ def generate(
     selection = Selection(parse_numbers("layers", layers), parse_numbers("experts", experts), kinds)
     if compress not in (None, "zstd"):
         raise UserError(f"--compress: {compress!r} is unknown; the only way is zstd")
-    found = generate(quantized, out, options, selection, compress is not None, prefix or "", cluster)
+    found = generate(quantized, out, options, selection, compress is not None, prefix or "", cluster, drop)
     show(found, as_json, contents_parts(found, str(out)))
 
 

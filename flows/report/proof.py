@@ -100,6 +100,8 @@ def read_back(build: Build) -> tuple[str, str]:
     told += f"{found.matching_constants:,} of {found.constants:,} scales, gains and biases, "
     told += f"{found.matching_entries:,} of {found.entries:,} table entries; "
     told += f"{found.matching_sampled:,} of {found.sampled:,} weights by the second reader"
+    if found.proven_when_written:
+        told += f"; {found.proven_when_written:,} weights were proven when they were written, and their text is gone"
     if found.complete:
         return "passed", told
     return "failed", f"{told}; first difference: {found.first or 'not named'}"

@@ -3,32 +3,37 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from hardloom.gen.arrays import emit_connections, emit_prefab, plan_array
 from hardloom.gen.build.constants import emit_scales, scale_words
+from hardloom.gen.build.dropped import Dropped
 from hardloom.gen.build.journal import Journal
 from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.gen.build.names import connection_file
 from hardloom.gen.build.parts import Entry, Staged, stage
 from hardloom.gen.build.work import Work
 from hardloom.gen.design.hardware import HardwareConfig
 from hardloom.gen.design.matrices import ArrayUnit
-from hardloom.golden.files import COMPRESSED, Contents
+from hardloom.golden.files import Contents
 from hardloom.golden.parallel import Opened, Workers, ordered_map
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.golden.shape import ModelShape
 
-__all__ = ["WEIGHTS_HELD", "ArrayPart", "BuiltArray", "array_parts", "array_weights", "connection_file"]
+__all__ = [
+    "WEIGHTS_HELD",
+    "ArrayPart",
+    "BuiltArray",
+    "Prover",
+    "Written",
+    "array_parts",
+    "array_weights",
+]
 
 WEIGHTS_HELD = 1 << 27
 """Weights of the arrays under way at once in a process, in all threads, but for an array that has more by itself."""
-
-
-def connection_file(module: str, compress: bool = False) -> str:
-    """Where the connections of array `module` are, in the build folder."""
-    return str(PurePosixPath("rtl/arrays") / f"{module}.v{COMPRESSED if compress else ''}")
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,33 @@ class BuiltArray:
 
 
 @dataclass(frozen=True)
+class Written:
+    """An array as it has just been written.
+
+    Attributes
+    ----------
+    facts: of it. name: of the file of its connections. paths, digests: where its files are and their SHA-256, by name.
+    """
+
+    facts: ArrayFacts
+    name: str
+    paths: dict[str, Path]
+    digests: dict[str, str]
+
+
+Prover = Callable[[QuantizedCheckpoint, Written], Dropped]
+"""Reads an array back out of its text and compares all of it with the checkpoint. Raises `UserError` where a weight
+differs, or the text is not the one that was written. Can be pickled, and is called where the array was written."""
+
+
+@dataclass(frozen=True)
 class ArrayPart:
     """Makes array units of one build, wherever it is called.
 
     Attributes
     ----------
     out: the build folder, an absolute path; source: the quantized checkpoint.
-    compress, module_prefix: as `gen.build.generate.build_chip` has them.
+    compress, module_prefix, prove: as `gen.build.generate.build_chip` has them.
     """
 
     out: Path
@@ -70,6 +95,7 @@ class ArrayPart:
     hardware: HardwareConfig
     compress: bool
     module_prefix: str
+    prove: Prover | None
 
     def __call__(self, unit: ArrayUnit) -> Staged:
         """The files of an array unit, not yet in their place, and what the journal will say of it."""
@@ -92,8 +118,14 @@ class ArrayPart:
             files[f"rtl/constants/{name}.v"] = emit_scales(name, [scales], hardware.lanes)
             scales = []
         texts = [words.astype("<u4").tobytes().hex() for words in scales]
-        facts = {"array": ArrayFacts.of(unit, plan, self.module_prefix).to_json(), "scales": texts}
-        return stage(self.out, self.module_prefix, unit.module, files, facts)
+        facts = ArrayFacts.of(unit, plan, self.module_prefix)
+        said = {"array": facts.to_json(), "scales": texts}
+        staged = stage(self.out, self.module_prefix, unit.module, files, said)
+        if self.prove is None:
+            return staged
+        name = connection_file(facts.module, self.compress)
+        written = Written(facts, name, staged.paths(self.out), staged.entry.files)
+        return staged.without(self.out, name, self.prove(checkpoint, written))
 
 
 def array_weights(model: ModelShape) -> Callable[[ArrayUnit], int]:

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator, Set
 from pathlib import Path, PurePosixPath
 
 from hardloom.gen.build.constraints import constraints
+from hardloom.gen.build.dropped import Dropped
 from hardloom.gen.build.manifest import ArrayFacts, Manifest
-from hardloom.gen.build.names import QUANTIZED, SDC, WAIVERS
+from hardloom.gen.build.names import QUANTIZED, SDC, WAIVERS, connection_file
 from hardloom.gen.build.seal import is_sealed
 from hardloom.gen.design.hardware import HardwareConfig
 from hardloom.gen.text.prefix import prefixed
@@ -64,6 +65,7 @@ class Build:
 
     def file(self, name: str) -> Path:
         """Path of file `name` of the manifest, its hash checked."""
+        self.require_text(name)
         if name not in self.files:
             raise UserError(f"{self.path / name}: is not in {MANIFEST}; move it elsewhere, or generate again")
         if not holds(self.path, name, self.files[name]):
@@ -87,14 +89,25 @@ class Build:
         """The same in pieces. What was read counts once all are drawn: behind the last one `UserError` is raised where
         the file has changed."""
         name = next((one for one in (name, name + COMPRESSED) if one in self.files), name)
+        self.require_text(name)
         path, digest = self.path / name, hashlib.sha256()
         if path.is_file():
             yield from read_pieces(path, digest)
         if digest.hexdigest() != self.files.get(name):
             raise UserError(f"{path}: differs from {MANIFEST}; run `hardloom generate` again")
 
+    def require_text(self, *names: str) -> None:
+        """Raise `UserError` where the text of one of the files `names`, or of any, was dropped once it was proven."""
+        dropped = self.manifest.dropped
+        if gone := next((name for name in names or dropped if name in dropped), None):
+            raise UserError(
+                f"{self.path / gone}: was dropped when it had been proven, and this needs its text; generate again "
+                "without --prove-and-drop"
+            )
+
     def verilog(self) -> list[Path]:
-        """Every Verilog file, checked, in the order of the file list; `UserError` where some are compressed."""
+        """Every Verilog file, checked, in the order of the file list; `UserError` where some are compressed or gone."""
+        self.require_text()
         if self.is_compressed:
             raise UserError(f"{self.path}: its Verilog is compressed; generate it without --compress")
         return [self.file(name) for name in sorted(self.files) if name.endswith(".v")]
@@ -135,6 +148,17 @@ class Build:
     def files(self) -> dict[str, str]:
         """SHA-256 of every file by name."""
         return self.manifest.files
+
+    @property
+    def there(self) -> dict[str, str]:
+        """The same but for files whose text was dropped once it was proven."""
+        return {name: digest for name, digest in self.files.items() if name not in self.manifest.dropped}
+
+    def dropped(self, module: str) -> Dropped | None:
+        """What is known of the array `module` whose text was dropped; None where it is there."""
+        dropped = self.manifest.dropped
+        name = connection_file(module)
+        return dropped.get(name) or dropped.get(name + COMPRESSED)
 
     @property
     def hardware(self) -> HardwareConfig:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hardloom.gen.build.arrays import ArrayPart, BuiltArray, array_parts, array_weights
+from hardloom.gen.build.arrays import ArrayPart, BuiltArray, Prover, array_parts, array_weights
 from hardloom.gen.build.constants import (
     embedding_width,
     emit_embedding,
@@ -20,6 +20,7 @@ from hardloom.gen.build.constants import (
     emit_scales,
 )
 from hardloom.gen.build.digests import generator_digest, quantized_hashes, same_checkpoint
+from hardloom.gen.build.dropped import Dropped
 from hardloom.gen.build.folder import CHIP, MANIFEST, Build, chip_texts, copy_quantized, delete_unfinished, file_list
 from hardloom.gen.build.journal import JOURNAL, Journal
 from hardloom.gen.build.manifest import ArrayFacts, Manifest
@@ -75,6 +76,7 @@ def build_chip(
     compress: bool = False,
     module_prefix: str = "",
     workers: Workers = HERE,
+    prove: Prover | None = None,
 ) -> Build:
     """Write the build folder of a whole chip: manifest, `rtl/`, `chip.f`, `quantized/`.
 
@@ -82,9 +84,10 @@ def build_chip(
     `progress` is called with the work done and its total. Memory: the arrays under way, as small integers.
     compress: connections and the embedding as Zstandard frames, which are for reading back, not for simulators.
     module_prefix: what the names of all modules begin with (`gen.text.prefix`). workers: make the arrays.
+    prove: called with every array as soon as it is written; then its text gives way to its hash.
     """
     units = list(array_units(checkpoint.model, hardware.head_tiles))
-    return write_build(checkpoint, out, hardware, units, CHIP, compress, progress, module_prefix, workers)
+    return write_build(checkpoint, out, hardware, units, CHIP, compress, progress, module_prefix, workers, prove)
 
 
 def build_arrays(
@@ -97,12 +100,13 @@ def build_arrays(
     *,
     module_prefix: str = "",
     workers: Workers = HERE,
+    prove: Prover | None = None,
 ) -> Build:
     """Write a build folder of chosen arrays alone, with their row scales but for those of experts; else as
     `build_chip`.
     """
     units = selected_units(checkpoint.model, selection, hardware.head_tiles)
-    return write_build(checkpoint, out, hardware, units, None, compress, progress, module_prefix, workers)
+    return write_build(checkpoint, out, hardware, units, None, compress, progress, module_prefix, workers, prove)
 
 
 def write_build(
@@ -115,11 +119,12 @@ def write_build(
     progress: Progress,
     module_prefix: str,
     workers: Workers,
+    prove: Prover | None,
 ) -> Build:
     """A build of array `units`, with all that stands around them where there is a `top` module."""
     check_prefix(module_prefix)
     hashes = quantized_hashes(checkpoint)
-    choices = [module_prefix, compress, [] if top else [unit.module for unit in units]]
+    choices = [module_prefix, compress, prove is not None, [] if top else [unit.module for unit in units]]
     key = build_key(hashes, hardware.to_json_dict(), *choices)
     hardware.check(checkpoint.model)
     with claimed(out, "build"):
@@ -132,7 +137,7 @@ def write_build(
             weights += checkpoint.model.embedding_weights
         work = Work(progress, weights + (LAYER_TEXTS + CHIP_TEXT if top else 0))
         source = Opened(same_checkpoint, checkpoint.path.absolute(), tuple(hashes.items()), here=checkpoint)
-        part = ArrayPart(out.absolute(), source, hardware, compress, module_prefix)
+        part = ArrayPart(out.absolute(), source, hardware, compress, module_prefix, prove)
         with staging(out):
             made = array_parts(journal, part, units, workers, work)
             entries, arrays = [built.entry for built in made], tuple(built.facts for built in made)
@@ -153,7 +158,7 @@ def finish_build(
 ) -> Build:
     """Complete the files and describe them: with the manifest the folder is a build, and the journal goes."""
     out, prefix = journal.folder, journal.module_prefix
-    files = finish_files(journal, checkpoint, hashes, entries)
+    files, dropped = finish_files(journal, checkpoint, hashes, entries)
     top = top and prefixed(top, prefix)
     manifest = Manifest(
         tool_version=version("hardloom"),
@@ -167,6 +172,7 @@ def finish_build(
         memories=memories_of(out, files, top, prefix) if top else (),
         weights_hardwired=weights,
         files=files,
+        dropped=dropped,
     )
     write_json(out / MANIFEST, sealed(manifest.to_json()))
     journal.path.unlink()
@@ -174,14 +180,14 @@ def finish_build(
 
 
 def intact_build(out: Path, key: str) -> Build | None:
-    """The finished build in `out`, if its `key` is this one and every file is as it was written."""
+    """The finished build in `out`, if its `key` is this one and every file that it should hold is as it was written."""
     try:
         build = Build(out)
     except UserError:
         return None
     if build.manifest.key != key or not build.sealed:
         return None
-    whole = ordered_map(lambda file: holds(out, *file), build.files.items())
+    whole = ordered_map(lambda file: holds(out, *file), build.there.items())
     return build if all(whole) else None
 
 
@@ -196,19 +202,24 @@ def begin_build(out: Path, key: str, owned: set[str], module_prefix: str) -> Jou
 
 def finish_files(
     journal: Journal, checkpoint: QuantizedCheckpoint, hashes: dict[str, str], entries: Iterable[Entry]
-) -> dict[str, str]:
-    """Complete the files: checkpoint and file list come, what is ours and in no entry goes; SHA-256 of all by name."""
-    out = journal.folder
-    files = {name: digest for entry in entries for name, digest in entry.files.items()}
+) -> tuple[dict[str, str], dict[str, Dropped]]:
+    """Complete the files: checkpoint and file list come, what is ours and in no entry goes.
+
+    SHA-256 of all by name, and those of them whose text is gone.
+    """
+    out, files, dropped = journal.folder, dict[str, str](), dict[str, Dropped]()
+    for entry in entries:
+        files |= entry.files
+        dropped |= {name: Dropped.from_json(values) for name, values in entry.dropped.items()}
     files |= copy_quantized(checkpoint, out, hashes)
     checkpoint.check_unchanged()
     if any(name.startswith("rtl/units/") for name in files):
         files |= {name: write_file(out / name, text) for name, text in chip_texts().items()}
     files |= {FILE_LIST: write_file(out / FILE_LIST, file_list(files))}
-    for name in journal.owned - files.keys():
+    for name in (journal.owned - files.keys()) | dropped.keys():
         delete(out, name)
     delete_unfinished(out, journal.owned | files.keys() | {MARK, JOURNAL, MANIFEST})
-    return files
+    return files, dropped
 
 
 def other_parts(

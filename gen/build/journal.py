@@ -51,7 +51,7 @@ class Journal:
         for text in read_regular_file(self.path).splitlines():
             try:
                 yield Line.from_json(parse_json_object(text))
-            except (ValueError, KeyError):
+            except (ValueError, KeyError, TypeError, AttributeError):
                 continue
 
     def _done_line(self, entry: Entry) -> str:
@@ -62,9 +62,9 @@ class Journal:
             file.write(line)
 
     def done(self, part: str) -> Entry | None:
-        """The entry of a finished part whose files are all as they were written."""
+        """The entry of a finished part whose files, but for those whose text is gone, are all as they were written."""
         entry = self.parts.get(part)
-        whole = entry is not None and all(holds(self.folder, *file) for file in entry.files.items())
+        whole = entry is not None and all(holds(self.folder, *file) for file in entry.there.items())
         return entry if whole else None
 
     def add(self, staged: Staged) -> Entry:
@@ -92,7 +92,7 @@ class Line:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Line":
-        """Raises KeyError or ValueError where it is something else."""
+        """Raises KeyError, TypeError, AttributeError or ValueError where it is something else."""
         if not is_sealed(values):
             raise ValueError("it is damaged")
         if isinstance(values.get("owned"), list):

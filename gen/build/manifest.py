@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from hardloom.gen.arrays import ArrayPlan
+from hardloom.gen.build.dropped import Dropped, check_dropped
 from hardloom.gen.build.memories import MemoryFacts
 from hardloom.gen.build.names import check_files
 from hardloom.gen.build.seal import SEAL
@@ -88,7 +89,7 @@ class Manifest:
         arrays alone.
     arrays: every array unit, in order. memories: every geometry of memories.
     weights_hardwired: of arrays and embedding.
-    files: SHA-256 by name.
+    files: SHA-256 by name. dropped: those of them whose text was proven as it was written, and is gone.
     """
 
     tool_version: str
@@ -102,6 +103,7 @@ class Manifest:
     memories: tuple[MemoryFacts, ...]
     weights_hardwired: int
     files: dict[str, str]
+    dropped: dict[str, Dropped]
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Manifest:
@@ -120,6 +122,7 @@ class Manifest:
             "arrays": tuple(ArrayFacts.from_json(known[facts["module"]], facts, prefix) for facts in values["arrays"]),
             "memories": tuple(MemoryFacts.from_json(facts, prefix) for facts in values["memories"]),
             "files": check_files(values["files"]),
+            "dropped": check_dropped(values["dropped"], values["files"]),
         }
         for name, wanted in (("tool_version", str), ("key", str), ("quantization", dict), ("weights_hardwired", int)):
             if type(values[name]) is not wanted:
@@ -135,4 +138,5 @@ class Manifest:
             "arrays": [facts.to_json() for facts in self.arrays],
             "memories": [facts.to_json() for facts in self.memories],
             "files": dict(sorted(self.files.items())),
+            "dropped": {name: self.dropped[name].to_json() for name in sorted(self.dropped)},
         }

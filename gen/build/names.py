@@ -3,9 +3,10 @@
 import re
 from typing import Any
 
+from hardloom.golden.files import COMPRESSED
 from hardloom.golden.quantization.quantized import FILES
 
-__all__ = ["FILE_LIST", "QUANTIZED", "SDC", "WAIVERS", "check_files", "is_build_file"]
+__all__ = ["FILE_LIST", "QUANTIZED", "SDC", "WAIVERS", "check_files", "connection_file", "is_build_file"]
 
 FILE_LIST, SDC, WAIVERS, QUANTIZED = "chip.f", "chip.sdc", "waivers.vlt", "quantized"
 
@@ -15,6 +16,11 @@ VERILOG = re.compile(r"rtl/(?:(?:arrays|constants)/\w+\.v(?:\.zst)?|(?:prefab|un
 OTHERS = {FILE_LIST, SDC, WAIVERS, *(f"{QUANTIZED}/{name}" for name in FILES)}
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def connection_file(module: str, compress: bool = False) -> str:
+    """Where the connections of array `module` are, in the build folder."""
+    return f"rtl/arrays/{module}.v{COMPRESSED if compress else ''}"
 
 
 def is_build_file(name: Any) -> bool:

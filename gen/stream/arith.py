@@ -1,10 +1,13 @@
 """Words of `golden.units.fixed` as combinational expressions."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from collections.abc import Iterable
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike
+from amaranth.hdl._ast import Assign
 
 from hardloom.golden.units.fixed import FixedPoint
 
-__all__ = ["bit_length", "magnitude", "or_reduce", "saturate"]
+__all__ = ["bit_length", "each", "magnitude", "or_reduce", "saturate"]
 
 
 def saturate(x: Value, word: FixedPoint) -> Value:
@@ -12,6 +15,25 @@ def saturate(x: Value, word: FixedPoint) -> Value:
     if x.shape().signed and len(x) <= word.width:
         return x
     return Mux(x > word.max, word.max, Mux(x < word.min, word.min, x))[: word.width].as_signed()
+
+
+def each(targets: Iterable[ValueLike], values: Iterable[ValueLike]) -> Assign:
+    """Each of `targets` gets the value beside it, by one statement.
+
+    For every statement Amaranth looks at all bits of a signal that it drives a part of: element by element, a vector
+    would take time with the square of its length. Raises ValueError where there are more of one than of the other.
+    """
+    pairs = [(Value.cast(target), Value.cast(value)) for target, value in zip(targets, values, strict=True)]
+    fitted = [value if len(value) == len(target) else _fitted(value, len(target)) for target, value in pairs]
+    return Cat(target for target, _ in pairs).eq(Cat(fitted))
+
+
+def _fitted(value: Value, width: int) -> Value:
+    """The value in `width` bits, as an assignment has it."""
+    if width <= len(value):
+        return value[:width]
+    sign = value[-1] if value.shape().signed else Const(0, 1)
+    return Cat(value, sign.replicate(width - len(value)))
 
 
 def magnitude(x: Value) -> Value:

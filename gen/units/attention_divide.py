@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hardloom.gen.stream.arith import each
 from hardloom.gen.stream.component import Component
 from hardloom.gen.stream.stream import Stage, beat, chain
 from hardloom.gen.units.attention_mix import mixture
@@ -22,7 +23,7 @@ class _Multiply(Stage):
     """Sums times reciprocal."""
 
     def transform(self, m: Module, x, y) -> None:
-        m.d.comb += [product.eq(num * x.r) for product, num in zip(y.products, x.num, strict=True)]
+        m.d.comb += each(y.products, (num * x.r for num in x.num))
         m.d.comb += [y.shift.eq(x.bits + 15 - x.top), y.last.eq(x.last)]
 
 

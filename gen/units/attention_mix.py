@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hardloom.gen.stream.arith import each
 from hardloom.gen.stream.component import Component
 from hardloom.gen.stream.stream import Stage, activations, chain
 from hardloom.gen.units.attention_scores import score_beat
@@ -129,9 +130,8 @@ class _Multiply(Stage):
         super().__init__(i_shape, data.StructLayout(o_shape))
 
     def transform(self, m: Module, x, y) -> None:
-        for pair, (products, w) in enumerate(zip(y.products, x.w, strict=True)):
-            values = x.v[self.sizes.key_lane(pair)]
-            m.d.comb += [product.eq(v * w) for product, v in zip(products, values, strict=True)]
+        products = (v * w for pair, w in enumerate(x.w) for v in x.v[self.sizes.key_lane(pair)])
+        m.d.comb += each((target for targets in y.products for target in targets), products)
         m.d.comb += y.fetched.eq(x.fetched)
 
 
@@ -152,9 +152,10 @@ class _Accumulate(Component):
             m.d.sync += self.o.valid.eq(self.i.valid & x.fetched.term.last)
         with m.If(self.i.ready & self.i.valid):
             m.d.sync += [first.eq(x.fetched.term.last), sums.tops.eq(x.fetched.tops), sums.most.eq(x.fetched.most)]
-            m.d.sync += [den.eq(Mux(first, 0, den) + e) for den, e in zip(sums.den, x.fetched.term.e, strict=True)]
-            for nums, products in zip(sums.num, x.products, strict=True):
-                m.d.sync += [num.eq(Mux(first, 0, num) + p) for num, p in zip(nums, products, strict=True)]
+            nums = [num for of_pair in sums.num for num in of_pair]
+            terms = [product for products in x.products for product in products]
+            for totals, added in ((sums.den, x.fetched.term.e), (nums, terms)):
+                m.d.sync += each(totals, (Mux(first, 0, t) + a for t, a in zip(totals, added, strict=True)))
         return m
 
 

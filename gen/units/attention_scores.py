@@ -1,10 +1,11 @@
 """First half of attention: base-2 logits of all keys of every (position, head), a key a cycle for every pair."""
 
-from amaranth.hdl import Module, ShapeLike, Signal, signed, unsigned
+from amaranth.hdl import Module, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hardloom.gen.design.latency import FAN_IN
+from hardloom.gen.stream.arith import each
 from hardloom.gen.stream.component import Component
 from hardloom.gen.stream.stream import Keep, Stage, activations, chain
 from hardloom.gen.units.attention_sizes import AttentionSizes
@@ -46,11 +47,14 @@ class _Multiply(Stage):
         super().__init__(data.StructLayout(operands), _terms(sizes, self.width, spec.head_dim))
 
     def transform(self, m: Module, x, y) -> None:
+        products = list[Value]()
+        scales = list[Value]()
         for pair in range(self.sizes.pairs):
             head = self.sizes.key_lane(pair)
-            products = zip(y.terms[pair], x.q[pair], x.k[head], strict=True)
-            m.d.comb += [term.eq(q * k) for term, q, k in products]
-            m.d.comb += y.scales[pair].eq(x.q_scales[pair] + x.k_scales[head])
+            products += [q * k for q, k in zip(x.q[pair], x.k[head], strict=True)]
+            scales.append(x.q_scales[pair] + x.k_scales[head])
+        m.d.comb += each((term for terms in y.terms for term in terms), products)
+        m.d.comb += each(y.scales, scales)
         m.d.comb += y.last.eq(x.last)
 
 
@@ -63,8 +67,8 @@ class _Add(Stage):
         super().__init__(_terms(sizes, width, count), _terms(sizes, self.width, len(self.groups)))
 
     def transform(self, m: Module, x, y) -> None:
-        for terms, sums in zip(x.terms, y.terms, strict=True):
-            m.d.comb += [s.eq(sum(terms[k] for k in group)) for s, group in zip(sums, self.groups, strict=True)]
+        sums = (sum(terms[k] for k in group) for terms in map(list, x.terms) for group in self.groups)
+        m.d.comb += each((target for targets in y.terms for target in targets), sums)
         m.d.comb += [y.scales.eq(x.scales), y.last.eq(x.last)]
 
 
@@ -76,7 +80,7 @@ class _Scale(Stage):
         super().__init__(_terms(sizes, width, 1), _terms(sizes, width + self.factor.bit_length(), 1))
 
     def transform(self, m: Module, x, y) -> None:
-        m.d.comb += [scaled[0].eq(dot[0] * self.factor) for scaled, dot in zip(y.terms, x.terms, strict=True)]
+        m.d.comb += each((scaled[0] for scaled in y.terms), (dot[0] * self.factor for dot in x.terms))
         m.d.comb += [y.scales.eq(x.scales), y.last.eq(x.last)]
 
 

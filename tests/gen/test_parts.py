@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from hardloom.gen.build.arrays import connection_file
 from hardloom.gen.build.folder import MANIFEST, Build
 from hardloom.gen.build.generate import build_arrays, build_chip
 from hardloom.gen.build.journal import JOURNAL
+from hardloom.gen.build.names import connection_file
 from hardloom.gen.build.seal import sealed
 from hardloom.gen.design.hardware import HardwareConfig
 from hardloom.gen.design.matrices import Selection, array_units, selected_units

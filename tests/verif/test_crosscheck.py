@@ -9,9 +9,9 @@ import pytest
 
 from hardloom.gen.arrays import ArrayPlan, emit, plan_array
 from hardloom.gen.arrays.styles import STYLES
-from hardloom.gen.build.arrays import connection_file
 from hardloom.gen.build.folder import Build
 from hardloom.gen.build.generate import build_arrays
+from hardloom.gen.build.names import connection_file
 from hardloom.gen.design.hardware import HardwareConfig
 from hardloom.gen.design.matrices import Selection
 from hardloom.golden.files import sha256

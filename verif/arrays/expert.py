@@ -15,9 +15,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hardloom.gen.arrays.shells import CLOCK_GATE
-from hardloom.gen.build.arrays import connection_file
 from hardloom.gen.build.constants import emit_scales, scale_words
 from hardloom.gen.build.folder import Build
+from hardloom.gen.build.names import connection_file
 from hardloom.gen.design.layer_sizes import LayerSizes, wired_module
 from hardloom.gen.engine.chains import array_ports, hidden_packets, rescaled, scale_ports
 from hardloom.gen.engine.hardwired import HardwiredArray, HardwiredConstants

@@ -16,9 +16,9 @@ from hardloom.gen.arrays import ArrayPlan, emit, plan_array
 from hardloom.gen.arrays.capacity import classes
 from hardloom.gen.arrays.metal import NeuronKind, of_regions
 from hardloom.gen.arrays.rings import fold_of, rings
-from hardloom.gen.build.arrays import connection_file
 from hardloom.gen.build.folder import Build
 from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.gen.build.names import connection_file
 from hardloom.golden.errors import UserError
 from hardloom.golden.quantization.integers import IntegerMatrix
 from hardloom.verif.arrays.bench import bench_arrays

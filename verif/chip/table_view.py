@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from hardloom.gen.build.arrays import connection_file
 from hardloom.gen.build.folder import Build
+from hardloom.gen.build.names import connection_file
 from hardloom.golden.errors import UserError
 from hardloom.golden.files import stamped, write_file
 from hardloom.golden.parallel import ordered_map

@@ -1,6 +1,7 @@
 """Verilog modules as pyverilog's syntax trees."""
 
 import tempfile
+import threading
 from collections.abc import Callable
 from functools import cache, lru_cache
 
@@ -13,13 +14,20 @@ from hardloom.verif.extract.errors import ExtractionError
 
 __all__ = ["ast", "parse"]
 
+PARSING = threading.Lock()
+"""Of the one parser, which has a state."""
+
 
 @lru_cache(maxsize=64)
 def parse(text: str) -> ast.ModuleDef:
-    """The one module in `text`, about 150 kB a second. Raises ExtractionError where it is no Verilog."""
-    _parser().lexer.reset_lineno()
+    """The one module in `text`, about 150 kB a second; from any thread.
+
+    Raises ExtractionError where it is no Verilog.
+    """
     try:
-        definitions = _parser().parse(text).description.definitions
+        with PARSING:
+            _parser().lexer.reset_lineno()
+            definitions = _parser().parse(text).description.definitions
     except (ParseError, LexError) as error:
         raise ExtractionError(f"pyverilog does not understand it: {error}") from error
     if len(definitions) != 1 or not isinstance(definitions[0], ast.ModuleDef):

@@ -2,21 +2,21 @@
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hardloom.gen.build.arrays import connection_file
 from hardloom.gen.build.folder import Build
 from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.gen.build.names import connection_file
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.verif.crosscheck.array_text import ArrayText
 from hardloom.verif.crosscheck.cells import READERS
 from hardloom.verif.extract.errors import ExtractionError
 
-__all__ = ["Sample", "Sampled", "choose_samples", "crosscheck"]
+__all__ = ["Sample", "Sampled", "choose_rows", "choose_samples", "crosscheck", "read_sample"]
 
 ARRAYS = 2
 """Arrays of each style and kind of which a cell is read."""
@@ -42,14 +42,29 @@ class Sampled:
     matching: int = 0
     first: str | None = None
 
+    def add(self, other: "Sampled") -> None:
+        """Count further cells."""
+        self.weights, self.matching = self.weights + other.weights, self.matching + other.matching
+        self.first = self.first or other.first
+
+
+def choose_rows(arrays: Sequence[tuple[str, str, int, int]], seed: int = 0) -> list[tuple[int, int, int]]:
+    """Rows of `ARRAYS` arrays of every style and kind, the same each time: number of the array, bank and row.
+
+    arrays: style, kind, banks and rows of each.
+    """
+    rng, groups = random.Random(seed), dict[tuple[str, str], list[int]]()
+    for number, (style, kind, *_) in enumerate(arrays):
+        groups.setdefault((style, kind), []).append(number)
+    chosen = [number for group in groups.values() for number in rng.sample(group, min(ARRAYS, len(group)))]
+    return [(number, rng.randrange(arrays[number][2]), rng.randrange(arrays[number][3])) for number in chosen]
+
 
 def choose_samples(build: Build, seed: int = 0) -> list[Sample]:
-    """Rows of `ARRAYS` arrays of every style and kind, the same each time."""
-    rng, groups = random.Random(seed), dict[tuple[str, str], list[ArrayFacts]]()
-    for facts in build.arrays:
-        groups.setdefault((facts.style, facts.kind), []).append(facts)
-    chosen = [facts for group in groups.values() for facts in rng.sample(group, min(ARRAYS, len(group)))]
-    return [Sample(facts, rng.randrange(len(facts.matrices)), rng.randrange(facts.rows)) for facts in chosen]
+    """`choose_rows` of a build, but for those of arrays whose text was dropped."""
+    arrays = [(facts.style, facts.kind, len(facts.matrices), facts.rows) for facts in build.arrays]
+    samples = [Sample(build.arrays[number], bank, row) for number, bank, row in choose_rows(arrays, seed)]
+    return [sample for sample in samples if build.dropped(sample.facts.module) is None]
 
 
 def crosscheck(build: Build, progress: Callable[[int], None] = lambda left: None) -> Sampled:
@@ -61,21 +76,30 @@ def crosscheck(build: Build, progress: Callable[[int], None] = lambda left: None
     prefab = {Path(name).name: build.text(name) for name in build.files if name.startswith("rtl/prefab/")}
     samples = choose_samples(build)
     for left, sample in zip(reversed(range(len(samples))), samples, strict=True):
-        facts = sample.facts
-        width = facts.activation(checkpoint.numerics).width
-        pieces = build.pieces(connection_file(facts.module))
-        array = ArrayText(b"", prefab, facts.inputs, build.hardware.lanes, facts.slices, width, pieces)
-        try:
-            cell = READERS[facts.style](array, sample.bank, sample.row)
-        except (ExtractionError, UnicodeDecodeError) as error:
-            result.weights += facts.inputs
-            result.first = result.first or f"{sample}: {error}"
-            continue
-        finally:
-            deque(pieces, maxlen=0)  # the hash is that of all of them
-            progress(left)
-        for row, got in zip(cell.rows.tolist(), cell.weights, strict=True):
-            _compare(result, sample, row, got, _expected(checkpoint, sample, row))
+        pieces = build.pieces(connection_file(sample.facts.module))
+        result.add(read_sample(sample, checkpoint, build.hardware.lanes, prefab, pieces))
+        progress(left)
+    return result
+
+
+def read_sample(
+    sample: Sample, checkpoint: QuantizedCheckpoint, lanes: int, prefab: Mapping[str, str], pieces: Iterator[bytes]
+) -> Sampled:
+    """Read a sampled cell out of the `pieces` of its array's text, all of which are drawn, and compare.
+
+    prefab: texts of prefabricated modules by file.
+    """
+    result, facts = Sampled(), sample.facts
+    width = facts.activation(checkpoint.numerics).width
+    array = ArrayText(b"", prefab, facts.inputs, lanes, facts.slices, width, pieces)
+    try:
+        cell = READERS[facts.style](array, sample.bank, sample.row)
+    except (ExtractionError, UnicodeDecodeError) as error:
+        return Sampled(facts.inputs, 0, f"{sample}: {error}")
+    finally:
+        deque(pieces, maxlen=0)  # the hash is that of all of them
+    for row, got in zip(cell.rows.tolist(), cell.weights, strict=True):
+        _compare(result, sample, row, got, _expected(checkpoint, sample, row))
     return result
 
 

@@ -62,7 +62,7 @@ def plant(
     readings = list(reader.readings())
     tables = [r for r in readings if r.what == "table"]
     roms = [r for r in readings if r.file.startswith("rtl/constants/") and r.what != "table"]
-    arrays = [reader.arrays.reading(facts) for facts in build.arrays]
+    arrays = [reader.arrays.source.value.reading(facts) for facts in build.arrays]
 
     @cache
     def unit(name: str) -> MacUnit:

@@ -1,15 +1,15 @@
 """The weights of an array read back out of its text and compared, wherever that is done."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from hardloom.gen.build.arrays import connection_file
 from hardloom.gen.build.folder import MANIFEST, Build
 from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.gen.build.names import connection_file
 from hardloom.golden.errors import UserError
 from hardloom.golden.files import sha256
 from hardloom.golden.parallel import Opened
@@ -20,41 +20,11 @@ from hardloom.verif.proof.hierarchy import prefab_texts
 from hardloom.verif.proof.reading import Comparison, Reading
 from hardloom.verif.proof.row_scales import ScalesMet
 
-__all__ = ["ArrayFound", "ArrayReader"]
+__all__ = ["ArrayFound", "ArrayReader", "Source"]
 
 
 KINDS = {"metal": "metal", "packed": "metal", "cell": "cell", "rom": "serial", "shared": "serial"}
 """Kind of an array's shell by its style."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """What reading the arrays of a build takes.
-
-    Attributes
-    ----------
-    build: itself; checkpoint: inside it; prefab: texts of prefabricated modules, by file.
-    shapes: of the matrices by name.
-    """
-
-    build: Build
-    checkpoint: QuantizedCheckpoint
-    prefab: Mapping[str, str]
-
-    @cached_property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {matrix.name: matrix.shape for matrix in self.checkpoint.model.matrices()}
-
-
-def same_build(path: Path, digest: str) -> Source:
-    """Of the build folder `path`, `digest` being the SHA-256 of its manifest.
-
-    Raises `UserError` where this machine has another build there, or one whose files are not as its manifest says.
-    """
-    build = Build(path)
-    if sha256(path / MANIFEST) != digest:
-        raise UserError(f"{path}: differs on a worker; put it on a file system that all machines share")
-    return Source(build, build.checkpoint(), prefab_texts(build))
 
 
 @dataclass
@@ -83,27 +53,36 @@ class ArrayFound:
 
 
 @dataclass(frozen=True)
-class ArrayReader:
-    """Reads arrays of one build, wherever it is called."""
+class Source:
+    """Reads arrays, and what that takes.
 
-    source: Opened[Source]
+    Attributes
+    ----------
+    checkpoint: that they should hold; lanes: of their build.
+    prefab: texts of prefabricated modules, by file.
+    pieces: those of a file's text, which raise `UserError` behind the last where it is not the one that was written.
+    shapes: of the matrices by name.
+    """
 
-    @classmethod
-    def of(cls, build: Build, checkpoint: QuantizedCheckpoint, prefab: Mapping[str, str]) -> "ArrayReader":
-        """With what is at hand in this process (`Source`)."""
-        path = build.path.absolute()
-        return cls(Opened(same_build, path, sha256(path / MANIFEST), here=Source(build, checkpoint, prefab)))
+    checkpoint: QuantizedCheckpoint
+    lanes: int
+    prefab: Mapping[str, str]
+    pieces: Callable[[str], Iterable[bytes]]
 
-    def __call__(self, facts: ArrayFacts) -> ArrayFound:
-        """Read an array unit and compare. Raises `UserError` where its file is not as the manifest says."""
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {matrix.name: matrix.shape for matrix in self.checkpoint.model.matrices()}
+
+    def read(self, facts: ArrayFacts) -> ArrayFound:
+        """Read an array unit and compare."""
         met = Met()
         reading = self.reading(facts, met)
-        return ArrayFound(facts.module, reading.compare(self.source.value.build.pieces(reading.file)), met)
+        return ArrayFound(facts.module, reading.compare(self.pieces(reading.file)), met)
 
     def reading(self, facts: ArrayFacts, met: Met | None = None) -> Reading:
         """How the weights of an array unit are read; `met` gets what is met on the way."""
-        source, met = self.source.value, met or Met()
-        whole, inputs = source.shapes[facts.matrices[0]]
+        met = met or Met()
+        whole, inputs = self.shapes[facts.matrices[0]]
         begin, end = facts.span(whole)
         shape = len(facts.matrices), end - begin, inputs
 
@@ -112,13 +91,13 @@ class ArrayReader:
             for bank, name in enumerate(facts.matrices):
                 first, last = (min(max(row - bank * shape[1], 0), shape[1]) for row in (start, stop))
                 if first < last:
-                    part = source.checkpoint.integers(name, begin + first, begin + last)
+                    part = self.checkpoint.integers(name, begin + first, begin + last)
                     met.scales.append(ScalesMet.of(name, begin + first, part))
                     parts.append(part.weights.numpy())
             return np.concatenate(parts)
 
         def read(pieces: Iterable[bytes]) -> Iterator[np.ndarray]:
-            rows = ArrayRows(pieces, source.prefab)
+            rows = ArrayRows(pieces, self.prefab)
             self.check(facts, rows, shape)
             met.ports = {"in_data": rows.lanes * rows.width, "out_data": shape[0] * rows.lanes * rows.acc_width}
             met.ports |= dict.fromkeys(("in_scale", "out_scale"), rows.scale_width)
@@ -129,7 +108,7 @@ class ArrayReader:
 
     def check(self, facts: ArrayFacts, rows: ArrayRows, shape: tuple[int, int, int]) -> None:
         """Raise ExtractionError where the head of an array is not what the manifest says, or its shape is another."""
-        activation = facts.activation(self.source.value.checkpoint.numerics)
+        activation = facts.activation(self.checkpoint.numerics)
         if rows.name != facts.module:
             raise ExtractionError(f"holds the module {rows.name}")
         if rows.acc_width != facts.acc_width:
@@ -141,7 +120,36 @@ class ArrayReader:
             )
         if rows.shape != shape:
             raise ExtractionError(f"it has {rows.shape} banks, rows and inputs, and should have {shape}")
-        kind, lanes = KINDS[facts.style], self.source.value.build.hardware.lanes
+        kind = KINDS[facts.style]
         found = rows.kind, rows.lanes, rows.slices if kind != "cell" else facts.slices
-        if found != (wanted := (kind, lanes, facts.slices)):
+        if found != (wanted := (kind, self.lanes, facts.slices)):
             raise ExtractionError(f"its kind of shell, lanes and slices are {found}, and should be {wanted}")
+
+
+def same_build(path: Path, digest: str) -> Source:
+    """Of the build folder `path`, `digest` being the SHA-256 of its manifest.
+
+    Raises `UserError` where this machine has another build there, or one whose files are not as its manifest says.
+    """
+    build = Build(path)
+    if sha256(path / MANIFEST) != digest:
+        raise UserError(f"{path}: differs on a worker; put it on a file system that all machines share")
+    return Source(build.checkpoint(), build.hardware.lanes, prefab_texts(build), build.pieces)
+
+
+@dataclass(frozen=True)
+class ArrayReader:
+    """Reads arrays of one build, wherever it is called."""
+
+    source: Opened[Source]
+
+    @classmethod
+    def of(cls, build: Build, checkpoint: QuantizedCheckpoint, prefab: Mapping[str, str]) -> "ArrayReader":
+        """With what is at hand in this process (`Source`)."""
+        path = build.path.absolute()
+        here = Source(checkpoint, build.hardware.lanes, prefab, build.pieces)
+        return cls(Opened(same_build, path, sha256(path / MANIFEST), here=here))
+
+    def __call__(self, facts: ArrayFacts) -> ArrayFound:
+        """Read an array unit and compare. Raises `UserError` where its file is not as the manifest says."""
+        return self.source.value.read(facts)

@@ -8,7 +8,7 @@ from hardloom.gen.build.arrays import array_weights
 from hardloom.gen.build.folder import CHIP, MANIFEST, Build, chip_texts, file_list
 from hardloom.gen.build.journal import JOURNAL
 from hardloom.gen.build.manifest import ArrayFacts
-from hardloom.gen.build.names import FILE_LIST, QUANTIZED
+from hardloom.gen.build.names import FILE_LIST, QUANTIZED, connection_file
 from hardloom.gen.design.hardware import HardwareConfig
 from hardloom.gen.design.matrices import ArrayUnit, array_units
 from hardloom.golden.checkpoints.config import CONFIG
@@ -67,6 +67,11 @@ def manifest_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator
     for facts in build.arrays:
         if problem := facts_problem(facts, shapes[facts.matrices[0]], build.hardware):
             yield f"{MANIFEST}: {facts.module}: {problem}"
+        if (gone := build.dropped(facts.module)) and gone.weights != facts.weights:
+            yield f"{MANIFEST}: {facts.module}: {gone.weights:,} weights were dropped of {facts.weights:,}"
+    known = {connection_file(module, compress) for module in found for compress in (False, True)}
+    if strange := sorted(manifest.dropped.keys() - known):
+        yield f"{MANIFEST}: {strange[0]} was dropped, and is of no array"
     if manifest.weights_hardwired != (total := model_weights(build, checkpoint)):
         yield f"{MANIFEST}: weights_hardwired is {manifest.weights_hardwired:,}, and the model has {total:,}"
     if not build.sealed:
@@ -111,6 +116,8 @@ def folder_problems(build: Build, checkpoint: QuantizedCheckpoint) -> Iterator[s
             path = (where / name).as_posix()
             if path not in build.files and path not in BESIDE:
                 yield f"{path}: is not of this build; move it elsewhere"
+            elif path in build.manifest.dropped:
+                yield f"{path}: was dropped by what {MANIFEST} says, and is there; generate again"
             elif (build.path / path).is_symlink() or not (build.path / path).is_file():
                 yield f"{path}: is no regular file"
         folders.sort()

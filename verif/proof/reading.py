@@ -70,7 +70,8 @@ class Reading:
 class Comparison:
     """Integers expected of a file, those that match, the first difference in words; legible: the text could be read.
 
-    file, what: of its `Reading`.
+    file, what: of its `Reading`; `dropped` where its text is gone: of `expected` weights, proven as they were written,
+        a second reader read `matching` too.
     """
 
     file: str

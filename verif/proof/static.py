@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hardloom.gen.build.constants import SCALE_BITS, embedding_width
 from hardloom.gen.build.folder import CHIP, Build
+from hardloom.gen.build.names import connection_file
 from hardloom.gen.design.head_tiles import Tile
 from hardloom.gen.design.layer_sizes import LAYER_NORMS, wired_module
 from hardloom.gen.text.constant_module import index_width
@@ -48,6 +49,8 @@ class Recovery:
     tables, entries, matching_entries: interpolation and angle tables, their integers, and of them those that match.
     sampled, matching_sampled: weights in sampled cells of every style and kind of array, and of them those that
         `verif.crosscheck`, which shares no code with the readers of all the others, recovers as they are.
+    proven_when_written: weights that the manifest says were proven as they were written, whose text is gone: none of
+        them is among those recovered. sampled_when_written: of these, those that the second reader read as well.
     files: Verilog files read; first: the first difference in words, or None.
     """
 
@@ -60,20 +63,27 @@ class Recovery:
     matching_entries: int = 0
     sampled: int = 0
     matching_sampled: int = 0
+    proven_when_written: int = 0
+    sampled_when_written: int = 0
     files: int = 0
     first: str | None = None
 
     @property
     def complete(self) -> bool:
         total = (self.weights, self.constants, self.entries, self.sampled)
-        matching = (self.matching, self.matching_constants, self.matching_entries, self.matching_sampled)
+        proven = self.matching + self.proven_when_written
+        matching = (proven, self.matching_constants, self.matching_entries, self.matching_sampled)
         return self.first is None and total == matching
 
     def add(self, found: Comparison) -> None:
         """Count one file."""
-        self.files += found.legible
+        self.files += found.legible and found.what != "dropped"
         if found.what == "weights":
             self.weights, self.matching = self.weights + found.expected, self.matching + found.matching
+        elif found.what == "dropped":
+            self.weights += found.expected
+            self.proven_when_written += found.expected
+            self.sampled_when_written += found.matching
         elif found.what == "constants":
             self.constants += found.expected
             self.matching_constants += found.matching
@@ -289,7 +299,8 @@ def recover(
 ) -> Recovery:
     """Read every weight, row scale, gain, bias and table out of the Verilog of `build` and compare, on all cores.
 
-    Text that is not what the generator writes ends the reading: it becomes `Recovery.first`, and what follows counts as
+    Arrays whose text was dropped once it was proven are counted apart, as the manifest says. Text that is not what the
+    generator writes ends the reading: it becomes `Recovery.first`, and what follows counts as
     not recovered. A second reader, `verif.crosscheck`, then reads a sample. `progress` is called with the work done and
     its total, both in weights read. workers: read the arrays. Raises `UserError` where a file is not as the manifest
     says.
@@ -319,7 +330,13 @@ def recover(
 def compared(reader: Reader, workers: Workers) -> Generator[Comparison, None, None]:
     """Every file that holds integers; arrays first, which tell what they are made of, and the scales of their rows."""
     build = reader.build
-    with closing(workers.map(reader.arrays, build.arrays)) as arrays:
+    for facts in build.arrays:
+        if dropped := build.dropped(facts.module):
+            reader.hierarchy.use(dropped.shell, {*dropped.modules})
+            reader.hierarchy.expect_ports(facts.module, dropped.ports)
+            yield Comparison(connection_file(facts.module), "dropped", dropped.weights, dropped.sampled, None)
+    there = [facts for facts in build.arrays if build.dropped(facts.module) is None]
+    with closing(workers.map(reader.arrays, there)) as arrays:
         for found in arrays:
             if found.met.shell is not None:
                 reader.hierarchy.use(found.met.shell, found.met.modules)
