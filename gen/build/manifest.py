@@ -122,14 +122,14 @@ class Manifest:
             "arrays": tuple(ArrayFacts.from_json(known[facts["module"]], facts, prefix) for facts in values["arrays"]),
             "memories": tuple(MemoryFacts.from_json(facts, prefix) for facts in values["memories"]),
             "files": check_files(values["files"]),
-            "dropped": check_dropped(values["dropped"], values["files"]),
+            "dropped": check_dropped(values.get("dropped", {}), values["files"]),
         }
         for name, wanted in (("tool_version", str), ("key", str), ("quantization", dict), ("weights_hardwired", int)):
             if type(values[name]) is not wanted:
                 raise ValueError(f"{name} is {values[name]!r:.40}")
         if not isinstance(values["top"], str | None):
             raise ValueError(f"top is {values['top']!r:.40}")
-        return cls(**{field.name: values[field.name] for field in fields(cls)} | made)
+        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name not in made} | made)
 
     def to_json(self) -> dict[str, Any]:
         return {

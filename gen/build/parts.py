@@ -48,8 +48,9 @@ class Entry:
         if not isinstance(values["part"], str) or not isinstance(values["facts"], dict):
             raise ValueError("part is no name, or facts are no object")
         files = check_files(values["files"])
-        check_dropped(values["dropped"], files)
-        return cls(values["part"], files, values["facts"], values["dropped"])
+        dropped = values.get("dropped", {})
+        check_dropped(dropped, files)
+        return cls(values["part"], files, values["facts"], dropped)
 
 
 @dataclass(frozen=True)
