@@ -96,7 +96,8 @@ def verify(
         str,
         typer.Option(
             parser=text,
-            help="With --sim: wiring, as emitted, or table: weights read out of the text, quick to build at any size.",
+            help="With --sim: wiring, as emitted; table: weights read out of the text, quick to build at any size; "
+            "enables: register enables for clock gates, as FPGAs take it.",
         ),
     ] = "wiring",
     tiles: Annotated[
@@ -255,8 +256,12 @@ def synth(
         bool, typer.Option("--power", help="With --tile: energy of a vector, from a gate-level simulation.")
     ] = False,
     fpga: Annotated[
-        str | None, typer.Option(parser=text, help="With --tile: place and route it instead, on ecp5 or ice40.")
+        str | None,
+        typer.Option(parser=text, help="ecp5 or ice40: what it takes of an FPGA instead, and which device holds it."),
     ] = None,
+    route: Annotated[
+        bool, typer.Option("--route", help="With --fpga: place and route it, so that there is a clock.")
+    ] = False,
     html: Annotated[Path | None, typer.Option(parser=REPORT.path, help="Page to write as well.")] = None,
     cluster: OnCluster = None,
     as_json: Json = False,
@@ -273,7 +278,7 @@ def synth(
     if cluster and jobs:
         raise UserError("--jobs: goes not together with --cluster, whose workers have as many as they have threads")
     limits = (clock_ns, jobs or os.cpu_count() or 1, timeout, memory)
-    request = Request(unit, tile, generic, liberty or (), *limits, timing, html, power, fpga, cluster)
+    request = Request(unit, tile, generic, liberty or (), *limits, timing, html, power, fpga, route, cluster)
     if not synthesize(build, request).show(as_json, width=120):
         raise typer.Exit(1)
 

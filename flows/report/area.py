@@ -5,8 +5,8 @@ from hardloom.flows.report.section import Section
 from hardloom.flows.report.subject import Subject
 from hardloom.flows.report.treemap import Node, tiles
 from hardloom.flows.synth.command import held_synthesis
-from hardloom.flows.synth.figures import is_container
 from hardloom.flows.synth.hierarchy import Hierarchy
+from hardloom.flows.synth.modules import is_container
 from hardloom.flows.synth.report import remarks
 
 __all__ = ["area", "module_tree"]

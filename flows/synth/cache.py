@@ -6,8 +6,9 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import hardloom.gen.text.yosys as chain
 from hardloom.flows.synth.yosys import Synthesis
+from hardloom.gen.build import clock_enables
+from hardloom.gen.text import yosys
 from hardloom.golden.files import write_json
 
 __all__ = ["Cache"]
@@ -17,7 +18,7 @@ __all__ = ["Cache"]
 def flow_digest() -> str:
     """Hash of the code that decides what synthesis comes to, and of the version of Yosys."""
     digest = hashlib.sha256(version("pyosys").encode())
-    for path in (*sorted(Path(__file__).parent.rglob("*.py")), Path(chain.__file__)):
+    for path in (*sorted(Path(__file__).parent.rglob("*.py")), *map(Path, (yosys.__file__, clock_enables.__file__))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from hardloom.flows.cluster.client import workers_at
 from hardloom.flows.console.progress import progress_bar
-from hardloom.flows.console.report import Check, Line
+from hardloom.flows.console.report import Check
 from hardloom.flows.synth.cache import Cache
 from hardloom.flows.synth.figures import Flat, SynthFigures, hierarchy_figures
-from hardloom.flows.synth.fpga import PUBLISHED_LUTS_A_WEIGHT, Fpga, place_and_route
+from hardloom.flows.synth.fpga import family_of
 from hardloom.flows.synth.gate_level import build_plan
 from hardloom.flows.synth.hierarchy import Hierarchy, held_hierarchy, synthesize_hierarchy, synthesize_tile
 from hardloom.flows.synth.library.files import read_library
@@ -17,6 +17,7 @@ from hardloom.flows.synth.library.library import Library
 from hardloom.flows.synth.modules import Modules
 from hardloom.flows.synth.paths import hierarchy_paths
 from hardloom.flows.synth.power import array_power
+from hardloom.flows.synth.prototype import prototype, prototype_parts
 from hardloom.flows.synth.report import synthesis_parts, write_html
 from hardloom.flows.synth.timing import Timing, has_open_sta, open_sta
 from hardloom.flows.synth.yosys import Options, Synthesis
@@ -50,12 +51,7 @@ def synth_figures(
     """
     modules = Modules(Build(path))
     cache = Cache(work_folder(path, "synthesis") / "cache")
-    if unit is not None:
-        top = modules.named(unit, "--unit")
-    elif tile is not None:
-        top = modules.named(tile, "--tile", sorted(modules.arrays))
-    else:
-        top = modules.top
+    top = asked_module(modules, unit, tile)
     here = Threads(options.jobs, AHEAD)
     with (
         workers_at(cluster, [path / MANIFEST], here=here) as workers,
@@ -67,6 +63,13 @@ def synth_figures(
         longest, paths = hierarchy_paths(modules, top, options, cache)
         figures = replace(figures, timing=longest, paths=paths)
     return figures if tile is None else with_flat(figures, modules, top, options, cache)
+
+
+def asked_module(modules: Modules, unit: str | None, tile: str | None) -> str:
+    """The module that is asked for. Raises UserError where there is none of that name."""
+    if unit is not None:
+        return modules.named(unit, "--unit")
+    return modules.top if tile is None else modules.named(tile, "--tile", sorted(modules.arrays))
 
 
 def held_synthesis(build: Build) -> tuple[SynthFigures, Hierarchy] | None:
@@ -112,8 +115,8 @@ class Request:
     ----------
     generic: without a library; liberty: files of the library, the embedded one where there is none.
     clock_ns, jobs, timeout_s, memory_gib: see `Options`.
-    timing: paths through all modules; html: page to write as well; power: energy of a vector through the tile; fpga:
-        family to place and route it on.
+    timing: paths through all modules; html: page to write as well; power: energy of a vector through the tile.
+    fpga: family of FPGAs to map to instead of a library; route: place and route on one of its devices.
     cluster: address of a Dask scheduler whose workers synthesize the modules.
     """
 
@@ -129,6 +132,7 @@ class Request:
     html: Path | None = None
     power: bool = False
     fpga: str | None = None
+    route: bool = False
     cluster: str | None = None
 
     def __post_init__(self) -> None:
@@ -138,31 +142,32 @@ class Request:
             raise UserError("--generic: has no times; leave out --clock-ns")
         if self.unit is not None and self.tile is not None:
             raise UserError("--tile: goes not together with --unit; give one of them")
-        if self.fpga and self.cluster:
-            raise UserError("--cluster: goes not together with --fpga, which is one run; leave it out")
-        if (self.power or self.fpga) and (self.tile is None or self.generic):
-            option = "power" if self.power else "fpga"
-            raise UserError(f"--{option}: goes with --tile, and without --generic; name an array")
+        if self.power and (self.tile is None or self.generic):
+            raise UserError("--power: goes with --tile, and without --generic; name an array")
+        if self.route and not self.fpga:
+            raise UserError("--route: goes with --fpga; add it")
         if self.timing and (self.tile is not None or self.generic):
             raise UserError("--timing: is of units and chips, by a library; leave out --tile and --generic")
         if self.timing and not has_open_sta():
             raise UserError("--timing: needs OpenSTA, its command sta; install it (Debian: apt-get install opensta)")
-        useless = {"--liberty": self.liberty, "--clock-ns": self.clock_ns, "--power": self.power, "--html": self.html}
+        useless = {"--liberty": self.liberty, "--generic": self.generic, "--clock-ns": self.clock_ns}
+        useless |= {"--timing": self.timing, "--power": self.power, "--html": self.html}
         if self.fpga and any(useless.values()):
             names = " and ".join(name for name, given in useless.items() if given)
             raise UserError(f"--fpga: has its own cells and report; leave out {names}")
 
     def options(self) -> Options:
         """Of every synthesis; reads the library."""
-        library = None if self.generic else read_library(self.liberty)
-        return Options(library, self.clock_ns, self.jobs, self.timeout_s, self.memory_gib)
+        family = family_of(self.fpga) if self.fpga else None
+        library = None if self.generic or family else read_library(self.liberty)
+        return Options(library, self.clock_ns, self.jobs, self.timeout_s, self.memory_gib, fpga=family)
 
 
 def synth(path: Path, request: Request) -> Check:
-    """Figures of the build `path`, or how a tile does on an FPGA: every module is synthesized."""
-    if request.fpga and request.tile:
-        return on_fpga(path, request.tile, request.fpga, request.timeout_s)
+    """Figures of the build `path`: every module is synthesized, and what was asked for placed and routed."""
     options = request.options()
+    if request.fpga:
+        return on_fpga(path, request, options)
     figures = synth_figures(path, request.unit, request.tile, options, request.timing, request.cluster)
     if request.power and request.tile:
         figures = with_power(figures, path, request.tile, options)
@@ -171,25 +176,17 @@ def synth(path: Path, request: Request) -> Check:
     return Check(figures, synthesis_parts(figures), not figures.failed)
 
 
-def on_fpga(path: Path, tile: str, family: str, timeout_s: float) -> Check:
-    """Place and route an array. Raises SynthesisError as UserError, there being no other array."""
+def on_fpga(path: Path, request: Request, options: Options) -> Check:
+    """What is asked for on an FPGA: every unit and array is synthesized, and all of it routed if that is wanted."""
     modules = Modules(Build(path))
-    top = modules.named(tile, "--tile", sorted(modules.arrays))
-    sources = [modules.path(name) for name in modules.below(top)]
-    try:
-        result = place_and_route(sources, top, modules.arrays[top].weights, family, timeout_s)
-    except SynthesisError as error:
-        raise UserError(f"{error}; give a smaller array or another --fpga") from error
-    return Check(result, [*map(Line, fpga_lines(top, result))], passed=True)
-
-
-def fpga_lines(top: str, found: Fpga) -> list[str]:
-    cells = f"{found.luts:,} LUT4, {found.carries:,} carry cells, {found.flip_flops:,} flip-flops"
-    return [
-        f"{top} on {found.family}: {cells},",
-        f"{found.luts_per_weight:g} LUT a weight ({found.weights:,} weights), {found.fmax_mhz:g} MHz;",
-        f"published: {PUBLISHED_LUTS_A_WEIGHT} LUT a weight (ITA, arXiv 2511.22889, fully parallel)",
-    ]
+    cache = Cache(work_folder(path, "synthesis") / "cache")
+    top = asked_module(modules, request.unit, request.tile)
+    with (
+        workers_at(request.cluster, [path / MANIFEST], here=Threads(options.jobs, AHEAD)) as workers,
+        progress_bar(f"synthesizing {top}", "modules") as progress,
+    ):
+        found = prototype(modules, top, options, cache, workers, progress, request.route)
+    return Check(found, prototype_parts(found), not found.failed)
 
 
 def with_power(figures: SynthFigures, path: Path, tile: str, options: Options) -> SynthFigures:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hardloom.flows.synth.hierarchy import Hierarchy, own_figures
-from hardloom.flows.synth.modules import Modules
+from hardloom.flows.synth.modules import Modules, is_container
 from hardloom.flows.synth.power import Power
 from hardloom.flows.synth.timing import Timing
 from hardloom.flows.synth.yosys import Options, Synthesis
@@ -15,18 +15,10 @@ from hardloom.gen.text.constant_table import is_table
 from hardloom.gen.text.prefix import unprefixed
 from hardloom.golden.files import sha256
 
-__all__ = ["COLUMNS", "Flat", "SynthFigures", "hierarchy_figures", "is_container"]
-
-OPENED = re.compile(r"layer_\d+|layer(_like_\d+)?(_attention|_experts)?")
-"""Modules that are units' containers, besides the chip itself: layers, what layers that are alike share, its halves."""
+__all__ = ["COLUMNS", "Flat", "SynthFigures", "by_unit", "hierarchy_figures", "unit_name"]
 
 COLUMNS = ("cells", "flip_flops", "memory_bits", "ge", "area")
 CONNECTIONS = "(connections between units)"
-
-
-def is_container(module: str, module_prefix: str) -> bool:
-    """Whether a module is a container of units, besides the chip itself."""
-    return OPENED.fullmatch(unprefixed(module, module_prefix)) is not None
 
 
 def by_unit(hierarchy: Hierarchy, module_prefix: str) -> dict[str, Counter[str]]:

@@ -5,7 +5,7 @@ synthesized and the array is counted.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +39,7 @@ class Hierarchy:
     failed: dict[str, str] = field(default_factory=dict)
 
     def total(self, module: str) -> Counter[str]:
-        """Sums of a module with everything in it: `cells`, `flip_flops`, `memory_bits`, `ge`, `area`."""
+        """Sums of a module with everything in it, of the figures of `own_figures`."""
         own = self.modules.get(module)
         if own is None:
             return Counter()
@@ -60,13 +60,14 @@ class Hierarchy:
 
 
 def own_figures(result: Synthesis) -> dict[str, float]:
-    """Figures of one module without its instances."""
+    """Figures of one module without its instances: cells, flip-flops, bits, area; of an FPGA, what it takes of it."""
     return {
         "cells": sum(result.cells.values()),
         "flip_flops": result.flip_flops,
         "memory_bits": result.memory_bits,
         "ge": result.ge,
         "area": result.area,
+        **result.resources,
     }
 
 
@@ -81,6 +82,8 @@ def synthesize_hierarchy(
     netlists: bool = False,
 ) -> Hierarchy:
     """Every module of `top`, by `workers` where the cache lacks it; one that fails does not stop the others.
+
+    For an FPGA it is every unit and every array, each flattened, and what connects them.
 
     netlists: they are kept in the cache.
     """
@@ -102,15 +105,35 @@ def synthesize_hierarchy(
 def held(modules: Modules, top: str, synthesizer: Synthesizer, cache: Cache) -> tuple[Hierarchy, list[ModuleJob]]:
     """What is known of the modules of `top`, and the jobs of those of which the cache holds nothing."""
     hierarchy, missing = Hierarchy(top, {}), list[ModuleJob]()
-    for module in modules.below(top):
-        if modules.is_wiring(module):
+    for module, whole in parts(modules, top, synthesizer.options):
+        if not whole and modules.is_wiring(module):
             hierarchy.modules[module] = wiring(modules, module, synthesizer.options.library)
-        elif (known := synthesizer.known(job := ModuleJob.of(modules, module, top), cache)) is None:
+            continue
+        job = ModuleJob.whole(modules, module) if whole else ModuleJob.of(modules, module, top)
+        if (known := synthesizer.known(job, cache)) is None:
             missing.append(job)
         else:
             hierarchy.modules[module] = known
     hierarchy.modules = dict(sorted(hierarchy.modules.items()))
     return hierarchy, missing
+
+
+def parts(modules: Modules, top: str, options: Options) -> Iterator[tuple[str, bool]]:
+    """What is synthesized, each once, and whether with everything in it.
+
+    For a library all modules are, by themselves. On an FPGA nothing is prefabricated: a unit or an array is one piece,
+    so that a table meets the register that makes it a block RAM, and a neuron loses the slots that its weights leave.
+    """
+    if options.fpga is None:
+        yield from ((module, False) for module in modules.below(top))
+        return
+    waiting, seen = [top], {top}
+    while waiting:
+        module = waiting.pop()
+        is_opened = modules.is_container(module)
+        yield module, not is_opened
+        inside = [name for name in sorted(modules.instances(module)) if is_opened and name not in seen]
+        waiting, seen = [*waiting, *inside], seen.union(inside)
 
 
 def held_hierarchy(modules: Modules, top: str, options: Options, cache: Cache) -> Hierarchy | None:
@@ -125,12 +148,16 @@ def wiring(modules: Modules, module: str, library: Library | None) -> Synthesis:
     return Synthesis(module, library.name if library else None, {}, 0.0, 0.0, 0, 0, instances)
 
 
-def synthesized_netlist(modules: Modules, module: str, top: str, options: Options, cache: Cache) -> Path:
-    """Where the mapped Verilog of a module by itself, as it stands below `top`, is kept; made where it is missing.
+def synthesized_netlist(
+    modules: Modules, module: str, top: str, options: Options, cache: Cache, whole: bool = False
+) -> Path:
+    """Where the mapped Verilog of a module by itself, as it stands below `top`, or `whole`, is kept; made where it is
+    missing.
 
     Raises SynthesisError.
     """
-    synthesizer, job = Synthesizer(options, netlists=True), ModuleJob.of(modules, module, top)
+    synthesizer = Synthesizer(options, netlists=True)
+    job = ModuleJob.whole(modules, module) if whole else ModuleJob.of(modules, module, top)
     if synthesizer.known(job, cache) is None:
         if isinstance(found := synthesizer(job), SynthesisError):
             raise found
@@ -143,13 +170,13 @@ def synthesize_tile(modules: Modules, module: str, options: Options, cache: Cach
 
     The mapped Verilog is left in `netlist`. Raises SynthesisError.
     """
-    parts = modules.below(module)
-    key = cache.key("flat", options.key(), *(modules.digest(name) for name in parts))
+    job = ModuleJob.whole(modules, module)
+    key = job.key(cache, options)
     stamp, found = netlist.with_suffix(".key"), cache.get(key)
     if not netlist.exists():
         stamp.unlink(missing_ok=True)
     with stamped(stamp, key) as stale:
         if found is None or stale:
-            found = synthesize([modules.path(name) for name in parts], module, options, netlist=netlist)
+            found = synthesize([path for path, _ in job.sources], module, options, netlist=netlist)
             cache.put(key, found)
     return found

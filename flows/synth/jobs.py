@@ -1,6 +1,7 @@
 """Synthesis of one module by itself, wherever it is run."""
 
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,37 +18,44 @@ __all__ = ["ModuleJob", "Synthesizer"]
 
 @dataclass(frozen=True)
 class ModuleJob:
-    """A module to be synthesized, those that it instantiates being black boxes.
+    """A module to be synthesized: with everything in it, or those that it instantiates being black boxes.
 
     Attributes
     ----------
-    module: its name; source: its file, an absolute path, and the SHA-256 of that; boxes: the same of the others.
-    driven: instances of one module that its nets may have to drive.
+    module: its name; sources: its files, absolute paths, and the SHA-256 of each; boxes: the same of the black boxes.
+    driven: instances of one module that its nets may have to drive. is_array: whether it is a hardwired array.
     """
 
     module: str
-    source: tuple[Path, str]
-    boxes: tuple[tuple[Path, str], ...]
-    driven: int
+    sources: tuple[tuple[Path, str], ...]
+    boxes: tuple[tuple[Path, str], ...] = ()
+    driven: int = 1
+    is_array: bool = False
 
     @classmethod
     def of(cls, modules: Modules, module: str, top: str) -> "ModuleJob":
-        """As it stands below `top`."""
-        source, *boxes = (
-            (modules.path(name).absolute(), modules.digest(name))
-            for name in (module, *sorted(modules.instances(module)))
-        )
-        return cls(module, source, tuple(boxes), modules.driven(top)[module])
+        """By itself, as it stands below `top`."""
+        boxes = digested(modules, sorted(modules.instances(module)))
+        return cls(module, digested(modules, [module]), boxes, modules.driven(top)[module], module in modules.arrays)
+
+    @classmethod
+    def whole(cls, modules: Modules, module: str) -> "ModuleJob":
+        """With everything in it, flattened."""
+        return cls(module, digested(modules, modules.below(module)), is_array=module in modules.arrays)
 
     def surrounded(self, options: Options) -> Options:
-        """The options, with what it drives."""
-        return replace(options, instances=self.driven)
+        """The options, with what it drives, and without multipliers where it is an array."""
+        return replace(options, instances=self.driven, multipliers=not self.is_array)
 
     def key(self, cache: Cache, options: Options) -> str:
         """Of its result in a cache."""
-        return cache.key(
-            "module", self.surrounded(options).key(), *(digest for _, digest in (self.source, *self.boxes))
-        )
+        kind, files = "module" if len(self.sources) == 1 else "flat", (*self.sources, *self.boxes)
+        return cache.key(kind, self.surrounded(options).key(), *(digest for _, digest in files))
+
+
+def digested(modules: Modules, names: Iterable[str]) -> tuple[tuple[Path, str], ...]:
+    """Files of modules, absolute paths, with their SHA-256."""
+    return tuple((modules.path(name).absolute(), modules.digest(name)) for name in names)
 
 
 @dataclass(frozen=True)
@@ -67,16 +75,15 @@ class Synthesizer:
 
     def __call__(self, job: ModuleJob) -> Mapped | SynthesisError:
         """What a module came to, or why it has no result. Raises UserError where a file is not that of the build."""
-        for path, digest in (job.source, *job.boxes):
+        for path, digest in (*job.sources, *job.boxes):
             if not path.is_file() or sha256(path) != digest:
                 raise UserError(f"{path}: differs from the build's manifest; run `hardloom generate` again")
-        boxes = [path for path, _ in job.boxes]
+        sources, boxes = ([path for path, _ in files] for files in (job.sources, job.boxes))
         with tempfile.TemporaryDirectory() as folder:
             netlist = Path(folder) / "netlist.v" if self.netlists else None
             try:
-                found = synthesize(
-                    [job.source[0]], job.module, job.surrounded(self.options), black_boxes=boxes, netlist=netlist
-                )
+                options = job.surrounded(self.options)
+                found = synthesize(sources, job.module, options, black_boxes=boxes, netlist=netlist)
             except SynthesisError as error:
                 return error
             return Mapped(found, netlist.read_bytes() if netlist else None)

@@ -6,11 +6,15 @@ from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
-from hardloom.gen.build.folder import Build
+from hardloom.gen.build.folder import CHIP, Build
 from hardloom.gen.build.manifest import ArrayFacts
+from hardloom.gen.text.prefix import unprefixed
 from hardloom.golden.errors import UserError
 
-__all__ = ["Modules", "instances_in", "is_wiring"]
+__all__ = ["Modules", "instances_in", "is_container", "is_wiring"]
+
+OPENED = re.compile(r"layer_\d+|layer(_like_\d+)?(_attention|_experts)?")
+"""Modules that are units' containers, besides the chip itself: layers, what layers that are alike share, its halves."""
 
 INSTANCE = re.compile(r"^ *(\w+) +(?:#\(.*\) *)?[\w$\\]+ *\(", re.MULTILINE)
 COMMENT = re.compile(r"//[^\n]*")
@@ -29,6 +33,11 @@ def instances_in(text: str) -> Counter[str]:
 def is_wiring(text: str) -> bool:
     """Whether the Verilog `text` of an array or a unit is instances and wires only, without a gate of its own."""
     return not LOGIC.search(WIRES_ONLY.sub("", COMMENT.sub("", text)))
+
+
+def is_container(module: str, module_prefix: str) -> bool:
+    """Whether a module is a container of units, besides the chip itself."""
+    return OPENED.fullmatch(unprefixed(module, module_prefix)) is not None
 
 
 class Modules:
@@ -107,6 +116,11 @@ class Modules:
         """Whether the module is instances and wires only, so that its instances are all there is to count."""
         written = self.files[module].startswith(("rtl/arrays/", "rtl/units/"))
         return written and is_wiring(self.text(module))
+
+    def is_container(self, module: str) -> bool:
+        """Whether the module is the chip, or a container of units."""
+        prefix = self.build.manifest.module_prefix
+        return unprefixed(module, prefix) == CHIP or is_container(module, prefix)
 
     def named(self, name: str, option: str, choices: list[str] | None = None) -> str:
         """The module that `option` names. Raises UserError with the nearest names where there is none."""

@@ -1,22 +1,25 @@
-"""Yosys and ABC in a process of their own: Verilog to counted gates, or to the cells of a library.
+"""Yosys and ABC in a process of their own: Verilog to counted gates, or to the cells of a library or an FPGA.
 
 The way from Verilog to gates, here and nowhere else: arithmetic becomes full adders (the library's own, if it has any),
 the design is flattened when it is gates already (each module is worked on once, however often it is instantiated), and
-ABC sees what lies between registers and adders.
+ABC sees what lies between registers and adders. For an FPGA it is Yosys' own command for it, clock gates having become
+register enables.
 """
 
 import json
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from hardloom.flows.synth.fpga import Family, resources
 from hardloom.flows.synth.library.library import Library
 from hardloom.flows.synth.techmap import CONSTANT, ONE_BIT, RIPPLE, full_adder_verilog, techmap_verilog
+from hardloom.gen.build.clock_enables import with_clock_enables
 from hardloom.gen.text.yosys import SynthesisError, link_sources, run_yosys
 from hardloom.golden.errors import UserError
 from hardloom.golden.files import write_file
@@ -71,7 +74,7 @@ class Options:
     """Of every synthesis: library, None for generic gates; clock_ns, None for area alone; seconds and memory at most.
 
     jobs: processes at once, where there are several modules. instances: of one module, that an output of what is mapped
-        may have to drive.
+        may have to drive. fpga: family, instead of a library; multipliers: whether it takes its own for products.
     """
 
     library: Library | None
@@ -80,8 +83,12 @@ class Options:
     timeout_s: float = 900.0
     memory_gib: float = 8.0
     instances: int = 1
+    fpga: Family | None = None
+    multipliers: bool = True
 
     def key(self) -> str:
+        if self.fpga is not None:
+            return self.fpga.name
         driven = f" {self.instances}" if self.clock_ns is not None and self.instances > 1 else ""
         return f"{self.library.sha256 if self.library else 'generic'} {self.clock_ns}{driven}"
 
@@ -100,6 +107,7 @@ class Synthesis:
     abc_delay_ns: ABC's longest path between registers, full adders and ports, None without a library.
     longest_ns: the longest path between registers and ports, through everything, where a clock was asked for; by
         `tool`. adders: what additions became (`Adders`).
+    resources: of an FPGA, by `flows.synth.fpga.RESOURCES`; without one none.
     cpu_seconds, peak_mib: of Yosys and ABC.
     """
 
@@ -117,6 +125,7 @@ class Synthesis:
     longest_ns: float | None = None
     tool: str = ""
     adders: str = Adders.RIPPLE.value
+    resources: dict[str, int] = field(default_factory=dict)
 
     def to_json_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -133,7 +142,7 @@ def attempt(
     connections: Path | None = None,
 ) -> Synthesis:
     """Synthesize module `top` of the Verilog `sources`, flattened, additions to `adders`; without a library, to Yosys'
-    generic gates.
+    generic gates; or for an FPGA.
 
     black_boxes: Verilog files whose modules stay instances. netlist, connections: Verilog of the
     result to write, and what `write_json` makes of it. Written memories
@@ -159,21 +168,25 @@ def attempt(
             raise SynthesisError(f"{error} (library {library.files})" if library else str(error)) from None
         for name, path in wanted.items():
             write_file(path, (where / name).read_bytes())
-        return replace(read_result(where, top, library, usage), adders=adders.value)
+        boxes = {path.stem for path in black_boxes}
+        return replace(read_result(where, top, options, boxes, usage), adders=adders.value)
 
 
 def yosys_commands(
     sources: Sequence[Path], top: str, options: Options, adders: Adders, black_boxes: Sequence[Path], folder: Path
 ) -> list[str]:
     """Yosys commands that leave `stat.json`, `memories.json` and `yosys.log` in `folder`."""
-    boxed = [f"read_verilog -lib {link_sources(black_boxes, folder, 'box')}"] if black_boxes else []
-    commands = [*boxed, f"read_verilog {link_sources(sources, folder)}", f"hierarchy -check -top {top}"]
-    commands += TO_FULL_ADDERS
-    if options.library is None:
+    link = link_sources if options.fpga is None else link_enabled
+    boxed = [f"read_verilog -lib {link(black_boxes, folder, 'box')}"] if black_boxes else []
+    commands = [*boxed, f"read_verilog {link(sources, folder, 'source')}", f"hierarchy -check -top {top}"]
+    commands += TO_FULL_ADDERS if options.fpga is None else []
+    if options.fpga is not None:
+        commands += map_to_fpga(options.fpga, options.multipliers, top)
+    elif options.library is None:
         commands += ["techmap", "opt -fast", "opt_clean -purge", *flatten(), "abc", "opt_clean -purge"]
     else:
         commands += map_to_cells(options.library, options, adders, folder)
-    logged = ("read_verilog", "hierarchy", "dfflibmap", "abc -")
+    logged = ("read_verilog", "hierarchy", "dfflibmap", "abc -", "synth_")
     commands = [f"tee -q {'-a yosys.log ' if c.startswith(logged) else ''}{c}" for c in commands]
     return [
         *commands,
@@ -181,6 +194,21 @@ def yosys_commands(
         "tee -q select -set memories t:$mem t:$mem_v2",
         "tee -q write_json -selected memories.json",
     ]
+
+
+def link_enabled(sources: Sequence[Path], folder: Path, prefix: str) -> str:
+    """As `link_sources`, with register enables in place of clock gates."""
+    where = folder / f"{prefix}s"
+    where.mkdir()
+    for path in sources:
+        (where / path.name).write_text(with_clock_enables(path, path.read_text()))
+    return link_sources([where / path.name for path in sources], folder, prefix)
+
+
+def map_to_fpga(family: Family, multipliers: bool, top: str) -> list[str]:
+    """From Verilog to an FPGA's cells."""
+    option = "" if multipliers else f" {family.no_multipliers}"
+    return [family.command.format(top=top) + option, "delete t:$scopeinfo"]
 
 
 def flatten() -> list[str]:
@@ -235,7 +263,17 @@ def abc_script(clock_ns: float | None) -> str:
     return script.replace("; ", "\n") + "\n"
 
 
-def read_result(folder: Path, top: str, library: Library | None, usage: dict[str, float]) -> Synthesis:
+def of_fpga(result: Synthesis, kinds: Mapping[str, int], boxes: Set[str], family: Family) -> Synthesis:
+    """With cells of the family; the rest of them are instances of `boxes`."""
+    cells = {kind: count for kind, count in kinds.items() if kind not in boxes}
+    taken = resources(family, cells)
+    instances = {kind: count for kind, count in kinds.items() if kind in boxes}
+    return replace(result, cells=cells, instances=instances, flip_flops=taken["registers"], resources=taken)
+
+
+def read_result(folder: Path, top: str, options: Options, boxes: Set[str], usage: dict[str, float]) -> Synthesis:
+    """What Yosys left in `folder`. boxes: modules that stayed instances."""
+    library, family = options.library, options.fpga
     module = json.loads((folder / "stat.json").read_text())["modules"][f"\\{top}"]
     kinds: dict[str, int] = module["num_cells_by_type"]
     memories = json.loads((folder / "memories.json").read_text())["modules"].get(top, {"cells": {}})["cells"].values()
@@ -256,6 +294,8 @@ def read_result(folder: Path, top: str, library: Library | None, usage: dict[str
         cpu_seconds=round(usage["cpu_seconds"], 2),
         peak_mib=round(usage["peak_kib"] / 1024, 1),
     )
+    if family is not None:
+        return of_fpga(result, kinds, boxes, family)
     if library is None:
         return result
     if missing := sorted(kind for kind in kinds if kind.startswith("$")):

@@ -197,6 +197,14 @@ def test_a_reset_reaches_every_register_and_no_handshake_depends_on_what_is_not_
     assert unknown == []
 
 
+def test_a_chip_with_register_enables_for_clock_gates_is_the_integer_model(chip: SimulatedChip, tmp_path: Path) -> None:
+    enabled = SimulatedChip(chip.build, simulator="icarus", view="enables")
+    result = compare_runs(enabled, IntegerModel(chip.build.checkpoint()), [SHORT], tmp_path / "taps")
+    assert result.scoreboard.first is None, str(result.scoreboard.first)
+    assert result.tokens == result.expected
+    assert result.scoreboard.compared > 1000
+
+
 def test_a_whole_chip_answers_as_the_integer_model(chip: SimulatedChip, unknown: list[str]) -> None:
     """`unknown` comes first: it gives up on a chip that does not answer."""
     model = IntegerModel(chip.build.checkpoint())

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hardloom.gen.build.clock_enables import ENABLE, with_clock_enables
 from hardloom.gen.build.folder import Build
 from hardloom.gen.design.features import check_program
 from hardloom.gen.engine.inventory import chip_probes
@@ -31,9 +32,11 @@ from hardloom.verif.simulators.verilator import verilate
 
 __all__ = ["VIEWS", "Run", "SimulatedChip", "step_of"]
 
-VIEWS = ("wiring", "table")
+VIEWS = ("wiring", "table", "enables")
 FOLDERS = {"verilator": "chip", "icarus": "icarus"}
 """Of simulators, in the cache's entry of a build."""
+OTHER_FOLDERS = {"table": "tables", "enables": "enables"}
+"""Of views that are not the wiring."""
 
 
 @dataclass
@@ -63,7 +66,8 @@ class SimulatedChip:
     to make it; `sources` are what it is made from.
 
     simulator: one of `verif.simulators.runner.SIMULATORS`; Icarus, which knows the unknown value, is for short runs.
-    view: one of `VIEWS`, of arrays and ROMs: `wiring`, as they were emitted, or `table` (`verif.chip.table_view`).
+    view: one of `VIEWS`: `wiring`, as it was emitted; `table`, of arrays and ROMs (`verif.chip.table_view`); `enables`,
+        as FPGAs take it (`gen.build.clock_enables`).
     on_build: called where it has to be made, before that starts; on_table: with the tables that are there and their
         total.
     """
@@ -79,15 +83,17 @@ class SimulatedChip:
     ) -> None:
         top = build.require_chip()
         self.build, self.simulator = build, simulator
-        self.folder = work_folder(build.path, "tables" if view == "table" else FOLDERS[simulator])
+        self.folder = work_folder(build.path, OTHER_FOLDERS.get(view, FOLDERS[simulator]))
         checkpoint = build.checkpoint()
         self.model = checkpoint.model
         self.probes = chip_probes(self.model, checkpoint.numerics, build.hardware)
         verilog = build.verilog()  # every file as the manifest says, each time
         if view == "table":
             verilog = ChipTables(build, self.folder).write(on_table)
+        elif view == "enables":
+            verilog = enabled(verilog, self.folder)
         self.sources = [*verilog, PROTOCOL_CHECKER, self.folder / f"{BENCH}.v"]
-        bench, main = bench_verilog(top, self.probes, build.hardware.sequences), fast_forward_main()
+        bench, main = bench_verilog(top, self.probes, build.hardware.sequences, tied_of(view)), fast_forward_main()
         said = [build.path / "manifest.json"] if view == "wiring" else verilog  # of what is compiled
         parts = [*map(sha256, [*said, PROTOCOL_CHECKER]), bench, main, *arguments]
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -151,6 +157,18 @@ class SimulatedChip:
             )
         except BaseException as error:
             failed.append(error)
+
+
+def tied_of(view: str) -> dict[str, str]:
+    """Ports of the chip that only a view has, and what they are tied to."""
+    return {f"clk{ENABLE}": "1'b1"} if view == "enables" else {}
+
+
+def enabled(verilog: Sequence[Path], folder: Path) -> list[Path]:
+    """One file in `folder` of all modules of `verilog`, with register enables in place of clock gates."""
+    file = folder / "enables.v"
+    write_file(file, "\n".join(with_clock_enables(path, path.read_text()) for path in verilog))
+    return [file]
 
 
 def _follow(path: Path, worker: threading.Thread) -> Iterator[dict[str, Any]]:
