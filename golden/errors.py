@@ -1,6 +1,9 @@
 """The one exception a user's mistake raises."""
 
-__all__ = ["UserError"]
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["UserError", "one_sentence"]
 
 LONGEST = 1000
 """Characters of a message; longer ones, which quote a file at length, lose their middle."""
@@ -17,3 +20,15 @@ class UserError(Exception):
         if len(line) > LONGEST:
             line = f"{line[: LONGEST * 2 // 3]} ... {line[-LONGEST // 4 :]}"
         super().__init__(line)
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """What the file system refuses within is a `UserError`, too."""
+    try:
+        yield
+    except OSError as error:
+        if error.strerror is None:  # not the file system's, like a template of ours that is missing: a fault of ours
+            raise
+        place = error.filename or "file system"
+        raise UserError(f"{place}: {error.strerror}; check the path, its permissions and space") from error

@@ -16,7 +16,7 @@ from hardloom.golden.errors import UserError
 from hardloom.golden.quantization.quantized import QUANTIZATION, QuantizedCheckpoint
 from hardloom.verif.proof.writing import WriteProof
 
-__all__ = ["contents_parts", "generate"]
+__all__ = ["check_compress", "contents_parts", "generate"]
 
 
 @dataclass
@@ -87,6 +87,13 @@ def contents_parts(found: Contents, title: str) -> Iterator[Part]:
     yield f"{found.weights_hardwired:,} weights hardwired; {found.files:,} files, {found.bytes:,} bytes; {what}"
     if found.weights_proven_and_dropped:
         yield f"{found.weights_proven_and_dropped:,} weights read back as they were written, and their text dropped"
+
+
+def check_compress(way: str | None) -> bool:
+    """Whether files are compressed in the `way` that is asked for; `UserError` for one that there is not."""
+    if way not in (None, "zstd"):
+        raise UserError(f"--compress: {way!r} is unknown; the only way is zstd")
+    return way is not None
 
 
 def generate(

@@ -9,17 +9,20 @@ from typer.exceptions import TyperException
 
 from hardloom.flows.cli import bench, cache, chips, designs, models
 from hardloom.flows.cli.paths import kept_apart
-from hardloom.golden.errors import UserError
+from hardloom.golden.errors import UserError, one_sentence
 
 __all__ = ["app", "commands"]
 
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended, by the shells' convention."""
 
+WRONG_USAGE = 2
+"""Exit code where an option, a command or a value is none that there is, by the shells' convention."""
+
 commands = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Weave a quantized mixture-of-experts diffusion language model into silicon.",
 )
 
@@ -56,8 +59,8 @@ KEPT = {
 
 def run() -> int:
     """Run the command line; its exit code. A command that Ctrl-C ended says what to do to go on, and is 130."""
-    with kept_apart():
-        code = commands(standalone_mode=False) or 0
+    with kept_apart(), one_sentence():
+        code = commands(standalone_mode=False, prog_name="hardloom") or 0
     if code == INTERRUPTED:
         kept = next(
             (KEPT[word] for word in sys.argv[1:] if word in KEPT),
@@ -68,18 +71,13 @@ def run() -> int:
 
 
 def app() -> None:
-    """Run the command line and exit. A user's mistake is one sentence on standard error and exit code 1."""
+    """Run the command line and exit. A user's mistake is one sentence on standard error and exit code 1, or 2 where the
+    command line itself says what there is not."""
     try:
         sys.exit(run())
     except TyperException as error:
         if message := " ".join(error.format_message().split()):  # empty where it was the help, which is printed
-            sys.exit(f"error: {message[0].lower()}{message[1:]}")
-        sys.exit(1)
+            print(f"error: {message[0].lower()}{message[1:]}", file=sys.stderr)
+        sys.exit(WRONG_USAGE)
     except UserError as error:
         sys.exit(f"error: {error}")
-    except OSError as error:
-        if error.strerror is None:  # not the file system's, like a template of ours that is missing: a fault of ours
-            raise
-        sys.exit(
-            f"error: {error.filename or 'file system'}: {error.strerror}; check the path, its permissions and space"
-        )

@@ -8,6 +8,7 @@ import typer
 from hardloom.flows.cli.options import MOST, Json, folder, given_file, new_folder, text
 from hardloom.flows.cli.outputs import COST_MODEL, PAGE, PICTURE
 from hardloom.flows.console.report import show
+from hardloom.golden.checkpoints.shipped import DEMO, DEMO2
 from hardloom.golden.errors import UserError
 
 __all__ = ["commands"]
@@ -17,9 +18,9 @@ commands = typer.Typer(no_args_is_help=True, help="Measure the figures of docs/b
 
 @commands.command()
 def accuracy(
-    ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a checkpoint from `hardloom train`.")] = Path(
-        "checkpoints/demo"
-    ),
+    ckpt: Annotated[
+        Path | None, typer.Argument(parser=folder, help="Folder of a checkpoint from `hardloom train`; default: demo.")
+    ] = None,
     prompts: Annotated[int, typer.Option(min=1, max=MOST, help="Held-out problems, the tasks in turn.")] = 500,
     device: Annotated[str, typer.Option(parser=text, help="A torch device.")] = "cpu",
     as_json: Json = False,
@@ -30,15 +31,15 @@ def accuracy(
     """
     from hardloom.flows.bench.accuracy import accuracy, accuracy_parts
 
-    found = accuracy(ckpt, prompts, device=device)
+    found = accuracy(ckpt or DEMO, prompts, device=device)
     show(found, as_json, accuracy_parts(found))
 
 
 @commands.command("samplers")
 def bench_samplers(
-    ckpt: Annotated[Path, typer.Argument(parser=folder, help="Folder of a checkpoint from `hardloom train`.")] = Path(
-        "checkpoints/demo2"
-    ),
+    ckpt: Annotated[
+        Path | None, typer.Argument(parser=folder, help="Folder of a checkpoint from `hardloom train`; default: demo2.")
+    ] = None,
     prompts: Annotated[int, typer.Option(min=1, max=MOST, help="Held-out problems, the tasks in turn.")] = 300,
     device: Annotated[str, typer.Option(parser=text, help="A torch device.")] = "cpu",
     as_json: Json = False,
@@ -49,7 +50,7 @@ def bench_samplers(
     """
     from hardloom.flows.bench.samplers import samplers, samplers_parts
 
-    found = samplers(ckpt, prompts, device=device)
+    found = samplers(ckpt or DEMO2, prompts, device=device)
     show(found, as_json, samplers_parts(found))
 
 

@@ -10,6 +10,7 @@ from hardloom.flows.cli.options import MOST, Json, OnCluster, folder, given_file
 from hardloom.flows.cli.outputs import CHIP_PAGE, REPORT
 from hardloom.flows.console.report import show
 from hardloom.gen.design.lanes import MOST_POSITIONS
+from hardloom.golden.checkpoints.shipped import DEMO
 from hardloom.golden.errors import UserError
 
 __all__ = ["commands"]
@@ -68,7 +69,7 @@ def generate(
 
     Example: hardloom generate build/demo/quantized -o build/demo/chip
     """
-    from hardloom.flows.chips.generate import contents_parts, generate
+    from hardloom.flows.chips.generate import check_compress, contents_parts, generate
     from hardloom.flows.chips.hardware_options import HardwareOptions, parse_numbers, parse_slices, parse_style
     from hardloom.gen.design.matrices import Selection
 
@@ -77,9 +78,7 @@ def generate(
     options = HardwareOptions(hardware, lanes, max_positions, styles, chosen)
     kinds = None if matrices is None else tuple(matrices.split(","))
     selection = Selection(parse_numbers("layers", layers), parse_numbers("experts", experts), kinds)
-    if compress not in (None, "zstd"):
-        raise UserError(f"--compress: {compress!r} is unknown; the only way is zstd")
-    found = generate(quantized, out, options, selection, compress is not None, prefix or "", cluster, drop)
+    found = generate(quantized, out, options, selection, check_compress(compress), prefix or "", cluster, drop)
     show(found, as_json, contents_parts(found, str(out)))
 
 
@@ -127,38 +126,11 @@ def verify(
 
     Example: hardloom verify build/demo/chip --static
     """
-    if not (static or sim or against or faults or gates):
-        raise UserError("nothing to verify; give one of --static, --sim, --gate-level, --against BUILD2 and --faults N")
-    if cluster and not static:
-        raise UserError("--cluster: goes with --static; add it or leave this out")
-    if (unit or liberty) and not gates:
-        raise UserError(f"--{'unit' if unit else 'liberty'}: goes with --gate-level; add it or leave this out")
-    if tiles and not sim:
-        raise UserError("--tiles: goes with --sim; add it")
-    if view != "wiring" and (tiles or not sim):
-        raise UserError("--view: goes with --sim, and without --tiles")
-    if simulator != "verilator" and not tiles:
-        raise UserError("--simulator: goes with --sim --tiles; add them")
-    from hardloom.flows.chips.verify import verify_against, verify_faults, verify_static
-    from hardloom.gen.build.folder import Build
+    from hardloom.flows.chips.checks import Asked, checks
 
-    other = Build(against) if against else None
-    passed = [verify_static(build, cluster).show(as_json)] if static else []
-    passed += [verify_against(build, other).show(as_json)] if other else []
-    if sim and tiles:
-        from hardloom.flows.chips.verify_tiles import verify_tiles
-
-        passed += [verify_tiles(build, tiles, simulator).show(as_json)]
-    elif sim:
-        from hardloom.flows.chips.verify_simulation import verify_simulation
-
-        passed += [verify_simulation(build, units, view).show(as_json)]
-    passed += [verify_faults(build, faults).show(as_json)] if faults else []
-    if gates:
-        from hardloom.flows.synth.gate_level import verify_gates
-
-        passed += [verify_gates(build, unit or [], liberty or []).show(as_json)]
-    if not all(passed):
+    what = (static, against, sim, units, view, tiles, simulator, faults, gates)
+    asked = Asked(*what, tuple(unit or ()), tuple(liberty or ()), cluster)
+    if not all([check.show(as_json) for check in checks(build, asked)]):
         raise typer.Exit(1)
 
 
@@ -313,7 +285,7 @@ def demo(
 
     console = Console(stderr=as_json, highlight=False, markup=False)
     if model is None:
-        found: Any = demo(ckpt or Path("checkpoints/demo"), out or Path("build/demo"), prompts, console)
+        found: Any = demo(ckpt or DEMO, out or Path("build/demo"), prompts, console)
     elif model != "smollm2":
         raise UserError(f"--model: {model!r} is unknown; the only one is smollm2")
     elif ckpt is not None:

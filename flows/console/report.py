@@ -12,6 +12,10 @@ from rich.text import Text
 __all__ = ["Check", "Line", "Part", "facts", "notice", "show", "table", "totals"]
 
 
+PIPED = 10_000
+"""Characters of a line that nobody's terminal cuts."""
+
+
 class Line(str):
     """A line that is printed as it is, however long."""
 
@@ -35,12 +39,15 @@ class Check:
 
 
 def show(figures: Any, as_json: bool, parts: Iterable[Part], width: int = 0, indent: int | None = 1) -> None:
-    """Print `figures` as JSON, or `parts`, which are not asked for otherwise, on a terminal of `width` at least."""
+    """Print `figures` as JSON, or `parts`, which are not asked for otherwise, on a terminal of `width` at least.
+
+    What is piped has no width: a table takes what it needs, and a sentence is one line.
+    """
     if as_json:
         print(json.dumps(figures, indent=indent, default=to_json))
         return
     console = Console(highlight=False, markup=False)
-    console.width = max(console.width, width)
+    console.width = max(console.width, width if console.is_terminal else PIPED)
     for part in parts:
         if isinstance(part, Line):
             print(part)
