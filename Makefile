@@ -1,5 +1,5 @@
 # Every target sets itself up on a fresh clone: a virtual environment with the versions that pyproject.toml pins.
-# `make help` lists the targets. Overridable: PYTHON (a Python 3.11), VENV (folder of the environment).
+# `make help` lists the targets. Overridable: PYTHON (a Python 3.11 to 3.13; the tests run on 3.11), VENV (folder of the environment).
 
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 TEST_STAMP := $(VENV)/installed-test
 DEV_STAMP := $(VENV)/installed-dev
 
-.PHONY: help demo test test-all lint types drawing bench train clean tools
+.PHONY: help demo test test-all lint types drawing reference site bench train clean tools
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +34,13 @@ types: $(DEV_STAMP) ## mypy over all four floors, and docs
 drawing: $(TEST_STAMP) ## the rooms and their imports, drawn into docs/architecture.md and docs/images/rooms.svg
 	$(BIN)/python -m docs.drawing
 
+reference: $(TEST_STAMP) ## docs/cli.md and docs/api.md, from the code
+	$(BIN)/python -m docs.reference
+
+site: $(TEST_STAMP) ## the documentation as a site, into build/site
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 bench: demo ## the figures of docs/benchmarks.md, measured here, but for those that it lists as slow
 	$(BIN)/hardloom bench accuracy --prompts 1000
 	$(BIN)/hardloom bench chip build/demo/chip
@@ -55,8 +62,8 @@ tools:
 	if [ -n "$$missing" ]; then echo "error: g++ or make is missing; run: apt-get install g++ make" >&2; exit 1; fi
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2> /dev/null || \
-	{ echo "error: '$(PYTHON)' is no Python 3.11; install it or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null || \
+	{ echo "error: '$(PYTHON)' is no Python 3.11 to 3.13; install one or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 	{ echo "error: no virtual environment at $(VENV); on Debian run: apt-get install python3.11-venv" >&2; exit 1; }
 

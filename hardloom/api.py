@@ -181,6 +181,7 @@ def generate(
     compress: str | None = None,
     prefix: str = "",
     cluster: str | None = None,
+    drop: bool = False,
 ) -> Contents:
     """Write the Verilog of a quantized checkpoint into the folder `out`; what it holds.
 
@@ -195,7 +196,7 @@ def generate(
     with one_sentence():
         options = HardwareOptions(place(hardware), lanes, max_positions, style, slices)
         selection = Selection(several(layers), several(experts), several(matrices))
-        return generate(Path(quantized), Path(out), options, selection, check_compress(compress), prefix, cluster)
+        return generate(Path(quantized), Path(out), options, selection, check_compress(compress), prefix, cluster, drop)
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def test_gains_and_bits_of_activations_are_chosen_on_the_command_line(written, t
 @pytest.mark.parametrize("margin", ["0.999", "0", "-1", "nan"])
 def test_a_margin_below_1_is_refused(margin, tmp_path):
     ran = hardloom("calibrate", DEMO, "--text", DEMO / "config.json", "-o", tmp_path / "n", "--margin", margin)
-    assert ran.code == 1 and "--margin" in ran.err and len(ran.err.splitlines()) == 1
+    assert ran.code == 2 and "--margin" in ran.err and len(ran.err.splitlines()) == 1
 
 
 def test_a_contract_with_a_field_that_is_none_is_refused(written, tmp_path):

@@ -69,7 +69,7 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 def is_one_sentence(ran: Ran, path: Path) -> bool:
     one = ran.err.startswith("error: ") and len(ran.err.strip().splitlines()) == 1
-    return ran.code == 1 and one and ran.out == "" and str(path) in ran.err
+    return ran.code == 2 and one and ran.out == "" and str(path) in ran.err
 
 
 def test_every_path_of_a_command_is_read_or_written_by_a_known_rule() -> None:

@@ -33,7 +33,7 @@ def run(command: str, *options: object) -> str:
     """The sentence with which the command refuses them."""
     given = [word.format(ckpt=DEMO, build=DEMO, quantized=DEMO) for word in GIVEN[command]]
     ran = hardloom(*command.split(), *given, *options)
-    assert ran.code == 1 and ran.err.startswith("error: ") and len(ran.err.strip().splitlines()) == 1 and ran.out == ""
+    assert ran.code == 2 and ran.err.startswith("error: ") and len(ran.err.strip().splitlines()) == 1 and ran.out == ""
     return ran.err
 
 
@@ -72,5 +72,5 @@ def test_no_file_of_a_checkpoint_is_an_output(tmp_path, monkeypatch):
         ("quantize", DEMO, "-o", "."),
     ):
         ran = hardloom(command, *options)
-        assert ran.code == 1 and "would be written over" in ran.err
+        assert ran.code == 2 and "would be written over" in ran.err
     assert {path.name: path.read_bytes() for path in DEMO.iterdir()} == before

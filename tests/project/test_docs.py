@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 from dataclasses import asdict, fields
+from pathlib import Path
 
 import pytest
 import typer
@@ -79,10 +80,18 @@ def test_the_samplers_and_their_instructions_are_those_of_the_code():
     assert page.split("| op | name |")[1].replace("\\|", "|").splitlines()[2:] == expected
 
 
+def anchors(page: Path) -> set[str]:
+    """What links may name of a page: its headings, as browsers of repositories spell them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
-    assert [t for t in targets if not (page.parent / t).exists()] == []
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)]+))?\)", page.read_text()):
+        path = page.parent / target if target else page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
 
 
 def test_pictures_are_small():

