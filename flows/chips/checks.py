@@ -17,6 +17,8 @@ class Asked:
     """Options of `hardloom verify`, called as they are. Raises `UserError` for what goes without its like.
 
     against: another build; faults: planted of each kind; gates: netlists, of arrays or of each `unit` by its bench.
+    accuracy: instead, what a demonstration model answers on `faults` chips with many defects; prompts: how many; plot:
+    picture of it.
     """
 
     static: bool = False
@@ -31,6 +33,9 @@ class Asked:
     unit: tuple[str, ...] = ()
     liberty: tuple[Path, ...] = ()
     cluster: str | None = None
+    accuracy: bool = False
+    prompts: int = 100
+    plot: Path | None = None
 
     def __post_init__(self) -> None:
         if not (self.static or self.sim or self.against or self.faults or self.gates):
@@ -43,6 +48,10 @@ class Asked:
             raise UserError(f"--{'unit' if self.unit else 'liberty'}: goes with --gate-level; add it or leave this out")
         if self.tiles and not self.sim:
             raise UserError("--tiles: goes with --sim; add it")
+        if self.accuracy and not self.faults:
+            raise UserError("--accuracy: goes with --faults; add it")
+        if self.plot and not self.accuracy:
+            raise UserError("--plot: goes with --faults N --accuracy; add them")
         if self.view != "wiring" and (self.tiles or not self.sim):
             raise UserError("--view: goes with --sim, and without --tiles")
         if self.simulator != "verilator" and not self.tiles:
@@ -64,7 +73,11 @@ def checks(build: Path, asked: Asked) -> Iterator[Check]:
         from hardloom.flows.chips.verify_simulation import verify_simulation
 
         yield verify_simulation(build, asked.units, asked.view)
-    if asked.faults:
+    if asked.faults and asked.accuracy:
+        from hardloom.flows.chips.defects import verify_accuracy
+
+        yield verify_accuracy(build, asked.faults, asked.prompts, asked.plot)
+    elif asked.faults:
         yield verify_faults(build, asked.faults)
     if asked.gates:
         from hardloom.flows.synth.gate_level import verify_gates

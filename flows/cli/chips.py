@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from hardloom.flows.cli.options import MOST, Json, OnCluster, folder, given_file, new_folder, positive, text
-from hardloom.flows.cli.outputs import CHIP_PAGE, REPORT
+from hardloom.flows.cli.outputs import CHIP_PAGE, PICTURE, REPORT
 from hardloom.flows.console.report import show
 from hardloom.gen.design.lanes import MOST_POSITIONS
 from hardloom.golden.checkpoints.shipped import DEMO
@@ -109,6 +109,18 @@ def verify(
     faults: Annotated[
         int | None, typer.Option(min=1, max=MOST, help="Plant so many faults of each kind; all are found?")
     ] = None,
+    accuracy: Annotated[
+        bool,
+        typer.Option(
+            "--accuracy",
+            help="With --faults: instead, what a demonstration model answers on so many random chips with 1, 10, 100 "
+            "and more wrong wires or dead neurons.",
+        ),
+    ] = False,
+    prompts: Annotated[int, typer.Option(min=1, max=MOST, help="With --accuracy: held-out prompts.")] = 100,
+    plot: Annotated[
+        Path | None, typer.Option(parser=PICTURE.path, help="With --accuracy: picture to write, PNG or SVG.")
+    ] = None,
     gates: Annotated[
         bool, typer.Option("--gate-level", help="Simulate the mapped netlists of an array of every kind.")
     ] = False,
@@ -129,7 +141,7 @@ def verify(
     from hardloom.flows.chips.checks import Asked, checks
 
     what = (static, against, sim, units, view, tiles, simulator, faults, gates)
-    asked = Asked(*what, tuple(unit or ()), tuple(liberty or ()), cluster)
+    asked = Asked(*what, tuple(unit or ()), tuple(liberty or ()), cluster, accuracy, prompts, plot)
     if not all([check.show(as_json) for check in checks(build, asked)]):
         raise typer.Exit(1)
 

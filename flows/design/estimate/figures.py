@@ -11,6 +11,7 @@ from hardloom.flows.design.estimate.chip import Chip, design_chip, emitted_chip
 from hardloom.flows.design.estimate.cost import Costs, costs
 from hardloom.flows.design.estimate.emitted import why_not_emitted
 from hardloom.flows.design.estimate.hnlpu import hnlpu_chip
+from hardloom.flows.design.estimate.repair import Repair, repair
 from hardloom.flows.design.estimate.request import Request, check_effects, completed, prepared
 from hardloom.flows.design.estimate.workload import Workload
 from hardloom.golden.checkpoints.families import shape_of
@@ -70,6 +71,11 @@ class Estimate:
         slowest = max(self.chip.choices, key=lambda choice: choice.cycles_per_position)
         return f"{slowest.kind.kind}, at {slowest.cycles_per_position:,.0f} cycles a position"
 
+    @property
+    def repair(self) -> Repair | None:
+        """Yields of the projected chip with dead neurons, and with spares; of the paper's arrays none."""
+        return repair(self.chip, self.assumptions)
+
     def row(self, chip: Chip) -> dict[str, float | str]:
         """What is told of a chip, emitted or projected, side by side; of the emitted one how much it does at once."""
         per_joule = chip.tokens_per_s / chip.power / self.assumptions["system_overhead"]
@@ -81,7 +87,7 @@ class Estimate:
         return {**figures, **clocked, "emitted": chip is self.emitted, **at_once}
 
     def to_json_dict(self) -> dict[str, Any]:
-        chip, costs = self.chip, asdict(self.costs)
+        chip, costs, repaired = self.chip, asdict(self.costs), self.repair
         low, high = costs.pop("nre_usd")
         return {
             "model": self.shape.name,
@@ -108,6 +114,7 @@ class Estimate:
             "nre_usd_low": low,
             "nre_usd_high": high,
             **{key.rstrip("_"): value for key, value in costs.items()},
+            "repair": repaired and asdict(repaired),
             "array_choices": [
                 {
                     "kind": choice.kind.kind,

@@ -117,6 +117,7 @@ def lines(v: dict, ranges: dict[str, tuple[float, float]]) -> list[tuple[str, st
     positions = f"{v['positions_per_token']:.1f} positions a token ({v['sampler']})"
     power = f"{v['power_w']:,.0f} W, {v['power_w_per_mm2']:.2f} W/mm2 of die"
     million = f"{between('usd_per_million_tokens', '.3f')} USD, {v['kg_per_million_tokens'] * 1000:,.2f} g CO2e"
+    repaired = [("die, repaired", repair_words(v["repair"]))] if v["repair"] else []
     clock = next(entry for entry in v["assumptions"] if entry["name"] == "clock_ghz")
     return [
         ("model", what),
@@ -131,8 +132,19 @@ def lines(v: dict, ranges: dict[str, tuple[float, float]]) -> list[tuple[str, st
         ("NRE", f"{v['nre_usd_low'] / 1e6:,.1f} to {v['nre_usd_high'] / 1e6:,.1f} M USD"),
         ("masks", f"{masks}; naive hardwiring {v['mask_cost_reduction']:,.0f} times as dear"),
         ("die", f"{v['die_usd']:,.0f} USD at {v['yield']:.0%} yield; a system {v['system_usd']:,.0f} USD"),
+        *repaired,
         ("a million tokens", million),
     ]
+
+
+def repair_words(found: dict[str, Any]) -> str:
+    """Dies with dead neurons, and dies with spares."""
+    some = f"{found['yield_tolerating']:.0%} with up to {found['tolerated']} dead neurons"
+    spares = f"{found['spares']} programmable spare{'s' * (found['spares'] > 1)} an array"
+    return (
+        f"{some}; {found['yield_repaired']:.0%} with {spares}, {found['spare_mm2']:,.1f} mm2 in all, "
+        f"{found['die_usd_repaired']:,.0f} USD; estimated alone, no generator writes them"
+    )
 
 
 @dataclass(frozen=True)
