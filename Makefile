@@ -34,8 +34,8 @@ types: $(DEV_STAMP) ## mypy over all four floors, and docs
 drawing: $(TEST_STAMP) ## the rooms and their imports, drawn into docs/architecture.md and docs/images/rooms.svg
 	$(BIN)/python -m docs.drawing
 
-reference: $(TEST_STAMP) ## docs/cli.md and docs/api.md, from the code
-	$(BIN)/python -m docs.reference
+reference: $(TEST_STAMP) ## docs/cli.md and docs/api.md, from the code, and what the notebook prints
+	$(BIN)/python -m docs.reference notebook
 
 site: $(TEST_STAMP) ## the documentation as a site, into build/site
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'

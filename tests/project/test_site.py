@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from docs.reference import api, cli
+from docs.reference import api, cli, notebook
 from docs.site_links import on_page_markdown
 from tests import ROOT
 
@@ -18,6 +18,10 @@ def test_the_page_of_commands_is_the_code_s():
 
 def test_the_page_of_functions_is_the_code_s():
     assert api.PAGE.read_text() == api.page(), "run `make reference`"
+
+
+def test_the_notebook_runs_and_prints_what_it_shows():
+    assert notebook.PAGE.read_text() == notebook.page(), "run `python -m docs.reference notebook`"
 
 
 def test_the_site_is_made_without_a_warning_and_loads_nothing(tmp_path: Path):
