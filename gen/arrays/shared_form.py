@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +64,10 @@ class SharedForm(SerialForm):
         return {f"shared_subsets_k{size}": size for size in sorted(set(self.groups))}
 
 
+_Codes = tuple[int, tuple[int, ...], tuple[int, ...]]
+"""Neurons of a unit, magnitudes and shifts."""
+
+
 class _Survey(NamedTuple):
     """A matrix at a glance.
 
@@ -80,26 +85,32 @@ class _Survey(NamedTuple):
 def form_of(
     matrices: tuple[np.ndarray, ...], slices: int, formats: tuple[str, ...], lanes: int, width: int
 ) -> SharedForm:
-    """The cheaper form of two: codes of the weights, or of the weights over 2^exponent of their block.
+    """The cheaper form of two: codes of the weights, or of the weights over 2^exponent of their block, for units whose
+    columns are all in one block.
 
     matrices: int16 or int32 [rows, inputs], each of a format; width: bits of an input.
     Raises UserError where they have too many magnitudes.
     """
-    rows, inputs = matrices[0].shape
-    fold = serial_fold(rows, inputs, slices, lanes)
-    columns = fold * inputs // slices
+    (rows, inputs), wide = matrices[0].shape, matrices[0].shape[1] // slices
     largest = tuple(format_rules(format).units for format in formats)
     surveys = [_Survey(*_survey(matrix, BLOCK, most)) for matrix, most in zip(matrices, largest, strict=True)]
-    codes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [(_places([survey.plain for survey in surveys]), (0,))]
-    if inputs % BLOCK == 0 and BLOCK % columns == 0 and all(survey.sound for survey in surveys):
+    most = serial_fold(rows, inputs, slices, lanes)
+    codes: list[_Codes] = [(most, _places([survey.plain for survey in surveys]), (0,))]
+    if inputs % BLOCK == 0 and BLOCK % wide == 0 and all(survey.sound for survey in surveys):
         exponents = _places([survey.exponents for survey in surveys])
-        codes.append((_places([survey.relative for survey in surveys]), exponents or (0,)))
-    found, shifts = min(codes, key=lambda code: _planes(columns, *code))
-    magnitudes = magnitudes_of("shared", found)
+        within = gcd(most, BLOCK // wide)
+        codes.append((within, _places([survey.relative for survey in surveys]), exponents or (0,)))
+
+    def planes(fold: int, magnitudes: Sequence[int], shifts: Sequence[int]) -> int:
+        """Of all units, where a unit has so many neurons."""
+        units = len(matrices) * lanes * -(-rows // (lanes * fold))
+        return units * _planes(fold * wide, magnitudes, shifts)
+
+    fold, found, shifts = min(codes, key=lambda code: planes(*code))
+    magnitudes, columns = magnitudes_of("shared", found), fold * wide
     sums = (int(survey.sums.max()) for survey in surveys)
     acc_width = width_of(sums, magnitudes, columns, width, shifts[-1])
-    units = len(matrices) * lanes * -(-rows // (lanes * fold))
-    group = _best_group(slices, units * _planes(columns, magnitudes, shifts))
+    group = _best_group(slices, planes(fold, magnitudes, shifts))
     return SharedForm(slices, fold, columns, width, magnitudes, acc_width, shifts, group, largest)
 
 

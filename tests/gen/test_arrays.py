@@ -78,6 +78,7 @@ def plans() -> list[ArrayPlan]:
         planned("shared_banks", "int4", 17, 48, banks=2, lanes=8, slices=48, style="shared"),
         planned("shared_two_at_once", "ternary", 17, 64, banks=3, lanes=8, slices=32, style="shared"),
         planned("shared_one_by_one", "mxfp4", 3, 24, lanes=3, slices=24, style="shared"),
+        planned("shared_many_at_once", "mxfp4", 256, 64, lanes=64, slices=4, style="shared"),
         plan_array("shared_extreme", [exactly(extremes(32) * 2)], 4, 32, "shared", "mxfp4"),
         planned("eight_bits", "int8", 6, 32, lanes=8, slices=2),
         planned("packed_six_bits", "mxfp6_e2m3", 9, 32, lanes=8, slices=2, style="packed"),
@@ -194,6 +195,12 @@ def test_blocks_of_mxfp4_give_their_exponent_to_the_whole_unit():
     shared, rom = (planned("a", "mxfp4", 64, 64, slices=64, style=style).form for style in ("shared", "rom"))
     assert shared.magnitudes == (1, 2, 3, 4, 6, 8, 12) and set(shared.magnitudes) < set(rom.magnitudes)
     assert shared.shifts == (0, 1, 2, 3) and shared.planes == shared.columns * 4 + 2
+
+
+def test_a_unit_stays_within_a_block_where_that_makes_its_codes_shorter():
+    """16 inputs a cycle, of which units of four neurons would hold 64; blocks have 32, and those of int4 no exponent."""
+    forms = [planned("a", each, 256, 64, lanes=64, slices=4, style="shared").form for each in ("mxfp4", "int4")]
+    assert [(form.fold, form.columns, len(form.shifts) > 1) for form in forms] == [(2, 32, True), (4, 64, False)]
 
 
 @pytest.mark.parametrize(("format", "bits"), [("mxfp6_e2m3", 5), ("mxfp6_e3m2", 5)])
