@@ -29,6 +29,7 @@ PEER_INPUTS = 256  # the largest that peers solve in minutes
 LANES = 8
 SLICES = (1, 4, 16, 64)
 FLATTENED = 16  # slices from which on a cell of that many neurons is too large to be flattened
+INPUTS_A_CYCLE = (1, 2, 4, 8)  # of an address-serial style; a beat has as many as the last
 SAMPLE = 32  # neurons of a shared-logic style that are synthesized for all
 
 
@@ -82,7 +83,8 @@ def jobs_at(
         for t in (t for t in slices if t <= FLATTENED):
             yield f"{style} flat", partial(flat, style=style, slices=t, format=format, name=f"{style} flat", sample=8)
     for style in (style.name for style in STYLES.values() if style.addressed):
-        yield style, partial(flat, style=style, slices=inputs, format=format, name=style, sample=SAMPLE)
+        for wide in INPUTS_A_CYCLE:
+            yield style, partial(flat, style=style, slices=inputs // wide, format=format, name=style, sample=SAMPLE)
     if inputs <= PEER_INPUTS:
         for style in (style.name for style in STYLES.values() if style.baseline):
             yield style, partial(flat, style=style, slices=1, format=format, name=style, sample=8)

@@ -198,7 +198,7 @@ def test_blocks_of_mxfp4_give_their_exponent_to_the_whole_unit():
 
 
 def test_a_unit_stays_within_a_block_where_that_makes_its_codes_shorter():
-    """16 inputs a cycle, of which units of four neurons would hold 64; blocks have 32, and those of int4 no exponent."""
+    """16 inputs a cycle, of which units of four neurons would hold 64: blocks have 32, and in int4 no exponent."""
     forms = [planned("a", each, 256, 64, lanes=64, slices=4, style="shared").form for each in ("mxfp4", "int4")]
     assert [(form.fold, form.columns, len(form.shifts) > 1) for form in forms] == [(2, 32, True), (4, 64, False)]
 

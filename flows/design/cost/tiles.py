@@ -76,6 +76,7 @@ TILES = (
     *tiles("shared", (64, 256, 256, 8), held_out=True, format="mxfp6_e3m2"),
     *tiles("shared", (64, 256, 256, 8), held_out=True, format="int4"),
     *tiles("shared", (128, 128, 128, 16), (64, 512, 512, 8), (64, 512, 256, 16), (128, 512, 512, 8), held_out=True),
+    *tiles("shared", (128, 256, 32, 32), held_out=True),
     *other_bits(("metal", 64, 64, 4, 2), ("packed", 64, 256, 4, 16), ("shared", 64, 128, 128, 8)),
     *other_bits(("rom", 16, 128, 128, 4)),
 )
