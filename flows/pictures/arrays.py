@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
-from hardloom.flows.pictures.save import save
+from hardloom.flows.pictures.save import INK, save
 
 __all__ = ["COLORS", "plot_arrays"]
 
@@ -13,29 +14,47 @@ COLORS = {
     "metal": "#1f5fa8", "metal flat": "#7aa6d6", "packed": "#2a9d8f", "packed flat": "#7fb800", "rom": "#d9480f",
     "shared": "#e8a33d", "cell": "#8a63d2", "da4ml": "#6b7280", "plain": "#111827",
 }  # fmt: skip
-MARKERS = "osD^v<>*"
+
+APART = 1.22
+"""Times that a label stands above the one below it."""
 
 
 def plot_arrays(rows: list[dict[str, Any]], path: Path) -> None:
-    """Write `path` as PNG and as SVG: a point for every row of figures, lines through one style at one size."""
-    sizes = sorted({(row["neurons"], row["inputs"]) for row in rows})
+    """Write `path`, PNG or SVG: a curve for every style at the largest size that it has, named at its last point.
+
+    A line is the bound of the largest size of all.
+    """
+    styles = [style for style in COLORS if any(row["style"] == style for row in rows)]
     figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
-    for number, size in enumerate(sizes):
-        for style, color in COLORS.items():
-            points = sorted(
-                (row["cycles"], row["ge_per_weight"], row["core_ge_per_weight"])
-                for row in rows
-                if (row["style"], row["neurons"], row["inputs"]) == (style, *size)
-            )
-            if points:
-                cycles, whole, core = zip(*points, strict=True)
-                label = f"{style}, {size[0]} x {size[1]}"
-                axes.plot(cycles, whole, color=color, marker=MARKERS[number % len(MARKERS)], label=label)
-                axes.plot(cycles, core, color=color, marker=MARKERS[number % len(MARKERS)], ls=":", alpha=0.4)
-    axes.set(
-        xscale="log", yscale="log", xlabel="cycles a matrix-vector product", ylabel="GE a weight",
-        title=f"Hardwired arrays, {rows[0]['library']}: with the shell (solid), neurons alone (dotted)",
-    )  # fmt: skip
-    axes.grid(True, which="both", alpha=0.2)
-    axes.legend(fontsize=6, ncols=2)
+    axes.set(xscale="log", yscale="log", xlabel="cycles a matrix-vector product", ylabel="gates (NAND2) a weight")
+    ends = []
+    for style in styles:
+        size = max(size_of(row) for row in rows if row["style"] == style)
+        points = sorted(
+            (row["cycles"], row["ge_per_weight"]) for row in rows if (row["style"], size_of(row)) == (style, size)
+        )
+        axes.plot(*zip(*points, strict=True), color=COLORS[style], marker="o", lw=2)
+        ends.append((*points[-1], f"{style}, {size[0]} x {size[1]}", COLORS[style]))
+    widest = max(rows, key=size_of)
+    bound = widest["ge_per_weight"] / widest["bound"]
+    axes.axhline(bound, color=INK, lw=1, ls=":")
+    axes.annotate("bound of random weights (Lupanov)", (1, bound), (0, 4), textcoords="offset points", fontsize=9)
+    label_ends(axes, ends)
+    cycles = [row["cycles"] for row in rows]
+    axes.set_xlim(0.7 * min(cycles), 9 * max(cycles))
+    axes.set_title(f"Hardwired arrays, each style at its largest size, shell included ({rows[0]['library']})")
+    axes.grid(True, which="major", alpha=0.25)
     save(figure, path, dpi=150, svg_text=True)
+
+
+def size_of(row: dict[str, Any]) -> tuple[int, int]:
+    return row["neurons"], row["inputs"]
+
+
+def label_ends(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
+    """Names of curves to the right of their last points, (x, y, text, color), each above the one below it."""
+    for x in {end[0] for end in ends}:
+        lowest = 0.0
+        for _, y, text, color in sorted((end for end in ends if end[0] == x), key=lambda end: end[1]):
+            lowest = max(y, lowest * APART)
+            axes.text(x * 1.12, lowest, text, color=color, fontsize=9, va="center")

@@ -1,6 +1,7 @@
 """`hardloom bench arrays`: figures of every style from one synthesis, on the embedded library."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -49,6 +50,13 @@ def test_the_picture_is_the_same_twice(rows, tmp_path):
         for path in paths:
             plot_arrays(rows, path)
         assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_the_picture_names_every_style_once_at_its_largest_size(rows, tmp_path):
+    smaller = [row | {"neurons": 4, "ge_per_weight": 9.0} for row in rows]
+    plot_arrays([*rows, *smaller], tmp_path / "a.svg")
+    texts = re.findall(r">([a-z]+), (\d+) x (\d+)<", (tmp_path / "a.svg").read_text())
+    assert sorted(texts) == sorted((row["style"], "8", "32") for row in rows)
 
 
 def test_matrices_are_the_same_every_time():
