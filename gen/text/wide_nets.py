@@ -1,13 +1,18 @@
-"""Modules of any number of ports: numbers of nets in which Amaranth's netlist has room for them."""
+"""Modules of any size: what in Amaranth has a limit of bits, or takes time with their square, is replaced."""
 
 from typing import Any
 
-from amaranth.hdl import _nir  # type: ignore[attr-defined]  # the stubs leave it out
+from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
+from amaranth.hdl import _dsl, _ir, _nir  # type: ignore[attr-defined]
+from amaranth.hdl._ast import Slice
 
 __all__ = ["widen_nets"]
 
 BIT_WIDTH = 32
 """Bits of a net's place among the outputs of its cell; Amaranth itself has 16."""
+
+MOST_WIRE = 1 << 16
+"""Bits of the widest wire that Amaranth itself takes."""
 
 
 class WideNet(_nir.Net):
@@ -32,7 +37,55 @@ class WideNet(_nir.Net):
         return self & ((1 << BIT_WIDTH) - 1)
 
 
+class WideWire(rtlil.Wire):
+    """A wire of any width."""
+
+    def __init__(self, width: int, **options: Any) -> None:
+        super().__init__(min(width, MOST_WIRE), **options)
+        self.width = width
+
+
+class NoMasks:
+    """Drives nothing, as far as a `Module` asks of each statement: it would look at all bits of a signal for each part.
+
+    Who drives a bit twice is told as the netlist is made.
+    """
+
+    def visit_stmt(self, statement: Any) -> None:
+        pass
+
+    def masks(self) -> tuple[()]:
+        return ()
+
+
+class QuickEmitter(_ir.NetlistEmitter):
+    """Makes the same netlist: a part of a part is taken from the whole, not from a copy of the larger part."""
+
+    def emit_rhs(self, module: int, value: Any) -> tuple[Any, bool]:
+        if type(value) is not Slice:
+            return super().emit_rhs(module, value)
+        inner, start = _whole(value)
+        nets, _ = self.emit_rhs(module, inner)
+        return nets[start : start + len(value)], False
+
+    def emit_lhs(self, value: Any) -> Any:
+        if type(value) is not Slice:
+            return super().emit_lhs(value)
+        inner, start = _whole(value)
+        return self.emit_lhs(inner)[start : start + len(value)]
+
+
+def _whole(part: Any) -> tuple[Any, int]:
+    """What a slice of slices is a part of, and its first bit therein."""
+    inner: Any = part
+    start = 0
+    while type(inner) is Slice:
+        inner, start = inner.value, start + inner.start
+    return inner, start
+
+
 def widen_nets() -> None:
-    """From now on, Amaranth numbers the nets of this process so. Again does nothing."""
-    netlist: Any = _nir
-    netlist.Net = WideNet
+    """From now on, Amaranth makes modules of this process so. Again does nothing."""
+    parts: tuple[Any, ...] = _nir, _dsl, _ir, rtlil
+    netlist, module, emitter, back = parts
+    netlist.Net, module.LHSMaskCollector, emitter.NetlistEmitter, back.Wire = WideNet, NoMasks, QuickEmitter, WideWire

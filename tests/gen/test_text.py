@@ -1,9 +1,11 @@
 """Emitted units read as if written: ports of their signature in its order, plain names, resets and enables as `if`."""
 
 import re
+import time
+from pathlib import Path
 
 import pytest
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import DriverConflict, Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,6 +16,8 @@ from hardloom.gen.stream.stream import Stage, chain
 from hardloom.gen.text.keywords import KEYWORDS
 from hardloom.gen.text.verilog import modules_in, to_verilog
 from hardloom.golden.checkpoints.families import shape_of
+from hardloom.verif.simulators.verilator import lint
+from tests.chips import slang_reads
 
 IDENTIFIER = re.compile(r"(?<!')\b[A-Za-z_]\w*\b")
 WORDS = {"always", "assign", "begin", "case", "casez", "default", "else", "end", "endcase", "endfunction", "endmodule"}
@@ -183,6 +187,55 @@ def test_a_module_has_any_number_of_ports() -> None:
     assert [pins[f"i__{k}"] for k in range(3)] == [f"i__{k}" for k in range(3)]
     results = dict(re.findall(r"^  assign (o__\d) = ~ *(\w+);$", around, re.MULTILINE))
     assert [results[f"o__{k}"] for k in range(3)] == [pins[f"o__{k}"] for k in range(3)]
+
+
+class Nested(Stage):
+    """Elements of vectors of a record, driven one by one."""
+
+    def __init__(self, vectors: int, width: int) -> None:
+        vector = data.ArrayLayout(data.ArrayLayout(signed(width), 16), vectors)
+        super().__init__(*[data.StructLayout({"vectors": vector, "last": unsigned(1)})] * 2)
+
+    def transform(self, m: Module, x, y) -> None:
+        for a, b in zip(x.vectors, y.vectors, strict=True):
+            m.d.comb += [target.eq(value + 1) for target, value in zip(b, a, strict=True)]
+        m.d.comb += y.last.eq(x.last)
+
+
+def test_a_vector_has_any_width_and_tools_read_it(tmp_path: Path) -> None:
+    """65,600 bits and one, where Amaranth takes 65,536."""
+    text = to_verilog(Nested(4, 1025), "nested")
+    (tmp_path / "nested.v").write_text(text)
+    assert ("input", "i__payload") in head(text) and text.count("[65600:0]") >= 2
+    assert slang_reads("nested", str(tmp_path / "nested.v"))
+    assert lint("nested", ["nested.v"], tmp_path, ["WIDTHEXPAND", "UNUSEDSIGNAL"]) == ""
+
+
+def test_time_grows_with_a_vector_and_not_with_its_square() -> None:
+    """Four times as many elements; a square would take 16 times as long."""
+
+    def seconds(vectors: int) -> float:
+        begin = time.process_time()
+        to_verilog(Nested(vectors, 16), "nested")
+        return time.process_time() - begin
+
+    seconds(8)
+    assert seconds(128) < 8 * min(seconds(32) for _ in range(2))
+
+
+def test_a_bit_that_is_driven_twice_is_refused() -> None:
+    class Twice(Component):
+        def __init__(self) -> None:
+            super().__init__({"i": In(2), "o": Out(2)})
+
+        def elaborate(self, platform) -> Module:
+            m = Module()
+            m.d.comb += self.o[:1].eq(self.i[0])
+            m.d.sync += self.o.eq(self.i)
+            return m
+
+    with pytest.raises(DriverConflict):
+        to_verilog(Twice(), "twice")
 
 
 def test_a_component_without_a_name_is_refused() -> None:

@@ -29,6 +29,9 @@ MAKE_VARIABLES = (
     "CFG_CXXFLAGS_PCH_I=-include", "CFG_LDLIBS_THREADS=-pthread", "OPT_FAST=-O1", "OPT_SLOW=-O0", "CURDIR=."
 )  # fmt: skip
 
+WIDE = ("--max-num-width", str(1 << 24))
+"""Constants of so many bits: a wide vector is reset by one, and Verilator itself takes 65,536."""
+
 # Yosys marks its one-hot multiplexers `parallel_case`; checking each of them in every cycle costs time
 NO_CHECKS = "--no-assert-case"
 
@@ -54,7 +57,7 @@ def translation(
     folder.mkdir(parents=True, exist_ok=True)
     return [
         *(str(BINARY), "--cc", "--exe", "-Mdir", ".", "--top-module", top, "--prefix", "Vtop", "-o", top),
-        *("-Wno-fatal", "-Werror-MODDUP", "-Wno-lint", "-Wno-style", NO_CHECKS, *arguments),
+        *("-Wno-fatal", "-Werror-MODDUP", "-Wno-lint", "-Wno-style", NO_CHECKS, *WIDE, *arguments),
         *linked((main, *sources), folder),
     ]
 
@@ -110,6 +113,7 @@ def adapted_main(replacements: Mapping[str, str]) -> str:
 
 def lint(top: str, files: Sequence[str], folder: Path, waivers: Iterable[str] = ()) -> str:
     """What Verilator says against `files` (options too) in `folder` with `-Wall` but for `waivers`; "" if nothing."""
-    command = [str(BINARY), "--lint-only", "-Wall", "--top-module", top, *(f"-Wno-{name}" for name in waivers), *files]
+    command = [str(BINARY), "--lint-only", "-Wall", *WIDE, "--top-module", top]
+    command += [*(f"-Wno-{name}" for name in waivers), *files]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return done.stderr if done.returncode or "%" in done.stderr else ""
