@@ -13,6 +13,7 @@ from hardloom.flows.synth.closure import synthesize
 from hardloom.flows.synth.command import Request, synth
 from hardloom.flows.synth.fpga import FAMILIES, RESOURCES, devices, holding, resources
 from hardloom.flows.synth.hierarchy import Hierarchy, parts
+from hardloom.flows.synth.jobs import ModuleJob
 from hardloom.flows.synth.modules import Modules
 from hardloom.flows.synth.prototype import figures, prototype_parts
 from hardloom.flows.synth.yosys import Options, Synthesis
@@ -103,6 +104,12 @@ def test_on_an_fpga_units_and_arrays_are_whole_and_what_holds_them_is_not(tiny_b
     assert set(covered) == set(modules.below(modules.top))
     assert found["wired_layer_0_o"] and "neuron" not in " ".join(found)
     assert dict(parts(modules, "layer_attention_q_norm", ECP5)) == {"layer_attention_q_norm": True}
+
+
+def test_what_has_an_array_takes_no_multiplier(tiny_build):
+    modules = Modules(tiny_build)
+    jobs = [ModuleJob.whole(modules, name) for name in ("hardloom_chip_head_array", "layer_attention_q_norm")]
+    assert [job.surrounded(ECP5).multipliers for job in jobs] == [False, True]
 
 
 def made(top, luts, **instances):
