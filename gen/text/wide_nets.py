@@ -1,5 +1,6 @@
 """Modules of any size: what in Amaranth has a limit of bits, or takes time with their square, is replaced."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
@@ -75,6 +76,23 @@ class QuickEmitter(_ir.NetlistEmitter):
         return self.emit_lhs(inner)[start : start + len(value)]
 
 
+class QuickAssignments(_nir.AssignmentList):
+    """Knows for each bit what is assigned to it, without a look at every assignment."""
+
+    default: Any
+    assignments: Any
+    src_loc: Any
+
+    def comb_edges_to(self, bit: int) -> Iterator[tuple[Any, Any]]:
+        if not hasattr(self, "_edges"):
+            self._edges: dict[int, list[tuple[Any, Any]]] = {}
+            for one in self.assignments:
+                for place, net in enumerate(one.value, one.start):
+                    self._edges.setdefault(place, []).extend([(one.cond, one.src_loc), (net, one.src_loc)])
+        yield self.default[bit], self.src_loc
+        yield from self._edges.get(bit, ())
+
+
 def _whole(part: Any) -> tuple[Any, int]:
     """What a slice of slices is a part of, and its first bit therein."""
     inner: Any = part
@@ -86,6 +104,11 @@ def _whole(part: Any) -> tuple[Any, int]:
 
 def widen_nets() -> None:
     """From now on, Amaranth makes modules of this process so. Again does nothing."""
-    parts: tuple[Any, ...] = _nir, _dsl, _ir, rtlil
-    netlist, module, emitter, back = parts
-    netlist.Net, module.LHSMaskCollector, emitter.NetlistEmitter, back.Wire = WideNet, NoMasks, QuickEmitter, WideWire
+    netlist: Any = _nir
+    netlist.Net, netlist.AssignmentList = WideNet, QuickAssignments
+    module: Any = _dsl
+    module.LHSMaskCollector = NoMasks
+    emitter: Any = _ir
+    emitter.NetlistEmitter = QuickEmitter
+    back: Any = rtlil
+    back.Wire = WideWire
