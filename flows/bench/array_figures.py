@@ -29,6 +29,8 @@ class Figures:
         ports, nothing buffered.
     bound: ge_per_weight over bits / log2(bits), the gates that Lupanov's bound asks for random bits.
     rows: whose weights they are: `normal`, or of a checkpoint, `stored` or a kind of its matrices.
+    track_share: wires of the array as it was placed whole over all tracks of a metal stack like ASAP7's, and
+        predicted_track_share what its plan says (`flows.bench.placement`); None where it was not placed.
     """
 
     style: str
@@ -51,6 +53,8 @@ class Figures:
     sampled: int
     synthesis_cpu_s: float
     rows: str = "normal"
+    track_share: float | None = None
+    predicted_track_share: float | None = None
 
 
 def figures_of(parts: Parts, style: str, library: Library) -> Figures:

@@ -13,7 +13,14 @@ from hardloom.flows.bench.array_figures import Figures, figures_of
 from hardloom.flows.bench.array_peers import da4ml, plain
 from hardloom.flows.console.progress import progress_bar
 from hardloom.flows.console.report import Part, notice, table
-from hardloom.flows.synth.arrays import FORMAT, normal_matrix, stored_matrix, synthesize_cell, synthesize_flat
+from hardloom.flows.synth.arrays import (
+    FORMAT,
+    normal_matrix,
+    plan_matrix,
+    stored_matrix,
+    synthesize_cell,
+    synthesize_flat,
+)
 from hardloom.flows.synth.library.library import Library
 from hardloom.gen.arrays.styles import STYLES
 from hardloom.gen.text.yosys import SynthesisError
@@ -30,6 +37,8 @@ LANES = 8
 SLICES = (1, 4, 16, 64)
 FLATTENED = 16  # slices from which on a cell of that many neurons is too large to be flattened
 INPUTS_A_CYCLE = (1, 2, 4, 8)  # of an address-serial style; a beat has as many as the last
+PLACED = ("metal", "packed", "rom", "shared")
+MOST_PLACED = 128 * 512  # weights of an array that is placed in minutes
 SAMPLE = 32  # neurons of a shared-logic style that are synthesized for all
 
 
@@ -51,11 +60,12 @@ def measure(
     progress: Callable[[int, int], None],
     weights: Callable[[int, int, str], IntegerMatrix] = normal_matrix,
     format: str = FORMAT,
+    place: bool = False,
 ) -> list[Figures]:
     """Figures of `styles` (all, if none is named) at all sizes; a style that takes too long at a size has none, nor one
     that the format does not go into.
 
-    weights: the matrix for so many neurons and inputs, in a format.
+    weights: the matrix for so many neurons and inputs, in a format. place: arrays of the generator's styles whole, too.
     """
     jobs = [(size, job) for size in sizes for style, job in jobs_at(*size, format) if not styles or style in styles]
     matrices = {size: weights(*size, format) for size in sizes}
@@ -63,7 +73,8 @@ def measure(
     for done, ((neurons, inputs), job) in enumerate(jobs):
         matrix = matrices[neurons, inputs]
         try:
-            found.append(job(matrix, library))
+            figures = job(matrix, library)
+            found.append(with_placement(figures, matrix, library, format) if place else figures)
         except (SynthesisError, UserError) as error:
             notice(f"{neurons}x{inputs}: {error}")
         progress(done + 1, len(jobs))
@@ -90,6 +101,17 @@ def jobs_at(
             yield style, partial(flat, style=style, slices=1, format=format, name=style, sample=8)
         yield "da4ml", da4ml
         yield "plain", plain
+
+
+def with_placement(figures: Figures, matrix: IntegerMatrix, library: Library, format: str) -> Figures:
+    """Figures with those of the whole array, placed; as they are where it is too large, or made by somebody else."""
+    if figures.style not in PLACED or figures.neurons * figures.inputs > MOST_PLACED:
+        return figures
+    from hardloom.flows.bench.placement import place_array
+
+    found = place_array(plan_matrix(matrix, figures.style, figures.slices, LANES, format), library)
+    shares = round(found.track_share, 3), round(found.predicted_share, 3)
+    return replace(figures, track_share=shares[0], predicted_track_share=shares[1])
 
 
 def homogeneous(matrix: IntegerMatrix, library: Library, style: str, slices: int, format: str) -> Figures:
@@ -123,6 +145,7 @@ def arrays(
     kind: str | None,
     format: str,
     plot: Path | None,
+    place: bool = False,
 ) -> list[Figures]:
     """What `measure` finds, and a picture of it. weights, kind: as of `rows_of`."""
     format = format_name(format)
@@ -131,7 +154,7 @@ def arrays(
     if unknown := set(chosen) - {style for style, _ in jobs_at(16, 64)}:
         raise UserError(f"--styles: {', '.join(sorted(unknown))} is unknown; leave it out for all styles")
     with progress_bar("synthesizing arrays", "arrays") as progress:
-        found = [replace(one, rows=rows) for one in measure(sizes, chosen, library, progress, matrix, format)]
+        found = [replace(one, rows=rows) for one in measure(sizes, chosen, library, progress, matrix, format, place)]
     if plot is not None:
         from hardloom.flows.pictures.arrays import plot_arrays
 
@@ -145,10 +168,13 @@ COLUMNS = {
     "x bound": "bound", "ns": "critical_path_ns", "s": "generate_s", "bytes": "verilog_bytes_per_weight",
 }  # fmt: skip
 """Heads of the printed table, and the figures below them."""
+PLACED_COLUMNS = {"tracks": "track_share", "predicted": "predicted_track_share"}
+"""The same where arrays were placed."""
 
 
 def arrays_parts(found: list[Figures], library: str, format: str) -> Iterator[Part]:
     """A row an array."""
-    values = ([getattr(figures, name) for name in COLUMNS.values()] for figures in found)
+    columns = COLUMNS | (PLACED_COLUMNS if any(figures.track_share is not None for figures in found) else {})
+    values = ([getattr(figures, name) for name in columns.values()] for figures in found)
     rows = [["" if value is None else f"{value}" for value in row] for row in values]
-    yield table(list(COLUMNS), rows, f"hardwired arrays, {format}, {library}", no_wrap=True)
+    yield table(list(columns), rows, f"hardwired arrays, {format}, {library}", no_wrap=True)

@@ -76,6 +76,10 @@ def bench_arrays(
     ] = None,
     format: Annotated[str, typer.Option(parser=text, help="Weight format, as of `hardloom quantize`.")] = "mxfp4",
     plot: Annotated[Path | None, typer.Option(parser=PICTURE.path, help="Picture to write, PNG or SVG.")] = None,
+    place: Annotated[
+        bool,
+        typer.Option("--place", help="Place arrays whole, too (Coloquinte): their wires over the tracks there are."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Area, cycles and time of hardwired arrays in every style, of da4ml's and of plain Verilog.
@@ -86,7 +90,7 @@ def bench_arrays(
     from hardloom.flows.synth.library.files import read_library
 
     wanted, library = parse_sizes(sizes), read_library(liberty or [])
-    found = arrays(wanted, styles or "", library, weights, kind, format, plot)
+    found = arrays(wanted, styles or "", library, weights, kind, format, plot, place)
     show(found, as_json, arrays_parts(found, library.name, format), width=120)
 
 

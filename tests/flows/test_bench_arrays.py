@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from hardloom.flows.bench.arrays import parse_sizes, rows_of
+from hardloom.flows.bench.placement import placed as cells_placed
+from hardloom.flows.bench.placement import tree_length
 from hardloom.flows.pictures.arrays import plot_arrays
 from hardloom.flows.synth.arrays import normal_matrix, stored_matrix
 from hardloom.gen.design.matrices import array_units
@@ -57,6 +59,40 @@ def test_the_picture_names_every_style_once_at_its_largest_size(rows, tmp_path):
     plot_arrays([*rows, *smaller], tmp_path / "a.svg")
     texts = re.findall(r">([a-z]+), (\d+) x (\d+)<", (tmp_path / "a.svg").read_text())
     assert sorted(texts) == sorted((style, "8", "32") for style in {row["style"] for row in rows})
+
+
+@pytest.fixture(scope="module")
+def placed() -> list[dict]:
+    pytest.importorskip("coloquinte")
+    command = ["bench", "arrays", "--sizes", "8x32,16x64", "--styles", "shared,cell", "--place", "--json"]
+    ran = hardloom(*command)
+    assert ran.code == 0
+    return json.loads(ran.out)
+
+
+def test_wires_of_placed_tiles_are_told_beside_those_that_are_predicted(placed):
+    assert [(row["style"], row["track_share"] is None) for row in placed] == [("shared", False), ("cell", True)] * 2
+    small, large = (row for row in placed if row["style"] == "shared")
+    assert 0.02 < small["track_share"] < large["track_share"] < 0.2
+    assert large["predicted_track_share"] == pytest.approx(large["track_share"], rel=0.15)
+
+
+def test_a_tree_connects_points():
+    x, y = np.array([0, 10, 10, 0, 5]), np.array([0, 0, 10, 10, 5])
+    assert tree_length(x[:2], y[:2]) == 10 and tree_length(x[:3], y[:3]) == 20
+    assert tree_length(x[:4], y[:4]) == pytest.approx(0.92 * 30)
+
+
+def test_cells_are_placed_in_rows_without_overlap():
+    pytest.importorskip("coloquinte")
+    widths = [100, 200, 300] * 20
+    x, y = cells_placed(widths, [[i, i + 1] for i in range(59)])
+    for row in np.unique(y):
+        inside = np.flatnonzero(y == row)
+        left = x[inside] - np.array(widths)[inside] // 2
+        order = np.argsort(left)
+        assert np.all(left[order][1:] >= (left + np.array(widths)[inside])[order][:-1])
+    assert np.unique(y % 112).tolist() == [56]
 
 
 def test_matrices_are_the_same_every_time():
