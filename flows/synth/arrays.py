@@ -33,6 +33,7 @@ __all__ = [
     "stored_matrix",
     "synthesize_cell",
     "synthesize_flat",
+    "write",
 ]
 
 FORMAT, BITS = "mxfp4", 8
