@@ -89,8 +89,7 @@ class Cluster:
         from distributed import CancelledError, KilledWorker
 
         try:
-            self._await(future)
-            return future.result()
+            return self._awaited(future)
         except CancelledError:
             raise self._gone() from None
         except KilledWorker:
@@ -99,14 +98,18 @@ class Cluster:
                 "them more memory or fewer threads, and run the same again"
             ) from None
 
-    def _await(self, future: "Future[Result]") -> None:
-        """Return once the task is done. Raises UserError where nobody is left to do it."""
-        from distributed import wait
+    def _awaited(self, future: "Future[Result]") -> Result:
+        """The result of a task, once it is here: a worker that dies takes with it what it has done and not yet given.
 
+        Raises UserError where nobody is left to do it.
+        """
         seen = time.monotonic()
-        while not future.done():
-            with suppress(TimeoutError), self.client.as_current():
-                wait(future, timeout=BEAT_S)
+        while True:
+            try:
+                return future.result(timeout=BEAT_S)
+            except TimeoutError:
+                if future.status == "error":  # the work's own
+                    raise
             if workers := self._workers():
                 seen = time.monotonic()
             elif time.monotonic() - seen > ALONE_S:

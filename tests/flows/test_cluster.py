@@ -272,6 +272,24 @@ def test_a_run_that_cannot_go_on_says_so_and_keeps_what_is_in_place(
     assert {path: path.stat().st_mtime_ns for path in kept} == kept and contents(out) == contents(local)
 
 
+def test_a_result_that_dies_with_its_worker_is_not_waited_for(cluster: DaskCluster, monkeypatch) -> None:
+    """Done, and not yet given: only another worker could do it again."""
+    import distributed
+
+    monkeypatch.setattr(client, "ALONE_S", 1.0)
+    worker = cluster.worker()
+    with workers_at(cluster.address) as workers:
+        future = workers.client.submit(sum, [20, 22])
+        with workers.client.as_current():
+            distributed.wait(future)
+        cluster.kill(worker.process)
+        with pytest.raises(UserError, match=r"no worker of \S+ is left"):
+            workers._result(future)
+        again = workers.client.submit(sum, [20, 22], pure=False)
+        cluster.worker()
+        assert workers._result(again) == 42
+
+
 def test_work_that_kills_its_workers_is_given_up(
     tmp_path: Path, tiny_quantized: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
