@@ -45,7 +45,8 @@ def test_parts_are_made_only_where_they_are_printed(capsys):
         show({}, False, parts())
 
 
-def test_sentences_are_broken_and_lines_are_not(capsys):
+def test_sentences_are_broken_on_a_terminal_and_lines_are_not(capsys, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
     show({}, False, ["a sentence of words " * 4, Line("a [line] of words " * 4)])
     first, *_, last = capsys.readouterr().out.splitlines()
     assert len(first) <= 40 and last == "a [line] of words " * 4
