@@ -6,6 +6,7 @@ from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
+from hardloom.gen.arrays.shells import CLOCK_GATE
 from hardloom.gen.build.folder import CHIP, Build
 from hardloom.gen.build.manifest import ArrayFacts
 from hardloom.gen.text.prefix import unprefixed
@@ -19,9 +20,6 @@ OPENED = re.compile(r"layer_\d+|layer(_like_\d+)?(_attention|_experts)?")
 INSTANCE = re.compile(r"^ *(\w+) +(?:#\(.*\) *)?[\w$\\]+ *\(", re.MULTILINE)
 COMMENT = re.compile(r"//[^\n]*")
 WIRES_ONLY = re.compile(r"^ *assign \w+ = \{[\w\s,']*\};", re.MULTILINE)
-CLOCK_GATE = "hardloom_clock_gate"
-"""What clock gates are called, or end with in a build with a prefix."""
-
 LOGIC = re.compile(r"^ *(?:assign|always|initial)\b|[|&^~?]", re.MULTILINE)
 
 
@@ -87,7 +85,7 @@ class Modules:
         if top not in self._driven:
             found = dict.fromkeys(self.below(top), 1)
             for parent in found:
-                counts = {name: n for name, n in self.instances(parent).items() if not name.endswith(CLOCK_GATE)}
+                counts = {name: n for name, n in self.instances(parent).items() if not name.endswith(CLOCK_GATE.module)}
                 ranked = Counter(counts).most_common(2)
                 for name in (parent, *self.instances(parent)):
                     found[name] = max([found[name], *(count for other, count in ranked if other != name)])

@@ -63,7 +63,7 @@ def test_the_picture_names_every_style_once_at_its_largest_size(rows, tmp_path):
 
 @pytest.fixture(scope="module")
 def placed() -> list[dict]:
-    pytest.importorskip("coloquinte")
+    pytest.importorskip("coloquinte", reason="the extra `bench` is not installed")
     command = ["bench", "arrays", "--sizes", "8x32,16x64", "--styles", "shared,cell", "--place", "--json"]
     ran = hardloom(*command)
     assert ran.code == 0
@@ -84,7 +84,7 @@ def test_a_tree_connects_points():
 
 
 def test_cells_are_placed_in_rows_without_overlap():
-    pytest.importorskip("coloquinte")
+    pytest.importorskip("coloquinte", reason="the extra `bench` is not installed")
     widths = [100, 200, 300] * 20
     x, y = cells_placed(widths, [[i, i + 1] for i in range(59)])
     for row in np.unique(y):

@@ -65,9 +65,8 @@ class Constants:
             case ast.Call(ast.Name(name), args, []) if name in FUNCTIONS and len(args) > 1:
                 return self._apply(node, FUNCTIONS[name], args)
             case ast.Call(ast.Name("limit"), [threshold], []):
-                from hardloom.golden.samplers.denoise import (
-                    spread_limit,  # who asks for programs alone loads no PyTorch
-                )
+                # here, for who asks for programs alone loads no PyTorch
+                from hardloom.golden.samplers.denoise import spread_limit
 
                 return spread_limit(self.probability(threshold))
         return None
