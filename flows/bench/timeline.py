@@ -10,6 +10,7 @@ import torch
 
 from hardloom.flows.bench.cycles import Routed, chip_geometry, sequence_run
 from hardloom.flows.console.report import Part, table
+from hardloom.flows.design.cycles.passes import Pass
 from hardloom.flows.design.cycles.sequences import Pipeline
 from hardloom.flows.pictures.timeline import Row, draw_timeline
 from hardloom.gen.build.folder import Build
@@ -19,7 +20,15 @@ from hardloom.verif.chip.compare import simulate_runs
 from hardloom.verif.chip.simulation import Run, SimulatedChip
 from hardloom.verif.chip.taps import packet_times
 
-__all__ = ["chip_timeline", "timeline", "timeline_parts"]
+__all__ = [
+    "ProbeTimes",
+    "chip_timeline",
+    "measured_times",
+    "modelled_times",
+    "probe_times",
+    "timeline",
+    "timeline_parts",
+]
 
 GENERATED = Sampling.of("llada", gen_length=16, block_length=8, steps=2)
 PROMPT = 6
@@ -65,14 +74,12 @@ def chip_timeline(chip: SimulatedChip, picture: Path | None) -> Timeline:
     build = chip.build
     draw = torch.Generator().manual_seed(0)
     prompt = torch.randint(chip.model.mask_token, (PROMPT,), generator=draw).tolist()
-    expected, wanted = followed(build, prompt)
-    positions = PROMPT + GENERATED.gen_length
-    with tempfile.TemporaryDirectory() as folder:
-        times = Path(folder) / "times"
-        simulate_runs(chip, [Run(prompt, GENERATED)], None, times=times)
-        measured = packet_times(times.read_bytes(), chip.probes, {False: positions, True: wanted})
-    start = int(measured["embedding"][0, 1] - expected["embedding"][0])
-    measured = dict(sorted(((name, at - start) for name, at in measured.items()), key=lambda item: item[1][0, 1]))
+    checkpoint = build.checkpoint()
+    first = sequence_run(build, Routed(IntegerModel(checkpoint), checkpoint.model), prompt, GENERATED).passes[0]
+    expected, positions = modelled_times(build, first), len(first.positions)
+    found = measured_times(chip, Run(prompt, GENERATED), first)
+    start = int(found["embedding"][0, 1] - expected["embedding"][0])
+    measured = {name: at - start for name, at in found.items()}
     if picture is not None:
         rows = [Row(name, at, expected.get(name)) for name, at in measured.items()]
         draw_timeline(rows, f"{chip.model.family}, {positions} positions", picture)
@@ -80,13 +87,26 @@ def chip_timeline(chip: SimulatedChip, picture: Path | None) -> Timeline:
     return Timeline(str(build.path), positions, max(probe.last for probe in probes), probes)
 
 
-def followed(build: Build, prompt: list[int]) -> tuple[dict[str, np.ndarray], int]:
-    """When the packets of the first pass of a run leave, by probe point, and how many positions the head meets."""
-    checkpoint = build.checkpoint()
-    first = sequence_run(build, Routed(IntegerModel(checkpoint), checkpoint.model), prompt, GENERATED).passes[0]
+def modelled_times(build: Build, first: Pass) -> dict[str, np.ndarray]:
+    """When the packets of a pass leave, by the cycle model, float64 [packets] by probe point: clock cycles of their
+    last beats on a chip without another pass in it."""
     found: dict[str, np.ndarray] = {}
-    Pipeline(chip_geometry(build, checkpoint), found.__setitem__).send(0, first)
-    return found, len(first.wanted)
+    Pipeline(chip_geometry(build, build.checkpoint()), found.__setitem__).send(0, first)
+    return found
+
+
+def measured_times(chip: SimulatedChip, run: Run, first: Pass) -> dict[str, np.ndarray]:
+    """When the packets of the first pass of a run leave on a simulated chip, int64 [packets, 2] by probe point: clock
+    cycles of their first and last beats, the point that is passed first above.
+
+    first: that pass, for how many packets it has. The chip runs all passes of the run.
+    """
+    rows = {False: len(first.positions), True: len(first.wanted)}
+    with tempfile.TemporaryDirectory() as folder:
+        times = Path(folder) / "times"
+        simulate_runs(chip, [run], None, times=times)
+        found = packet_times(times.read_bytes(), chip.probes, rows)
+    return dict(sorted(found.items(), key=lambda item: item[1][0, 1]))
 
 
 def probe_times(name: str, measured: np.ndarray, expected: np.ndarray | None) -> ProbeTimes:

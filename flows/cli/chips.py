@@ -193,6 +193,12 @@ def report(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every weight back out of the Verilog, and say so on the page.")
     ] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Measure when units pass packets on, on the simulated chip.")
+    ] = False,
+    sensitivity: Annotated[
+        Path | None, typer.Option(parser=given_file, help="Record of `hardloom sensitivity -o` to show.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """One page, a file that loads nothing, that shows a chip and a run of it: docs/report.md.
@@ -204,7 +210,8 @@ def report(
     from hardloom.flows.report.command import report as write_report
 
     given = Prompt(prompt, prompt_tokens)
-    asked = Asked(given, sampler, gen_length, tuple(settings or ()), array, neuron, node, verify)
+    words = tuple(settings or ())
+    asked = Asked(given, sampler, gen_length, words, array, neuron, node, verify, simulate, sensitivity)
     found = write_report(subject, out, asked)
     show(found, as_json, report_parts(found))
 

@@ -17,7 +17,7 @@ from hardloom.flows.cli.options import (
     positive,
     text,
 )
-from hardloom.flows.cli.outputs import CONTRACT, LOGITS, PICTURE
+from hardloom.flows.cli.outputs import CONTRACT, LOGITS, PICTURE, SENSITIVITY
 from hardloom.flows.console.report import show
 
 __all__ = ["commands"]
@@ -180,6 +180,10 @@ def sensitivity(
     ] = None,
     seed: MaskSeed = 0,
     plot: Annotated[Path | None, typer.Option(parser=PICTURE.path, help="Picture to write, PNG or SVG.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", parser=SENSITIVITY.path, help="JSON to write, which `hardloom report` shows."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure what rounding each kind of matrix, and each activation, costs by itself.
@@ -189,7 +193,7 @@ def sensitivity(
     from hardloom.flows.models.calibrate import CalibrationText
     from hardloom.flows.models.sensitivity import sensitivity, sensitivity_parts
 
-    found = sensitivity(ckpt, CalibrationText(text, tokens, most, seed), format, numerics, plot)
+    found = sensitivity(ckpt, CalibrationText(text, tokens, most, seed), format, numerics, plot, out)
     show(found, as_json, sensitivity_parts(found))
 
 

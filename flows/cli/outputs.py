@@ -22,6 +22,7 @@ __all__ = [
     "PAGE",
     "PICTURE",
     "REPORT",
+    "SENSITIVITY",
     "Output",
 ]
 
@@ -151,6 +152,10 @@ def page_like(path: Path, held: bytes) -> bool:
 CONTRACT = Output(
     "contract of `hardloom calibrate`",
     json_like(lambda value: has_fields(value, {"numerics", "calibration"}, {"numerics", "calibration"})),
+)
+SENSITIVITY = Output(
+    "record of `hardloom sensitivity`",
+    json_like(lambda value: has_fields(value, {"checkpoint", "text", "tokens", "weights", "activations"})),
 )
 LOGITS = Output("file of NumPy", lambda path, held: held.startswith(b"\x93NUMPY"))
 HARDWARE = Output("hardware file of `hardloom explore`", json_like(hardware_like))

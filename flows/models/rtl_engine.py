@@ -25,7 +25,7 @@ from hardloom.golden.samplers.denoise import Step
 from hardloom.golden.samplers.sampling import Sampling
 from hardloom.verif.chip.simulation import Run, SimulatedChip, step_of
 
-__all__ = ["RtlEngine"]
+__all__ = ["RtlEngine", "simulated"]
 
 
 SECONDS_A_WEIGHT = 220 / 236_544

@@ -58,5 +58,5 @@ def area(subject: Subject, found: Reported | str, node: str) -> Section:
     parts = found.estimate.emitted.area_mm2
     whole = Node(f"chip at {node}, estimated", sum(parts.values()), parts=tuple(Node(*part) for part in parts.items()))
     shown = {"tiles": tiles(whole, *SIZE), "unit": "mm2", "total": whole.value, "units": [], "kind": "estimated"}
-    estimate = f"hardloom estimate {subject.folder} --node {node}"
+    estimate = f"hardloom estimate {subject.described} --node {node}"
     return Section("area", title, (estimate,), shown | {"size": SIZE, "remarks": [], "node": node, "command": command})

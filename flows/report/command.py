@@ -10,10 +10,13 @@ from hardloom.flows.console.progress import progress_bar
 from hardloom.flows.console.report import Part, facts
 from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.models.demonstration import mixed_problems, recipe_of
+from hardloom.flows.models.rtl_engine import simulated
 from hardloom.flows.models.sample import Prompt
 from hardloom.flows.models.samplers import asked_sampling
 from hardloom.flows.report.area import area
+from hardloom.flows.report.costs import check_costs, costs
 from hardloom.flows.report.denoising import denoising, sample_words
+from hardloom.flows.report.designs import designs
 from hardloom.flows.report.estimate import estimate, estimated
 from hardloom.flows.report.page import page
 from hardloom.flows.report.proof import proof, recorded
@@ -29,10 +32,11 @@ from hardloom.flows.report.wiring import chosen_array, wiring
 from hardloom.golden.errors import UserError
 from hardloom.golden.files import write_file
 from hardloom.golden.samplers.sampling import Sampling
+from hardloom.verif.chip.simulation import SimulatedChip
 
 __all__ = ["Asked", "Reported", "report", "report_parts"]
 
-SECTIONS = 9
+SECTIONS = 11
 """Beside provenance, for the progress bar."""
 
 
@@ -45,7 +49,8 @@ class Asked:
     prompt: of the run; sampler, gen_length, settings: as of `hardloom sample`.
     array, neuron: whose wires are drawn; None: an array of an expert.
     node: of the estimate.
-    verify: read all weights back for the page.
+    verify: read all weights back for the page; simulate: measure its timeline on the simulated chip.
+    sensitivity: a record of `hardloom sensitivity` to show.
     """
 
     prompt: Prompt = field(default_factory=Prompt)
@@ -56,6 +61,8 @@ class Asked:
     neuron: int = 0
     node: str = "5nm"
     verify: bool = False
+    simulate: bool = False
+    sensitivity: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -83,16 +90,13 @@ def report(path: Path, out: Path, asked: Asked) -> Reported:
     prompt, sampling = run_of(subject, asked)
     check_run(subject, prompt, sampling)
     Assumptions.of(asked.node)
-    if subject.build is not None:
-        chosen_array(subject.build, asked.array, asked.neuron)
-        recorded(subject.build.path)
-    elif asked.array is not None or asked.verify:
-        option = "verify" if asked.verify else "array"
-        raise UserError(f"--{option}: {path} is a checkpoint, and of a build alone; leave it out")
+    check_costs(subject, asked.sensitivity)
+    check_build(subject, asked)
+    chip = simulated(subject.build) if asked.simulate and subject.build is not None else None
     run = golden_run(subject, prompt, sampling)
     sections = []
     with progress_bar(f"showing {path}", "sections") as progress:
-        for section in made(subject, run, asked):
+        for section in made(subject, run, chip, asked):
             sections.append(section)
             progress(len(sections), SECTIONS)
     first = provenance(subject, page_command(subject, run, asked, out), sections)
@@ -102,6 +106,18 @@ def report(path: Path, out: Path, asked: Asked) -> Reported:
     shown = [one.name for one in [first, *sections] if one.missing is None]
     tokens = next(one.held["tokens"] for one in sections if one.name == "denoising")
     return Reported(str(out), len(text.encode()), shown, missing, prompt, tokens)
+
+
+def check_build(subject: Subject, asked: Asked) -> None:
+    """Raise `UserError` where something is asked for that only a build, or a chip, has, or that this one has not."""
+    if asked.simulate and not subject.is_chip:
+        raise UserError(f"--simulate: {subject.no_chip}; leave it out")
+    if subject.build is not None:
+        chosen_array(subject.build, asked.array, asked.neuron)
+        recorded(subject.build.path)
+    elif asked.array is not None or asked.verify:
+        option = "verify" if asked.verify else "array"
+        raise UserError(f"--{option}: {subject.path} is a checkpoint, and of a build alone; leave it out")
 
 
 def run_of(subject: Subject, asked: Asked) -> tuple[list[int], Sampling]:
@@ -115,8 +131,8 @@ def run_of(subject: Subject, asked: Asked) -> tuple[list[int], Sampling]:
     return prompt.read_or_choose(subject.folder, subject.model, subject.tokenizer), sampling
 
 
-def made(subject: Subject, run: GoldenRun, asked: Asked) -> Iterator[Section]:
-    """All sections but provenance, in the order of the page."""
+def made(subject: Subject, run: GoldenRun, chip: SimulatedChip | None, asked: Asked) -> Iterator[Section]:
+    """All sections but provenance, in the order of the page. chip: that the timeline is measured on."""
     yield denoising(subject, run)
     yield routing(subject, run)
     found = estimated(subject, asked.node)
@@ -124,9 +140,11 @@ def made(subject: Subject, run: GoldenRun, asked: Asked) -> Iterator[Section]:
     yield registers(subject)
     yield proof(subject, asked.verify)
     yield wiring(subject, asked.array, asked.neuron)
-    yield timeline(subject, run.first)
+    yield timeline(subject, run, chip)
     yield rounding(subject)
+    yield costs(subject, asked.sensitivity)
     yield estimate(subject, found, asked.node)
+    yield designs(subject, asked.node)
 
 
 def page_command(subject: Subject, run: GoldenRun, asked: Asked, out: Path) -> str:
@@ -137,6 +155,8 @@ def page_command(subject: Subject, run: GoldenRun, asked: Asked, out: Path) -> s
     if asked.neuron:
         words += ["--neuron", str(asked.neuron)]
     words += ["--verify"] if asked.verify else []
+    words += ["--simulate"] if asked.simulate else []
+    words += [] if asked.sensitivity is None else ["--sensitivity", str(asked.sensitivity)]
     return f"{subject.command('report', *words)} -o {shlex.quote(str(out))}"
 
 

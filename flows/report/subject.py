@@ -58,6 +58,11 @@ class Subject:
         steps = f"`hardloom quantize {path} -o Q` and `hardloom generate Q -o BUILD`"
         return f"this is a checkpoint; {steps} make a chip of it"
 
+    @property
+    def described(self) -> str:
+        """The folder that describes the model, as a word of a command line."""
+        return shlex.quote(str(self.folder))
+
     def command(self, name: str, *words: object) -> str:
         """A command line on it."""
         return shlex.join(["hardloom", *name.split(), str(self.path), *map(str, words)])

@@ -7,7 +7,7 @@ from typing import Any
 from hardloom.golden.calibration.ranges import SCORES, Range
 from hardloom.golden.errors import UserError
 
-__all__ = ["Calibration", "Source"]
+__all__ = ["Calibration", "Source", "is_number"]
 
 EVERYWHERE = ("residual", "norm", SCORES, "logits")
 """Sites that every model has."""

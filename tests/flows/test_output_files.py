@@ -15,6 +15,7 @@ from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.request import Request
 from hardloom.flows.design.explore.report import Outputs, explore, search_space, write_outputs
 from hardloom.flows.models.calibrate import CalibrationText, calibrate
+from hardloom.flows.models.sensitivity import sensitivity
 from hardloom.flows.report.page import page
 from hardloom.flows.report.section import Section
 from hardloom.flows.synth.figures import COLUMNS, SynthFigures
@@ -111,6 +112,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     (made / "tokens").write_text(" ".join(["1"] * 600))
     given = CalibrationText(None, made / "tokens", 512, 0)
     calibrate(DEMO, given, GENERAL, 1.0, made / "contract.json", made / "picture.png")
+    sensitivity(DEMO, given, "mxfp4", out=made / "sensitivity.json")
     assert hardloom("logits", DEMO, "--tokens", "1,2", "-o", made / "out.npy").code == 0
     unit = dict.fromkeys(("instances", *COLUMNS), 1.0)
     write_html(
@@ -124,6 +126,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
         "FRONT": [made / "front.json"],
         "CONTRACT": [made / "contract.json"],
         "PICTURE": [made / "picture.png", images / "arrays.svg", images / "wiring.png"],
+        "SENSITIVITY": [made / "sensitivity.json"],
         "LOGITS": [made / "out.npy"],
         "REPORT": [made / "report.html"],
         "CHIP_PAGE": [made / "page.html"],

@@ -1,12 +1,10 @@
 """The picture of `hardloom explore`: area or energy against throughput, both logarithmic."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter
 
-from hardloom.flows.design.estimate.arrays import metal_only
 from hardloom.flows.design.explore.points import Point, measure, pareto
 from hardloom.flows.design.explore.search import Space
 from hardloom.flows.pictures.save import save
@@ -25,13 +23,9 @@ def plot_front(space: Space, chosen: Point, front: list[Point], objective: str, 
         axes.step(speeds, figures, where="pre", color=color)
         axes.plot(speeds, figures, ".", color=color, label=label)
 
-    if shared := tuple(style for style in space.styles if metal_only(style)):
-        alone = replace(space, styles=shared, known={})
-        draw(
-            pareto(list(alone.points(objective)), objective),
-            "#adb5bd",
-            f"{', '.join(shared)} alone (metal-only respins)",
-        )
+    if (alone := space.metal_only()) is not None:
+        label = f"{', '.join(alone.styles)} alone (metal-only respins)"
+        draw(pareto(list(alone.points(objective)), objective), "#adb5bd", label)
     draw(front, "#2f6f9f", ", ".join(space.styles))
     axes.plot(chosen.tokens_per_s, measure(chosen, objective) / scale, "o", color="#d9480f", label="chosen")
     axes.set(

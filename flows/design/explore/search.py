@@ -7,7 +7,7 @@ from itertools import product
 
 from hardloom.flows.design.cost.model import CostModel
 from hardloom.flows.design.estimate.area import areas, emitted_bits, storage_bits
-from hardloom.flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, options, unit_cost
+from hardloom.flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, metal_only, options, unit_cost
 from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.choices import busy
@@ -48,6 +48,11 @@ class Space:
     units: AtOnce = field(default_factory=AtOnce)
     not_emitted: str | None = None
     known: dict[tuple[str, int], list[Candidate]] = field(default_factory=dict, compare=False)
+
+    def metal_only(self) -> "Space | None":
+        """The same with those of its styles alone that keep metal-only respins; None where there are none."""
+        styles = tuple(style for style in self.styles if metal_only(style))
+        return replace(self, styles=styles, known={}) if styles else None
 
     def lanes(self) -> list[int]:
         """Powers of two that the streams can have."""

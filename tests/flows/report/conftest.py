@@ -22,6 +22,11 @@ RUN = ("--prompt-tokens", "3,9,4", "--gen-length", "8")
 SET = ("--set", "block_length=8", "--set", "steps=4")
 
 
+def page_words(record: Path) -> tuple[str | Path, ...]:
+    """Options of the page that all tests share. record: of `hardloom sensitivity`."""
+    return (*RUN, *SET, "--verify", "--neuron", "5", "--sensitivity", record)
+
+
 @pytest.fixture(scope="session")
 def chip_build(tiny_build: Build, tmp_path_factory: pytest.TempPathFactory) -> Build:
     """The tiny chip in a folder of its own, of which nothing has been synthesized."""
@@ -29,9 +34,20 @@ def chip_build(tiny_build: Build, tmp_path_factory: pytest.TempPathFactory) -> B
 
 
 @pytest.fixture(scope="session")
-def page_file(chip_build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def record(tiny_quantized: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `hardloom sensitivity` writes of the checkpoint that the chip is made from."""
+    folder = tmp_path_factory.mktemp("sensitivity")
+    (folder / "tokens").write_text(" ".join(str(token % 13) for token in range(600)))
+    checkpoint, out = tiny_quantized[0].with_name("ckpt0"), folder / "sensitivity.json"
+    ran = hardloom("sensitivity", checkpoint, "--tokens", folder / "tokens", "--most", "512", "-o", out)
+    assert ran.code == 0, ran.err
+    return out
+
+
+@pytest.fixture(scope="session")
+def page_file(chip_build: Build, record: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report") / "report.html"
-    ran = hardloom("report", chip_build.path, "-o", out, *RUN, *SET, "--verify", "--neuron", "5")
+    ran = hardloom("report", chip_build.path, "-o", out, *page_words(record))
     assert ran.code == 0, ran.err
     return out
 

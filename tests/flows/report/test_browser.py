@@ -63,3 +63,12 @@ def test_print_shows_every_step_and_no_slider(shown):
     assert visible_steps(page) == ["0", "1", "2", "3", "4"]
     assert not page.locator("#denoising-step").is_visible() and not page.locator("nav").is_visible()
     assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_a_printed_page_holds_its_whole_width(shown):
+    page, _ = shown
+    page.set_viewport_size({"width": 720, "height": 1000})  # A4 at 96 dots an inch, less its margins
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 720
+    outer = "[...document.querySelectorAll('table, :not(svg, g) > svg')]"
+    assert page.evaluate(f"{outer}.filter(one => one.getBoundingClientRect().right > 720).length") == 0

@@ -8,20 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hardloom.flows.bench.cycles import Routed, chip_geometry, sequence_run
 from hardloom.flows.chips.outcomes import Outcome, junit
-from hardloom.flows.design.cycles.sequences import run_cycles
 from hardloom.flows.pictures.wiring import read_wiring
 from hardloom.flows.report.proof import proof, recorded
 from hardloom.flows.report.subject import Subject
-from hardloom.flows.report.timeline import modelled_rows
 from hardloom.flows.report.wiring import wires_of
 from hardloom.gen.build.folder import MANIFEST, Build
 from hardloom.golden.errors import UserError
 from hardloom.golden.files import sha256
-from hardloom.golden.models.integer_model import IntegerModel
 from tests.command_line import hardloom
-from tests.flows.report.conftest import PROMPT, SAMPLING
 
 DOWN = "wired_layer_0_expert_0_down"
 
@@ -101,20 +96,6 @@ def test_text_that_is_not_the_manifest_s_makes_no_page(build, tmp_path):
     ran = hardloom("report", build, "-o", tmp_path / "report.html", "--prompt-tokens", "3")
     assert ran.code == 1 and f"{path}: differs from manifest.json" in ran.err
     assert not (tmp_path / "report.html").exists()
-
-
-def test_times_are_those_of_the_cycle_model(section, chip_build):
-    checkpoint = chip_build.checkpoint()
-    run = sequence_run(chip_build, Routed(IntegerModel(checkpoint), checkpoint.model), PROMPT, SAMPLING)
-    rows = modelled_rows(chip_build, run.passes[0])
-    drawn = {one.text.split(":")[0]: one.text for one in section("timeline").all("title")}
-    assert len(drawn) == len(rows) > 12
-    for row in rows:
-        assert drawn[row.name] == f"{row.name}: {row.times[0]:,.0f} to {row.times[-1]:,.0f}"
-    cycles = max(row.times[-1] for row in rows)
-    assert f"takes {cycles:,.0f} cycles" in section("timeline").text
-    whole = run_cycles(chip_geometry(chip_build, checkpoint), [run], [0])[0]
-    assert cycles * len(run.passes) < whole
 
 
 def test_figures_of_the_estimate_are_those_of_the_command(section, chip_build):

@@ -14,12 +14,12 @@ from hardloom.gen.design.registers import REGISTERS
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from tests import DEMO
 from tests.command_line import hardloom
-from tests.flows.report.conftest import RUN, SET
+from tests.flows.report.conftest import RUN, page_words
 from tests.flows.report.markup import read_page
 from tests.flows.test_foreign_builds import forge
 
 NAMES = ["provenance", "denoising", "routing", "area", "registers", "proof", "wiring", "timeline"]
-NAMES += ["rounding", "estimate"]
+NAMES += ["rounding", "costs", "estimate", "designs"]
 LOADS = {"src", "href", "srcset", "action", "data", "poster", "xlink:href", "background"}
 """Attributes by which a page loads something or leads away."""
 
@@ -52,19 +52,19 @@ def test_every_slider_has_a_label_and_a_step_for_each_place(page):
         assert steps == set(range(int(slider.attributes["max"]) + 1))
 
 
-def test_the_same_input_gives_the_same_bytes(page_file, chip_build, tmp_path):
+def test_the_same_input_gives_the_same_bytes(page_file, chip_build, record, tmp_path):
     text = page_file.read_text()
     again = tmp_path / "again.html"
-    assert hardloom("report", chip_build.path, "-o", again, *RUN, *SET, "--verify", "--neuron", "5").code == 0
+    assert hardloom("report", chip_build.path, "-o", again, *page_words(record)).code == 0
     assert again.read_text() == text.replace(str(page_file), str(again))
 
 
-def test_the_command_that_is_named_makes_the_page_again(section, page_file, chip_build):
+def test_the_command_that_is_named_makes_the_page_again(section, page_file, chip_build, record):
     rows = section("provenance").rows()
     (command,) = [row[1] for row in rows if row[0] == "this page"]
     words = f"hardloom report {chip_build.path} --prompt-tokens 3,9,4 --sampler llada --gen-length 8"
     settings = "--set block_length=8 --set steps=4"
-    assert command == f"{words} {settings} --node 5nm --neuron 5 --verify -o {page_file}"
+    assert command == f"{words} {settings} --node 5nm --neuron 5 --verify --sensitivity {record} -o {page_file}"
 
 
 def test_provenance_has_the_hashes_of_the_manifest(section, chip_build):
@@ -93,8 +93,9 @@ def test_a_checkpoint_is_shown_without_what_a_chip_alone_has(tmp_path):
     ran = hardloom("report", DEMO, "-o", out, "--prompt", "47+85=", "--json")
     assert ran.code == 0, ran.err
     found = json.loads(ran.out)
-    assert found["sections"] == ["provenance", "denoising", "routing", "area", "estimate"]
-    assert set(found["left_out"]) == {"registers", "proof", "wiring", "timeline", "rounding"}
+    assert found["sections"] == ["provenance", "denoising", "routing", "area", "estimate", "designs"]
+    assert set(found["left_out"]) == {"registers", "proof", "wiring", "timeline", "rounding", "costs"}
+    assert f"hardloom sensitivity {DEMO} --text FILE -o sensitivity.json" in found["left_out"].pop("costs")
     assert f"hardloom quantize {DEMO} -o Q" in found["left_out"].pop("rounding")
     assert all("`hardloom generate Q -o BUILD`" in why for why in found["left_out"].values())
     assert "132" in out.read_text() and found["tokens"][:3] == [1, 3, 2]
@@ -108,7 +109,8 @@ def test_chosen_arrays_are_shown_without_a_chip_compressed_or_not(tiny_quantized
     ran = hardloom("report", build.path, "-o", out, *RUN, "--array", "wired_layer_0_router", "--json")
     assert ran.code == 0, ran.err
     found = json.loads(ran.out)
-    assert set(found["left_out"]) == {"registers", "timeline"}
+    assert set(found["left_out"]) == {"registers", "timeline", "costs"}
+    assert "hardloom sensitivity CKPT" in found["left_out"].pop("costs")
     assert all("holds chosen arrays alone" in why for why in found["left_out"].values())
     (drawing,) = read_page(out.read_text()).all("section", aria_labelledby="wiring")
     weights = checkpoint.integers(checkpoint.model.tensor("router", 0).name).weights[0].numpy()
