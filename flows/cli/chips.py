@@ -155,6 +155,9 @@ def export(
     gen_length: Annotated[
         int, typer.Option(min=1, max=MOST, help="Tokens behind it: a multiple of 8, of a causal model any.")
     ] = 8,
+    fpga: Annotated[
+        bool, typer.Option("--fpga", help="Verilog for FPGAs: one clock, and register enables for clock gates.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a chip with all that an RTL flow needs: file lists, constraints, register maps, drivers, a runnable bench.
@@ -166,7 +169,7 @@ def export(
     from hardloom.flows.models.samplers import asked_sampling
 
     sampling = asked_sampling(None, gen_length, {}, [], is_causal(build))
-    found = export(build, to, Prompt(prompt, prompt_tokens), sampling)
+    found = export(build, to, Prompt(prompt, prompt_tokens), sampling, fpga)
     show(found, as_json, exported_parts(found))
 
 

@@ -39,9 +39,12 @@ class Exported:
     prompt: list[int]
 
 
-def export(path: Path, out: Path, given: Prompt, sampling: Sampling) -> Exported:
-    """The build `path` into the folder `out`. Raises UserError for a build that is no whole chip, a prompt that it
-    cannot take, and a folder that is not ours or that tools cannot name."""
+def export(path: Path, out: Path, given: Prompt, sampling: Sampling, fpga: bool = False) -> Exported:
+    """The build `path` into the folder `out`; fpga: for an FPGA, with register enables for clock gates.
+
+    Raises UserError for a build that is no whole chip, a prompt that it cannot take, and a folder that is not ours or
+    that tools cannot name.
+    """
     build = Build(path)
     top = build.require_chip()
     check_tools()
@@ -54,7 +57,7 @@ def export(path: Path, out: Path, given: Prompt, sampling: Sampling) -> Exported
     prompt = given.read_or_choose(checkpoint.path, checkpoint.model, load_tokenizer(checkpoint.path))
     tests = dict(bench(build, checkpoint, prompt, sampling))  # which refuses a prompt before anything is written
     with claimed(out, "export"):
-        sums = {name: write_file(inside(out, name), contents) for name, contents in products(build, out)}
+        sums = {name: write_file(inside(out, name), contents) for name, contents in products(build, out, fpga)}
         sums |= {name: write_file(inside(out, name), contents) for name, contents in tests.items()}
         for name in earlier(out) - sums.keys():
             delete(out, name)
@@ -62,13 +65,13 @@ def export(path: Path, out: Path, given: Prompt, sampling: Sampling) -> Exported
     return Exported(str(out), top, len(sums), len(verilog_names(build)), prompt)
 
 
-def products(build: Build, out: Path) -> Iterator[tuple[str, Contents]]:
+def products(build: Build, out: Path, fpga: bool) -> Iterator[tuple[str, Contents]]:
     """Every file but those of the bench, by its name in the folder `out`."""
-    yield from rtl(build)
-    yield from lists(build, out)
+    yield from rtl(build, fpga)
+    yield from lists(build, out, fpga)
     yield from registers(build)
-    yield from physical(build)
-    yield "README.md", render("README.md", top=build.require_chip(), version=build.manifest.tool_version)
+    yield from physical(build, fpga)
+    yield "README.md", render("README.md", top=build.require_chip(), version=build.manifest.tool_version, fpga=fpga)
 
 
 def earlier(out: Path) -> set[str]:

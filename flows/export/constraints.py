@@ -18,13 +18,14 @@ PERIOD_NS = 50
 """Of LibreLane's first run: of a grid of cells at 130 nm, not of the chip's estimate."""
 
 
-def physical(build: Build) -> Iterator[tuple[str, Contents]]:
-    """All of these files."""
+def physical(build: Build, fpga: bool) -> Iterator[tuple[str, Contents]]:
+    """All of these files; for an FPGA those of timing and memories."""
     yield "constraints/chip.sdc", constraints()
-    yield "constraints/chip.upf", power_intent(build)
-    yield "librelane/config.json", librelane(build)
-    yield "librelane/chip.sdc", f"set hardloom_period $::env(CLOCK_PERIOD)\n\n{constraints()}"
     yield "macros/memories.csv", memories(build)
+    if not fpga:
+        yield "constraints/chip.upf", power_intent(build)
+        yield "librelane/config.json", librelane(build)
+        yield "librelane/chip.sdc", f"set hardloom_period $::env(CLOCK_PERIOD)\n\n{constraints()}"
 
 
 def librelane(build: Build) -> str:

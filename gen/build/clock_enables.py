@@ -1,11 +1,12 @@
 """Verilog of a build for FPGAs: where clocks were gated, registers have enables, and all of them one clock."""
 
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hardloom.gen.arrays.shells import CLOCK_GATE
 
-__all__ = ["ENABLE", "with_clock_enables"]
+__all__ = ["enabled_chip", "with_clock_enables"]
 
 ENABLE = "_ce"
 """Behind a clock's name, that of its enable: every module has an input `clk_ce` beside `clk`."""
@@ -37,6 +38,17 @@ def with_clock_enables(file: Path, text: str) -> str:
     if not clocks:
         return text
     return places(clocks).sub(in_pairs, text)
+
+
+def enabled_chip(top: str, files: Iterable[tuple[Path, str]]) -> Iterator[str]:
+    """Of every file of a chip with its text what `with_clock_enables` makes; the module `top` keeps its ports, and its
+    enable is 1."""
+    for file, text in files:
+        found = with_clock_enables(file, text)
+        if file.stem == top:
+            head, end, body = found.replace(f"wire clk, clk{ENABLE},", "wire clk,", 1).partition("\n);\n")
+            found = f"{head}{end}  wire clk{ENABLE} = 1'b1;\n{body}"
+        yield found
 
 
 def places(clocks: set[str]) -> re.Pattern[str]:

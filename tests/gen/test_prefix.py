@@ -81,7 +81,7 @@ def test_a_chip_with_a_prefix_is_proven_as_one_without(chips: list[Build]) -> No
 
 
 def test_a_chip_with_a_prefix_is_what_is_simulated(chips: list[Build]) -> None:
-    assert "    Soc_A_hardloom_chip chip (.s_axil_" in bench_verilog(chips[0].require_chip(), [], 1, {})
+    assert "    Soc_A_hardloom_chip chip (.s_axil_" in bench_verilog(chips[0].require_chip(), [], 1)
 
 
 def test_verilator_lints_two_chips_in_one_design(chips: list[Build], both: list[Path]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hardloom.gen.build.clock_enables import with_clock_enables
+from hardloom.gen.build.clock_enables import enabled_chip, with_clock_enables
 from hardloom.gen.build.folder import Build
 from hardloom.golden.models.integer_model import IntegerModel
 from hardloom.verif.chip.compare import compare_runs
@@ -57,6 +57,14 @@ def test_every_clock_goes_with_its_enable_and_comments_stay() -> None:
 def test_a_clock_gate_keeps_its_name_and_passes_the_clock_on() -> None:
     text = with_clock_enables(Path("p_hardloom_clock_gate.v"), "anything")
     assert "module p_hardloom_clock_gate (" in text and "gated_ce = clk_ce & (enable | test_enable)" in text
+
+
+def test_the_top_keeps_its_ports_and_has_an_enable_of_its_own() -> None:
+    other, top = enabled_chip("m", [(Path("n.v"), MODULE), (Path("m.v"), MODULE)])
+    assert other == ENABLED
+    assert top == ENABLED.replace("wire clk, clk_ce,", "wire clk,", 1).replace(
+        "\n);\n", "\n);\n  wire clk_ce = 1'b1;\n"
+    )
 
 
 def test_no_edge_of_a_chip_is_left_without_an_enable(tiny_build: Build) -> None:

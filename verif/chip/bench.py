@@ -1,6 +1,5 @@
 """The bench around the chip: its ports, and taps that record from inside what passes probe points, and when."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from hardloom.gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
@@ -18,10 +17,8 @@ def _ports(prefix: str, members: dict) -> list[tuple[str, str, int]]:
     return [(f"{prefix}_{name}", member.flow.name, member.shape) for name, member in members.items()]
 
 
-def bench_verilog(top: str, probes: list[Probe], sequences: int, tied: Mapping[str, str]) -> str:
+def bench_verilog(top: str, probes: list[Probe], sequences: int) -> str:
     """Verilog of the bench's top: chip `top` of so many slots, the checker of its ports, and taps of all probes.
-
-    tied: further ports of the chip, and what they are tied to.
 
     With `+taps=FILE` a tap writes `NUMBER HEX` for every beat that is accepted, NUMBER counting the probes from 0; with
     `+times=FILE` it writes `NUMBER CYCLE`. `host_rst` is for the bus models, which sleep while it is high; `violations`
@@ -34,7 +31,7 @@ def bench_verilog(top: str, probes: list[Probe], sequences: int, tied: Mapping[s
         lines.append(f"    {direction} wire [{width - 1}:0] {name},")
     lines += ["    output wire irq,", "    output wire [31:0] violations", ");"]
     connections = [(name, name) for name, _, _ in ports] + [("clk", "clk"), ("rst", "rst"), ("irq", "irq")]
-    chip = [*connections, ("test_enable", "1'b0"), *tied.items()]
+    chip = [*connections, ("test_enable", "1'b0")]
     lines.append(f"    {top} chip (" + ", ".join(f".{a}({b})" for a, b in chip) + ");")
     connections.append(("violations", "violations"))
     lines.append(

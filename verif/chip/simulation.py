@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hardloom.gen.build.clock_enables import ENABLE, with_clock_enables
+from hardloom.gen.build.clock_enables import enabled_chip
 from hardloom.gen.build.folder import Build
 from hardloom.gen.design.features import check_program
 from hardloom.gen.engine.inventory import chip_probes
@@ -91,9 +91,9 @@ class SimulatedChip:
         if view == "table":
             verilog = ChipTables(build, self.folder).write(on_table)
         elif view == "enables":
-            verilog = enabled(verilog, self.folder)
+            verilog = enabled(top, verilog, self.folder)
         self.sources = [*verilog, PROTOCOL_CHECKER, self.folder / f"{BENCH}.v"]
-        bench, main = bench_verilog(top, self.probes, build.hardware.sequences, tied_of(view)), fast_forward_main()
+        bench, main = bench_verilog(top, self.probes, build.hardware.sequences), fast_forward_main()
         said = [build.path / "manifest.json"] if view == "wiring" else verilog  # of what is compiled
         parts = [*map(sha256, [*said, PROTOCOL_CHECKER]), bench, main, *arguments]
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -159,15 +159,10 @@ class SimulatedChip:
             failed.append(error)
 
 
-def tied_of(view: str) -> dict[str, str]:
-    """Ports of the chip that only a view has, and what they are tied to."""
-    return {f"clk{ENABLE}": "1'b1"} if view == "enables" else {}
-
-
-def enabled(verilog: Sequence[Path], folder: Path) -> list[Path]:
+def enabled(top: str, verilog: Sequence[Path], folder: Path) -> list[Path]:
     """One file in `folder` of all modules of `verilog`, with register enables in place of clock gates."""
     file = folder / "enables.v"
-    write_file(file, "\n".join(with_clock_enables(path, path.read_text()) for path in verilog))
+    write_file(file, "\n".join(enabled_chip(top, ((path, path.read_text()) for path in verilog))))
     return [file]
 
 
