@@ -30,5 +30,14 @@ def one_sentence() -> Iterator[None]:
     except OSError as error:
         if error.strerror is None:  # not the file system's, like a template of ours that is missing: a fault of ours
             raise
-        place = error.filename or "file system"
+        place = error.filename or nameless()
         raise UserError(f"{place}: {error.strerror}; check the path, its permissions and space") from error
+
+
+def nameless() -> str:
+    """What an error is about that names no file: standard output where that takes no empty line."""
+    try:
+        print(flush=True)
+    except OSError:
+        return "standard output"
+    return "file system"

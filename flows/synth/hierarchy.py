@@ -109,7 +109,7 @@ def held(modules: Modules, top: str, synthesizer: Synthesizer, cache: Cache) -> 
         if not whole and modules.is_wiring(module):
             hierarchy.modules[module] = wiring(modules, module, synthesizer.options.library)
             continue
-        job = ModuleJob.whole(modules, module) if whole else ModuleJob.of(modules, module, top)
+        job = ModuleJob.whole(modules, module) if whole else ModuleJob.of(modules, module, top, synthesizer.options)
         if (known := synthesizer.known(job, cache)) is None:
             missing.append(job)
         else:
@@ -157,7 +157,7 @@ def synthesized_netlist(
     Raises SynthesisError.
     """
     synthesizer = Synthesizer(options, netlists=True)
-    job = ModuleJob.whole(modules, module) if whole else ModuleJob.of(modules, module, top)
+    job = ModuleJob.whole(modules, module) if whole else ModuleJob.of(modules, module, top, options)
     if synthesizer.known(job, cache) is None:
         if isinstance(found := synthesizer(job), SynthesisError):
             raise found

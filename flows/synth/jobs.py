@@ -33,10 +33,11 @@ class ModuleJob:
     has_array: bool = False
 
     @classmethod
-    def of(cls, modules: Modules, module: str, top: str) -> "ModuleJob":
-        """By itself, as it stands below `top`."""
+    def of(cls, modules: Modules, module: str, top: str, options: Options) -> "ModuleJob":
+        """By itself, as it stands below `top`. What it drives is worked out where there is a clock to meet."""
         boxes = digested(modules, sorted(modules.instances(module)))
-        return cls(module, digested(modules, [module]), boxes, modules.driven(top)[module])
+        driven = 1 if options.clock_ns is None else modules.driven(top)[module]
+        return cls(module, digested(modules, [module]), boxes, driven)
 
     @classmethod
     def whole(cls, modules: Modules, module: str) -> "ModuleJob":

@@ -15,6 +15,7 @@ from hardloom.flows.synth.place import Routed, check_installed, route
 from hardloom.flows.synth.yosys import Options
 from hardloom.gen.build.clock_enables import with_clock_enables
 from hardloom.gen.text.yosys import SynthesisError
+from hardloom.golden.files import write_file
 from hardloom.golden.parallel import Workers
 
 __all__ = ["PUBLISHED_LUTS_A_WEIGHT", "Prototype", "prototype", "prototype_parts"]
@@ -133,7 +134,7 @@ def route_hierarchy(
             netlists.append(synthesized_netlist(modules, module, hierarchy.top, options, cache, whole))
         else:
             netlists.append(cache.folder / f"{module}.wiring.v")
-            netlists[-1].write_text(with_clock_enables(modules.path(module), modules.text(module)))
+            write_file(netlists[-1], with_clock_enables(modules.path(module), modules.text(module)))
     return route(netlists, hierarchy.top, options.fpga, candidates, options.timeout_s)
 
 

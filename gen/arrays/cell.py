@@ -49,6 +49,7 @@ class Cell(Style[CellForm]):
     """Constant multipliers; slices mean nothing here."""
 
     name = "cell"
+    shells = CellShell
     baseline = True
 
     def form(

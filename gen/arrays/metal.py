@@ -114,6 +114,7 @@ class Metal(Style[MetalForm]):
     """Wires of inputs into slots of lines that prefabricated neuron cells count."""
 
     name = "metal"
+    shells = MetalShell
     prefabricated = True
 
     def form(

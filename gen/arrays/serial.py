@@ -84,6 +84,7 @@ S = TypeVar("S", bound=SerialForm)
 class SerialStyle(Style[S]):
     """Weights are read by address: what the units of a style are like, and what tells them their weights."""
 
+    shells = SerialShell
     addressed = True
     refused = frozenset({"int8"})
 

@@ -78,6 +78,11 @@ class Shell(ABC):
     width: int
     scale_width: int
 
+    @classmethod
+    def kind(cls) -> str:
+        """What its template's name says of it: `metal`, `cell` or `serial`."""
+        return cls.template.removeprefix("array_shell_")
+
     @property
     def module(self) -> str:
         """Its name, of which `shape` makes it again."""

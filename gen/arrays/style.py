@@ -48,6 +48,7 @@ class Style(ABC, Generic[F]):
     Attributes
     ----------
     name: what users, builds and the registries of the other floors call it.
+    shells: what its arrays' shells are.
     addressed: inputs are taken by address, `inputs / slices` a cycle; otherwise bit by bit or all at once.
     prefabricated: all neuron cells are alike, every slot there whether used or not.
     neurons_share: neurons have logic in common behind the shell, so that their number decides what it costs.
@@ -56,6 +57,7 @@ class Style(ABC, Generic[F]):
     """
 
     name: str
+    shells: type[Shell]
     addressed = False
     prefabricated = False
     neurons_share = False

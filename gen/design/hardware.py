@@ -5,10 +5,10 @@ from math import gcd
 
 from hardloom.gen.arrays.styles import STYLES
 from hardloom.gen.design.features import check_features
-from hardloom.gen.design.lanes import MOST_POSITIONS, check_attention, check_cache, most_lanes, vectors
+from hardloom.gen.design.lanes import MOST_POSITIONS, check_cache, check_parallel, most_lanes, vectors
 from hardloom.gen.design.queues import Queues, check_positive
 from hardloom.golden.errors import UserError
-from hardloom.golden.shape import ExpertsShape, ModelShape
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["ARRAY_KINDS", "DEFAULT_SLICES", "HardwareConfig"]
 
@@ -148,18 +148,11 @@ class HardwareConfig:
                 f"hardware config, max_positions: {self.max_positions} exceeds the model's max_position_embeddings "
                 f"{most}; give fewer"
             )
-        if self.head_tiles > model.vocab_size:
-            raise UserError(
-                f"hardware config, head_tiles: {self.head_tiles} exceeds the {model.vocab_size} rows of the head"
-            )
+        if refused := check_parallel(self, model):
+            raise UserError(f"hardware config, {refused[0]}: {refused[1]}")
         for attention in dict.fromkeys(layer.attention for layer in model.layers):
-            if refused := check_attention(attention, self.head_lanes, self.query_lanes):
-                raise UserError(f"hardware config, {refused[0]}: {refused[1]}")
             if self.cache and (wrong := check_cache(attention)):
                 raise UserError(f"hardware config, cache: {wrong}; leave it out")
-        for mlp in dict.fromkeys(layer.mlp for layer in model.layers):
-            if isinstance(mlp, ExpertsShape):
-                self._check_experts(mlp)
         for matrix in model.kinds():
             kind, slices, style = matrix.kind, self.slices_of(matrix.kind), STYLES[self.style_of(matrix.kind)]
             if matrix.inputs % slices:
@@ -172,11 +165,3 @@ class HardwareConfig:
                 style.check_formats(format for format, _ in matrix.formats)
             except UserError as error:
                 raise UserError(f"hardware config, style.{kind}: {error}") from None
-
-    def _check_experts(self, experts: ExpertsShape) -> None:
-        """Raises UserError where groups would not be equal, or routers would not see whole blocks."""
-        if experts.num_experts % self.expert_groups:
-            wrong = f"{self.expert_groups} does not divide num_experts = {experts.num_experts}"
-            raise UserError(f"hardware config, expert_groups: {wrong}")
-        if self.routers > 1 and experts.capacity:
-            raise UserError(f"hardware config, routers: {self.routers}, but blocks admit experts; give 1")

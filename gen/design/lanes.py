@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from math import gcd
+from typing import Protocol
 
 from hardloom.golden.shape import AttentionShape, ExpertsShape, ModelShape
 
-__all__ = ["MOST_POSITIONS", "check_attention", "check_cache", "most_lanes", "vectors"]
+__all__ = ["MOST_POSITIONS", "check_attention", "check_cache", "check_parallel", "most_lanes", "vectors"]
 
 MOST_POSITIONS = 65535
 """Of a sequence, in any chip: registers of the host count them in 16 bits."""
@@ -29,6 +30,40 @@ def vectors(model: ModelShape) -> Iterator[tuple[str, int]]:
 def most_lanes(model: ModelShape, limit: int) -> int:
     """The most lanes that divide all of `vectors`, and `limit`."""
     return gcd(limit, *(elements for _, elements in vectors(model)))
+
+
+class Parallel(Protocol):
+    """What of a chip works side by side, as `gen.design.hardware.HardwareConfig` has it."""
+
+    @property
+    def head_lanes(self) -> int: ...
+
+    @property
+    def query_lanes(self) -> int: ...
+
+    @property
+    def head_tiles(self) -> int: ...
+
+    @property
+    def expert_groups(self) -> int: ...
+
+    @property
+    def routers(self) -> int: ...
+
+
+def check_parallel(chosen: Parallel, model: ModelShape) -> tuple[str, str] | None:
+    """Which field is wrong, and why, where a model can't be worked on so much side by side; else None."""
+    if chosen.head_tiles > model.vocab_size:
+        return "head_tiles", f"{chosen.head_tiles} exceeds the {model.vocab_size:,} rows of the head; give fewer"
+    for attention in dict.fromkeys(layer.attention for layer in model.layers):
+        if wrong := check_attention(attention, chosen.head_lanes, chosen.query_lanes):
+            return wrong
+    for mlp in dict.fromkeys(layer.mlp for layer in model.layers):
+        if isinstance(mlp, ExpertsShape) and mlp.num_experts % chosen.expert_groups:
+            return "expert_groups", f"{chosen.expert_groups} does not divide num_experts = {mlp.num_experts}"
+        if isinstance(mlp, ExpertsShape) and chosen.routers > 1 and mlp.capacity:
+            return "routers", f"{chosen.routers}, but blocks admit experts; give 1"
+    return None
 
 
 def check_attention(attention: AttentionShape, head_lanes: int, query_lanes: int) -> tuple[str, str] | None:

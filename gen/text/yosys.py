@@ -26,6 +26,10 @@ with open(job["usage"], "w") as file:
 """
 
 
+NO_MEMORY = ("bad_alloc", "MemoryError", "Cannot allocate memory", "failed to map segment")
+"""What Yosys, Python and the system say where a process has no memory left, or never had what Yosys itself is."""
+
+
 class SynthesisError(RuntimeError):
     """A module was not synthesized: it took too long or too much memory, or Yosys refused it. One sentence."""
 
@@ -58,7 +62,7 @@ def run_yosys(
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if process.returncode:
-        if "bad_alloc" in errors or "MemoryError" in errors:
+        if any(sign in errors for sign in NO_MEMORY):
             raise SynthesisError(f"{top}: took more than {memory_gib:g} GiB")
         log = folder / "yosys.log"
         lines = [*errors.splitlines(), *(log.read_text().splitlines() if log.exists() else [])]

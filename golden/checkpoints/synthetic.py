@@ -1,6 +1,7 @@
 """Checkpoints of published shape with made-up weights, written in a stream: everything downstream at real size."""
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,13 +17,15 @@ from hardloom.golden.checkpoints.safetensors_stream import SafetensorsWriter
 from hardloom.golden.checkpoints.stored import INDEX, first_places
 from hardloom.golden.errors import UserError
 from hardloom.golden.files import write_json
-from hardloom.golden.folders import claimed
+from hardloom.golden.folders import claimed, delete
 from hardloom.golden.parallel import ordered_map, row_ranges
 from hardloom.golden.shape import ModelShape
 
 __all__ = ["make_checkpoint", "make_up", "reduced"]
 
 SHARD_BYTES = 4 << 30
+SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors", re.ASCII)
+"""Name of a file that `write_tensors` writes."""
 
 
 def make_checkpoint(
@@ -61,6 +64,9 @@ def make_up(
         if (out / CONFIG).exists():  # the last file to be written
             raise UserError(f"{out}: holds a whole checkpoint already; name a new folder with -o")
         if virtual:
+            (out / INDEX).unlink(missing_ok=True)  # of a run that wrote tensors and was killed: shards alone are none
+            for shard in filter(SHARD.fullmatch, [path.name for path in out.iterdir()]):
+                delete(out, shard)
             write_json(out / MADE_UP, {"seed": seed})
         else:
             (out / MADE_UP).unlink(missing_ok=True)

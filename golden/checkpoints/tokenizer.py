@@ -4,6 +4,7 @@ import json
 import os
 import unicodedata
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tokenizers import Encoding, Tokenizer, models
@@ -24,14 +25,40 @@ def load_tokenizer(folder: Path) -> Tokenizer | None:
         return None
     text = read_regular_file(path)
     try:
-        tokenizer = Tokenizer.from_str(text.decode())
+        with unheard():
+            tokenizer = Tokenizer.from_str(text.decode())
         tokenizer.no_truncation()
         tokenizer.no_padding()
         if getattr(tokenizer.model, "dropout", None):
             tokenizer.model.dropout = None
     except BaseException as error:  # the library raises nothing more specific, and its panics are no Exception
         raise UserError(f"{path}: is no tokenizer ({reason(error)}); copy or download the file again") from None
+    check_ids(path, tokenizer)
     return tokenizer
+
+
+def check_ids(path: Path, tokenizer: Tokenizer) -> None:
+    """Raise `UserError` where two tokens have one id, of which only one could be written back as text."""
+    first: dict[int, str] = {}
+    for token, number in sorted(tokenizer.get_vocab().items()):
+        if first.setdefault(number, token) != token:
+            raise UserError(
+                f"{path}: tokens {first[number]!r:.40} and {token!r:.40} both have id {number}; give each its own"
+            )
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """What the tokenizers library writes to standard error within is dropped: where it panics, a trace of its own, and
+    the exception says the same."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def encode_prompt(
@@ -48,7 +75,8 @@ def encode_prompt(
     if not text:
         raise UserError(f"{source}: is empty; give at least one character")
     try:
-        encoding = tokenizer.encode(text, add_special_tokens=False)
+        with unheard():
+            encoding = tokenizer.encode(text, add_special_tokens=False)
         kept = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
     except BaseException as error:  # as above
         raise UserError(f"{source}: {path} fails on it ({reason(error)}); correct the file or the prompt") from None

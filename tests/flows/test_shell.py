@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pytest
 
 from hardloom.flows.console.report import PIPED, show, table
-from tests import ROOT
+from tests import DEMO, ROOT
 from tests.command_line import hardloom
 
 
@@ -73,3 +73,13 @@ def test_the_shell_completes_commands_and_options() -> None:
 def test_the_shell_is_told_how_to_complete() -> None:
     ran = run("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert ran.returncode == 0 and "_HARDLOOM_COMPLETE=complete_bash" in ran.stdout
+
+
+@pytest.mark.parametrize("words", [("info", str(DEMO), "--config-only"), ("--help",)], ids=" ".join)
+def test_a_full_disk_behind_standard_output_is_one_sentence(words: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "hardloom", *words]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+    said = "error: standard output: No space left on device; check the path, its permissions and space\n"
+    assert (ran.returncode, ran.stderr) == (1, said)

@@ -11,6 +11,7 @@ from hardloom.flows.synth.closure import synthesize
 from hardloom.flows.synth.command import Request, synth, synth_figures
 from hardloom.flows.synth.figures import unit_name
 from hardloom.flows.synth.gate_level import mapped_arrays, mapped_units
+from hardloom.flows.synth.jobs import ModuleJob
 from hardloom.flows.synth.library.files import read_library
 from hardloom.flows.synth.library.models import cell_models
 from hardloom.flows.synth.modules import Modules
@@ -261,3 +262,21 @@ def test_the_page_holds_every_unit_and_nothing_from_elsewhere(figures, tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert all(name in page for name in figures.units)
     assert not re.search(r"(src|href)=|url\(|@import", page)
+
+
+def test_memory_that_does_not_hold_yosys_itself_is_told_as_such(tmp_path):
+    files = verilog(tmp_path, "m", "module m(input a, output y); assign y = ~a; endmodule")
+    with pytest.raises(SynthesisError, match=r"^m: took more than 0\.02 GiB$"):
+        synthesize(files, "m", Options(None, memory_gib=0.02))
+
+
+def test_what_a_net_drives_counts_where_there_is_a_clock(tiny_build, library):
+    modules = Modules(tiny_build)
+
+    def driven(**options: float) -> list[int]:
+        jobs = (
+            ModuleJob.of(modules, name, modules.top, Options(library, **options)) for name in modules.below("layer_0")
+        )
+        return [job.driven for job in jobs]
+
+    assert {*driven()} == {1} and max(driven(clock_ns=2.0)) > 1

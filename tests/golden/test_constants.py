@@ -4,24 +4,33 @@ import math
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hardloom.golden.checkpoints.families import shape_of
 from hardloom.golden.errors import UserError
+from hardloom.golden.models.integer_model import IntegerModel
+from hardloom.golden.quantization.quantize import quantize_checkpoint
+from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.golden.samplers.denoise import spread_limit
+from hardloom.golden.shape import TensorShape
 from hardloom.golden.units.attention import Attention
 from hardloom.golden.units.bias import Bias
 from hardloom.golden.units.clip import Clip
 from hardloom.golden.units.fixed import FIXED
 from hardloom.golden.units.gain import Gain
+from hardloom.golden.units.numerics import Numerics
 from hardloom.golden.units.rmsnorm import RMSNorm
 from hardloom.golden.units.rope import Rope
 from hardloom.golden.units.router import Router
 from hardloom.golden.units.table import LOG2E, Exp2, Reciprocal, Rsqrt, Sigmoid
 from tests import ROOT
+from tests.published_models import FAMILIES, write_family
 
 DIGITS = 60
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
@@ -196,3 +205,39 @@ class TestVectors:
         end = 1 << (width - 1 - frac)
         if width < 28:  # not the wide word, which a contract may change
             assert f"from -{end} to {end} - 2^-{frac}" in text
+
+
+ENDS = {"q_norm": 32, "k_norm": 32, "q_bias": 2048, "k_bias": 2048, "v_bias": 2048}
+"""Of the words of constants, by kind of vector; 128 of the others."""
+
+
+def constant_cases() -> list[Any]:
+    """A vector of every kind: the contract's gains, a family that has it, the vector."""
+    found = {}
+    for gains in ("folded", "behind"):
+        for family in ("LLaDA-MoE", "LLaDA2.0", "Dream"):
+            for vector in shape_of(FAMILIES[family][0]).vectors(gains == "behind"):
+                found.setdefault((gains, vector.kind), pytest.param(gains, family, vector, id=f"{gains} {vector.kind}"))
+    return [*found.values()]
+
+
+def test_every_kind_of_vector_is_among_the_cases():
+    kinds = {case.values[2].kind for case in constant_cases()}
+    assert kinds == {*ENDS, "expert_bias", "input_layernorm", "post_attention_layernorm", "norm"}
+
+
+@pytest.mark.parametrize(("gains", "family", "vector"), constant_cases())
+def test_a_constant_that_no_word_holds_is_refused_before_anything_is_written(
+    tmp_path: Path, gains: str, family: str, vector: TensorShape
+):
+    """And the largest one that a word holds is taken, by quantization and by the integer model."""
+    end, numerics = ENDS.get(vector.kind, 128), Numerics(gains=gains)
+    for value in (float(end), -1.25 * end):
+        folder = write_family(tmp_path / f"{value}", family, {vector.name: value})
+        with pytest.raises(
+            UserError, match=rf"{vector.name}: .* is {value:g}, beyond its word, which holds -{end} to {end - 1}\.99"
+        ):
+            quantize_checkpoint(folder, tmp_path / "out", "mxfp4", numerics)
+    assert not (tmp_path / "out").exists()
+    quantize_checkpoint(write_family(tmp_path / "in", family, {vector.name: -end}), tmp_path / "out", "mxfp4", numerics)
+    IntegerModel(QuantizedCheckpoint(tmp_path / "out"))

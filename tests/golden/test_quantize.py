@@ -3,11 +3,10 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from hardloom.golden.checkpoints.checkpoint import Checkpoint
 from hardloom.golden.checkpoints.families import shape_of
@@ -16,29 +15,15 @@ from hardloom.golden.checkpoints.tokenizer import load_tokenizer
 from hardloom.golden.errors import UserError
 from hardloom.golden.files import PARTIAL
 from hardloom.golden.folders import MARK
-from hardloom.golden.models.integer_model import IntegerModel
-from hardloom.golden.quantization.formats import FORMATS, QuantizedMatrix, quantize
+from hardloom.golden.quantization.formats import FORMATS, quantize
 from hardloom.golden.quantization.quantize import quantize_checkpoint
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
-from hardloom.golden.shape import TensorShape
 from hardloom.golden.units.numerics import Numerics
-from tests.checkpoints import edit_json, tiny_config, write_random_checkpoint
+from tests.checkpoints import write_random_checkpoint
 from tests.matrices import values
-from tests.published_models import FAMILIES, write_family
 
 KINDS = ("embedding", "q", "k", "v", "o", "router", "gate", "up", "down", "head")
 Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return write_random_checkpoint(tmp_path / "source", tiny_config(moe_router_enable_expert_bias=True))
-
-
-@pytest.fixture
-def folder(tmp_path: Path, source: Path) -> Path:
-    quantize_checkpoint(source, tmp_path / "quantized", "mxfp4", numerics=Numerics())
-    return tmp_path / "quantized"
 
 
 def folded(checkpoint: Checkpoint, name: str) -> torch.Tensor:
@@ -101,18 +86,18 @@ def test_slices_of_rows_give_what_the_whole_matrix_gives(tmp_path: Path, source:
     assert contents(tmp_path / "sliced") == contents(tmp_path / "whole")
 
 
-def test_vectors_that_fold_nowhere_are_kept_in_float32(folder: Path, source: Path):
-    checkpoint, quantized = Checkpoint(source), QuantizedCheckpoint(folder)
+def test_vectors_that_fold_nowhere_are_kept_in_float32(quantized: Path, source: Path):
+    checkpoint, read = Checkpoint(source), QuantizedCheckpoint(quantized)
     for layer in range(2):
         for name in (f"model.layers.{layer}.self_attn.{n}_norm.weight" for n in "qk"):
-            assert torch.equal(quantized.vector(name), checkpoint.tensor(name).float())
+            assert torch.equal(read.vector(name), checkpoint.tensor(name).float())
         name = f"model.layers.{layer}.mlp.expert_bias"
-        assert torch.equal(quantized.vector(name), checkpoint.tensor(name).float())
-    assert "model.norm.weight" not in load_file(folder / "quantized.safetensors")
+        assert torch.equal(read.vector(name), checkpoint.tensor(name).float())
+    assert "model.norm.weight" not in load_file(quantized / "quantized.safetensors")
 
 
-def test_codes_are_packed_two_a_byte(folder: Path):
-    stored, matrix = load_file(folder / "quantized.safetensors"), QuantizedCheckpoint(folder).matrix
+def test_codes_are_packed_two_a_byte(quantized: Path):
+    stored, matrix = load_file(quantized / "quantized.safetensors"), QuantizedCheckpoint(quantized).matrix
     name = "model.layers.1.mlp.experts.3.down_proj.weight"
     codes = matrix(name).codes
     assert codes.shape == (40, 33)
@@ -250,156 +235,18 @@ def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path, source: P
         quantize_checkpoint(source, tmp_path / "notes" / "notes.txt", "mxfp4", numerics=Numerics())
 
 
-def test_what_an_interrupted_run_left_is_overwritten(tmp_path: Path, source: Path, folder: Path):
+def test_what_an_interrupted_run_left_is_overwritten(tmp_path: Path, source: Path, quantized: Path):
     quantize_checkpoint(
         write_random_checkpoint(tmp_path / "other", seed=9), tmp_path / "out", "int4", numerics=Numerics()
     )
     (tmp_path / "out" / f"quantized.safetensors{PARTIAL}").write_bytes(b"half")
     (tmp_path / "out" / "quantized.safetensors").write_bytes(b"whole")
     quantize_checkpoint(source, tmp_path / "out", "mxfp4", numerics=Numerics())
-    assert contents(tmp_path / "out") == contents(folder)
+    assert contents(tmp_path / "out") == contents(quantized)
 
 
-def test_overwriting_leaves_no_tokenizer_of_before(tmp_path: Path, source: Path, folder: Path):
-    (folder / "tokenizer.json").write_text("{}")
-    quantize_checkpoint(source, folder, "int4", numerics=Numerics())
-    assert QuantizedCheckpoint(folder).tokenizer_path is None
-    assert set(QuantizedCheckpoint(folder).formats.values()) == {"int4"}
-
-
-# --- bad quantized folders -------------------------------------------------------------------------------------------
-
-
-def refusal(folder: Path) -> str:
-    with pytest.raises(UserError) as caught:
-        list(QuantizedCheckpoint(folder).scan())
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def edit(folder: Path, changes: dict[str, torch.Tensor | None]) -> None:
-    path = folder / "quantized.safetensors"
-    tensors = {name: tensor.clone() for name, tensor in load_file(path).items()} | changes
-    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, path)
-
-
-def test_is_quantized_tells_folders_apart(folder: Path, source: Path):
-    assert QuantizedCheckpoint.is_quantized(folder)
-    assert not QuantizedCheckpoint.is_quantized(source)
-    assert "is no quantized folder; make one with `hardloom quantize`" in refusal(source)
-
-
-@pytest.mark.parametrize(
-    ("formats", "message"),
-    [
-        (..., "formats must name one of each of embedding, q, k, v, o, router, gate, up, down, head, and no other"),
-        ("mxfp4", "formats must name one of each of embedding, "),
-        ({"q": "mxfp4"}, "formats must name one of each of embedding, "),
-        (dict.fromkeys(KINDS, "fp3"), "formats: embedding is 'fp3', not one of mxfp4, "),
-        (dict.fromkeys(KINDS, "mxfp6"), "formats: embedding is 'mxfp6', not one of mxfp4, "),
-        (dict.fromkeys(KINDS, "mxfp4") | {"up": []}, "formats: up is [], not one of mxfp4, "),
-    ],
-)
-def test_formats_that_a_folder_cannot_have(folder: Path, formats: object, message: str):
-    edit_json(folder / "quantization.json", formats=formats, format="mxfp4")
-    assert refusal(folder).startswith(f"{folder / 'quantization.json'}: {message}")
-    assert refusal(folder).endswith("; quantize again")
-
-
-def test_format_that_the_tensors_do_not_have(folder: Path):
-    formats = dict.fromkeys(KINDS, "mxfp4")
-    edit_json(folder / "quantization.json", formats=formats | {"head": "int4"})
-    assert "is U8 [23, 2] where config.json and quantization.json make it BF16 [23]" in refusal(folder)
-    edit_json(folder / "quantization.json", formats=formats | {"down": "mxfp6_e3m2"})
-    assert (
-        "down_proj.weight.codes is U8 [40, 17] where config.json and quantization.json make it U8 [40, 25]"
-        in refusal(folder)
-    )
-
-
-def test_missing_and_extra_quantized_tensors(folder: Path):
-    edit(folder, {"surplus": torch.zeros(1)})
-    assert "the first of them surplus" in refusal(folder)
-    edit(folder, {Q_PROJ + ".codes": None})
-    assert f"1 tensors are missing, the first of them {Q_PROJ}.codes" in refusal(folder)
-
-
-def test_quantized_tensor_of_wrong_shape(folder: Path):
-    edit(folder, {Q_PROJ + ".codes": torch.zeros(40, 40, dtype=torch.uint8)})
-    assert f"tensor {Q_PROJ}.codes is U8 [40, 40]" in refusal(folder)
-
-
-def test_scale_that_is_nan(folder: Path):
-    edit(folder, {Q_PROJ + ".scales": torch.full((40, 2), 255, dtype=torch.uint8)})
-    assert f"matrix {Q_PROJ}: a block scale is NaN (255); quantize again" in refusal(folder)
-
-
-@pytest.mark.parametrize(
-    ("format", "part", "value", "message"),
-    [
-        ("int4", ".codes", torch.tensor(0x80, dtype=torch.uint8), "a code lies outside -7..7"),
-        ("ternary", ".codes", torch.tensor(0x02, dtype=torch.uint8), "a code lies outside -1..1"),
-        ("int4", ".scales", torch.tensor(-1.0), "a row scale is negative or not finite"),
-        ("int4", ".scales", torch.tensor(math.nan), "a row scale is negative or not finite"),
-        ("ternary", ".scales", torch.tensor(0.0), "a row that is not zero has scale 0"),
-    ],
-)
-def test_invalid_rows(tmp_path: Path, source: Path, format: str, part: str, value: torch.Tensor, message: str):
-    quantize_checkpoint(source, tmp_path / "out", format, numerics=Numerics())
-    tensor = load_file(tmp_path / "out" / "quantized.safetensors")[Q_PROJ + part].clone()
-    tensor[5] = value
-    edit(tmp_path / "out", {Q_PROJ + part: tensor})
-    assert f"matrix {Q_PROJ}: {message}; quantize again" in refusal(tmp_path / "out")
-
-
-def test_vector_that_is_not_finite(folder: Path):
-    name = "model.layers.1.self_attn.k_norm.weight"
-    edit(folder, {name: torch.full((20,), math.inf)})
-    assert f"tensor {name} holds NaN or infinity" in refusal(folder)
-
-
-def test_a_spread_too_wide_for_an_array_names_the_matrix(tmp_path: Path):
-    matrix = torch.ones(40, 40)
-    matrix[7, 32:] = 2.0**-20
-    name = "model.layers.0.self_attn.o_proj.weight"
-    source = write_random_checkpoint(tmp_path / "source", replace={name: matrix})
-    quantize_checkpoint(source, tmp_path / "out", "mxfp4", numerics=Numerics())
-    read: QuantizedMatrix = QuantizedCheckpoint(tmp_path / "out").matrix(name)
-    with pytest.raises(UserError, match=f"{name}: row 7 has block exponents that spread by 20"):
-        read.integers()
-
-
-ENDS = {"q_norm": 32, "k_norm": 32, "q_bias": 2048, "k_bias": 2048, "v_bias": 2048}
-"""Of the words of constants, by kind of vector; 128 of the others."""
-
-
-def constant_cases() -> list[Any]:
-    """A vector of every kind: the contract's gains, a family that has it, the vector."""
-    found = {}
-    for gains in ("folded", "behind"):
-        for family in ("LLaDA-MoE", "LLaDA2.0", "Dream"):
-            for vector in shape_of(FAMILIES[family][0]).vectors(gains == "behind"):
-                found.setdefault((gains, vector.kind), pytest.param(gains, family, vector, id=f"{gains} {vector.kind}"))
-    return [*found.values()]
-
-
-def test_every_kind_of_vector_is_among_the_cases():
-    kinds = {case.values[2].kind for case in constant_cases()}
-    assert kinds == {*ENDS, "expert_bias", "input_layernorm", "post_attention_layernorm", "norm"}
-
-
-@pytest.mark.parametrize(("gains", "family", "vector"), constant_cases())
-def test_a_constant_that_no_word_holds_is_refused_before_anything_is_written(
-    tmp_path: Path, gains: str, family: str, vector: TensorShape
-):
-    """And the largest one that a word holds is taken, by quantization and by the integer model."""
-    end, numerics = ENDS.get(vector.kind, 128), Numerics(gains=gains)
-    for value in (float(end), -1.25 * end):
-        folder = write_family(tmp_path / f"{value}", family, {vector.name: value})
-        with pytest.raises(
-            UserError, match=rf"{vector.name}: .* is {value:g}, beyond its word, which holds -{end} to {end - 1}\.99"
-        ):
-            quantize_checkpoint(folder, tmp_path / "out", "mxfp4", numerics)
-    assert not (tmp_path / "out").exists()
-    quantize_checkpoint(write_family(tmp_path / "in", family, {vector.name: -end}), tmp_path / "out", "mxfp4", numerics)
-    IntegerModel(QuantizedCheckpoint(tmp_path / "out"))
+def test_overwriting_leaves_no_tokenizer_of_before(tmp_path: Path, source: Path, quantized: Path):
+    (quantized / "tokenizer.json").write_text("{}")
+    quantize_checkpoint(source, quantized, "int4", numerics=Numerics())
+    assert QuantizedCheckpoint(quantized).tokenizer_path is None
+    assert set(QuantizedCheckpoint(quantized).formats.values()) == {"int4"}

@@ -95,6 +95,20 @@ def test_a_virtual_checkpoint_has_no_tensors_besides(small: None, tmp_path: Path
         Checkpoint(tmp_path / "a")
 
 
+def test_what_a_killed_run_wrote_does_not_stand_beside_a_virtual_checkpoint(small: None, tmp_path: Path) -> None:
+    """It was killed when the index was there and config.json was not."""
+    folder = tmp_path / "a"
+    make_checkpoint("llada-moe-7b", folder, seed=3)
+    (folder / "config.json").unlink()
+    (folder / "mine.safetensors").write_text("mine")
+    model = make_checkpoint("llada-moe-7b", folder, seed=4, virtual=True)
+    assert {path.name for path in folder.iterdir()} == {".hardloom", "config.json", "made_up.json", "mine.safetensors"}
+    make_checkpoint("llada-moe-7b", tmp_path / "b", seed=4)
+    names = [tensor.name for tensor in model.tensors()]
+    read, written = Checkpoint(folder), Checkpoint(tmp_path / "b")
+    assert names and all(torch.equal(read.tensor(name), written.tensor(name)) for name in names)
+
+
 def test_the_published_size_has_the_published_shapes() -> None:
     fields = reduced(read_preset("llada-moe-7b"), 2, None, None)
     assert (fields["num_hidden_layers"], fields["num_experts"], fields["vocab_size"]) == (2, 64, 157184)

@@ -131,3 +131,26 @@ def test_a_unigram_model_knows_its_unknown_token_by_number_alone(tmp_path: Path,
     folder = saved(tmp_path, Tokenizer(models.Unigram(pieces, unk_id=0)))
     assert "is not in the tokenizer's" in refused(folder, text)
     assert encoded(folder, "ab") == [3]
+
+
+def test_two_tokens_of_one_id(tmp_path: Path):
+    saved(tmp_path, letters())
+    raw = json.loads((tmp_path / "tokenizer.json").read_text())
+    raw["model"]["vocab"]["e"] = raw["model"]["vocab"]["b"]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(raw))
+    with pytest.raises(UserError, match=r"tokens 'b' and 'e' both have id 1; give each its own"):
+        load_tokenizer(tmp_path)
+
+
+PANICS = {
+    "as it is read": {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}},
+    "as it is used": {"pre_tokenizer": {"type": "FixedLength", "length": 0}},
+}
+
+
+@pytest.mark.parametrize("when", PANICS)
+def test_a_panic_of_the_library_is_one_sentence(tmp_path: Path, capfd, when: str):
+    """And its own trace is not heard."""
+    message = refused(saved(tmp_path, letters(), **PANICS[when]), "abc")
+    assert ("fails on it" if "used" in when else "is no tokenizer") in message
+    assert capfd.readouterr() == ("", "")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hardloom.gen.arrays.styles import STYLES
 from hardloom.gen.build.folder import MANIFEST, Build
 from hardloom.gen.build.manifest import ArrayFacts
 from hardloom.gen.build.names import connection_file
@@ -21,10 +22,6 @@ from hardloom.verif.proof.reading import Comparison, Reading
 from hardloom.verif.proof.row_scales import ScalesMet
 
 __all__ = ["ArrayFound", "ArrayReader", "Source"]
-
-
-KINDS = {"metal": "metal", "packed": "metal", "cell": "cell", "rom": "serial", "shared": "serial"}
-"""Kind of an array's shell by its style."""
 
 
 @dataclass
@@ -120,7 +117,7 @@ class Source:
             )
         if rows.shape != shape:
             raise ExtractionError(f"it has {rows.shape} banks, rows and inputs, and should have {shape}")
-        kind = KINDS[facts.style]
+        kind = STYLES[facts.style].shells.kind()
         found = rows.kind, rows.lanes, rows.slices if kind != "cell" else facts.slices
         if found != (wanted := (kind, self.lanes, facts.slices)):
             raise ExtractionError(f"its kind of shell, lanes and slices are {found}, and should be {wanted}")

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from hardloom.gen.design.lanes import check_attention
+from hardloom.gen.design.lanes import check_parallel
 from hardloom.gen.design.queues import Queues
 from hardloom.golden.errors import UserError
-from hardloom.golden.shape import ExpertsShape, ModelShape
+from hardloom.golden.shape import ModelShape
 
 __all__ = ["AtOnce"]
 
@@ -47,19 +47,10 @@ class AtOnce:
     def check(self, model: ModelShape, positions: float) -> None:
         """Raises UserError, by the names of options, for what a model's layers can't do with sequences of so many
         positions."""
-        for name, most, what in (
-            ("query_lanes", positions, "positions of a sequence"),
-            ("head_tiles", model.vocab_size, "rows of the head"),
-        ):
-            if (value := getattr(self, name)) > most:
-                raise UserError(f"--{name.replace('_', '-')}: {value} exceeds the {most:,g} {what}; give fewer")
-        for attention in dict.fromkeys(layer.attention for layer in model.layers):
-            if wrong := check_attention(attention, self.head_lanes, self.query_lanes):
-                field, sentence = wrong
-                raise UserError(f"--{field.replace('_', '-')}: {sentence}")
-        for kind in model.kinds():
-            if kind.kind == "down" and kind.count % self.expert_groups:
-                raise UserError(f"--expert-groups: {self.expert_groups} does not divide num_experts = {kind.count}")
-        for layer in dict.fromkeys(model.layers):
-            if self.routers > 1 and isinstance(layer.mlp, ExpertsShape) and layer.mlp.capacity:
-                raise UserError(f"--routers: {self.routers}, but blocks admit experts; leave it out")
+        if self.query_lanes > positions:
+            raise UserError(
+                f"--query-lanes: {self.query_lanes} exceeds the {positions:,g} positions of a sequence; give fewer"
+            )
+        if wrong := check_parallel(self, model):
+            field, sentence = wrong
+            raise UserError(f"--{field.replace('_', '-')}: {sentence}")

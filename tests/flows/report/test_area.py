@@ -50,7 +50,7 @@ def synthesized(chip_build):
         if not modules.is_wiring(module):
             gates[module] = number
             made = Synthesis(module, "l", {"g": 1}, 0.0, number, 0, 0, dict(modules.instances(module)))
-            cache.put(key := ModuleJob.of(modules, module, modules.top).key(cache, options), made)
+            cache.put(key := ModuleJob.of(modules, module, modules.top, options).key(cache, options), made)
             kept.append(cache.folder / f"{key}.json")
     yield modules, gates
     for path in kept:
@@ -80,7 +80,8 @@ def test_gates_of_what_was_synthesized_are_shown_by_hierarchy(chip_build, synthe
 def test_a_module_that_was_not_synthesized_leaves_no_figure(chip_build, synthesized):
     modules, gates = synthesized
     cache, options = Cache(work_folder(chip_build.path, "synthesis") / "cache"), Request().options()
-    (cache.folder / f"{ModuleJob.of(modules, next(iter(gates)), modules.top).key(cache, options)}.json").unlink()
+    job = ModuleJob.of(modules, next(iter(gates)), modules.top, options)
+    (cache.folder / f"{job.key(cache, options)}.json").unlink()
     assert held_synthesis(chip_build) is None
 
 
