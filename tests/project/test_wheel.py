@@ -1,5 +1,6 @@
 """What is installed from a wheel is one package, which leaves a user's own modules of our floors' names alone."""
 
+import email
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from tests import ROOT
 
@@ -53,6 +55,17 @@ def test_a_wheel_holds_one_package_with_all_its_data(wheel: Path) -> None:
         str(path.relative_to(ROOT)).removeprefix("hardloom/") for path in files if "__pycache__" not in path.parts
     }
     assert shipped - {name.removeprefix("hardloom/") for name in names} == set()
+
+
+def test_it_says_which_versions_of_python_it_was_run_on(wheel: Path) -> None:
+    """Its classifiers name every version that pip lets in, and no other."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        said = email.message_from_bytes(archive.read(name))
+    prefix = "Programming Language :: Python :: "
+    classified = {one.removeprefix(prefix) for one in said.get_all("Classifier") if one.startswith(prefix)}
+    allowed = SpecifierSet(said["Requires-Python"])
+    assert classified == {f"3.{minor}" for minor in range(8, 30) if f"3.{minor}.5" in allowed}
 
 
 def test_it_stands_beside_a_users_own_modules_of_our_names(wheel: Path, tmp_path: Path) -> None:
