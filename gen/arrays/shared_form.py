@@ -17,6 +17,8 @@ __all__ = ["BLOCK", "SharedForm", "form_of", "smallest_exponent"]
 BLOCK = 32  # inputs that may have an exponent in common
 MOST = 12  # addresses of a group
 MERGE, SUBSET = 0.56, 1.08  # NAND2s that one more line in an OR takes, and one more subset of a group
+REST = 65  # NAND2s of a unit behind each of its planes
+CROSSING = 0.013  # NAND2s on whose area metal has room for a plane and a subset to cross (docs/estimate.md, Wires)
 
 
 @dataclass(frozen=True)
@@ -125,13 +127,17 @@ def _places(seen: list[np.ndarray]) -> tuple[int, ...]:
 
 
 def _best_group(slices: int, planes: int) -> int:
-    """Addresses of a group that make `planes` planes of the whole array, and the subsets, fewest gates."""
+    """Addresses of a group that make an array of `planes` planes smallest: its gates, or its wires if these take more.
 
-    def gates(size: int) -> float:
+    Every plane crosses the lines of all subsets.
+    """
+
+    def area(size: int) -> float:
         groups = -(-slices // size)
-        return planes * groups * (1 - 0.5**size) * MERGE + groups * SUBSET * (1 << size)
+        merging = planes * groups * (1 - 0.5**size) * MERGE + groups * SUBSET * (1 << size)
+        return max(merging + planes * REST, planes * groups * CROSSING * (1 << size))
 
-    return min(range(1, min(MOST, slices) + 1), key=gates)
+    return min(range(1, min(MOST, slices) + 1), key=area)
 
 
 @njit(cache=True, nogil=True)

@@ -14,7 +14,7 @@ from hardloom.flows.design.cost.model import CostModel
 from hardloom.flows.design.cost.shapes import ArrayShape
 from hardloom.flows.design.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
 from hardloom.flows.design.estimate.cost import dies_per_wafer, murphy_yield
-from hardloom.flows.design.estimate.figures import Estimate, error_bar, estimate, moved, read_model, value_of
+from hardloom.flows.design.estimate.figures import Estimate, error_bars, estimate, moved, read_model, value_of
 from hardloom.flows.design.estimate.request import Request
 from hardloom.flows.design.estimate.systems import comparison, reproduction
 from hardloom.flows.design.estimate.tornado import bars, plot_tornado
@@ -93,7 +93,7 @@ def test_finer_nodes_are_smaller_and_save_energy(model):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.floats(10, 4e5), st.floats(1.0, 3.0))
+@given(st.floats(10, 2.9e5), st.floats(1.0, 3.0))
 def test_more_throughput_never_takes_less_area(tokens_per_s, factor):
     slow, fast = (run("llada-moe-7b", tokens_per_s=t) for t in (tokens_per_s, tokens_per_s * factor))
     assert fast.chip.tokens_per_s >= slow.chip.tokens_per_s * (1 - 1e-9)
@@ -138,16 +138,15 @@ def test_throughput_follows_its_assumptions(name, direction):
 
 def test_the_headline_that_the_documentation_states():
     found = run("llada-moe-7b")
-    assert found.chip.dies == 1 and found.chip.tokens_per_s >= 249_960
+    assert found.chip.dies == 2 and found.chip.tokens_per_s >= 249_960
     hnlpu = 13232e6 / 116_829_156_672
-    assert 0.6 * hnlpu < found.area_um2_per_parameter < 0.65 * hnlpu
-    narrow = run("llada-moe-7b", formats=dict.fromkeys(found.shape.formats, "mxfp4"))
-    assert narrow.area_um2_per_parameter < 0.55 * hnlpu
+    assert 1.57 * hnlpu < found.area_um2_per_parameter < 1.63 * hnlpu
     emitted = found.emitted
-    assert emitted is not None and 230 < emitted.tokens_per_s < 260 and emitted.area < found.chip.area
+    assert emitted is not None and 140 < emitted.tokens_per_s < 180 and emitted.area < found.chip.area
+    assert 0.5 * hnlpu < emitted.area * 1e6 / found.shape.parameters < 0.6 * hnlpu
     text = (ROOT / "docs" / "estimate.md").read_text()
     assert f"| emitted | 1 | {emitted.area:,.0f} | {emitted.tokens_per_s:,.0f} |" in text
-    assert f"1 of {found.chip.area:,.0f} mm2" in text and f"{found.tokens_per_joule:.0f} |" in text
+    assert f"2 of {found.chip.area:,.0f} mm2" in text and f"{found.tokens_per_joule:.0f} |" in text
 
 
 def test_an_estimate_imports_nothing_that_takes_seconds():
@@ -161,7 +160,7 @@ sys.exit(code or sorted({"torch", "numba", "amaranth", "matplotlib", "scipy"} & 
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["emitted"]["tokens_per_s"] > 200
+    assert json.loads(done.stdout)["emitted"]["tokens_per_s"] > 100
 
 
 def test_the_tensors_of_a_model_are_counted_once(monkeypatch):
@@ -169,7 +168,7 @@ def test_the_tensors_of_a_model_are_counted_once(monkeypatch):
     walked, tensors = [], ModelShape.tensors
     monkeypatch.setattr(ModelShape, "tensors", lambda shape: walked.append(shape) or tensors(shape))
     base = run("llada-moe-7b")
-    error_bar(base, "area_um2_per_parameter")
+    error_bars(base, ["area_um2_per_parameter"])
     assert len(walked) == 2  # kinds of matrix, then vectors
 
 
@@ -201,6 +200,7 @@ def test_the_energy_of_arrays_is_toggles_and_clocks():
 
 def test_every_number_has_a_range_a_unit_and_a_source():
     tables = [read_data("common"), read_data("hnlpu"), *read_data("nodes").values(), *read_data("workloads").values()]
+    tables += [style["assumptions"] for style in read_data("arrays").values()]
     for table in tables:
         for entry in parse(table).values():
             assert entry.kind in KINDS and entry.unit and len(entry.source) > 10, entry.name
@@ -210,7 +210,7 @@ def test_every_number_has_a_range_a_unit_and_a_source():
 
 def test_the_list_of_assumptions_is_what_was_used():
     listed = {entry["name"] for entry in run("llada-moe-7b").to_json_dict()["assumptions"]}
-    assert {"gate_um2", "busy_share", "expert_imbalance", "pue", "rom_gates_scale"} <= listed
+    assert {"gate_um2", "busy_share", "expert_imbalance", "pue", "packed_library", "tracks_per_um"} <= listed
     assert "communication_share" not in listed
 
 
@@ -227,8 +227,10 @@ def test_what_the_user_gives_is_marked_so():
 
 def test_an_error_bar_holds_the_value():
     base = run("llada-moe-7b")
-    low, high = error_bar(base, "area_um2_per_parameter")
+    ranges = error_bars(base, ["area_um2_per_parameter", "tokens_per_s"])
+    low, high = ranges["area_um2_per_parameter"]
     assert low < base.area_um2_per_parameter < high
+    assert ranges == {metric: error_bars(base, [metric])[metric] for metric in ranges}
 
 
 def test_the_tornado_is_sorted_and_repeatable(tmp_path):
@@ -258,6 +260,7 @@ def test_the_table_marks_every_cell():
     for row in rows:
         assert row.figures.keys() == row.marks.keys()
         assert set(row.marks.values()) <= {"published", "derived", "reproduced", "ours"}
+        assert row.evidence in {"fabricated", "measured", "laid out", "simulated", "estimated"}
 
 
 def test_assumptions_know_their_ranges():

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from hardloom.flows.design.estimate.arrays import PRICED_STYLES
+from hardloom.flows.design.estimate.figures import estimate, figures, read_model
+from hardloom.flows.design.estimate.request import Request
 from hardloom.flows.design.estimate.systems import COLUMNS
 from tests import ROOT
 from tests.command_line import hardloom
@@ -59,6 +62,30 @@ def test_the_headline_has_both_chips():
     for chip, dies, *cells in rows_of("| LLaDA-MoE-7B, 256 positions"):
         assert dies == str(found[chip]["dies"])
         assert all(says(cell, *values) for cell, values in zip(cells, chip_cells(found, chip), strict=True)), cells
+
+
+FORMER = {
+    "clock": {"clock_ghz": 1.0},
+    "wires": {"tracks_per_um": 1e9},
+    "mapped": {"unit_timed": 1.0} | {f"{style}_timed": 1.0 for style in PRICED_STYLES},
+    "overhead": {"floorplan_overhead": 0.05, "sram_efficiency": 0.70, "embedding_gates_per_weight": 0.45},
+    "room": {"utilisation": 0.75} | {f"{style}_utilisation": 0.75 for style in PRICED_STYLES},
+    "trained": {f"{style}_trained": 1.0 for style in PRICED_STYLES},
+    "library": {"gate_um2": 0.0289, "unit_library": 1.0} | {f"{style}_library": 1.0 for style in PRICED_STYLES},
+}
+"""What the assumptions of each line of the headline's table were before it was counted, from the last line up."""
+
+
+def test_what_was_counted_line_by_line():
+    found = estimate(*read_model("llada-moe-7b", None), Request())
+    a, rows = found.assumptions, rows_of("| what is counted |")
+    for former, (_, projected, area, emitted, emitted_area) in zip([{}, *FORMER.values()], rows[::-1], strict=True):
+        for name, value in former.items():
+            a = a.at(name, value)
+        chips = figures(found.shape, found.request, a, None)
+        for chip, mm2, um2 in ((chips.chip, projected, area), (chips.emitted, emitted, emitted_area)):
+            assert chip is not None and says(mm2, chip.area) and says(um2, 1e6 * chip.area / found.shape.parameters)
+    assert says(rows[-1][1], found.chip.area)
 
 
 def asked(head: str, page: str = PAGE) -> Iterator[tuple[str, list[str]]]:
@@ -116,7 +143,7 @@ def test_sequences_of_other_lengths():
         assert says(projected[column], found["projected"]["tokens_per_s"])
         assert says(area[column], found["area_um2_per_parameter"])
     text = " ".join(PAGE.split())
-    ((longer, slow),) = re.findall(r"row: 246 at 256 positions, (\d+) at 384, ([\d.]+) at 1,152\.", text)
+    ((longer, slow),) = re.findall(r"row: 168 at 256 positions, (\d+) at 384, ([\d.]+) at 1,152\.", text)
     for cell, prompt in ((longer, "256"), (slow, "1024")):
         found = estimated("--like", "llada-moe-7b", "--prompt-length", prompt, "--gen-length", "128")
         assert says(cell, found["emitted"]["tokens_per_s"])
@@ -133,8 +160,8 @@ def test_the_arrays_that_are_named():
     assert text.startswith(f"The experts' gate and up are {named(choices['gate_up'])}, down {named(choices['down'])};")
     others = [choice for kind, choice in choices.items() if kind not in ("gate_up", "down")]
     gates, slices = ([choice[name] for choice in others] for name in ("gates_per_weight", "slices"))
-    assert {choice["style"] for choice in others} == {"packed"} and {*slices} == {2, 4}
-    assert f"is `packed` of 2 and 4 slices ({min(gates):.1f} to {max(gates):.1f} gates a weight)" in text
+    assert {choice["style"] for choice in others} == {"packed", "metal"} and {*slices} == {2}
+    assert f"is `packed` and `metal` of 2 slices ({min(gates):.1f} to {max(gates):.1f} gates a weight)" in text
 
 
 @pytest.mark.parametrize(("options", "cells"), [*each_row("| LLaDA-MoE-7B at 5 nm |", "llada-moe-7b")])
@@ -166,8 +193,8 @@ def test_hnlpu_is_reproduced_as_printed():
 
 def test_systems_are_compared_as_printed():
     for cells, row in zip(rows_of("| system | model |"), compared()["systems"], strict=True):
-        assert cells[:4] == [row["name"], row["model"], row["node"], str(row["dies"] or "")]
-        for cell, column in zip(cells[4:], COLUMNS, strict=True):
+        assert cells[:5] == [row["name"], row["model"], row["node"], str(row["dies"] or ""), row["evidence"]]
+        for cell, column in zip(cells[5:], COLUMNS, strict=True):
             if column in row["figures"]:
                 assert cell.endswith(row["marks"][column][0]) and says(cell, row["figures"][column]), (cells, row)
             else:
@@ -210,7 +237,8 @@ def test_what_explore_finds_is_said_alike_on_every_page():
     ):
         (found,) = (cells for what, *cells in rows_of(head) if "`hardloom explore`" in what)
         assert found[:2] == [row[3], row[1]]
-        assert f"| {row[3]} | {1e6 * int(row[3]) / parameters:.3f} | {row[1]} |" in PAGES["README.md"]
+        area = 1e6 * int(row[3].replace(",", "")) / parameters
+        assert f"| {row[3]} | {area:.3f} | {row[1]} |" in PAGES["README.md"]
 
 
 @pytest.mark.slow

@@ -8,7 +8,16 @@ from hardloom.flows.design.estimate.workload import Workload
 from hardloom.golden.quantization.format_names import CODE_BITS
 from hardloom.golden.shape import ModelShape
 
-__all__ = ["areas", "attention_bits", "between_dies", "emitted_bits", "gate_um2_5nm", "node_link_mm2", "storage_bits"]
+__all__ = [
+    "areas",
+    "attention_bits",
+    "between_dies",
+    "emitted_bits",
+    "gate_um2_5nm",
+    "node_link_mm2",
+    "storage_bits",
+    "unit_gate_mm2",
+]
 
 PARTS = {
     "attention arrays": ("qkv", "q", "kv", "o"),
@@ -54,7 +63,7 @@ def attention_bits(shape: ModelShape, at_once: AtOnce, a: Assumptions) -> float:
 
 def areas(
     shape: ModelShape,
-    array_gates: dict[str, float],
+    arrays: dict[str, float],
     macs: float,
     bits: float,
     units: float,
@@ -62,18 +71,23 @@ def areas(
 ) -> dict[str, float]:
     """mm2 by part, without what lies between dies.
 
-    array_gates: of all arrays of each kind; macs: multipliers a layer; bits: of SRAM; units: gates of all other units.
+    arrays: mm2 of all arrays of each kind; macs: multipliers a layer; bits: of SRAM; units: gates of all other units.
     """
-    gate_mm2 = a["gate_um2"] / a["utilisation"] * 1e-6
-    found = {part: gate_mm2 * sum(array_gates.get(kind, 0.0) for kind in kinds) for part, kinds in PARTS.items()}
+    smallest, timed = unit_gate_mm2(a), unit_gate_mm2(a) * a["unit_timed"]
+    found = {part: sum(arrays.get(kind, 0.0) for kind in kinds) for part, kinds in PARTS.items()}
     entries = shape.embedding_weights * CODE_BITS[shape.formats["embedding"]] / 4
-    found["embedding"] = gate_mm2 * entries * a["embedding_gates_per_weight"]
-    found["attention"] = gate_mm2 * macs * len(shape.layers) * a["mac_gates"]
-    found["other units"] = gate_mm2 * units
+    found["embedding"] = smallest * entries * a["embedding_gates_per_weight"]
+    found["attention"] = timed * macs * len(shape.layers) * a["mac_gates"]
+    found["other units"] = timed * units
     found["buffers"] = bits * a["sram_bitcell_um2"] / a["sram_efficiency"] * 1e-6
     share = a["floorplan_overhead"]
     found["overhead"] = sum(found.values()) * share / (1 - share)
     return found
+
+
+def unit_gate_mm2(a: Assumptions) -> float:
+    """mm2 of die that a gate of all but arrays takes: of a real library's cells, and what stays empty between them."""
+    return a["gate_um2"] * a["unit_library"] / a["utilisation"] * 1e-6
 
 
 def gate_um2_5nm() -> float:

@@ -7,7 +7,7 @@ from math import gcd
 
 from hardloom.flows.design.cost.model import ArrayCost, CostModel, mixed
 from hardloom.flows.design.cost.shapes import ArrayShape
-from hardloom.flows.design.estimate.assumptions import Assumption, read_data
+from hardloom.flows.design.estimate.assumptions import Assumption, parse, read_data
 from hardloom.golden.errors import UserError
 from hardloom.golden.shape import MatrixKind
 
@@ -127,16 +127,9 @@ def unit_cost(model: CostModel, kind: MatrixKind, option: ArrayOption, lanes: in
 
 
 def array_assumptions() -> dict[str, Assumption]:
-    """`metal_gates_scale` and so on: what the gates of the cost model are multiplied by, with their ranges."""
+    """`metal_library` and so on: what is between the gates of the cost model and um2, by style, with their ranges."""
     return {
-        f"{style}_gates_scale": Assumption(
-            f"{style}_gates_scale",
-            1.0,
-            data["low"],
-            data["high"],
-            "gates over those of the cost model",
-            "measured",
-            f"{data['origin']}. Range: {data['range_source']}",
-        )
+        entry.name: entry
         for style, data in read_data("arrays").items()
+        for entry in parse({f"{style}_{name}": fields for name, fields in data["assumptions"].items()}).values()
     }

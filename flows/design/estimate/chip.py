@@ -7,7 +7,7 @@ from math import ceil
 from hardloom.flows.design.estimate.area import areas, between_dies, emitted_bits, node_link_mm2, storage_bits
 from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.at_once import AtOnce
-from hardloom.flows.design.estimate.choices import LANES, TILE_ROWS, Choice, choose, gates, same_arrays
+from hardloom.flows.design.estimate.choices import LANES, TILE_ROWS, Choice, array_mm2, choose, same_arrays
 from hardloom.flows.design.estimate.emitted import drained_rows, emitted_packet, emitted_steps
 from hardloom.flows.design.estimate.energy import packet_fj
 from hardloom.flows.design.estimate.units import unit_gates
@@ -80,7 +80,7 @@ def powers(
     }
     share = a["clock_tree_share"]
     found["clock"] = sum(found.values()) * share / (1 - share)
-    gates_placed = sum(area.values()) * 1e6 * a["utilisation"] / a["gate_um2"]
+    gates_placed = sum(area.values()) * 1e6 * a["utilisation"] / (a["gate_um2"] * a["unit_library"])
     found["leakage"] = gates_placed * a["leakage_nw_per_gate"] * 1e-9
     return found
 
@@ -95,9 +95,9 @@ def design_chip(
     cycles = max(choice.cycles_per_position for choice in choices)
     macs = attention_macs(shape, work, cycles)
     positions_per_s = clock * a["busy_share"] / cycles
-    array_gates = {choice.kind.kind: gates(choice, a) for choice in choices}
+    arrays = {choice.kind.kind: array_mm2(choice, a) for choice in choices}
     units = unit_gates(shape, LANES, AtOnce(head_tiles=ceil(shape.vocab_size / TILE_ROWS)), a)
-    area = areas(shape, array_gates, macs, storage_bits(shape, work, a), units, a)
+    area = areas(shape, arrays, macs, storage_bits(shape, work, a), units, a)
     dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
     area["interconnect"] = links * node_link_mm2(a)
     power = powers(shape, work, choices, positions_per_s, area, links, a)
@@ -126,9 +126,9 @@ def emitted_chip(
     steps_per_s = a["clock_ghz"] * 1e9 / steps.cycles
     positions_per_s = steps_per_s * steps.positions
     bits = emitted_bits(shape, work, at_once, a)
-    array_gates = {c.kind.kind: gates(c, a, tiles if c.kind.kind == "head" else 1) for c in choices}
+    arrays = {c.kind.kind: array_mm2(c, a, tiles if c.kind.kind == "head" else 1) for c in choices}
     units = unit_gates(shape, lanes, at_once, a)
-    area = areas(shape, array_gates, 2 * attention.head_dim * at_once.pairs, bits, units, a)
+    area = areas(shape, arrays, 2 * attention.head_dim * at_once.pairs, bits, units, a)
     dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
     area["interconnect"] = links * node_link_mm2(a)
     power = powers(shape, work, choices, positions_per_s, area, links, a)

@@ -8,9 +8,10 @@ from math import gcd
 from hardloom.flows.design.cost.shapes import ArrayShape
 from hardloom.flows.design.estimate.arrays import ArrayOption, UnitCost, default_model, options, tile_shapes, unit_cost
 from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.design.estimate.wires import unit_um2
 from hardloom.golden.shape import MatrixKind
 
-__all__ = ["LANES", "TILE_ROWS", "Choice", "busy", "choose", "gates", "option_shapes", "same_arrays"]
+__all__ = ["LANES", "TILE_ROWS", "Choice", "array_mm2", "busy", "choose", "option_shapes", "same_arrays"]
 
 LANES = 64  # elements a beat of every stream
 TILE_ROWS = 1024  # rows that drain through one set of lanes; a wider array is several tiles side by side
@@ -55,9 +56,9 @@ def choose(
         found = [Choice(kind, option, cost, cost.packet_cycles * share) for option, cost in costs]
         quick = [choice for choice in found if choice.cycles_per_position <= budget]
         made.append(
-            min(quick, key=lambda c: gates(c, a))
+            min(quick, key=lambda c: array_mm2(c, a))
             if quick
-            else min(found, key=lambda c: (c.cycles_per_position, gates(c, a)))
+            else min(found, key=lambda c: (c.cycles_per_position, array_mm2(c, a)))
         )
     return tuple(made)
 
@@ -80,10 +81,9 @@ def option_shapes(kind: MatrixKind, tile_rows: int | None = TILE_ROWS, most_lane
     return [shape for option in made for shape in tile_shapes(kind, option, lanes, tile_rows or kind.rows)]
 
 
-def gates(choice: Choice, a: Assumptions, shells: int = 1) -> float:
-    """Gates (NAND2 = 1) of all arrays of a kind, each with so many shells: one a tile."""
-    count = choice.kind.count * choice.kind.layers
-    return choice.cost.gates_with(shells) * count * a[f"{choice.option.style}_gates_scale"]
+def array_mm2(choice: Choice, a: Assumptions, shells: int = 1) -> float:
+    """mm2 of all arrays of a kind, each with so many shells: one a tile."""
+    return choice.kind.count * choice.kind.layers * unit_um2(choice.option, choice.cost, shells, a) * 1e-6
 
 
 def same_arrays(choices: Iterable[Choice], a: Assumptions) -> tuple[Choice, ...]:

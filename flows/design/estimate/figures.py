@@ -1,5 +1,6 @@
 """From a model's name or checkpoint to all figures of its chip, and their error bars."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from math import exp, log, sqrt
 from pathlib import Path
@@ -13,6 +14,7 @@ from hardloom.flows.design.estimate.emitted import why_not_emitted
 from hardloom.flows.design.estimate.hnlpu import hnlpu_chip
 from hardloom.flows.design.estimate.repair import Repair, repair
 from hardloom.flows.design.estimate.request import Request, check_effects, completed, prepared
+from hardloom.flows.design.estimate.wires import track_share
 from hardloom.flows.design.estimate.workload import Workload
 from hardloom.golden.checkpoints.families import shape_of
 from hardloom.golden.checkpoints.json_files import read_json_object
@@ -25,7 +27,7 @@ from hardloom.golden.units.activations import GENERAL_ACTIVATIONS, GENERAL_GAINS
 __all__ = [
     "Estimate",
     "described",
-    "error_bar",
+    "error_bars",
     "estimate",
     "moved",
     "read_model",
@@ -125,6 +127,7 @@ class Estimate:
                     "metal_only": metal_only(choice.option.style),
                     "gates_per_weight": choice.gates_per_weight,
                     "cycles_per_position": choice.cycles_per_position,
+                    "track_share": track_share(choice.option, choice.cost, self.assumptions),
                 }
                 for choice in chip.choices
             ],
@@ -199,15 +202,18 @@ def moved(base: Estimate, name: str, value: float) -> Estimate:
     return figures(base.shape, base.request, base.assumptions.at(name, value), base.not_emitted, base)
 
 
-def error_bar(base: Estimate, metric: str) -> tuple[float, float]:
-    """Low and high of a figure: every assumption at either end of its range, alone; squares of logarithms added."""
-    centre = value_of(base, metric)
-    down = up = 0.0
+def error_bars(base: Estimate, metrics: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """Low and high of figures: every assumption at either end of its range, alone; squares of logarithms added."""
+    centres = {metric: value_of(base, metric) for metric in metrics}
+    down, up = dict.fromkeys(centres, 0.0), dict.fromkeys(centres, 0.0)
     for entry in list(base.assumptions.used):
         for end in {entry.low, entry.high} - {entry.value}:
-            change = log(value_of(moved(base, entry.name, end), metric) / centre)
-            up, down = up + max(change, 0.0) ** 2, down + min(change, 0.0) ** 2
-    return centre * exp(-sqrt(down)), centre * exp(sqrt(up))
+            found = moved(base, entry.name, end)
+            for metric, centre in centres.items():
+                change = log(value_of(found, metric) / centre)
+                up[metric] += max(change, 0.0) ** 2
+                down[metric] += min(change, 0.0) ** 2
+    return {metric: (c * exp(-sqrt(down[metric])), c * exp(sqrt(up[metric]))) for metric, c in centres.items()}
 
 
 def value_of(found: Estimate, metric: str) -> float:

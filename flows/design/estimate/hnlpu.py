@@ -2,7 +2,7 @@
 
 from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.chip import Chip
-from hardloom.flows.design.estimate.choices import Choice, choose, gates, same_arrays
+from hardloom.flows.design.estimate.choices import Choice, array_mm2, choose, same_arrays
 from hardloom.golden.errors import UserError
 from hardloom.golden.shape import ModelShape
 
@@ -63,5 +63,4 @@ def published_arrays(shape: ModelShape, a: Assumptions) -> float:
 
 def own_arrays(choices: tuple[Choice, ...], a: Assumptions) -> float:
     """mm2 of our arrays."""
-    placed = sum(gates(choice, a) for choice in choices)
-    return placed * a["gate_um2"] / a["utilisation"] * 1e-6
+    return sum(array_mm2(choice, a) for choice in choices)

@@ -11,9 +11,10 @@ from math import ceil
 
 import numpy as np
 
+from hardloom.flows.design.estimate.area import unit_gate_mm2
 from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.chip import Chip
-from hardloom.flows.design.estimate.choices import Choice, gates
+from hardloom.flows.design.estimate.choices import Choice, array_mm2
 from hardloom.flows.design.estimate.cost import dies_per_wafer
 from hardloom.golden.quantization.format_names import CODE_BITS
 
@@ -74,16 +75,16 @@ def spare_mm2(choice: Choice, a: Assumptions) -> float:
     multipliers = ceil(choice.kind.inputs / choice.cost.packet_cycles)
     logic = multipliers * a["mac_gates"] + a["spare_control_gates"]
     memory = choice.kind.inputs * bits * a["sram_bitcell_um2"] / a["sram_efficiency"]
-    return (logic * a["gate_um2"] / a["utilisation"] + memory) * 1e-6
+    return logic * unit_gate_mm2(a) * a["unit_timed"] + memory * 1e-6
 
 
 def repair(chip: Chip, a: Assumptions) -> Repair | None:
     """Yields of a chip that may have dead neurons, and of one with spares; None of a chip without arrays of ours."""
     if not chip.choices:
         return None
-    local, gate_mm2 = a["local_defect_share"], a["gate_um2"] / a["utilisation"] * 1e-6
+    local = a["local_defect_share"]
     units = [(choice, choice.kind.count * choice.kind.layers) for choice in chip.choices]
-    groups = [(n / chip.dies, local * gates(choice, a) * gate_mm2 / n) for choice, n in units]
+    groups = [(n / chip.dies, local * array_mm2(choice, a) / n) for choice, n in units]
     stopping = sum(number * each for number, each in groups)
     density, die = a["defects_per_cm2"], chip.area / chip.dies
     tolerated, spares = round(a["tolerated_dead_neurons"]), round(a["spare_neurons"])

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from hardloom.flows.console.report import Part, facts, table
-from hardloom.flows.design.estimate.figures import Estimate, error_bar, estimate, read_model
+from hardloom.flows.design.estimate.figures import Estimate, error_bars, estimate, read_model
 from hardloom.flows.design.estimate.request import Request
 from hardloom.flows.design.estimate.systems import COLUMNS, Row, comparison, reproduction
 from hardloom.golden.errors import UserError
@@ -37,7 +37,7 @@ def report(like: str | None, checkpoint: Path | None, request: Request, tornado:
     found = estimate(*read_model(like, checkpoint), request)
     check_reached(found)
     bars = BARS if found.emitted is None else (*BARS, "emitted_tokens_per_s")
-    ranges = {metric: error_bar(found, metric) for metric in bars}
+    ranges = error_bars(found, bars)
     if tornado is not None:
         from hardloom.flows.design.estimate.tornado import plot_tornado
 
@@ -87,10 +87,22 @@ def estimate_parts(reported: Reported) -> Iterator[Part]:
     arrays = []
     for choice in values["array_choices"]:
         counts = (f"{choice[name]:,}" for name in ("inputs", "slices", "weights"))
-        figures = (f"{choice['gates_per_weight']:.2f}", f"{choice['cycles_per_position']:.1f}")
+        figures = tuple(
+            f"{choice[name]:.{n}f}"
+            for name, n in (("gates_per_weight", 2), ("track_share", 2), ("cycles_per_position", 1))
+        )
         arrays.append((choice["kind"], choice["style"], *counts, *figures))
     if arrays:
-        columns = ("arrays", "style", "inputs", "slices", "weights", "gates a weight", "cycles a position")
+        columns = (
+            "arrays",
+            "style",
+            "inputs",
+            "slices",
+            "weights",
+            "gates a weight",
+            "tracks used",
+            "cycles a position",
+        )
         yield table(columns, arrays, "arrays chosen", left=columns[:2])
     yield f"{len(values['assumptions'])} assumptions; --json lists them with sources, --tornado ranks them"
 
@@ -165,8 +177,8 @@ def comparison_parts(found: Comparison) -> Iterator[Part]:
     rows = []
     for row in found.systems:
         cells = (f"{row.figures[c]:,.4g} {row.marks[c][0]}" if c in row.figures else "" for c in COLUMNS)
-        rows.append((row.name, row.model, row.node, str(row.dies or ""), *cells))
-    left, right = ("system", "model", "node", "dies"), [column.replace("_", " ") for column in COLUMNS]
+        rows.append((row.name, row.model, row.node, str(row.dies or ""), row.evidence, *cells))
+    left, right = ("system", "model", "node", "dies", "evidence"), [column.replace("_", " ") for column in COLUMNS]
     yield table([*left, *right], rows, "p published, d derived from published, r reproduced, o ours", left=left)
     again = [
         (line["figure"], f"{line['published']:,.6g}", f"{line['reproduced']:,.6g}", f"{line['error']:+.1%}")

@@ -26,12 +26,14 @@ REPRODUCED = {
 
 @dataclass(frozen=True)
 class Row:
-    """One system. marks: for every figure `published`, `derived` (from published ones), `reproduced` or `ours`."""
+    """One system. marks: for every figure `published`, `derived` (from published ones), `reproduced` or `ours`;
+    evidence: what they rest on, a chip that was fabricated, laid out, simulated or estimated."""
 
     name: str
     model: str
     node: str
     dies: int | None
+    evidence: str
     figures: dict[str, float]
     marks: dict[str, str]
     source: str
@@ -53,6 +55,7 @@ def published() -> Iterator[Row]:
             system["model"],
             system.get("node", ""),
             system.get("dies"),
+            system["evidence"],
             figures | new,
             marks | dict.fromkeys(new, "derived"),
             system["source"],
@@ -62,7 +65,9 @@ def published() -> Iterator[Row]:
 def own(name: str, found: Estimate, mark: str) -> Row:
     figures = {column: found.to_json_dict()[column] for column in COLUMNS}
     marks = dict.fromkeys(COLUMNS, mark)
-    return Row(name, found.shape.name, found.request.node, found.chip.dies, figures, marks, "`hardloom estimate`")
+    return Row(
+        name, found.shape.name, found.request.node, found.chip.dies, "estimated", figures, marks, "`hardloom estimate`"
+    )
 
 
 def comparison(node: str = "5nm") -> list[Row]:

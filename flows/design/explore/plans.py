@@ -11,16 +11,17 @@ __all__ = ["Candidate", "Plan", "dominates"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to build the arrays of a kind: gates and fJ a position of all of them, cycles of the busiest."""
+    """One way to build the arrays of a kind: gates, mm2 and fJ a position of all of them, cycles of the busiest."""
 
     option: ArrayOption
     gates: float
+    mm2: float
     energy_fj: float
     cycles: float
 
     def measure(self, objective: str, leakage_fj: float = 0.0) -> float:
-        """Gates, or fJ where a gate leaks `leakage_fj` while a position passes."""
-        return self.energy_fj + self.gates * leakage_fj if objective == "energy" else self.gates
+        """mm2, or fJ where a gate leaks `leakage_fj` while a position passes."""
+        return self.energy_fj + self.gates * leakage_fj if objective == "energy" else self.mm2
 
 
 @dataclass(frozen=True)
@@ -39,5 +40,5 @@ class Plan:
 
 def dominates(other: Candidate, one: Candidate) -> bool:
     """Whether `other` is as good as `one` in everything and better in something."""
-    figures = [(other.gates, one.gates), (other.energy_fj, one.energy_fj), (other.cycles, one.cycles)]
+    figures = [(other.mm2, one.mm2), (other.energy_fj, one.energy_fj), (other.cycles, one.cycles)]
     return all(o <= c for o, c in figures) and any(o < c for o, c in figures)

@@ -14,6 +14,7 @@ from hardloom.flows.design.estimate.choices import busy
 from hardloom.flows.design.estimate.emitted import PassKind, Steps, emitted_packet, emitted_steps, pass_kinds
 from hardloom.flows.design.estimate.energy import packet_fj
 from hardloom.flows.design.estimate.units import unit_gates
+from hardloom.flows.design.estimate.wires import gates_scale, unit_um2
 from hardloom.flows.design.estimate.workload import Workload
 from hardloom.flows.design.explore.attention import AttentionLanes, attention_lanes
 from hardloom.flows.design.explore.plans import Candidate, Plan, dominates
@@ -88,7 +89,7 @@ class Space:
         return replace(self.units, head_lanes=attention.head_lanes, query_lanes=attention.query_lanes)
 
     def candidates(self, kind: MatrixKind, lanes: int) -> list[Candidate]:
-        """Every option for a kind of array that no other dominates in cycles, gates and energy; kept."""
+        """Every option for a kind of array that no other dominates in cycles, area and energy; kept."""
         if (kind.kind, lanes) not in self.known:
             found = [self.candidate(kind, option, lanes) for option in options(self.model, kind, lanes, self.styles)]
             self.known[kind.kind, lanes] = [c for c in found if not any(dominates(other, c) for other in found)]
@@ -98,9 +99,11 @@ class Space:
         """What an option costs."""
         cost = unit_cost(self.model, kind, option, lanes, self.tile_rows)
         shells = self.units.head_tiles if kind.kind == "head" and self.why_projected is None else 1
-        gates = cost.gates_with(shells) * self.a[f"{option.style}_gates_scale"] * kind.count * kind.layers
-        energy = packet_fj(cost, self.a) * kind.count * kind.layers * kind.share
-        return Candidate(option, gates, energy, cost.packet_cycles * busy(kind, self.a))
+        count = kind.count * kind.layers
+        gates = cost.gates_with(shells) * gates_scale(option.style, self.a) * count
+        mm2 = unit_um2(option, cost, shells, self.a) * count * 1e-6
+        energy = packet_fj(cost, self.a) * count * kind.share
+        return Candidate(option, gates, mm2, energy, cost.packet_cycles * busy(kind, self.a))
 
     def attentions(self, budget: float) -> set[AttentionLanes]:
         """That keep up with arrays of so many cycles a position; and, where a layer's experts take tokens only as they
@@ -125,7 +128,7 @@ class Space:
             quick = [c for c in self.candidates(kind, lanes) if c.cycles <= allowed]
             if not quick:
                 return None
-            chosen[kind.kind] = min(quick, key=lambda c: (c.measure(objective, leakage), c.gates, c.option.style))
+            chosen[kind.kind] = min(quick, key=lambda c: (c.measure(objective, leakage), c.mm2, c.option.style))
         return Plan(lanes, chosen, attention)
 
     @property
@@ -164,7 +167,14 @@ class Space:
             plan.attention,
             self.cycles(plan),
             gates,
-            areas(self.shape, gates, macs, bits, unit_gates(self.shape, plan.lanes, self.units, a), a),
+            areas(
+                self.shape,
+                {kind: c.mm2 for kind, c in plan.chosen.items()},
+                macs,
+                bits,
+                unit_gates(self.shape, plan.lanes, self.units, a),
+                a,
+            ),
             (sum(c.energy_fj for c in plan.chosen.values()) + leaked) * self.work.positions_per_token / 1000,
             speed,
             emitted,
