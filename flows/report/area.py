@@ -1,5 +1,9 @@
 """Area by hierarchy: of what has been synthesized, or else of the estimate."""
 
+import os
+from pathlib import Path
+from urllib.parse import quote
+
 from hardloom.flows.design.estimate.report import Reported
 from hardloom.flows.report.section import Section
 from hardloom.flows.report.subject import Subject
@@ -8,6 +12,7 @@ from hardloom.flows.synth.command import held_synthesis
 from hardloom.flows.synth.hierarchy import Hierarchy
 from hardloom.flows.synth.modules import is_container
 from hardloom.flows.synth.report import remarks
+from hardloom.gen.build.folder import Build
 
 __all__ = ["area", "module_tree"]
 
@@ -42,8 +47,14 @@ def gathered(parts: list[Node], least: float) -> tuple[Node, ...]:
     return tuple(large)
 
 
-def area(subject: Subject, found: Reported | str, node: str) -> Section:
-    """The section. found: the estimate of the model, or why there is none; node: that it is of."""
+def texts(build: Build, folder: Path) -> dict[str, str]:
+    """Addresses of modules' texts as a page in `folder` names them, by module, those of compressed files left out."""
+    names = {Path(name).stem: name for name in build.files if name.endswith(".v")}
+    return {module: quote(os.path.relpath(build.path / name, folder)) for module, name in names.items()}
+
+
+def area(subject: Subject, found: Reported | str, node: str, folder: Path) -> Section:
+    """The section. found: the estimate of the model, or why there is none; node: that it is of; folder: of the page."""
     title = "Area by hierarchy"
     held = None if subject.build is None or not subject.is_chip else held_synthesis(subject.build)
     command = subject.command("synth") if subject.is_chip else "hardloom synth BUILD"
@@ -52,11 +63,13 @@ def area(subject: Subject, found: Reported | str, node: str) -> Section:
         tree = module_tree(hierarchy, hierarchy.top, subject.build.manifest.module_prefix if subject.build else "")
         units = list(figures.units.items())
         shown = {"tiles": tiles(tree, *SIZE), "unit": "GE", "total": tree.value, "units": units, "kind": "synthesized"}
+        shown |= {"texts": texts(subject.build, folder) if subject.build else {}}
         return Section("area", title, (command,), shown | {"size": SIZE, "remarks": remarks(figures), "node": node})
     if isinstance(found, str) or found.estimate.emitted is None:
         return Section("area", title, missing=f"nothing of it has been synthesized; `{command}` does that")
     parts = found.estimate.emitted.area_mm2
     whole = Node(f"chip at {node}, estimated", sum(parts.values()), parts=tuple(Node(*part) for part in parts.items()))
     shown = {"tiles": tiles(whole, *SIZE), "unit": "mm2", "total": whole.value, "units": [], "kind": "estimated"}
+    shown |= {"texts": {}}
     estimate = f"hardloom estimate {subject.described} --node {node}"
     return Section("area", title, (estimate,), shown | {"size": SIZE, "remarks": [], "node": node, "command": command})

@@ -96,7 +96,7 @@ def report(path: Path, out: Path, asked: Asked) -> Reported:
     run = golden_run(subject, prompt, sampling)
     sections = []
     with progress_bar(f"showing {path}", "sections") as progress:
-        for section in made(subject, run, chip, asked):
+        for section in made(subject, run, chip, asked, out.parent):
             sections.append(section)
             progress(len(sections), SECTIONS)
     first = provenance(subject, page_command(subject, run, asked, out), sections)
@@ -131,12 +131,12 @@ def run_of(subject: Subject, asked: Asked) -> tuple[list[int], Sampling]:
     return prompt.read_or_choose(subject.folder, subject.model, subject.tokenizer), sampling
 
 
-def made(subject: Subject, run: GoldenRun, chip: SimulatedChip | None, asked: Asked) -> Iterator[Section]:
-    """All sections but provenance, in the order of the page. chip: that the timeline is measured on."""
+def made(subject: Subject, run: GoldenRun, chip: SimulatedChip | None, asked: Asked, folder: Path) -> Iterator[Section]:
+    """All sections but provenance, in the order of the page. chip: that the timeline is measured on; folder: of it."""
     yield denoising(subject, run)
     yield routing(subject, run)
     found = estimated(subject, asked.node)
-    yield area(subject, found, asked.node)
+    yield area(subject, found, asked.node, folder)
     yield registers(subject)
     yield proof(subject, asked.verify)
     yield wiring(subject, asked.array, asked.neuron)

@@ -64,6 +64,22 @@ def test_the_bench_passes_under_icarus_and_fails_for_a_token_that_differs(export
 
 
 @pytest.mark.slow
+@needs_icarus
+def test_the_bench_passes_with_what_pip_alone_installs(exported: Path, tmp_path: Path) -> None:
+    """In a folder and a virtual environment that nothing else is in. It takes packages from an index."""
+    shutil.copytree(exported, tmp_path / "chip")
+    subprocess.run([sys.executable, "-m", "venv", "venv"], cwd=tmp_path, check=True)
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTEST_CURRENT_TEST")
+    }
+    for words in (("-m", "pip", "install", "--quiet", "-r", "chip/bench/requirements.txt"), ("chip/bench/run.py",)):
+        command = [tmp_path / "venv" / "bin" / "python", *words]
+        ran = subprocess.run(command, cwd=tmp_path, env=environment | {"SIM": "icarus"}, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    assert "3 tests passed, 0 failed" in ran.stdout
+
+
+@pytest.mark.slow
 def test_the_bench_passes_under_verilator_with_a_waveform(exported: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(exported, copy)

@@ -1,10 +1,15 @@
 """Area: gates of what has been synthesized, each tile as large as its part; else the estimate, which says so."""
 
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hardloom.flows.report.area import area, module_tree
+from hardloom.flows.report.page import page as page_of
 from hardloom.flows.report.subject import Subject
 from hardloom.flows.report.treemap import Node, tiles
 from hardloom.flows.synth.cache import Cache
@@ -13,6 +18,7 @@ from hardloom.flows.synth.jobs import ModuleJob
 from hardloom.flows.synth.modules import Modules
 from hardloom.flows.synth.yosys import Synthesis
 from hardloom.golden.cache import work_folder
+from tests.flows.report.markup import read_page
 
 SIZE = (1000.0, 520.0)
 
@@ -73,8 +79,22 @@ def test_gates_of_what_was_synthesized_are_shown_by_hierarchy(chip_build, synthe
     assert tree.value == leaves(tree) == figures.total["ge"] == total(modules, gates, modules.top)
     layer = next(part for part in tree.parts if part.name == "layer_0")
     assert layer.value == total(modules, gates, "layer_0")
-    section = area(Subject.of(chip_build.path), "no estimate", "5nm")
+    section = area(Subject.of(chip_build.path), "no estimate", "5nm", chip_build.path)
     assert section.held["kind"] == "synthesized" and section.held["total"] == tree.value
+
+
+def test_tiles_lead_from_the_page_to_the_text_of_their_modules(chip_build, synthesized, tmp_path):
+    """And whatever else the page names is in it."""
+    _, gates = synthesized
+    found = read_page(page_of("a chip", [area(Subject.of(chip_build.path), "no estimate", "5nm", tmp_path)]))
+    links = {one.attributes["href"] for one in found.all("a") if not one.attributes["href"].startswith("#")}
+    for link in links:
+        path = (tmp_path / unquote(link)).resolve()
+        assert path.is_relative_to(chip_build.path.resolve())
+        assert re.search(rf"^module {path.stem}\b", path.read_text(), re.MULTILINE)
+    assert not any(link.startswith(("/", "http")) for link in links)
+    named = {Path(link).stem for link in links}
+    assert "hardloom_chip" in named and len(named & gates.keys()) > 10
 
 
 def test_a_module_that_was_not_synthesized_leaves_no_figure(chip_build, synthesized):
@@ -91,5 +111,5 @@ def test_without_synthesis_the_areas_are_marked_as_estimated(section):
 
 
 def test_without_either_the_command_is_named(chip_build):
-    found = area(Subject.of(chip_build.path), "no estimate", "5nm")
+    found = area(Subject.of(chip_build.path), "no estimate", "5nm", chip_build.path)
     assert found.missing == f"nothing of it has been synthesized; `hardloom synth {chip_build.path}` does that"
