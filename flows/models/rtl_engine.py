@@ -40,12 +40,12 @@ class RtlEngine:
         self.saturated: dict[str, int] = {}
 
     @classmethod
-    def from_checkpoint(cls, path: Path, positions: int = 64) -> "RtlEngine":
+    def from_checkpoint(cls, path: Path, positions: int = 64, temperature: bool = False) -> "RtlEngine":
         """Quantize where needed, generate and build in the cache, or take what is there.
 
         path: a quantized folder, or one that is quantized as `hardloom quantize` does without options.
         positions: prompt and generation together that the chip must hold; at least 64 are provided,
-            where the model has them.
+            where the model has them. temperature: the chip is to have it.
         """
         _, model = read_config(path / CONFIG)
         folder = entry(checkpoint_key(path), path)
@@ -57,10 +57,11 @@ class RtlEngine:
         hardware = HardwareConfig.default(model)
         rounded = max(64, 1 << (positions - 1).bit_length())
         depth = max(positions, min(rounded, model.max_position_embeddings, MOST_POSITIONS))
-        hardware = HardwareConfig(**(hardware.to_json_dict() | {"max_positions": depth}))
-        notice(f"writing the chip's Verilog: {folder / f'chip-{depth}'}")
+        hardware = HardwareConfig(**(hardware.to_json_dict() | {"max_positions": depth, "temperature": temperature}))
+        chip = folder / (f"chip-{depth}" + "-temperature" * temperature)
+        notice(f"writing the chip's Verilog: {chip}")
         with progress_bar("generating", "weights") as progress:
-            build = build_chip(QuantizedCheckpoint(quantized), folder / f"chip-{depth}", hardware, progress)
+            build = build_chip(QuantizedCheckpoint(quantized), chip, hardware, progress)
         return cls(simulated(build))
 
     @classmethod

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from hardloom.flows.console.report import Line, Part, table
 from hardloom.gen.build.folder import MANIFEST, Build
-from hardloom.gen.design.features import check_program
+from hardloom.gen.design.features import check_program, draws
 from hardloom.golden.checkpoints.config import CONFIG, read_config
 from hardloom.golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
 from hardloom.golden.errors import UserError
@@ -122,7 +122,10 @@ def running(
         from hardloom.flows.models.rtl_engine import RtlEngine
 
         positions = len(prompt) + sampling.gen_length
-        chip = RtlEngine.from_build(path, positions) if is_build(path) else RtlEngine.from_checkpoint(path, positions)
+        if is_build(path):
+            chip = RtlEngine.from_build(path, positions)
+        else:
+            chip = RtlEngine.from_checkpoint(path, positions, draws(sampling.program(shape)))
         return Running(chip.denoise(tokens, sampling), chip.saturated)
     model = load_engine(folder, engine, device)
     saturated = model.saturations if isinstance(model, IntegerModel) else {}
@@ -223,7 +226,7 @@ def sample(path: Path, engine: str, given: Prompt, sampling: Sampling, device: s
     (_, model), tokenizer = read_config(folder / CONFIG), load_tokenizer(folder)
     program = sampling.program(model)  # which says what is wrong with it before anything is built
     if engine == "rtl":
-        check_program(program)
+        check_program(program, Build(path).hardware.temperature if is_build(path) else True)
     prompt = given.read(folder, model, tokenizer)
     check_prompt(torch.tensor(prompt), model.mask_token)
     model.check_positions(len(prompt) + sampling.gen_length, "--gen-length")

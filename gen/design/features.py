@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from hardloom.golden.errors import UserError
-from hardloom.golden.samplers.machine import SUPPRESSED, Op, Program, decode
+from hardloom.golden.samplers.machine import HeadWord, Op, Program, decode
 from hardloom.golden.shape import ModelShape
 
-__all__ = ["check_features", "check_program"]
+__all__ = ["check_features", "check_program", "draws"]
 
 
 def missing(model: ModelShape) -> Iterator[str]:
@@ -23,10 +23,26 @@ def check_features(model: ModelShape) -> None:
         )
 
 
-def check_program(program: Program) -> None:
-    """Raises UserError for a sampler that sets words of the head which the chip does not have."""
-    if any(one.op is Op.HEAD and one.imm >= SUPPRESSED for one in map(decode, program.words)):
+def words_of_head(program: Program) -> set[int]:
+    """Which words of the head a sampler sets."""
+    return {one.imm for one in map(decode, program.words) if one.op is Op.HEAD}
+
+
+def draws(program: Program) -> bool:
+    """Whether a sampler sets a temperature, or the seed of its noise."""
+    return not words_of_head(program).isdisjoint((HeadWord.TEMPERATURE, HeadWord.SEED))
+
+
+def check_program(program: Program, temperature: bool) -> None:
+    """Raises UserError for a sampler that sets words of the head which the chip does not have.
+
+    temperature: the chip's field of the hardware configuration.
+    """
+    otherwise = "leave it out, or give --engine golden, which computes it"
+    if any(word >= HeadWord.GUIDANCE for word in words_of_head(program)):
+        raise UserError(f"sampler {program.name}: the chip has no guidance; {otherwise}")
+    if draws(program) and not temperature:
         raise UserError(
-            f"sampler {program.name}: the chip has neither temperature nor guidance; leave them out, or give --engine "
-            "golden, which computes both"
+            f"sampler {program.name}: the chip was generated without temperature; generate one with "
+            f'{{"temperature": true}} in --hardware, {otherwise}'
         )

@@ -43,6 +43,7 @@ class HardwareConfig:
     sequences: that are denoised at once, each in a slot of its own; at most 256.
     cache: keys and values of a sequence are kept from one pass to the next, which computes what has changed and the
         block at work alone; for models whose attention goes by blocks of a power of two.
+    temperature: programs of the sampler may set one, with the seed of its noise.
     head_tiles: parts of the head's rows, each an array of its own with its rescale, that work side by side.
     """
 
@@ -58,6 +59,7 @@ class HardwareConfig:
     sequences: int = 1
     cache: bool = False
     head_tiles: int = 1
+    temperature: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.style, str):
@@ -81,8 +83,9 @@ class HardwareConfig:
         for name, most in (("max_positions", MOST_POSITIONS), ("sequences", 256)):
             if getattr(self, name) > most:
                 raise UserError(f"hardware config, {name}: {getattr(self, name)} exceeds {most}")
-        if not isinstance(self.cache, bool):
-            raise UserError(f"hardware config, cache: {self.cache!r} is neither true nor false")
+        for name in ("cache", "temperature"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise UserError(f"hardware config, {name}: {value!r} is neither true nor false")
         if self.query_lanes > self.max_positions:
             raise UserError(
                 f"hardware config, query_lanes: {self.query_lanes} exceeds max_positions = {self.max_positions}"

@@ -87,10 +87,16 @@ def router(
     return scores + groups + 1 + weights
 
 
-def argmax(beats: int, tiles: int = 1) -> int:
+NOISE = 8
+"""From a logit to its sum with its noise."""
+SHARE = 4
+"""From the sum of exponentials to the spread of a token that was drawn."""
+
+
+def argmax(beats: int, tiles: int = 1, noise: bool = False) -> int:
     """From the last logit to the prediction; beats: of each of so many tiles."""
     stages = len(tree_levels(tiles))
-    return beats + 6 + (2 + 2 * stages if tiles > 1 else 0)
+    return beats + 6 + (2 + 2 * stages if tiles > 1 else 0) + (NOISE + SHARE) * noise
 
 
 INSTRUCTION = 2

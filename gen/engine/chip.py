@@ -21,8 +21,9 @@ from hardloom.gen.units.argmax_tiles import TileJoin
 from hardloom.gen.units.axi_lite import AxiLiteRegisters
 from hardloom.gen.units.embedding import Embedding
 from hardloom.gen.units.flow import Fork
+from hardloom.gen.units.gumbel import NoiseWord
 from hardloom.gen.units.head_gate import HeadGate, PositionBefore
-from hardloom.gen.units.manner import manner_shape
+from hardloom.gen.units.manner import told_manner
 from hardloom.gen.units.rescale import Rescale
 from hardloom.gen.units.sampler import Sampler
 
@@ -64,6 +65,7 @@ class Chip(Component):
             len(argmax.o.payload.spread),
             self.sizes.hardware.sequences,
             shift=model.shift,
+            noise=self.sizes.hardware.temperature,
             block=(self.sizes.shape.attention.block_length or 0) if self.sizes.slots else 0,
         )
         self._send(m, sampler, embedding, gate)
@@ -122,22 +124,35 @@ class Chip(Component):
         engines = [self._engine(m, number) for number in range(len(g.model.layers))]
         in_flight = g.hardware.sequences * g.max_positions
         m.submodules.head_gate = gate = HeadGate(
-            g.numerics.word.width, g.lanes, in_flight, g.max_positions, manner_shape(g.model.token_ids)
+            g.numerics.word.width,
+            g.lanes,
+            in_flight,
+            g.max_positions,
+            told_manner(g.model.token_ids, g.hardware.temperature),
         )
         norm = norm_to_packets(m, self.test_enable, g, "final", self._final_gain(m))
         chain(m, embedding, *engines, gate, *norm)
         argmax = self._head(m, norm[-1].o)
-        wiring.connect(m, gate.manner, argmax.manner)
+        self._told(m, gate, argmax)
         add_probe(m, "embedding", embedding.o, g.hidden)
         add_probe(m, "final_norm", norm[-1].o, g.hidden, wanted=True)
         add_probe(m, "argmax.token", argmax.o, 1, value=argmax.o.payload.token, wanted=True)
         add_probe(m, "argmax.spread", argmax.o, 1, value=argmax.o.payload.spread, wanted=True)
         return embedding, gate, argmax, engines
 
+    def _told(self, m: Module, gate: HeadGate, argmax: Argmax) -> None:
+        """The manner of each packet from the gate to the argmax; a noise's word is there before the packet's logits."""
+        if not self.sizes.hardware.temperature:
+            wiring.connect(m, gate.manner, argmax.manner)
+            return
+        m.submodules.noise_word = word = NoiseWord(self.sizes.model.token_ids)
+        wiring.connect(m, gate.manner, word.i)
+        wiring.connect(m, word.o, argmax.manner)
+
     def _head(self, m: Module, packets) -> Argmax:
         """The head of the stream `packets`, in one array or in tiles side by side, and the argmax behind it."""
         g, tiles = self.sizes, self.sizes.hardware.head_tiles
-        argmax = Argmax(g.units.argmax, g.model.vocab_size, g.lanes, tiles, g.model.token_ids)
+        argmax = Argmax(g.units.argmax, g.model.vocab_size, g.lanes, tiles, g.model.token_ids, g.hardware.temperature)
         if tiles == 1:
             logits: Component = self._head_array(m, "head", g.model.vocab_size, packets)
         else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from amaranth.hdl import Const, Module, Mux, ShapeLike, Signal, signed, unsigned
+from amaranth.hdl import Const, Module, Mux, ShapeLike, Signal, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
@@ -10,8 +10,8 @@ from hardloom.gen.design.head_tiles import TILE_FAN_IN, last_beat, tree_levels
 from hardloom.gen.stream.component import Component
 from hardloom.gen.stream.queue import FULL_RATE, Queue
 from hardloom.gen.stream.stream import Stage, beat, chain
-from hardloom.gen.units.softmax import EXP_WIDTH, largest
-from hardloom.gen.units.suppress import marked_beat, ranks
+from hardloom.gen.units.argmax_best import best_lane, best_of, candidate, keep_better
+from hardloom.gen.units.softmax import EXP_WIDTH
 
 __all__ = ["TileJoin", "TileSums", "TilesDelay", "sum_tree"]
 
@@ -52,18 +52,17 @@ class TileJoin(Component):
         return m
 
 
-def candidates(count: int, width: int, token: ShapeLike) -> data.StructLayout:
-    """So many candidates for the largest, `value` and `token` of each."""
-    one = data.StructLayout({"value": signed(width), "token": token})
+def candidates(count: int, one: data.StructLayout) -> data.StructLayout:
+    """So many of `gen.units.argmax_best.candidate`."""
     return data.StructLayout({"found": data.ArrayLayout(one, count), "last": unsigned(1)})
 
 
 class _TileLargest(Stage):
-    """The largest element of each tile in a beat, the first of equals, and its token."""
+    """The candidate of each tile in a beat, the first of equals."""
 
-    def __init__(self, width: int, lanes: int, rows: Sequence[int], token: ShapeLike) -> None:
+    def __init__(self, shape: data.StructLayout, one: data.StructLayout, lanes: int, rows: Sequence[int]) -> None:
         self.lanes, self.rows = lanes, rows
-        super().__init__(marked_beat(width, len(rows) * lanes), candidates(len(rows), width + 1, token))
+        super().__init__(shape, candidates(len(rows), one))
 
     def transform(self, m: Module, x, y) -> None:
         lanes, first = self.lanes, 0
@@ -71,27 +70,25 @@ class _TileLargest(Stage):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += base.eq(Mux(x.last, 0, base + lanes))
         m.d.comb += y.last.eq(x.last)
-        values = ranks(x)
         for tile, rows in enumerate(self.rows):
-            beat_of = values[tile * lanes : (tile + 1) * lanes]
-            value, lane = largest(m, [(v, k) for k, v in enumerate(beat_of)])
-            m.d.comb += [y.found[tile].value.eq(value), y.found[tile].token.eq(base + lane + first)]
+            found, lane = best_lane(m, x, range(tile * lanes, (tile + 1) * lanes))
+            m.d.comb += [y.found[tile][name].eq(value) for name, value in found.items()]
+            m.d.comb += y.found[tile].token.eq(base + lane + first)
             first += rows
 
 
 class _LargestOfTiles(Stage):
-    """A stage of the tree of largest elements: of `TILE_FAN_IN` candidates the first of the largest."""
+    """A stage of the tree of candidates: of `TILE_FAN_IN` of them the first of the best."""
 
     def transform(self, m: Module, x, y) -> None:
         m.d.comb += y.last.eq(x.last)
         for number, target in enumerate(y.found):
-            some = x.found[number * TILE_FAN_IN : (number + 1) * TILE_FAN_IN]
-            value, token = largest(m, [(one.value, one.token) for one in some])
-            m.d.comb += [target.value.eq(value), target.token.eq(token)]
+            best = best_of(m, x.found[number * TILE_FAN_IN : (number + 1) * TILE_FAN_IN])
+            m.d.comb += [target[name].eq(value) for name, value in best.items()]
 
 
 class _LargestOfBeats(Component):
-    """Of the beats of a packet the largest, of equals that of the lowest token. Latency 1, one beat a cycle."""
+    """Of the beats of a packet the best, of equals that of the lowest token. Latency 1, one beat a cycle."""
 
     def __init__(self, i_shape: data.StructLayout) -> None:
         statistic = i_shape.members["found"].elem_shape
@@ -99,46 +96,47 @@ class _LargestOfBeats(Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        new, best = self.i.payload.found[0], self.o.payload
-        first, better = Signal(init=1), Signal()
-        earlier = (new.value == best.value) & (new.token < best.token)
-        m.d.comb += [
-            self.i.ready.eq(~self.o.valid | self.o.ready),
-            better.eq(first | (new.value > best.value) | earlier),
-        ]
+        found, best, first = self.i.payload.found[0], self.o.payload, Signal(init=1)
+        new = {name: found[name] for name in found.shape().members}
+        kept = keep_better(m, first, new, best, in_order=False)
+        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
         with m.If(self.i.ready):
             m.d.sync += self.o.valid.eq(self.i.valid & self.i.payload.last)
         with m.If(self.i.ready & self.i.valid):
             m.d.sync += first.eq(self.i.payload.last)
-            with m.If(better):
-                m.d.sync += best.eq(new)
+            for name, (better, value) in kept.items():
+                with m.If(better):
+                    m.d.sync += best[name].eq(value)
         return m
 
 
 class TilesDelay(Component):
-    """Holds each packet back until the largest element of all its tiles is known, `value` and lowest `token` of it.
+    """Holds each packet back until the best of all its tiles is known.
 
     Latency: a packet's beats plus 5 cycles and one a stage of the tree; throughput 1 beat a cycle.
 
+    Parameters
+    ----------
+    shape: of all tiles' beats, `marked_beat` or `gen.units.gumbel.ranked_beat`.
+    lanes, rows: as of `TileJoin`. token: shape of a token.
+
     Attributes
     ----------
-    i: stream of `marked_beat` of all tiles, in.
-    o: stream of {`beat`, `stat`: {`value`, `token`}}, out.
+    i: stream of `shape`, in.
+    o: stream of {`beat`, `stat`: `gen.units.argmax_best.candidate`}, out.
     """
 
-    def __init__(self, width: int, lanes: int, rows: Sequence[int], token: ShapeLike) -> None:
-        self.width, self.lanes, self.rows, self.token = width, lanes, rows, token
-        shape = marked_beat(width, len(rows) * lanes)
-        statistic = data.StructLayout({"value": signed(width + 1), "token": token})
-        o_shape = data.StructLayout({"beat": shape, "stat": statistic})
+    def __init__(self, shape: data.StructLayout, lanes: int, rows: Sequence[int], token: ShapeLike) -> None:
+        self.lanes, self.rows, self.statistic = lanes, rows, candidate(shape, token)
+        o_shape = data.StructLayout({"beat": shape, "stat": self.statistic})
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(o_shape))})
 
     def elaborate(self, platform) -> Module:
         m = Module()
         count = len(self.rows)
-        stages: list[Stage] = [_TileLargest(self.width, self.lanes, self.rows, self.token)]
+        stages: list[Stage] = [_TileLargest(self.i.payload.shape(), self.statistic, self.lanes, self.rows)]
         for left in tree_levels(count):
-            before, after = (candidates(n, self.width + 1, self.token) for n in (count, left))
+            before, after = (candidates(n, self.statistic) for n in (count, left))
             stages.append(_LargestOfTiles(before, after))
             count = left
         beats = Queue(self.i.payload.shape(), 2 * -(-self.rows[0] // self.lanes) + 4 + len(stages))

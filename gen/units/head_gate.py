@@ -1,6 +1,6 @@
 """Which positions the head meets: those whose logits the sampler will look at."""
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -55,13 +55,14 @@ class HeadGate(Component):
     Parameters
     ----------
     width, lanes: of a beat.
-    manner: `gen.units.manner.manner_shape`.
+    manner: `gen.units.manner.told_manner`.
     coming: positions of which it may be told before they come; passed: that it may be told of before their results are.
 
     Attributes
     ----------
     wanted: stream of one bit a position, in the order of the packets, in: whether it is.
-    manners: stream of `manner`, one a pass, in; manner: one a packet that passes, with its last beat, out.
+    manners: stream of `manner`, one a pass, in; manner: one a packet that passes, with its last beat, out. A manner's
+        `position`, where it has one, is that of the pass's first packet, and the packet's own.
     i: stream of `gen.stream.stream.residual_beat`, in.
     o: stream of fixed-point beats, out.
     passed: the bits of `wanted`, each once its packet's last beat has come, out.
@@ -100,9 +101,14 @@ class HeadGate(Component):
             coming.o.ready.eq(taken & last),
             gone.i.payload.eq(through),
             gone.i.valid.eq(taken & last),
-            known.i.payload.eq(self.manners.payload),
             known.i.valid.eq(taken & last & through),
             self.manners.ready.eq(taken & last & self.i.payload.end),
         ]
+        m.d.comb += known.i.payload.eq(self.manners.payload)
+        if "position" in self.manners.payload.shape().members:
+            since = Signal.like(self.manners.payload.position, name="since_first")
+            m.d.comb += known.i.payload.position.eq(self.manners.payload.position + since)
+            with m.If(taken & last):
+                m.d.sync += since.eq(Mux(self.i.payload.end, 0, since + 1))
         add_probe(m, "wanted", gone.i, 1, value=gone.i.payload)
         return m

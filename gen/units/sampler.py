@@ -10,7 +10,7 @@ from hardloom.gen.stream.queue import Queue
 from hardloom.gen.stream.ram import Ram
 from hardloom.gen.stream.stream import Keep, chain
 from hardloom.gen.text.constant_module import index_width
-from hardloom.gen.units.manner import manner_shape
+from hardloom.gen.units.manner import manner_shape, told_manner
 from hardloom.gen.units.sampler_check import add_checks
 from hardloom.gen.units.sampler_core import Core
 from hardloom.gen.units.sampler_passes import Collector, Sender, going_shape, sending_shape, sent_shape
@@ -41,6 +41,7 @@ class Sampler(Component):
     sequences: slots.
     block: positions of a block of attention, a power of two, where keys and values are kept: a pass then computes the
         blocks from that of the first token that has changed, or of the block at work, to the latter's end. 0: all.
+    noise: the head has noise, whose temperature and seed a program sets.
     shift: 1 where logits predict the next position, so that `passed` and `result` are of the position before.
     limit: instructions of a run from one pass to the next.
 
@@ -58,7 +59,7 @@ class Sampler(Component):
     any_busy: a slot is, out. ended: runs have ended that neither START nor `acknowledge` has followed, out; ended_slot:
         the lowest of theirs, out.
     spans: stream of `gen.units.span.span_shape`, one a pass with its first token, out; only where there is a `block`.
-    manners: stream of `manner_shape(vocab_size)`, one a pass, before its first token, out.
+    manners: stream of `told_manner(vocab_size, noise)`, one a pass, before its first token, out.
     tokens: stream of `sent_shape(vocab_size)`, to the embedding and the head's gate, a pass of all positions a step,
         out.
     passed: stream of one bit a position, in the order of the tokens, in: `wanted`, once the position is behind the
@@ -77,9 +78,11 @@ class Sampler(Component):
         block: int = 0,
         shift: int = 0,
         limit: int = MAX_INSTRUCTIONS,
+        noise: bool = False,
     ) -> None:
         self.vocab_size, self.mask_token_id, self.max_positions = vocab_size, mask_token_id, max_positions
         self.sequences, self.block, self.shift, self.limit = sequences, block, shift, limit
+        self.noise = noise
         token, slot = unsigned(index_width(vocab_size)), unsigned(SLOT_WIDTH)
         prompt = data.StructLayout({"token": unsigned(32), "last": unsigned(1), "slot": slot})
         result = data.StructLayout({"token": token, "spread": unsigned(spread_width)})
@@ -104,7 +107,7 @@ class Sampler(Component):
                 "any_busy": Out(1),
                 "ended": Out(1),
                 "ended_slot": Out(slot),
-                "manners": Out(stream.Signature(manner_shape(vocab_size))),
+                "manners": Out(stream.Signature(told_manner(vocab_size, noise))),
                 "tokens": Out(stream.Signature(sent_shape(vocab_size))),
                 "passed": In(stream.Signature(unsigned(1))),
                 "result": In(stream.Signature(result)),
@@ -115,7 +118,7 @@ class Sampler(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         token, result = self.result.payload.token.shape(), self.result.payload.shape()
-        run = Run(m, self.max_positions, self.sequences, token, result, manner_shape(self.vocab_size))
+        run = Run(m, self.max_positions, self.sequences, token, result, manner_shape(self.vocab_size, self.noise))
         slots = [Slot(self.max_positions) for _ in range(self.sequences)]
         for number, slot in enumerate(slots):
             m.submodules[f"slot_{number}"] = slot
@@ -176,11 +179,14 @@ class Sampler(Component):
             to_send.i.payload.block_end.eq(run.place.block_end),
             to_send.i.payload.everything.eq(run.everything),
             to_send.i.valid.eq(run.send),
-            manners.i.payload.eq(run.place.manner),
+            *(manners.i.payload[name].eq(run.place.manner[name]) for name in run.place.manner.shape().members),
             manners.i.valid.eq(run.send),
             run.told.eq(manners.i.ready),
         ]
         wiring.connect(m, manners.o, wiring.flipped(self.manners))
+        if self.noise:
+            first = to_send.i.payload.first if kept else 0
+            m.d.comb += [manners.i.payload.step.eq(run.forwards), manners.i.payload.position.eq(first)]
         if kept:
             self._span(m, run, to_send.i.payload)
             wiring.connect(m, sender.spans, wiring.flipped(self.spans))

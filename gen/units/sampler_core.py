@@ -8,7 +8,7 @@ from hardloom.gen.design.axi_ports import NO_POSITION
 from hardloom.gen.design.registers import ErrorCode
 from hardloom.gen.units.sampler_run import Run
 from hardloom.gen.units.sampler_scan import Scan
-from hardloom.golden.samplers.machine import MAX_FORWARDS, SUPPRESSED, Op
+from hardloom.golden.samplers.machine import MAX_FORWARDS, SUPPRESSED, HeadWord, Op
 
 __all__ = ["Core"]
 
@@ -177,11 +177,16 @@ class Core:
     def _set_head(self, m: Module) -> None:
         """A token outside the vocabulary is none."""
         run, word = self.run, self.run.word
-        with m.If(word.imm >= SUPPRESSED):
+        manner = run.place.manner
+        drawn = [name for name in ("temperature", "seed") if name in manner.shape().members]
+        with m.If(word.imm >= SUPPRESSED + len(drawn)):
             self._fail(m, ErrorCode.ILLEGAL)
         with m.Else():
             run.fetch_word(m, self.at + 1)
-            for number, one in enumerate(run.place.manner.suppressed):
+            for name in drawn:
+                with m.If(word.imm == HeadWord[name.upper()]):
+                    m.d.sync += manner[name].eq(run.y)
+            for number, one in enumerate(manner.suppressed):
                 with m.If(word.imm == number):
                     given = run.y < self.vocab_size
                     m.d.sync += [one.given.eq(given), one.token.eq(Mux(given, run.y, 0))]

@@ -31,7 +31,7 @@ class Suppress(Component):
     Parameters
     ----------
     width, lanes: of a tile's beat. rows: elements of each tile's packet (`gen.design.head_tiles`).
-    manner: `gen.units.manner.manner_shape`.
+    manner: `gen.units.manner.packet_manner`.
 
     Attributes
     ----------

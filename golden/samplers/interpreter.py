@@ -58,7 +58,8 @@ class Machine:
     gen_length: mask tokens behind them at the start.
     mask_token_id, vocab_size: of the model.
     limit: instructions from one pass to the next.
-    head_words: of the head that there are; a chip has those of suppressed tokens alone.
+    head_words: of the head that there are, from the first on; a chip has those of suppressed tokens alone, or temperature
+        and seed besides.
 
     Attributes
     ----------
@@ -138,9 +139,8 @@ class Machine:
     def manner(self) -> Manner:
         """Of the pass."""
         suppressed = tuple(token for token in self.head[:SUPPRESSED] if token < self.vocab_size)
-        if len(self.head) == SUPPRESSED:
-            return Manner(suppressed)
-        temperature, seed, guidance = (self.head[word] for word in HeadWord)
+        words = [*self.head[SUPPRESSED:], *[0] * len(HeadWord)]
+        temperature, seed, guidance = words[: len(HeadWord)]
         step = self.forwards - 1
         return Manner(suppressed, temperature & AMOUNT, seed, step, guidance & AMOUNT, self.prompt_length)
 

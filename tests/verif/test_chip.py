@@ -22,7 +22,7 @@ from hardloom.gen.design.registers import IDENTIFICATION, ErrorCode
 from hardloom.golden.models.integer_model import IntegerModel
 from hardloom.golden.quantization.quantize import quantize_checkpoint
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
-from hardloom.golden.samplers.machine import POSITIONS, PROMPT_LENGTH, Instruction, Op, Program
+from hardloom.golden.samplers.machine import POSITIONS, PROMPT_LENGTH, HeadWord, Instruction, Op, Program
 from hardloom.golden.samplers.sampling import Sampling
 from hardloom.golden.shape import ModelShape
 from hardloom.golden.units.numerics import Numerics
@@ -267,6 +267,7 @@ def refused(model: ModelShape) -> list[tuple[ErrorCode, dict]]:
         (ErrorCode.BUSY, kept | {"again": True}),
         (ErrorCode.ILLEGAL, kept | {"program": words(block)}),
         (ErrorCode.ILLEGAL, kept | {"program": [1 << 31 | 1]}),
+        *((ErrorCode.ILLEGAL, kept | {"program": words(Instruction(Op.HEAD, 2, imm=word))}) for word in HeadWord),
         (ErrorCode.POSITION, kept | {"program": words(Instruction(Op.PREDICT))}),
         (ErrorCode.EARLY, kept | {"program": words(Instruction(Op.PUT, 2, PROMPT_LENGTH))}),
     ]

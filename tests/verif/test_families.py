@@ -29,6 +29,13 @@ RUNS = [
     Run([7], Sampling.of("left_to_right", gen_length=3)),
 ]
 
+DRAWN = [
+    Run([1, 2, 3], Sampling.of("threshold", gen_length=8, block_length=4, threshold=0.5, temperature=1.5, seed=7)),
+    Run([5, 4], Sampling.of("llada", gen_length=4, block_length=4, steps=4, temperature=15.9, seed=3, suppress_eos=1)),
+    Run([7], Sampling.of("left_to_right", gen_length=3, temperature=0.25, seed=0xFFFFFFFF)),
+]
+"""For chips that have a temperature."""
+
 SMALLER = {"hidden_size": 16, "head_dim": 8, "rotary_dim": 4, "num_experts": 4, "n_group": 2, "topk_group": 1}
 SMALLER |= {"moe_intermediate_size": 8, "intermediate_size": 16, "num_shared_experts": 1, "vocab_size": 20}
 SMALLER |= {"mask_token_id": 18, "eos_token_id": 19}
@@ -48,7 +55,11 @@ def quantized(family: str, folder: Path) -> QuantizedCheckpoint:
     "family, fields, hardware",
     [
         ("LLaDA2.0", SMALLER, {"head_lanes": 2, "query_lanes": 2, "expert_groups": 2, "routers": 2}),
-        ("LLaDA2.0", SMALLER, {"cache": True, "query_lanes": 2, "sequences": 3, "view": "table"}),
+        (
+            "LLaDA2.0",
+            SMALLER,
+            {"cache": True, "query_lanes": 2, "sequences": 3, "head_tiles": 2, "temperature": True, "view": "table"},
+        ),
         pytest.param("LLaDA2.0", {}, {}, marks=slow),
         pytest.param("LLaDA2.0", {}, {"cache": True, "head_lanes": 2, "sequences": 3}, marks=slow),
         pytest.param(
@@ -56,11 +67,11 @@ def quantized(family: str, folder: Path) -> QuantizedCheckpoint:
         ),
         pytest.param("LLaDA2.2", {}, {"cache": True}, marks=slow),
         pytest.param("LLaDA2.2", {}, {"query_lanes": 2, "expert_groups": 2}, marks=slow),
-        pytest.param("Dream", {}, {"head_lanes": 2}, marks=slow),
-        pytest.param("LLaDA, biased", {}, {}, marks=slow),
+        pytest.param("Dream", {}, {"head_lanes": 2, "temperature": True}, marks=slow),
+        pytest.param("LLaDA, biased", {}, {"temperature": True}, marks=slow),
         pytest.param("Llama", {}, {}, marks=slow),
         pytest.param("Llama", {"vocab_size": 32}, {"cache": True, "sequences": 2, "head_tiles": 2}, marks=slow),
-        pytest.param("LLaDA-MoE", {}, {"head_lanes": 4}, marks=slow),
+        pytest.param("LLaDA-MoE", {}, {"head_lanes": 4, "temperature": True}, marks=slow),
         pytest.param("LLaDA-MoE", {"qk_layernorm": False}, {"query_lanes": 3}, marks=slow),
     ],
 )
@@ -77,11 +88,13 @@ def test_a_chip_of_a_family_is_the_integer_model(
     recovery = recover(built)
     assert recovery.complete, recovery.first
     model, at_once = IntegerModel(checkpoint), built.hardware.sequences
-    result = compare_runs(SimulatedChip(built, QUICK_BUILD, view=view), model, RUNS, tmp_path / "taps", at_once=at_once)
+    asked = RUNS + DRAWN * built.hardware.temperature
+    chip = SimulatedChip(built, QUICK_BUILD, view=view)
+    result = compare_runs(chip, model, asked, tmp_path / "taps", at_once=at_once)
     assert result.scoreboard.first is None, str(result.scoreboard.first)
     assert result.scoreboard.mismatches == 0 and result.scoreboard.compared > 20_000
     assert result.tokens == result.expected
-    for first in range(0, len(RUNS), at_once):
+    for first in range(0, len(asked), at_once):
         runs = result.runs[first : first + at_once]
         counted = sum(modelled(built, [(run.prompt, run.sampling) for run in runs]))
         assert counted == pytest.approx(sum(run.cycles for run in runs), rel=0.03)
@@ -96,6 +109,7 @@ def test_a_chip_of_a_family_is_the_integer_model(
         ({"query_lanes": 8}, "query_lanes: 8 does not divide block_length = 4"),
         ({"lanes": 8}, "lanes: 8 does not divide rotary_dim / 2"),
         ({"cache": 1}, "cache: 1 is neither true nor false"),
+        ({"temperature": "yes"}, "temperature: 'yes' is neither true nor false"),
         ({"style": {"shared": "metal"}}, "give qkv, o, router, gate_up, down, head"),
     ],
 )

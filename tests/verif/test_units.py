@@ -44,7 +44,6 @@ def test_every_specification_has_a_bench_of_its_name() -> None:
         "activations",
         "exact",
         "fixed",
-        "gumbel",
         "numerics",
         "rounding",
         "saturations",

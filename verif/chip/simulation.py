@@ -51,10 +51,11 @@ class Run:
     saturations: int = 0
     error: int = 0
 
-    def request(self, model: ModelShape) -> Request:
-        """What a chip of the model is asked for. Raises UserError as `check_program` does."""
+    def request(self, model: ModelShape, temperature: bool = False) -> Request:
+        """What a chip of the model, which may have `temperature`, is asked for. Raises UserError as `check_program`
+        does."""
         program = self.sampling.program(model)
-        check_program(program)
+        check_program(program, temperature)
         return Request(prompt=self.prompt, gen_length=self.sampling.gen_length, program=list(program.words))
 
 
@@ -86,6 +87,7 @@ class SimulatedChip:
         self.folder = work_folder(build.path, OTHER_FOLDERS.get(view, FOLDERS[simulator]))
         checkpoint = build.checkpoint()
         self.model = checkpoint.model
+        self.temperature = build.hardware.temperature
         self.probes = chip_probes(self.model, checkpoint.numerics, build.hardware)
         verilog = build.verilog()  # every file as the manifest says, each time
         if view == "table":
@@ -127,7 +129,7 @@ class SimulatedChip:
         results.unlink(missing_ok=True)
         for run in runs:
             run.steps = []
-        job = ChipJob([run.request(self.model) for run in runs], str(results.resolve()), at_once)
+        job = ChipJob([run.request(self.model, self.temperature) for run in runs], str(results.resolve()), at_once)
         failed: list[int | BaseException] = []
         files = {"taps": taps, "times": times}
         plusargs = [f"+{name}={linked([file], self.folder)[0]}" for name, file in files.items() if file is not None]

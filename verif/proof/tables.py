@@ -9,9 +9,11 @@ import torch
 from hardloom.gen.design.hardware import HardwareConfig
 from hardloom.gen.engine.inventory import chip_parts
 from hardloom.gen.text.constant_table import ConstantTable
+from hardloom.gen.units.gumbel import NOISE_WIDTH, NoiseTable
 from hardloom.gen.units.rope import Rope
 from hardloom.gen.units.table import TableLookup
 from hardloom.golden.shape import ModelShape
+from hardloom.golden.units.gumbel import TABLE
 from hardloom.golden.units.numerics import Numerics
 from hardloom.golden.units.table import Table
 
@@ -58,6 +60,12 @@ def _angles(unit: str, module: str, rope: Rope) -> ChipTable:
     return ChipTable(unit, module, words, rope.spec.frac + 2, True, lambda words: words, (len(words), words.shape[1]))
 
 
+def _noise(unit: str, module: str) -> ChipTable:
+    """Word: the noise, signed."""
+    words = np.array(TABLE, dtype=np.int64)[:, None]
+    return ChipTable(unit, module, words, NOISE_WIDTH, True, lambda found: found, (len(TABLE), 1))
+
+
 def chip_tables(model: ModelShape, numerics: Numerics, hardware: HardwareConfig, top: str) -> Iterator[ChipTable]:
     """The table of every unit of a chip, Verilog module `top`, that has one; many units share a module."""
     found = list(chip_parts(model, numerics, hardware, top))
@@ -65,5 +73,7 @@ def chip_tables(model: ModelShape, numerics: Numerics, hardware: HardwareConfig,
     for part in found:
         if isinstance(part.thing, TableLookup):
             yield _interpolation(part.module, modules[part.top, part.path], part.thing.table)
+        elif isinstance(part.thing, NoiseTable):
+            yield _noise(part.module, modules[part.top, part.path])
         elif isinstance(part.thing, Rope):
             yield _angles(part.module, modules[part.top, part.path], part.thing)

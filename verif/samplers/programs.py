@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from hardloom.golden.samplers.machine import POSITIONS, PROMPT_LENGTH, SUPPRESSED, Instruction, Op, Program, Which
+from hardloom.golden.samplers.machine import POSITIONS, PROMPT_LENGTH, Instruction, Op, Program, Which
 
 __all__ = ["below", "by_count", "fixed_programs", "random_program"]
 
@@ -16,12 +16,12 @@ JUMPS = (Op.JEQ, Op.JNE, Op.JLT, Op.JGE)
 LOADS = (Op.TOKEN, Op.GUESS, Op.SPREAD, Op.NOTE, Op.MEMO)
 
 
-def random_program(draw: Draw, prompt_length: int, positions: int, vocab_size: int) -> Program:
-    """A body that goes forward, two or three times over; one in a few does what no program may."""
-    body = [_random(draw, prompt_length, positions, vocab_size) for _ in range(draw(12, 40))]
+def random_program(draw: Draw, prompt_length: int, positions: int, vocab_size: int, head: int) -> Program:
+    """A body that goes forward, two or three times over; one in a few does what no program may. head: words of it."""
+    body = [_random(draw, prompt_length, positions, vocab_size, head) for _ in range(draw(12, 40))]
     length = len(body)
     body = [_aimed(draw, one, at + 4, length + 4) for at, one in enumerate(body)]
-    head = [
+    begin = [
         Instruction(Op.SET, COUNT, imm=draw(1, 3)),
         Instruction(Op.SET, PLACE, imm=prompt_length),
         Instruction(Op.BLOCK, PROMPT_LENGTH, POSITIONS),
@@ -29,7 +29,7 @@ def random_program(draw: Draw, prompt_length: int, positions: int, vocab_size: i
     ]
     rounds = [Instruction(Op.ADDI, COUNT, COUNT, 0xFFFF), Instruction(Op.JNE, COUNT, 31, 4)]
     end = [Instruction(Op.END)] * (draw(0, 19) != 0)
-    return Program.of("random", head + body + rounds + _shown(prompt_length) + end)
+    return Program.of("random", begin + body + rounds + _shown(prompt_length) + end)
 
 
 def _shown(prompt_length: int) -> list[Instruction]:
@@ -49,7 +49,7 @@ def _aimed(draw: Draw, one: Instruction, at: int, end: int) -> Instruction:
     return one
 
 
-def _random(draw: Draw, prompt_length: int, positions: int, vocab_size: int) -> Instruction:
+def _random(draw: Draw, prompt_length: int, positions: int, vocab_size: int, head: int) -> Instruction:
     any_one, kept = draw(0, 11), draw(2, 9)
     kind = draw(0, 30)
     if kind == 0 and draw(0, 3) == 0:  # anything at all but to the registers that count rounds
@@ -81,7 +81,7 @@ def _random(draw: Draw, prompt_length: int, positions: int, vocab_size: int) -> 
     if kind < 28:
         return Instruction(Op.PREDICT, imm=draw(0, 1))
     if kind < 29:
-        return Instruction(Op.HEAD, draw(2, 11), imm=draw(0, SUPPRESSED - (draw(0, 9) != 0)))
+        return Instruction(Op.HEAD, draw(2, 11), imm=draw(0, head - (draw(0, 9) != 0)))
     return Instruction(Op.SCAN, PLACE, draw(0, 31))
 
 

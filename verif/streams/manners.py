@@ -9,7 +9,7 @@ from hardloom.golden.samplers.machine import SUPPRESSED
 from hardloom.verif.streams.bench import Packet
 from hardloom.verif.streams.stimulus import integers
 
-__all__ = ["manner_packet", "random_manners", "suppressed_in"]
+__all__ = ["drawn_manners", "manner_packet", "random_manners", "suppressed_in", "told_manners"]
 
 
 def manner_packet(words: Sequence[int], vocab_size: int) -> Packet:
@@ -24,6 +24,25 @@ def random_manners(generator: Generator, vocab_size: int, count: int) -> list[Pa
     tokens = integers(generator, 0, vocab_size - 1, (count, SUPPRESSED))
     rows = zip(given.tolist(), tokens.tolist(), strict=True)
     return [[{"suppressed": [{"given": g, "token": t} for g, t in zip(*row, strict=True)]}] for row in rows]
+
+
+def told_manners(generator: Generator, manners: list[Packet]) -> list[Packet]:
+    """With temperature, seed, step and position at random, or at an end of their range."""
+    widths = {"temperature": 16, "seed": 32, "step": 16, "position": 16}
+    for (manner,) in manners:
+        for name, width in widths.items():
+            most = (1 << width) - 1
+            manner[name] = (0, most, *integers(generator, 0, most, (4,)).tolist())[int(integers(generator, 0, 5, ()))]
+    return manners
+
+
+def drawn_manners(generator: Generator, manners: list[Packet]) -> list[Packet]:
+    """With a word of noise at random, and a temperature from none to the highest."""
+    for (manner,) in manners:
+        manner["word"] = int(integers(generator, 0, (1 << 32) - 1, ()))
+        bits = int(integers(generator, 0, 16, ()))
+        manner["temperature"] = int(integers(generator, (1 << bits) >> 1, (1 << bits) - 1, ()))
+    return manners
 
 
 def suppressed_in(manners: list[Packet], vocab_size: int) -> Tensor:

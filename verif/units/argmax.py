@@ -12,8 +12,9 @@ from hardloom.golden.units.fixed import FIXED, FixedPoint
 from hardloom.golden.units.softmax import SoftmaxNumerator
 from hardloom.golden.units.table import LOG2E
 from hardloom.verif.streams.bench import Case, Packet, Stimulus, packets
-from hardloom.verif.streams.manners import manner_packet, random_manners, suppressed_in
+from hardloom.verif.streams.manners import drawn_manners, manner_packet, random_manners, suppressed_in
 from hardloom.verif.streams.stimulus import integers, vectors
+from hardloom.verif.units.gumbel import noise_of
 
 __all__ = ["CASES", "logits", "padded", "side_by_side"]
 
@@ -51,7 +52,7 @@ def largest(row: list[int], count: int) -> list[int]:
     return sorted(range(len(row)), key=lambda token: -row[token])[:count]
 
 
-def _case(lanes: int, vocab_size: int, word: FixedPoint = FIXED, tiles: int = 1) -> Case:
+def _case(lanes: int, vocab_size: int, word: FixedPoint = FIXED, tiles: int = 1, noise: bool = False) -> Case:
     spec = ArgmaxSpec(SoftmaxNumerator(word))
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
@@ -63,16 +64,19 @@ def _case(lanes: int, vocab_size: int, word: FixedPoint = FIXED, tiles: int = 1)
         if kind == "corners":
             words = [largest(row, number % (SUPPRESSED + 1)) for number, row in enumerate(x.tolist())]
             manners = [manner_packet(row, vocab_size) for row in words]
-        predictions = torch.stack(spec.compute(x, suppressed_in(manners, vocab_size)), -1).tolist()
+        added = None
+        if noise:
+            added = noise_of(drawn_manners(generator, manners), vocab_size, word)
+        predictions = torch.stack(spec.compute(x, suppressed_in(manners, vocab_size), added), -1).tolist()
         expected = [[{"token": token, "spread": spread}] for token, spread in predictions]
         beats_in = side_by_side(generator, x, lanes, tiles, spec.numerator.word)
         return Stimulus({"i": beats_in, "manner": manners}, {"o": expected})
 
     beats = -(-vocab_size // (lanes * tiles))
-    promised = latency.argmax(beats, tiles)
+    promised = latency.argmax(beats, tiles, noise)
     return Case(
-        f"argmax_{lanes}x{vocab_size}_{word.width}" + f"_{tiles}" * (tiles > 1),
-        lambda: Argmax(spec, vocab_size, lanes, tiles),
+        f"argmax_{lanes}x{vocab_size}_{word.width}" + f"_{tiles}" * (tiles > 1) + "_noise" * noise,
+        lambda: Argmax(spec, vocab_size, lanes, tiles, noise=noise),
         stimulus,
         promised + 2,
         alone=promised,
@@ -88,3 +92,5 @@ CASES += [
     _case(3, 23, tiles=7),
     _case(1, 5, tiles=5),
 ]
+CASES += [_case(4, 37, noise=True), _case(1, 5, noise=True), _case(2, 7, FixedPoint(36, 16), noise=True)]
+CASES += [_case(4, 37, tiles=2, noise=True), _case(2, 13, FixedPoint(24, 12), tiles=6, noise=True)]

@@ -3,15 +3,15 @@
 from torch import Generator
 
 from hardloom.gen.units.head_gate import HeadGate, PositionBefore
-from hardloom.gen.units.manner import manner_shape
+from hardloom.gen.units.manner import told_manner
 from hardloom.verif.streams.bench import Case, Packet, Stimulus, ended, packets
-from hardloom.verif.streams.manners import random_manners
+from hardloom.verif.streams.manners import random_manners, told_manners
 from hardloom.verif.streams.stimulus import integers, vectors
 
 __all__ = ["CASES"]
 
 
-def _case(lanes: int, count: int, coming: int, passed: int) -> Case:
+def _case(lanes: int, count: int, coming: int, passed: int, noise: bool = False) -> Case:
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         x = vectors(generator, kind, count, 28)
         wanted = integers(generator, 0, 1, (len(x),))
@@ -20,15 +20,23 @@ def _case(lanes: int, count: int, coming: int, passed: int) -> Case:
         ends = integers(generator, 0, 1, (len(x),)).tolist()
         given = ended(packets(x, lanes), ends)
         manners = random_manners(generator, 37, sum(ends[:-1]) + 1)
+        manners = told_manners(generator, manners) if noise else manners
         bits = [[bit] for bit in wanted.tolist()]
         passing = packets(x[wanted == 1], lanes)
         passes = [sum(ends[:at]) for at, one in enumerate(wanted.tolist()) if one]
         passed_on = [manners[number] for number in passes]
+        if noise:
+            firsts = [0, *(at + 1 for at, end in enumerate(ends) if end)]
+            at_head = [at for at, one in enumerate(wanted.tolist()) if one]
+            passed_on = [
+                [manner | {"position": manner["position"] + at - firsts[number] & 0xFFFF}]
+                for at, number, (manner,) in zip(at_head, passes, passed_on, strict=True)
+            ]
         inputs = {"wanted": bits, "i": given, "manners": manners}
         return Stimulus(inputs, {"o": passing, "passed": bits, "manner": passed_on})
 
-    shape = manner_shape(37)
-    return Case(f"head_gate_{lanes}x{count}_{passed}", lambda: HeadGate(28, lanes, coming, passed, shape), stimulus, 5)
+    shape, name = told_manner(37, noise), f"head_gate_{lanes}x{count}_{passed}" + "_noise" * noise
+    return Case(name, lambda: HeadGate(28, lanes, coming, passed, shape), stimulus, 5)
 
 
 def _before() -> Case:
@@ -45,4 +53,4 @@ def _before() -> Case:
     return Case("position_before", PositionBefore, stimulus, 0)
 
 
-CASES = [_before(), _case(4, 16, 20, 9), _case(2, 2, 4, 4), _case(3, 9, 5, 6)]
+CASES = [_before(), _case(4, 16, 20, 9), _case(2, 2, 4, 4), _case(3, 9, 5, 6), _case(2, 6, 5, 6, noise=True)]

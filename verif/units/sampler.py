@@ -11,7 +11,7 @@ from hardloom.gen.design.registers import ErrorCode
 from hardloom.gen.units.sampler import Sampler
 from hardloom.golden.samplers.denoise import Pass
 from hardloom.golden.samplers.interpreter import Machine, SamplerFault
-from hardloom.golden.samplers.machine import PROGRAM_WORDS, SUPPRESSED, Fault, Program
+from hardloom.golden.samplers.machine import PROGRAM_WORDS, SUPPRESSED, Fault, HeadWord, Program
 from hardloom.golden.samplers.spans import span
 from hardloom.verif.samplers.host import Hosted
 from hardloom.verif.samplers.programs import fixed_programs, random_program
@@ -32,6 +32,11 @@ CODES = {
     Fault.ENDLESS: ErrorCode.ENDLESS,
     Fault.EARLY: ErrorCode.EARLY,
 }
+
+
+def head_words(noise: bool) -> int:
+    """Of a chip's head: suppressed tokens, and with noise all but guidance."""
+    return SUPPRESSED + len(HeadWord) - 1 if noise else SUPPRESSED
 
 
 def records(written: list[tuple[int, int, int]]) -> Packet:
@@ -128,7 +133,7 @@ class Host:
     def denoise(self, program: Program, gen_length: int) -> tuple[ErrorCode, int]:
         """The interpreter's run: passes, results and records; the error that ends it, and the number of passes."""
         s, code = self.sampler, ErrorCode.NONE
-        machine = Machine(program, self.held, gen_length, s.mask_token_id, s.vocab_size, s.limit, SUPPRESSED)
+        machine = Machine(program, self.held, gen_length, s.mask_token_id, s.vocab_size, s.limit, head_words(s.noise))
         self.cycles += 40 + gen_length
         running, passes = self.go_on(machine), 0
         while running is True:
@@ -158,7 +163,7 @@ class Host:
             {"token": machine.tokens[p], "wanted": p in wanted, "end": p + 1 == positions.stop} for p in positions
         ]
         self.outputs["tokens"].append(beats)
-        self.outputs["manners"].append(manner_packet(machine.head, s.vocab_size))
+        self.outputs["manners"].append(self.told(machine, positions.start))
         if s.block:
             self.outputs.setdefault("spans", []).append([{"slot": 0, "first": positions.start}])
         tokens = integers(g, 0, s.vocab_size - 1, (len(wanted),))
@@ -167,6 +172,13 @@ class Host:
         if self.draw(0, 1):
             spreads = integers(g, 6, 8, (len(wanted),))
         self.predict(machine, tokens.tolist(), spreads.tolist())
+
+    def told(self, machine: Machine, first: int) -> Packet:
+        """The manner of a pass from position `first` on."""
+        packet, manner = manner_packet(machine.head[:SUPPRESSED], self.sampler.vocab_size), machine.manner
+        if self.sampler.noise:
+            packet[0] |= {name: getattr(manner, name) for name in ("temperature", "seed", "step")} | {"position": first}
+        return packet
 
     def predict(self, machine: Machine, tokens: list[int], spreads: list[int]) -> None:
         """What the model says of the positions that are wanted."""
@@ -190,7 +202,8 @@ def random_runs(host: Host, runs: int) -> None:
         gen = host.draw(1, depth - len(prompt)) + (host.draw(0, 9) == 0)
         if host.draw(0, 9) == 0:
             prompt[host.draw(0, len(prompt) - 1)] = host.sampler.mask_token_id
-        program = random_program(host.draw, len(prompt), len(prompt) + gen, host.sampler.vocab_size)
+        sizes = len(prompt), len(prompt) + gen, host.sampler.vocab_size, head_words(host.sampler.noise)
+        program = random_program(host.draw, *sizes)
         at = host.draw(0, min(host.words, PROGRAM_WORDS - len(program.words)))
         host.run(prompt, program, gen, at, marked=host.draw(0, 9) != 0, again=host.draw(0, 3) == 0)
 
@@ -231,10 +244,17 @@ def corner_runs(host: Host) -> None:
 
 
 def _case(
-    vocab_size: int, mask_token_id: int, max_positions: int, spread_width: int, block: int = 0, shift: int = 0
+    vocab_size: int,
+    mask_token_id: int,
+    max_positions: int,
+    spread_width: int,
+    block: int = 0,
+    shift: int = 0,
+    noise: bool = False,
 ) -> Case:
     def component() -> Sampler:
-        return Sampler(vocab_size, mask_token_id, max_positions, spread_width, block=block, shift=shift, limit=LIMIT)
+        size = vocab_size, mask_token_id, max_positions, spread_width
+        return Sampler(*size, block=block, shift=shift, limit=LIMIT, noise=noise)
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         host = Host(component(), generator)
@@ -246,8 +266,10 @@ def _case(
         return Stimulus(host.inputs, host.outputs, cycles=host.cycles)
 
     name = f"sampler_{vocab_size}_{max_positions}" + f"_blocks_of_{block}" * (block > 0) + "_shifted" * shift
+    name += "_noise" * noise
     return Case(name, lambda: Hosted(component()), stimulus, 0)
 
 
 CASES = [_case(19, 17, 12, 22), _case(300, 0, 16, 34), _case(5, 4, 9, 4)]
 CASES += [_case(19, 17, 14, 22, 4), _case(5, 4, 9, 4, 1), _case(19, 17, 12, 22, shift=1)]
+CASES += [_case(19, 17, 14, 38, 4, noise=True), _case(19, 17, 12, 38, noise=True)]

@@ -45,6 +45,7 @@ class Geometry:
     queues: depths, in tokens.
     gains_behind: norms of hidden vectors have their gain behind them.
     head_lanes, query_lanes: heads and queries that attention works on at once. head_tiles: parts of the head.
+    temperature: there is noise on logits.
     passes: that attention's memories hold.
     routers: of the layer.
     expert_groups: groups of experts that work side by side.
@@ -62,6 +63,7 @@ class Geometry:
     routers: int = 1
     expert_groups: int = 1
     head_tiles: int = 1
+    temperature: bool = False
     layer: int = 0
 
     @classmethod
@@ -74,7 +76,7 @@ class Geometry:
         gains_behind: bool = False,
     ) -> "Geometry":
         """Of a chip that does so much at once as `at_once` says, in fields of `gen.design.hardware.HardwareConfig`."""
-        names = ("head_lanes", "query_lanes", "passes", "routers", "expert_groups", "head_tiles")
+        names = ("head_lanes", "query_lanes", "passes", "routers", "expert_groups", "head_tiles", "temperature")
         return cls(model, lanes, packets, at_once.queues, gains_behind, **{n: getattr(at_once, n) for n in names})
 
     def at(self, layer: int) -> "Geometry":

@@ -17,7 +17,7 @@ class AtOnce:
     head_lanes, query_lanes: heads, and queries of each, that a layer's attention works on; expert_groups: of a layer's
     experts, that work side by side; sequences: in flight; head_tiles: parts of the head that drain side by side;
     routers: of a layer, that take tokens in turns; queues: depths around a layer's experts; cache: keys and values of
-    every sequence are kept from one pass to the next.
+    every sequence are kept from one pass to the next; temperature: there is noise on logits.
     """
 
     head_lanes: int = 1
@@ -28,6 +28,7 @@ class AtOnce:
     routers: int = 1
     queues: Queues = field(default_factory=Queues)
     cache: bool = False
+    temperature: bool = False
 
     @property
     def pairs(self) -> int:
