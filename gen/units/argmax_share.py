@@ -34,7 +34,7 @@ class _Shifted(Stage):
 
 
 class Share(Component):
-    """S of `golden.units.argmax.Argmax` with noise: the sum times the reciprocal of the token's exponential, at least 1.
+    """S of `golden.units.argmax.Argmax` with noise: the sum over the exponential of the token, at least 1.
 
     Latency 4 cycles, throughput 1 item a cycle.
 

@@ -173,7 +173,7 @@ def _least_most(word: FixedPoint) -> tuple[int, int]:
 
 
 def ranked_beat(word: FixedPoint, lanes: int) -> data.StructLayout:
-    """As `marked_beat`, and `rank`: of each element its sum with its noise, those that are left out below all others."""
+    """As `marked_beat`, and `rank`: of each element its sum with its noise, those left out below all others."""
     least, most = _least_most(word)
     rank = Shape.cast(range(least, most + 1))
     return data.StructLayout({**marked_beat(word.width, lanes).members, "rank": data.ArrayLayout(rank, lanes)})

@@ -24,7 +24,7 @@ def manner_shape(vocab_size: int, noise: bool = False) -> data.StructLayout:
 
 
 def told_manner(vocab_size: int, noise: bool = False) -> data.StructLayout:
-    """Of a pass, and of a packet: where there is noise also `step`, and `position`, the pass's first or the packet's."""
+    """Of a pass, and of a packet: where there is noise also `step`, and `position`, the first or the packet's."""
     place = {"step": unsigned(16), "position": unsigned(16)} if noise else {}
     return data.StructLayout({**manner_shape(vocab_size, noise).members, **place})
 

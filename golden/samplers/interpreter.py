@@ -58,7 +58,7 @@ class Machine:
     gen_length: mask tokens behind them at the start.
     mask_token_id, vocab_size: of the model.
     limit: instructions from one pass to the next.
-    head_words: of the head that there are, from the first on; a chip has those of suppressed tokens alone, or temperature
+    head_words: of the head that there are, from the first on; a chip has those of suppressed tokens, or temperature
         and seed besides.
 
     Attributes

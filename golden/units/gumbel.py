@@ -40,8 +40,8 @@ TABLE = tuple(entry(octave, cell) for octave in range(OCTAVES) for cell in range
 
 
 def noise_word(seed: Tensor, step: Tensor, position: Tensor) -> Tensor:
-    """What a prediction's noise is made of, int64 [n], below 2^32: `mixed` of the sum of the position and what came of the
-    step, so of the seed."""
+    """What a prediction's noise is made of, int64 [n], below 2^32: `mixed` of the sum of the position and what came of
+    the step, so of the seed."""
     word = torch.zeros_like(seed)
     for part in (seed, step, position):
         word = mixed(word + part & WORD)
