@@ -114,17 +114,17 @@ class NoiseTable(Component):
 
     Attributes
     ----------
-    octave, behind: of the word, its leading zeros (31 at most) and the bits behind its first one, in.
+    index: of the word, the bits behind its first one, and above them its leading zeros, 31 at most; in.
     noise: signed, out.
     """
 
     def __init__(self) -> None:
-        super().__init__({"octave": In(range(OCTAVES)), "behind": In(CELL_BITS), "noise": Out(NOISE)})
+        super().__init__({"index": In(range(OCTAVES << CELL_BITS)), "noise": Out(NOISE)})
 
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.entries = entries = ConstantTable("gumbel", [[one] for one in TABLE], NOISE.width, True, NOISE)
-        m.d.comb += [entries.index.eq(Cat(self.behind, self.octave)), self.noise.eq(entries.data)]
+        m.d.comb += [entries.index.eq(self.index), self.noise.eq(entries.data)]
         return m
 
 
@@ -154,7 +154,7 @@ class _Noise(Stage):
         m.d.comb += y.carry.eq(x.carry)
         for number, (source, target) in enumerate(zip(x.lanes, y.lanes, strict=True)):
             m.submodules[f"table_{number}"] = table = NoiseTable()
-            m.d.comb += [table.octave.eq(source.octave), table.behind.eq(source.behind), target.eq(table.noise)]
+            m.d.comb += [table.index.eq(Cat(source.behind, source.octave)), target.eq(table.noise)]
 
 
 class _Product(Stage):
