@@ -272,6 +272,7 @@ def estimate(
     routers: int = 1,
     queues: Mapping[str, int] | None = None,
     sequences: int = 1,
+    temperature: bool = False,
     tornado: Place | None = None,
 ) -> Reported:
     """What a whole chip would be, of a checkpoint or of a published architecture: area, throughput, energy, cost.
@@ -288,7 +289,9 @@ def estimate(
 
     with one_sentence():
         depths = Queues(**(queues or {}))
-        at_once = AtOnce(head_lanes, query_lanes, expert_groups, sequences, head_tiles, routers, depths)
+        at_once = AtOnce(
+            head_lanes, query_lanes, expert_groups, sequences, head_tiles, routers, depths, temperature=temperature
+        )
         lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
         chosen = (PRICED_STYLES if styles is None else tuple(styles), formats or {}, at_once)
         request = Request(node, design, arrays, sampler, tokens_per_second, *lengths, *chosen)

@@ -90,6 +90,7 @@ MIXED = {"moe_layer_freq": [0, 1], "dense_intermediate_size": 48, "qk_layernorm"
 MIXED |= {"shared_expert_intermediate_size": 32, "moe_router_enable_expert_bias": True}
 BLOCKS_OF_8 = {"block_size": 8, "head_dim": 16, "rotary_dim": 8, "num_experts": 8, "n_group": 4, "topk_group": 2}
 FULL = {"sequences": 6, "head_lanes": 2}
+DRAWN = ((4, Sampling.of("llada", gen_length=8, block_length=4, steps=4, temperature=1.5, seed=7)),)
 LONG = ((8, Sampling.of("llada", gen_length=56, block_length=8, steps=56)),)
 
 CHIPS = (
@@ -124,6 +125,7 @@ CHIPS = (
     SmallChip("LLaDA2.0", "cache, 2 sequences, 2 queries", {}, {"cache": True, "sequences": 2, "query_lanes": 2}),
     SmallChip("LLaDA2.0", "64 positions, blocks of 8", {"block_size": 8}, FULL, LONG),
     SmallChip("LLaDA2.0", "64 positions, blocks of 8, cache", {"block_size": 8}, FULL | {"cache": True}, LONG),
+    SmallChip("LLaDA2.0", "temperature, head in 2 tiles", ONE_LAYER, {"temperature": True, "head_tiles": 2}, DRAWN),
     SmallChip("LLaDA"),
     SmallChip("LLaDA", "serial arrays, 2 sequences", {"n_layers": 1}, SERIAL | {"sequences": 2}),
 )

@@ -33,6 +33,7 @@ QueueDepths = Annotated[
 ]
 HeadTiles = Annotated[int, typer.Option(min=1, max=MOST, help="Parts of the head that drain side by side.")]
 Sequences = Annotated[int, typer.Option(min=1, max=256, help="Sequences in flight, of the chip as emitted.")]
+Temperature = Annotated[bool, typer.Option("--temperature", help="Noise on logits, of the chip as emitted.")]
 Styles = Annotated[str | None, typer.Option(parser=text, help="Array styles to choose from, like metal,rom.")]
 
 
@@ -87,6 +88,7 @@ def estimate(
     routers: Routers = 1,
     queues: QueueDepths = None,
     sequences: Sequences = 1,
+    temperature: Temperature = False,
     tornado: Annotated[
         Path | None, typer.Option(parser=PICTURE.path, help="Sensitivity plot to write, PNG or SVG.")
     ] = None,
@@ -108,7 +110,9 @@ def estimate(
         return
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     depths = parse_queues(queues)
-    at_once = AtOnce(head_lanes, query_lanes, expert_groups, sequences, head_tiles, routers, depths)
+    at_once = AtOnce(
+        head_lanes, query_lanes, expert_groups, sequences, head_tiles, routers, depths, temperature=temperature
+    )
     chosen = chosen_styles(styles), parse_formats(formats), at_once
     request = Request(node, design, arrays, sampler, tokens_per_second, *lengths, *chosen)
     found = report(like, ckpt, request, tornado)
@@ -142,6 +146,7 @@ def explore(
     routers: Routers = 1,
     queues: QueueDepths = None,
     sequences: Sequences = 1,
+    temperature: Temperature = False,
     as_json: Json = False,
 ) -> None:
     """Choose style and slices by kind of array, lanes of streams and attention, for a throughput at the least area.
@@ -162,7 +167,9 @@ def explore(
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     chosen = chosen_styles(styles), parse_formats(formats)
     request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, *chosen)
-    units = AtOnce(1, 1, expert_groups, sequences, head_tiles, routers, parse_queues(queues))
+    units = AtOnce(
+        1, 1, expert_groups, sequences, head_tiles, routers, parse_queues(queues), temperature=temperature
+    )
     space = search_space(like, ckpt, request, fit, units)
     outputs = Outputs(out, plot, front)
     check_outputs(space, outputs)

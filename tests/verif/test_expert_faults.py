@@ -1,15 +1,11 @@
 """Faults of groups of experts: tokens, jobs and sums that are taken for one another are seen."""
 
-from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from hardloom.gen.text.verilog import to_verilog
-from hardloom.verif.faults.tie_bench import Copy, outputs
 from hardloom.verif.streams import bench
+from tests.verif.planted import Fault, unseen
 
-FAULTS = [
+FAULTS: list[Fault] = [
     ("dispatch_8_3x5_2", "1'h1 << choice__payload[5:3]", "[5:3]", "[2:0]"),
     ("dispatch_8_3x5_2", "1'h0, choice__payload[3], 1'h0, choice__payload[6] }, {", "[3]", "[4]"),
     ("dispatch_8_3x5_2", "1'h0, choice__payload[5:4], 1'h0", "[5:4]", "[4:3]"),
@@ -23,27 +19,9 @@ FAULTS = [
     ("combine_2x6_top3_2_28", "shares__payload[1] ? i__1__payload[46:0]", "[1]", "[0]"),
     ("combine_2x6_top3_2_28", "shares__payload[0] ? i__0__payload[93:47]", "[0]", "[1]"),
 ]
-"""Case of a bench, text that stands in its unit, and what of it is changed into what: a packet, a job or a weight of
-another expert, another group; a token that ends too early or too late; a sum that is none of the token's."""
-
-
-def broken(text: str, line: str, old: str, new: str) -> str:
-    """`text` with the fault."""
-    at = text.index(line)
-    assert line.count(old) == 1
-    return text[:at] + line.replace(old, new) + text[at + len(line) :]
+"""A packet, a job or a weight of another expert, another group; a token that ends too early or too late; a sum that is
+none of the token's."""
 
 
 def test_what_is_taken_for_another_expert_or_group_is_seen(tmp_path: Path) -> None:
-    cases, right = {case.name: case for case in bench.cases(["flow", "combine"])}, dict[str, Copy]()
-    for name in dict.fromkeys(name for name, *_ in FAULTS):
-        generator = torch.Generator().manual_seed(1)
-        unit, played = cases[name].component(), [cases[name].stimulus(generator, "random") for _ in range(3)]
-        right[name] = Copy(f"right_{name}", name, to_verilog(unit, name), unit, played)
-    copies = [
-        replace(right[name], name=f"broken_{number}", text=broken(right[name].text, *fault))
-        for number, (name, *fault) in enumerate(FAULTS)
-    ]
-    same = outputs([*right.values(), *copies], tmp_path)
-    assert all(all(same[copy.name]) for copy in right.values())
-    assert [fault for number, fault in enumerate(FAULTS) if all(same[f"broken_{number}"])] == []
+    assert unseen(FAULTS, bench.cases(["flow", "combine"]), ["random"] * 3, tmp_path) == []

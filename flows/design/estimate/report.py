@@ -75,6 +75,8 @@ def estimate_parts(reported: Reported) -> Iterator[Part]:
         emitted += f", the head in {at_once.head_tiles} tiles"
     if at_once.routers > 1:
         emitted += f", {at_once.routers} routers a layer"
+    if at_once.temperature:
+        emitted += ", noise on logits"
     yield f"emitted: what `hardloom generate` writes, {emitted}; projected, and all below: a full pipeline"
     if (target := values["tokens_per_s_asked"]) is not None and not reaches(reported.estimate):
         yield f"{target:,} tokens/s, asked for by default, are out of reach: limited by {reported.estimate.busiest}"

@@ -9,8 +9,10 @@ __all__ = ["unit_gates"]
 
 def unit_gates(shape: ModelShape, lanes: int, at_once: AtOnce, a: Assumptions) -> float:
     """Gates of all units but attention: of every layer by lanes, experts and what works side by side, and behind the
-    tiles of the head."""
+    tiles of the head, which may have noise."""
     found = at_once.head_tiles * lanes * a["tile_gates_per_lane"]
+    if at_once.temperature:
+        found += a["noise_gates"] + at_once.head_tiles * lanes * a["noise_gates_per_lane"]
     for layer in shape.layers:
         found += a["layer_gates"] + lanes * a["unit_gates_per_lane"]
         if isinstance(experts := layer.mlp, ExpertsShape):

@@ -77,4 +77,5 @@ def hardware_json(point: Point, max_positions: int, units: AtOnce) -> dict[str, 
         head_tiles=units.head_tiles,
         routers=units.routers,
         queues=units.queues,
+        temperature=units.temperature,
     ).to_json_dict()
