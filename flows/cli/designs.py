@@ -167,9 +167,7 @@ def explore(
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     chosen = chosen_styles(styles), parse_formats(formats)
     request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, *chosen)
-    units = AtOnce(
-        1, 1, expert_groups, sequences, head_tiles, routers, parse_queues(queues), temperature=temperature
-    )
+    units = AtOnce(1, 1, expert_groups, sequences, head_tiles, routers, parse_queues(queues), temperature=temperature)
     space = search_space(like, ckpt, request, fit, units)
     outputs = Outputs(out, plot, front)
     check_outputs(space, outputs)

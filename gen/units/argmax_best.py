@@ -62,7 +62,7 @@ def keep_better(m: Module, first: Value, new: Best, old: Any, in_order: bool) ->
     if not in_order:
         taken |= (new[by] == old[by]) & (new["token"] < old.token)
     m.d.comb += better.eq(taken)
-    kept = {name: (better, value) for name, value in new.items()}
+    kept: dict[str, tuple[Value, Value]] = {name: (better, value) for name, value in new.items()}
     if ranked:
         higher = Signal()
         m.d.comb += higher.eq(first | (new["value"] > old.value))

@@ -128,7 +128,7 @@ class NoiseTable(Component):
         return m
 
 
-def _lanes(element: data.StructLayout, carry: ShapeLike) -> data.StructLayout:
+def _lanes(element: data.ArrayLayout, carry: ShapeLike) -> data.StructLayout:
     """Between stages: so much of every lane, and what travels with a beat."""
     return data.StructLayout({"lanes": element, "carry": carry})
 
@@ -224,17 +224,14 @@ class Gumbel(Component):
         beat = {"beat": x.beat.shape()}
         carry = data.StructLayout({**beat, "temperature": x.temperature.shape()})
         place = data.StructLayout({"octave": range(OCTAVES), "behind": unsigned(CELL_BITS)})
-        shapes = [
-            _words(count, carry),
-            _lanes(data.ArrayLayout(place, count), carry),
-            _lanes(data.ArrayLayout(NOISE, count), carry),
-            _lanes(data.ArrayLayout(signed(NOISE.width + 16), count), data.StructLayout(beat)),
-        ]
+        located = _lanes(data.ArrayLayout(place, count), carry)
+        looked_up = _lanes(data.ArrayLayout(NOISE, count), carry)
+        multiplied = _lanes(data.ArrayLayout(signed(NOISE.width + 16), count), data.StructLayout(beat))
         m.submodules.mixed = mixed = Mixed(count, carry)
-        m.submodules.places = places = _Places(*shapes[0:2])
-        m.submodules.noise = noise = _Noise(*shapes[1:3])
-        m.submodules.product = product = _Product(*shapes[2:4])
-        m.submodules.rank = rank = _Rank(self.word, shapes[3], count)
+        m.submodules.places = places = _Places(_words(count, carry), located)
+        m.submodules.noise = noise = _Noise(located, looked_up)
+        m.submodules.product = product = _Product(looked_up, multiplied)
+        m.submodules.rank = rank = _Rank(self.word, multiplied, count)
         base = Signal(range(self.rows[0] + self.lanes))
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += base.eq(Mux(x.beat.last, 0, base + self.lanes))

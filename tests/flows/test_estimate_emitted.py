@@ -97,6 +97,21 @@ def test_tiles_of_the_head_drain_side_by_side():
     assert tiled.tokens_per_s == pytest.approx(2 * whole.tokens_per_s, rel=0.03)
 
 
+def test_noise_on_logits_is_paid_for():
+    """In gates by lane and tile of the head, and in cycles of a step; the projected chip stays as it is."""
+    lanes = AtOnce(head_lanes=16)
+    plain, drawn, tiled = (
+        run("llada-moe-7b", at_once=replace(lanes, **given))
+        for given in ({}, {"temperature": True}, {"temperature": True, "head_tiles": 4})
+    )
+    untiled = run("llada-moe-7b", at_once=replace(lanes, head_tiles=4))
+    more = drawn.emitted.area_mm2["other units"] - plain.emitted.area_mm2["other units"]
+    assert 0 < more < 0.1 and drawn.chip == plain.chip
+    assert tiled.emitted.area_mm2["other units"] - untiled.emitted.area_mm2["other units"] > 2 * more
+    steps = [one.emitted.cycles_per_position * plain.workload.length for one in (plain, drawn)]
+    assert steps[1] - steps[0] == pytest.approx(12)
+
+
 def test_rows_say_whether_they_are_emitted_and_what_their_clock_rests_on():
     rows = run("llada-moe-7b", at_once=AtOnce(sequences=3, expert_groups=4)).to_json_dict()
     assert rows["emitted"]["emitted"] is True and rows["projected"]["emitted"] is False

@@ -1,4 +1,4 @@
-"""Faults of noise on logits: another token's, step's or lane's noise, a wrong best, a spread of another token are seen."""
+"""Faults of noise on logits: noise of another token or step, a wrong best, a spread of another token are seen."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ FAULTS: list[Fault] = [
     ("gumbel_3x7_24", "i__payload[72] ? 5'h00 : _01_", "5'h00", "_01_"),
     ("gumbel_3x7_24", "mixed_i__payload[31:0] + 2'h2", "2'h2", "2'h1"),
     ("gumbel_3x7_24", "total ^ { 12'h000, total[31:12] }", "[31:12]", "[31:11]"),
-    ("gumbel_3x7_24", "total_2 ^ { 16'h0000, total_2[31:16] }", "^", "|"),
+    ("gumbel_3x7_24", "total_2 ^ { 14'h0000, total_2[31:14] }", "^", "|"),
     ("gumbel_3x7_24", "6'h20 - result_2", "6'h20", "6'h1f"),
     ("gumbel_3x7_24", "_009_ ? 7'h1f", "7'h1f", "7'h00"),
     ("gumbel_3x7_24", "i__payload[12:8], i__payload[15:13]", "[15:13]", "[7:5]"),
@@ -34,7 +34,7 @@ FAULTS: list[Fault] = [
     ("argmax_2x13_24_6_noise", "_12_ + 3'h5", "3'h5", "3'h3"),
     ("argmax_2x13_24_6_noise", "later ? { i__payload[155:132], i__payload[106:103] }", "[155:132]", "[77:54]"),
     ("argmax_2x13_24_6_noise", "i__payload[53:29] == o__payload[53:29]", "==", "!="),
-    ("argmax_2x13_24_6_noise", "higher = _11_ | _05_", "_05_", "_00_"),
+    ("argmax_2x13_24_6_noise", "result_found_0_value = later_6 ?", "later_6", "later_3"),
 ]
 
 

@@ -60,13 +60,19 @@ def _case(lanes: int, vocab_size: int, word: FixedPoint = FIXED, tiles: int = 1,
         if tiles > 1 and kind == "random":  # the same largest logit in several tiles
             again = integers(generator, 0, vocab_size - 1, (len(x), 3))
             x = x.scatter(1, again, x.amax(1, keepdim=True).expand(-1, 3))
+        hot = 12 * (noise and kind == "corners")
+        x = torch.cat((x, x[-1:].expand(hot, -1)))
         manners = random_manners(generator, vocab_size, len(x))
         if kind == "corners":
-            words = [largest(row, number % (SUPPRESSED + 1)) for number, row in enumerate(x.tolist())]
+            most = [number % (SUPPRESSED + 1) for number in range(len(x) - hot)] + [0] * hot
+            words = [largest(row, count) for row, count in zip(x.tolist(), most, strict=True)]
             manners = [manner_packet(row, vocab_size) for row in words]
         added = None
         if noise:
-            added = noise_of(drawn_manners(generator, manners), vocab_size, word)
+            manners = drawn_manners(generator, manners)
+            for (manner,) in manners[len(x) - hot :]:  # so that tokens are drawn whose exponential is 0
+                manner["temperature"] = (1 << 16) - 1
+            added = noise_of(manners, vocab_size, word)
         predictions = torch.stack(spec.compute(x, suppressed_in(manners, vocab_size), added), -1).tolist()
         expected = [[{"token": token, "spread": spread}] for token, spread in predictions]
         beats_in = side_by_side(generator, x, lanes, tiles, spec.numerator.word)
