@@ -125,7 +125,7 @@ CHIPS = (
     SmallChip("LLaDA2.0", "cache, 2 sequences, 2 queries", {}, {"cache": True, "sequences": 2, "query_lanes": 2}),
     SmallChip("LLaDA2.0", "64 positions, blocks of 8", {"block_size": 8}, FULL, LONG),
     SmallChip("LLaDA2.0", "64 positions, blocks of 8, cache", {"block_size": 8}, FULL | {"cache": True}, LONG),
-    SmallChip("LLaDA2.0", "temperature, head in 2 tiles", ONE_LAYER, {"temperature": True, "head_tiles": 2}, DRAWN),
+    SmallChip("LLaDA2.0", "temperature, head in 2 tiles", {}, {"temperature": True, "head_tiles": 2}, DRAWN),
     SmallChip("LLaDA"),
     SmallChip("LLaDA", "serial arrays, 2 sequences", {"n_layers": 1}, SERIAL | {"sequences": 2}),
 )
