@@ -256,6 +256,9 @@ def synth(
     route: Annotated[
         bool, typer.Option("--route", help="With --fpga: place and route it, so that there is a clock.")
     ] = False,
+    counted: Annotated[
+        bool, typer.Option("--counted", help="Of large chips: planes of arrays by their terms, tables by samples.")
+    ] = False,
     html: Annotated[Path | None, typer.Option(parser=REPORT.path, help="Page to write as well.")] = None,
     cluster: OnCluster = None,
     as_json: Json = False,
@@ -272,7 +275,7 @@ def synth(
     if cluster and jobs:
         raise UserError("--jobs: goes not together with --cluster, whose workers have as many as they have threads")
     limits = (clock_ns, jobs or os.cpu_count() or 1, timeout, memory)
-    request = Request(unit, tile, generic, liberty or (), *limits, timing, html, power, fpga, route, cluster)
+    request = Request(unit, tile, generic, liberty or (), *limits, timing, html, power, fpga, route, cluster, counted)
     if not synthesize(build, request).show(as_json, width=120):
         raise typer.Exit(1)
 

@@ -8,6 +8,7 @@ from hardloom.flows.cluster.client import workers_at
 from hardloom.flows.console.progress import progress_bar
 from hardloom.flows.console.report import Check
 from hardloom.flows.synth.cache import Cache
+from hardloom.flows.synth.counted import count_hierarchy
 from hardloom.flows.synth.figures import Flat, SynthFigures, hierarchy_figures
 from hardloom.flows.synth.fpga import family_of
 from hardloom.flows.synth.gate_level import build_plan
@@ -41,11 +42,12 @@ def synth_figures(
     options: Options,
     timing: bool = False,
     cluster: str | None = None,
+    counted: bool = False,
 ) -> SynthFigures:
     """Figures of the build `path`: of one `unit`, of one array `tile` (flattened too), or of the whole chip.
 
     timing: with paths through all modules. cluster: address of a Dask scheduler whose workers synthesize the modules
-    (`flows.cluster`).
+    (`flows.cluster`). counted: arrays and tables are (`count_hierarchy`).
 
     Results are kept in the user's cache, never in the build, which came from anywhere.
     """
@@ -57,6 +59,10 @@ def synth_figures(
         workers_at(cluster, [path / MANIFEST], here=here) as workers,
         progress_bar(f"synthesizing {top}", "modules") as progress,
     ):
+        if counted:
+            hierarchy, by_count = count_hierarchy(modules, top, options, cache, workers, progress)
+            return replace(hierarchy_figures(modules, hierarchy, options), counted=by_count)
+        modules.require_plain()
         hierarchy = synthesize_hierarchy(modules, top, options, cache, workers, progress, netlists=timing)
     figures = hierarchy_figures(modules, hierarchy, options)
     if timing:
@@ -118,6 +124,7 @@ class Request:
     timing: paths through all modules; html: page to write as well; power: energy of a vector through the tile.
     fpga: family of FPGAs to map to instead of a library; route: place and route on one of its devices.
     cluster: address of a Dask scheduler whose workers synthesize the modules.
+    counted: planes of arrays by their terms, tables by samples.
     """
 
     unit: str | None = None
@@ -134,6 +141,7 @@ class Request:
     fpga: str | None = None
     route: bool = False
     cluster: str | None = None
+    counted: bool = False
 
     def __post_init__(self) -> None:
         if self.generic and self.liberty:
@@ -150,8 +158,10 @@ class Request:
             raise UserError("--timing: is of units and chips, by a library; leave out --tile and --generic")
         if self.timing and not has_open_sta():
             raise UserError("--timing: needs OpenSTA, its command sta; install it (Debian: apt-get install opensta)")
+        if self.counted and (self.tile is not None or self.timing or self.power):
+            raise UserError("--counted: is of sums alone; leave out --tile, --timing and --power")
         useless = {"--liberty": self.liberty, "--generic": self.generic, "--clock-ns": self.clock_ns}
-        useless |= {"--timing": self.timing, "--power": self.power, "--html": self.html}
+        useless |= {"--timing": self.timing, "--power": self.power, "--html": self.html, "--counted": self.counted}
         if self.fpga and any(useless.values()):
             names = " and ".join(name for name, given in useless.items() if given)
             raise UserError(f"--fpga: has its own cells and report; leave out {names}")
@@ -168,7 +178,7 @@ def synth(path: Path, request: Request) -> Check:
     options = request.options()
     if request.fpga:
         return on_fpga(path, request, options)
-    figures = synth_figures(path, request.unit, request.tile, options, request.timing, request.cluster)
+    figures = synth_figures(path, request.unit, request.tile, options, request.timing, request.cluster, request.counted)
     if request.power and request.tile:
         figures = with_power(figures, path, request.tile, options)
     if request.html is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hardloom.flows.synth.counted import Counted
 from hardloom.flows.synth.hierarchy import Hierarchy, own_figures
 from hardloom.flows.synth.modules import Modules, is_container
 from hardloom.flows.synth.power import Power
@@ -84,6 +85,7 @@ class SynthFigures:
     flat: the array flattened; power: energy of a vector through it; None where not asked for.
     paths: with timing through all modules, the longest path in ns that ends in each unit, the longest first.
     left_out: cells of the library that were not understood, and why.
+    counted: what was counted instead of synthesized, where that was asked for.
     """
 
     build: str
@@ -107,10 +109,11 @@ class SynthFigures:
     power: Power | None = None
     paths: dict[str, float] | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+    counted: Counted | None = None
 
     def to_json_dict(self) -> dict[str, Any]:
         """Without what there is only of arrays, or was not asked for."""
-        optional = ("cells_per_weight", "ge_per_weight", "flat", "power", "paths")
+        optional = ("cells_per_weight", "ge_per_weight", "flat", "power", "paths", "counted")
         return {name: value for name, value in vars(self).items() if value is not None or name not in optional}
 
 

@@ -3,14 +3,17 @@
 import difflib
 import re
 from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
+from hardloom.flows.synth.contents import Contents, contents_of
 from hardloom.gen.arrays.shells import CLOCK_GATE
 from hardloom.gen.build.folder import CHIP, Build
 from hardloom.gen.build.manifest import ArrayFacts
 from hardloom.gen.text.prefix import unprefixed
 from hardloom.golden.errors import UserError
+from hardloom.golden.files import COMPRESSED
 
 __all__ = ["Modules", "instances_in", "is_container", "is_wiring"]
 
@@ -46,9 +49,11 @@ class Modules:
 
     def __init__(self, build: Build) -> None:
         self.build = build
-        self.files = {Path(name).stem: name for name in build.files if name.endswith(".v")}
+        verilog = (name for name in build.files if name.removesuffix(COMPRESSED).endswith(".v"))
+        self.files = {Path(name.removesuffix(COMPRESSED)).stem: name for name in verilog}
         self._instances: dict[str, Counter[str]] = {}
         self._driven: dict[str, dict[str, int]] = {}
+        self._contents: dict[str, Contents] = {}
 
     @property
     def top(self) -> str:
@@ -65,6 +70,32 @@ class Modules:
     def text(self, module: str) -> str:
         return self.build.text(self.files[module])
 
+    def pieces(self, module: str) -> Iterator[bytes]:
+        """The text in pieces, decompressed; it counts once all are drawn, `Build.pieces`."""
+        return self.build.pieces(self.files[module])
+
+    def require_plain(self, *names: str) -> None:
+        """Raise UserError where the text of one of the modules `names`, or of any, is compressed."""
+        for name in names or self.files:
+            if self.files[name].endswith(COMPRESSED):
+                raise UserError(
+                    f"{self.path(name)}: is compressed, and Yosys reads it; use --counted, or generate without "
+                    "--compress"
+                )
+
+    def is_array(self, module: str) -> bool:
+        return self.files[module].startswith("rtl/arrays/")
+
+    def is_constant(self, module: str) -> bool:
+        """Whether it is a table of the checkpoint's: scales, gains, biases, embedding."""
+        return self.files[module].startswith("rtl/constants/")
+
+    def contents(self, array: str) -> Contents:
+        """What the text of an array holds."""
+        if array not in self._contents:
+            self._contents[array] = contents_of(self.pieces(array))
+        return self._contents[array]
+
     @cached_property
     def arrays(self) -> dict[str, ArrayFacts]:
         """Facts of every array unit by module."""
@@ -73,7 +104,10 @@ class Modules:
     def instances(self, module: str) -> Counter[str]:
         """Modules that `module` instantiates, and how often."""
         if module not in self._instances:
-            found = instances_in(self.text(module))
+            if self.is_array(module):
+                found = self.contents(module).instances
+            else:
+                found = Counter[str]() if self.is_constant(module) else instances_in(self.text(module))
             self._instances[module] = Counter(
                 {name: n for name, n in found.items() if name in self.files and name != module}
             )
@@ -112,8 +146,9 @@ class Modules:
 
     def is_wiring(self, module: str) -> bool:
         """Whether the module is instances and wires only, so that its instances are all there is to count."""
-        written = self.files[module].startswith(("rtl/arrays/", "rtl/units/"))
-        return written and is_wiring(self.text(module))
+        if self.is_array(module):
+            return not (self.contents(module).has_logic or self.contents(module).planes)
+        return self.files[module].startswith("rtl/units/") and is_wiring(self.text(module))
 
     def is_container(self, module: str) -> bool:
         """Whether the module is the chip, or a container of units."""

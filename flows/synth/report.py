@@ -40,6 +40,11 @@ def remarks(figures: SynthFigures) -> list[str]:
     if weights := figures.weights:
         unit, value = ("GE", figures.ge_per_weight) if library else ("cells", figures.cells_per_weight)
         said.append(f"{weights:,} weights in arrays, {value:g} {unit} a weight")
+    if counted := figures.counted:
+        said.append(
+            f"counted: {counted.planes:,} planes of {counted.arrays:,} arrays, of {counted.plane_kinds} lengths; "
+            f"{counted.tables:,} tables by samples of {counted.tables_synthesized}"
+        )
     if flat := figures.flat:
         amount = f"{figure(flat.synthesis.ge)} GE" if library else f"{sum(flat.synthesis.cells.values()):,} cells"
         said.append(f"flattened: {amount}, {flat.difference:+.1%} against the prefabricated cells counted")
