@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hardloom.flows.pictures.treemap import Node
 from hardloom.flows.synth.counted import Counted
 from hardloom.flows.synth.hierarchy import Hierarchy, own_figures
 from hardloom.flows.synth.modules import Modules, is_container
 from hardloom.flows.synth.power import Power
 from hardloom.flows.synth.timing import Timing
+from hardloom.flows.synth.tree import module_tree
 from hardloom.flows.synth.yosys import Options, Synthesis
 from hardloom.gen.text.constant_table import is_table
 from hardloom.gen.text.prefix import unprefixed
@@ -85,7 +87,7 @@ class SynthFigures:
     flat: the array flattened; power: energy of a vector through it; None where not asked for.
     paths: with timing through all modules, the longest path in ns that ends in each unit, the longest first.
     left_out: cells of the library that were not understood, and why.
-    counted: what was counted instead of synthesized, where that was asked for.
+    counted: what was counted instead of synthesized, where that was asked for. tree: gates by hierarchy, for pictures.
     """
 
     build: str
@@ -110,15 +112,18 @@ class SynthFigures:
     paths: dict[str, float] | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     counted: Counted | None = None
+    tree: Node | None = None
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Without what there is only of arrays, or was not asked for."""
+        """Without the tree, what there is only of arrays, and what was not asked for."""
         optional = ("cells_per_weight", "ge_per_weight", "flat", "power", "paths", "counted")
-        return {name: value for name, value in vars(self).items() if value is not None or name not in optional}
+        found = {name: value for name, value in vars(self).items() if value is not None or name not in optional}
+        return {name: value for name, value in found.items() if name != "tree"}
 
 
 def hierarchy_figures(modules: Modules, hierarchy: Hierarchy, options: Options) -> SynthFigures:
     """Figures of a hierarchy."""
+    prefix = modules.build.manifest.module_prefix
     results, library, total = hierarchy.modules.values(), options.library, hierarchy.total(hierarchy.top)
     arrays = [name for name in modules.below(hierarchy.top) if name in modules.arrays]
     weights = sum(modules.arrays[name].weights for name in arrays)
@@ -134,7 +139,7 @@ def hierarchy_figures(modules: Modules, hierarchy: Hierarchy, options: Options) 
         nand2_area=library.nand2.area if library else None,
         clock_ns=options.clock_ns,
         modules=len(results),
-        units={name: dict(unit) for name, unit in by_unit(hierarchy, modules.build.manifest.module_prefix).items()},
+        units={name: dict(unit) for name, unit in by_unit(hierarchy, prefix).items()},
         total=dict.fromkeys(COLUMNS, 0) | dict(total),
         cells=dict(sorted(hierarchy.cells(hierarchy.top).items(), key=lambda item: (-item[1], item[0]))),
         weights=weights,
@@ -145,6 +150,7 @@ def hierarchy_figures(modules: Modules, hierarchy: Hierarchy, options: Options) 
         cells_per_weight=per_weight["cells"],
         ge_per_weight=per_weight["ge"],
         left_out=library.not_understood if library else {},
+        tree=module_tree(hierarchy, hierarchy.top, prefix) if library and total["ge"] else None,
     )
 
 

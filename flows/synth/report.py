@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hardloom.flows.console.report import Part, table
+from hardloom.flows.pictures.treemap import drawn
 from hardloom.flows.synth.figures import COLUMNS, SynthFigures
 from hardloom.flows.synth.library.library import reasons
 from hardloom.flows.synth.timing import Timing
@@ -41,9 +42,10 @@ def remarks(figures: SynthFigures) -> list[str]:
         unit, value = ("GE", figures.ge_per_weight) if library else ("cells", figures.cells_per_weight)
         said.append(f"{weights:,} weights in arrays, {value:g} {unit} a weight")
     if counted := figures.counted:
+        planes = f", and {counted.planes:,} planes of {counted.plane_kinds} lengths" if counted.planes else ""
         said.append(
-            f"counted: {counted.planes:,} planes of {counted.arrays:,} arrays, of {counted.plane_kinds} lengths; "
-            f"{counted.tables:,} tables by samples of {counted.tables_synthesized}"
+            f"counted: {counted.arrays:,} arrays by their cells{planes}; {counted.tables:,} tables by samples of "
+            f"{counted.tables_synthesized:,}"
         )
     if flat := figures.flat:
         amount = f"{figure(flat.synthesis.ge)} GE" if library else f"{sum(flat.synthesis.cells.values()):,} cells"
@@ -96,5 +98,8 @@ def write_html(figures: SynthFigures, path: Path) -> None:
     key = "ge" if figures.library else "cells"
     largest = max((unit[key] for unit in figures.units.values()), default=0) or 1
     bars = {name: round(100 * unit[key] / largest, 2) for name, unit in figures.units.items()}
-    text = template.render(figures=figures, heads=heads, lines=lines, bars=bars, remarks=remarks(figures), key=key)
+    treemap = drawn(figures.tree, "GE") if figures.tree else ""
+    text = template.render(
+        treemap=treemap, figures=figures, heads=heads, lines=lines, bars=bars, remarks=remarks(figures), key=key
+    )
     write_file(path, text)

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardloom.flows.report.area import area, module_tree
+from hardloom.flows.pictures.treemap import Node, drawn, tiles
+from hardloom.flows.report.area import area
 from hardloom.flows.report.page import page as page_of
 from hardloom.flows.report.subject import Subject
-from hardloom.flows.report.treemap import Node, tiles
 from hardloom.flows.synth.cache import Cache
 from hardloom.flows.synth.command import Request, held_synthesis
 from hardloom.flows.synth.jobs import ModuleJob
 from hardloom.flows.synth.modules import Modules
+from hardloom.flows.synth.tree import module_tree
 from hardloom.flows.synth.yosys import Synthesis
 from hardloom.golden.cache import work_folder
 from tests.flows.report.markup import read_page
@@ -43,6 +44,11 @@ def test_parts_of_one_size_are_in_the_order_of_their_names():
     """Though sums of the same figures in another order differ in their last digit."""
     root = Node("all", 2.0, parts=(Node("layer_1", 0.1 + 0.2 + 0.3), Node("layer_0", 0.3 + 0.2 + 0.1)))
     assert [tile.node.name for tile in tiles(root, *SIZE)] == ["all", "layer_0", "layer_1"]
+
+
+def test_what_is_drawn_is_named_with_its_share_and_never_read_as_tags():
+    text = drawn(Node("whole", 400.0, parts=(Node("a<b>", 300.0, "in full"), Node("c", 100.0))), "GE")
+    assert "<title>in full: 300 GE, 75.0%</title>" in text and "a&lt;b&gt; 75.0%" in text and "a<b>" not in text
 
 
 @pytest.fixture

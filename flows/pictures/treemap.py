@@ -1,9 +1,17 @@
 """Rectangles within rectangles, each as large as what it stands for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
-__all__ = ["Node", "Tile", "tiles"]
+__all__ = ["SMALLEST", "Node", "Tile", "drawn", "gathered", "tiles"]
+
+SIZE = (1000, 520)
+SMALLEST = 0.002
+"""Share of the whole below which parts are drawn as one."""
+NAMED = (40, 14)
+"""Width and height from which a tile holds its name."""
+COLORS = ("#2f7fbf", "#d9682a", "#3a9a5b", "#9a5fc0", "#c2952a", "#c0567f", "#4a9aa5", "#7f8a96")
 
 MARGIN, HEAD = 2.0, 16.0
 """Around what is in a tile, and above it, where its name stands."""
@@ -17,6 +25,39 @@ class Node:
     value: float
     note: str = ""
     parts: tuple["Node", ...] = ()
+
+
+def gathered(parts: list[Node], least: float) -> tuple[Node, ...]:
+    """Parts, those that are smaller than `least` as one."""
+    small = [part for part in parts if 0 < part.value < least]
+    large = [part for part in parts if part.value >= least]
+    if small:
+        large.append(Node(f"{len(small)} smaller", sum(part.value for part in small)))
+    return tuple(large)
+
+
+def drawn(root: Node, unit: str, digits: int = 0, links: Mapping[str, str] | None = None) -> str:
+    """SVG of the root and all in it, each with its value, in `unit`, and its share; for a page, whose ink it takes.
+
+    digits: significant ones of a value; 0: whole numbers. links: addresses that tiles lead to, by their notes.
+    """
+    lines = [f'<svg viewBox="0 0 {SIZE[0]} {SIZE[1]}" role="img" aria-label="Area by hierarchy" font-size="11">']
+    for tile in tiles(root, *SIZE):
+        value = f"{tile.node.value:,.{digits}g}" if digits else f"{tile.node.value:,.0f}"
+        share = f"{tile.node.value / root.value:.1%}"
+        color, opacity = ("currentColor", 0.06) if tile.depth == 0 else (COLORS[tile.group % len(COLORS)], 0.25)
+        box = f'x="{tile.x}" y="{tile.y}" height="{tile.height}"'
+        link = (links or {}).get(tile.node.note)
+        lines += [
+            *([f'<a href="{escape(link)}">'] if link else []),
+            f"<g><title>{escape(tile.node.note or tile.node.name)}: {value} {unit}, {share}</title>",
+            f'<rect {box} width="{tile.width}" fill="{color}" fill-opacity="{opacity}" stroke="{color}"/>',
+        ]
+        if tile.width >= NAMED[0] and tile.height >= NAMED[1]:
+            name = f'<text x="4" y="12" fill="currentColor">{escape(tile.node.name)} {share}</text>'
+            lines.append(f'<svg {box} width="{tile.width - 3}">{name}</svg>')
+        lines.append("</g></a>" if link else "</g>")
+    return "\n".join([*lines, "</svg>"])
 
 
 @dataclass(frozen=True)
