@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Contents", "contents_of", "port_list"]
+__all__ = ["Contents", "contents_of", "port_list", "whole_lines"]
 
 INSTANCE = re.compile(rb" +(\w+) +\w+ *\(")
 PLANE = re.compile(rb"(?:g\d+\[|1'b1[,)])")
