@@ -106,7 +106,10 @@ def test_what_is_compressed_is_counted_or_refused(arrays: list[Path]) -> None:
 
 
 @pytest.mark.slow
-def test_a_whole_chip_that_is_counted_comes_to_what_is_synthesized(tiny_build: Build) -> None:
+def test_a_whole_chip_that_is_counted_comes_to_what_is_synthesized(
+    tiny_build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARDLOOM_CACHE", str(tmp_path))
     options = Options(read_library(), jobs=2)
     counted, asked = (synth_figures(tiny_build.path, None, None, options, counted=how) for how in (True, False))
     assert counted.total["ge"] == pytest.approx(asked.total["ge"], rel=0.005)
