@@ -32,9 +32,8 @@ def area(subject: Subject, found: Reported | str, node: str, folder: Path) -> Se
         tree = module_tree(hierarchy, hierarchy.top, subject.build.manifest.module_prefix if subject.build else "")
         units = list(figures.units.items())
         links = texts(subject.build, folder) if subject.build else {}
-        shown = {"drawn": drawn(tree, "GE", links=links), "kind": "synthesized"}
-        shown |= {"total": tree.value, "units": units, "remarks": remarks(figures), "node": node}
-        return Section("area", title, (command,), shown)
+        shown = {"drawn": drawn(tree, "GE", links=links), "total": tree.value, "units": units, "kind": "synthesized"}
+        return Section("area", title, (command,), shown | {"remarks": remarks(figures), "node": node})
     if isinstance(found, str) or found.estimate.emitted is None:
         return Section("area", title, missing=f"nothing of it has been synthesized; `{command}` does that")
     parts = found.estimate.emitted.area_mm2
