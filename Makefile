@@ -5,6 +5,7 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(VENV)/bin
 TEST_STAMP := $(VENV)/installed-test
+PARALLEL := -n auto --dist loadfile
 DEV_STAMP := $(VENV)/installed-dev
 
 .PHONY: help demo test test-all lint types drawing reference site bench train clean tools
@@ -17,11 +18,11 @@ demo: tools $(TEST_STAMP) ## two trained checkpoints to chips that answer prompt
 	$(BIN)/hardloom demo --out build/demo
 	$(BIN)/hardloom demo checkpoints/demo2 --out build/demo2
 
-test: tools $(TEST_STAMP) ## the tests, without those marked slow
-	$(BIN)/python -m pytest -m "not slow"
+test: tools $(TEST_STAMP) ## the tests, a file a core, without those marked slow
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 test-all: tools $(TEST_STAMP) ## all tests, those with random examples on fresh ones
-	$(BIN)/python -m pytest --hypothesis-profile=fresh
+	$(BIN)/python -m pytest $(PARALLEL) --hypothesis-profile=fresh
 
 lint: $(DEV_STAMP) ## ruff: rules and format; import-linter: floors and circles
 	$(BIN)/ruff check .
