@@ -140,12 +140,13 @@ def attempt(
     black_boxes: Sequence[Path] = (),
     netlist: Path | None = None,
     connections: Path | None = None,
+    named: bool = False,
 ) -> Synthesis:
     """Synthesize module `top` of the Verilog `sources`, flattened, additions to `adders`; without a library, to Yosys'
     generic gates; or for an FPGA.
 
     black_boxes: Verilog files whose modules stay instances. netlist, connections: Verilog of the
-    result to write, and what `write_json` makes of it. Written memories
+    result to write, and what `write_json` makes of it; named: wires keep their names there. Written memories
     stay memories; memories that are only read become gates.
 
     Raises SynthesisError where the module fails, UserError where the library lacks a kind of cell.
@@ -158,7 +159,7 @@ def attempt(
         where = Path(folder)
         commands = yosys_commands(sources, top, options, adders, black_boxes, where)
         outputs = {"netlist.v": netlist, "netlist.json": connections}
-        if netlist is not None or connections is not None:
+        if not named and (netlist is not None or connections is not None):
             commands += ["splitnets", "rename -hide w:*", "rename -enumerate -pattern n% w:*", "opt_clean -purge"]
         wanted = {name: path for name, path in outputs.items() if path is not None}
         commands += [f"{how} {name}" for name, how in WRITERS.items() if name in wanted]

@@ -1,0 +1,116 @@
+"""What a drawn tile comes to: figures of its layout, its checks and its timing."""
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+from hardloom.flows.design.cost.quantities import count
+from hardloom.flows.design.cost.wires import wires_of
+from hardloom.flows.layout.cells import Cells
+from hardloom.flows.layout.check import Probe, connections, spots
+from hardloom.flows.layout.equivalence import is_equivalent
+from hardloom.flows.layout.fabric import pin_shapes, port_rect
+from hardloom.flows.layout.netlist import GROUND, SUPPLY
+from hardloom.flows.layout.technology import METALS
+from hardloom.flows.layout.texts import spef_text, verilog_text
+from hardloom.flows.layout.tile import Drawn, Tile
+from hardloom.flows.layout.timing import least_period
+from hardloom.flows.synth.library.library import Library
+from hardloom.gen.arrays import ArrayPlan
+
+__all__ = ["LayoutFigures", "figures_of"]
+
+
+@dataclass(frozen=True)
+class LayoutFigures:
+    """Of a tile.
+
+    Attributes
+    ----------
+    style, neurons, inputs: of the array.
+    cells, nets: placed, without taps and fillers; nets that have wires.
+    die_um: width and height; utilisation: of cells over rows.
+    wirelength_um, predicted_wirelength_um: routed, and by the wire model; vias: between metals.
+    opens, shorts: nets whose pins are apart, pieces of metal with several nets, by extraction.
+    spacing: spots where metal or vias are too near, too narrow or too small; spots: how many of each kind.
+    conflicts, unreached: places that the router left to two nets, pins without a way.
+    abc_ns: longest path by ABC, full adders and wires not seen; period_ns, period_wires_ns: least period by OpenSTA of
+        what is placed, without wires and with them; hold_ns: the worst slack of a hold time, with wires.
+    equivalent: whether the placed netlist is proven to be the emitted text; None where that was not asked.
+    seconds: that it all took.
+    """
+
+    style: str
+    neurons: int
+    inputs: int
+    cells: int
+    nets: int
+    die_um: tuple[float, float]
+    utilisation: float
+    wirelength_um: float
+    predicted_wirelength_um: float
+    vias: int
+    opens: int
+    shorts: int
+    spacing: int
+    spots: dict[str, int]
+    conflicts: int
+    unreached: int
+    abc_ns: float | None
+    period_ns: float | None
+    period_wires_ns: float | None
+    hold_ns: float | None
+    equivalent: bool | None
+    seconds: float
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is open, shorted, too near or another function."""
+        faults = self.opens, self.shorts, self.spacing, self.conflicts, self.unreached
+        return not any(faults) and self.equivalent is not False
+
+
+def figures_of(
+    tile: Tile, plan: ArrayPlan, drawn: Drawn, layout: Any, library: Library, cells: Cells, seconds: float
+) -> LayoutFigures:
+    """All checks of a drawn tile. seconds: so far.
+
+    Raises UserError or SynthesisError where a tool fails.
+    """
+    netlist, floor = drawn.netlist, drawn.places.floor
+    names = drawn.names
+    verilog = verilog_text(netlist, names)
+    spef = spef_text(netlist, drawn.fabric, drawn.edges, cells, names)
+    opens, shorts = connections(layout, probes(drawn, cells))
+    found = {kind: len(rects) for kind, rects in spots(layout).items()}
+    bare, wired = (least_period(verilog, wires, netlist.name, library) for wires in (None, spef))
+    area = sum(library.cells[one.cell].area for one in netlist.instances.values())
+    rows = floor.rows * floor.sites * 0.46 * 2.72
+    gates, nand = area / library.nand2.area, library.nand2.area
+    predicted = wires_of(plan.style.name, plan.slices, count(plan), gates).placed * sqrt(rows / nand) * sqrt(nand)
+    return LayoutFigures(
+        *(plan.style.name, plan.rows * plan.banks, plan.inputs, len(netlist.instances), len(drawn.wires)),
+        (floor.die[0] / 1000, floor.die[1] / 1000),
+        round(area / rows, 3),
+        round(sum(wires.length for wires in drawn.wires.values()) / 1000),
+        round(predicted),
+        sum(via.startswith("M") for wires in drawn.wires.values() for via, _, _ in wires.vias),
+        *(len(opens), len(shorts), sum(found.values()), found, drawn.conflicts, drawn.unreached),
+        *(netlist.abc_ns, bare and bare.longest_ns, wired and wired.longest_ns, wired and wired.hold_ns),
+        is_equivalent(netlist, verilog, names, list(tile.files.values()), library),
+        round(seconds, 1),
+    )
+
+
+def probes(drawn: Drawn, cells: Cells) -> list[Probe]:
+    """Every shape of every pin, and every port."""
+    found = [
+        Probe(net, pin, layer, rect)
+        for layer in ("li1", "met1")
+        for net, pin, rect in pin_shapes(drawn.netlist, drawn.places, cells, layer)
+        if net in drawn.wires or net in (SUPPLY, GROUND)
+    ]
+    for port, (layer_, x, y) in drawn.fabric.ports.items():
+        rect = port_rect(drawn.places.floor, layer_, x, y)
+        found.append(Probe(drawn.netlist.ports[port][1], port, METALS[layer_], rect))
+    return found
