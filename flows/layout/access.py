@@ -82,7 +82,10 @@ def contacts(local: list[Rect], others: list[Rect], macro: Macro) -> Iterator[tu
             for number, via in enumerate(CONTACT_PADS):
                 found = Access(((x, y),), via, middle)
                 if found.pad and all(clear(found.pad, rect) for rect in others):
-                    yield sum(shift) + 30.0 * number + 60.0 * sum(not clear(via_pad(x, y), rect) for rect in others), found
+                    yield (
+                        sum(shift) + 30.0 * number + 60.0 * sum(not clear(via_pad(x, y), rect) for rect in others),
+                        found,
+                    )
 
 
 def joined(rects: list[Rect]) -> Iterator[Rect]:
@@ -141,4 +144,4 @@ def inside(a: Rect, b: Rect) -> bool:
     return b[0] <= a[0] and b[1] <= a[1] and a[2] <= b[2] and a[3] <= b[3]
 
 
-assert OFFSET == (STEP[0] // 2, STEP[1] // 2), "a cell that is turned over has its nodes where it had them"
+assert (STEP[0] // 2, STEP[1] // 2) == OFFSET, "a cell that is turned over has its nodes where it had them"

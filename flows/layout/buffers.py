@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from hardloom.flows.layout.cells import LIBRARY
 from hardloom.flows.layout.netlist import GROUND, SUPPLY, Instance, Netlist
@@ -23,7 +24,7 @@ def buffered(netlist: Netlist, wanted: Mapping[str, tuple[float, float]]) -> tup
     instances = {name: Instance(one.cell, dict(one.pins), one.state) for name, one in netlist.instances.items()}
     outputs = {**netlist.outputs, **{cell: frozenset("X") for cell in (BUFFER, FEED, CLOCK)}}
     places, ports = dict(wanted), dict(netlist.ports)
-    new = Netlist(netlist.name, ports, instances, outputs, netlist.weights)
+    new = replace(netlist, ports=ports, instances=instances, outputs=outputs)
     drivers, weights = netlist.driver(), set[str]()
     for net, sinks in sorted(netlist.sinks().items()):
         if any(pin == "CLK" for _, pin in sinks):

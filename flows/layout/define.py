@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from hardloom.flows.layout.cells import LIBRARY, Cells
-from hardloom.flows.layout.fabric import LONG, PATCH, RAIL, STRAP, Fabric, port_rect, rails, stack_middles
+from hardloom.flows.layout.cells import LIBRARY
+from hardloom.flows.layout.fabric import PATCH, RAIL, STRAP, Fabric, port_rect, rails, stack_middles
 from hardloom.flows.layout.netlist import Netlist
 from hardloom.flows.layout.place import MARGIN_ROWS, MARGIN_SITES, Places
-from hardloom.flows.layout.technology import METALS, ROW, SITE, WIDTH, at
+from hardloom.flows.layout.technology import METALS, ROW, SITE, VIAS, WIDTH, at
 from hardloom.flows.layout.wires import Wiring
 
 __all__ = ["def_text"]
@@ -61,11 +61,19 @@ def power(places: Places, wires: Mapping[str, Wiring]) -> Iterator[str]:
     left, right = MARGIN_SITES * SITE, (floor.nodes[0] - MARGIN_SITES) * SITE
     low, top = MARGIN_ROWS * ROW, (MARGIN_ROWS + floor.rows) * ROW
     for net, use in (("VPWR", "POWER"), ("VGND", "GROUND")):
-        parts = [f"met1 {RAIL} + SHAPE FOLLOWPIN ( {left} {row * ROW} ) ( {right} * )" for row, name in rails(floor) if name == net]
-        parts += [f"met4 {STRAP} + SHAPE STRIPE ( {at(site, 0)[0]} {low} ) ( * {top} )" for site, name in floor.straps if name == net]
+        parts = [
+            f"met1 {RAIL} + SHAPE FOLLOWPIN ( {left} {row * ROW} ) ( {right} * )"
+            for row, name in rails(floor)
+            if name == net
+        ]
+        parts += [
+            f"met4 {STRAP} + SHAPE STRIPE ( {at(site, 0)[0]} {low} ) ( * {top} )"
+            for site, name in floor.straps
+            if name == net
+        ]
         for x, y, name in stack_middles(floor):
             if name == net:
-                parts += [f"{metal} 0 ( {x} {y} ) {via}" for metal, via in zip(METALS, ("M1M2_PR", "M2M3_PR", "M3M4_PR"), strict=False)]
+                parts += [f"{metal} 0 ( {x} {y} ) {via}" for metal, via in zip(METALS, VIAS, strict=False)]
                 parts.append(f"met3 {2 * PATCH[1]} + SHAPE STRIPE ( {x - PATCH[0]} {y} ) ( {x + PATCH[0]} * )")
         if net in wires:
             parts += special(wires[net])
@@ -101,9 +109,6 @@ def regular(wires: Wiring) -> Iterator[str]:
     for layer, x0, y0, x1, y1 in wires.segments:
         yield f"{METALS[layer]} ( {x0} {y0} ) ( {x1} {y1} )"
     for via, x, y in wires.vias:
-        yield f"{METALS[max(0, ('M1M2_PR', 'M2M3_PR', 'M3M4_PR').index(via)) if via.startswith('M') else 0]} ( {x} {y} ) {via}"
+        yield f"{METALS[VIAS.index(via) if via in VIAS else 0]} ( {x} {y} ) {via}"
     for layer, (left, bottom, right, top) in wires.patches:
         yield f"{METALS[layer]} ( {left} {bottom} ) RECT ( 0 0 {right - left} {top - bottom} )"
-
-
-_ = (Cells, LONG)

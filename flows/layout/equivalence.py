@@ -19,8 +19,11 @@ from hardloom.golden.errors import UserError
 
 __all__ = ["is_equivalent"]
 
-TO_GATES = ("proc", "flatten", "opt_clean", "opt_expr", "opt_dff", "opt_expr", "opt_clean", "memory -nomap", "memory_map", "techmap", "opt_expr", "opt_clean",
-            "dfflegalize -cell $_DFF_P_ x -cell $_DLATCH_P_ x", "simplemap", "opt_expr", "opt_clean")  # fmt: skip
+TO_GATES = (
+    *("proc", "flatten", "opt_clean", "opt_expr", "opt_dff", "opt_expr", "opt_clean", "memory -nomap", "memory_map"),
+    *("techmap", "opt_expr", "opt_clean", "dfflegalize -cell $_DFF_P_ x -cell $_DLATCH_P_ x", "simplemap", "opt_expr"),
+    "opt_clean",
+)
 STORED = {"$_DFF_P_": ("D", "C", "Q"), "$_DLATCH_P_": ("D", "E", "Q")}
 """What stores a bit: its data, what lets it in, and its output."""
 INSIDE = (".IQ", ".hardloom_open")
@@ -28,7 +31,9 @@ INSIDE = (".IQ", ".hardloom_open")
 TIMEOUT_S = 1800
 
 
-def is_equivalent(netlist: Netlist, verilog: str, names: Mapping[str, str], sources: Sequence[Path], library: Library) -> bool:
+def is_equivalent(
+    netlist: Netlist, verilog: str, names: Mapping[str, str], sources: Sequence[Path], library: Library
+) -> bool:
     """Whether the netlist's Verilog does what the emitted `sources` do.
 
     Raises UserError where a register of one has no like in the other, SynthesisError where Yosys fails.

@@ -12,7 +12,10 @@ from hardloom.flows.layout.place import MARGIN_ROWS, MARGIN_SITES, Floor, Places
 from hardloom.flows.layout.route import BLOCKED, FREE, Grid
 from hardloom.flows.layout.technology import METALS, PADS, ROW, SITE, SPACING, STEP, WIDTH, at, grown
 
-__all__ = ["RAIL", "STRAP", "Fabric", "Spot", "block", "fabric_of", "pin_shapes", "ports_at", "rails", "stack_middles"]
+__all__ = [
+    "PATCH", "RAIL", "STRAP", "Fabric", "Spot", "block", "fabric_of", "pin_shapes", "port_rect", "ports_at", "rails",
+    "stack_middles",
+]  # fmt: skip
 
 RAIL, STRAP, PATCH = 480, 480, (380, 165)
 """Width of a rail of met1 and of a strap of met4; half of width and height of met3 where a strap goes down."""
@@ -59,8 +62,8 @@ def fabric_of(netlist: Netlist, places: Places, cells: Cells, ports: Mapping[str
         for spot in ends_ if len(ends_) > 1 else []:
             if spot.via:
                 block(grid, 0, pad_of(spot), place)
-    for port, (layer, x, y) in ports.items():
-        block(grid, layer, port_rect(places.floor, layer, x, y), number[netlist.ports[port][1]])
+    for port, (edge, x, y) in ports.items():
+        block(grid, edge, port_rect(places.floor, edge, x, y), number[netlist.ports[port][1]])
     return Fabric(grid, names, spots, dict(ports))
 
 
@@ -93,9 +96,10 @@ def access_of(cells: Cells, cell: str) -> dict[str, Access]:
 
 
 def rail_nodes(floor: Floor, net: str) -> np.ndarray:
-    """Nodes on the rails of a net."""
+    """Nodes on the rails of a net, but for those beside the vias of a strap."""
     high, (wide, _) = ROW // STEP[1], floor.nodes
-    xs = np.arange(MARGIN_SITES, wide - MARGIN_SITES)
+    straps = [site for site, _ in floor.straps]
+    xs = np.setdiff1d(np.arange(MARGIN_SITES, wide - MARGIN_SITES), straps)
     ys = [row * high + side for row, name in rails(floor) if name == net for side in (-1, 0)]
     return np.array([(0, x, y) for y in ys for x in xs])
 
@@ -127,8 +131,8 @@ def standing(netlist: Netlist, places: Places, cells: Cells) -> Iterator[tuple[s
         macro = cells.macro(instance.cell)
         for pin, shapes in macro.pins.items():
             if pin not in POWER:
-                net = instance.pins.get(pin)
-                yield from ((layer, moved(rect, name, places), net) for layer, rect in shapes if layer == "met1")
+                own = instance.pins.get(pin)
+                yield from ((layer, moved(rect, name, places), own) for layer, rect in shapes if layer == "met1")
         yield from ((layer, moved(rect, name, places), None) for layer, rect in macro.obstacles if layer == "met1")
 
 
@@ -182,8 +186,14 @@ def port_rect(floor: Floor, layer: int, x: int, y: int) -> Rect:
     (wide, high), (here_x, here_y) = floor.die, at(x, y)
     half = WIDTH[layer] // 2
     if layer == 2:
-        return (0, here_y - half, LONG[0], here_y + half) if x == 0 else (wide - LONG[0], here_y - half, wide, here_y + half)
-    return (here_x - half, 0, here_x + half, LONG[1]) if y == 0 else (here_x - half, high - LONG[1], here_x + half, high)
+        return (
+            (0, here_y - half, LONG[0], here_y + half)
+            if x == 0
+            else (wide - LONG[0], here_y - half, wide, here_y + half)
+        )
+    return (
+        (here_x - half, 0, here_x + half, LONG[1]) if y == 0 else (here_x - half, high - LONG[1], here_x + half, high)
+    )
 
 
 def ports_at(netlist: Netlist, places: Places) -> dict[str, tuple[int, int, int]]:

@@ -1,6 +1,7 @@
 """What a drawn tile comes to: figures of its layout, its checks and its timing."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
 
@@ -69,11 +70,14 @@ class LayoutFigures:
         faults = self.opens, self.shorts, self.spacing, self.conflicts, self.unreached
         return not any(faults) and self.equivalent is not False
 
+    def to_json_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
 
 def figures_of(
-    tile: Tile, plan: ArrayPlan, drawn: Drawn, layout: Any, library: Library, cells: Cells, seconds: float
+    tile: Tile, plan: ArrayPlan, drawn: Drawn, layout: Any, library: Library, cells: Cells, begin: float
 ) -> LayoutFigures:
-    """All checks of a drawn tile. seconds: so far.
+    """All checks of a drawn tile. begin: when work on it began, by `time.monotonic`.
 
     Raises UserError or SynthesisError where a tool fails.
     """
@@ -86,19 +90,31 @@ def figures_of(
     bare, wired = (least_period(verilog, wires, netlist.name, library) for wires in (None, spef))
     area = sum(library.cells[one.cell].area for one in netlist.instances.values())
     rows = floor.rows * floor.sites * 0.46 * 2.72
-    gates, nand = area / library.nand2.area, library.nand2.area
-    predicted = wires_of(plan.style.name, plan.slices, count(plan), gates).placed * sqrt(rows / nand) * sqrt(nand)
+    gates = area / library.nand2.area
+    predicted = wires_of(plan.style.name, plan.slices, count(plan), gates).placed * sqrt(rows)
     return LayoutFigures(
-        *(plan.style.name, plan.rows * plan.banks, plan.inputs, len(netlist.instances), len(drawn.wires)),
-        (floor.die[0] / 1000, floor.die[1] / 1000),
-        round(area / rows, 3),
-        round(sum(wires.length for wires in drawn.wires.values()) / 1000),
-        round(predicted),
-        sum(via.startswith("M") for wires in drawn.wires.values() for via, _, _ in wires.vias),
-        *(len(opens), len(shorts), sum(found.values()), found, drawn.conflicts, drawn.unreached),
-        *(netlist.abc_ns, bare and bare.longest_ns, wired and wired.longest_ns, wired and wired.hold_ns),
-        is_equivalent(netlist, verilog, names, list(tile.files.values()), library),
-        round(seconds, 1),
+        style=plan.style.name,
+        neurons=plan.rows * plan.banks,
+        inputs=plan.inputs,
+        cells=len(netlist.instances),
+        nets=len(drawn.wires),
+        die_um=(floor.die[0] / 1000, floor.die[1] / 1000),
+        utilisation=round(area / rows, 3),
+        wirelength_um=round(sum(wires.length for wires in drawn.wires.values()) / 1000),
+        predicted_wirelength_um=round(predicted),
+        vias=sum(via.startswith("M") for wires in drawn.wires.values() for via, _, _ in wires.vias),
+        opens=len(opens),
+        shorts=len(shorts),
+        spacing=sum(found.values()),
+        spots=found,
+        conflicts=drawn.conflicts,
+        unreached=drawn.unreached,
+        abc_ns=netlist.abc_ns,
+        period_ns=bare.longest_ns if bare else None,
+        period_wires_ns=wired.longest_ns if wired else None,
+        hold_ns=wired.hold_ns if wired else None,
+        equivalent=is_equivalent(netlist, verilog, names, list(tile.files.values()), library),
+        seconds=round(time.monotonic() - begin, 1),
     )
 
 

@@ -22,7 +22,9 @@ def klayout() -> Any:
     try:
         import klayout.db
     except ImportError:
-        raise UserError("layout: needs Coloquinte and KLayout; install them with pip install 'hardloom[layout]'") from None
+        raise UserError(
+            "layout: needs Coloquinte and KLayout; install them with pip install 'hardloom[layout]'"
+        ) from None
     return klayout.db
 
 

@@ -56,14 +56,14 @@ class Netlist:
     abc_ns: float | None = None
 
     def driver(self) -> dict[str, tuple[str, str]]:
-        """Instance and pin that drive each net; of a port, `` and its name."""
+        """Instance and pin that drive each net; of a port, no instance and its name."""
         found = {net: ("", port) for port, (direction, net) in self.ports.items() if direction == "input"}
         for name, instance in self.instances.items():
             found |= {net: (name, pin) for pin, net in instance.pins.items() if pin in self.outputs[instance.cell]}
         return found
 
     def sinks(self) -> dict[str, list[tuple[str, str]]]:
-        """Instances and pins that each net goes to; of a port, `` and its name."""
+        """Instances and pins that each net goes to; of a port, no instance and its name."""
         found: dict[str, list[tuple[str, str]]] = {}
         for name, instance in self.instances.items():
             for pin, net in instance.pins.items():
@@ -87,7 +87,9 @@ def placeable(library: Library, cells: Cells) -> Library:
                 continue
             kept[name] = cell
     if not kept:
-        raise UserError(f"{library.files}: is not of {LIBRARY}, whose cells are placed; give its Liberty with --liberty")
+        raise UserError(
+            f"{library.files}: is not of {LIBRARY}, whose cells are placed; give its Liberty with --liberty"
+        )
     return replace(library, cells=kept)
 
 
@@ -98,16 +100,19 @@ def map_tile(name: str, files: Mapping[str, Path], apart: bool, library: Library
     """
     with tempfile.TemporaryDirectory() as folder:
         modules, delays = dict[str, Any](), list[float]()
-        inside = {module: instances_in(path.read_text()).keys() & files.keys() - {module} for module, path in files.items()}
+        inside = {
+            module: instances_in(path.read_text()).keys() & files.keys() - {module} for module, path in files.items()
+        }
         for number, module in enumerate(files if apart else [name]):
             path = Path(folder) / f"{number}.json"
             boxes = [files[inner] for inner in sorted(inside[module])] if apart else []
             sources = [files[module]] if apart else list(files.values())
-            found = attempt(sources, module, Options(library, timeout_s=1800.0, memory_gib=16.0), Adders.RIPPLE,
+            result = attempt(sources, module, Options(library, timeout_s=1800.0, memory_gib=16.0), Adders.RIPPLE,
                     black_boxes=boxes, connections=path, named=True)  # fmt: skip
-            delays.append(found.abc_delay_ns or 0.0)
+            delays.append(result.abc_delay_ns or 0.0)
             modules[module] = json.loads(path.read_text())["modules"][module]
-    return replace(flattened(name, modules, library), abc_ns=max(delays) or None)
+    found = replace(flattened(name, modules, library), abc_ns=max(delays) or None)
+    return found if apart else replace(found, weights=frozenset())
 
 
 def flattened(top: str, modules: Mapping[str, Any], library: Library) -> Netlist:

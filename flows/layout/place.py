@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from hardloom.flows.bench.placement import silence
+from hardloom.flows.console.silence import silence
 from hardloom.flows.layout.cells import LIBRARY, Cells
 from hardloom.flows.layout.netlist import GROUND, SUPPLY, Netlist
 from hardloom.flows.layout.technology import ROW, SITE, STEP
 from hardloom.golden.errors import UserError
 
-__all__ = ["FILLERS", "TAP", "Floor", "Places", "floor_for", "legal", "spread"]
+__all__ = ["MARGIN_ROWS", "MARGIN_SITES", "Floor", "Places", "floor_for", "legal", "spread"]
 
 UTILISATION = 0.42
 """Of cells over rows, as the router has room for wires."""
@@ -69,11 +69,13 @@ class Floor:
 
 @dataclass
 class Places:
-    """Where cells stand. site, row: of the lower left corner, by instance; others: cells without a net."""
+    """Where cells stand. site, row: of the lower left corner, by instance; sites: that it is wide; others: cells
+    without a net."""
 
     floor: Floor
     site: dict[str, int]
     row: dict[str, int]
+    sites: dict[str, int]
     others: list[tuple[str, int, int]] = field(default_factory=list)
 
     def corner(self, name: str) -> tuple[int, int]:
@@ -109,7 +111,9 @@ def circuit_of(netlist: Netlist, cells: Cells, floor: Floor) -> tuple[Any, np.nd
     try:
         import coloquinte
     except ImportError:
-        raise UserError("layout: needs Coloquinte and KLayout; install them with pip install 'hardloom[layout]'") from None
+        raise UserError(
+            "layout: needs Coloquinte and KLayout; install them with pip install 'hardloom[layout]'"
+        ) from None
     own, free = widths(netlist, cells, floor)
     whole, count = (own + free).tolist(), len(own)
     circuit = coloquinte.Circuit(count)
@@ -150,9 +154,7 @@ def spread(netlist: Netlist, cells: Cells, floor: Floor) -> dict[str, tuple[floa
     return dict(zip(netlist.instances, zip(x.tolist(), y.tolist(), strict=True), strict=True))
 
 
-def legal(
-    netlist: Netlist, cells: Cells, floor: Floor, wanted: Mapping[str, tuple[float, float]]
-) -> Places:
+def legal(netlist: Netlist, cells: Cells, floor: Floor, wanted: Mapping[str, tuple[float, float]]) -> Places:
     """Every cell in a row, near where it wants to be; taps and fillers around them."""
     circuit, own, free = circuit_of(netlist, cells, floor)
     where = [wanted[name] for name in netlist.instances]
@@ -164,7 +166,8 @@ def legal(
     sites = (np.array(circuit.cell_x) + free // 2).tolist()
     rows = (np.array(circuit.cell_y) // HIGH).tolist()
     names = list(netlist.instances)
-    places = Places(floor, dict(zip(names, sites, strict=True)), dict(zip(names, rows, strict=True)))
+    site, row, wide = (dict(zip(names, values, strict=True)) for values in (sites, rows, own.tolist()))
+    places = Places(floor, site, row, wide)
     places.others = [*taps(floor), *fillers(floor, sites, rows, own.tolist())]
     return places
 

@@ -2,14 +2,16 @@
 
 from hardloom.flows.layout.cells import Rect
 
-__all__ = ["CONTACT", "CONTACT_PADS", "CUTS", "GDS", "METALS", "OFFSET", "PADS", "ROW", "SITE", "SPACING", "STEP", "VIAS",
-           "WIDTH", "at", "grown"]  # fmt: skip
+__all__ = [
+    "CONTACT", "CONTACT_PADS", "CUTS", "GDS", "METALS", "OFFSET", "PADS", "ROW", "SITE", "SPACING", "STEP", "VIAS",
+    "WIDTH", "at", "grown",
+]  # fmt: skip
 
 SITE, ROW = 460, 2720
 STEP = 460, 340
 """From node to node, in x and in y; a row is 8 nodes high."""
 OFFSET = 230, 170
-"""Of the first node. Tracks of met3 and met4 lie on those of met1 and met2, every other one, not where the LEF has them."""
+"""Of the first node. Tracks of met3 and met4 lie on every other one of met1 and met2, not where the LEF has them."""
 METALS = "met1", "met2", "met3", "met4"
 WIDTH = 140, 140, 300, 300
 SPACING = 140, 140, 300, 300

@@ -78,8 +78,8 @@ def draw(tile: Tile, library: Library, cells: Cells, utilisation: float | None, 
     say("mapping")
     mapped = map_tile(tile.name, tile.files, tile.apart, library)
     say("placing")
-    floor = floor_for(mapped, cells, utilisation or (WIRED if mapped.weights and tile.apart else LOGIC))
-    netlist, wanted = buffered(mapped if tile.apart else replace(mapped, weights=frozenset()), spread(mapped, cells, floor))
+    floor = floor_for(mapped, cells, utilisation or (WIRED if mapped.weights else LOGIC))
+    netlist, wanted = buffered(mapped, spread(mapped, cells, floor))
     places = legal(netlist, cells, floor, wanted)
     fabric = fabric_of(netlist, places, cells, ports_at(netlist, places))
     later = {GROUND, SUPPLY, *netlist.weights} if netlist.weights else set[str]()
@@ -119,9 +119,7 @@ def with_weights(netlist: Netlist, first: Drawn, cells: Cells, later: set[str], 
     return replace(found, edges=edges, wires=kept | found.wires)
 
 
-def routed(
-    netlist: Netlist, places: Places, fabric: Fabric, cells: Cells, nets: list[str], say: Progress
-) -> Drawn:
+def routed(netlist: Netlist, places: Places, fabric: Fabric, cells: Cells, nets: list[str], say: Progress) -> Drawn:
     """Those nets routed, without a look at the others."""
     chosen = {*nets}
     spots = [each if net in chosen else each[:1] for net, each in zip(fabric.nets, fabric.spots, strict=True)]
@@ -135,4 +133,6 @@ def routed(
         for number, net in enumerate(fabric.nets)
         if net in chosen and len(fabric.spots[number]) > 1
     }
-    return Drawn(netlist, places, fabric, found.edges, wires, found.conflicts, sum(found.unreached.values()), found.rounds)
+    return Drawn(
+        netlist, places, fabric, found.edges, wires, found.conflicts, sum(found.unreached.values()), found.rounds
+    )

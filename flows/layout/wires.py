@@ -10,7 +10,7 @@ from hardloom.flows.layout.fabric import Spot
 from hardloom.flows.layout.gds import klayout
 from hardloom.flows.layout.technology import CONTACT_PADS, METALS, PADS, SPACING, VIAS, WIDTH, at
 
-__all__ = ["Segment", "Wiring", "closed", "wiring"]
+__all__ = ["Segment", "Wiring", "closed", "metal", "wiring"]
 
 Segment = tuple[int, int, int, int, int]
 """Layer, and both ends: x, y, x, y in nm."""

@@ -59,7 +59,10 @@ def attempts(
     for adders in (Adders.GATES,) if not has_open_sta() else Adders:
         where = folder / adders.name
         where.mkdir()
-        files = {"netlist": where / "netlist.v", "connections": where / "netlist.json" if connections else None}
+        files: dict[str, Any] = {
+            "netlist": where / "netlist.v",
+            "connections": where / "netlist.json" if connections else None,
+        }
         found = attempt(sources, top, options, adders, black_boxes=black_boxes, **files)
         timing = open_sta(where / "netlist.v", top, options.library, options.clock_ns)
         if timing is not None:

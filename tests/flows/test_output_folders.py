@@ -24,6 +24,7 @@ KINDS = {
     "train": "trained checkpoint",
     "generate": "build",
     "export": "export",
+    "layout": "layout",
     "demo": "demonstration",
     "bench whole": "bench of a whole chip",
 }
@@ -69,6 +70,8 @@ def arguments(tmp_path: Path, tiny_quantized: list[Path], tiny_build: Build) -> 
             write_gguf(tmp_path / "model.gguf")
         needed = {"quantize": DEMO, "generate": tiny_quantized[0], "demo": DEMO, "export": tiny_build.path}
         needed |= {"import-gguf": tmp_path / "model.gguf"}
+        if command == "layout":
+            return [tiny_build.path, "--tile", tiny_build.arrays[0].module]
         return [needed[command]] if command in needed else []
 
     return of

