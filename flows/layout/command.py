@@ -46,9 +46,9 @@ def layout(build: Path, out: Path, asked: Asked) -> Check:
 
     Raises UserError where anything that is asked for or needed is not there.
     """
+    wanted = [tile_of(path, asked.tile) for path in (build, asked.against) if path is not None]
     with claimed(out, KIND):
         klayout()
-        wanted = [tile_of(path, asked.tile) for path in (build, asked.against) if path is not None]
         cells, full = find_cells(asked.cells), read_library(asked.liberty)
         library = placeable(full, cells)
         try:
