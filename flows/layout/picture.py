@@ -5,12 +5,11 @@ from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.patches import Rectangle
 
-from hardloom.flows.layout.technology import ROW, SITE
+from hardloom.flows.layout.technology import ROW, SITE, STEP
 from hardloom.flows.layout.tile import Drawn
 from hardloom.flows.layout.wires import Segment
 from hardloom.flows.pictures.save import save_png
@@ -93,9 +92,8 @@ def pieces(drawn: Drawn) -> set[Segment]:
     found = set[Segment]()
     for wires in drawn.wires.values():
         for layer, x0, y0, x1, y1 in wires.segments:
-            steps = max(1, round(abs(x1 - x0) / 460) or round(abs(y1 - y0) / 340))
-            xs, ys = np.linspace(x0, x1, steps + 1).astype(int), np.linspace(y0, y1, steps + 1).astype(int)
-            found |= {(layer, *map(int, four)) for four in zip(xs[:-1], ys[:-1], xs[1:], ys[1:], strict=True)}  # type: ignore[misc]
+            xs, ys = range(x0, x1, STEP[0]), range(y0, y1, STEP[1])
+            found |= {(layer, x, y0, x + STEP[0], y0) for x in xs} | {(layer, x0, y, x0, y + STEP[1]) for y in ys}
     return found
 
 
