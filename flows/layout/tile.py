@@ -42,8 +42,12 @@ class Tile:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A tile in metal. edges: of every net of the fabric; wires: by net; conflicts: places that two nets claim, and
-    unreached: pins without a way, none where all is well; rounds: of the router."""
+    """A tile in metal.
+
+    wanted: where its mapped cells were to be, in sites and rows. edges: of every net of the fabric; wires: by net;
+    conflicts: places that two nets claim, and unreached: pins without a way, none where all is well; rounds: of the
+    router.
+    """
 
     netlist: Netlist
     places: Places
@@ -53,6 +57,7 @@ class Drawn:
     conflicts: int
     unreached: int
     rounds: int
+    wanted: Mapping[str, tuple[float, float]]
 
     @property
     def names(self) -> dict[str, str]:
@@ -79,11 +84,13 @@ def draw(tile: Tile, library: Library, cells: Cells, utilisation: float | None, 
     mapped = map_tile(tile.name, tile.files, tile.apart, library)
     say("placing")
     floor = floor_for(mapped, cells, utilisation or (WIRED if mapped.weights else LOGIC))
-    netlist, wanted = buffered(mapped, spread(mapped, cells, floor))
-    places = legal(netlist, cells, floor, wanted)
+    wanted = spread(mapped, cells, floor)
+    netlist, middles = buffered(mapped, wanted)
+    places = legal(netlist, cells, floor, middles)
     fabric = fabric_of(netlist, places, cells, ports_at(netlist, places))
     later = {GROUND, SUPPLY, *netlist.weights} if netlist.weights else set[str]()
-    first = routed(netlist, places, fabric, cells, [net for net in fabric.nets if net not in later], say)
+    nets = [net for net in fabric.nets if net not in later]
+    first = replace(routed(netlist, places, fabric, cells, nets, say), wanted=wanted)
     return with_weights(netlist, first, cells, later, say) if later else first
 
 
@@ -93,16 +100,22 @@ def drawn_again(first: Drawn, tile: Tile, library: Library, cells: Cells, say: P
     Raises UserError where the geometry is another one.
     """
     say("mapping")
-    netlist, _ = buffered(map_tile(tile.name, tile.files, tile.apart, library), middles(first))
-    kinds = [{name: one.cell for name, one in each.instances.items()} for each in (netlist, first.netlist)]
-    if not netlist.weights or kinds[0] != kinds[1] or netlist.ports != first.netlist.ports:
+    mapped = map_tile(tile.name, tile.files, tile.apart, library)
+    if not mapped.weights or not mapped.instances.keys() <= first.wanted.keys():
+        raise UserError(f"--against: {tile.name} is not of the same prefabricated cells; give a build of one geometry")
+    netlist, _ = buffered(mapped, first.wanted)
+    if fixed_pins(netlist) != fixed_pins(first.netlist) or netlist.ports != first.netlist.ports:
         raise UserError(f"--against: {tile.name} is not of the same prefabricated cells; give a build of one geometry")
     return with_weights(netlist, first, cells, {GROUND, SUPPLY, *netlist.weights}, say)
 
 
-def middles(drawn: Drawn) -> dict[str, tuple[float, float]]:
-    """About where cells stand, in sites and rows."""
-    return {name: (float(site), float(drawn.places.row[name])) for name, site in drawn.places.site.items()}
+def fixed_pins(netlist: Netlist) -> dict[str, tuple[str, dict[str, str]]]:
+    """Cell of every instance, and nets of its pins, but for those that weights decide."""
+    decided = {GROUND, SUPPLY, *netlist.weights}
+    return {
+        name: (one.cell, {pin: net for pin, net in one.pins.items() if net not in decided})
+        for name, one in netlist.instances.items()
+    }
 
 
 def with_weights(netlist: Netlist, first: Drawn, cells: Cells, later: set[str], say: Progress) -> Drawn:
@@ -116,7 +129,7 @@ def with_weights(netlist: Netlist, first: Drawn, cells: Cells, later: set[str], 
     found = routed(netlist, first.places, fabric, cells, [net for net in fabric.nets if net in later], say)
     kept = {net: wires for net, wires in first.wires.items() if net not in later}
     edges = [first.edges[number] if net in kept else found.edges[number] for number, net in enumerate(fabric.nets)]
-    return replace(found, edges=edges, wires=kept | found.wires)
+    return replace(found, edges=edges, wires=kept | found.wires, wanted=first.wanted)
 
 
 def routed(netlist: Netlist, places: Places, fabric: Fabric, cells: Cells, nets: list[str], say: Progress) -> Drawn:
@@ -133,6 +146,5 @@ def routed(netlist: Netlist, places: Places, fabric: Fabric, cells: Cells, nets:
         for number, net in enumerate(fabric.nets)
         if net in chosen and len(fabric.spots[number]) > 1
     }
-    return Drawn(
-        netlist, places, fabric, found.edges, wires, found.conflicts, sum(found.unreached.values()), found.rounds
-    )
+    left = found.conflicts, sum(found.unreached.values())
+    return Drawn(netlist, places, fabric, found.edges, wires, *left, found.rounds, {})
