@@ -297,7 +297,7 @@ def layout(
         typer.Option(parser=folder, help="Another build of one geometry: its tile on the same cells."),
     ] = None,
     utilisation: Annotated[
-        float | None, typer.Option(parser=positive, help="Of cells over rows; default: 0.40, of metal 0.34.")
+        float | None, typer.Option(parser=positive, help="Of cells over rows; default: 0.36, of metal 0.34.")
     ] = None,
     as_json: Json = False,
 ) -> None:

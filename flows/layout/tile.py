@@ -27,7 +27,7 @@ __all__ = ["Drawn", "Tile", "draw", "drawn_again"]
 Progress = Callable[[str], None]
 WIRED = 0.34
 """Utilisation of rows where weights are wires: they cross the whole tile."""
-LOGIC = 0.40
+LOGIC = 0.36
 """Where they are logic."""
 
 
