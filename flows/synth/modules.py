@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from hardloom.flows.synth.contents import Contents, contents_of
+from hardloom.flows.synth.contents import Contents, contents_of, whole_lines
 from hardloom.gen.arrays.shells import CLOCK_GATE
 from hardloom.gen.build.folder import CHIP, Build
 from hardloom.gen.build.manifest import ArrayFacts
@@ -90,6 +90,11 @@ class Modules:
         """Whether it is a table of the checkpoint's: scales, gains, biases, embedding."""
         return self.files[module].startswith("rtl/constants/")
 
+    def calls(self, constant: str) -> str:
+        """Lines of a table's text, which may be gigabytes, that hold a bracket: those alone could be instances."""
+        blocks = (block for block in whole_lines(self.pieces(constant)) if b"(" in block)
+        return "\n".join(line.decode() for block in blocks for line in block.split(b"\n") if b"(" in line)
+
     def contents(self, array: str) -> Contents:
         """What the text of an array holds."""
         if array not in self._contents:
@@ -107,7 +112,7 @@ class Modules:
             if self.is_array(module):
                 found = self.contents(module).instances
             else:
-                found = Counter[str]() if self.is_constant(module) else instances_in(self.text(module))
+                found = instances_in(self.calls(module) if self.is_constant(module) else self.text(module))
             self._instances[module] = Counter(
                 {name: n for name, n in found.items() if name in self.files and name != module}
             )

@@ -27,15 +27,16 @@ CONFIG = tiny_config(num_hidden_layers=1, num_experts=2, hidden_size=8, expert_i
 MODEL = shape_of(CONFIG)
 HARDWARE = HardwareConfig(lanes=1, max_positions=4, query_lanes=2)
 OTHERS = ["argmax_tiles", "bias", "clip", "head_gate", "router", "turns"]
-"""Units of which the two chips have none, or not every part."""
+"""Units of which the chips have none, or not every part."""
 
 ROOMS = ("units", "engine", "stream")
 
 
 @pytest.fixture(scope="module")
 def one_of_each() -> dict[type[Component], Component]:
-    """A component of every class: of two chips, and of the benches of what neither has."""
-    things = [part.thing for part in chip_parts(MODEL, Numerics(), HARDWARE, "chip")]
+    """A component of every class: of three chips, and of the benches of what none of them has."""
+    warm = replace(HARDWARE, temperature=True)
+    things = [part.thing for chip in (warm, HARDWARE) for part in chip_parts(MODEL, Numerics(), chip, "chip")]
     dense = shape_of(LLADA)
     things += [part.thing for part in chip_parts(dense, Numerics(), HardwareConfig.default(dense), "chip")]
     things += [part.thing for case in cases(OTHERS) for part in parts(case.component(), case.name)]
