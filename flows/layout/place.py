@@ -18,8 +18,6 @@ from hardloom.golden.errors import UserError
 
 __all__ = ["MARGIN_ROWS", "MARGIN_SITES", "Floor", "Places", "floor_for", "legal", "spread"]
 
-UTILISATION = 0.42
-"""Of cells over rows, as the router has room for wires."""
 DENSITY = 0.80
 """Of cells with what is kept free beside them."""
 PINS = 1.3
@@ -83,7 +81,7 @@ class Places:
         return self.site[name] * SITE, self.row[name] * ROW
 
 
-def floor_for(netlist: Netlist, cells: Cells, utilisation: float = UTILISATION) -> Floor:
+def floor_for(netlist: Netlist, cells: Cells, utilisation: float) -> Floor:
     """A square that holds the cells at a utilisation of its rows."""
     sites = sum(cells.macro(instance.cell).width // SITE for instance in netlist.instances.values())
     side = sqrt(sites * SITE * ROW / utilisation)

@@ -10,7 +10,6 @@ from hardloom.flows.report.section import Section
 from hardloom.flows.report.subject import Subject
 from hardloom.flows.synth.command import held_synthesis
 from hardloom.flows.synth.report import remarks
-from hardloom.flows.synth.tree import module_tree
 from hardloom.gen.build.folder import Build
 
 __all__ = ["area"]
@@ -27,9 +26,8 @@ def area(subject: Subject, found: Reported | str, node: str, folder: Path) -> Se
     title = "Area by hierarchy"
     held = None if subject.build is None or not subject.is_chip else held_synthesis(subject.build)
     command = subject.command("synth") if subject.is_chip else "hardloom synth BUILD"
-    if held is not None and held[0].library is not None:
-        figures, hierarchy = held
-        tree = module_tree(hierarchy, hierarchy.top, subject.build.manifest.module_prefix if subject.build else "")
+    if held is not None and (tree := held[0].tree) is not None:
+        figures, _ = held
         units = list(figures.units.items())
         links = texts(subject.build, folder) if subject.build else {}
         shown = {"drawn": drawn(tree, "GE", links=links), "total": tree.value, "units": units, "kind": "synthesized"}

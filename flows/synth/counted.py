@@ -7,18 +7,16 @@ is synthesized once, and the text says how often it is there. Of tables the firs
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hardloom.flows.synth.cache import Cache
 from hardloom.flows.synth.contents import port_list
-from hardloom.flows.synth.hierarchy import Hierarchy
+from hardloom.flows.synth.hierarchy import Hierarchy, synthesize_missing, wiring
 from hardloom.flows.synth.jobs import ModuleJob, Synthesizer
 from hardloom.flows.synth.modules import Modules
 from hardloom.flows.synth.tables import Table, read_table, stand_ins
 from hardloom.flows.synth.yosys import Options, Synthesis
-from hardloom.gen.text.yosys import SynthesisError
 from hardloom.golden.files import sha256, write_file
 from hardloom.golden.parallel import Workers
 
@@ -68,23 +66,15 @@ def count_hierarchy(
     damaged."""
     plan = planned(modules, top, cache.folder.parent / "counted")
     synthesizer = Synthesizer(options)
-    found: dict[str, Synthesis] = {}
-    hierarchy, missing = Hierarchy(top, {}), list[tuple[str, ModuleJob]]()
+    hierarchy, missing = Hierarchy(top, {}), list[ModuleJob]()
     for name, job in plan.jobs.items():
         if (known := synthesizer.known(job, cache)) is None:
-            missing.append((name, job))
+            missing.append(job)
         else:
-            found[name] = known
-    with closing(workers.map(synthesizer, [job for _, job in missing])) as results:
-        for number, ((name, job), result) in enumerate(zip(missing, results, strict=True), len(found) + 1):
-            if isinstance(result, SynthesisError):
-                hierarchy.failed[name] = str(result)
-            else:
-                found[name] = synthesizer.keep(job, cache, result)
-            progress(number, len(plan.jobs))
-    library = options.library.name if options.library else None
-    for name, instances in plan.wiring.items():
-        found[name] = Synthesis(name, library, {}, 0.0, 0.0, 0, 0, dict(sorted(instances.items())))
+            hierarchy.modules[name] = known
+    synthesize_missing(hierarchy, missing, synthesizer, cache, workers, progress)
+    found = hierarchy.modules
+    found |= {name: wiring(name, instances, options.library) for name, instances in plan.wiring.items()}
     made = {name: times(found[of], name, factor) for name, (of, factor) in plan.scaled.items() if of in found}
     hierarchy.modules = dict(sorted((found | made).items()))
     return hierarchy, plan.counted

@@ -5,7 +5,7 @@ synthesized and the array is counted.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +25,10 @@ __all__ = [
     "held_hierarchy",
     "own_figures",
     "synthesize_hierarchy",
+    "synthesize_missing",
     "synthesize_tile",
     "synthesized_netlist",
+    "wiring",
 ]
 
 
@@ -89,8 +91,21 @@ def synthesize_hierarchy(
     """
     synthesizer = Synthesizer(options, netlists)
     hierarchy, missing = held(modules, top, synthesizer, cache)
-    total = len(hierarchy.modules) + len(missing)
-    done = total - len(missing)
+    synthesize_missing(hierarchy, missing, synthesizer, cache, workers, progress)
+    return hierarchy
+
+
+def synthesize_missing(
+    hierarchy: Hierarchy,
+    missing: Sequence[ModuleJob],
+    synthesizer: Synthesizer,
+    cache: Cache,
+    workers: Workers,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Add what the jobs come to, and put it into the cache; one that fails does not stop the others."""
+    done = len(hierarchy.modules)
+    total = done + len(missing)
     with closing(workers.map(synthesizer, missing)) as results:
         for job, found in zip(missing, results, strict=True):
             if isinstance(found, SynthesisError):
@@ -99,7 +114,6 @@ def synthesize_hierarchy(
                 hierarchy.modules[job.module] = synthesizer.keep(job, cache, found)
             progress(done := done + 1, total)
     hierarchy.modules = dict(sorted(hierarchy.modules.items()))
-    return hierarchy
 
 
 def held(modules: Modules, top: str, synthesizer: Synthesizer, cache: Cache) -> tuple[Hierarchy, list[ModuleJob]]:
@@ -107,7 +121,7 @@ def held(modules: Modules, top: str, synthesizer: Synthesizer, cache: Cache) -> 
     hierarchy, missing = Hierarchy(top, {}), list[ModuleJob]()
     for module, whole in parts(modules, top, synthesizer.options):
         if not whole and modules.is_wiring(module):
-            hierarchy.modules[module] = wiring(modules, module, synthesizer.options.library)
+            hierarchy.modules[module] = wiring(module, modules.instances(module), synthesizer.options.library)
             continue
         job = ModuleJob.whole(modules, module) if whole else ModuleJob.of(modules, module, top, synthesizer.options)
         if (known := synthesizer.known(job, cache)) is None:
@@ -142,10 +156,9 @@ def held_hierarchy(modules: Modules, top: str, options: Options, cache: Cache) -
     return None if missing else hierarchy
 
 
-def wiring(modules: Modules, module: str, library: Library | None) -> Synthesis:
+def wiring(module: str, instances: Mapping[str, int], library: Library | None) -> Synthesis:
     """A module without gates of its own."""
-    instances = dict(sorted(modules.instances(module).items()))
-    return Synthesis(module, library.name if library else None, {}, 0.0, 0.0, 0, 0, instances)
+    return Synthesis(module, library.name if library else None, {}, 0.0, 0.0, 0, 0, dict(sorted(instances.items())))
 
 
 def synthesized_netlist(
