@@ -230,6 +230,11 @@ class ModelShape:
         return self.vocab_size if self.mask_token_id is None else self.mask_token_id
 
     @property
+    def bidirectional(self) -> bool:
+        """Whether every position sees every other, in all layers."""
+        return all(layer.attention.block_length is None for layer in self.layers)
+
+    @property
     def token_ids(self) -> int:
         """Ids that a position may have, from 0 on: those of the vocabulary and the mask's."""
         return max(self.vocab_size, self.mask_token + 1)

@@ -23,6 +23,7 @@ from hardloom.golden.models.integer_model import IntegerModel
 from hardloom.golden.quantization.quantize import quantize_checkpoint
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.golden.samplers.denoise import Denoising, Prediction, Step
+from hardloom.golden.samplers.kept import Kept
 from hardloom.golden.samplers.manner import Manner
 from hardloom.golden.samplers.sampling import Sampling, denoise
 from hardloom.golden.samplers.spans import span
@@ -86,7 +87,11 @@ class Routed:
         self.wanted: list[int] = []
 
     def predict(
-        self, tokens: torch.Tensor, wanted: torch.Tensor | None = None, manners: Sequence[Manner] | None = None
+        self,
+        tokens: torch.Tensor,
+        wanted: torch.Tensor | None = None,
+        manners: Sequence[Manner] | None = None,
+        kept: Sequence[Kept] | None = None,
     ) -> Prediction:
         chosen: list[Routes] = []
 
@@ -97,7 +102,7 @@ class Routed:
                 self.wanted = value[0, :, 0].nonzero().flatten().tolist()
             self.also(name, value)
 
-        predicted, in_order = self.model.predict(tokens, wanted, manners, keep), iter(chosen)
+        predicted, in_order = self.model.predict(tokens, wanted, manners, kept, keep), iter(chosen)
         self.routes = [next(in_order) if isinstance(layer.mlp, ExpertsShape) else None for layer in self.shape.layers]
         return predicted
 

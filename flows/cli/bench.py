@@ -41,6 +41,10 @@ def bench_samplers(
         Path | None, typer.Argument(parser=folder, help="Folder of a checkpoint from `hardloom train`; default: demo2.")
     ] = None,
     prompts: Annotated[int, typer.Option(min=1, max=MOST, help="Held-out problems, the tasks in turn.")] = 300,
+    vicinity: Annotated[
+        list[int] | None,
+        typer.Option(min=0, max=MOST, help="Each sampler with this vicinity besides; may be given several times."),
+    ] = None,
     device: Annotated[str, typer.Option(parser=text, help="A torch device.")] = "cpu",
     as_json: Json = False,
 ) -> None:
@@ -50,7 +54,7 @@ def bench_samplers(
     """
     from hardloom.flows.bench.samplers import samplers, samplers_parts
 
-    found = samplers(ckpt or DEMO2, prompts, device=device)
+    found = samplers(ckpt or DEMO2, prompts, device, vicinity or ())
     show(found, as_json, samplers_parts(found))
 
 

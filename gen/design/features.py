@@ -39,8 +39,9 @@ def check_program(program: Program, temperature: bool) -> None:
     temperature: the chip's field of the hardware configuration.
     """
     otherwise = "leave it out, or give --engine golden, which computes it"
-    if any(word >= HeadWord.GUIDANCE for word in words_of_head(program)):
-        raise UserError(f"sampler {program.name}: the chip has no guidance; {otherwise}")
+    for word, lacks in ((HeadWord.GUIDANCE, "has no guidance"), (HeadWord.VICINITY, "computes all positions")):
+        if word in words_of_head(program):
+            raise UserError(f"sampler {program.name}: the chip {lacks}; {otherwise}")
     if draws(program) and not temperature:
         raise UserError(
             f"sampler {program.name}: the chip was generated without temperature; generate one with "

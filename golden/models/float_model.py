@@ -6,7 +6,8 @@ the names of `ModelShape.tensors`. Every matrix, every vector that enters one an
 `golden.calibration`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from hardloom.golden.errors import UserError
 from hardloom.golden.models.manners import Manners
 from hardloom.golden.models.positions import Positions, apply_rotary
 from hardloom.golden.samplers.denoise import CERTAIN, Prediction
+from hardloom.golden.samplers.kept import Kept, Shared, alike
 from hardloom.golden.samplers.manner import AMOUNT_FRAC, Manner
 from hardloom.golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape
 from hardloom.golden.units.gumbel import GUMBEL_FRAC
@@ -32,6 +34,15 @@ __all__ = [
     "RMSNorm",
     "Routing",
 ]
+
+
+Keep = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+"""Keys and values that a layer computes, [batch, heads, positions, head_dim] each, to those that its queries see."""
+
+
+def in_place(*computed: Tensor) -> tuple[Tensor, ...]:
+    """Queries see what is computed with them."""
+    return computed
 
 
 class Arithmetic:
@@ -92,7 +103,9 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(shape.head_dim, eps)
             self.k_norm = RMSNorm(shape.head_dim, eps)
 
-    def forward(self, x: Tensor, gain: Tensor | None, positions: Positions, arithmetic: Arithmetic) -> Tensor:
+    def forward(
+        self, x: Tensor, gain: Tensor | None, positions: Positions, arithmetic: Arithmetic, keep: Keep = in_place
+    ) -> Tensor:
         """Normalised `x` [batch, positions, hidden_size] to the same shape; `gain` belongs to the norm before."""
         shape = self.shape
 
@@ -106,6 +119,7 @@ class Attention(nn.Module):
         q = arithmetic.vector(apply_rotary(heads(self.q_proj, norms[0]), *positions.rotary), "query")
         k = arithmetic.vector(apply_rotary(heads(self.k_proj, norms[1]), *positions.rotary), "key")
         v = arithmetic.vector(heads(self.v_proj), "value")
+        k, v = keep(k, v)
         shared = shape.num_heads // shape.num_key_value_heads
         k, v = (y.repeat_interleave(shared, dim=1) for y in (k, v))
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=positions.mask)
@@ -224,10 +238,12 @@ class Layer(nn.Module):
         else:
             self.mlp = MixtureOfExperts(hidden, shape.mlp, shape.attention.block_length)
 
-    def forward(self, x: Tensor, positions: Positions, arithmetic: Arithmetic) -> tuple[Tensor, Routing | None]:
+    def forward(
+        self, x: Tensor, positions: Positions, arithmetic: Arithmetic, keep: Keep = in_place
+    ) -> tuple[Tensor, Routing | None]:
         """`x` [batch, positions, hidden_size] to the same shape, and how its tokens were routed if it routes."""
         packet = arithmetic.norm(self.input_layernorm, x)
-        x = arithmetic.residual(x + self.self_attn(*packet, positions, arithmetic))
+        x = arithmetic.residual(x + self.self_attn(*packet, positions, arithmetic, keep))
         y = self.mlp(*arithmetic.norm(self.post_attention_layernorm, x), arithmetic)
         y, routing = y if isinstance(y, tuple) else (y, None)
         return arithmetic.residual(x + y), routing
@@ -269,12 +285,12 @@ class FloatModel(nn.Module):
         return model.eval()
 
     def forward_with_routing(
-        self, tokens: Tensor, positions: Mapping[AttentionShape, Positions] | None = None
+        self, tokens: Tensor, positions: Mapping[AttentionShape, Positions] | None = None, kept: Shared | None = None
     ) -> tuple[Tensor, list[Routing]]:
         """`forward`, and how every layer that has experts routed all tokens, [batch * positions, ...].
 
         positions: where the tokens stand and what they see, for each kind of attention; None: one behind the other, as
-        the model's shape says.
+        the model's shape says. kept: keys and values of positions that are not among these, which see all.
         """
         tokens = tokens.where(tokens < self.shape.vocab_size, 0)
         kinds = dict.fromkeys(shape.attention for shape in self.shape.layers)
@@ -283,8 +299,9 @@ class FloatModel(nn.Module):
             positions = {kind: Positions.of(kind, tokens.shape[1], tokens.device) for kind in kinds}
         x = self.arithmetic.residual(F.embedding(tokens, self.arithmetic.matrix(self.model.embed_tokens.weight)))
         routings = []
-        for layer, shape in zip(self.model.layers, self.shape.layers, strict=True):
-            x, routing = layer(x, positions[shape.attention], self.arithmetic)
+        for number, (layer, shape) in enumerate(zip(self.model.layers, self.shape.layers, strict=True)):
+            keep = in_place if kept is None else partial(kept.of_all, number)
+            x, routing = layer(x, positions[shape.attention], self.arithmetic, keep)
             if routing is not None:
                 routings.append(routing)
         x, gain = self.arithmetic.norm(self.model.norm, x)
@@ -293,6 +310,14 @@ class FloatModel(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Token ids int64 [batch, positions] to logits float32 [batch, positions, vocab_size]."""
         return self.forward_with_routing(tokens)[0]
+
+    def of_span(self, tokens: Tensor, kept: Shared) -> Tensor:
+        """`forward` of the positions of a span, which keys and values of the others are kept for."""
+        self.shape.check_positions(tokens.shape[1])
+        span, kinds = kept.span, dict.fromkeys(shape.attention for shape in self.shape.layers)
+        places = torch.arange(span.start, span.stop, device=tokens.device)
+        positions = {kind: Positions.at(kind, places, None) for kind in kinds}
+        return self.forward_with_routing(tokens[:, places], positions, kept)[0]
 
 
 MOST_SPREAD = 2.0**36
@@ -307,14 +332,29 @@ class FloatEngine:
 
     @torch.inference_mode()
     def predict(
-        self, tokens: Tensor, wanted: Tensor | None = None, manners: Sequence[Manner] | None = None
+        self,
+        tokens: Tensor,
+        wanted: Tensor | None = None,
+        manners: Sequence[Manner] | None = None,
+        kept: Sequence[Kept] | None = None,
     ) -> Prediction:
-        device, asked = self.model.lm_head.weight.device, Manners.of(manners, len(tokens))
-        logits = self.model(tokens.to(device)).cpu().double()
+        asked = Manners.of(manners, len(tokens))
+        logits = self._logits(tokens, kept)
         if asked.guided:
-            without = self.model(asked.without_prompts(tokens, self.model.shape.mask_token).to(device)).cpu().double()
+            unprompted = asked.without_prompts(tokens, self.model.shape.mask_token)
+            without = self._logits(unprompted, kept, "without the prompt")
             logits += (logits - without) * asked.field("guidance")[:, None, None] * 2.0**-AMOUNT_FRAC
         return self.prediction(logits, asked).shifted(self.model.shape.shift)
+
+    def _logits(self, tokens: Tensor, kept: Sequence[Kept] | None, name: str = "") -> Tensor:
+        """Logits of the positions that each row computes, float64 [batch, positions, vocabulary], 0 of the others."""
+        device, shape = self.model.lm_head.weight.device, self.model.shape
+        logits = torch.zeros(*tokens.shape, shape.vocab_size, dtype=torch.float64)
+        for rows, span, shared in alike(kept, len(tokens), tokens.shape[1], shape.shift, name):
+            some = tokens[rows].to(device)
+            found = self.model(some) if shared is None else self.model.of_span(some, shared)
+            logits[rows, span.start : span.stop] = found.cpu().double()
+        return logits
 
     @staticmethod
     def prediction(logits: Tensor, manners: Manners | None = None) -> Prediction:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hardloom.golden.models.integer_parts import Experts, HardwiredMatrix, Packet, Parts, joined, pieces
+from hardloom.golden.samplers.kept import Shared
 from hardloom.golden.shape import AttentionShape, ExpertsShape
 
 __all__ = ["AttentionEngine", "DenseEngine", "ExpertsEngine", "Probe"]
@@ -26,6 +27,7 @@ class AttentionEngine:
 
     def __init__(self, parts: Parts, shape: AttentionShape, prefix: str) -> None:
         self.units, self.shape, self.prefix = parts.units, shape, prefix
+        self.layer = parts.layer or 0
         self.norm = parts.norm("input_layernorm")
         self.q, self.k, self.v = (parts.matrix(f"{n}_proj", "norm") for n in "qkv")
         self.o = parts.matrix("o_proj", "mix")
@@ -56,14 +58,17 @@ class AttentionEngine:
         return torch.cat([rope.rotate(x[..., :turned], *angles), x[..., turned:]], -1)
 
     def for_queries(self, heads: Heads) -> Heads:
-        """Keys or values, one a query head: query heads that follow one another share one."""
-        shared = self.shape.num_heads // self.shape.num_key_value_heads
-        if shared == 1:
-            return heads
-        return heads[0].repeat_interleave(shared, dim=1), heads[1].repeat_interleave(shared, dim=1)
+        """Keys or values, one a query head."""
+        return self.shared(heads[0]), self.shared(heads[1])
 
-    def __call__(self, x: Tensor, angles: tuple[Tensor, Tensor], record: Probe) -> Tensor:
-        """Fixed-point [batch, positions, hidden] to the residual after attention, same shape."""
+    def shared(self, x: Tensor) -> Tensor:
+        """What [batch, heads of keys, ...] is for each query head: those that follow one another share one."""
+        shared = self.shape.num_heads // self.shape.num_key_value_heads
+        return x if shared == 1 else x.repeat_interleave(shared, dim=1)
+
+    def __call__(self, x: Tensor, angles: tuple[Tensor, Tensor], record: Probe, kept: Shared | None = None) -> Tensor:
+        """Fixed-point [batch, positions, hidden] to the residual after attention, same shape. kept: keys and values of
+        the positions that are not among these."""
         packet, units = self.norm(x), self.units
         record(self.prefix + "input_norm", lambda: packet.q)
         q, k, v = (self.heads(n, matrix, packet.value) for n, matrix in enumerate((self.q, self.k, self.v)))
@@ -73,9 +78,14 @@ class AttentionEngine:
         record(self.prefix + "q", lambda: side_by_side(queries[0]))
         record(self.prefix + "k", lambda: side_by_side(keys[0]))
         record(self.prefix + "v", lambda: side_by_side(values[0]))
+        top = None
+        if kept is not None:
+            top = self.shared(kept.largest(self.layer, values[1]))
+            k, k_scale, v, v_scale = kept.of_all(self.layer, *keys, *values)
+            keys, values = (k, k_scale), (v, v_scale)
         keys, values = self.for_queries(keys), self.for_queries(values)
         record(self.prefix + "attention.scores", lambda: side_by_side(self.seen_scores(*queries, *keys)))
-        mixed = side_by_side(self.mixed(queries, keys, values))
+        mixed = side_by_side(self.mixed(queries, keys, values, top))
         record(self.prefix + "attention.output", lambda: mixed)
         o = self.o(Packet(*units.quantize("mix").compute(mixed)).value)
         record(self.prefix + "o", lambda: o)
@@ -85,17 +95,18 @@ class AttentionEngine:
 
     def seen_scores(self, q: Tensor, q_scale: Tensor, k: Tensor, k_scale: Tensor) -> Tensor:
         """Scores [batch, heads, positions, positions], 0 where a position does not see the other."""
-        scores, count = self.scores(q, q_scale, k, k_scale), q.shape[-2]
-        return scores.masked_fill(~self.units.attention.seen(0, count, count, q.device), 0)
+        scores = self.scores(q, q_scale, k, k_scale)
+        return scores.masked_fill(~self.units.attention.seen(0, q.shape[-2], k.shape[-2], q.device), 0)
 
-    def mixed(self, queries: Heads, keys: Heads, values: Heads) -> Tensor:
-        """Attention, some queries after the other: fixed-point [batch, heads, positions, head_dim]."""
-        count, out = queries[0].shape[2], []
-        for some in pieces(count, queries[1].numel()):
+    def mixed(self, queries: Heads, keys: Heads, values: Heads, top: Tensor | None) -> Tensor:
+        """Attention, some queries after the other: fixed-point [batch, heads, positions, head_dim]. top: as
+        `golden.units.attention.Attention.mix` has it."""
+        out = []
+        for some in pieces(queries[0].shape[2], queries[1].numel()):
             q, q_scale = queries[0][:, :, some], queries[1][:, :, some]
-            seen = slice(self.units.attention.keys_of(some.stop, count))
+            seen = slice(self.units.attention.keys_of(some.stop, keys[0].shape[2]))
             k, k_scale, v, v_scale = (x[:, :, seen] for pair in (keys, values) for x in pair)
-            out.append(self.units.attention.compute(q, q_scale, k, k_scale, v, v_scale, some.start))
+            out.append(self.units.attention.compute(q, q_scale, k, k_scale, v, v_scale, some.start, top))
         return joined(out, 2)
 
 

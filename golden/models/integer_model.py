@@ -15,6 +15,7 @@ from hardloom.golden.quantization.integers import IntegerMatrix
 from hardloom.golden.quantization.quantize import quantize_checkpoint
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.golden.samplers.denoise import Prediction, asked
+from hardloom.golden.samplers.kept import Kept, Shared, alike
 from hardloom.golden.samplers.manner import AMOUNT_FRAC, Manner
 from hardloom.golden.shape import DenseShape
 from hardloom.golden.units.fixed import FixedPoint
@@ -122,32 +123,48 @@ class IntegerModel:
         tokens: Tensor,
         wanted: Tensor | None = None,
         manners: Sequence[Manner] | None = None,
+        kept: Sequence[Kept] | None = None,
         record: Recorder | None = None,
     ) -> Prediction:
-        """Token and spread of the positions that are `wanted`, or of all; see `golden.units.argmax`."""
+        """Token and spread of the positions that are `wanted`, or of all; see `golden.units.argmax`. Probe points of
+        rows that compute other positions are recorded apart."""
         shift = self.shape.shift
         meets = asked(torch.ones(tokens.shape, dtype=torch.bool) if wanted is None else wanted, shift)
         probe, prediction = probing(record), torch.zeros((2, *tokens.shape), dtype=torch.int64)
-        hidden, asked_for = self._hidden(tokens, record), Manners.of(manners, len(tokens))
+        hidden, asked_for = self._hidden_where(tokens, kept, record), Manners.of(manners, len(tokens))
         probe("wanted", lambda: meets[..., None])
         logits = self._logits(hidden[meets.to(self.device)][None], record)
         if asked_for.guided:
-            logits = self._guided(logits, tokens, meets, asked_for)
+            logits = self._guided(logits, tokens, meets, asked_for, kept)
         token, spread = self.units.argmax.compute(logits, *self._changes(meets, asked_for, logits.shape[-1]))
         probe("argmax.token", lambda: token[..., None])
         probe("argmax.spread", lambda: spread[..., None])
         prediction[:, meets] = torch.cat([token, spread]).cpu()
         return Prediction(*prediction).shifted(shift)
 
-    def _hidden(self, tokens: Tensor, record: Recorder | None) -> Tensor:
-        """Token ids to the residual stream behind the last layer."""
+    def _hidden_where(
+        self, tokens: Tensor, kept: Sequence[Kept] | None, record: Recorder | None, name: str = ""
+    ) -> Tensor:
+        """`_hidden` of the positions that each row computes, 0 of the others."""
+        groups = list(alike(kept, len(tokens), tokens.shape[1], self.shape.shift, name))
+        if len(groups) == 1 and len(groups[0][1]) == tokens.shape[1]:
+            return self._hidden(tokens, record, groups[0][2])
+        hidden = torch.zeros(*tokens.shape, self.shape.hidden_size, dtype=torch.float64, device=self.device)
+        for rows, span, shared in groups:
+            hidden[rows, span.start : span.stop] = self._hidden(tokens[rows], record, shared)
+        return hidden
+
+    def _hidden(self, tokens: Tensor, record: Recorder | None, kept: Shared | None = None) -> Tensor:
+        """Token ids to the residual stream behind the last layer, of the positions that are computed."""
         self.shape.check_positions(tokens.shape[1])
-        probe, tokens = probing(record), tokens.to(self.device)
-        angles = self._angles(tokens.shape[1])
+        probe, positions = probing(record), tokens.shape[1]
+        span = slice(0, positions) if kept is None else slice(kept.span.start, kept.span.stop)
+        angles, tokens = self._angles(positions), tokens[:, span].to(self.device)
         x = self.embedding(tokens)
         probe("embedding", lambda: x)
         for attention, mlp in self.layers:
-            x = mlp(attention(x, angles[attention.units.rope], probe), probe)
+            cosine, sine = angles[attention.units.rope]
+            x = mlp(attention(x, (cosine[span], sine[span]), probe, kept), probe)
         return x
 
     def _logits(self, hidden: Tensor, record: Recorder | None) -> Tensor:
@@ -158,9 +175,12 @@ class IntegerModel:
         probe("logits", lambda: logits)
         return logits
 
-    def _guided(self, logits: Tensor, tokens: Tensor, meets: Tensor, manners: Manners) -> Tensor:
+    def _guided(
+        self, logits: Tensor, tokens: Tensor, meets: Tensor, manners: Manners, kept: Sequence[Kept] | None
+    ) -> Tensor:
         """(s + 1) l - s u, rounded half up and saturated; u: the logits of the sequences without their prompts."""
-        hidden = self._hidden(manners.without_prompts(tokens, self.shape.mask_token), None)
+        unprompted = manners.without_prompts(tokens, self.shape.mask_token)
+        hidden = self._hidden_where(unprompted, kept, None, "without the prompt")
         without = self._logits(hidden[meets.to(self.device)][None], None)
         scale = manners.field("guidance")[meets.nonzero()[:, 0]][:, None].to(self.device)
         both = (scale + (1 << AMOUNT_FRAC)) * logits.long() - scale * without.long()

@@ -48,7 +48,8 @@ class Positions:
         return cls(rotary_tables(positions, shape.rotary_dim, shape.rope_theta, device), mask)
 
     @classmethod
-    def at(cls, shape: AttentionShape, places: Tensor, mask: Tensor) -> "Positions":
-        """Of tokens at `places`, int64 [tokens], of which each (row) sees others (columns) as `mask` says, bool."""
+    def at(cls, shape: AttentionShape, places: Tensor, mask: Tensor | None) -> "Positions":
+        """Of tokens at `places`, int64 [tokens], of which each (row) sees others (columns) as `mask` says, bool, or all
+        where it is None."""
         cos, sin = rotary_tables(int(places.max()) + 1, shape.rotary_dim, shape.rope_theta, places.device)
         return cls((cos[places], sin[places]), mask)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from hardloom.golden.errors import UserError
 from hardloom.golden.samplers.interpreter import Machine
+from hardloom.golden.samplers.kept import Kept
 from hardloom.golden.samplers.machine import Program
 from hardloom.golden.samplers.manner import Manner
 
@@ -66,12 +67,17 @@ class Engine(Protocol):
     """Anything that predicts a whole sequence at once."""
 
     def predict(
-        self, tokens: Tensor, wanted: Tensor | None = None, manners: Sequence[Manner] | None = None
+        self,
+        tokens: Tensor,
+        wanted: Tensor | None = None,
+        manners: Sequence[Manner] | None = None,
+        kept: Sequence[Kept] | None = None,
     ) -> Prediction:
         """Token ids int64 [batch, positions] to a prediction of every position.
 
         wanted: bool [batch, positions], those that somebody looks at; the engine may say anything of others.
         manners: of every row; of its logits alone where there are none.
+        kept: of every row, what its passes keep; the pass writes it. Without, all positions are computed.
         """
 
 
@@ -79,7 +85,7 @@ class Engine(Protocol):
 class Pass:
     """What a pass of one sequence is asked for: `wanted` positions of the block from `start` to before `end`.
 
-    `since` is as `golden.samplers.interpreter.Machine` has it; `manner`: of its predictions.
+    `since` and `span` are as `golden.samplers.interpreter.Machine` has them; `manner`: of its predictions.
     """
 
     start: int
@@ -87,6 +93,7 @@ class Pass:
     since: int
     wanted: tuple[int, ...]
     manner: Manner
+    span: range | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,7 @@ class Denoising:
         check_prompt(prompt, mask_token_id)
         self.engine = engine
         self.machines = [Machine(program, row, gen_length, mask_token_id, vocab_size) for row in prompt.tolist()]
+        self._kept = [Kept() for _ in self.machines]
         for machine in self.machines:
             machine.run()
 
@@ -174,10 +182,12 @@ class Denoising:
         passes: list[Pass | None] = [None] * len(self.machines)
         for row in running:
             machine = self.machines[row]
-            passes[row] = Pass(*machine.block, machine.since, tuple(machine.wanted), machine.manner)
+            passes[row] = Pass(*machine.block, machine.since, tuple(machine.wanted), machine.manner, machine.span)
+            self._kept[row].span = machine.span
         sent = [one for one in passes if one]
         wanted = marked([one.wanted for one in sent], tokens.shape[1])
-        found = self.engine.predict(tokens[running], wanted, [one.manner for one in sent])
+        kept = [self._kept[row] for row in running]
+        found = self.engine.predict(tokens[running], wanted, [one.manner for one in sent], kept)
         parts = torch.zeros((2, *tokens.shape), dtype=torch.int64)
         parts[:, running] = torch.stack([found.tokens, found.spread])
         return tuple(passes), Prediction(*parts)

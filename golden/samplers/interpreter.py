@@ -28,6 +28,7 @@ __all__ = ["Machine", "SamplerFault"]
 WORD, AMOUNT = (1 << 32) - 1, (1 << 16) - 1
 MASKED, FILLED, DIFFERS, GUESSED, IN_ORDER = map(int, Which)  # integers are quicker than their enumerations
 PREDICT, END = int(Op.PREDICT), int(Op.END)
+VICINITY = int(HeadWord.VICINITY)
 Record = tuple[int, int, int]
 
 
@@ -67,6 +68,9 @@ class Machine:
     records: position, token and spread of every PUT since the pass before, in order.
     block: the first position of the block at work and the one behind it.
     since: the first position of the block at work, or a lower one from which on no pass has had these tokens yet.
+    span: positions that the pass computes, all others' keys and values being kept; None: all, and nothing is kept. With
+        a head whose logits are before what they predict, those before them are computed too.
+    computed: positions of all spans.
     scanned: positions that SCAN has met since the pass before; jumped: instructions that did not lead to the next one.
     head: its words.
     ended: the program is done.
@@ -93,8 +97,11 @@ class Machine:
         self.registers: list[int] = [0] * REGISTERS
         self.registers[PROMPT_LENGTH], self.registers[POSITIONS] = self.prompt_length, self.positions
         self.block, self._everything, self._known, self.since = (0, 0), False, 0, 0
+        self.span: range | None = None
+        self.computed = 0
+        self._anew = True
         self._last: tuple[int, int] | None = None
-        self.head = ([WORD] * SUPPRESSED + [0] * len(HeadWord))[:head_words]
+        self.head = [WORD if word < SUPPRESSED or word == VICINITY else 0 for word in range(head_words)]
         self._at, self.forwards, self.ended = 0, 0, False
         self.records: list[Record] = []
         self._counts = [0] * len(Op)
@@ -140,7 +147,7 @@ class Machine:
         """Of the pass."""
         suppressed = tuple(token for token in self.head[:SUPPRESSED] if token < self.vocab_size)
         words = [*self.head[SUPPRESSED:], *[0] * len(HeadWord)]
-        temperature, seed, guidance = words[: len(HeadWord)]
+        temperature, seed, guidance = words[:3]
         step = self.forwards - 1
         return Manner(suppressed, temperature & AMOUNT, seed, step, guidance & AMOUNT, self.prompt_length)
 
@@ -165,8 +172,19 @@ class Machine:
         self._everything, self._last = bool(one.imm & 1), None
         self.since = min(self._known, self.block[0])
         self._known = self.block[1]
+        self.span, self._anew = self._computed(), False
+        self.computed += self.positions if self.span is None else len(self.span)
         self.forwards += 1
         self._at += 1
+
+    def _computed(self) -> range | None:
+        """As `span` has it."""
+        vicinity = self.head[VICINITY] if len(self.head) > VICINITY else WORD
+        if vicinity >= self.positions:
+            return None
+        if self._anew:
+            return range(self.positions)
+        return range(max(0, self.block[0] - vicinity), min(self.block[1] + vicinity, self.positions))
 
     def _position(self, register: int, behind_prompt: bool = True) -> int:
         position = self.registers[register]
@@ -182,18 +200,20 @@ class Machine:
             raise self._fault(Fault.TOKEN)
         self.tokens[position] = token
         self._known = min(self._known, position)
+        self._anew |= not self.block[0] <= position < self.block[1]
         self.records.append((position, token, self.spread[position]))
 
     def _block(self, one: Instruction) -> None:
         start, end = self.registers[one.a], self.registers[one.b]
         if not start < end <= self.positions:
             raise self._fault(Fault.POSITION)
-        self.block = start, end
+        self.block, self._anew = (start, end), True
 
     def _head(self, one: Instruction) -> None:
         if one.imm >= len(self.head):
             raise self._fault(Fault.ILLEGAL)
         self.head[one.imm] = self.registers[one.a]
+        self._anew |= one.imm == VICINITY
 
     def _begin(self, one: Instruction) -> None:
         self._last = None

@@ -7,6 +7,10 @@ are unsigned. A run has besides them a sequence of tokens, of which those behind
 every one behind the prompt the latest prediction of it, a `guess` and its `spread` (0 before the first one), and two
 words that the program may keep, `note` and `memo` (0 at the start). Words of the head say how its logits become
 predictions: `SUPPRESSED` tokens that are not predicted (none at the start), and the words of `HeadWord` (0).
+
+Where the word VICINITY is below the number of positions, a pass computes the block and so many positions either side of
+it, within the sequence; keys and values of the others are those that the pass has left which computed them last. All
+positions are computed by the first pass behind a BLOCK, behind a PUT outside the block, and behind a new VICINITY.
 """
 
 from collections.abc import Sequence
@@ -50,6 +54,8 @@ class HeadWord(IntEnum):
     """Of 16 bits, 12 of them fraction; so is guidance."""
     SEED = SUPPRESSED + 1
     GUIDANCE = SUPPRESSED + 2
+    VICINITY = SUPPRESSED + 3
+    """Positions either side of the block that a pass computes besides it; at the start more than there are."""
 
 
 MAX_INSTRUCTIONS = 1 << 20

@@ -14,6 +14,7 @@ from torch import Tensor
 from hardloom.golden.models.float_model import FloatEngine, FloatModel
 from hardloom.golden.samplers.denoise import Engine, Prediction
 from hardloom.golden.samplers.interpreter import Machine
+from hardloom.golden.samplers.kept import Kept
 from hardloom.golden.samplers.manner import Manner
 from hardloom.golden.samplers.sampling import Sampling, denoise
 from hardloom.golden.shape import ExpertsShape, ModelShape
@@ -108,10 +109,14 @@ class CountingEngine(FloatEngine):
             self.busiest[row, layer] += (counts.amax(-1) / counts.mean(-1)).sum()
 
     def predict(
-        self, tokens: Tensor, wanted: Tensor | None = None, manners: Sequence[Manner] | None = None
+        self,
+        tokens: Tensor,
+        wanted: Tensor | None = None,
+        manners: Sequence[Manner] | None = None,
+        kept: Sequence[Kept] | None = None,
     ) -> Prediction:
         self.tokens, self.forwards, self.wanted = self.tokens + tokens.numel(), self.forwards + len(tokens), wanted
-        return super().predict(tokens, wanted, manners)
+        return super().predict(tokens, wanted, manners, kept)
 
     def close(self) -> None:
         for hook in self.hooks:

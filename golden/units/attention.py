@@ -73,11 +73,12 @@ class Attention:
         dot = exact_matmul(q, k.transpose(-1, -2), largest).long()
         return self.score.round(dot, self.score_shift - q_scale, -k_scale.transpose(-1, -2), factor=self.scale)
 
-    def mix(self, t: Tensor, v: Tensor, v_scale: Tensor, first: int = 0) -> Tensor:
+    def mix(self, t: Tensor, v: Tensor, v_scale: Tensor, first: int = 0, top: Tensor | None = None) -> Tensor:
         """Scores [..., queries, keys] and values [..., keys, head_dim] to fixed-point outputs of the queries, which are
-        those of the positions from `first` on."""
+        those of the positions from `first` on. top: a scale that is none of `v_scale`'s below, [..., 1, 1], in place of
+        the largest of them where all see all."""
         v_scale = v_scale.transpose(-1, -2)
-        top = v_scale.amax(-1, keepdim=True)
+        top = v_scale.amax(-1, keepdim=True) if top is None else top
         if self.block_length is not None:
             unseen = ~self.seen(first, t.shape[-2], t.shape[-1], t.device)
             t = t.masked_fill(unseen, self.score.min)
@@ -93,7 +94,15 @@ class Attention:
         return self.word.round(num, bits + 15 - top, factor=r.to(wide), out=num).to(t.dtype)
 
     def compute(
-        self, q: Tensor, q_scale: Tensor, k: Tensor, k_scale: Tensor, v: Tensor, v_scale: Tensor, first: int = 0
+        self,
+        q: Tensor,
+        q_scale: Tensor,
+        k: Tensor,
+        k_scale: Tensor,
+        v: Tensor,
+        v_scale: Tensor,
+        first: int = 0,
+        top: Tensor | None = None,
     ) -> Tensor:
         """Shapes as in `scores` and `mix`; [..., queries, head_dim], int64 or float64 as q, k and v are."""
-        return self.mix(self.scores(q, q_scale, k, k_scale), v, v_scale, first)
+        return self.mix(self.scores(q, q_scale, k, k_scale), v, v_scale, first, top)

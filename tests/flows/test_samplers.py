@@ -8,7 +8,7 @@ import pytest
 
 from hardloom.golden.checkpoints.families import shape_of
 from hardloom.golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
-from tests import DEMO
+from tests import DEMO, DEMO2
 from tests.command_line import hardloom
 from tests.published_models import write_family
 
@@ -143,8 +143,26 @@ def test_a_seed_decides_what_a_temperature_draws(engine):
     assert sampled(*run[:4], "--set", "temperature=0", "--seed", 8) == sampled(*run[:4])
 
 
-def test_a_chip_refuses_guidance_before_anything_is_built():
-    refused = hardloom("sample", DEMO, "--engine", "rtl", "--prompt", "47+85=", "--set", "guidance=1.5")
-    assert refused.code == 1 and "the chip has no guidance; leave it out" in refused.err
+@pytest.mark.parametrize(
+    ("value", "why"), [("guidance=1.5", "has no guidance"), ("vicinity=4", "computes all positions")]
+)
+def test_a_chip_refuses_what_it_does_not_compute_before_anything_is_built(value, why):
+    refused = hardloom("sample", DEMO, "--engine", "rtl", "--prompt", "47+85=", "--set", value)
+    assert refused.code == 1 and f"the chip {why}; leave it out" in refused.err
     refused = hardloom(*PROMPT, "--set", "temperature=16")
     assert refused.code == 1 and "temperature is 16.0; give a number from 0, below 16" in refused.err
+
+
+@pytest.mark.slow
+def test_samplers_are_measured_with_a_vicinity():
+    rows = json.loads(hardloom("bench", "samplers", DEMO, "--prompts", 2, "--vicinity", 2, "--json").out)
+    plain, near = {row["sampler"]: row for row in rows[::2]}, {row["sampler"]: row for row in rows[1::2]}
+    assert list(near) == [f"{name}, vicinity 2" for name in plain]
+    computed = {
+        name: (row["positions_per_token"]["golden"], near[f"{name}, vicinity 2"]["positions_per_token"]["golden"])
+        for name, row in plain.items()
+    }
+    assert all(some <= every for every, some in computed.values())
+    assert all(some < every for name, (every, some) in computed.items() if name.startswith("llada"))
+    refused = hardloom("bench", "samplers", DEMO2, "--prompts", 2, "--vicinity", 2)
+    assert refused.code == 1 and "not all positions see each other; leave it out" in refused.err

@@ -11,6 +11,7 @@ from torch import Tensor
 from hardloom.gen.design.axi_ports import commit_record
 from hardloom.golden.models.integer_model import IntegerModel
 from hardloom.golden.samplers.denoise import Prediction, Step
+from hardloom.golden.samplers.kept import Kept
 from hardloom.golden.samplers.manner import Manner
 from hardloom.golden.samplers.sampling import denoise
 from hardloom.golden.samplers.spans import span
@@ -58,10 +59,14 @@ class _ProbedModel:
         self.values: dict[str, np.ndarray] = {}
 
     def predict(
-        self, tokens: Tensor, wanted: Tensor | None = None, manners: Sequence[Manner] | None = None
+        self,
+        tokens: Tensor,
+        wanted: Tensor | None = None,
+        manners: Sequence[Manner] | None = None,
+        kept: Sequence[Kept] | None = None,
     ) -> Prediction:
         seen: dict[str, Tensor] = {}
-        prediction = self.model.predict(tokens, wanted, manners, seen.__setitem__)
+        prediction = self.model.predict(tokens, wanted, manners, kept, seen.__setitem__)
         self.values = {name: value[0].numpy() for name, value in seen.items()}
         return prediction
 

@@ -100,6 +100,7 @@ class _AnyModel(NamedTuple):
     vocab_size: int = 2
     mask_token: int = 1
     token_ids: int = 2
+    bidirectional: bool = True
     eos_token_ids: tuple[int, ...] = ()
     delete_token_id: int | None = None
     split_token_id: int | None = None

@@ -16,7 +16,7 @@ __all__ = ["Vocabulary", "compiled"]
 
 
 MOST = (1 << 16) - 1
-"""Of a temperature and of guidance, as words of the head."""
+"""Of a temperature and of guidance, as words of the head; and a vicinity of all positions."""
 
 
 class Vocabulary(Protocol):
@@ -30,6 +30,9 @@ class Vocabulary(Protocol):
 
     @property
     def token_ids(self) -> int: ...
+
+    @property
+    def bidirectional(self) -> bool: ...
 
     @property
     def eos_token_ids(self) -> tuple[int, ...]: ...
@@ -60,6 +63,7 @@ def compiled(source: Source, gen_length: int, given: Mapping[str, Number], model
         set_parameters(source, names, given, work.constants, model.vocab_size)
         suppress(source.name, work, model.eos_token_ids)
         tell_head(work)
+        tell_vicinity(source.name, work, model)
         work.program(source.body)
     except Refused as error:
         raise UserError(f"{source.label}:{error.line}: {error}") from None
@@ -90,6 +94,19 @@ def tell_head(work: Statements) -> None:
     if scaled["temperature"]:
         work.code.emit(Op.HEAD, Constant(scaled["temperature"]), imm=HeadWord.TEMPERATURE)
         work.code.emit(Op.HEAD, Constant(int(known["seed"])), imm=HeadWord.SEED)
+
+
+def tell_vicinity(name: str, work: Statements, model: Vocabulary) -> None:
+    """What the parameter `vicinity` asks for."""
+    vicinity = int(work.constants.names["vicinity"] or 0)
+    if vicinity >= MOST:
+        return
+    if not model.bidirectional:
+        raise UserError(
+            f"sampler {name}: vicinity is of models in which all positions see each other, and attention of this one "
+            "goes by blocks; leave it out"
+        )
+    work.code.emit(Op.HEAD, Constant(vicinity), imm=HeadWord.VICINITY)
 
 
 def set_parameters(

@@ -95,6 +95,7 @@ COMMON = (
     Parameter("temperature", Kind.AMOUNT, ast.Constant(0), 0),
     Parameter("guidance", Kind.AMOUNT, ast.Constant(0), 0),
     Parameter("seed", Kind.NUMBER, ast.Constant(0), 0),
+    Parameter("vicinity", Kind.NUMBER, ast.Constant(65_535), 0),
 )
 """Parameters of every sampler, behind its own."""
 

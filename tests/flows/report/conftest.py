@@ -75,14 +75,14 @@ class Recorded:
         self.model = IntegerModel(checkpoint)
         self.routes: list[list[Tensor]] = []
 
-    def predict(self, tokens, wanted=None, manners=None):
+    def predict(self, tokens, wanted=None, manners=None, kept=None):
         self.routes.append([])
 
         def record(name: str, value: Tensor) -> None:
             if name.endswith("router.experts"):
                 self.routes[-1].append(value[0])
 
-        return self.model.predict(tokens, wanted, manners, record)
+        return self.model.predict(tokens, wanted, manners, kept, record)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ class Tokens:
 
     vocab_size: int = 100
     mask_token: int = MASK
+    bidirectional: bool = True
     eos_token_ids: tuple[int, ...] = (EOS, 97)
     delete_token_id: int | None = DELETE
     split_token_id: int | None = SPLIT
@@ -33,7 +34,7 @@ class Scripted:
         self.tokens, self.spread = torch.tensor(tokens), (torch.tensor(spread) * CERTAIN).round().long()
         self.passes = 0
 
-    def predict(self, tokens, wanted=None, manners=None):
+    def predict(self, tokens, wanted=None, manners=None, kept=None):
         self.passes += 1
         rows = len(tokens)
         return Prediction(self.tokens[:rows], self.spread[:rows])
@@ -50,7 +51,7 @@ class Hashing:
         self.seed, self.count, self.special, self.flat, self.near = seed, tokens, special, flat, near
         self.known = {}
 
-    def predict(self, tokens, wanted=None, manners=None):
+    def predict(self, tokens, wanted=None, manners=None, kept=None):
         suppressed = [manner.suppressed for manner in manners or [Manner()] * len(tokens)]
         return Prediction(*torch.tensor(list(map(self.row, tokens.tolist(), suppressed))).unbind(1))
 
