@@ -231,6 +231,7 @@ def verify(
     accuracy: bool = False,
     prompts: int = 100,
     plot: Place | None = None,
+    coverage: Place | None = None,
 ) -> Verified:
     """Check that a build is what its checkpoint says, in the ways that are asked for.
 
@@ -245,7 +246,7 @@ def verify(
     with one_sentence():
         libraries = tuple(Path(one) for one in liberty)
         what = (static, place(against), sim, units, view, tiles, simulator, faults, gates)
-        asked = Asked(*what, tuple(unit), libraries, cluster, accuracy, prompts, place(plot))
+        asked = Asked(*what, tuple(unit), libraries, cluster, accuracy, prompts, place(plot), place(coverage))
         found = tuple(checks(Path(build), asked))
         return Verified(all(check.passed for check in found), tuple(check.figures for check in found))
 

@@ -18,7 +18,7 @@ class Asked:
 
     against: another build; faults: planted of each kind; gates: netlists, of arrays or of each `unit` by its bench.
     accuracy: instead, what a demonstration model answers on `faults` chips with many defects; prompts: how many; plot:
-    picture of it.
+    picture of it. coverage: file to write of what the simulated prompts reach.
     """
 
     static: bool = False
@@ -36,6 +36,7 @@ class Asked:
     accuracy: bool = False
     prompts: int = 100
     plot: Path | None = None
+    coverage: Path | None = None
 
     def __post_init__(self) -> None:
         if not (self.static or self.sim or self.against or self.faults or self.gates):
@@ -54,6 +55,8 @@ class Asked:
             raise UserError("--plot: goes with --faults N --accuracy; add them")
         if self.view != "wiring" and (self.tiles or not self.sim):
             raise UserError("--view: goes with --sim, and without --tiles")
+        if self.coverage and (self.tiles or not self.sim or self.view != "wiring"):
+            raise UserError("--coverage: goes with --sim, and without --tiles and --view")
         if self.simulator != "verilator" and not self.tiles:
             raise UserError("--simulator: goes with --sim --tiles; add them")
 
@@ -72,7 +75,7 @@ def checks(build: Path, asked: Asked) -> Iterator[Check]:
     elif asked.sim:
         from hardloom.flows.chips.verify_simulation import verify_simulation
 
-        yield verify_simulation(build, asked.units, asked.view)
+        yield verify_simulation(build, asked.units, asked.view, asked.coverage)
     if asked.faults and asked.accuracy:
         from hardloom.flows.chips.defects import verify_accuracy
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from hardloom.flows.chips.coverage import with_coverage
 from hardloom.flows.chips.outcomes import Outcome, report_outcomes
 from hardloom.flows.console.progress import progress_bar
 from hardloom.flows.console.report import Check, notice
@@ -144,19 +145,20 @@ def unit_outcomes(folder: Path) -> list[Outcome]:
     return outcomes
 
 
-def verify_simulation(path: Path, units: bool, view: str) -> Check:
+def verify_simulation(path: Path, units: bool, view: str, coverage: Path | None = None) -> Check:
     """The chip on random prompts and, with `units`, the bench of every unit. Writes JUnit XML to `path`/verify.xml.
 
-    view: of arrays and ROMs, one of `verif.chip.simulation.VIEWS`.
+    view: of arrays and ROMs, one of `verif.chip.simulation.VIEWS`. coverage: a file to write of what the prompts reach.
     """
     if view not in VIEWS:
         raise UserError(f"--view: {view!r} is unknown; choose of {', '.join(VIEWS)}")
     build = Build(path)
     check_ours(path, "build")
     notice("building the simulation with Verilator and g++; takes minutes where it is not there yet")
-    chip = SimulatedChip(build, view=view)
+    chip = SimulatedChip(build, view=view, covered=coverage is not None)
     with progress_bar("simulating", "prompts") as progress:
         outcomes = chip_outcomes(chip, progress)
     if units:
         outcomes += unit_outcomes(work_folder(path, "units"))
-    return report_outcomes(path, outcomes)
+    check = report_outcomes(path, outcomes)
+    return check if coverage is None else with_coverage(check, chip, coverage)

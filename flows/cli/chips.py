@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from hardloom.flows.cli.options import MOST, Json, OnCluster, folder, given_file, new_folder, positive, text
-from hardloom.flows.cli.outputs import CHIP_PAGE, PICTURE, REPORT
+from hardloom.flows.cli.outputs import CHIP_PAGE, COVERAGE, PICTURE, REPORT
 from hardloom.flows.console.report import show
 from hardloom.gen.design.lanes import MOST_POSITIONS
 from hardloom.golden.checkpoints.shipped import DEMO
@@ -121,6 +121,14 @@ def verify(
     plot: Annotated[
         Path | None, typer.Option(parser=PICTURE.path, help="With --accuracy: picture to write, PNG or SVG.")
     ] = None,
+    coverage: Annotated[
+        Path | None,
+        typer.Option(
+            parser=COVERAGE.path,
+            help="With --sim: file to write of the lines, branches and bits that its prompts reach, .info of lcov or "
+            ".dat of Verilator.",
+        ),
+    ] = None,
     gates: Annotated[
         bool, typer.Option("--gate-level", help="Simulate the mapped netlists of an array of every kind.")
     ] = False,
@@ -141,7 +149,7 @@ def verify(
     from hardloom.flows.chips.checks import Asked, checks
 
     what = (static, against, sim, units, view, tiles, simulator, faults, gates)
-    asked = Asked(*what, tuple(unit or ()), tuple(liberty or ()), cluster, accuracy, prompts, plot)
+    asked = Asked(*what, tuple(unit or ()), tuple(liberty or ()), cluster, accuracy, prompts, plot, coverage)
     if not all([check.show(as_json) for check in checks(build, asked)]):
         raise typer.Exit(1)
 

@@ -11,11 +11,13 @@ import typer
 
 from hardloom.flows.cli.paths import plain, written
 from hardloom.flows.design.cost.shapes import STORED
+from hardloom.verif.simulators.coverage import HEADER as COVERAGE_HEADER
 
 __all__ = [
     "CHIP_PAGE",
     "CONTRACT",
     "COST_MODEL",
+    "COVERAGE",
     "FRONT",
     "HARDWARE",
     "LOGITS",
@@ -158,6 +160,11 @@ SENSITIVITY = Output(
     json_like(lambda value: has_fields(value, {"checkpoint", "text", "tokens", "weights", "activations"})),
 )
 LOGITS = Output("file of NumPy", lambda path, held: held.startswith(b"\x93NUMPY"))
+COVERAGE = Output(
+    "coverage of `hardloom verify`",
+    lambda path, held: held.startswith(b"TN:\nSF:" if path.suffix == ".info" else COVERAGE_HEADER.encode()),
+    (".info", ".dat"),
+)
 HARDWARE = Output("hardware file of `hardloom explore`", json_like(hardware_like))
 FRONT = Output("Pareto front of `hardloom explore`", json_like(front_like))
 PICTURE = Output("picture of that name", picture_like, (".png", ".svg"))

@@ -16,6 +16,7 @@ from hardloom.golden.models.integer_model import IntegerModel
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.golden.samplers.denoise import check_prompt
 from hardloom.golden.samplers.sampling import Sampling, denoise
+from hardloom.verif.simulators import coverage
 
 __all__ = ["bench"]
 
@@ -31,6 +32,7 @@ def bench(
     folder = Path(__file__).parent / "bench"
     for name in ("run.py", "test_chip.py"):
         yield f"bench/{name}", (folder / name).read_text()
+    yield "bench/hardloom_coverage.py", Path(coverage.__file__).read_text()
     yield "bench/requirements.txt", "".join(f"{name}=={version(name)}\n" for name in PACKAGES)
     yield "bench/expected.json", json.dumps(expected(build, checkpoint, prompt, sampling), indent=1) + "\n"
 

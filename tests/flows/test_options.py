@@ -61,6 +61,7 @@ WITH = {
     "verify --cluster": ("--static",),
     "verify --tiles": ("--sim",),
     "verify --view": ("--sim",),
+    "verify --coverage": ("--sim",),
     "verify --simulator": ("--sim", "--tiles", "1"),
     "verify --unit": ("--gate-level",),
     "verify --liberty": ("--gate-level",),

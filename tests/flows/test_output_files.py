@@ -21,6 +21,8 @@ from hardloom.flows.report.section import Section
 from hardloom.flows.synth.figures import COLUMNS, SynthFigures
 from hardloom.flows.synth.report import write_html
 from hardloom.golden.units.numerics import GENERAL
+from hardloom.verif.simulators.coverage import HEADER, read_points
+from hardloom.verif.simulators.coverage import info as tracefile
 from tests import DEMO, ROOT
 from tests.command_line import Ran, hardloom
 from tests.flows.test_options import GIVEN
@@ -120,6 +122,10 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
         made / "report.html",
     )
     (made / "page.html").write_text(page("a chip", [Section("registers", "Register map", missing="there is no chip")]))
+    count = "C '\x01f\x02a.v\x01l\x023\x01page\x02v_toggle/a\x01o\x02a:0->1' 0\n"
+    (made / "covered.dat").write_text(HEADER + count)
+    points = read_points([made / "covered.dat"])
+    (made / "covered.info").write_text("".join(tracefile(points)))
     images = ROOT / "docs" / "images"
     return {
         "HARDWARE": [made / "hardware.json"],
@@ -131,6 +137,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
         "REPORT": [made / "report.html"],
         "CHIP_PAGE": [made / "page.html"],
         "PAGE": [ROOT / "docs" / "accuracy.md"],
+        "COVERAGE": [made / "covered.dat", made / "covered.info"],
         "COST_MODEL": [DEFAULT_FIT],
         "COUNTS": [DEFAULT_FIT.with_name("quantities.jsonl")],
     }

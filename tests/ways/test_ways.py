@@ -87,6 +87,12 @@ def test_the_verification_engineer(tools: Path, checkpoint: Path, tmp_path: Path
     assert "3 tests passed, 0 failed" in out and out.strip().endswith((".fst", ".vcd"))
 
 
+@pytest.mark.slow
+def test_the_verification_engineer_sees_what_runs_reach(tools: Path, checkpoint: Path, tmp_path: Path) -> None:
+    out = walk("verification_engineer", tmp_path, tools, checkpoint)
+    assert out.count("toggles") == 2 and out.rstrip().rpartition("all")[2].count(" of ") == 3
+
+
 def test_who_trains_models(tools: Path, checkpoint: Path, tmp_path: Path) -> None:
     out = walk("model_person", tmp_path, tools, checkpoint)
     assert "KL, nats a token" in out and "steps" in out

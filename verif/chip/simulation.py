@@ -25,6 +25,7 @@ from hardloom.golden.shape import ModelShape
 from hardloom.verif.chip.bench import BENCH, PROTOCOL_CHECKER, bench_verilog
 from hardloom.verif.chip.requests import ChipJob, Request
 from hardloom.verif.chip.table_view import ChipTables
+from hardloom.verif.simulators.coverage import ARGUMENTS, configuration
 from hardloom.verif.simulators.fast_forward import fast_forward_main
 from hardloom.verif.simulators.links import linked
 from hardloom.verif.simulators.runner import compile_icarus, run_tests
@@ -69,6 +70,8 @@ class SimulatedChip:
     simulator: one of `verif.simulators.runner.SIMULATORS`; Icarus, which knows the unknown value, is for short runs.
     view: one of `VIEWS`: `wiring`, as it was emitted; `table`, of arrays and ROMs (`verif.chip.table_view`); `enables`,
         as FPGAs take it (`gen.build.clock_enables`).
+    covered: count what the runs reach (`verif.simulators.coverage`), in a simulation of its own: of Verilator, of the
+        wiring. `coverage` are the files, one for each call of `simulate`.
     on_build: called where it has to be made, before that starts; on_table: with the tables that are there and their
         total.
     """
@@ -79,12 +82,14 @@ class SimulatedChip:
         arguments: Sequence[str] = (),
         simulator: str = "verilator",
         view: str = "wiring",
+        covered: bool = False,
         on_build: Callable[[], None] = lambda: None,
         on_table: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         top = build.require_chip()
         self.build, self.simulator = build, simulator
-        self.folder = work_folder(build.path, OTHER_FOLDERS.get(view, FOLDERS[simulator]))
+        self.folder = work_folder(build.path, "coverage" if covered else OTHER_FOLDERS.get(view, FOLDERS[simulator]))
+        self.coverage: list[Path] | None = [] if covered else None
         checkpoint = build.checkpoint()
         self.model = checkpoint.model
         self.temperature = build.hardware.temperature
@@ -95,6 +100,10 @@ class SimulatedChip:
         elif view == "enables":
             verilog = enabled(top, verilog, self.folder)
         self.sources = [*verilog, PROTOCOL_CHECKER, self.folder / f"{BENCH}.v"]
+        if covered:
+            arguments = [*arguments, *ARGUMENTS]
+            self.sources.insert(0, self.folder / "coverage.vlt")
+            write_file(self.sources[0], configuration([f"*/{BENCH}.v", f"*/{PROTOCOL_CHECKER.name}"]))
         bench, main = bench_verilog(top, self.probes, build.hardware.sequences), fast_forward_main()
         said = [build.path / "manifest.json"] if view == "wiring" else verilog  # of what is compiled
         parts = [*map(sha256, [*said, PROTOCOL_CHECKER]), bench, main, *arguments]
@@ -133,6 +142,9 @@ class SimulatedChip:
         failed: list[int | BaseException] = []
         files = {"taps": taps, "times": times}
         plusargs = [f"+{name}={linked([file], self.folder)[0]}" for name, file in files.items() if file is not None]
+        if self.coverage is not None:
+            self.coverage.append(self.folder / f"coverage_{len(self.coverage)}.dat")
+            plusargs.append(f"+verilator+coverage+file+{self.coverage[-1].name}")
         worker = threading.Thread(target=self._work, args=(job.hand_over(self.folder), plusargs, failed), daemon=True)
         worker.start()
         for line in _follow(results, worker):

