@@ -19,13 +19,14 @@ from hardloom.golden.cache import entry
 from hardloom.golden.checkpoints.config import CONFIG, read_config
 from hardloom.golden.errors import UserError
 from hardloom.golden.files import sha256
+from hardloom.golden.models.integer_model import IntegerModel
 from hardloom.golden.quantization.quantize import quantize_checkpoint
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.golden.samplers.denoise import Step
-from hardloom.golden.samplers.sampling import Sampling
+from hardloom.golden.samplers.sampling import Sampling, denoise
 from hardloom.verif.chip.simulation import Run, SimulatedChip, step_of
 
-__all__ = ["RtlEngine", "simulated"]
+__all__ = ["RtlEngine", "check_end", "quantized_folder", "simulated"]
 
 
 SECONDS_A_WEIGHT = 220 / 236_544
@@ -40,20 +41,17 @@ class RtlEngine:
         self.saturated: dict[str, int] = {}
 
     @classmethod
-    def from_checkpoint(cls, path: Path, positions: int = 64, temperature: bool = False) -> "RtlEngine":
-        """Quantize where needed, generate and build in the cache, or take what is there.
+    def from_checkpoint(
+        cls, path: Path, quantized: Path, positions: int = 64, temperature: bool = False
+    ) -> "RtlEngine":
+        """Generate and build in the cache, or take what is there.
 
-        path: a quantized folder, or one that is quantized as `hardloom quantize` does without options.
+        path: a checkpoint, quantized or not; quantized: `quantized_folder` of it.
         positions: prompt and generation together that the chip must hold; at least 64 are provided,
             where the model has them. temperature: the chip is to have it.
         """
         _, model = read_config(path / CONFIG)
         folder = entry(checkpoint_key(path), path)
-        quantized = path
-        if not QuantizedCheckpoint.is_quantized(path):
-            quantized = folder / "quantized"
-            notice(f"quantizing {path}")
-            quantize_checkpoint(path, quantized)
         hardware = HardwareConfig.default(model)
         rounded = max(64, 1 << (positions - 1).bit_length())
         depth = max(positions, min(rounded, model.max_position_embeddings, MOST_POSITIONS))
@@ -87,6 +85,17 @@ class RtlEngine:
             )
 
 
+def check_end(path: Path, prompt: Tensor, sampling: Sampling) -> None:
+    """Raises UserError where a run of the sampler on `prompt`, [1, P], does not end, or ends in an error.
+
+    path: a quantized checkpoint, which the integer model runs; a chip would go on to the last pass that it may, which
+    takes a simulation hours.
+    """
+    model = IntegerModel(QuantizedCheckpoint(path))
+    for _ in denoise(model, prompt, sampling, model.shape):
+        pass
+
+
 def simulated(build: Build) -> SimulatedChip:
     """The chip of a build under Verilator; says what it does, and about how long that takes."""
     seconds = max(10.0, SECONDS_A_WEIGHT * build.manifest.weights_hardwired)
@@ -97,6 +106,17 @@ def simulated(build: Build) -> SimulatedChip:
     chip = SimulatedChip(build, on_build=building)
     notice("simulating")
     return chip
+
+
+def quantized_folder(path: Path) -> Path:
+    """`path` where it is quantized, or the folder of the cache to which it is, as `hardloom quantize` does without
+    options."""
+    if QuantizedCheckpoint.is_quantized(path):
+        return path
+    quantized = entry(checkpoint_key(path), path) / "quantized"
+    notice(f"quantizing {path}")
+    quantize_checkpoint(path, quantized)
+    return quantized
 
 
 def checkpoint_key(path: Path) -> str:

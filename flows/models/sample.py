@@ -119,13 +119,15 @@ def running(
     """A prompt on the engine so called. folder: `model_folder` of `path`."""
     tokens = torch.tensor([prompt])
     if engine == "rtl":
-        from hardloom.flows.models.rtl_engine import RtlEngine
+        from hardloom.flows.models.rtl_engine import RtlEngine, check_end, quantized_folder
 
+        quantized = quantized_folder(folder)
+        check_end(quantized, tokens, sampling)
         positions = len(prompt) + sampling.gen_length
         if is_build(path):
             chip = RtlEngine.from_build(path, positions)
         else:
-            chip = RtlEngine.from_checkpoint(path, positions, draws(sampling.program(shape)))
+            chip = RtlEngine.from_checkpoint(path, quantized, positions, draws(sampling.program(shape)))
         return Running(chip.denoise(tokens, sampling), chip.saturated)
     model = load_engine(folder, engine, device)
     saturated = model.saturations if isinstance(model, IntegerModel) else {}

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from hardloom.golden.errors import UserError
+from hardloom.golden.samplers.endless import Watch
 from hardloom.golden.samplers.interpreter import Machine
 from hardloom.golden.samplers.kept import Kept
 from hardloom.golden.samplers.machine import Program
@@ -64,7 +65,7 @@ def asked(wanted: Tensor, shift: int) -> Tensor:
 
 
 class Engine(Protocol):
-    """Anything that predicts a whole sequence at once."""
+    """Anything that predicts a whole sequence at once, equal ones in equal manners alike."""
 
     def predict(
         self,
@@ -134,7 +135,8 @@ def marked(rows: Sequence[Sequence[int]], positions: int) -> Tensor:
 class Denoising:
     """A run of `program` on every row of a prompt; its steps come as it is iterated over, once.
 
-    Rows do not influence each other. Raises `UserError` as `check_prompt` and `Machine.run` do.
+    Rows do not influence each other. Raises `UserError` as `check_prompt` and `Machine.run` do, and where a row comes
+    to a state in which it has been: it would never end.
 
     Parameters
     ----------
@@ -156,8 +158,19 @@ class Denoising:
         self.engine = engine
         self.machines = [Machine(program, row, gen_length, mask_token_id, vocab_size) for row in prompt.tolist()]
         self._kept = [Kept() for _ in self.machines]
-        for machine in self.machines:
-            machine.run()
+        self._watches = [Watch() for _ in self.machines]
+        for machine, watch in zip(self.machines, self._watches, strict=True):
+            self._run(machine, watch)
+
+    @staticmethod
+    def _run(machine: Machine, watch: Watch) -> None:
+        """To the next pass, or the end."""
+        if not machine.run():
+            return
+        if machine.span is not None:
+            watch.computes((tuple(machine.tokens), machine.span), len(machine.span) == machine.positions)
+        if watch.again(machine.state):
+            raise machine.turning()
 
     @property
     def tokens(self) -> Tensor:
@@ -172,7 +185,7 @@ class Denoising:
             for row, (machine, one) in enumerate(zip(self.machines, passes, strict=True)):
                 if one:
                     machine.answer([guesses[row][p] for p in one.wanted], [spreads[row][p] for p in one.wanted])
-                    machine.run()
+                    self._run(machine, self._watches[row])
             yield self._step(number, passes, prediction)
             number += 1
 

@@ -33,10 +33,13 @@ Record = tuple[int, int, int]
 
 
 class SamplerFault(UserError):
-    """The run has ended before its program did; `fault` is the chip's reason, `at` the address of the instruction."""
+    """The run has ended before its program did; `fault` is the chip's reason, `at` the address of the instruction.
 
-    def __init__(self, name: str, fault: Fault, at: int) -> None:
-        super().__init__(f"sampler {name}, instruction {at}: {FAULTS[fault]}; correct the sampler")
+    seen: what is said in place of the fault's general reason.
+    """
+
+    def __init__(self, name: str, fault: Fault, at: int, seen: str = "") -> None:
+        super().__init__(f"sampler {name}, instruction {at}: {seen or FAULTS[fault]}; correct the sampler")
         self.fault, self.at = fault, at
 
 
@@ -155,6 +158,22 @@ class Machine:
     def answered(self) -> list[int]:
         """Tokens behind the prompt."""
         return self.tokens[self.prompt_length :]
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """At a pass, all that decides what is still to come, if equal passes are answered alike.
+
+        With a temperature that is the number of passes, too: noise is another one in each.
+        """
+        positions = zip(self.tokens, self.guess, self.spread, self.note, self.memo, strict=True)
+        place = self._at, self.block, self._everything, self._known, self.since, self.span
+        step = self.forwards if self.manner.temperature else None
+        return place, step, tuple(self.registers), tuple(self.head), tuple(positions)
+
+    def turning(self) -> SamplerFault:
+        """The fault of a run whose state, at this pass, was there before."""
+        seen = f"it does not end: pass {self.forwards} begins as an earlier one did, so that all comes again"
+        return SamplerFault(self.program.name, Fault.ENDLESS, self._at - 1, seen)
 
     def answer(self, guesses: Sequence[int], spreads: Sequence[int]) -> None:
         """The pass's predictions of the wanted positions; spreads with 16 fraction bits."""

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hardloom.flows.models import rtl_engine
+from hardloom.gen.build.folder import Build
 from hardloom.golden.checkpoints.families import shape_of
 from hardloom.golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
 from tests import DEMO, DEMO2
@@ -166,3 +168,13 @@ def test_samplers_are_measured_with_a_vicinity():
     assert all(some < every for name, (every, some) in computed.items() if name.startswith("llada"))
     refused = hardloom("bench", "samplers", DEMO2, "--prompts", 2, "--vicinity", 2)
     assert refused.code == 1 and "not all positions see each other; leave it out" in refused.err
+
+
+def test_a_run_without_end_is_told_before_a_chip_is_simulated(tiny_build: Build, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(rtl_engine, "SimulatedChip", lambda *_, **__: pytest.fail("it would take hours"))
+    file = tmp_path / "idle.sampler"
+    file.write_text('"""Idle."""\nblock(prompt_length, positions)\nwhile any(masked):\n    predict(masked)\n')
+    given = ("--prompt-tokens", "5,9", "--gen-length", 4, "--sampler", file)
+    for engine in ("golden", "rtl"):
+        ran = hardloom("sample", tiny_build.path, "--engine", engine, *given)
+        assert ran.code == 1 and "it does not end: pass 3 begins as an earlier one did" in ran.err.splitlines()[-1]

@@ -5,11 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from hardloom.gen.design.registers import ErrorCode
 from hardloom.gen.text.verilog import to_verilog
 from hardloom.gen.units.sampler import Sampler
+from hardloom.golden.samplers.machine import MAX_FORWARDS, PROMPT_LENGTH, Instruction, Op, Program
+from hardloom.golden.samplers.machine import POSITIONS as ALL
 from hardloom.golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
 from hardloom.verif.faults.tie_bench import Copy, outputs
 from hardloom.verif.samplers.host import Hosted
+from hardloom.verif.samplers.programs import by_count
 from hardloom.verif.streams.bench import Stimulus
 from hardloom.verif.units.sampler import Host, tokens_but_mask
 from tests.golden.samplers.engines import Tokens
@@ -63,3 +67,18 @@ def test_every_sampler_runs_on_the_chip_as_it_does_in_golden(tmp_path: Path) -> 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_thousand_runs_of_a_sampler_are_those_of_golden(sampler: str, tmp_path: Path) -> None:
     assert differing((sampler,), 1000, tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_program_without_end_ends_at_the_last_pass_and_the_next_one_runs(tmp_path: Path) -> None:
+    """Golden says so at its third pass; the chip comes to the same code, and is as it was."""
+    unit = Hosted(Sampler(TOKENS.vocab_size, TOKENS.mask_token, 2, SPREAD_WIDTH))
+    host = Host(unit.sampler, torch.Generator().manual_seed(0))
+    idle = [Instruction(Op.BLOCK, PROMPT_LENGTH, ALL), Instruction(Op.PREDICT), Instruction(Op.JUMP, imm=1)]
+    host.run([3], Program.of("idle", idle), 1)
+    host.run([4], by_count(1), 1)
+    (status,), (after,) = host.outputs["status"]
+    assert status["code"] == ErrorCode.ENDLESS and status["forwards"] == MAX_FORWARDS and after["done"]
+    stimulus = Stimulus(host.inputs, host.outputs, cycles=host.cycles)
+    copy = Copy("hosted", "hosted", to_verilog(unit, "hosted"), unit, [stimulus])
+    assert outputs([copy], tmp_path)["hosted"] == [True]
