@@ -61,6 +61,7 @@ class Chip:
         sampler: str | None = None,
         gen_length: int = 16,
         device: str = "cpu",
+        adapter: Place | None = None,
         **settings: float,
     ) -> Sample:
         """Generate behind a prompt, a text or token ids.
@@ -71,6 +72,7 @@ class Chip:
         sampler: a name of the library, or a file; `settings` are its parameters, like `threshold=0.9`.
         gen_length: tokens to generate.
         device: a torch device, for `float` and `golden`.
+        adapter: folder of a LoRA adapter that PEFT wrote, for `float` and `golden`.
 
         >>> chip = hardloom.load(hardloom.DEMO)
         >>> chip.sample("47+85=").text
@@ -88,7 +90,7 @@ class Chip:
         with one_sentence():
             given = Prompt(prompt) if isinstance(prompt, str) else Prompt(tokens=",".join(map(str, prompt)))
             sampling = asked_sampling(sampler, gen_length, settings, (), is_causal(self.path))
-            found = sample(self.path, engine, given, sampling, device, draw=False)
+            found = sample(self.path, engine, given, sampling, device, False, place(adapter))
             report_saturated(quantized_of(self.path), found.saturated)
             return found
 

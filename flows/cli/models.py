@@ -274,6 +274,10 @@ def sample(
     settings: Annotated[
         list[str] | None, typer.Option("--set", parser=text, help="A parameter of the sampler, like threshold=0.9.")
     ] = None,
+    adapter: Annotated[
+        Path | None,
+        typer.Option(parser=folder, help="Folder of a LoRA adapter that PEFT wrote, for float and golden."),
+    ] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Print what each step writes, too.")] = False,
     device: Annotated[str, typer.Option(parser=text, help="A torch device, for float and golden.")] = "cpu",
     as_json: Json = False,
@@ -291,7 +295,7 @@ def sample(
 
     options = {"block_length": block_length, "steps": steps, "threshold": threshold, "seed": seed}
     sampling = asked_sampling(sampler, gen_length, options, settings or [], is_causal(ckpt))
-    found = sample(ckpt, engine, Prompt(prompt, prompt_tokens), sampling, device, draw=not as_json)
+    found = sample(ckpt, engine, Prompt(prompt, prompt_tokens), sampling, device, not as_json, adapter)
     show(found, as_json, [found.line(), *(found.trace_parts() if trace else [])], indent=None)
     report_saturated(quantized_of(ckpt), found.saturated)
 

@@ -1,7 +1,7 @@
 """`hardloom sample` and `hardloom logits`: one model, three engines."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from hardloom.flows.console.report import Line, Part, table
 from hardloom.gen.build.folder import MANIFEST, Build
 from hardloom.gen.design.features import check_program, draws
 from hardloom.golden.checkpoints.config import CONFIG, read_config
+from hardloom.golden.checkpoints.lora import LowRank, read_lora
 from hardloom.golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
 from hardloom.golden.errors import UserError
 from hardloom.golden.files import write_file
@@ -83,11 +84,15 @@ def load_float_model(path: Path, device: str) -> FloatModel:
     return FloatModel.from_checkpoint(path).to(device)
 
 
-def load_engine(path: Path, name: str, device: str = "cpu") -> FloatEngine | IntegerModel:
-    """The engine `float` or `golden` on the checkpoint `path`; raises `UserError` for a bad checkpoint."""
+def load_engine(
+    path: Path, name: str, device: str = "cpu", lora: Mapping[str, LowRank] | None = None
+) -> FloatEngine | IntegerModel:
+    """The engine `float` or `golden` on the checkpoint `path`, with adapters; `UserError` for a bad checkpoint."""
     if name == "float":
-        return FloatEngine(load_float_model(path, device))
-    return IntegerModel.from_checkpoint(path, device=device, watched=True)
+        model = load_float_model(path, device)
+        model.adapt(lora or {})
+        return FloatEngine(model)
+    return IntegerModel.from_checkpoint(path, device=device, watched=True, lora=lora)
 
 
 def parse_tokens(option: str, text: str, model: ModelShape) -> list[int]:
@@ -114,7 +119,14 @@ class Running:
 
 
 def running(
-    path: Path, folder: Path, engine: str, prompt: list[int], sampling: Sampling, shape: ModelShape, device: str
+    path: Path,
+    folder: Path,
+    engine: str,
+    prompt: list[int],
+    sampling: Sampling,
+    shape: ModelShape,
+    device: str,
+    lora: Mapping[str, LowRank] | None,
 ) -> Running:
     """A prompt on the engine so called. folder: `model_folder` of `path`."""
     tokens = torch.tensor([prompt])
@@ -129,7 +141,7 @@ def running(
         else:
             chip = RtlEngine.from_checkpoint(path, quantized, positions, draws(sampling.program(shape)))
         return Running(chip.denoise(tokens, sampling), chip.saturated)
-    model = load_engine(folder, engine, device)
+    model = load_engine(folder, engine, device, lora)
     saturated = model.saturations if isinstance(model, IntegerModel) else {}
     return Running(iter(denoise(model, tokens, sampling, shape)), saturated)
 
@@ -220,12 +232,26 @@ class Prompt:
         return [token if token != model.mask_token else (token + 1) % most for token in spread]
 
 
-def sample(path: Path, engine: str, given: Prompt, sampling: Sampling, device: str, draw: bool) -> Sample:
-    """Generate from one prompt; with `draw`, a terminal shows every step on standard error as it ends."""
+def sample(
+    path: Path,
+    engine: str,
+    given: Prompt,
+    sampling: Sampling,
+    device: str,
+    draw: bool,
+    adapter: Path | None = None,
+) -> Sample:
+    """Generate from one prompt; with `draw`, a terminal shows every step on standard error as it ends.
+
+    adapter: a folder of PEFT, for `float` and `golden`.
+    """
     check_engine(engine, ENGINES)
     check_device(device)
     folder = model_folder(path)
-    (_, model), tokenizer = read_config(folder / CONFIG), load_tokenizer(folder)
+    if adapter and engine == "rtl":
+        raise UserError("--adapter: goes with float and golden; no chip has memories for adapters")
+    (raw, model), tokenizer = read_config(folder / CONFIG), load_tokenizer(folder)
+    lora = None if adapter is None else read_lora(adapter, raw, model)
     program = sampling.program(model)  # which says what is wrong with it before anything is built
     if engine == "rtl":
         check_program(program, Build(path).hardware.temperature if is_build(path) else True)
@@ -235,7 +261,7 @@ def sample(path: Path, engine: str, given: Prompt, sampling: Sampling, device: s
     console = Console(stderr=True)
     live = Live(console=console, transient=True) if console.is_terminal and draw else None
     steps = []
-    run = running(path, folder, engine, prompt, sampling, model, device)
+    run = running(path, folder, engine, prompt, sampling, model, device, lora)
     with live or nullcontext():
         for step in run.steps:
             steps.append(step)

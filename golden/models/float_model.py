@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hardloom.golden.checkpoints.checkpoint import Checkpoint
+from hardloom.golden.checkpoints.lora import LowRank
 from hardloom.golden.errors import UserError
 from hardloom.golden.models.manners import Manners
 from hardloom.golden.models.positions import Positions, apply_rotary
@@ -283,6 +284,13 @@ class FloatModel(nn.Module):
         tensors = {tensor.name: checkpoint.tensor(tensor.name).float() for tensor in checkpoint.model.tensors()}
         model.load_state_dict(tensors, assign=True)
         return model.eval()
+
+    @torch.no_grad()
+    def adapt(self, lora: Mapping[str, LowRank]) -> None:
+        """Add adapters, by the names of their matrices, to the weights."""
+        weights = dict(self.named_parameters())
+        for name, one in lora.items():
+            weights[name].add_((one.up @ one.down).to(weights[name].device))
 
     def forward_with_routing(
         self, tokens: Tensor, positions: Mapping[AttentionShape, Positions] | None = None, kept: Shared | None = None

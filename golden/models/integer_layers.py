@@ -7,7 +7,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from hardloom.golden.models.integer_parts import Experts, HardwiredMatrix, Packet, Parts, joined, pieces
+from hardloom.golden.models.integer_parts import Experts, Packet, Parts, Projection, joined, pieces
 from hardloom.golden.samplers.kept import Shared
 from hardloom.golden.shape import AttentionShape, ExpertsShape
 
@@ -29,8 +29,8 @@ class AttentionEngine:
         self.units, self.shape, self.prefix = parts.units, shape, prefix
         self.layer = parts.layer or 0
         self.norm = parts.norm("input_layernorm")
-        self.q, self.k, self.v = (parts.matrix(f"{n}_proj", "norm") for n in "qkv")
-        self.o = parts.matrix("o_proj", "mix")
+        self.q, self.k, self.v = (parts.projection(f"{n}_proj", "norm") for n in "qkv")
+        self.o = parts.projection("o_proj", "mix")
         self.bias = [parts.vector(f"{n}_bias") for n in "qkv"] if shape.bias else None
         self.residual = parts.units.word_at("attention.residual")
         norms = "qk" if shape.head_norms else ""
@@ -40,7 +40,7 @@ class AttentionEngine:
         self.k_gain: Tensor | None
         self.q_gain, self.k_gain = gains or (None, None)
 
-    def heads(self, number: int, matrix: HardwiredMatrix, values: Tensor) -> Tensor:
+    def heads(self, number: int, matrix: Projection, values: Tensor) -> Tensor:
         """The projection with this number, with its bias, [batch, heads, positions, head_dim]."""
         y = matrix(values)
         y = y if self.bias is None else self.units.bias.compute(y, self.bias[number])

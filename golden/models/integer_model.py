@@ -1,12 +1,13 @@
 """The integer model: composed like the chip, bit for bit, with named probe points."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from hardloom.golden.checkpoints.lora import LowRank
 from hardloom.golden.models.integer_layers import AttentionEngine, DenseEngine, ExpertsEngine
 from hardloom.golden.models.integer_parts import Parts
 from hardloom.golden.models.layer_units import Units
@@ -65,6 +66,8 @@ class IntegerModel:
     checkpoint: quantized checkpoint.
     device: any torch device; integers are identical on all of them.
     watched: whether `saturations` are counted, which takes a tenth longer.
+    lora: adapters, by the names of their matrices (`golden.checkpoints.lora`). Raises `UserError` for one that the
+        checkpoint's integers cannot have.
 
     Attributes
     ----------
@@ -72,7 +75,11 @@ class IntegerModel:
     """
 
     def __init__(
-        self, checkpoint: QuantizedCheckpoint, device: str | torch.device = "cpu", watched: bool = False
+        self,
+        checkpoint: QuantizedCheckpoint,
+        device: str | torch.device = "cpu",
+        watched: bool = False,
+        lora: Mapping[str, LowRank] | None = None,
     ) -> None:
         self.saturations: dict[str, int] = {}
         counts = self.saturations if watched else None
@@ -81,7 +88,7 @@ class IntegerModel:
         for number, layer in enumerate(self.shape.layers):
             prefix = f"layer.{number}."
             units = Units.of(self.shape, self.numerics, layer, Watch(prefix, counts))
-            parts = Parts(checkpoint, units, number, self.device)
+            parts = Parts(checkpoint, units, number, self.device, lora)
             mlp = layer.mlp
             engine = DenseEngine(parts, prefix) if isinstance(mlp, DenseShape) else ExpertsEngine(parts, mlp, prefix)
             self.layers.append((AttentionEngine(parts, layer.attention, prefix), engine))
@@ -101,14 +108,15 @@ class IntegerModel:
         numerics: Numerics | None = None,
         device: str = "cpu",
         watched: bool = False,
+        lora: Mapping[str, LowRank] | None = None,
     ) -> "IntegerModel":
         """From a quantized folder, or from a Hugging Face folder that is quantized on the way (to a temporary one);
         format, numerics: as of `quantize_checkpoint`, by default what `hardloom quantize` takes without options."""
         if QuantizedCheckpoint.is_quantized(path):
-            return cls(QuantizedCheckpoint(path), device, watched)
+            return cls(QuantizedCheckpoint(path), device, watched, lora)
         with tempfile.TemporaryDirectory() as folder:
             quantize_checkpoint(Path(path), Path(folder), format, numerics)
-            return cls(QuantizedCheckpoint(folder), device, watched)
+            return cls(QuantizedCheckpoint(folder), device, watched, lora)
 
     def forward(self, tokens: Tensor, record: Recorder | None = None) -> Tensor:
         """Token ids int64 [batch, positions] to fixed-point logits int64 [batch, positions, vocabulary]."""

@@ -1,19 +1,22 @@
 """What a layer's tensors become in integers: matrices, norms, SwiGLU networks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from hardloom.golden.checkpoints.lora import LowRank
 from hardloom.golden.errors import UserError
 from hardloom.golden.models.layer_units import Units, constants_of
+from hardloom.golden.quantization.formats import quantize
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.adapter import ADAPTER_FORMAT, Adapter
 from hardloom.golden.units.exact import ExactMatrix, scaled
 from hardloom.golden.units.fixed import FixedPoint
 
-__all__ = ["Experts", "HardwiredMatrix", "Packet", "Parts", "joined", "pieces"]
+__all__ = ["Experts", "HardwiredMatrix", "Packet", "Parts", "Projection", "joined", "pieces"]
 
 PIECE = 1 << 18
 """Elements that are worked on at once, so that they stay in a core's cache."""
@@ -56,6 +59,31 @@ class HardwiredMatrix:
         return self.word.nearest_(product.double())
 
 
+Projection = Callable[[Tensor], Tensor]
+"""As `HardwiredMatrix`: float32 [..., inputs] to fixed-point vectors [..., rows]."""
+
+
+@dataclass(frozen=True)
+class AdaptedMatrix:
+    """A hardwired matrix with an adapter beside it."""
+
+    matrix: HardwiredMatrix
+    unit: Adapter
+    a: ExactMatrix
+    b: ExactMatrix
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """float32 [..., inputs] to [..., rows]."""
+        return self.unit.compute(self.matrix(values), values, self.a, self.b)
+
+
+def as_integers(values: Tensor, limit: int, device: torch.device) -> ExactMatrix:
+    """A matrix of an adapter, float32, in its format, with one scale; limit: as of `ExactMatrix`."""
+    whole = quantize(values.reshape(1, -1), ADAPTER_FORMAT).integers()
+    mant, exp = (scale.expand(len(values)) for scale in (whole.mant, whole.exp))
+    return ExactMatrix(whole.weights.view(values.shape), mant, exp, limit, device)
+
+
 def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
     """`torch.cat` that copies nothing where there is one part."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim)
@@ -64,8 +92,15 @@ def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
 class Parts:
     """A layer's tensors by kind, as matrices and constants."""
 
-    def __init__(self, checkpoint: QuantizedCheckpoint, units: Units, layer: int | None, device: torch.device) -> None:
-        self.checkpoint, self.units, self.layer, self.device = checkpoint, units, layer, device
+    def __init__(
+        self,
+        checkpoint: QuantizedCheckpoint,
+        units: Units,
+        layer: int | None,
+        device: torch.device,
+        lora: Mapping[str, LowRank] | None = None,
+    ) -> None:
+        self.checkpoint, self.units, self.layer, self.device, self.lora = checkpoint, units, layer, device, lora or {}
 
     def matrix(self, kind: str, site: str, expert: int | None = None) -> HardwiredMatrix:
         name = self.checkpoint.model.tensor(kind, self.layer, expert).name
@@ -75,6 +110,20 @@ class Parts:
         except UserError as error:
             raise UserError(f"{name}: {error}") from None
         return HardwiredMatrix(weights, self.units.word_at(kind))
+
+    def projection(self, kind: str, site: str) -> Projection:
+        """A matrix, with its adapter where it has one. Raises `UserError` where gains are folded into it."""
+        matrix, tensor = self.matrix(kind, site), self.checkpoint.model.tensor(kind, self.layer)
+        if (lora := self.lora.get(tensor.name)) is None:
+            return matrix
+        if tensor.gain and self.units.numerics.gains != "behind":
+            raise UserError(
+                f"{self.checkpoint.path}: has the gains of its norms in its matrices, where {tensor.name} cannot have "
+                "an adapter; quantize with --gains behind"
+            )
+        unit = Adapter(self.units.word_at(f"{kind}.adapter"))
+        a = as_integers(lora.down, self.units.quantize(site).limit, self.device)
+        return AdaptedMatrix(matrix, unit, a, as_integers(lora.up, unit.quantize.limit, self.device))
 
     def vector(self, kind: str) -> Tensor:
         """Constants of the layer, integers in float64."""
