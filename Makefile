@@ -68,7 +68,15 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || \
 	{ echo "error: no virtual environment at $(VENV); on Debian run: apt-get install python3.11-venv" >&2; exit 1; }
 
-$(TEST_STAMP): pyproject.toml | $(VENV)/bin/python
+# PyPI's PyTorch for Linux on x86-64 brings gigabytes of CUDA; this index has the same version without. `make TORCH_INDEX=` takes PyPI's.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+$(VENV)/torch: pyproject.toml | $(VENV)/bin/python
+	@test -z "$(TORCH_INDEX)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --retries 0 --timeout 15 \
+		--index-url "$(TORCH_INDEX)" "$$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)" 2> /dev/null || \
+		echo "no PyTorch at $(TORCH_INDEX): taking that of PyPI, which may bring CUDA" >&2
+	@touch $@
+
+$(TEST_STAMP): pyproject.toml | $(VENV)/torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
