@@ -1,10 +1,12 @@
 """Amaranth components as plain Verilog-2005 text, through RTLIL and the Yosys library."""
 
+import gc
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
@@ -26,6 +28,9 @@ PASSES = (
 lose their initial values: a chip has none, and in a four-state simulator they would hide a lost reset."""
 
 MODULE = re.compile(r"(?:^//[^\n]*\n|^\n)*^module (\w+).*?^endmodule\n", re.MULTILINE | re.DOTALL)
+
+OBJECTS = 1_000_000
+"""Objects that are made before Python looks for rings among them, some 100 MiB: Amaranth makes as many in a second."""
 
 RUN_YOSYS = """
 import sys
@@ -57,6 +62,17 @@ def _through_yosys(text: str, folder: Path) -> str:
     return (folder / "out.v").read_text()
 
 
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Python looks for rings of objects every `OBJECTS`, no longer every few hundred, which took half of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def to_verilog(component: Component, name: str) -> str:
     """Verilog of `component` as module `name`, the components in it being `name`_... in the same text.
 
@@ -72,11 +88,12 @@ def to_verilog(component: Component, name: str) -> str:
     widen_nets()
     texts, tables = dict[str, str](), dict[str, str]()
     seen = SignalDict()
-    for part in modules(component, name):
-        if part.name in texts:
-            raise ValueError(f"two components would both be module {part.name}")
-        texts[part.name] = _to_rtlil(part, seen)
-        tables |= {table.module: table.verilog() for table in part.tables}
+    with _seldom_collected():
+        for part in modules(component, name):
+            if part.name in texts:
+                raise ValueError(f"two components would both be module {part.name}")
+            texts[part.name] = _to_rtlil(part, seen)
+            tables |= {table.module: table.verilog() for table in part.tables}
     with tempfile.TemporaryDirectory() as folder:
         verilog = _through_yosys("".join(texts.values()), Path(folder))
     body = with_named_functions(verilog.split("*/", 1)[1].lstrip("\n"))

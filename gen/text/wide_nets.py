@@ -7,35 +7,15 @@ from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave
 from amaranth.hdl import _dsl, _ir, _nir  # type: ignore[attr-defined]
 from amaranth.hdl._ast import Slice
 
-__all__ = ["widen_nets"]
+from hardloom.gen.text.quick_netlist import QuickNetlist, QuickValue, WideNet
 
-BIT_WIDTH = 32
-"""Bits of a net's place among the outputs of its cell; Amaranth itself has 16."""
+__all__ = ["widen_nets"]
 
 MOST_WIRE = 1 << 16
 """Bits of the widest wire that Amaranth itself takes."""
 
-
-class WideNet(_nir.Net):
-    """A net as a number: its cell, then its place among that cell's outputs. What Amaranth has, but for room for 2^32.
-
-    All inputs of a module are outputs of one cell, and so are all outputs of an instance. Nets keep their order.
-    """
-
-    __slots__ = ()
-
-    @classmethod
-    def from_cell(cls, cell: int, bit: int) -> "WideNet":
-        assert cell >= 0 and bit in range(2 if cell == 0 else 0, 1 << BIT_WIDTH)
-        return cls((cell << BIT_WIDTH) | bit)
-
-    @property
-    def cell(self) -> int:
-        return self >> BIT_WIDTH
-
-    @property
-    def bit(self) -> int:
-        return self & ((1 << BIT_WIDTH) - 1)
+NET_FLOWS: Any = _ir._compute_net_flows  # type: ignore[attr-defined]
+"""What Amaranth itself does for it."""
 
 
 class WideWire(rtlil.Wire):
@@ -102,13 +82,20 @@ def _whole(part: Any) -> tuple[Any, int]:
     return inner, start
 
 
+def _net_flows(netlist: Any) -> None:
+    """Which nets cross the borders of modules: none where there is one module."""
+    if len(netlist.modules) > 1:
+        NET_FLOWS(netlist)
+
+
 def widen_nets() -> None:
     """From now on, Amaranth makes modules of this process so. Again does nothing."""
     netlist: Any = _nir
     netlist.Net, netlist.AssignmentList = WideNet, QuickAssignments
+    netlist.Value, netlist.Netlist = QuickValue, QuickNetlist
     module: Any = _dsl
     module.LHSMaskCollector = NoMasks
     emitter: Any = _ir
-    emitter.NetlistEmitter = QuickEmitter
+    emitter.NetlistEmitter, emitter._compute_net_flows = QuickEmitter, _net_flows
     back: Any = rtlil
     back.Wire = WideWire

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from amaranth.hdl import DriverConflict, Module, Signal, Value, signed, unsigned
+from amaranth.hdl._nir import CombinationalCycle
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -241,6 +242,36 @@ def test_a_bit_that_is_driven_twice_is_refused() -> None:
 
     with pytest.raises(DriverConflict):
         to_verilog(Twice(), "twice")
+
+
+class Ring(Component):
+    """A signal that leads to itself in one clock cycle, by `way`; or, `straight`, bit by bit to its own next bit."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__({"i": In(2), "o": Out(2)})
+        self.way = way
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        a, b = Signal(2, name="a"), Signal(2, name="b")
+        m.d.comb += self.o.eq(a)
+        if self.way == "straight":
+            m.d.comb += [a[0].eq(self.i[0]), a[1].eq(a[0] ^ self.i[1])]
+        elif self.way == "wires":
+            m.d.comb += [a.eq(b), b.eq(a)]
+        else:
+            m.d.comb += [a.eq(b ^ self.i), b.eq(a + 1)]
+        return m
+
+
+@pytest.mark.parametrize("way", ["wires", "gates"])
+def test_a_combinational_cycle_is_refused_and_its_signals_are_named(way: str) -> None:
+    with pytest.raises(CombinationalCycle, match=r"signal [ab] bit 0"):
+        to_verilog(Ring(way), "ring")
+
+
+def test_a_bit_may_depend_on_another_of_its_signal() -> None:
+    assert "module ring (" in to_verilog(Ring("straight"), "ring")
 
 
 def test_a_component_without_a_name_is_refused() -> None:
