@@ -24,7 +24,7 @@ from hardloom.golden.checkpoints.safetensors_stream import CHANGED, NAMES, Safet
 from hardloom.golden.checkpoints.stored import check_tensor_set
 from hardloom.golden.errors import UserError
 from hardloom.golden.files import stamp
-from hardloom.golden.parallel import ordered_map, row_ranges
+from hardloom.golden.parallel import Threads, ordered_map, row_ranges
 from hardloom.golden.quantization.by_kind import check_formats
 from hardloom.golden.quantization.formats import QuantizedMatrix, format_rules, packed_bytes, unpack_codes
 from hardloom.golden.quantization.integers import IntegerMatrix
@@ -140,7 +140,7 @@ class QuantizedCheckpoint:
 
     def integers(self, name: str, start: int = 0, stop: int | None = None) -> IntegerMatrix:
         """Matrix `name` as integers, or some rows of it, made of a few rows at a time; weights are int16 where they
-        have few bits.
+        have few bits. It takes one thread: several that share so few rows wait for each other more than they work.
 
         Raises `UserError` as `matrix` does, and where a row's block exponents spread further than an array can hold.
         """
@@ -148,9 +148,13 @@ class QuantizedCheckpoint:
         wanted, spread = range(rows)[start:stop], 0
         weights = torch.empty(len(wanted), cols, dtype=torch.int16)
         mant, exp = torch.empty(len(wanted), dtype=torch.int32), torch.empty(len(wanted), dtype=torch.int32)
+        pieces = [*row_ranges((len(wanted), cols), PIECE)]
+
+        def integers_of(piece: tuple[int, int]) -> IntegerMatrix:
+            return self.matrix(name, wanted.start + piece[0], wanted.start + piece[1]).integers()
+
         # nothing of a piece is kept: what is keeps the memory around it
-        for first, last in row_ranges((len(wanted), cols), PIECE):
-            part = self.matrix(name, wanted.start + first, wanted.start + last).integers()
+        for (first, last), part in zip(pieces, Threads(1).map(integers_of, pieces), strict=True):
             if weights.dtype == torch.int16 and int(part.weights.abs().max()) >> FEW_BITS:
                 weights = weights.int()
             here = slice(first, last)
