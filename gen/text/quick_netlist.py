@@ -10,7 +10,8 @@ __all__ = ["QuickNetlist", "QuickValue", "WideNet"]
 BIT_WIDTH = 32
 """Bits of a net's place among the outputs of its cell; Amaranth itself has 16."""
 
-UNLINKED = (_nir.Top, _nir.Instance, _nir.SyncReadPort)
+FLIP_FLOP: Any = _nir.FlipFlop
+UNLINKED: Any = (_nir.Top, _nir.Instance, _nir.SyncReadPort)
 """Cells of which no output depends on an input within a clock cycle, as far as Amaranth can know."""
 
 
@@ -54,6 +55,8 @@ class QuickNetlist(_nir.Netlist):
     Where each net that was to be connected leads to is looked up once, for that and to resolve all values.
     """
 
+    cells: list[Any]
+    connections: dict[Any, Any]
     ends: dict[Any, Any]
 
     def check_comb_cycles(self) -> None:
@@ -63,11 +66,11 @@ class QuickNetlist(_nir.Netlist):
             while net < 0 and net not in self.ends:
                 passed.append(net)
                 if len(passed) > len(self.connections):  # signals connected in a ring, which it will tell
-                    return super().check_comb_cycles()
+                    return super().check_comb_cycles()  # type: ignore[misc]
                 net = self.connections[net]
             self.ends.update(dict.fromkeys(passed, self.ends.get(net, net)))
         if in_a_ring([self._sources(cell) for cell in self.cells]):
-            super().check_comb_cycles()
+            super().check_comb_cycles()  # type: ignore[misc]
         return None
 
     def resolve_net(self, net: Any) -> Any:
@@ -79,11 +82,10 @@ class QuickNetlist(_nir.Netlist):
 
     def _sources(self, cell: Any) -> set[int]:
         """Cells that the outputs of `cell` may depend on within a clock cycle; cell 0, the ports, is none."""
-        if isinstance(cell, (_nir.FlipFlop, *UNLINKED)):
-            nets: Any = (cell.clk, cell.arst) if isinstance(cell, _nir.FlipFlop) else ()
-        else:
-            nets = cell.input_nets()
         ends = self.ends
+        if isinstance(cell, UNLINKED):
+            return set()
+        nets = (cell.clk, cell.arst) if isinstance(cell, FLIP_FLOP) else cell.input_nets()
         return {ends.get(net, net) >> BIT_WIDTH for net in nets} - {0}
 
 
