@@ -102,8 +102,8 @@ def candidates(
 ) -> tuple[Candidate, ...]:
     """Of the positions that the step's pass was asked for.
 
-    met: positions whose logits there are; frac: fraction bits of these. Behind a most probable token that noise or
-    guidance has chosen there are no others, for the logits do not say them.
+    met: positions whose logits there are; frac: fraction bits of these. Behind a most probable token that noise,
+    guidance or credit has chosen there are no others, for the logits do not say them.
     """
     one = step.passes[0]
     if one is None:
@@ -112,7 +112,7 @@ def candidates(
     logits = probes.latest["logits"].double()
     logits[:, list(one.manner.suppressed)] = -torch.inf
     rows = {position: row for row, position in enumerate(met)}
-    plain = not (one.manner.temperature or one.manner.guidance)
+    plain = not (one.manner.temperature or one.manner.guidance or one.manner.credit)
     found = []
     for position in one.wanted:
         token, spread = (int(part[0, position]) for part in (step.prediction.tokens, step.prediction.spread))

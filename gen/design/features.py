@@ -33,13 +33,21 @@ def draws(program: Program) -> bool:
     return not words_of_head(program).isdisjoint((HeadWord.TEMPERATURE, HeadWord.SEED))
 
 
+LACKING = {
+    HeadWord.GUIDANCE: "has no guidance",
+    HeadWord.VICINITY: "computes all positions",
+    HeadWord.CREDIT: "has no credit",
+}
+"""Words of the head that no chip has."""
+
+
 def check_program(program: Program, temperature: bool) -> None:
     """Raises UserError for a sampler that sets words of the head which the chip does not have.
 
     temperature: the chip's field of the hardware configuration.
     """
     otherwise = "leave it out, or give --engine golden, which computes it"
-    for word, lacks in ((HeadWord.GUIDANCE, "has no guidance"), (HeadWord.VICINITY, "computes all positions")):
+    for word, lacks in LACKING.items():
         if word in words_of_head(program):
             raise UserError(f"sampler {program.name}: the chip {lacks}; {otherwise}")
     if draws(program) and not temperature:

@@ -24,6 +24,7 @@ from hardloom.golden.samplers.denoise import CERTAIN, Prediction
 from hardloom.golden.samplers.kept import Kept, Shared, alike
 from hardloom.golden.samplers.manner import AMOUNT_FRAC, Manner
 from hardloom.golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape
+from hardloom.golden.units.credit import Credit
 from hardloom.golden.units.gumbel import GUMBEL_FRAC
 
 __all__ = [
@@ -352,7 +353,8 @@ class FloatEngine:
             unprompted = asked.without_prompts(tokens, self.model.shape.mask_token)
             without = self._logits(unprompted, kept, "without the prompt")
             logits += (logits - without) * asked.field("guidance")[:, None, None] * 2.0**-AMOUNT_FRAC
-        return self.prediction(logits, asked).shifted(self.model.shape.shift)
+        shift = self.model.shape.shift
+        return self.prediction(logits, asked, shift).shifted(shift)
 
     def _logits(self, tokens: Tensor, kept: Sequence[Kept] | None, name: str = "") -> Tensor:
         """Logits of the positions that each row computes, float64 [batch, positions, vocabulary], 0 of the others."""
@@ -365,15 +367,33 @@ class FloatEngine:
         return logits
 
     @staticmethod
-    def prediction(logits: Tensor, manners: Manners | None = None) -> Prediction:
-        """Logits [batch, positions, vocabulary] to tokens and spreads; as `golden.units.argmax.Argmax`."""
+    def prediction(logits: Tensor, manners: Manners | None = None, shift: int = 0) -> Prediction:
+        """Logits [batch, positions, vocabulary] to tokens and spreads; as `golden.units.argmax.Argmax`. shift: by which
+        they are before what they predict, and what that has credit for."""
         shape, vocab_size = logits.shape[:2], logits.shape[-1]
         row, position = torch.ones(shape).nonzero().unbind(1)
         manners, logits = manners or Manners.of(None, len(logits)), logits.double().flatten(0, 1)
         off, noise = manners.suppressed(row, vocab_size), manners.noise(row, position, vocab_size)
         if off is not None:
             logits = logits.masked_fill(off, -torch.inf)
+        pairs = None
+        if manners.credited:
+            logits, pairs = _credited(logits, manners, row, position + shift)
+            pairs = pairs.view(*shape, *pairs.shape[1:])
         noisy = logits if noise is None else logits + noise * 2.0 ** -(AMOUNT_FRAC + GUMBEL_FRAC)
         token = noisy.argmax(-1)
         spread = (logits - logits.gather(-1, token[:, None])).exp().sum(-1).clamp(max=MOST_SPREAD)
-        return Prediction(token.view(shape), (spread * CERTAIN).round().long().view(shape))
+        return Prediction(token.view(shape), (spread * CERTAIN).round().long().view(shape), pairs)
+
+
+def _credited(logits: Tensor, manners: Manners, row: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits float64 [n, vocabulary] that credit has raised, and the pairs behind the pass; as
+    `golden.units.credit.Credit`, with power and logarithm of float64."""
+    amount, decay, power = (manners.field(name)[row] for name in ("credit", "credit_decay", "credit_power"))
+    best = logits.argmax(-1)
+    chance = logits.softmax(-1).gather(-1, best[:, None])[:, 0]
+    gain = (CERTAIN * chance ** (power.double() * 2.0**-AMOUNT_FRAC)).round().long()
+    pairs = Credit(AMOUNT_FRAC).after(manners.pairs(row, position), best, gain, decay)
+    token, credit = pairs.unbind(-1)
+    boost = (amount.double() * 2.0**-AMOUNT_FRAC)[:, None] * (credit.double() / CERTAIN).log1p()
+    return logits.scatter_add(-1, token, boost), pairs

@@ -19,6 +19,7 @@ from hardloom.golden.samplers.denoise import Prediction, asked
 from hardloom.golden.samplers.kept import Kept, Shared, alike
 from hardloom.golden.samplers.manner import AMOUNT_FRAC, Manner
 from hardloom.golden.shape import DenseShape
+from hardloom.golden.units.credit import Credit
 from hardloom.golden.units.fixed import FixedPoint
 from hardloom.golden.units.gumbel import GUMBEL_FRAC
 from hardloom.golden.units.numerics import Numerics
@@ -97,6 +98,7 @@ class IntegerModel:
         embedding = checkpoint.integers(self.shape.tensor("embedding").name)
         self.embedding = Embedding(embedding, self.units.word_at("embedding"), self.device)
         self.norm, self.head = around.norm("norm"), around.matrix("head", "norm")
+        self.credit = Credit(AMOUNT_FRAC, self.numerics.word)
         self._length = 0
         self._turns: dict[Rope, tuple[Tensor, Tensor]] = {}
 
@@ -138,17 +140,22 @@ class IntegerModel:
         rows that compute other positions are recorded apart."""
         shift = self.shape.shift
         meets = asked(torch.ones(tokens.shape, dtype=torch.bool) if wanted is None else wanted, shift)
-        probe, prediction = probing(record), torch.zeros((2, *tokens.shape), dtype=torch.int64)
+        probe, prediction, pairs = probing(record), torch.zeros((2, *tokens.shape), dtype=torch.int64), None
         hidden, asked_for = self._hidden_where(tokens, kept, record), Manners.of(manners, len(tokens))
         probe("wanted", lambda: meets[..., None])
         logits = self._logits(hidden[meets.to(self.device)][None], record)
         if asked_for.guided:
             logits = self._guided(logits, tokens, meets, asked_for, kept)
-        token, spread = self.units.argmax.compute(logits, *self._changes(meets, asked_for, logits.shape[-1]))
+        off, noise = self._changes(meets, asked_for, logits.shape[-1])
+        if asked_for.credited:
+            logits, found = self._credited(logits, off, meets, asked_for)
+            pairs = torch.zeros((*tokens.shape, *found.shape[1:]), dtype=torch.int64)
+            pairs[meets] = found.cpu()
+        token, spread = self.units.argmax.compute(logits, off, noise)
         probe("argmax.token", lambda: token[..., None])
         probe("argmax.spread", lambda: spread[..., None])
         prediction[:, meets] = torch.cat([token, spread]).cpu()
-        return Prediction(*prediction).shifted(shift)
+        return Prediction(prediction[0], prediction[1], pairs).shifted(shift)
 
     def _hidden_where(
         self, tokens: Tensor, kept: Sequence[Kept] | None, record: Recorder | None, name: str = ""
@@ -193,6 +200,18 @@ class IntegerModel:
         scale = manners.field("guidance")[meets.nonzero()[:, 0]][:, None].to(self.device)
         both = (scale + (1 << AMOUNT_FRAC)) * logits.long() - scale * without.long()
         return self.numerics.word.saturate(round_shift(both, AMOUNT_FRAC))
+
+    def _credited(self, logits: Tensor, off: Tensor | None, meets: Tensor, manners: Manners) -> tuple[Tensor, Tensor]:
+        """Of the positions that the head meets: logits that credit has raised, saturated; pairs that are left."""
+        row, position = meets.nonzero().unbind(1)
+        before = manners.pairs(row, position + self.shape.shift).to(self.device)
+        names = "credit", "credit_decay", "credit_power"
+        amount, decay, power = (manners.field(name)[row].to(self.device) for name in names)
+        (best,), (spread,) = self.units.argmax.compute(logits, off)
+        pairs = self.credit.after(before, best, self.credit.gain(spread, power), decay)
+        boost = self.credit.boost(pairs[..., 1], amount[:, None])
+        raised = logits.long().scatter_add(-1, pairs[None, ..., 0], boost[None])
+        return self.numerics.word.saturate(raised), pairs
 
     def _changes(self, meets: Tensor, manners: Manners, vocab_size: int) -> tuple[Tensor | None, Tensor | None]:
         """What the argmax leaves out, and the noise in the unit of logits, of the positions that the head meets."""

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from hardloom.golden.samplers.manner import Manner
+from hardloom.golden.samplers.manner import NO_CREDIT, Manner
 from hardloom.golden.units.gumbel import gumbel
 
 __all__ = ["Manners"]
@@ -36,6 +36,18 @@ class Manners:
     def noisy(self) -> bool:
         """Whether a row has a temperature."""
         return any(one.temperature for one in self.rows)
+
+    @cached_property
+    def credited(self) -> bool:
+        """Whether a row has credit."""
+        return any(one.credit for one in self.rows)
+
+    def pairs(self, row: Tensor, position: Tensor) -> Tensor:
+        """`Manner.credits`, int64 [n, pairs, 2], of rows and positions int64 [n]; none of rows that have no credit, and
+        of positions behind the last."""
+        most = max(len(one.credits) for one in self.rows) + 1
+        of_rows = torch.tensor([[*one.credits, *[NO_CREDIT] * (most - len(one.credits))] for one in self.rows])
+        return of_rows[row, position.clamp(max=most - 1)]
 
     def suppressed(self, row: Tensor, vocab_size: int) -> Tensor | None:
         """Tokens that are not predicted, bool [n, vocab_size], of predictions of the rows int64 [n]; None: all are."""

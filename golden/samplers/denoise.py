@@ -8,7 +8,7 @@ integers with 16 fraction bits whatever the engine: smaller is more confident.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -39,18 +39,25 @@ def spread_limit(threshold: float) -> int:
 class Prediction:
     """The most probable token of every position (ties to the lowest id), int64 [batch, positions], and its spread.
 
-    `spread` is int64 [batch, positions] with 16 fraction bits.
+    `spread` is int64 [batch, positions] with 16 fraction bits; `credits`, where a row has credit, what the pass leaves
+    of `Manner.credits`, int64 [batch, positions, pairs, 2].
     """
 
     tokens: Tensor
     spread: Tensor
+    credits: Tensor | None = None
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Prediction":
+        """All that there is, changed alike."""
+        credits = None if self.credits is None else change(self.credits)
+        return Prediction(change(self.tokens), change(self.spread), credits)
 
     def shifted(self, shift: int) -> "Prediction":
         """Each position by the logits `shift` positions before it; the first ones by the first logits."""
         if not shift:
             return self
         by = predictors(self.tokens.shape[1], shift)
-        return Prediction(self.tokens[:, by], self.spread[:, by])
+        return self.each(lambda part: part[:, by])
 
 
 def predictors(positions: int, shift: int) -> Tensor:
@@ -132,6 +139,13 @@ def marked(rows: Sequence[Sequence[int]], positions: int) -> Tensor:
     return torch.tensor([[position in row for position in range(positions)] for row in chosen])
 
 
+def of_rows(part: Tensor, rows: Sequence[int], count: int) -> Tensor:
+    """What there is of some rows, [rows, ...], in their places among so many; 0 of the others."""
+    whole = part.new_zeros(count, *part.shape[1:])
+    whole[rows] = part
+    return whole
+
+
 class Denoising:
     """A run of `program` on every row of a prompt; its steps come as it is iterated over, once.
 
@@ -181,13 +195,19 @@ class Denoising:
         number = 0
         while running := [row for row, machine in enumerate(self.machines) if not machine.ended]:
             passes, prediction = self._predict(running)
-            guesses, spreads = prediction.tokens.tolist(), prediction.spread.tolist()
-            for row, (machine, one) in enumerate(zip(self.machines, passes, strict=True)):
+            for row, one in enumerate(passes):
                 if one:
-                    machine.answer([guesses[row][p] for p in one.wanted], [spreads[row][p] for p in one.wanted])
-                    self._run(machine, self._watches[row])
+                    self._answer(row, one, prediction)
+                    self._run(self.machines[row], self._watches[row])
             yield self._step(number, passes, prediction)
             number += 1
+
+    def _answer(self, row: int, one: Pass, prediction: Prediction) -> None:
+        """Tells a row what a pass predicts of it."""
+        wanted = list(one.wanted)
+        guesses, spreads = (part[row, wanted].tolist() for part in (prediction.tokens, prediction.spread))
+        counted = prediction.credits if one.manner.credit else None
+        self.machines[row].answer(guesses, spreads, None if counted is None else counted[row, wanted].tolist())
 
     def _predict(self, running: Sequence[int]) -> tuple[tuple[Pass | None, ...], Prediction]:
         """A pass of the rows that are running."""
@@ -201,9 +221,7 @@ class Denoising:
         wanted = marked([one.wanted for one in sent], tokens.shape[1])
         kept = [self._kept[row] for row in running]
         found = self.engine.predict(tokens[running], wanted, [one.manner for one in sent], kept)
-        parts = torch.zeros((2, *tokens.shape), dtype=torch.int64)
-        parts[:, running] = torch.stack([found.tokens, found.spread])
-        return tuple(passes), Prediction(*parts)
+        return tuple(passes), found.each(lambda part: of_rows(part, running, len(tokens)))
 
     def _step(self, number: int, passes: tuple[Pass | None, ...], prediction: Prediction) -> Step:
         tokens = self.tokens

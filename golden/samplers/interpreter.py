@@ -21,7 +21,7 @@ from hardloom.golden.samplers.machine import (
     Which,
     decode,
 )
-from hardloom.golden.samplers.manner import Manner
+from hardloom.golden.samplers.manner import AMOUNT_FRAC, NO_CREDIT, Manner, Pairs
 
 __all__ = ["Machine", "SamplerFault"]
 
@@ -76,6 +76,7 @@ class Machine:
     computed: positions of all spans.
     scanned: positions that SCAN has met since the pass before; jumped: instructions that did not lead to the next one.
     head: its words.
+    credits: of every position, where the program asks for credit.
     ended: the program is done.
     """
 
@@ -105,6 +106,7 @@ class Machine:
         self._anew = True
         self._last: tuple[int, int] | None = None
         self.head = [WORD if word < SUPPRESSED or word == VICINITY else 0 for word in range(head_words)]
+        self.credits: list[Pairs] = [NO_CREDIT] * self.positions
         self._at, self.forwards, self.ended = 0, 0, False
         self.records: list[Record] = []
         self._counts = [0] * len(Op)
@@ -149,10 +151,19 @@ class Machine:
     def manner(self) -> Manner:
         """Of the pass."""
         suppressed = tuple(token for token in self.head[:SUPPRESSED] if token < self.vocab_size)
-        words = [*self.head[SUPPRESSED:], *[0] * len(HeadWord)]
-        temperature, seed, guidance = words[:3]
-        step = self.forwards - 1
-        return Manner(suppressed, temperature & AMOUNT, seed, step, guidance & AMOUNT, self.prompt_length)
+        words = {word: self.head[word] if word < len(self.head) else 0 for word in HeadWord}
+        return Manner(
+            suppressed,
+            words[HeadWord.TEMPERATURE] & AMOUNT,
+            words[HeadWord.SEED],
+            self.forwards - 1,
+            words[HeadWord.GUIDANCE] & AMOUNT,
+            self.prompt_length,
+            credit=(credit := words[HeadWord.CREDIT] & AMOUNT),
+            credit_decay=min(words[HeadWord.CREDIT_DECAY], 1 << AMOUNT_FRAC),
+            credit_power=min(words[HeadWord.CREDIT_POWER], 1 << AMOUNT_FRAC),
+            credits=tuple(self.credits) if credit else (),
+        )
 
     @property
     def answered(self) -> list[int]:
@@ -165,7 +176,7 @@ class Machine:
 
         With a temperature that is the number of passes, too: noise is another one in each.
         """
-        positions = zip(self.tokens, self.guess, self.spread, self.note, self.memo, strict=True)
+        positions = zip(self.tokens, self.guess, self.spread, self.note, self.memo, self.credits, strict=True)
         place = self._at, self.block, self._everything, self._known, self.since, self.span
         step = self.forwards if self.manner.temperature else None
         return place, step, tuple(self.registers), tuple(self.head), tuple(positions)
@@ -175,10 +186,17 @@ class Machine:
         seen = f"it does not end: pass {self.forwards} begins as an earlier one did, so that all comes again"
         return SamplerFault(self.program.name, Fault.ENDLESS, self._at - 1, seen)
 
-    def answer(self, guesses: Sequence[int], spreads: Sequence[int]) -> None:
-        """The pass's predictions of the wanted positions; spreads with 16 fraction bits."""
-        for p, guess, spread in zip(self.wanted, guesses, spreads, strict=True):
+    def answer(
+        self, guesses: Sequence[int], spreads: Sequence[int], credits: Sequence[Sequence[Sequence[int]]] | None = None
+    ) -> None:
+        """The pass's predictions of the wanted positions; spreads with 16 fraction bits.
+
+        credits: what the pass has left of these positions' pairs; None: no pass counts any.
+        """
+        for number, (p, guess, spread) in enumerate(zip(self.wanted, guesses, spreads, strict=True)):
             self.guess[p], self.spread[p] = guess, spread
+            if credits is not None:
+                self.credits[p] = tuple((token, credit) for token, credit in credits[number])
 
     def _fault(self, fault: Fault) -> SamplerFault:
         return SamplerFault(self.program.name, fault, self._at)

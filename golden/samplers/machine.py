@@ -56,6 +56,10 @@ class HeadWord(IntEnum):
     GUIDANCE = SUPPRESSED + 2
     VICINITY = SUPPRESSED + 3
     """Positions either side of the block that a pass computes besides it; at the start more than there are."""
+    CREDIT = SUPPRESSED + 4
+    """Of 16 bits, 12 of them fraction; so are the next two, which are at most 1."""
+    CREDIT_DECAY = SUPPRESSED + 5
+    CREDIT_POWER = SUPPRESSED + 6
 
 
 MAX_INSTRUCTIONS = 1 << 20

@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass
 
-__all__ = ["AMOUNT_FRAC", "Manner"]
+__all__ = ["AMOUNT_FRAC", "NO_CREDIT", "Manner", "Pairs"]
 
 AMOUNT_FRAC = 12
-"""Fraction bits of a temperature and of guidance, which have 16 bits."""
+"""Fraction bits of a temperature, of guidance and of credit, which have 16 bits."""
+
+Pairs = tuple[tuple[int, int], ...]
+"""Tokens of a position that have credit, and how much, with 16 fraction bits; a credit of 0 is none."""
+
+NO_CREDIT: Pairs = ((0, 0),) * 4
+"""So many tokens of a position have credit at most."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,10 @@ class Manner:
     seed, step: which noise, below 2^32; step: passes before this one.
     guidance: s of (s + 1) l - s u, u the logits without the prompt, in 2^-12.
     prompt_length: positions of the prompt.
+    credit: by which ln(1 + credit) of a token is multiplied before it is added to its logit, in 2^-12; 0: no token has
+        any, and none gains some.
+    credit_decay, credit_power: as `golden.units.credit.Credit` has them, in 2^-12.
+    credits: of every position before the pass; none where `credit` is 0.
     """
 
     suppressed: tuple[int, ...] = ()
@@ -27,3 +37,7 @@ class Manner:
     step: int = 0
     guidance: int = 0
     prompt_length: int = 0
+    credit: int = 0
+    credit_decay: int = 0
+    credit_power: int = 0
+    credits: tuple[Pairs, ...] = ()

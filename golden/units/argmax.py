@@ -8,7 +8,7 @@ from hardloom.golden.units.rounding import round_shift
 from hardloom.golden.units.softmax import SoftmaxNumerator
 from hardloom.golden.units.table import Reciprocal
 
-__all__ = ["Argmax"]
+__all__ = ["Argmax", "first_of_largest"]
 
 
 NOWHERE = -(1 << 62)

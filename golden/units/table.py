@@ -11,7 +11,7 @@ from hardloom.golden.units.exact import column, tabulated
 from hardloom.golden.units.fixed import bit_length
 from hardloom.golden.units.rounding import floor_shift, round_shift
 
-__all__ = ["LOG2E", "LOG2E_FRAC", "Exp2", "Reciprocal", "Rsqrt", "Sigmoid", "Table"]
+__all__ = ["LOG2E", "LOG2E_FRAC", "Exp2", "Log2", "Reciprocal", "Rsqrt", "Sigmoid", "Table"]
 
 LOG2E_FRAC = 14
 LOG2E = round(math.log2(math.e) * 2**LOG2E_FRAC)
@@ -122,6 +122,22 @@ class Reciprocal:
         """(r, bitlen(x)), both of x's shape and dtype, int64 or float64."""
         bits = bit_length(x)
         return self.table.compute(floor_shift(x, bits - 16) - (1 << 15)), bits
+
+
+@dataclass(frozen=True)
+class Log2:
+    """log2 of integers x from 1 to below 2^47, 16 fraction bits, of the 16 highest bits of x; error below 2^-13, 0 at
+    powers of two."""
+
+    frac: int = 16
+    table: Table = field(
+        default=Table(lambda i: 2.0**16 * math.log2(1 + i / 64), index_bits=6, fraction_bits=9), init=False, repr=False
+    )
+
+    def compute(self, x: Tensor) -> Tensor:
+        """int64, as x."""
+        bits = bit_length(x)
+        return (bits - 1 << self.frac) + self.table.compute(floor_shift(x, bits - 16) - (1 << 15))
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,8 @@ def test_a_file_is_a_sampler(tmp_path: Path):
         (["--set", "steps=many"], "sampler llada: steps is 'many'; give an integer from 1"),
         (["--set", "steps=99999999999999"], "sampler llada: steps is 99999999999999; give an integer from 1"),
         (["--threshold", 0.5, "--steps", 4], "sampler threshold: there is no parameter steps; there are"),
+        (["--set", "credit=16"], "sampler llada: credit is 16.0; give a number from 0, below 16"),
+        (["--set", "credit_decay=1.5"], "sampler llada: credit_decay is 1.5; give a number from 0 to 1"),
         (["--threshold", 1.5], "sampler threshold: threshold is 1.5; give a number from 0 to 1"),
         (["--block-length", 3], "sampler llada: gen_length 16 is no multiple of block_length 3; change --gen-length"),
         (
@@ -146,7 +148,8 @@ def test_a_seed_decides_what_a_temperature_draws(engine):
 
 
 @pytest.mark.parametrize(
-    ("value", "why"), [("guidance=1.5", "has no guidance"), ("vicinity=4", "computes all positions")]
+    ("value", "why"),
+    [("guidance=1.5", "has no guidance"), ("vicinity=4", "computes all positions"), ("credit=0.7", "has no credit")],
 )
 def test_a_chip_refuses_what_it_does_not_compute_before_anything_is_built(value, why):
     refused = hardloom("sample", DEMO, "--engine", "rtl", "--prompt", "47+85=", "--set", value)

@@ -23,7 +23,7 @@ from hardloom.golden.units.rounding import round_shift
 from hardloom.golden.units.router import Router
 from hardloom.golden.units.softmax import SoftmaxNumerator
 from hardloom.golden.units.swiglu import SwiGLU
-from hardloom.golden.units.table import Exp2, Reciprocal, Rsqrt, Sigmoid
+from hardloom.golden.units.table import Exp2, Log2, Reciprocal, Rsqrt, Sigmoid
 
 ONE = 1 << FIXED.frac
 WIDE = st.integers(-(1 << 60) + 1, (1 << 60) - 1)
@@ -140,6 +140,12 @@ def test_reciprocal_relative_error() -> None:
     assert (r * torch.exp2((-15 - bits).double()) * x.double() - 1).abs().max() < 2**-13
     assert r.min() >= 1 << 15
     assert r.max() <= 1 << 16
+
+
+def test_log2_error_and_powers_of_two() -> None:
+    x = spread(1, 47, 1)
+    assert (Log2().compute(x) * 2.0**-16 - x.double().log2()).abs().max() < 2**-13
+    assert Log2().compute(1 << torch.arange(47)).tolist() == [places << 16 for places in range(47)]
 
 
 # units

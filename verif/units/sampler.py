@@ -35,8 +35,8 @@ CODES = {
 
 
 def head_words(noise: bool) -> int:
-    """Of a chip's head: suppressed tokens, and with noise all but guidance."""
-    return SUPPRESSED + len(HeadWord) - 1 if noise else SUPPRESSED
+    """Of a chip's head: suppressed tokens, and with noise its temperature and seed."""
+    return HeadWord.GUIDANCE if noise else SUPPRESSED
 
 
 def records(written: list[tuple[int, int, int]]) -> Packet:

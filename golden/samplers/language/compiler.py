@@ -86,14 +86,18 @@ def suppress(name: str, work: Statements, ends: tuple[int, ...]) -> None:
 
 
 def tell_head(work: Statements) -> None:
-    """What the parameters `temperature`, `seed` and `guidance` ask for."""
-    known = {name: work.constants.names[name] or 0 for name in ("temperature", "guidance", "seed")}
-    scaled = {name: min(round(known[name] * 2**AMOUNT_FRAC), MOST) for name in ("temperature", "guidance")}
+    """What the parameters `temperature`, `seed`, `guidance` and those of credit ask for."""
+    amounts = "temperature", "guidance", "credit", "credit_decay", "credit_power"
+    known = {name: work.constants.names[name] or 0 for name in ("seed", *amounts)}
+    scaled = {name: min(round(known[name] * 2**AMOUNT_FRAC), MOST) for name in amounts}
     if scaled["guidance"]:
         work.code.emit(Op.HEAD, Constant(scaled["guidance"]), imm=HeadWord.GUIDANCE)
     if scaled["temperature"]:
         work.code.emit(Op.HEAD, Constant(scaled["temperature"]), imm=HeadWord.TEMPERATURE)
         work.code.emit(Op.HEAD, Constant(int(known["seed"])), imm=HeadWord.SEED)
+    if scaled["credit"]:
+        for word in (HeadWord.CREDIT, HeadWord.CREDIT_DECAY, HeadWord.CREDIT_POWER):
+            work.code.emit(Op.HEAD, Constant(scaled[word.name.lower()]), imm=word)
 
 
 def tell_vicinity(name: str, work: Statements, model: Vocabulary) -> None:

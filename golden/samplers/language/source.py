@@ -95,6 +95,9 @@ COMMON = (
     Parameter("temperature", Kind.AMOUNT, ast.Constant(0), 0),
     Parameter("guidance", Kind.AMOUNT, ast.Constant(0), 0),
     Parameter("seed", Kind.NUMBER, ast.Constant(0), 0),
+    Parameter("credit", Kind.AMOUNT, ast.Constant(0), 0),
+    Parameter("credit_decay", Kind.PROBABILITY, ast.Constant(0.8), 0),
+    Parameter("credit_power", Kind.PROBABILITY, ast.Constant(0.2), 0),
     Parameter("vicinity", Kind.NUMBER, ast.Constant(65_535), 0),
 )
 """Parameters of every sampler, behind its own."""
