@@ -23,8 +23,12 @@ from hardloom.golden.training.problems import Problem
 
 __all__ = ["SamplerRow", "samplers", "samplers_parts"]
 
-THRESHOLDS = {"block_diffusion": (0.95, 0.85), "joint_threshold": (0.7, 0.5)}
-"""Of samplers that are shown with more than their default."""
+SHOWN: dict[str, tuple[dict[str, float], ...]] = {
+    "threshold": ({}, {"credit": 0.7}, {"threshold": 0.95}, {"threshold": 0.95, "credit": 0.7}),
+    "block_diffusion": ({"threshold": 0.95}, {"threshold": 0.85}),
+    "joint_threshold": ({"threshold": 0.7}, {"threshold": 0.5}),
+}
+"""Of samplers that are shown with more than their default; a credit of 0.7 is dInfer's."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,8 @@ def asked(gen_length: int, block_length: int, shape: ModelShape, vicinities: Seq
     for name in SAMPLERS:
         known = {one.name for one in read_sampler(name).parameters}
         values = {"block_length": block_length} if "block_length" in known else {}
-        for threshold in THRESHOLDS.get(name, (None,)):
-            given = values | ({} if threshold is None else {"threshold": threshold})
+        for more in SHOWN.get(name, ({},)):
+            given = values | more
             sampling = Sampling.of(name, gen_length=gen_length, **given)
             try:
                 sampling.program(shape)

@@ -97,6 +97,10 @@ def test_a_file_is_a_sampler(tmp_path: Path):
         ),
         (["--sampler", "levenshtein"], "the model has no delete_token_id; set the parameter that defaults to it"),
         (["--sampler", "levenshtein", "--set", "delete_token=48", "--set", "split_token=1"], "delete_token is 48"),
+        (
+            ["--sampler", "levenshtein", "--set", "delete_token=47", "--set", "split_token=1"],
+            "is the mask, 47; give other",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(arguments: list[object], message: str):
