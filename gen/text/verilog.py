@@ -29,8 +29,8 @@ lose their initial values: a chip has none, and in a four-state simulator they w
 
 MODULE = re.compile(r"(?:^//[^\n]*\n|^\n)*^module (\w+).*?^endmodule\n", re.MULTILINE | re.DOTALL)
 
-OBJECTS = 1_000_000
-"""Objects that are made before Python looks for rings among them, some 100 MiB: Amaranth makes as many in a second."""
+OBJECTS = 2_000_000
+"""Objects that are made before Python looks for rings among them, some 200 MiB."""
 
 RUN_YOSYS = """
 import sys
