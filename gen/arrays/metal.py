@@ -44,7 +44,7 @@ class MetalForm:
     ----------
     inputs, slices: as in the plan.
     fold: neurons of a cell; a turn of each and `slices / fold` parts of the inputs make the steps of a bit plane.
-    cells: neuron cells of each bank, the usual one first, then perhaps one for the neurons that do not fit into it.
+    cells: neuron cells of each bank; a ring of neurons takes the first that it fits into.
     planes: bits of an input, one a step and slice.
     most: what the wires of one neuron may add up to in one bit plane.
     """
@@ -91,10 +91,11 @@ class MetalForm:
         return f"neuron_{kind.format}_{shape}_{kind.regions.name}_w{self.acc_width}"
 
     def kind_of_cells(self, bank: int, matrix: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        """Which of the neuron cells of a bank every one of `cells` needs: uint8 [cells]."""
-        kinds = np.zeros(len(cells), dtype=np.uint8)
-        if len(self.cells[bank]) > 1:
-            kinds[list(misfits(matrix, cells, self.cells[bank][0].regions, self.slices))] = 1
+        """The first neuron cell of a bank that each of `cells` fits into, uint8 [cells]; the last holds them all."""
+        kinds, left = np.zeros(len(cells), dtype=np.uint8), np.arange(len(cells))
+        for kind in self.cells[bank][:-1]:
+            left = left[list(misfits(matrix, cells[left], kind.regions, self.slices))]
+            kinds[left] += 1
         return kinds
 
 

@@ -160,6 +160,24 @@ def test_packed_cells_hold_the_same_weights_in_no_more_slots(format, slices):
         )
 
 
+def test_rows_of_other_multiples_have_packed_cells_of_their_own():
+    """A quarter of the rows has integers four times as large, as where a row has one small block: common cells would
+    have lines for both."""
+    rng = np.random.default_rng(3)
+    weights = rng.integers(-3, 4, (512, 1024), dtype=np.int32)
+    weights[::4] *= 4
+    plan = plan_array("a", [exactly(weights)], 4, 1, "packed", "mxfp4")
+    cells, kinds = rings(512, 4, plan.form.fold), plan.form.cells[0]
+    taken = plan.form.kind_of_cells(0, weights, cells)
+    assert 2 <= len(kinds) <= 9 and set(taken) == set(range(len(kinds)))
+    for number, (_, regions) in enumerate(kinds):
+        mine = cells[taken == number]
+        found = sums(assign(weights, mine, regions, 1), mine, regions, 1, 1024)
+        assert np.array_equal(found[mine[:, 0]], weights[mine[:, 0]])
+    lines = sum(sum(kinds[kind][1].lines) for kind in taken)
+    assert lines < 1.2 * np.count_nonzero(weights), "one kind of cell for all has 2.3 lines a weight"
+
+
 @pytest.mark.parametrize("style", ["metal", "packed"])
 def test_banks_have_the_neuron_cells_of_their_own_format(style):
     narrow, wide = of_two_formats("a", style).form.cells
