@@ -1,12 +1,13 @@
 """Energy of a mapped array: every net's toggles in a gate-level run, and the library's capacitances and energies.
 
-Left out, because there is no layout: the capacitance of wires, and the clock tree. Glitches are left out too, the
-simulation having no delays. So the figure is what the cells take, and a lower bound of what the silicon does.
+Where Coloquinte is installed and the library's areas are um2, the cells are placed, and nets have the capacitance of
+their wires too. The clock tree is left out, and so are glitches, the simulation having no delays.
 """
 
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, fields, replace
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hardloom.flows.synth.library.liberty import Group, number
 from hardloom.flows.synth.library.library import Library
 from hardloom.flows.synth.library.models import cell_models
 from hardloom.flows.synth.saif import toggles
+from hardloom.flows.synth.wirelength import has_placer, net_lengths
 from hardloom.flows.synth.yosys import Options
 from hardloom.gen.arrays import ArrayPlan
 from hardloom.gen.text.yosys import SynthesisError
@@ -30,29 +32,37 @@ from hardloom.verif.streams.bench import BENCH
 __all__ = ["Power", "array_power", "weigh"]
 
 PACKETS_COUNTED = 16
+WIRE_FARADS = 0.173e-15
+"""Of a um of a signal's wire: OpenROAD's set-up of ASAP7. It hardly depends on the process."""
+LENGTHS = 0.88, 1.5
+"""Length of a wire over that of the placed tree: what the wire model is off placed tiles, and routed ones off it
+(docs/layout.md)."""
 
 
 @dataclass(frozen=True)
 class Energy:
     """Of one module in one run. In J: switching, of nets, half C V^2 a toggle, C being the pins on the net; internal,
-    inside cells, a toggle of an output; clock, of clock pins, net and inside. leakage: in W."""
+    inside cells, a toggle of an output; clock, of clock pins, net and inside; wires, half C V^2 a toggle, C being the
+    net's placed wire. leakage: in W."""
 
     switching: float
     internal: float
     clock: float
     leakage: float
+    wires: float = 0.0
 
     @property
     def total(self) -> float:
-        return self.switching + self.internal + self.clock
+        return self.switching + self.internal + self.clock + self.wires
 
 
 @dataclass(frozen=True)
 class Power:
     """Of one array. Energies in pJ for one vector (GEMV), leakage in uW.
 
-    switching, internal, clock: as in `Energy`. neurons: what is not the shell, in pJ and, for one weight, in fJ;
-    weight_fj: shell and neurons for one weight.
+    switching, internal, clock, wires: as in `Energy`; wires: None where nothing was placed. neurons: what is not the
+    shell, in pJ and, for one weight, in fJ; weight_fj: shell and neurons for one weight; weight_range_fj: the same with
+    the shortest and the longest wires.
     """
 
     vectors: int
@@ -60,28 +70,34 @@ class Power:
     switching_pj: float
     internal_pj: float
     clock_pj: float
+    wires_pj: float | None
     gemv_pj: float
     weight_fj: float
+    weight_range_fj: tuple[float, float] | None
     neurons_pj: float
     neurons_weight_fj: float
     leakage_uw: float
     volts: float
 
     @classmethod
-    def of(cls, plan: ArrayPlan, vectors: int, volts: float, neurons: Energy, shell: Energy) -> "Power":
-        """From the energies of `vectors` vectors."""
+    def of(cls, plan: ArrayPlan, vectors: int, volts: float, neurons: Energy, shell: Energy, placed: bool) -> "Power":
+        """From the energies of `vectors` vectors. placed: whether wires are in them."""
         to_pj = 1e12 / vectors
+        to_fj = 1000 * to_pj / plan.weights
         both = Energy(*(getattr(neurons, f.name) + getattr(shell, f.name) for f in fields(Energy)))
+        ends = [round(to_fj * (both.total + (length - 1) * both.wires), 4) for length in LENGTHS]
         return cls(
             vectors,
             plan.cycles_per_packet,
             switching_pj=round(to_pj * both.switching, 4),
             internal_pj=round(to_pj * both.internal, 4),
             clock_pj=round(to_pj * both.clock, 4),
+            wires_pj=round(to_pj * both.wires, 4) if placed else None,
             gemv_pj=round(to_pj * both.total, 4),
-            weight_fj=round(1000 * to_pj * both.total / plan.weights, 4),
+            weight_fj=round(to_fj * both.total, 4),
+            weight_range_fj=(ends[0], ends[1]) if placed else None,
             neurons_pj=round(to_pj * neurons.total, 4),
-            neurons_weight_fj=round(1000 * to_pj * neurons.total / plan.weights, 4),
+            neurons_weight_fj=round(to_fj * neurons.total, 4),
             leakage_uw=round(1e6 * both.leakage, 4),
             volts=volts,
         )
@@ -120,14 +136,15 @@ def array_power(
     arguments = (*QUICK_BUILD, "--trace-saif", "--trace-underscore")
     verilate(sources, BENCH, folder / "verilator", arguments)
     traces = [traced(plan, folder, replace(job, packets=packets)) for packets in (1, 1 + vectors)]
+    placed = has_placer() and library.nand2.area != 1  # the embedded library's areas are no um2
     energies = []
     for module, instance in [(plan.name, "array"), (shell, "shell")][: len(parts)]:
         before, counts = (Counter(toggles(trace, instance)) for trace in traces)
         counts.subtract(before)
         connections = json.loads((folder / f"gates_{module}.json").read_text())["modules"]
-        energies.append(weigh(connections[module], counts, library))
+        energies.append(weigh(connections[module], counts, library, placed))
     nothing = Energy(0.0, 0.0, 0.0, 0.0)
-    return Power.of(plan, vectors, volts, energies[0], energies[1] if with_shell else nothing)
+    return Power.of(plan, vectors, volts, energies[0], energies[1] if with_shell else nothing, placed)
 
 
 def traced(plan: ArrayPlan, folder: Path, job: ArraysJob) -> str:
@@ -140,8 +157,9 @@ def traced(plan: ArrayPlan, folder: Path, job: ArraysJob) -> str:
     return trace.read_text()
 
 
-def weigh(module: dict[str, Any], counts: Counter[str], library: Library) -> Energy:
-    """Energies of the cells in a `write_json` module whose nets toggled `counts` times; not of other modules in it."""
+def weigh(module: dict[str, Any], counts: Counter[str], library: Library, place: bool = False) -> Energy:
+    """Energies of the cells in a `write_json` module whose nets toggled `counts` times; not of other modules in it.
+    place: with wires."""
     by_bit = {
         bit: counts[name if len(net["bits"]) == 1 else f"{name}[{k}]"]
         for name, net in module["netnames"].items()
@@ -150,6 +168,7 @@ def weigh(module: dict[str, Any], counts: Counter[str], library: Library) -> Ene
     }
     cells = [instance for instance in module["cells"].values() if instance["type"] in library.cells]
     pins = {name: pin_energies(library.cells[name], library) for name in {cell["type"] for cell in cells}}
+    clocks: set[int] = set()
     switching = internal = clock = leakage = 0.0
     for instance in cells:
         cell = library.cells[instance["type"]]
@@ -159,10 +178,14 @@ def weigh(module: dict[str, Any], counts: Counter[str], library: Library) -> Ene
             moved = by_bit.get(bit, 0) if not isinstance(bit, str) else 0
             net = moved * farads * library.volts**2 / 2
             if is_clock:
+                clocks |= {bit}
                 clock += net + moved * energy
             else:
                 switching, internal = switching + net, internal + moved * energy
-    return Energy(switching, internal, clock, leakage * library.units.watts)
+    lengths = net_lengths(module, library, frozenset(clocks)) if place else {}
+    moved_um = sum(by_bit.get(bit, 0) * length for bit, length in lengths.items()) * sqrt(library.nand2.area)
+    wires = moved_um * WIRE_FARADS * library.volts**2 / 2
+    return Energy(switching, internal, clock, leakage * library.units.watts, wires)
 
 
 def mean_energy(pin: Group) -> float:

@@ -55,11 +55,16 @@ def remarks(figures: SynthFigures) -> list[str]:
         where = f" in {timing.end}" if timing.end and not where else where
         said.append(f"longest path {timing.longest_ns:.3f} ns{where} ({timing.tool}){judged(timing)}")
     if power := figures.power:
+        wires, left = "", "without wires, clock tree and glitches"
+        if power.weight_range_fj is not None:
+            low, high = power.weight_range_fj
+            wires, left = f", wires {power.wires_pj:.4g}", "without clock tree and glitches"
+            left += f"; with shorter and longer wires {low:.4g} to {high:.4g} fJ a weight"
         said.append(
             f"{power.gemv_pj:.4g} pJ a vector, {power.weight_fj:.4g} fJ a weight "
             f"({power.neurons_weight_fj:.4g} without the shell, which all rows share) at {power.volts:g} V (nets "
-            f"{power.switching_pj:.4g}, inside cells {power.internal_pj:.4g}, clock {power.clock_pj:.4g} pJ); "
-            f"leakage {power.leakage_uw:.4g} uW; without wires, clock tree and glitches"
+            f"{power.switching_pj:.4g}, inside cells {power.internal_pj:.4g}, clock {power.clock_pj:.4g}{wires} pJ); "
+            f"leakage {power.leakage_uw:.4g} uW; {left}"
         )
     said.append(f"{figures.cpu_seconds:,.0f} s of CPU, at most {figures.peak_mib:,.0f} MiB a process")
     return said

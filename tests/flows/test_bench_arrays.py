@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from hardloom.flows.bench.arrays import parse_sizes, rows_of
-from hardloom.flows.bench.placement import placed as cells_placed
-from hardloom.flows.bench.placement import tree_length
 from hardloom.flows.pictures.arrays import plot_arrays
 from hardloom.flows.synth.arrays import normal_matrix, stored_matrix
+from hardloom.flows.synth.wirelength import placed as cells_placed
+from hardloom.flows.synth.wirelength import tree_length
 from hardloom.gen.design.matrices import array_units
 from hardloom.golden.errors import UserError
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import replace
+from math import sqrt
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ from hardloom.flows.synth.jobs import ModuleJob
 from hardloom.flows.synth.library.files import read_library
 from hardloom.flows.synth.library.models import cell_models
 from hardloom.flows.synth.modules import Modules
-from hardloom.flows.synth.power import Power, weigh
+from hardloom.flows.synth.power import WIRE_FARADS, Energy, Power, weigh
 from hardloom.flows.synth.report import remarks, write_html
 from hardloom.flows.synth.saif import toggles
 from hardloom.flows.synth.timing import Timing, worst_path
+from hardloom.flows.synth.wirelength import net_lengths
 from hardloom.flows.synth.yosys import Options
 from hardloom.gen.arrays import plan_array
 from hardloom.gen.build.generate import build_arrays
@@ -202,13 +204,37 @@ def test_energy_is_half_c_v_squared_a_toggle_and_what_the_cell_takes_itself(libr
     }
     plan = plan_array("a", [noise("mxfp4", 2, 4)], 4, 1, "metal", "mxfp4")
     neurons, shell = (weigh(module, Counter(n), library) for n in ({"a": 10, "y": 6}, {}))
-    power = Power.of(plan, 2, library.volts, neurons, shell)
+    power = Power.of(plan, 2, library.volts, neurons, shell, False)
+    assert power.wires_pj is None and power.weight_range_fj is None
     half = 0.8**2 / 2 * 1e-3  # pJ a fF
     assert power.switching_pj == pytest.approx((10 * 0.6 + 6 * 1.2) * half / 2, abs=1e-4)
     assert power.internal_pj == pytest.approx(6 * 0.15 * half / 2, abs=1e-4)
     assert power.leakage_uw == pytest.approx(2 * 0.15 * 3 * 1e-3, abs=1e-4)
     assert power.neurons_pj == power.gemv_pj
     assert power.weight_fj == pytest.approx(1000 * power.gemv_pj / 8, rel=0.1)
+
+
+def test_wires_of_placed_cells_take_their_capacitance_a_toggle(library):
+    """Two inverters side by side: one net between two cells, as long as they are apart; ports and clock have none."""
+    pytest.importorskip("coloquinte", reason="the extra `bench` is not installed")
+    module = {
+        "netnames": {"a": {"bits": [2]}, "y": {"bits": [3]}, "z": {"bits": [4]}},
+        "cells": {
+            "i": {"type": "INV_X1", "connections": {"A": [2], "Y": [3]}},
+            "j": {"type": "INV_X2", "connections": {"A": [3], "Y": [4]}},
+        },
+    }
+    (length,) = net_lengths(module, library, frozenset()).values()
+    assert 0 < length < 4 and net_lengths(module, library, frozenset({3})) == {}
+    farads = length * sqrt(library.nand2.area) * WIRE_FARADS
+    placed, bare = (weigh(module, Counter({"a": 10_000, "y": 6_000}), library, place) for place in (True, False))
+    assert placed.wires == pytest.approx(6_000 * farads * 0.8**2 / 2) and bare.wires == 0
+    assert placed.total == pytest.approx(bare.total + placed.wires)
+    plan = plan_array("a", [noise("mxfp4", 2, 4)], 4, 1, "metal", "mxfp4")
+    power = Power.of(plan, 1, library.volts, placed, Energy(0.0, 0.0, 0.0, 0.0), True)
+    wires = 1000 * power.wires_pj / plan.weights
+    ends = power.weight_fj - 0.12 * wires, power.weight_fj + 0.5 * wires
+    assert power.weight_range_fj == pytest.approx(ends, rel=1e-3)
 
 
 def test_what_goes_not_together_is_refused_in_one_sentence(tiny_build):
