@@ -39,7 +39,7 @@ def layouts(cells: Path | None, liberty: Sequence[Path]) -> list[LayoutFigures]:
             try:
                 drawn = draw(tile, library, folder, None, lambda step: None)
                 made = layout_of(drawn.def_text, folder, drawn.cells)
-                found.append(figures_of(tile, plan, drawn, made, full, folder, begin))
+                found.append(figures_of(tile, plan, drawn, drawn.spef(folder), made, full, folder, begin))
             except SynthesisError as error:
                 raise UserError(f"bench layout: {error}") from None
     return found

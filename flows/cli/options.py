@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = [
     "MOST",
     "Json",
+    "LayoutCells",
+    "LayoutLiberty",
     "OnCluster",
     "factor",
     "folder",
@@ -106,6 +108,15 @@ def text(given: object) -> str:
     if not str(given).strip(" ,=-") or any(ord(character) < 32 for character in str(given)):
         raise typer.BadParameter(f"{given!r} is no word; give one")
     return str(given)
+
+
+LayoutLiberty = Annotated[
+    list[Path] | None, typer.Option("--liberty", parser=given_file, help="Liberty file of sky130_fd_sc_hd; needed.")
+]
+LayoutCells = Annotated[
+    Path | None,
+    typer.Option("--cells", parser=folder, help="Folder of sky130_fd_sc_hd. Default: the installed package sky130."),
+]
 
 
 def parse_formats(text: str | None) -> dict[str, str]:

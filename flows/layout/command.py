@@ -11,7 +11,6 @@ from hardloom.flows.layout.cells import Cells, find_cells
 from hardloom.flows.layout.figures import LayoutFigures, figures_of
 from hardloom.flows.layout.gds import klayout, layout_of
 from hardloom.flows.layout.netlist import placeable
-from hardloom.flows.layout.texts import spef_text, verilog_text
 from hardloom.flows.layout.tile import Drawn, Tile, draw, drawn_again
 from hardloom.flows.synth.gate_level import build_plan
 from hardloom.flows.synth.library.files import read_library
@@ -95,20 +94,21 @@ def drawn_tiles(
             drawn = drawn_again(first, tile, library, cells, notice)
         made = layout_of(drawn.def_text, cells, drawn.cells)
         notice("checking")
-        figures = figures_of(tile, plan, drawn, made, full, cells, begin)
-        write_files(drawn, made, cells, folder, figures)
+        spef = drawn.spef(cells)
+        figures = figures_of(tile, plan, drawn, spef, made, full, cells, begin)
+        write_files(drawn, spef, made, folder, figures)
         yield figures, drawn
 
 
-def write_files(drawn: Drawn, made: Any, cells: Cells, folder: Path, figures: LayoutFigures) -> None:
+def write_files(drawn: Drawn, spef: str, made: Any, folder: Path, figures: LayoutFigures) -> None:
     """DEF, GDS, Verilog, SPEF and the picture of a tile."""
     from hardloom.flows.layout.picture import draw_tile
 
-    name, names = drawn.netlist.name, drawn.names
+    name = drawn.netlist.name
     folder.mkdir(exist_ok=True)
     write_file(folder / f"{name}.def", drawn.def_text)
-    write_file(folder / f"{name}.v", verilog_text(drawn.netlist, names))
-    write_file(folder / f"{name}.spef", spef_text(drawn.netlist, drawn.fabric, drawn.edges, cells, names))
+    write_file(folder / f"{name}.v", drawn.verilog)
+    write_file(folder / f"{name}.spef", spef)
     write_file(folder / f"{name}.gds", gds_bytes(made))
     wire = f"{figures.cells:,} cells, {figures.wirelength_um / 1000:.0f} mm of wire"
     title = f"{figures.style} {figures.neurons} x {figures.inputs}: {wire}"

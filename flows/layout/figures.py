@@ -12,8 +12,7 @@ from hardloom.flows.layout.check import Probe, connections, spots
 from hardloom.flows.layout.equivalence import is_equivalent
 from hardloom.flows.layout.fabric import pin_shapes, port_rect
 from hardloom.flows.layout.netlist import GROUND, SUPPLY
-from hardloom.flows.layout.technology import METALS
-from hardloom.flows.layout.texts import spef_text, verilog_text
+from hardloom.flows.layout.technology import METALS, ROW, SITE
 from hardloom.flows.layout.tile import Drawn, Tile
 from hardloom.flows.layout.timing import least_period
 from hardloom.flows.synth.library.library import Library
@@ -75,21 +74,18 @@ class LayoutFigures:
 
 
 def figures_of(
-    tile: Tile, plan: ArrayPlan, drawn: Drawn, layout: Any, library: Library, cells: Cells, begin: float
+    tile: Tile, plan: ArrayPlan, drawn: Drawn, spef: str, layout: Any, library: Library, cells: Cells, begin: float
 ) -> LayoutFigures:
-    """All checks of a drawn tile. begin: when work on it began, by `time.monotonic`.
+    """All checks of a drawn tile. spef, layout: its wires and its shapes; begin: when work began, by `time.monotonic`.
 
     Raises UserError or SynthesisError where a tool fails.
     """
     netlist, floor = drawn.netlist, drawn.places.floor
-    names = drawn.names
-    verilog = verilog_text(netlist, names)
-    spef = spef_text(netlist, drawn.fabric, drawn.edges, cells, names)
     opens, shorts = connections(layout, probes(drawn, cells))
     found = {kind: len(rects) for kind, rects in spots(layout).items()}
-    bare, wired = (least_period(verilog, wires, netlist.name, library) for wires in (None, spef))
+    bare, wired = (least_period(drawn.verilog, wires, netlist.name, library) for wires in (None, spef))
     area = sum(library.cells[one.cell].area for one in netlist.instances.values())
-    rows = floor.rows * floor.sites * 0.46 * 2.72
+    rows = floor.rows * floor.sites * SITE * ROW / 1e6
     gates = area / library.nand2.area
     predicted = wires_of(plan.style.name, plan.slices, count(plan), gates).placed * sqrt(rows)
     return LayoutFigures(
@@ -113,7 +109,7 @@ def figures_of(
         period_ns=bare.longest_ns if bare else None,
         period_wires_ns=wired.longest_ns if wired else None,
         hold_ns=wired.hold_ns if wired else None,
-        equivalent=is_equivalent(netlist, verilog, names, list(tile.files.values()), library),
+        equivalent=is_equivalent(netlist, drawn.verilog, drawn.names, list(tile.files.values()), library),
         seconds=round(time.monotonic() - begin, 1),
     )
 

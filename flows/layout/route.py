@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from hardloom.flows.layout.maze import FREE, GAPS, LAYERS, route_net
+from hardloom.flows.layout.technology import STEP
 
 __all__ = ["BLOCKED", "FREE", "Grid", "Routes", "route"]
 
 BLOCKED = -2
 """Owner of a node that no net may use."""
-STEPS = 0.46, 0.34
+STEPS = STEP[0] / 1000, STEP[1] / 1000
 """um from node to node, in x and in y."""
 VIA, LOW = 0.9, 1.3
 """What a via costs, in um of wire; what a um of layer 0 costs, where the pins are."""

@@ -6,6 +6,7 @@ another checkpoint of the same geometry then keeps all of that.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from hardloom.flows.layout.netlist import GROUND, SUPPLY, Netlist, map_tile, nam
 from hardloom.flows.layout.place import Places, floor_for, legal, spread
 from hardloom.flows.layout.route import route
 from hardloom.flows.layout.technology import METALS
+from hardloom.flows.layout.texts import spef_text, verilog_text
 from hardloom.flows.layout.wires import Wiring, closed, metal, wiring
 from hardloom.flows.synth.library.library import Library
 from hardloom.golden.errors import UserError
@@ -59,10 +61,19 @@ class Drawn:
     rounds: int
     wanted: Mapping[str, tuple[float, float]]
 
-    @property
+    @cached_property
     def names(self) -> dict[str, str]:
         """Of instances and nets in files."""
         return names_in_files(self.netlist)
+
+    @cached_property
+    def verilog(self) -> str:
+        """The netlist as placed."""
+        return verilog_text(self.netlist, self.names)
+
+    def spef(self, cells: Cells) -> str:
+        """Resistance and capacitance of its wires."""
+        return spef_text(self.netlist, self.fabric, self.edges, cells, self.names)
 
     @property
     def def_text(self) -> str:
