@@ -55,6 +55,22 @@ def test_the_arrays_of_the_shape_are_the_matrices_of_the_checkpoint():
     assert shape.hardwired == sum(matrix.elements for matrix in shape.matrices() if matrix.kind != "embedding")
 
 
+@pytest.mark.parametrize(
+    ("ends", "source", "missing"),
+    [
+        ((1.0, 1.0), "somebody's paper", "no range"),
+        ((0.5, 1.0), "somebody's paper. High: twice that", "low"),
+        ((1.0, 2.0), "somebody's paper. Low: half that", "high"),
+    ],
+)
+def test_an_assumption_without_evidence_for_its_range_is_refused(ends, source, missing):
+    entry = {"value": 1.0, "low": ends[0], "high": ends[1], "unit": "gates", "kind": "measured", "source": source}
+    with pytest.raises(ValueError, match=f"new_number: its source does not say `{missing}`"):
+        parse({"new_number": entry})
+    said = {"no range": "No range: by definition", "low": "Low: half of it", "high": "High: twice that"}[missing]
+    assert parse({"new_number": entry | {"source": f"{source}. {said}"}})["new_number"].value == 1.0
+
+
 def test_hnlpu_is_reproduced_from_its_own_parameters():
     errors = {row["figure"]: row["error"] for row in reproduction()}
     assert {"tokens_per_s", "tokens_per_joule", "area_mm2", "mask_cost_reduction", "nre_usd_low"} <= errors.keys()

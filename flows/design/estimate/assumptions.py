@@ -1,5 +1,6 @@
 """Assumptions: numbers with a range and a source, read from `data/*.toml`; every one that a result used is listed."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -40,7 +41,20 @@ def read_data(name: str) -> dict[str, Any]:
 
 
 def parse(table: Mapping[str, Any]) -> dict[str, Assumption]:
-    return {name: Assumption(name, **fields) for name, fields in table.items()}
+    """Assumptions by name. Raises ValueError for one whose source does not tell what each end of its range rests on
+    (`Low:`, `High:`), or, where it has no range, why (`No range:`)."""
+    entries = {name: Assumption(name, **fields) for name, fields in table.items()}
+    for entry in entries.values():
+        if missing := [words for words in wanted(entry) if not re.search(rf"\b{words}\b", entry.source, re.IGNORECASE)]:
+            raise ValueError(f"assumption {entry.name}: its source does not say `{missing[0]}`")
+    return entries
+
+
+def wanted(entry: Assumption) -> list[str]:
+    """What the source of an assumption must speak of; a choice of ours needs no range."""
+    if entry.low == entry.high:
+        return [] if entry.kind == "design" else ["no range"]
+    return ["low"] * (entry.low < entry.value) + ["high"] * (entry.high > entry.value)
 
 
 @cache
