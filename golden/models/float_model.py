@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from hardloom.golden.checkpoints.checkpoint import Checkpoint
 from hardloom.golden.checkpoints.lora import LowRank
 from hardloom.golden.errors import UserError
+from hardloom.golden.models.credit import Credit
 from hardloom.golden.models.manners import Manners
 from hardloom.golden.models.positions import Positions, apply_rotary
 from hardloom.golden.samplers.denoise import CERTAIN, Prediction
 from hardloom.golden.samplers.kept import Kept, Shared, alike
 from hardloom.golden.samplers.manner import AMOUNT_FRAC, Manner
 from hardloom.golden.shape import AttentionShape, DenseShape, ExpertsShape, LayerShape, ModelShape
-from hardloom.golden.units.credit import Credit
 from hardloom.golden.units.gumbel import GUMBEL_FRAC
 
 __all__ = [
@@ -388,12 +388,12 @@ class FloatEngine:
 
 def _credited(logits: Tensor, manners: Manners, row: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
     """Logits float64 [n, vocabulary] that credit has raised, and the pairs behind the pass; as
-    `golden.units.credit.Credit`, with power and logarithm of float64."""
+    `golden.models.credit.Credit`, with power and logarithm of float64."""
     amount, decay, power = (manners.field(name)[row] for name in ("credit", "credit_decay", "credit_power"))
     best = logits.argmax(-1)
     chance = logits.softmax(-1).gather(-1, best[:, None])[:, 0]
     gain = (CERTAIN * chance ** (power.double() * 2.0**-AMOUNT_FRAC)).round().long()
-    pairs = Credit(AMOUNT_FRAC).after(manners.pairs(row, position), best, gain, decay)
+    pairs = Credit().after(manners.pairs(row, position), best, gain, decay)
     token, credit = pairs.unbind(-1)
     boost = (amount.double() * 2.0**-AMOUNT_FRAC)[:, None] * (credit.double() / CERTAIN).log1p()
     return logits.scatter_add(-1, token, boost), pairs

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hardloom.golden.checkpoints.lora import LowRank
+from hardloom.golden.models.credit import Credit
 from hardloom.golden.models.integer_layers import AttentionEngine, DenseEngine, ExpertsEngine
 from hardloom.golden.models.integer_parts import Parts
 from hardloom.golden.models.layer_units import Units
@@ -19,7 +20,6 @@ from hardloom.golden.samplers.denoise import Prediction, asked
 from hardloom.golden.samplers.kept import Kept, Shared, alike
 from hardloom.golden.samplers.manner import AMOUNT_FRAC, Manner
 from hardloom.golden.shape import DenseShape
-from hardloom.golden.units.credit import Credit
 from hardloom.golden.units.fixed import FixedPoint
 from hardloom.golden.units.gumbel import GUMBEL_FRAC
 from hardloom.golden.units.numerics import Numerics
@@ -98,7 +98,7 @@ class IntegerModel:
         embedding = checkpoint.integers(self.shape.tensor("embedding").name)
         self.embedding = Embedding(embedding, self.units.word_at("embedding"), self.device)
         self.norm, self.head = around.norm("norm"), around.matrix("head", "norm")
-        self.credit = Credit(AMOUNT_FRAC, self.numerics.word)
+        self.credit = Credit(self.numerics.word)
         self._length = 0
         self._turns: dict[Rope, tuple[Tensor, Tensor]] = {}
 

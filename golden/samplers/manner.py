@@ -27,7 +27,7 @@ class Manner:
     prompt_length: positions of the prompt.
     credit: by which ln(1 + credit) of a token is multiplied before it is added to its logit, in 2^-12; 0: no token has
         any, and none gains some.
-    credit_decay, credit_power: as `golden.units.credit.Credit` has them, in 2^-12.
+    credit_decay, credit_power: as `golden.models.credit.Credit` has them, in 2^-12.
     credits: of every position before the pass; none where `credit` is 0.
     """
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardloom.golden.errors import UserError
+from hardloom.golden.models.credit import Credit
 from hardloom.golden.models.float_model import FloatEngine, FloatModel
 from hardloom.golden.models.integer_model import IntegerModel
-from hardloom.golden.samplers.manner import AMOUNT_FRAC, NO_CREDIT, Manner
+from hardloom.golden.samplers.manner import NO_CREDIT, Manner
 from hardloom.golden.samplers.sampling import Sampling, denoise
 from hardloom.golden.units.argmax import Argmax
-from hardloom.golden.units.credit import Credit
 from hardloom.golden.units.fixed import FixedPoint
 from hardloom.golden.units.softmax import SoftmaxNumerator
 from tests.golden.samplers.engines import Tokens
@@ -131,7 +131,7 @@ class GivenIntegers(IntegerModel):
         self.logits_of, self.device = logits_of, torch.device("cpu")
         self.shape, self.numerics = SimpleNamespace(shift=0), SimpleNamespace(word=word)
         self.units = SimpleNamespace(argmax=Argmax(SoftmaxNumerator(word)))
-        self.credit = Credit(AMOUNT_FRAC, word)
+        self.credit = Credit(word)
 
     def _hidden_where(self, tokens, kept, record, name=""):
         rows = torch.tensor([self.logits_of(row) for row in tokens.tolist()])
@@ -333,7 +333,7 @@ def test_credit_that_grows_is_another_state(tmp_path, amount, ends):
 @pytest.mark.parametrize("frac", [0, 5, 12, 16])
 def test_a_gain_and_a_boost_are_close_to_what_they_stand_for(frac):
     word = FixedPoint(28, frac)
-    unit, x = Credit(AMOUNT_FRAC, word), torch.logspace(0, 4.8, 4001, dtype=torch.float64)
+    unit, x = Credit(word), torch.logspace(0, 4.8, 4001, dtype=torch.float64)
     for power in (0, 819, 4096):
         found = unit.gain((x * ONE).long(), torch.full((len(x),), power)) / ONE
         assert (found - x ** (-power / 4096)).abs().max() < 3e-4

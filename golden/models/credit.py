@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from hardloom.golden.samplers.manner import AMOUNT_FRAC
 from hardloom.golden.units.argmax import first_of_largest
 from hardloom.golden.units.fixed import FIXED, FixedPoint
 from hardloom.golden.units.rounding import round_shift
@@ -26,13 +27,9 @@ class Credit:
     A position has few tokens with credit, `pairs` int64 [n, pairs, 2] of token and credit; a credit of 0 is none.
     Credits have 16 fraction bits, as spreads have, and are below 2^32 in 65,535 passes.
 
-    Parameters
-    ----------
-    frac: fraction bits of amount, decay and power; the latter two are at most 1.
-    word: of logits.
+    Amount, decay and power have `AMOUNT_FRAC` fraction bits; the latter two are at most 1. word: of logits.
     """
 
-    frac: int
     word: FixedPoint = FIXED
     exp2: Exp2 = field(default=Exp2(), repr=False)
     log2: Log2 = field(default=Log2(), repr=False)
@@ -40,7 +37,7 @@ class Credit:
     def gain(self, spread: Tensor, power: Tensor) -> Tensor:
         """p^power, 16 fraction bits, of spreads and powers int64 [n]: 2^-(power * log2 S), the product with 12."""
         return self.exp2.compute(
-            round_shift(self._above_one(spread) * power, self.log2.frac + self.frac - self.exp2.frac)
+            round_shift(self._above_one(spread) * power, self.log2.frac + AMOUNT_FRAC - self.exp2.frac)
         )
 
     def after(self, pairs: Tensor, best: Tensor, gain: Tensor, decay: Tensor) -> Tensor:
@@ -49,7 +46,7 @@ class Credit:
         A token without credit takes the place of the least, the first of equal ones.
         """
         token, credit = pairs.unbind(-1)
-        credit = credit * decay[:, None] >> self.frac
+        credit = credit * decay[:, None] >> AMOUNT_FRAC
         mine = (token == best[:, None]) & (credit > 0)
         place = first_of_largest(torch.where(mine, 1, -credit))[:, None]
         gained = torch.where(mine, credit, 0).sum(-1) + gain
@@ -57,7 +54,7 @@ class Credit:
 
     def boost(self, credit: Tensor, amount: Tensor) -> Tensor:
         """amount * ln(1 + credit) in the unit of logits, int64 as `credit`."""
-        shift = self.log2.frac + LN2_FRAC + self.frac - self.word.frac
+        shift = self.log2.frac + LN2_FRAC + AMOUNT_FRAC - self.word.frac
         return round_shift(self._above_one(credit + (1 << self.log2.frac)) * LN2, shift, factor=amount)
 
     def _above_one(self, x: Tensor) -> Tensor:
