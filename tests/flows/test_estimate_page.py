@@ -64,6 +64,15 @@ def test_the_headline_has_both_chips():
         assert all(says(cell, *values) for cell, values in zip(cells, chip_cells(found, chip), strict=True)), cells
 
 
+@pytest.mark.parametrize("row", [1, 2])
+def test_what_was_found_beside_what_was_aimed_at(row):
+    (options, cells) = list(asked("| LLaDA-MoE-7B at 5 nm | dies | tokens/s"))[row]
+    found = estimated("--like", "llada-moe-7b", *options.split())
+    area, published = found["area_um2_per_parameter"], 13232e6 / 116_829_156_672
+    assert says(cells[0], found["dies"]) and says(cells[1], found["tokens_per_s"])
+    assert says(cells[2], area, area / published) if row == 1 else says(cells[2], area)
+
+
 FORMER = {
     "clock": {"clock_ghz": 1.0},
     "wires": {"tracks_per_um": 1e9},
@@ -143,7 +152,7 @@ def test_sequences_of_other_lengths():
         assert says(projected[column], found["projected"]["tokens_per_s"])
         assert says(area[column], found["area_um2_per_parameter"])
     text = " ".join(PAGE.split())
-    ((longer, slow),) = re.findall(r"row: 168 at 256 positions, (\d+) at 384, ([\d.]+) at 1,152\.", text)
+    ((longer, slow),) = re.findall(r"times 4\.29: 168 at 256 positions, (\d+) at 384, ([\d.]+) at 1,152\.", text)
     for cell, prompt in ((longer, "256"), (slow, "1024")):
         found = estimated("--like", "llada-moe-7b", "--prompt-length", prompt, "--gen-length", "128")
         assert says(cell, found["emitted"]["tokens_per_s"])
@@ -164,7 +173,7 @@ def test_the_arrays_that_are_named():
     assert f"is `packed` and `metal` of 2 slices ({min(gates):.1f} to {max(gates):.1f} gates a weight)" in text
 
 
-@pytest.mark.parametrize(("options", "cells"), [*each_row("| LLaDA-MoE-7B at 5 nm |", "llada-moe-7b")])
+@pytest.mark.parametrize(("options", "cells"), [*each_row("| LLaDA-MoE-7B at 5 nm | dies | mm2", "llada-moe-7b")])
 def test_other_choices(options: str, cells: list[str]):
     found = estimated(*options.split())
     values = found["dies"], found["area_mm2"], found["area_um2_per_parameter"], found["tokens_per_s"]

@@ -165,7 +165,7 @@ def test_a_small_tile_end_to_end(tmp_path: Path) -> None:
     tile = Tile(plan.name, write(plan, tmp_path / "tile"), True)
     drawn = draw(tile, placeable(full, cells), cells, None, lambda step: None)
     made = layout_of(drawn.def_text, cells, drawn.cells)
-    found = figures_of(tile, plan, drawn, made, full, cells, 0.0)
+    found = figures_of(tile, plan, drawn, drawn.spef(cells), made, full, cells, 0.0)
     assert (found.opens, found.shorts, found.conflicts, found.unreached) == (0, 0, 0, 0)
     assert found.equivalent is True and found.wirelength_um > 0
     # One pin of a gate on another net: another function, and a short or an open where it is drawn.
