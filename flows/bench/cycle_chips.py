@@ -91,6 +91,10 @@ MIXED |= {"shared_expert_intermediate_size": 32, "moe_router_enable_expert_bias"
 BLOCKS_OF_8 = {"block_size": 8, "head_dim": 16, "rotary_dim": 8, "num_experts": 8, "n_group": 4, "topk_group": 2}
 FULL = {"sequences": 6, "head_lanes": 2}
 DRAWN = ((4, Sampling.of("llada", gen_length=8, block_length=4, steps=4, temperature=1.5, seed=7)),)
+NEAR = (
+    (4, Sampling.of("llada", gen_length=8, block_length=4, steps=8, vicinity=1)),
+    (12, Sampling.of("llada", gen_length=16, block_length=8, steps=8, vicinity=4)),
+)
 LONG = ((8, Sampling.of("llada", gen_length=56, block_length=8, steps=56)),)
 
 CHIPS = (
@@ -117,6 +121,10 @@ CHIPS = (
     ),
     SmallChip("LLaDA-MoE", "3 sequences at once", hardware={"sequences": 3}),
     SmallChip("LLaDA-MoE", "5 sequences, 2 heads at once", ONE_LAYER, {"sequences": 5, "head_lanes": 2}),
+    SmallChip("LLaDA-MoE", "cache, vicinities of 1 and 4", hardware={"cache": True}, runs=NEAR),
+    SmallChip(
+        "LLaDA-MoE", "cache, 3 sequences, 2 queries", {}, {"cache": True, "sequences": 3, "query_lanes": 2}, NEAR
+    ),
     SmallChip("LLaDA-MoE", "a dense layer, a shared expert, plain heads", MIXED),
     SmallChip("LLaDA2.0"),
     SmallChip("LLaDA2.0", "2 heads, 2 queries at once, blocks of 8", BLOCKS_OF_8, {"head_lanes": 2, "query_lanes": 2}),

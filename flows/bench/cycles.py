@@ -125,10 +125,11 @@ def pass_of(build: Build, engine: Routed, run: Denoising, step: Step) -> Pass:
     """What a step of `run`, of one sequence, is for the chip; it is the latest that the engine has made."""
     model, hardware, machine = engine.shape, build.hardware, run.machines[0]
     positions, one, block = range(machine.positions), step.passes[0], model.layers[0].attention.block_length
-    if hardware.cache and block and one:
+    if hardware.cache and one:
         positions = span(block, one, machine.positions, model.shift)
-    routes = [some and some[positions.start : positions.stop] for some in engine.routes]
-    return Pass(positions, engine.wanted, routes, step_cycles(machine, hardware.sequences))
+    routes = [some and some[positions.start : positions.stop] if block else some for some in engine.routes]
+    kept = 0 if block else machine.positions - positions.stop
+    return Pass(positions, engine.wanted, routes, step_cycles(machine, hardware.sequences), kept)
 
 
 def modelled(build: Build, runs: Sequence[tuple[list[int], Sampling]]) -> list[float]:

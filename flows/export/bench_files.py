@@ -41,7 +41,7 @@ def expected(build: Build, checkpoint: QuantizedCheckpoint, prompt: Sequence[int
     """What the chip must answer, as the integer model does: records [position, token, spread] step by step."""
     model = checkpoint.model
     program = sampling.program(model)
-    check_program(program, build.hardware.temperature)
+    check_program(program, build.hardware.to_json_dict())
     check_prompt(torch.tensor(prompt), model.mask_token)
     build.check_positions(len(prompt) + sampling.gen_length)
     steps = list(denoise(IntegerModel(checkpoint), torch.tensor([prompt]), sampling, model))

@@ -1,7 +1,7 @@
 """The emitted chip as an engine: quantize, generate and build what is missing, then run prompts on the RTL."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -42,21 +42,21 @@ class RtlEngine:
 
     @classmethod
     def from_checkpoint(
-        cls, path: Path, quantized: Path, positions: int = 64, temperature: bool = False
+        cls, path: Path, quantized: Path, positions: int = 64, wanted: Mapping[str, bool] | None = None
     ) -> "RtlEngine":
         """Generate and build in the cache, or take what is there.
 
         path: a checkpoint, quantized or not; quantized: `quantized_folder` of it.
         positions: prompt and generation together that the chip must hold; at least 64 are provided,
-            where the model has them. temperature: the chip is to have it.
+            where the model has them. wanted: of fields that samplers want, whether the chip is to have them.
         """
         _, model = read_config(path / CONFIG)
         folder = entry(checkpoint_key(path), path)
         hardware = HardwareConfig.default(model)
         rounded = max(64, 1 << (positions - 1).bit_length())
         depth = max(positions, min(rounded, model.max_position_embeddings, MOST_POSITIONS))
-        hardware = HardwareConfig(**(hardware.to_json_dict() | {"max_positions": depth, "temperature": temperature}))
-        chip = folder / (f"chip-{depth}" + "-temperature" * temperature)
+        hardware = HardwareConfig(**(hardware.to_json_dict() | {"max_positions": depth} | dict(wanted or {})))
+        chip = folder / "-".join([f"chip-{depth}", *(field for field, asked in (wanted or {}).items() if asked)])
         notice(f"writing the chip's Verilog: {chip}")
         with progress_bar("generating", "weights") as progress:
             build = build_chip(QuantizedCheckpoint(quantized), chip, hardware, progress)

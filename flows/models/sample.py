@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from hardloom.flows.console.report import Line, Part, table
 from hardloom.gen.build.folder import MANIFEST, Build
-from hardloom.gen.design.features import check_program, draws
+from hardloom.gen.design.features import FIELDS, check_program, wanted_fields
 from hardloom.golden.checkpoints.config import CONFIG, read_config
 from hardloom.golden.checkpoints.lora import LowRank, read_lora
 from hardloom.golden.checkpoints.tokenizer import encode_prompt, load_tokenizer
@@ -139,7 +139,7 @@ def running(
         if is_build(path):
             chip = RtlEngine.from_build(path, positions)
         else:
-            chip = RtlEngine.from_checkpoint(path, quantized, positions, draws(sampling.program(shape)))
+            chip = RtlEngine.from_checkpoint(path, quantized, positions, wanted_fields(sampling.program(shape)))
         return Running(chip.denoise(tokens, sampling), chip.saturated)
     model = load_engine(folder, engine, device, lora)
     saturated = model.saturations if isinstance(model, IntegerModel) else {}
@@ -254,7 +254,7 @@ def sample(
     lora = None if adapter is None else read_lora(adapter, raw, model)
     program = sampling.program(model)  # which says what is wrong with it before anything is built
     if engine == "rtl":
-        check_program(program, Build(path).hardware.temperature if is_build(path) else True)
+        check_program(program, Build(path).hardware.to_json_dict() if is_build(path) else dict.fromkeys(FIELDS, True))
     prompt = given.read(folder, model, tokenizer)
     check_prompt(torch.tensor(prompt), model.mask_token)
     model.check_positions(len(prompt) + sampling.gen_length, "--gen-length")

@@ -1,12 +1,12 @@
 """What the chip does not have yet of what the golden models compute."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hardloom.golden.errors import UserError
 from hardloom.golden.samplers.machine import HeadWord, Op, Program, decode
 from hardloom.golden.shape import ModelShape
 
-__all__ = ["check_features", "check_program", "draws"]
+__all__ = ["FIELDS", "check_features", "check_program", "wanted_fields"]
 
 
 def missing(model: ModelShape) -> Iterator[str]:
@@ -28,30 +28,31 @@ def words_of_head(program: Program) -> set[int]:
     return {one.imm for one in map(decode, program.words) if one.op is Op.HEAD}
 
 
-def draws(program: Program) -> bool:
-    """Whether a sampler sets a temperature, or the seed of its noise."""
-    return not words_of_head(program).isdisjoint((HeadWord.TEMPERATURE, HeadWord.SEED))
+FIELDS = {"temperature": (HeadWord.TEMPERATURE, HeadWord.SEED), "cache": (HeadWord.VICINITY,)}
+"""Fields of the hardware configuration, and the words of the head that a chip has by them."""
 
 
-LACKING = {
-    HeadWord.GUIDANCE: "has no guidance",
-    HeadWord.VICINITY: "computes all positions",
-    HeadWord.CREDIT: "has no credit",
-}
+LACKING = {HeadWord.GUIDANCE: "has no guidance", HeadWord.CREDIT: "has no credit"}
 """Words of the head that no chip has."""
 
 
-def check_program(program: Program, temperature: bool) -> None:
+def wanted_fields(program: Program) -> dict[str, bool]:
+    """Of `FIELDS`, whether a sampler sets a word that wants it."""
+    return {field: not words_of_head(program).isdisjoint(words) for field, words in FIELDS.items()}
+
+
+def check_program(program: Program, fields: Mapping[str, bool]) -> None:
     """Raises UserError for a sampler that sets words of the head which the chip does not have.
 
-    temperature: the chip's field of the hardware configuration.
+    fields: of the chip's hardware configuration, those of `FIELDS` among them.
     """
     otherwise = "leave it out, or give --engine golden, which computes it"
     for word, lacks in LACKING.items():
         if word in words_of_head(program):
             raise UserError(f"sampler {program.name}: the chip {lacks}; {otherwise}")
-    if draws(program) and not temperature:
-        raise UserError(
-            f"sampler {program.name}: the chip was generated without temperature; generate one with "
-            f'{{"temperature": true}} in --hardware, {otherwise}'
-        )
+    for field, wanted in wanted_fields(program).items():
+        if wanted and not fields[field]:
+            raise UserError(
+                f"sampler {program.name}: the chip was generated without {field}; generate one with "
+                f'{{"{field}": true}} in --hardware, {otherwise}'
+            )

@@ -41,8 +41,9 @@ class HardwareConfig:
     routers: of a layer, which take tokens in turns; one where blocks admit experts.
     expert_groups: groups of a layer's experts that work side by side; divides their number.
     sequences: that are denoised at once, each in a slot of its own; at most 256.
-    cache: keys and values of a sequence are kept from one pass to the next, which computes what has changed and the
-        block at work alone; for models whose attention goes by blocks of a power of two.
+    cache: keys and values of a sequence are kept from one pass to the next. Where attention goes by blocks, of a power
+        of two, a pass computes what has changed and the block at work alone; where all positions see each other,
+        programs may set a vicinity.
     temperature: programs of the sampler may set one, with the seed of its noise.
     head_tiles: parts of the head's rows, each an array of its own with its rescale, that work side by side.
     """
@@ -156,6 +157,8 @@ class HardwareConfig:
         for attention in dict.fromkeys(layer.attention for layer in model.layers):
             if self.cache and (wrong := check_cache(attention)):
                 raise UserError(f"hardware config, cache: {wrong}; leave it out")
+        if self.cache and len({layer.attention.block_length for layer in model.layers}) > 1:
+            raise UserError("hardware config, cache: layers see different positions; leave it out")
         for matrix in model.kinds():
             kind, slices, style = matrix.kind, self.slices_of(matrix.kind), STYLES[self.style_of(matrix.kind)]
             if matrix.inputs % slices:

@@ -81,7 +81,5 @@ def check_attention(attention: AttentionShape, head_lanes: int, query_lanes: int
 
 def check_cache(attention: AttentionShape) -> str | None:
     """Why keys and values can't be kept from one pass to the next; else None."""
-    block = attention.block_length
-    if block is None:
-        return "all positions see each other, so nothing can be kept"
+    block = attention.block_length or 1
     return f"block_length = {block} is no power of two, so nothing can be kept" if block & (block - 1) else None

@@ -67,6 +67,7 @@ class Chip(Component):
             shift=model.shift,
             noise=self.sizes.hardware.temperature,
             block=(self.sizes.shape.attention.block_length or 0) if self.sizes.slots else 0,
+            vicinity=self.sizes.slots > 0 and model.bidirectional,
         )
         self._send(m, sampler, embedding, gate)
         if self.sizes.slots:

@@ -52,7 +52,7 @@ class Attention(Component):
     q, k, v: streams of beats of `spec.query`, `spec.key` and `spec.value`, packets are heads, in.
     q_ends, k_ends, v_ends: streams of one bit a position, in: it is the last of its pass.
     k_spans, v_spans: streams of `gen.units.span.span_shape`, one a pass, in; only where keys and values are kept
-        (`AttentionSizes.slots`): a pass then has the positions of its slot from `first` on.
+        (`AttentionSizes.slots`): a pass then has the positions of its slot from `first` to before `stop`.
     o: stream of fixed-point beats (`spec.word.width` bits), packets are positions, out.
     """
 

@@ -229,7 +229,7 @@ class Mix(Component):
         ]
         if self.sizes.slots:
             wiring.connect(m, wiring.flipped(self.spans), values.spans)
-            m.d.comb += walker.first.eq(values.first)
+            m.d.comb += [walker.first.eq(values.first), walker.stop.eq(values.stop)]
         if values.by_block:
             m.d.comb += [values.furthest.eq(at.furthest), target.payload.fetched.tops.eq(values.tops)]
         else:

@@ -171,7 +171,7 @@ class Scores(Component):
         ]
         if sizes.slots:
             wiring.connect(m, wiring.flipped(self.k_spans), k.spans)
-            m.d.comb += walker.first.eq(k.first)
+            m.d.comb += [walker.first.eq(k.first), walker.stop.eq(k.stop)]
         query = Signal.like(q.address)
         m.d.comb += q.address.eq(query)
         with m.If(taken):

@@ -23,7 +23,7 @@ class AttentionSizes:
     key_heads: heads of keys and values a position, each for as many query heads that follow one another; 0: `heads`.
         Those of a group of `head_lanes` share one, or each of them has whole ones.
     slots: sequences whose keys and values are kept from one pass to the next, of which a pass computes what changes;
-        0: a pass computes all, and nothing is kept. Only where attention goes by blocks.
+        0: a pass computes all, and nothing is kept.
     """
 
     spec: AttentionSpec
@@ -52,9 +52,6 @@ class AttentionSizes:
             raise ValueError(
                 f"query_lanes must divide block_length {self.spec.block_length}, not be {self.query_lanes}"
             )
-
-        if self.slots and self.spec.block_length is None:
-            raise ValueError("keys and values are kept only where attention goes by blocks")
 
     @property
     def beats(self) -> int:

@@ -47,8 +47,8 @@ class HeadMemory(Component):
     i: stream of beats of `spec`, in.
     ends: stream of one bit a position, in: it is the last of its pass.
     spans: stream of `span_shape`, one a pass, in; only where `kept`.
-    stored: a pass is complete, out; positions: the sequence has so many up to its end, out; first: the first of them
-        that it computed, out, only where `kept`; forget: it is done with, in.
+    stored: a pass is complete, out; positions: that its queries may see, out; first, stop: those that it has computed,
+        out, only where `kept`; forget: it is done with, in.
     address, enable: words to read, in; vectors, scales: of the words last read, out, that of position n of the word
         and of bank b at n * banks + b.
     """
@@ -71,7 +71,7 @@ class HeadMemory(Component):
         spans: dict[str, Any] = {}
         if kept:
             spans = span_streams(sizes.slots, sizes.max_positions, "spans")
-            spans |= {"first": Out(index_width(sizes.max_positions))}
+            spans |= {"first": Out(index_width(sizes.max_positions)), "stop": Out(range(sizes.max_positions + 1))}
         super().__init__(
             {
                 "i": In(stream.Signature(activations(spec, sizes.lanes))),
@@ -120,13 +120,17 @@ class HeadMemory(Component):
                     m.d.sync += address.eq(address - (self.groups - 1))
             with m.If(ending):
                 m.d.sync += [query.eq(0), address.eq(0)]
-        put, get = self._passes(m, ending, position)
-        starts = self._kept(m, ending, put, get) if self.kept else (Mux(put, self.depth, 0), Mux(get, self.depth, 0))
+        put, get = self._passes(m, ending)
+        if self.kept:
+            starts = self._kept(m, ending, put, get)
+        else:
+            self._lengths(m, ending, position, put, get)
+            starts = Mux(put, self.depth, 0), Mux(get, self.depth, 0)
         places = address + starts[0], self.address + starts[1]
         for number in range(self.banks):
             chosen = bank == number
             self._store(m, number, take & chosen, query * sizes.beats + index, query, places)
-            self.watch(m, number, closing & chosen, position == 0, put, get, places[0], starts[1])
+            self.watch(m, number, closing & chosen, position == 0, group, put, get, places[0], starts[1])
         return m
 
     def _known(self, m: Module, fresh) -> Value:
@@ -134,7 +138,7 @@ class HeadMemory(Component):
         return self.spans.valid if self.kept else Const(1)
 
     def _kept(self, m: Module, ending, put, get) -> tuple[Value, Value]:
-        """Where the words of the pass that comes, and those of the slot that is read, begin; the latter's `first`."""
+        """Where the words of the pass that comes, and those of the slot that is read, begin; the latter's span."""
         held: list[Any] = [
             Signal(self.spans.payload.shape(), name=f"span_{number}") for number in range(self.sizes.passes)
         ]
@@ -144,7 +148,12 @@ class HeadMemory(Component):
         m.d.comb += self.spans.ready.eq(ending)
         coming, read = self.spans.payload, Mux(get, held[-1].as_value(), held[0].as_value())
         reading: Any = Signal(self.spans.payload.shape(), name="span_read")
-        m.d.comb += [reading.as_value().eq(read), self.first.eq(reading.first)]
+        m.d.comb += [
+            reading.as_value().eq(read),
+            self.first.eq(reading.first),
+            self.stop.eq(reading.stop),
+            self.positions.eq(reading.seen),
+        ]
         return coming.slot * self.depth + coming.first * self.groups, reading.slot * self.depth
 
     @property
@@ -152,19 +161,22 @@ class HeadMemory(Component):
         """Of a bank, in all."""
         return (self.sizes.slots if self.kept else self.sizes.passes) * self.depth
 
-    def _passes(self, m: Module, ending, position: Signal) -> tuple[Value, Value]:
-        """Which of the passes comes and which is read, 0 or 1; the length of each is kept."""
-        lengths = [Signal.like(self.positions, name=f"length_{number}") for number in range(self.sizes.passes)]
+    def _passes(self, m: Module, ending) -> tuple[Value, Value]:
+        """Which of the passes comes and which is read, 0 or 1."""
         put: Value = Const(0)
         get: Value = Const(0)
         if self.sizes.passes > 1:
             put, get = Signal(name="put_pass"), Signal(name="get_pass")
             m.d.sync += [put.eq(put ^ ending), get.eq(get ^ self.forget)]
+        return put, get
+
+    def _lengths(self, m: Module, ending, position: Signal, put, get) -> None:
+        """The length of each pass."""
+        lengths = [Signal.like(self.positions, name=f"length_{number}") for number in range(self.sizes.passes)]
         for number, length in enumerate(lengths):
             with m.If(ending & (put == number)):
-                m.d.sync += length.eq(position + 1 + (self.spans.payload.first if self.kept else 0))
+                m.d.sync += length.eq(position + 1)
         m.d.comb += self.positions.eq(Mux(get, lengths[-1], lengths[0]))
-        return put, get
 
     def _store(self, m: Module, number: int, take, part, query, places) -> None:
         """One bank: each beat is written into its part of a word, whole words are read, at the two `places`."""
@@ -194,14 +206,17 @@ class HeadMemory(Component):
                 storage.read_address.eq(places[1]),
             ]
 
-    def watch(self, m: Module, number: int, closing, first, put, get, place, start) -> None:
-        """Called for each bank with its packets' end, whether their position is the first, which pass comes and which
-        is read, the place of the word that comes, and where those of the read one begin: nothing to do here."""
+    def watch(self, m: Module, number: int, closing, first, group, put, get, place, start) -> None:
+        """Called for each bank with its packets' end, whether their position is the first, their group of heads, which
+        pass comes and which is read, the place of the word that comes, and where those of the read one begin: nothing
+        to do here."""
 
 
 class ValueMemory(HeadMemory):
     """A `HeadMemory` of values that knows the largest scale of each head, in a ring of registers a bank: heads come one
-    after the other. Where attention goes by blocks, it is that of the positions up to a place, kept in a memory.
+    after the other. Where attention goes by blocks, it is that of the positions up to a place, kept in a memory. Where
+    all positions see each other and values are kept, it is that of all passes from the slot's last one on that had all
+    of them, as `golden.samplers.kept.Shared.largest` has it, and waits in a memory until the slot's next pass.
 
     Attributes
     ----------
@@ -228,17 +243,23 @@ class ValueMemory(HeadMemory):
             m.d.sync += self.asked.eq(1)
         return known & (~fresh | self.asked)
 
-    def watch(self, m: Module, number: int, closing, first, put, get, place, start) -> None:
+    def watch(self, m: Module, number: int, closing, first, group, put, get, place, start) -> None:
         if self.by_block:
             self._watch_blocks(m, number, closing, first, place, start)
             return
         width, scale, count = self.spec.scale_width, self.i.payload.scale, self.sizes.passes
         rings = [Signal(self.groups * width, name=f"ring_{number}_{held}") for held in range(count)]
+        coming = Mux(put, rings[-1][:width], rings[0][:width])
+        top = Mux(first | (scale > coming), scale, coming)
+        if self.kept:
+            span = self.spans.payload
+            of_slot = span.slot * self.groups + group
+            anew = (span.first == 0) & (span.stop == span.seen)
+            top = self._top(m, number, closing, first, ~anew, (of_slot, of_slot), self.sizes.slots, coming)
         for held, ring in enumerate(rings):
-            top = ring[:width]
             new = closing & (put == held)
             with m.If(new | (self.turn & (get == held))):
-                m.d.sync += ring.eq(Cat(ring[width:], Mux(new & (first | (scale > top)), scale, top)))
+                m.d.sync += ring.eq(Cat(ring[width:], Mux(new, top, ring[:width])))
         m.d.comb += self.tops[number].eq(Mux(get, rings[-1][:width], rings[0][:width]))
 
     def _watch_blocks(self, m: Module, number: int, closing, first, place, start) -> None:
@@ -247,7 +268,8 @@ class ValueMemory(HeadMemory):
         ring = Signal(self.groups * width, name=f"ring_{number}")
         top = Mux(first | (scale > ring[:width]), scale, ring[:width])
         if self.kept:
-            top = self._top(m, number, closing, first, place, ring[:width])
+            places, behind = (place, place - self.groups), self.spans.payload.first != 0
+            top = self._top(m, number, closing, first, behind, places, self.words // self.groups, ring[:width])
         with m.If(closing):
             m.d.sync += ring.eq(Cat(ring[width:], top))
         m.submodules[f"tops_{number}"] = tops = Ram(width, self.words, name=f"tops_{number}")
@@ -260,19 +282,20 @@ class ValueMemory(HeadMemory):
             self.tops[number].eq(tops.read_data),
         ]
 
-    def _top(self, m: Module, number: int, closing, first, place, ring) -> Value:
-        """The largest so far where a pass begins behind other positions: theirs comes from a second memory like it."""
+    def _top(self, m: Module, number: int, closing, first, continued, places, depth: int, ring) -> Value:
+        """The largest so far, with that before the pass where it is `continued`: it comes from a memory of so many
+        words a group of heads, in which each packet's is written and that one read at the two `places`."""
         width, scale = self.spec.scale_width, self.i.payload.scale
-        m.submodules[f"earlier_{number}"] = earlier = Ram(width, self.words, name=f"earlier_{number}")
+        m.submodules[f"earlier_{number}"] = earlier = Ram(width, depth * self.groups, name=f"earlier_{number}")
         top, before = Signal(width, name=f"top_{number}"), Signal(width, name=f"before_{number}")
         m.d.comb += [
-            before.eq(Mux(~first, ring, Mux(self.spans.payload.first != 0, earlier.read_data, 0))),
+            before.eq(Mux(~first, ring, Mux(continued, earlier.read_data, 0))),
             top.eq(Mux(scale > before, scale, before)),
             earlier.write_enable.eq(closing),
-            earlier.write_address.eq(place),
+            earlier.write_address.eq(places[0]),
             earlier.write_data.eq(top),
             earlier.read_enable.eq(self.asking),
-            earlier.read_address.eq(place - self.groups),
+            earlier.read_address.eq(places[1]),
         ]
         if number == self.banks - 1:
             with m.If(closing):

@@ -23,7 +23,7 @@ def step(sizes: AttentionSizes) -> data.StructLayout:
 class KeyWalk(Component):
     """All keys of a pass, for every group of `query_lanes` positions, and for every group of heads within; where
     attention goes by blocks, the keys up to the end of the positions' block. Where keys are kept
-    (`AttentionSizes.slots`), a pass has positions from `first` on.
+    (`AttentionSizes.slots`), a pass has positions from `first` to before `stop`.
 
     The last group of positions has as many as are left. Latency 0, one key a cycle, none missing between groups.
 
@@ -34,7 +34,8 @@ class KeyWalk(Component):
     Attributes
     ----------
     go: a pass is stored, in; done: its last key is taken in this cycle, out.
-    positions: of the sequence up to the pass's end, in; first: of them that the pass has, in, only where keys are kept.
+    positions: whose keys may be seen, in; first, stop: those that the pass has, in, only where keys are kept; else it
+        has all of them.
     o: stream of `step(sizes)`, out.
     """
 
@@ -45,7 +46,11 @@ class KeyWalk(Component):
                 "go": In(1),
                 "done": Out(1),
                 "positions": In(range(sizes.max_positions + 1)),
-                **({"first": In(index_width(sizes.max_positions))} if sizes.slots else {}),
+                **(
+                    {"first": In(index_width(sizes.max_positions)), "stop": In(range(sizes.max_positions + 1))}
+                    if sizes.slots
+                    else {}
+                ),
                 "o": Out(stream.Signature(step(sizes))),
             }
         )
@@ -55,17 +60,17 @@ class KeyWalk(Component):
         at = self.o.payload
         place, position = Signal.like(self.positions), Signal.like(self.positions)
         behind = Signal(range(sizes.max_positions + sizes.query_lanes + 1))
-        first = self.first if sizes.slots else 0
+        first, stop = (self.first, self.stop) if sizes.slots else (0, self.positions)
         seen = Signal.like(self.positions)
         key, key_group = Signal.like(at.key), Signal(range(sizes.key_groups))
         group, again = Signal(range(sizes.groups)), Signal(range(sizes.repeats))
         last, turn, ending = Signal(), Signal(), Signal()
-        lacking = Mux(behind > self.positions, behind - self.positions, 0)
+        lacking = Mux(behind > stop, behind - stop, 0)
         m.d.comb += [
             behind.eq(first + position + sizes.query_lanes),
             last.eq(place == seen - 1),
             turn.eq(last & (group == sizes.groups - 1)),
-            ending.eq(turn & (behind >= self.positions)),
+            ending.eq(turn & (behind >= stop)),
             self.o.valid.eq(self.go),
             at.key.eq(key),
             at.last.eq(last),

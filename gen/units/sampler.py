@@ -41,6 +41,8 @@ class Sampler(Component):
     sequences: slots.
     block: positions of a block of attention, a power of two, where keys and values are kept: a pass then computes the
         blocks from that of the first token that has changed, or of the block at work, to the latter's end. 0: all.
+    vicinity: keys and values are kept where all positions see each other: programs may set one, and a pass then
+        computes what `golden.samplers.interpreter.Machine` says.
     noise: the head has noise, whose temperature and seed a program sets.
     shift: 1 where logits predict the next position, so that `passed` and `result` are of the position before.
     limit: instructions of a run from one pass to the next.
@@ -58,7 +60,8 @@ class Sampler(Component):
     busy, done, error, code, cycles, forwards: to the registers, out.
     any_busy: a slot is, out. ended: runs have ended that neither START nor `acknowledge` has followed, out; ended_slot:
         the lowest of theirs, out.
-    spans: stream of `gen.units.span.span_shape`, one a pass with its first token, out; only where there is a `block`.
+    spans: stream of `gen.units.span.span_shape`, one a pass with its first token, out; only where there is a `block` or
+        `vicinity`.
     manners: stream of `told_manner(vocab_size, noise)`, one a pass, before its first token, out.
     tokens: stream of `sent_shape(vocab_size)`, to the embedding and the head's gate, a pass of all positions a step,
         out.
@@ -79,15 +82,16 @@ class Sampler(Component):
         shift: int = 0,
         limit: int = MAX_INSTRUCTIONS,
         noise: bool = False,
+        vicinity: bool = False,
     ) -> None:
         self.vocab_size, self.mask_token_id, self.max_positions = vocab_size, mask_token_id, max_positions
         self.sequences, self.block, self.shift, self.limit = sequences, block, shift, limit
-        self.noise = noise
+        self.noise, self.vicinity, self.kept = noise, vicinity, block > 0 or vicinity
         token, slot = unsigned(index_width(vocab_size)), unsigned(SLOT_WIDTH)
         prompt = data.StructLayout({"token": unsigned(32), "last": unsigned(1), "slot": slot})
         result = data.StructLayout({"token": token, "spread": unsigned(spread_width)})
         commits = data.StructLayout({"record": commit_record(), "last": unsigned(1), "slot": slot})
-        spans = {"spans": Out(stream.Signature(span_shape(sequences, max_positions)))} if block else {}
+        spans = {"spans": Out(stream.Signature(span_shape(sequences, max_positions)))} if self.kept else {}
         super().__init__(
             {
                 **spans,
@@ -118,7 +122,8 @@ class Sampler(Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         token, result = self.result.payload.token.shape(), self.result.payload.shape()
-        run = Run(m, self.max_positions, self.sequences, token, result, manner_shape(self.vocab_size, self.noise))
+        manner = manner_shape(self.vocab_size, self.noise)
+        run = Run(m, self.max_positions, self.sequences, token, result, manner, self.vicinity)
         slots = [Slot(self.max_positions) for _ in range(self.sequences)]
         for number, slot in enumerate(slots):
             m.submodules[f"slot_{number}"] = slot
@@ -166,7 +171,7 @@ class Sampler(Component):
 
     def _passes(self, m: Module, run: Run) -> tuple[Sender, Collector]:
         """Passes go round: to the sender, through the model, to the collector, and to the states below."""
-        g, kept = (self.max_positions, self.sequences), self.block > 0
+        g, kept = (self.max_positions, self.sequences), self.kept
         m.submodules.sender = sender = Sender(self.vocab_size, self.mask_token_id, *g, kept)
         m.submodules.collector = collector = Collector(self.result.payload.shape(), *g, kept, self.shift)
         m.submodules.to_send = to_send = Queue(sending_shape(self.sequences, self.max_positions, kept), self.sequences)
@@ -188,7 +193,7 @@ class Sampler(Component):
             first = to_send.i.payload.first if kept else 0
             m.d.comb += [manners.i.payload.step.eq(run.forwards), manners.i.payload.position.eq(first)]
         if kept:
-            self._span(m, run, to_send.i.payload)
+            (self._near if self.vicinity else self._span)(m, run, to_send.i.payload)
             wiring.connect(m, sender.spans, wiring.flipped(self.spans))
         chain(m, to_send, sender, sent, collector)
         wiring.connect(m, sender.tokens, wiring.flipped(self.tokens))
@@ -210,6 +215,19 @@ class Sampler(Component):
             since.eq(Mux(place.known < asked, place.known, asked)),
             sending.first.eq(since[bits:] << bits),
             sending.stop.eq(Mux(stop > run.now.positions, run.now.positions, stop)),
+            sending.seen.eq(sending.stop),
+        ]
+
+    def _near(self, m: Module, run: Run, sending) -> None:
+        """The block at work and its vicinity; or all positions. They see all."""
+        place = run.place
+        near, before, stop = place.near & place.whole, Signal(len(place.vicinity) + 1), Signal(len(place.vicinity) + 1)
+        m.d.comb += [
+            before.eq(place.vicinity + self.shift),
+            stop.eq(place.block_end + place.vicinity),
+            sending.first.eq(Mux(near & (place.block_start > before), place.block_start - before, 0)),
+            sending.stop.eq(Mux(near & (stop < run.now.positions), stop, run.now.positions)),
+            sending.seen.eq(run.now.positions),
         ]
 
     def _memories(self, m: Module, slots: list[Slot], run: Run, sender: Sender, collector: Collector) -> None:

@@ -152,6 +152,7 @@ class Core:
         with m.Case(Op.BLOCK):
             with m.If((run.y < run.x) & (run.x <= run.now.positions)):
                 m.d.sync += [place.block_start.eq(run.y), place.block_end.eq(run.x)]
+                self._renew(m)
                 run.fetch_word(m, self.at + 1)
             with m.Else():
                 self._fail(m, ErrorCode.POSITION)
@@ -179,10 +180,14 @@ class Core:
         run, word = self.run, self.run.word
         manner = run.place.manner
         drawn = [name for name in ("temperature", "seed") if name in manner.shape().members]
-        with m.If(word.imm >= SUPPRESSED + len(drawn)):
+        known = word.imm < SUPPRESSED + len(drawn)
+        if run.vicinity:
+            known |= word.imm == HeadWord.VICINITY
+        with m.If(~known):
             self._fail(m, ErrorCode.ILLEGAL)
         with m.Else():
             run.fetch_word(m, self.at + 1)
+            self._set_vicinity(m)
             for name in drawn:
                 with m.If(word.imm == HeadWord[name.upper()]):
                     m.d.sync += manner[name].eq(run.y)
@@ -190,6 +195,20 @@ class Core:
                 with m.If(word.imm == number):
                     given = run.y < self.vocab_size
                     m.d.sync += [one.given.eq(given), one.token.eq(Mux(given, run.y, 0))]
+
+    def _set_vicinity(self, m: Module) -> None:
+        """One that no position is outside of is none."""
+        run, place = self.run, self.run.place
+        if run.vicinity:
+            with m.If(run.word.imm == HeadWord.VICINITY):
+                most = (1 << len(place.vicinity)) - 1
+                m.d.sync += [place.vicinity.eq(run.y), place.near.eq(run.y <= most)]
+                self._renew(m)
+
+    def _renew(self, m: Module) -> None:
+        """The next pass computes all positions."""
+        if self.run.vicinity:
+            m.d.sync += self.run.place.whole.eq(0)
 
     def _fetch_position(self, m: Module, state: str) -> None:
         """Reads position b, once the sender does not read; `state` is next."""
@@ -264,6 +283,8 @@ class Core:
                 run.fetch_word(m, self.at)
                 with m.If(run.x < run.place.known):
                     m.d.sync += run.place.known.eq(run.x)
+                with m.If((run.x < run.place.block_start) | (run.x >= run.place.block_end)):
+                    self._renew(m)
 
     def _fail(self, m: Module, code: ErrorCode) -> None:
         m.d.sync += [self.failing.eq(1), self.fault.eq(code)]

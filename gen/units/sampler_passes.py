@@ -25,10 +25,10 @@ def going_shape(sequences: int, max_positions: int, kept: bool) -> data.StructLa
 def sending_shape(sequences: int, max_positions: int, kept: bool) -> data.StructLayout:
     """As `going_shape`, and the block in which tokens are wanted: its first position and the one behind it.
 
-    `everything`: all of them are wanted, not the masks alone.
+    `everything`: all of them are wanted, not the masks alone; `seen`: as `gen.units.span.span_shape` has it.
     """
     position = unsigned(max_positions.bit_length())
-    members = going_shape(sequences, max_positions, kept).members
+    members = {**going_shape(sequences, max_positions, kept).members, **({"seen": position} if kept else {})}
     return data.StructLayout({**members, "block_start": position, "block_end": position, "everything": unsigned(1)})
 
 
@@ -102,8 +102,7 @@ class Sender(Component):
         if self.kept:
             m.d.comb += [
                 self.spans.valid.eq(self.read & first),
-                self.spans.payload.slot.eq(one.slot),
-                self.spans.payload.first.eq(one.first),
+                *(self.spans.payload[name].eq(one[name]) for name in self.spans.payload.shape().members),
             ]
             both = data.ArrayLayout(one.stop.shape(), 2)
             add_probe(m, "span", self.spans, 2, value=data.View(both, Cat(one.first, one.stop)))

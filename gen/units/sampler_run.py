@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from amaranth.hdl import Module, Mux, ShapeLike, Signal, Value, unsigned
+from amaranth.hdl import Const, Module, Mux, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data
 
 from hardloom.gen.design.axi_ports import commit_record
@@ -24,15 +24,17 @@ def word_shape() -> data.StructLayout:
     return data.StructLayout({"op": unsigned(5), "a": register, "b": register, "imm": unsigned(16), "zero": 1})
 
 
-def place_shape(max_positions: int, manner: data.StructLayout) -> data.StructLayout:
+def place_shape(max_positions: int, manner: data.StructLayout, vicinity: bool) -> data.StructLayout:
     """What a slot keeps from one pass to the next.
 
     `at`: the instruction that is next; `block_start`, `block_end`: the block at work; `known`: from there on no pass
-    has had these tokens yet; `manner`: of its predictions.
+    has had these tokens yet; `manner`: of its predictions. With a `vicinity`, it and whether it is `near`, below the
+    positions that there can be; `whole`: a pass has computed all positions since it had to.
     """
     position = unsigned(max_positions.bit_length())
     positions = dict.fromkeys(("block_start", "block_end", "known"), position)
-    return data.StructLayout({"at": unsigned(AT), **positions, "manner": manner})
+    near = {"vicinity": position, "near": unsigned(1), "whole": unsigned(1)} if vicinity else {}
+    return data.StructLayout({"at": unsigned(AT), **positions, **near, "manner": manner})
 
 
 class Run:
@@ -44,6 +46,7 @@ class Run:
     Attributes
     ----------
     now: the pass that is ended, to be sent, or yet to be checked, `pass_shape`.
+    vicinity: programs may set one.
     held: `parameters` of the run; place: `place_shape`; forwards: passes of the run that have ended.
     failed, code; stepped, finished, begun, forget_prompt: to the slot, driven in the states.
     stepping: the slot is served behind a pass, so that a packet of records is due.
@@ -67,9 +70,11 @@ class Run:
         token: ShapeLike,
         result: ShapeLike,
         manner: data.StructLayout,
+        vicinity: bool = False,
     ) -> None:
+        self.vicinity = vicinity
         self.now: Any = Signal(pass_shape(sequences, max_positions))
-        place: Any = Signal(place_shape(max_positions, manner), name="place")
+        place: Any = Signal(place_shape(max_positions, manner, vicinity), name="place")
         held: Any = Signal(parameters(), name="held")
         self.place, self.held = place, held
         self.forwards = Signal(32)
@@ -143,8 +148,9 @@ class Run:
 
     def save(self, m: Module) -> None:
         """In the cycle of this state: what is up to the end of the block at work is known."""
+        changes = {"known": self.place.block_end, **({"whole": Const(1)} if self.vicinity else {})}
         if self._stores is None:
-            m.d.sync += self.place.known.eq(self.place.block_end)
+            m.d.sync += [self.place[name].eq(value) for name, value in changes.items()]
             return
         _, kept = self._stores
         written: Any = kept.write_data
@@ -152,7 +158,7 @@ class Run:
             kept.write_enable.eq(1),
             kept.write_address.eq(self.now.slot),
             written.eq(self.place),
-            written.known.eq(self.place.block_end),
+            *(written[name].eq(value) for name, value in changes.items()),
         ]
 
     def fetch_word(self, m: Module, at: Value) -> None:

@@ -12,9 +12,11 @@ __all__ = ["span_shape", "span_streams"]
 
 
 def span_shape(slots: int, max_positions: int) -> data.StructLayout:
-    """A pass of the sequence in `slot`, from its position `first` on. One slot alone has no number."""
+    """A pass of the sequence in `slot`: of its positions from `first` to before `stop`, which see those before `seen`.
+    One slot alone has no number."""
+    slot, count = unsigned((slots - 1).bit_length()), unsigned(max_positions.bit_length())
     return data.StructLayout(
-        {"slot": unsigned((slots - 1).bit_length()), "first": unsigned(index_width(max_positions))}
+        {"slot": slot, "first": unsigned(index_width(max_positions)), "stop": count, "seen": count}
     )
 
 

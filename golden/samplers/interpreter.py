@@ -2,7 +2,7 @@
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import lru_cache
 
 from hardloom.golden.errors import UserError
@@ -62,8 +62,7 @@ class Machine:
     gen_length: mask tokens behind them at the start.
     mask_token_id, vocab_size: of the model.
     limit: instructions from one pass to the next.
-    head_words: of the head that there are, from the first on; a chip has those of suppressed tokens, or temperature
-        and seed besides.
+    head_words: of the head that there are; a chip has those of suppressed tokens, and may have some of `HeadWord`.
 
     Attributes
     ----------
@@ -88,7 +87,7 @@ class Machine:
         mask_token_id: int,
         vocab_size: int,
         limit: int = MAX_INSTRUCTIONS,
-        head_words: int = SUPPRESSED + len(HeadWord),
+        head_words: Container[int] = range(SUPPRESSED + len(HeadWord)),
     ) -> None:
         self.program, self.mask, self.vocab_size, self.limit = program, mask_token_id, vocab_size, limit
         self.prompt_length, self.positions = len(prompt), len(prompt) + gen_length
@@ -105,7 +104,8 @@ class Machine:
         self.computed = 0
         self._anew = True
         self._last: tuple[int, int] | None = None
-        self.head = [WORD if word < SUPPRESSED or word == VICINITY else 0 for word in range(head_words)]
+        self.head = [WORD] * SUPPRESSED + [WORD if word is HeadWord.VICINITY else 0 for word in HeadWord]
+        self._words = head_words
         self.credits: list[Pairs] = [NO_CREDIT] * self.positions
         self._at, self.forwards, self.ended = 0, 0, False
         self.records: list[Record] = []
@@ -151,7 +151,7 @@ class Machine:
     def manner(self) -> Manner:
         """Of the pass."""
         suppressed = tuple(token for token in self.head[:SUPPRESSED] if token < self.vocab_size)
-        words = {word: self.head[word] if word < len(self.head) else 0 for word in HeadWord}
+        words = {word: self.head[word] for word in HeadWord}
         return Manner(
             suppressed,
             words[HeadWord.TEMPERATURE] & AMOUNT,
@@ -216,7 +216,7 @@ class Machine:
 
     def _computed(self) -> range | None:
         """As `span` has it."""
-        vicinity = self.head[VICINITY] if len(self.head) > VICINITY else WORD
+        vicinity = self.head[VICINITY]
         if vicinity >= self.positions:
             return None
         if self._anew:
@@ -247,7 +247,7 @@ class Machine:
         self.block, self._anew = (start, end), True
 
     def _head(self, one: Instruction) -> None:
-        if one.imm >= len(self.head):
+        if one.imm not in self._words:
             raise self._fault(Fault.ILLEGAL)
         self.head[one.imm] = self.registers[one.a]
         self._anew |= one.imm == VICINITY

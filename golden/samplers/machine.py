@@ -48,7 +48,7 @@ SUPPRESSED = 6
 
 
 class HeadWord(IntEnum):
-    """Words of the head behind those of suppressed tokens. A chip has none of them, and takes them as ILLEGAL."""
+    """Words of the head behind those of suppressed tokens. A chip takes those that it does not have as ILLEGAL."""
 
     TEMPERATURE = SUPPRESSED
     """Of 16 bits, 12 of them fraction; so is guidance."""

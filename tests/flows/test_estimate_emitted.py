@@ -20,11 +20,14 @@ from hardloom.gen.stream.ram import Ram
 from hardloom.golden.checkpoints.families import shape_of
 from hardloom.golden.checkpoints.presets import PRESETS
 from hardloom.golden.samplers.denoise import Pass
+from hardloom.golden.samplers.interpreter import Machine
 from hardloom.golden.samplers.manner import Manner
+from hardloom.golden.samplers.sampling import Sampling
 from hardloom.golden.samplers.spans import span
 from hardloom.golden.units.numerics import GENERAL
 from tests import ROOT
 from tests.command_line import hardloom
+from tests.golden.samplers.engines import Tokens
 
 
 def run(model: str, **request) -> Estimate:
@@ -33,7 +36,7 @@ def run(model: str, **request) -> Estimate:
 
 @pytest.mark.parametrize(
     "model, request_",
-    [("gpt-oss-120b", {}), ("llada-moe-7b", {"sampler": "block"}), ("llada-moe-7b", {"sampler": "cached"})],
+    [("gpt-oss-120b", {}), ("llada-moe-7b", {"sampler": "block"}), ("llada2.0-mini", {"sampler": "cached"})],
 )
 def test_what_is_not_emitted_says_why(model, request_):
     found = run(model, **request_)
@@ -161,6 +164,32 @@ def test_passes_are_as_long_as_the_samplers_rule_says(prompt: int):
         assert kinds[number].positions == positions(start, start - 2)
         assert kinds[number + 1].positions == positions(start, start)
         assert kinds[number].share * 2 == pytest.approx(7 / 16)
+
+
+def test_passes_with_a_vicinity_are_as_long_as_the_samplers_rule_says():
+    """The first pass of a block, and the others of the second and the last block of four."""
+    sampling = Sampling.of("llada", gen_length=32, block_length=8, steps=16, vicinity=3)
+    machine = Machine(sampling.program(Tokens()), list(range(10)), 32, Tokens.mask_token, Tokens.vocab_size)
+    passes = []
+    while machine.run():
+        machine.answer([0] * len(machine.wanted), [1] * len(machine.wanted))
+        passes.append(span(None, Pass(0, 0, 0, (), Manner(), machine.span), 42))
+    anew, *near = kinds = pass_kinds(Workload(42, 32, 14, 2, vicinity=3), 8, None, cache=True)
+    assert [kind.share for kind in kinds] == pytest.approx([1 / 4, 3 / 8, 3 / 8])
+    assert anew.positions == passes[0] == passes[4] and anew.kept == 0
+    assert [kind.positions for kind in near] == [passes[5], passes[13]]
+    assert [kind.positions.stop + kind.kept for kind in near] == [42, 42]
+
+
+def test_a_vicinity_is_emitted_with_kept_keys_and_values():
+    """Fewer cycles a token than whole sequences take, for keys and values of every slot."""
+    near, whole = (
+        run("llada-moe-7b", sampler=sampler, at_once=AtOnce(head_lanes=16, sequences=18)).emitted
+        for sampler in ("cached", "whole")
+    )
+    assert near is not None and whole is not None
+    assert near.tokens_per_s > 1.8 * whole.tokens_per_s
+    assert near.area_mm2["buffers"] > 2 * whole.area_mm2["buffers"]
 
 
 def test_block_diffusion_is_emitted_with_kept_keys_and_values():

@@ -38,7 +38,7 @@ from tests.flows.test_estimate import run
         ({"at_once": AtOnce(query_lanes=257)}, "--query-lanes: 257 exceeds the 256 positions of a sequence"),
         ({"gen_length": 20, "at_once": AtOnce(query_lanes=149)}, "149 exceeds the 148 positions"),
         ({"at_once": AtOnce(head_tiles=157185)}, "--head-tiles: 157185 exceeds the 157,184 rows of the head"),
-        ({"sampler": "cached", "at_once": AtOnce(sequences=2)}, "--sequences: changes nothing, for .* sampler cached"),
+        ({"sampler": "block", "at_once": AtOnce(sequences=2)}, "--sequences: changes nothing, for .* as block does"),
         ({"prompt_length": 8192}, "--gen-length: the model's 8192 positions leave none for it"),
     ],
 )

@@ -228,10 +228,12 @@ def test_the_choice_for_a_tiny_checkpoint_is_built_and_every_weight_read_back(ti
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        (["--like", "llada2.0-mini", "--sampler", "cached", "-o", "x.json"], "without the sampler cached"),
-        (["--like", "llada-moe-7b", "--sampler", "block", "-o", "x.json"], "keeps no keys and values of this model"),
+        (["--like", "llada2.0-mini", "--sampler", "cached", "-o", "x.json"], "as cached does: not all positions see"),
+        (
+            ["--like", "llada-moe-7b", "--sampler", "block", "-o", "x.json"],
+            "as block does: all positions see each other",
+        ),
         (["--like", "llada-moe-7b", "--head-tiles", "154", "-o", "x.json"], "writes no qkv that drains in parts"),
-        (["--like", "llada-moe-7b", "--sampler", "cached", "-o", "x.json"], "without the sampler cached"),
         (["--like", "llada-moe-7b", "--objective", "speed"], "--objective speed"),
         (["--like", "llada-moe-7b", "--head-tiles", "0"], "'--head-tiles'"),
         (["--like", "llada-moe-7b", "--styles", "cell"], "knows nothing of style cell"),

@@ -151,10 +151,7 @@ def test_a_seed_decides_what_a_temperature_draws(engine):
     assert sampled(*run[:4], "--set", "temperature=0", "--seed", 8) == sampled(*run[:4])
 
 
-@pytest.mark.parametrize(
-    ("value", "why"),
-    [("guidance=1.5", "has no guidance"), ("vicinity=4", "computes all positions"), ("credit=0.7", "has no credit")],
-)
+@pytest.mark.parametrize(("value", "why"), [("guidance=1.5", "has no guidance"), ("credit=0.7", "has no credit")])
 def test_a_chip_refuses_what_it_does_not_compute_before_anything_is_built(value, why):
     refused = hardloom("sample", DEMO, "--engine", "rtl", "--prompt", "47+85=", "--set", value)
     assert refused.code == 1 and f"the chip {why}; leave it out" in refused.err

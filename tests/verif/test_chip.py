@@ -249,9 +249,9 @@ def words(*instructions: Instruction) -> list[int]:
     return list(Program.of("", instructions).words)
 
 
-def refused(model: ModelShape) -> list[tuple[ErrorCode, dict]]:
+def refused(model: ModelShape, hardware: HardwareConfig) -> list[tuple[ErrorCode, dict]]:
     """Requests that make no sense, a refusal for each of its reasons."""
-    kept = GOOD.request(model)
+    kept = GOOD.request(model, hardware)
     length = {"PROMPT_LENGTH": len(GOOD.prompt), "GEN_LENGTH": 6}
     block = Instruction(Op.BLOCK, PROMPT_LENGTH, POSITIONS)
     return [
@@ -277,8 +277,9 @@ def test_a_refused_request_leaves_the_chip_usable(
     tiny_chip: SimulatedChip, tiny_integer_model: IntegerModel, tmp_path: Path
 ) -> None:
     hardware, model = tiny_chip.build.hardware, tiny_chip.model
-    cases, good = refused(model), Run([9, 2], by_quota(2, 2, 1))
-    facts, *results = play(tiny_chip, [run for _, request in cases for run in (request, good.request(model))], tmp_path)
+    cases, good = refused(model, hardware), Run([9, 2], by_quota(2, 2, 1))
+    requests = [run for _, request in cases for run in (request, good.request(model, hardware))]
+    facts, *results = play(tiny_chip, requests, tmp_path)
     assert facts == {
         "ID": IDENTIFICATION,
         "MAX_POSITIONS": hardware.max_positions,
@@ -303,7 +304,7 @@ def test_pauses_resets_and_registers_written_meanwhile_change_nothing(
     for cycles in (1, 40, 700, 2500, 4000):
         script += [(None, {"reset": cycles}), (OTHER, {})]
     script += [(GOOD, {}), (GOOD, {"prompt": None, "registers": {}})]
-    requests = [(run or GOOD).request(model) | change for run, change in script]
+    requests = [(run or GOOD).request(model, tiny_chip.build.hardware) | change for run, change in script]
     _, *results = play(tiny_chip, requests, tmp_path)
     wanted = {id(run): expected(tiny_integer_model, run) for run in (GOOD, OTHER)}
     for (run, change), result in zip(script, results, strict=True):

@@ -36,6 +36,14 @@ DRAWN = [
 ]
 """For chips that have a temperature."""
 
+NEAR = [
+    Run([1, 2, 3], Sampling.of("llada", gen_length=8, block_length=4, steps=8, vicinity=1)),
+    Run([5, 4, 3, 2, 1], Sampling.of("threshold", gen_length=9, block_length=3, threshold=0.5, vicinity=0)),
+    Run([7, 2], Sampling.of("llada", gen_length=12, block_length=6, steps=8, vicinity=3)),
+    Run([9, 8, 7], Sampling.of("left_to_right", gen_length=3, vicinity=2)),
+]
+"""For chips that keep keys and values of models in which all positions see each other."""
+
 SMALLER = {"hidden_size": 16, "head_dim": 8, "rotary_dim": 4, "num_experts": 4, "n_group": 2, "topk_group": 1}
 SMALLER |= {"moe_intermediate_size": 8, "intermediate_size": 16, "num_shared_experts": 1, "vocab_size": 20}
 SMALLER |= {"mask_token_id": 18, "eos_token_id": 19}
@@ -73,6 +81,10 @@ def quantized(family: str, folder: Path) -> QuantizedCheckpoint:
         pytest.param("Llama", {"vocab_size": 32}, {"cache": True, "sequences": 2, "head_tiles": 2}, marks=slow),
         pytest.param("LLaDA-MoE", {}, {"head_lanes": 4, "temperature": True}, marks=slow),
         pytest.param("LLaDA-MoE", {"qk_layernorm": False}, {"query_lanes": 3}, marks=slow),
+        ("LLaDA-MoE", {}, {"cache": True, "sequences": 3, "query_lanes": 3, "head_lanes": 2, "view": "table"}),
+        pytest.param("LLaDA-MoE", {}, {"cache": True, "temperature": True}, marks=slow),
+        pytest.param("LLaDA", {}, {"cache": True, "sequences": 2, "head_tiles": 2}, marks=slow),
+        pytest.param("Dream", {}, {"cache": True, "head_lanes": 2}, marks=slow),
     ],
 )
 def test_a_chip_of_a_family_is_the_integer_model(
@@ -89,6 +101,8 @@ def test_a_chip_of_a_family_is_the_integer_model(
     assert recovery.complete, recovery.first
     model, at_once = IntegerModel(checkpoint), built.hardware.sequences
     asked = RUNS + DRAWN * built.hardware.temperature
+    if built.hardware.cache and checkpoint.model.bidirectional:
+        asked = asked[:1] + NEAR + asked[1:]
     chip = SimulatedChip(built, QUICK_BUILD, view=view)
     compared = 0
     for first in range(0, len(asked), at_once):
@@ -127,7 +141,6 @@ def test_hardware_that_a_family_does_not_fit_is_refused(
 @pytest.mark.parametrize(
     "family, fields, why",
     [
-        ("LLaDA", {}, "all positions see each other"),
         ("LLaDA2.0", {"block_size": 6}, "block_length = 6 is no power of two"),
     ],
 )

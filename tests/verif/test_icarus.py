@@ -183,7 +183,7 @@ def unknown(chip: SimulatedChip, tmp_path_factory: pytest.TempPathFactory) -> li
     """Paths of registers that were unknown right after the reset, and of handshakes that were in a run of `SHORT`."""
     folder = tmp_path_factory.mktemp("handshakes")
     (folder / "sources").write_text("\n".join(map(str, chip.build.verilog())))
-    (folder / "request").write_text(json.dumps(SHORT.request(chip.model)))
+    (folder / "request").write_text(json.dumps(SHORT.request(chip.model, chip.build.hardware)))
     names = {f"HARDLOOM_{name.upper()}": str(folder / name) for name in ("results", "sources", "request")}
     build = (chip.folder / "icarus").resolve()
     assert run_tests(BENCH, __name__, folder, names, build=build, simulator="icarus") == 0

@@ -80,15 +80,15 @@ def reference_steps(model: IntegerModel, run: Run, probed: bool = True, cache: b
     for step in denoise(engine or model, torch.tensor([run.prompt]), run.sampling, shape):
         values = engine.values if engine else {}
         if cache and values:
-            block, one = shape.layers[0].attention.block_length, step.passes[0]
-            assert block is not None and one is not None  # as `HardwareConfig.check` says; it has not ended
-            values = of_span(values, span(block, one, step.tokens.shape[1], shape.shift))
+            block, one, count = shape.layers[0].attention.block_length, step.passes[0], step.tokens.shape[1]
+            assert one is not None  # it has not ended
+            values = of_span(values, span(block, one, count, shape.shift), count)
         yield Reference(step, values)
 
 
-def of_span(values: dict[str, np.ndarray], positions: range) -> dict[str, np.ndarray]:
-    """Probe points of a pass of these positions, and which they are: those of the head are all among them."""
-    count = len(values["embedding"])
+def of_span(values: dict[str, np.ndarray], positions: range, count: int) -> dict[str, np.ndarray]:
+    """Probe points of a pass of these positions of `count`, and which they are: those of the head are all among them;
+    with a vicinity the integer model has computed no others."""
     part = {n: v[positions.start : positions.stop] if len(v) == count else v for n, v in values.items()}
     return {"span": np.array([[positions.start, positions.stop]]), **part}
 

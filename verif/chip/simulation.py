@@ -15,6 +15,7 @@ from torch import Tensor
 from hardloom.gen.build.clock_enables import enabled_chip
 from hardloom.gen.build.folder import Build
 from hardloom.gen.design.features import check_program
+from hardloom.gen.design.hardware import HardwareConfig
 from hardloom.gen.engine.inventory import chip_probes
 from hardloom.golden.cache import work_folder
 from hardloom.golden.errors import UserError
@@ -52,11 +53,10 @@ class Run:
     saturations: int = 0
     error: int = 0
 
-    def request(self, model: ModelShape, temperature: bool = False) -> Request:
-        """What a chip of the model, which may have `temperature`, is asked for. Raises UserError as `check_program`
-        does."""
+    def request(self, model: ModelShape, hardware: HardwareConfig) -> Request:
+        """What a chip of the model is asked for. Raises UserError as `check_program` does."""
         program = self.sampling.program(model)
-        check_program(program, temperature)
+        check_program(program, hardware.to_json_dict())
         return Request(prompt=self.prompt, gen_length=self.sampling.gen_length, program=list(program.words))
 
 
@@ -92,7 +92,6 @@ class SimulatedChip:
         self.coverage: list[Path] | None = [] if covered else None
         checkpoint = build.checkpoint()
         self.model = checkpoint.model
-        self.temperature = build.hardware.temperature
         self.probes = chip_probes(self.model, checkpoint.numerics, build.hardware)
         verilog = build.verilog()  # every file as the manifest says, each time
         if view == "table":
@@ -138,7 +137,7 @@ class SimulatedChip:
         results.unlink(missing_ok=True)
         for run in runs:
             run.steps = []
-        job = ChipJob([run.request(self.model, self.temperature) for run in runs], str(results.resolve()), at_once)
+        job = ChipJob([run.request(self.model, self.build.hardware) for run in runs], str(results.resolve()), at_once)
         failed: list[int | BaseException] = []
         files = {"taps": taps, "times": times}
         plusargs = [f"+{name}={linked([file], self.folder)[0]}" for name, file in files.items() if file is not None]

@@ -35,7 +35,7 @@ def read_taps(text: bytes, probes: list[Probe], positions: list[int]) -> list[di
             continue
         for values, span, length in zip(passes, spans, positions, strict=True):
             rows, width = [], probe.elements or length
-            for elements, same in _runs(probe, _rows_of(probe, span, values)):
+            for elements, same in _runs(probe, _rows_of(probe, span, values), length):
                 beats = -(-elements // _each(probe)) * probe.packets * -(-same // probe.positions)
                 rows.append(_rows(flat[start : start + beats], probe, elements, width)[:same])
                 start += beats
@@ -114,10 +114,11 @@ def _rows_of(probe: Probe, span: range, values: dict[str, np.ndarray]) -> range:
     return range(int(values["wanted"].sum())) if probe.wanted else span
 
 
-def _runs(probe: Probe, span: range) -> Iterator[tuple[int, int]]:
-    """Elements of a packet, and positions of a pass, those of `span`, that follow one another with as many."""
+def _runs(probe: Probe, span: range, length: int) -> Iterator[tuple[int, int]]:
+    """Elements of a packet, and positions of a pass, those of `span`, that follow one another with as many; length: of
+    the sequence."""
     if not probe.block:
-        yield probe.elements or len(span), len(span)
+        yield probe.elements or length, len(span)
         return
     for first in range(span.start, span.stop, probe.block):
         seen = min(first + probe.block, span.stop)

@@ -25,7 +25,7 @@ def trace_step(chip: SimulatedChip, run: Run, step: int, file: Path) -> Path:
     """
     folder = chip.folder / "waveform"
     verilate_traced(chip.sources, BENCH, folder / "verilator", QUIET)
-    job = ChipJob([run.request(chip.model, chip.temperature)], str((folder / "results.jsonl").resolve()))
+    job = ChipJob([run.request(chip.model, chip.build.hardware)], str((folder / "results.jsonl").resolve()))
     length = run.cycles / max(1, run.forwards)
     first, last = max(0, int((step - MARGIN) * length)), int((step + 1 + MARGIN) * length) + 1000
     with replacing(file) as partial:

@@ -34,7 +34,7 @@ class Hosted(Component):
             "manners": sampler.manners.payload.shape(),
             "commits": sampler.commits.payload.shape(),
             "status": STATUS,
-        } | ({"spans": sampler.spans.payload.shape()} if sampler.block else {})
+        } | ({"spans": sampler.spans.payload.shape()} if sampler.kept else {})
         members = {name: In(stream.Signature(shape)) for name, shape in streams.items()}
         super().__init__(members | {name: Out(stream.Signature(shape)) for name, shape in outputs.items()})
 
@@ -44,7 +44,7 @@ class Hosted(Component):
         self._model(m, s)
         wiring.connect(m, wiring.flipped(self.commits), s.commits)
         wiring.connect(m, wiring.flipped(self.manners), s.manners)
-        if s.block:
+        if s.kept:
             wiring.connect(m, wiring.flipped(self.spans), s.spans)
         for name in PARAMETERS:
             value = self.request.payload[name]

@@ -1,10 +1,10 @@
 """Programs for the sampler's bench: random ones, and some that wander about as samplers do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from hardloom.golden.samplers.machine import POSITIONS, PROMPT_LENGTH, Instruction, Op, Program, Which
+from hardloom.golden.samplers.machine import POSITIONS, PROMPT_LENGTH, HeadWord, Instruction, Op, Program, Which
 
-__all__ = ["below", "by_count", "fixed_programs", "random_program"]
+__all__ = ["below", "by_count", "fixed_programs", "near_programs", "random_program"]
 
 Draw = Callable[[int, int], int]
 
@@ -16,8 +16,8 @@ JUMPS = (Op.JEQ, Op.JNE, Op.JLT, Op.JGE)
 LOADS = (Op.TOKEN, Op.GUESS, Op.SPREAD, Op.NOTE, Op.MEMO)
 
 
-def random_program(draw: Draw, prompt_length: int, positions: int, vocab_size: int, head: int) -> Program:
-    """A body that goes forward, two or three times over; one in a few does what no program may. head: words of it."""
+def random_program(draw: Draw, prompt_length: int, positions: int, vocab_size: int, head: Sequence[int]) -> Program:
+    """A body that goes forward, two or three times over; one in a few does what no program may. head: its words."""
     body = [_random(draw, prompt_length, positions, vocab_size, head) for _ in range(draw(12, 40))]
     length = len(body)
     body = [_aimed(draw, one, at + 4, length + 4) for at, one in enumerate(body)]
@@ -49,7 +49,7 @@ def _aimed(draw: Draw, one: Instruction, at: int, end: int) -> Instruction:
     return one
 
 
-def _random(draw: Draw, prompt_length: int, positions: int, vocab_size: int, head: int) -> Instruction:
+def _random(draw: Draw, prompt_length: int, positions: int, vocab_size: int, head: Sequence[int]) -> Instruction:
     any_one, kept = draw(0, 11), draw(2, 9)
     kind = draw(0, 30)
     if kind == 0 and draw(0, 3) == 0:  # anything at all but to the registers that count rounds
@@ -81,7 +81,7 @@ def _random(draw: Draw, prompt_length: int, positions: int, vocab_size: int, hea
     if kind < 28:
         return Instruction(Op.PREDICT, imm=draw(0, 1))
     if kind < 29:
-        return Instruction(Op.HEAD, draw(2, 11), imm=draw(0, head - (draw(0, 9) != 0)))
+        return Instruction(Op.HEAD, draw(2, 11), imm=head[draw(0, len(head) - 1)] if draw(0, 9) else draw(0, 10))
     return Instruction(Op.SCAN, PLACE, draw(0, 31))
 
 
@@ -150,3 +150,23 @@ def fixed_programs() -> list[Program]:
         Program.of("loop", [BLOCK, Instruction(Op.PREDICT), Instruction(Op.JUMP, imm=2)]),
         Program.of("far", [Instruction(Op.JUMP, imm=0xFFFF)]),
     ]
+
+
+def near_programs() -> list[Program]:
+    """Vicinities of 0 to 15 and of a word: in each passes behind a new block, behind tokens in it, before it and behind
+    it, and behind passes that have written nothing."""
+    start, end, first, near, done = 2, 3, 4, 5, 6
+    within, before, behind = (Instruction(Op.PUT, 31, register) for register in (start, first, end))
+    predict, vicinity = Instruction(Op.PREDICT, imm=1), Instruction(Op.HEAD, near, imm=HeadWord.VICINITY)
+    passes = [predict, predict, within, predict, before, predict, predict, behind, predict, predict]
+    begin = [
+        Instruction(Op.ADDI, first, PROMPT_LENGTH),
+        Instruction(Op.ADDI, start, POSITIONS, -2 & 0xFFFF),
+        Instruction(Op.ADDI, end, POSITIONS, -1 & 0xFFFF),
+        Instruction(Op.SET, done, imm=16),
+        vicinity,
+        Instruction(Op.BLOCK, start, end),
+    ]
+    rounds = [Instruction(Op.ADDI, near, near, 1), Instruction(Op.JNE, near, done, 4)]
+    last = [Instruction(Op.ADDI, near, 31, 0xFFFF), vicinity, predict, predict, Instruction(Op.END)]
+    return [Program.of("near", begin + passes + rounds + last)]

@@ -1,5 +1,6 @@
 """Bench of `gen.units.attention`."""
 
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -153,14 +154,23 @@ def _other(head_dim: int, word: FixedPoint, score: FixedPoint, bits: tuple[int, 
     return AttentionSpec(head_dim, None, word, score, q, k, v)
 
 
+def _told(inputs: dict[str, list[Packet]], sizes: AttentionSizes, fresh: list[Vectors], span: dict[str, int]) -> None:
+    """What comes of a pass: its queries, keys and values, and which part of a sequence they are."""
+    for name, (x, scale) in zip("qkv", fresh, strict=True):
+        x, scale = (part.transpose(0, 1).flatten(0, 1) for part in (x, scale))
+        inputs[name] += packets(x, sizes.lanes, scale)
+        inputs[f"{name}_ends"] += [[0]] * (span["stop"] - span["first"] - 1) + [[1]]
+        if name != "q":
+            inputs[f"{name}_spans"].append([span])
+
+
 def _kept_passes(sizes: AttentionSizes) -> Case:
     """Passes of parts of sequences, whose slots keep the keys and values of the positions before; never two of one slot
     after each other where there are others."""
     spec, block, most = sizes.spec, sizes.spec.block_length or 1, sizes.max_positions
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
-        names = ("q", "k", "v", "q_ends", "k_ends", "v_ends", "k_spans", "v_spans")
-        inputs: dict[str, list[Packet]] = {name: [] for name in names}
+        inputs: dict[str, list[Packet]] = defaultdict(list)
         outputs: list[Packet] = []
         nothing = [(torch.zeros(1, 0, 1), torch.zeros(1, 0, 1))] * 2
         kept: list[Any] = [nothing] * sizes.slots
@@ -172,12 +182,7 @@ def _kept_passes(sizes: AttentionSizes) -> Case:
             stop = int(integers(generator, first + 1, most, ()))
             q, *pairs = _random_pass(generator, spec, (sizes.heads, stop - first, spec.head_dim))
             fresh = [q, *((x[:: sizes.shared], scale[:: sizes.shared]) for x, scale in pairs)]
-            for name, (x, scale) in zip("qkv", fresh, strict=True):
-                x, scale = (part.transpose(0, 1).flatten(0, 1) for part in (x, scale))
-                inputs[name] += packets(x, sizes.lanes, scale)
-                inputs[f"{name}_ends"] += [[0]] * (stop - first - 1) + [[1]]
-                if name != "q":
-                    inputs[f"{name}_spans"].append([{"slot": slot, "first": first}])
+            _told(inputs, sizes, fresh, {"slot": slot, "first": first, "stop": stop, "seen": stop})
             kept[slot] = [_continued(old, new, first) for old, new in zip(kept[slot], fresh[1:], strict=True)]
             (k, k_scale), (v, v_scale) = (
                 [part.repeat_interleave(sizes.shared, 0) for part in pair] for pair in kept[slot]
@@ -188,6 +193,50 @@ def _kept_passes(sizes: AttentionSizes) -> Case:
         return Stimulus(inputs, {"o": outputs}, cycles=cycles)
 
     name = _named(f"attention_{sizes.slots}_kept_{sizes.passes}_passes", sizes)
+    return Case(name, lambda: Attention(sizes), stimulus, latency=0)
+
+
+def _near_passes(sizes: AttentionSizes) -> Case:
+    """Passes of parts of sequences in which all positions see each other: behind a pass of the whole sequence in a slot
+    parts of it from anywhere to anywhere, often its beginning or its end."""
+    spec, most = sizes.spec, sizes.max_positions
+
+    def stimulus(generator: Generator, kind: str) -> Stimulus:
+        inputs: dict[str, list[Packet]] = defaultdict(list)
+        outputs: list[Packet] = []
+        kept: dict[int, list[Vectors]] = {}
+        tops: dict[int, Tensor] = {}
+        cycles = slot = 0
+        for _ in range(14):
+            slot = (slot + int(integers(generator, 1, max(1, sizes.slots - 1), ()))) % sizes.slots
+            if slot not in kept or not int(integers(generator, 0, 3, ())):
+                seen = most if kind == "corners" else int(integers(generator, 1, most, ()))
+                first, stop, anew = 0, seen, True
+            else:
+                seen = kept[slot][0][0].shape[1]
+                first, stop = sorted(integers(generator, -2, seen + 2, (2,)).clamp(0, seen).tolist())
+                first, stop = (first, stop) if first < stop else (0, 1)
+                anew = stop - first == seen
+            q, *pairs = _random_pass(generator, spec, (sizes.heads, stop - first, spec.head_dim))
+            fresh = [q, *((x[:: sizes.shared], scale[:: sizes.shared]) for x, scale in pairs)]
+            _told(inputs, sizes, fresh, {"slot": slot, "first": first, "stop": stop, "seen": seen})
+            top = fresh[2][1].amax(1, keepdim=True)
+            tops[slot] = top if anew else top.maximum(tops[slot])
+            if anew:
+                kept[slot] = [(x.clone(), scale.clone()) for x, scale in fresh[1:]]
+            for held, new in zip(kept[slot], fresh[1:], strict=True):
+                for whole, part in zip(held, new, strict=True):
+                    whole[:, first:stop] = part
+            (k, k_scale), (v, v_scale) = (
+                [part.repeat_interleave(sizes.shared, 0) for part in pair] for pair in kept[slot]
+            )
+            largest = tops[slot].repeat_interleave(sizes.shared, 0)
+            expected = spec.compute(q[0], q[1], k, k_scale, v, v_scale, top=largest)
+            outputs += packets(expected.transpose(0, 1).flatten(1), sizes.lanes)
+            cycles += 2 * seen + 2 * (stop - first) * sizes.heads * (seen + 2 * sizes.beats + 2) + 60
+        return Stimulus(inputs, {"o": outputs}, cycles=cycles)
+
+    name = _named(f"attention_{sizes.slots}_near_{sizes.passes}_passes", sizes)
     return Case(name, lambda: Attention(sizes), stimulus, latency=0)
 
 
@@ -227,4 +276,10 @@ CASES = [
     _kept_passes(AttentionSizes(AttentionSpec(4, 4), 2, 2, 11, slots=1)),
     _kept_passes(AttentionSizes(AttentionSpec(4, 1), 2, 4, 6, passes=2, slots=3)),
     _kept_passes(AttentionSizes(AttentionSpec(4, 4), 4, 2, 14, **TWO_AT_ONCE, key_heads=2, passes=2, slots=2)),
+    _near_passes(AttentionSizes(AttentionSpec(4), 2, 2, 11, slots=1)),
+    _near_passes(AttentionSizes(AttentionSpec(4), 4, 4, 6, passes=2, slots=3, key_heads=2)),
+    _near_passes(AttentionSizes(AttentionSpec(4), 4, 2, 13, **TWO_AT_ONCE, passes=2, slots=2)),
+    _near_passes(
+        AttentionSizes(AttentionSpec(4), 6, 4, 9, head_lanes=3, query_lanes=4, key_heads=2, passes=2, slots=3)
+    ),
 ]

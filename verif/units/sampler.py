@@ -14,7 +14,7 @@ from hardloom.golden.samplers.interpreter import Machine, SamplerFault
 from hardloom.golden.samplers.machine import PROGRAM_WORDS, SUPPRESSED, Fault, HeadWord, Program
 from hardloom.golden.samplers.spans import span
 from hardloom.verif.samplers.host import Hosted
-from hardloom.verif.samplers.programs import fixed_programs, random_program
+from hardloom.verif.samplers.programs import fixed_programs, near_programs, random_program
 from hardloom.verif.streams.bench import Case, Packet, Stimulus
 from hardloom.verif.streams.manners import manner_packet
 from hardloom.verif.streams.stimulus import integers
@@ -34,9 +34,10 @@ CODES = {
 }
 
 
-def head_words(noise: bool) -> int:
-    """Of a chip's head: suppressed tokens, and with noise its temperature and seed."""
-    return HeadWord.GUIDANCE if noise else SUPPRESSED
+def head_words(sampler: Sampler) -> list[int]:
+    """Of a chip's head: suppressed tokens, and what it has besides."""
+    drawn = [HeadWord.TEMPERATURE, HeadWord.SEED] * sampler.noise
+    return [*range(SUPPRESSED), *drawn, *[HeadWord.VICINITY] * sampler.vicinity]
 
 
 def records(written: list[tuple[int, int, int]]) -> Packet:
@@ -133,7 +134,7 @@ class Host:
     def denoise(self, program: Program, gen_length: int) -> tuple[ErrorCode, int]:
         """The interpreter's run: passes, results and records; the error that ends it, and the number of passes."""
         s, code = self.sampler, ErrorCode.NONE
-        machine = Machine(program, self.held, gen_length, s.mask_token_id, s.vocab_size, s.limit, head_words(s.noise))
+        machine = Machine(program, self.held, gen_length, s.mask_token_id, s.vocab_size, s.limit, head_words(s))
         self.cycles += 40 + gen_length
         running, passes = self.go_on(machine), 0
         while running is True:
@@ -157,15 +158,17 @@ class Host:
     def answer(self, machine: Machine) -> None:
         """A pass: what the model is asked, and random predictions of what is wanted, of which many are alike."""
         s, wanted, g = self.sampler, machine.wanted, self.generator
-        one = Pass(*machine.block, machine.since, tuple(wanted), machine.manner)
-        positions = span(s.block, one, machine.positions, s.shift) if s.block else range(machine.positions)
+        one = Pass(*machine.block, machine.since, tuple(wanted), machine.manner, machine.span)
+        positions = span(s.block or None, one, machine.positions, s.shift)
         beats: Packet = [
             {"token": machine.tokens[p], "wanted": p in wanted, "end": p + 1 == positions.stop} for p in positions
         ]
         self.outputs["tokens"].append(beats)
         self.outputs["manners"].append(self.told(machine, positions.start))
-        if s.block:
-            self.outputs.setdefault("spans", []).append([{"slot": 0, "first": positions.start}])
+        if s.kept:
+            seen = positions.stop if s.block else machine.positions
+            told = {"slot": 0, "first": positions.start, "stop": positions.stop, "seen": seen}
+            self.outputs.setdefault("spans", []).append([told])
         tokens = integers(g, 0, s.vocab_size - 1, (len(wanted),))
         tokens = torch.where(torch.rand(len(wanted), generator=g) < 0.2, s.mask_token_id, tokens)
         spreads: Tensor = integers(g, 1, (1 << len(s.result.payload.spread)) - 1, (len(wanted),))
@@ -202,7 +205,7 @@ def random_runs(host: Host, runs: int) -> None:
         gen = host.draw(1, depth - len(prompt)) + (host.draw(0, 9) == 0)
         if host.draw(0, 9) == 0:
             prompt[host.draw(0, len(prompt) - 1)] = host.sampler.mask_token_id
-        sizes = len(prompt), len(prompt) + gen, host.sampler.vocab_size, head_words(host.sampler.noise)
+        sizes = len(prompt), len(prompt) + gen, host.sampler.vocab_size, head_words(host.sampler)
         program = random_program(host.draw, *sizes)
         at = host.draw(0, min(host.words, PROGRAM_WORDS - len(program.words)))
         host.run(prompt, program, gen, at, marked=host.draw(0, 9) != 0, again=host.draw(0, 3) == 0)
@@ -211,7 +214,7 @@ def random_runs(host: Host, runs: int) -> None:
 def fixed_runs(host: Host) -> None:
     """Programs that samplers are made of, at every length of prompt and generation that fits."""
     depth = host.sampler.max_positions
-    for program in fixed_programs():
+    for program in fixed_programs() + near_programs() * host.sampler.vicinity:
         for length in (1, 3, depth - 1):
             for gen in {1, depth - length}:
                 host.run(tokens_but_mask(host, length), program, gen)
@@ -251,10 +254,11 @@ def _case(
     block: int = 0,
     shift: int = 0,
     noise: bool = False,
+    vicinity: bool = False,
 ) -> Case:
     def component() -> Sampler:
         size = vocab_size, mask_token_id, max_positions, spread_width
-        return Sampler(*size, block=block, shift=shift, limit=LIMIT, noise=noise)
+        return Sampler(*size, block=block, shift=shift, limit=LIMIT, noise=noise, vicinity=vicinity)
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         host = Host(component(), generator)
@@ -266,10 +270,11 @@ def _case(
         return Stimulus(host.inputs, host.outputs, cycles=host.cycles)
 
     name = f"sampler_{vocab_size}_{max_positions}" + f"_blocks_of_{block}" * (block > 0) + "_shifted" * shift
-    name += "_noise" * noise
+    name += "_noise" * noise + "_vicinity" * vicinity
     return Case(name, lambda: Hosted(component()), stimulus, 0)
 
 
 CASES = [_case(19, 17, 12, 22), _case(300, 0, 16, 34), _case(5, 4, 9, 4)]
 CASES += [_case(19, 17, 14, 22, 4), _case(5, 4, 9, 4, 1), _case(19, 17, 12, 22, shift=1)]
 CASES += [_case(19, 17, 14, 38, 4, noise=True), _case(19, 17, 12, 38, noise=True)]
+CASES += [_case(19, 17, 14, 22, vicinity=True), _case(19, 17, 12, 38, shift=1, noise=True, vicinity=True)]

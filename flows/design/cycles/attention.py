@@ -20,12 +20,14 @@ def to_memory(g: Geometry) -> int:
     return RESCALE + BIAS * attention.bias + turned + quantize(g.head)
 
 
-def keys_seen(g: Geometry, positions: int, first: int) -> Times:
+def keys_seen(g: Geometry, positions: int, first: int, kept: int) -> Times:
     """Keys that each group of queries is walked over with, float64 [groups of queries]; the pass has `positions` from
-    `first` on."""
+    `first` on, and `kept` are behind them."""
     stop, block = first + positions, g.attention.block_length
     firsts = np.arange(first, stop, g.query_lanes, dtype=float)
-    return np.full(firsts.shape, float(stop)) if block is None else np.minimum(stop, (firsts // block + 1) * block)
+    return (
+        np.full(firsts.shape, float(stop + kept)) if block is None else np.minimum(stop, (firsts // block + 1) * block)
+    )
 
 
 class AttentionHalf:
@@ -41,12 +43,13 @@ class AttentionHalf:
         self.walked = self.taken = -np.inf
         self.free = [-np.inf] * g.passes
 
-    def follow(self, arrivals: Times, first: int = 0) -> Times:
-        """Last beats of the residual stream behind attention, by position, of a pass from position `first` on."""
+    def follow(self, arrivals: Times, first: int = 0, kept: int = 0) -> Times:
+        """Last beats of the residual stream behind attention, by position, of a pass from position `first` on; kept: as
+        `Pass` has it."""
         room = self.free.pop(0) - self.summed.latency - to_memory(self.g)
         normed = self.normed.follow(arrivals)
         stored = self.summed.follow(np.maximum(normed, room))[-1] + to_memory(self.g)
-        divided = self.divided(max(stored, self.walked), len(arrivals), first)
+        divided = self.divided(max(stored, self.walked), len(arrivals), first, kept)
         projected = self.projected.follow(divided) + RESCALE
         self.record("input_norm", normed)
         self.record("attention.output", divided)
@@ -54,13 +57,13 @@ class AttentionHalf:
         self.record("attention.residual", projected + RESIDUAL)
         return projected + RESIDUAL
 
-    def divided(self, start: float, positions: int, first: int) -> Times:
-        """Last beats of attention's output, by position; start: of the walk; first: position.
+    def divided(self, start: float, positions: int, first: int, kept: int) -> Times:
+        """Last beats of attention's output, by position; start: of the walk; first, kept: as of `follow`.
 
         A group of heads and queries takes a cycle a key, and its sums leave one pair after the other.
         """
         g, packet, block = self.g, self.g.attention.num_heads * self.g.head, self.g.head_lanes * self.g.head
-        keys = np.repeat(keys_seen(g, positions, first), self.groups)
+        keys = np.repeat(keys_seen(g, positions, first, kept), self.groups)
         queries = np.repeat(np.minimum(g.query_lanes, positions - np.arange(0, positions, g.query_lanes)), self.groups)
         last_keys = start + np.cumsum(keys)
         summed = in_order(last_keys + score(g.attention.head_dim), 0, keys) + keys + HELD_BACK + TO_SUMS

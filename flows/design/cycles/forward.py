@@ -65,7 +65,7 @@ def forward_cycles(g: Geometry, one: Pass) -> float:
         arrivals = times - times[0]
         key = shape, id(chosen), arrivals.tobytes()
         if key not in seen:
-            seen[key] = Layer(g.at(number)).follow(arrivals, chosen, one.positions.start)
+            seen[key] = Layer(g.at(number)).follow(arrivals, chosen, one.positions.start, one.kept)
         times = seen[key] + times[0]
     return Tail(g).follow(times, one.met)
 

@@ -17,10 +17,10 @@ class Layer:
         self.attention = AttentionHalf(g, record)
         self.mlp = DenseHalf(g, record) if isinstance(g.shape.mlp, DenseShape) else ExpertHalf(g, record)
 
-    def follow(self, arrivals: Times, routes: Routes | None, first: int = 0) -> Times:
+    def follow(self, arrivals: Times, routes: Routes | None, first: int = 0, kept: int = 0) -> Times:
         """Last beats of the residual stream behind the layer, by position; routes: None where it has no experts; first:
-        the pass's first position, where keys of those before it are kept."""
-        between = self.attention.follow(arrivals, first)
+        the pass's first position, where keys of those before it are kept; kept: as `Pass` has it."""
+        between = self.attention.follow(arrivals, first, kept)
         if isinstance(self.mlp, DenseHalf):
             return self.mlp.follow(between)
         assert routes is not None

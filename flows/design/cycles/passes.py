@@ -14,13 +14,14 @@ class Pass:
 
     positions: of the sequence, all or those that it computes; wanted: those of them that the head meets; routes: of
     each layer for these positions, None where it has no experts; own: cycles of the sampler from its last result to the
-    next pass.
+    next pass; kept: positions behind them whose keys are kept, which they see where all positions do.
     """
 
     positions: range
     wanted: Sequence[int]
     routes: Sequence[Routes | None]
     own: float = 0.0
+    kept: int = 0
 
     @property
     def met(self) -> list[int]:

@@ -25,11 +25,10 @@ class Pipeline:
 
     def send(self, start: float, one: Pass) -> float:
         """A pass whose first token comes then, none before those of the pass before; when its last result does."""
-        first = one.positions.start
         times = self.embedding.follow(np.full(len(one.positions), start))
         self.record("embedding", times)
         for layer, routes in zip(self.layers, one.routes, strict=True):
-            times = layer.follow(times, routes, first)
+            times = layer.follow(times, routes, one.positions.start, one.kept)
         return self.tail.follow(times, one.met)
 
 

@@ -41,7 +41,7 @@ def parts_apart(g: Geometry, alike: Sequence[Pass]) -> list[float]:
 
 def through(layer: Layer, number: int) -> Callable[[Times, Pass], float]:
     """Sends a pass through layer `number`."""
-    return lambda now, one: float(layer.follow(now, one.routes[number], one.positions.start)[-1])
+    return lambda now, one: float(layer.follow(now, one.routes[number], one.positions.start, one.kept)[-1])
 
 
 def apart(part: Callable[[Times, Pass], float], alike: Sequence[Pass]) -> float:

@@ -13,7 +13,7 @@ from hardloom.flows.design.cycles.routes import likely_routes
 from hardloom.flows.design.cycles.throughput import slowest_part
 from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.at_once import AtOnce
-from hardloom.flows.design.estimate.workload import Workload
+from hardloom.flows.design.estimate.workload import KEEPING, Workload
 from hardloom.gen.design.features import check_features
 from hardloom.gen.design.lanes import MOST_POSITIONS, check_cache
 from hardloom.golden.errors import UserError
@@ -30,9 +30,11 @@ def why_not_emitted(shape: ModelShape, sampler: str, positions: float = 0) -> st
         check_features(shape)
     except UserError as error:
         return f"`hardloom generate` cannot write this model ({error})"
-    if sampler == "block":
+    if sampler in KEEPING:
         refused = [wrong for layer in shape.layers if (wrong := check_cache(layer.attention))]
-        return f"`hardloom generate` keeps no keys and values of this model: {refused[0]}" if refused else None
+        if shape.bidirectional != (sampler == "cached"):
+            refused.append(f"{'all' if shape.bidirectional else 'not all'} positions see each other")
+        return f"`hardloom generate` keeps no keys and values as {sampler} does: {refused[0]}" if refused else None
     if sampler != "whole":
         return f"`hardloom generate` writes chips that compute whole sequences or blocks, without the sampler {sampler}"
     return None
@@ -52,12 +54,13 @@ def emitted_packet(kind: MatrixKind, packet_cycles: float, drained: int, lanes: 
 
 @dataclass(frozen=True)
 class PassKind:
-    """Passes of a workload that are alike: `share` of all passes, the positions that one computes, and those of them
-    that the head meets."""
+    """Passes of a workload that are alike: `share` of all passes, the positions that one computes, those of them that
+    the head meets, and how many are behind them, kept and seen."""
 
     share: float
     positions: range
     wanted: range
+    kept: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,28 +80,53 @@ whose experts they choose evened out."""
 
 
 def pass_kinds(work: Workload, block_length: float, attention_block: int | None, cache: bool) -> list[PassKind]:
-    """Passes of a run. Where keys and values are kept, by the rule of `golden.samplers.spans`: the first pass of a
-    block begins in the block before it, with what that has committed last; the first pass of all has the prompt.
+    """Passes of a run. Where keys and values are kept, by the rule of `golden.samplers.spans`.
 
     block_length: of the sampler; attention_block: of attention that goes by blocks.
     """
     length = round(work.length)
-    if not cache or attention_block is None:
+    if not cache:
         return [PassKind(1.0, range(length), likely_wanted(length, block_length, work.tokens_per_forward))]
-    block, commits = min(round(block_length), round(work.generated)), work.tokens_per_forward
-    prompt = round(work.length - work.generated)
-    blocks, steps = max(1, round(work.generated / block)), max(1.0, block / commits)
+    block = min(round(block_length), round(work.generated))
+    blocks, prompt = max(1, round(work.generated / block)), round(work.length - work.generated)
+    followed = min(BLOCKS_FOLLOWED, blocks)
+    starts = [prompt + blocks * (2 * number + 1) // (2 * followed) * block for number in range(followed)]
+    if attention_block is None:
+        return near_kinds(work, block, starts)
+    return block_kinds(work, block, starts, blocks, attention_block)
+
+
+def near_kinds(work: Workload, block: int, starts: Sequence[int]) -> list[PassKind]:
+    """The first pass of a block has all positions, the others have the block and its vicinity; of blocks that start
+    there."""
+    length, reach, steps = round(work.length), round(work.vicinity), max(1.0, block / work.tokens_per_forward)
+
+    def kind(share: float, start: int, positions: range) -> PassKind:
+        wanted = likely_wanted(start + block, block, work.tokens_per_forward)
+        return PassKind(share, positions, wanted, length - positions.stop)
+
+    kinds = [kind(1 / steps, starts[0], range(length))]
+    for start in starts:
+        positions = range(max(0, start - reach), min(start + block + reach, length))
+        kinds.append(kind((1 - 1 / steps) / len(starts), start, positions))
+    return [kind for kind in kinds if kind.share]
+
+
+def block_kinds(work: Workload, block: int, starts: Sequence[int], blocks: int, attention_block: int) -> list[PassKind]:
+    """The first pass of a block begins in the block before it, with what that has committed last; the first pass of all
+    has the prompt. Of so many blocks, those that start there are followed."""
+    length, prompt, commits = round(work.length), round(work.length - work.generated), work.tokens_per_forward
+    steps = max(1.0, block / commits)
 
     def kind(count: float, since: int, end: int) -> PassKind:
         stop = min(-(-end // attention_block) * attention_block, length)
         positions = range(max(0, since) // attention_block * attention_block, stop)
         return PassKind(count / (blocks * steps), positions, likely_wanted(end, block, commits))
 
-    kinds, followed = [kind(1, 0, prompt + block)], min(BLOCKS_FOLLOWED, blocks)
-    for number in range(followed):
-        start = prompt + blocks * (2 * number + 1) // (2 * followed) * block
-        kinds.append(kind((blocks - 1) / followed, start - ceil(block / 2), start + block))
-        kinds.append(kind(blocks * (steps - 1) / followed, start, start + block))
+    kinds = [kind(1, 0, prompt + block)]
+    for start in starts:
+        kinds.append(kind((blocks - 1) / len(starts), start - ceil(block / 2), start + block))
+        kinds.append(kind(blocks * (steps - 1) / len(starts), start, start + block))
     return [kind for kind in kinds if kind.share]
 
 
@@ -149,5 +177,6 @@ def likely_passes(shape: ModelShape, kind: PassKind, imbalance: float, count: in
             chosen[mlp] = None
             if isinstance(mlp, ExpertsShape):
                 chosen[mlp] = likely_routes(mlp.num_experts, mlp.top_k, imbalance, len(kind.positions), seed)
-        found.append(Pass(kind.positions, kind.wanted, [chosen[layer.mlp] for layer in shape.layers]))
+        routes = [chosen[layer.mlp] for layer in shape.layers]
+        found.append(Pass(kind.positions, kind.wanted, routes, kept=kind.kept))
     return found

@@ -7,7 +7,7 @@ from math import inf
 from hardloom.flows.design.estimate.arrays import PRICED_STYLES, array_assumptions
 from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.at_once import AtOnce
-from hardloom.flows.design.estimate.workload import default_sampler, workload_tables
+from hardloom.flows.design.estimate.workload import KEEPING, default_sampler, workload_tables
 from hardloom.golden.errors import UserError
 from hardloom.golden.shape import ModelShape
 
@@ -75,7 +75,7 @@ def completed(request: Request, shape: ModelShape) -> Request:
     workload_tables(sampler, shape.hidden_size)
     if shape.mask_token_id is None and sampler != own:
         raise UserError(f"--sampler {sampler}: {shape.name} is causal, so a pass makes one token; leave it out")
-    at_once = replace(request.at_once, cache=sampler == "block")
+    at_once = replace(request.at_once, cache=sampler in KEEPING)
     return replace(request, design=design, sampler=sampler, arrays=request.arrays or design, at_once=at_once)
 
 

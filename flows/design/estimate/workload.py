@@ -6,11 +6,15 @@ from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.golden.errors import UserError
 from hardloom.golden.shape import ModelShape
 
-__all__ = ["Workload", "default_sampler", "workload_tables"]
+__all__ = ["KEEPING", "Workload", "default_sampler", "workload_tables"]
 
 SAMPLERS = ("whole", "cached", "block", "autoregressive")
 """whole: every forward computes the whole sequence (LLaDA); cached: the current block and its vicinity, and the whole
 sequence once a block (dInfer); block: the current block, earlier ones cached (LLaDA2.0); autoregressive: one token."""
+
+
+KEEPING = ("cached", "block")
+"""Samplers of chips with `cache`."""
 
 
 def default_sampler(shape: ModelShape) -> str:
@@ -34,7 +38,7 @@ class Workload:
 
     length: positions of a full sequence; generated: those that are not the prompt's; positions_per_forward: computed in
     one; tokens_per_forward: committed by one; refresh_per_token: positions beside those, a token: of prompts and
-    finished blocks, or of whole-sequence passes.
+    finished blocks, or of whole-sequence passes. vicinity: positions either side of a block, where it has some.
     """
 
     length: float
@@ -42,6 +46,7 @@ class Workload:
     positions_per_forward: float
     tokens_per_forward: float
     refresh_per_token: float = 0.0
+    vicinity: float = 0.0
 
     @property
     def positions_per_token(self) -> float:
@@ -59,4 +64,4 @@ class Workload:
         if sampler == "block":
             return cls(length, generated, block, a["tokens_per_forward"], max(0.0, length - block) / generated)
         positions = min(length, block + a["vicinity"])
-        return cls(length, generated, positions, a["tokens_per_forward"], length / block)
+        return cls(length, generated, positions, a["tokens_per_forward"], length / block, a["vicinity"] / 2)
