@@ -177,7 +177,8 @@ def test_a_small_tile_end_to_end(tmp_path: Path) -> None:
     net = next(net for net, wires in drawn.wires.items() if wires.segments and net.startswith("feed."))
     without = replace(drawn.wires[net], segments=[])
     cut = replace(drawn, wires={**drawn.wires, net: without})
-    opened = figures_of(tile, plan, cut, layout_of(cut.def_text, cells, cut.cells), full, cells, 0.0)
+    shapes = layout_of(cut.def_text, cells, cut.cells)
+    opened = figures_of(tile, plan, cut, cut.spef(cells), shapes, full, cells, 0.0)
     assert opened.opens == 1 and not opened.is_clean
 
 
