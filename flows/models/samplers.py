@@ -27,8 +27,10 @@ def asked_sampling(
         sampler = "left_to_right" if causal else "threshold" if "threshold" in texts else "llada"
     for setting in settings:
         name, equals, text = setting.partition("=")
-        if not equals or name in texts:
-            raise UserError(f"--set: {setting!r} is not NAME=VALUE, each name once; write it like threshold=0.9")
+        if not equals or not name:
+            raise UserError(f"--set: {setting!r} is not NAME=VALUE; write it like threshold=0.9")
+        if name in texts:
+            raise UserError(f"--set: {setting!r} gives {name} a second time; give each parameter once")
         texts[name] = text
     return Sampling.read(sampler, gen_length, texts)
 

@@ -9,6 +9,7 @@ import pytest
 from hardloom.flows.models import rtl_engine
 from hardloom.gen.build.folder import Build
 from hardloom.golden.checkpoints.families import shape_of
+from hardloom.golden.errors import UserError
 from hardloom.golden.samplers.sampling import SAMPLERS, Sampling, read_sampler
 from tests import DEMO, DEMO2
 from tests.command_line import hardloom
@@ -78,7 +79,13 @@ def test_a_file_is_a_sampler(tmp_path: Path):
         (["--sampler", "no/such.sampler"], "no/such.sampler: cannot be read (No such file or directory)"),
         (["--sampler", "threshold", "--steps", 4], "sampler threshold: there is no parameter steps; there are"),
         (["--set", "steps"], "--set: 'steps' is not NAME=VALUE"),
-        (["--steps", 8, "--set", "steps=8"], "--set: 'steps=8' is not NAME=VALUE, each name once"),
+        (["--steps", 8, "--set", "steps=8"], "--set: 'steps=8' gives steps a second time; give each parameter once"),
+        (["--set", "=3"], "--set: '=3' is not NAME=VALUE"),
+        (["--set", "seed=4294967296"], "seed is 4294967296; give an integer from 0 to 4294967295"),
+        (
+            ["--set", "temperature=1e-9"],
+            "sampler llada: temperature is 1e-09, too little to tell; give 0, or 0.000244140625 or more",
+        ),
         (["--set", "steps=many"], "sampler llada: steps is 'many'; give an integer from 1"),
         (["--set", "steps=99999999999999"], "sampler llada: steps is 99999999999999; give an integer from 1"),
         (["--threshold", 0.5, "--steps", 4], "sampler threshold: there is no parameter steps; there are"),
@@ -120,11 +127,23 @@ def test_defaults_suit_few_tokens(name: str, gen_length: int):
     edits = {"delete_token": 1, "split_token": 2} if name == "levenshtein" else {}
     given = Sampling.of(name, gen_length, **edits)
     block = {one.name: one.default_text for one in given.source.parameters}["block_length"]
-    assert block in ("32", "min(8, gen_length)")
-    if block != "32":
+    assert block in ("min(32, max_position_embeddings)", "min(8, gen_length)")
+    if "gen_length" in block:
         short = Sampling.of(name, gen_length, block_length=min(8, gen_length), **edits)
         assert given.program(model) == short.program(model)
     assert given.program(model)
+
+
+@pytest.mark.parametrize("name", ["block_diffusion", "joint_threshold", "levenshtein"])
+def test_a_block_longer_than_any_sequence_is_refused(name: str):
+    model = shape_of(json.loads((DEMO / "config.json").read_text()))
+    edits = {"delete_token": 1, "split_token": 2} if name == "levenshtein" else {}
+    longest = model.max_position_embeddings
+    assert Sampling.of(name, 8, block_length=longest, **edits).program(model)
+    with pytest.raises(
+        UserError, match=f"block_length {longest + 1} is longer than the longest sequence, .* {longest}"
+    ):
+        Sampling.of(name, 8, block_length=longest + 1, **edits).program(model)
 
 
 def test_few_tokens_are_written_half_a_block_at_a_time():
@@ -139,7 +158,11 @@ def test_a_default_that_cannot_be_says_what_it_follows_from(tmp_path: Path):
         "for p in in_order(masked):\n    token[p] = guess[p]\n"
     )
     ran = hardloom(*PROMPT, "--sampler", file, "--gen-length", 4)
-    assert ran.code == 1 and "steps is 0; give an integer from 1, or change what its default follows from" in ran.err
+    assert (
+        ran.code == 1
+        and "or change what its default follows from" in ran.err
+        and "steps is 0; give an integer from 1 " in ran.err
+    )
     assert ran.err.strip().endswith("gen_length // 8")
 
 

@@ -151,8 +151,15 @@ def test_what_no_tensor_shows_of_a_router_or_a_head_is_asked_for(field: str):
 
 
 def test_a_block_may_use_as_many_experts_as_a_token_takes():
-    with pytest.raises(UserError, match="num_experts_per_tok is 2, of at most 1"):
+    with pytest.raises(UserError, match="expert_capacity is 1 but num_experts_per_tok is 2"):
         shape_of(LLADA2 | {"num_experts_per_tok": 2, "expert_capacity": 1})
+
+
+def test_a_block_of_attention_is_no_longer_than_a_sequence():
+    most = LLADA2["max_position_embeddings"]
+    assert shape_of(LLADA2 | {"block_size": most}).layers[0].attention.block_length == most
+    with pytest.raises(UserError, match=f"block_size is {2 * most} of max_position_embeddings {most}"):
+        shape_of(LLADA2 | {"block_size": 2 * most})
 
 
 def test_published_totals():

@@ -101,6 +101,7 @@ class _AnyModel(NamedTuple):
     mask_token: int = 1
     token_ids: int = 2
     bidirectional: bool = True
+    max_position_embeddings: int = 1 << 20
     eos_token_ids: tuple[int, ...] = ()
     delete_token_id: int | None = None
     split_token_id: int | None = None

@@ -111,8 +111,16 @@ def attention_of(fields: Fields) -> AttentionShape:
         rope_theta=fields.real("rope_theta", 1e15),
         rotary_dim=rotary_dim,
         head_norms=True,
-        block_length=fields.count("block_size", BLOCK_LENGTH),
+        block_length=block_length_of(fields),
     )
+
+
+def block_length_of(fields: Fields) -> int:
+    """Of attention; Raises `UserError` for a block that is longer than any sequence."""
+    said, most = fields.count("block_size", BLOCK_LENGTH), fields.count("max_position_embeddings")
+    if "block_size" in fields.given and said > most:
+        raise UserError(f"block_size is {said} of max_position_embeddings {most}; correct one of them")
+    return said
 
 
 def experts_of(fields: Fields) -> ExpertsShape:
@@ -135,11 +143,15 @@ def experts_of(fields: Fields) -> ExpertsShape:
         ("num_experts_per_tok", experts.top_k, experts.num_experts // experts.groups * experts.top_groups),
         ("topk_group", experts.top_groups, experts.groups),
         ("expert_capacity", experts.capacity, experts.num_experts),
-        ("num_experts_per_tok", experts.top_k, experts.capacity or experts.top_k),
         ("num_shared_experts", shared, 64),
     ):
         if not 0 <= value <= most:
-            raise UserError(f"{name} is {value}, of at most {most}; correct one of the router's fields")
+            raise UserError(f"{name} is {value}, not from 0 to {most}; correct one of the router's fields")
+    if capacity and experts.top_k > capacity:
+        raise UserError(
+            f"expert_capacity is {capacity} but num_experts_per_tok is {experts.top_k}, and a token takes its experts "
+            "out of those of its block; correct one of them"
+        )
     if experts.num_experts % experts.groups:
         raise UserError(
             f"num_experts {experts.num_experts} is no multiple of n_group {experts.groups}; correct one of them"

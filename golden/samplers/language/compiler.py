@@ -35,6 +35,9 @@ class Vocabulary(Protocol):
     def bidirectional(self) -> bool: ...
 
     @property
+    def max_position_embeddings(self) -> int: ...
+
+    @property
     def eos_token_ids(self) -> tuple[int, ...]: ...
 
     @property
@@ -56,13 +59,14 @@ def compiled(source: Source, gen_length: int, given: Mapping[str, Number], model
         "eos": model.eos_token_ids[0] if model.eos_token_ids else None,
         "delete_token_id": model.delete_token_id,
         "split_token_id": model.split_token_id,
+        "max_position_embeddings": model.max_position_embeddings,
         "none": WORD,
     }
     work = Statements(Assembly(), Constants(names), model.eos_token_ids)
     try:
         set_parameters(source, names, given, work.constants, model.vocab_size)
         suppress(source.name, work, model.eos_token_ids)
-        tell_head(work)
+        tell_head(source.name, work)
         tell_vicinity(source.name, work, model)
         work.program(source.body)
     except Refused as error:
@@ -85,11 +89,17 @@ def suppress(name: str, work: Statements, ends: tuple[int, ...]) -> None:
         work.suppress(ends)
 
 
-def tell_head(work: Statements) -> None:
+def tell_head(sampler: str, work: Statements) -> None:
     """What the parameters `temperature`, `seed`, `guidance` and those of credit ask for."""
     amounts = "temperature", "guidance", "credit", "credit_decay", "credit_power"
     known = {name: work.constants.names[name] or 0 for name in ("seed", *amounts)}
     scaled = {name: min(round(known[name] * 2**AMOUNT_FRAC), MOST) for name in amounts}
+    for name in ("temperature", "guidance", "credit"):
+        if known[name] and not scaled[name]:
+            least = 2**-AMOUNT_FRAC
+            raise UserError(
+                f"sampler {sampler}: {name} is {known[name]}, too little to tell; give 0, or {least} or more"
+            )
     if scaled["guidance"]:
         work.code.emit(Op.HEAD, Constant(scaled["guidance"]), imm=HeadWord.GUIDANCE)
     if scaled["temperature"]:
@@ -123,6 +133,11 @@ def set_parameters(
         value = given.get(one.name)
         if value is None and one.default is not None:
             value = constants.value(one.default)
+        if value is None and one.default is not None:
+            raise UserError(
+                f"{source.label}:{one.line}: the default of {one.name}, {one.default_text:.40}, is not known "
+                "beforehand; write one that is"
+            )
         if value is None:
             raise UserError(f"sampler {source.name}: {one.name} has no value; give it {one.kind.values}")
         try:

@@ -14,6 +14,7 @@ Number = int | float
 WORD = (1 << 32) - 1
 """The largest integer of a program."""
 
+HUGE = "a number is beyond 64 bits; use smaller numbers"
 
 MOST_AMOUNT = 16
 """What an amount stays below."""
@@ -61,8 +62,8 @@ class Kind(StrEnum):
 
 
 VALUES = {
-    Kind.COUNT: "an integer from 1",
-    Kind.NUMBER: "an integer from 0",
+    Kind.COUNT: f"an integer from 1 to {WORD}",
+    Kind.NUMBER: f"an integer from 0 to {WORD}",
     Kind.PROBABILITY: "a number from 0 to 1",
     Kind.SWITCH: "0 or 1",
     Kind.TOKEN: "a token id of the vocabulary",
@@ -117,11 +118,14 @@ class Source:
     def parse(cls, name: str, label: str, text: str) -> "Source":
         """Raises `UserError` where `text` is no sampler's."""
         try:
-            statements = ast.parse(text).body
+            tree = ast.parse(text)
         except SyntaxError as error:
-            raise UserError(f"{label}:{error.lineno or 1}: {error.msg}; samplers are written as Python is") from None
+            said = HUGE if "digits" in error.msg else f"{error.msg}; samplers are written as Python is"
+            raise UserError(f"{label}:{error.lineno or 1}: {said}") from None
         except (ValueError, RecursionError, MemoryError) as error:
             raise UserError(f"{label}: cannot be read ({error}); samplers are written as Python is") from None
+        refuse_huge_numbers(label, tree)
+        statements = tree.body
         match statements[:1]:
             case [ast.Expr(ast.Constant(str() as about))]:
                 pass
@@ -143,6 +147,13 @@ class Source:
     def summary(self) -> str:
         """The docstring's first line."""
         return self.about.strip().splitlines()[0]
+
+
+def refuse_huge_numbers(label: str, tree: ast.Module) -> None:
+    """Before anything writes them out: Python has no decimal text of an integer of thousands of digits."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value >> 64:
+            raise UserError(f"{label}:{node.lineno}: {HUGE}")
 
 
 def parameter(node: ast.AnnAssign) -> Parameter:

@@ -18,6 +18,7 @@ class Tokens:
     vocab_size: int = 100
     mask_token: int = MASK
     bidirectional: bool = True
+    max_position_embeddings: int = 4096
     eos_token_ids: tuple[int, ...] = (EOS, 97)
     delete_token_id: int | None = DELETE
     split_token_id: int | None = SPLIT
