@@ -1,5 +1,7 @@
 """The one exception a user's mistake raises."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,9 +37,13 @@ def one_sentence() -> Iterator[None]:
 
 
 def nameless() -> str:
-    """What an error is about that names no file: standard output where that takes no empty line."""
+    """What an error is about that names no file: standard output where that takes no empty line.
+
+    What it still holds goes nowhere then: Python writes it out at its end, and would fail once more.
+    """
     try:
         print(flush=True)
     except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return "standard output"
     return "file system"

@@ -19,14 +19,21 @@ def is_output(parser: object) -> bool:
     return isinstance(getattr(parser, "__self__", None), Output)
 
 
-def pairs(first_is: Callable[[object], bool]) -> Iterator[tuple[str, str, str]]:
-    """Every command with one of its options whose parser is as `first_is` says, and one of those that write a file."""
+def endings(parser: object) -> set[str]:
+    """What the name of an option's file may end in."""
+    return {*(parser.__self__.suffixes if is_output(parser) else ())} or {".png", ".info"}  # type: ignore[attr-defined]
+
+
+def pairs(first_is: Callable[[object], bool]) -> Iterator[tuple[str, str, str, str]]:
+    """Every command with one of its options whose parser is as `first_is` says, one of those that write a file, and an
+    ending that both take."""
     for command, callback in all_commands():
         names = [(info.param_decls or (f"--{name.replace('_', '-')}",), info) for name, info in parameters(callback)]
         for reads, first in names:
             for writes, second in names:
-                if first_is(first.parser) and is_output(second.parser) and first is not second:
-                    yield command, reads[0], writes[0]
+                both = endings(first.parser) & endings(second.parser)
+                if both and first_is(first.parser) and is_output(second.parser) and first is not second:
+                    yield command, reads[0], writes[0], max(both)
 
 
 def run(command: str, *options: object) -> str:
@@ -43,23 +50,24 @@ def unread(path: Path) -> tuple[int, ...]:
     return found.st_ino, found.st_mode, found.st_nlink, found.st_size, found.st_mtime_ns
 
 
-@pytest.mark.parametrize(("command", "reads", "writes"), [*pairs(lambda parser: parser is given_file)])
-def test_what_is_read_is_not_written_over(command, reads, writes, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("command", "reads", "writes", "ending"), [*pairs(lambda parser: parser is given_file)])
+def test_what_is_read_is_not_written_over(command, reads, writes, ending, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "given.png").touch()  # of any kind, but read
-    (tmp_path / "link.png").symlink_to("given.png")
-    os.link("given.png", "hard.png")
-    before = unread(tmp_path / "given.png")
-    assert "would be written over what is read" in run(command, reads, "given.png", writes, "./given.png")
-    assert "link.png is a link" in run(command, writes, "link.png", reads, "given.png")
-    assert "would be written over what is read" in run(command, reads, "given.png", writes, "hard.png")
-    assert unread(tmp_path / "given.png") == before
+    given, link, hard = (f"{name}{ending}" for name in ("given", "link", "hard"))
+    (tmp_path / given).touch()  # of any kind, but read
+    (tmp_path / link).symlink_to(given)
+    os.link(given, hard)
+    before = unread(tmp_path / given)
+    assert "would be written over what is read" in run(command, reads, given, writes, f"./{given}")
+    assert f"{link} is a link" in run(command, writes, link, reads, given)
+    assert "would be written over what is read" in run(command, reads, given, writes, hard)
+    assert unread(tmp_path / given) == before
 
 
-@pytest.mark.parametrize(("command", "one", "other"), [*pairs(is_output)])
-def test_two_outputs_are_two_files(command, one, other, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("command", "one", "other", "ending"), [*pairs(is_output)])
+def test_two_outputs_are_two_files(command, one, other, ending, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "out.png is written twice" in run(command, one, "out.png", other, "./out.png")
+    assert f"out{ending} is written twice" in run(command, one, f"out{ending}", other, f"./out{ending}")
     assert not list(tmp_path.iterdir())
 
 

@@ -75,10 +75,11 @@ def test_the_shell_is_told_how_to_complete() -> None:
     assert ran.returncode == 0 and "_HARDLOOM_COMPLETE=complete_bash" in ran.stdout
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", [("info", str(DEMO), "--config-only"), ("--help",)], ids=" ".join)
-def test_a_full_disk_behind_standard_output_is_one_sentence(words: tuple[str, ...]) -> None:
+def test_a_full_disk_behind_standard_output_is_one_sentence(words: tuple[str, ...], unbuffered: str) -> None:
     command = [sys.executable, "-m", "hardloom", *words]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "w") as full:
         ran = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
     said = "error: standard output: No space left on device; check the path, its permissions and space\n"

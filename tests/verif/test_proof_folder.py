@@ -87,7 +87,7 @@ FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "memories hardloom_ram_1r1w_": lambda m: m["memories"][0].update(count=m["memories"][0]["count"] + 1),
     "has 0 memories hardloom_ram_1r1w_": lambda m: m["memories"].pop(),
     "lists memories of one geometry twice": lambda m: m["memories"].append(m["memories"][0]),
-    "hardware is not of the model: hardware config, cache": lambda m: m["hardware"].update(cache=True),
+    "hardware is not of the model: hardware config, head_lanes": lambda m: m["hardware"].update(head_lanes=3),
     "hardware is not of the model: hardware config, max_positions": lambda m: m["hardware"].update(max_positions=4096),
     "model or quantization": lambda m: m["quantization"].update(q="int4"),
     "are not those of quantized/": lambda m: m["model"].update(rms_norm_eps=1e-3),
