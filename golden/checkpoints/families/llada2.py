@@ -116,7 +116,7 @@ def attention_of(fields: Fields) -> AttentionShape:
 
 
 def block_length_of(fields: Fields) -> int:
-    """Of attention; Raises `UserError` for a block that is longer than any sequence."""
+    """Of attention. Raises `UserError` for a block that is longer than any sequence."""
     said, most = fields.count("block_size", BLOCK_LENGTH), fields.count("max_position_embeddings")
     if "block_size" in fields.given and said > most:
         raise UserError(f"block_size is {said} of max_position_embeddings {most}; correct one of them")

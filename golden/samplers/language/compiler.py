@@ -133,11 +133,11 @@ def set_parameters(
         value = given.get(one.name)
         if value is None and one.default is not None:
             value = constants.value(one.default)
-        if value is None and one.default is not None:
-            raise UserError(
-                f"{source.label}:{one.line}: the default of {one.name}, {one.default_text:.40}, is not known "
-                "beforehand; write one that is"
-            )
+            if value is None:
+                raise UserError(
+                    f"{source.label}:{one.line}: the default of {one.name}, {one.default_text:.40}, is not known "
+                    "beforehand; write one that is"
+                )
         if value is None:
             raise UserError(f"sampler {source.name}: {one.name} has no value; give it {one.kind.values}")
         try:
