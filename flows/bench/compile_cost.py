@@ -18,7 +18,7 @@ from hardloom.gen.arrays import emit, plan_array
 from hardloom.golden.quantization.formats import quantize
 from hardloom.verif.extract.instances import instances
 from hardloom.verif.extract.neuron import CONTROL
-from hardloom.verif.simulators.verilator import MAKE_VARIABLES, translation
+from hardloom.verif.simulators.verilator import make_variables, translation, with_this_python
 
 __all__ = ["main"]
 
@@ -108,14 +108,15 @@ def cost(texts: Texts, optimize: str, arguments: list[str]) -> tuple[float, floa
             (path / name).write_text(text)
         sources = [path / name for name in sorted(texts)]
         front = cpu_time(translation(sources, "cost", path / "obj", path / "main.cpp", arguments), path / "obj")
-        back = cpu_time(["make", "-f", "Vtop.mk", *MAKE_VARIABLES, f"OPT_FAST={optimize}"], path / "obj")
+        back = cpu_time(["make", "-f", "Vtop.mk", *make_variables(), f"OPT_FAST={optimize}"], path / "obj")
         idle, busy, _ = subprocess.run([path / "obj" / "cost"], capture_output=True, text=True).stdout.split()
         return front, back, float(idle), float(busy)
 
 
 def cpu_time(command: list[str], folder: Path) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    subprocess.run(command, cwd=folder, check=True, stdout=quiet, stderr=quiet, env=with_this_python())
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

@@ -1,7 +1,9 @@
 """No part of a path becomes a command of Yosys, make or a shell, and no executable comes from a build folder."""
 
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,25 @@ def test_simulators_are_built_in_any_folder_of_files_from_any_other(tmp_path: Pa
         verilate(sources, "outer", folder, QUICK_BUILD, blocks=["inner"])
         made = folder / "outer"
     assert made.is_file() and not planted(tmp_path)
+
+
+def test_verilator_is_built_where_nothing_is_called_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = [tmp_path / "inner.v", tmp_path / "outer.v"]
+    for source, text in zip(sources, (INNER, OUTER), strict=True):
+        source.write_text(text)
+    (tools := tmp_path / "tools").mkdir()
+    for folder in os.environ["PATH"].split(os.pathsep)[::-1]:
+        for tool in Path(folder).glob("*"):
+            if not tool.name.startswith("python"):
+                (tools / tool.name).unlink(missing_ok=True)
+                (tools / tool.name).symlink_to(tool.resolve())
+    (interpreter := tmp_path / "of mine" / "interpreter").parent.mkdir()
+    interpreter.symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    assert shutil.which("python") is None
+    verilate(sources, "outer", tmp_path / "made", QUICK_BUILD, blocks=["inner"])
+    assert (tmp_path / "made" / "outer").is_file()
 
 
 def test_generating_works_whatever_the_folders_are_called(

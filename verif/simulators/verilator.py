@@ -13,13 +13,14 @@ from hardloom.verif.simulators.links import is_plain, linked
 
 __all__ = [
     "BINARY",
-    "MAKE_VARIABLES",
     "QUICK_BUILD",
     "adapted_main",
     "build_model",
     "lint",
+    "make_variables",
     "translation",
     "verilate",
+    "with_this_python",
 ]
 
 # the wheel's makefile lacks the flag for precompiled headers and the thread library; code that runs once a simulation
@@ -67,13 +68,25 @@ def build_model(sources: Sequence[Path], top: str, folder: Path, main: Path, arg
 
     arguments: Verilator's, which runs in `folder`.
     """
-    make = [word for variable in MAKE_VARIABLES for word in ("-MAKEFLAGS", variable)]
+    make = [word for variable in make_variables() for word in ("-MAKEFLAGS", variable)]
     command = translation(sources, top, folder, main, ["--build", "-j", str(os.cpu_count()), *make, *arguments])
     log = folder / "build.log"
     with log.open("w") as output:
-        if subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT).returncode:
+        made = subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, env=with_this_python())
+        if made.returncode:
             sys.stderr.write(log.read_text()[-4000:])
             raise RuntimeError(f"Verilator did not build {top}, see {log}")
+
+
+def make_variables() -> tuple[str, ...]:
+    """For the makefile, which asks for `python`, where many a system has a python3 alone."""
+    return (*MAKE_VARIABLES, f"PYTHON3={Path(sys.executable).name}")
+
+
+def with_this_python() -> dict[str, str]:
+    """The environment, in which the interpreter that runs is found by its name alone, whatever its folder is called."""
+    path = os.environ.get("PATH", os.defpath)
+    return os.environ | {"PATH": os.pathsep.join((str(Path(sys.executable).parent), path))}
 
 
 def verilate(

@@ -24,8 +24,9 @@ TOP = json.loads((HERE / "expected.json").read_text())["top"]
 WAVES = os.environ.get("WAVES", "0") not in ("", "0")
 COVERAGE = os.environ.pop("COVERAGE", "0") not in ("", "0")  # which cocotb takes for the coverage of Python
 
-# of the PyPI package: its makefile lacks the flag for precompiled headers and the thread library
-PACKAGE_MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_LDLIBS_THREADS=-pthread")
+PYTHON = Path(sys.executable)
+# of the PyPI package: its makefile lacks the flag for precompiled headers and the thread library, and asks for `python`
+PACKAGE_MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_LDLIBS_THREADS=-pthread", f"PYTHON3={PYTHON.name}")
 MAKE = ("OPT_FAST=-O1", "OPT_SLOW=-O0")
 
 
@@ -55,7 +56,8 @@ def build_verilator(folder: Path) -> None:
     command += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
     command += [word for one in make for word in ("-MAKEFLAGS", one)]
     command += [str(share / "lib" / "verilator" / "verilator.cpp"), str(folder / "ports.vlt"), *sources(waivers=True)]
-    subprocess.run(command, check=True)
+    path = os.pathsep.join((str(PYTHON.parent), os.environ.get("PATH", os.defpath)))
+    subprocess.run(command, check=True, env=os.environ | {"PATH": path})
 
 
 def build_icarus(folder: Path) -> None:
