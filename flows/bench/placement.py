@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.cost.quantities import count
 from hardloom.flows.design.cost.wires import wires_of
-from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.synth.arrays import limits, write
 from hardloom.flows.synth.closure import synthesize
 from hardloom.flows.synth.library.library import Library

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.console.report import Part, facts, table
-from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.emitted import emitted_steps
 from hardloom.flows.design.estimate.figures import described

@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.console.progress import progress_bar
 from hardloom.flows.console.report import Part, facts
-from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.models.demonstration import mixed_problems, recipe_of
 from hardloom.flows.models.rtl_engine import simulated
 from hardloom.flows.models.sample import Prompt

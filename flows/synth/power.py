@@ -11,6 +11,7 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
+from hardloom.flows.assumptions.assumptions import Assumption, parse, read_data
 from hardloom.flows.synth.closure import synthesize
 from hardloom.flows.synth.library.boolean import names
 from hardloom.flows.synth.library.cell import Cell
@@ -32,11 +33,21 @@ from hardloom.verif.streams.bench import BENCH
 __all__ = ["Power", "array_power", "weigh"]
 
 PACKETS_COUNTED = 16
-WIRE_FARADS = 0.173e-15
-"""Of a um of a signal's wire: OpenROAD's set-up of ASAP7. It hardly depends on the process."""
-LENGTHS = 0.88, 1.5
-"""Length of a wire over that of the placed tree: what the wire model is off placed tiles, and routed ones off it
-(docs/layout.md)."""
+
+
+def wire_farads() -> float:
+    """Of a um of a signal's wire."""
+    return 1e-15 * assumed()["wire_ff_per_um"].value
+
+
+def wire_scales() -> tuple[float, float]:
+    """The least and the most energy of wires, over that of placed trees: by their length and their capacitance."""
+    length, farads = assumed()["wire_length_scale"], assumed()["wire_ff_per_um"]
+    return length.low * farads.low / farads.value, length.high * farads.high / farads.value
+
+
+def assumed() -> dict[str, Assumption]:
+    return parse(read_data("common"))
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,7 @@ class Power:
 
     switching, internal, clock, wires: as in `Energy`; wires: None where nothing was placed. neurons: what is not the
     shell, in pJ and, for one weight, in fJ; weight_fj: shell and neurons for one weight; weight_range_fj: the same with
-    the shortest and the longest wires.
+    the shortest wires of the least capacitance, and the longest of the most.
     """
 
     vectors: int
@@ -85,7 +96,7 @@ class Power:
         to_pj = 1e12 / vectors
         to_fj = 1000 * to_pj / plan.weights
         both = Energy(*(getattr(neurons, f.name) + getattr(shell, f.name) for f in fields(Energy)))
-        ends = [round(to_fj * (both.total + (length - 1) * both.wires), 4) for length in LENGTHS]
+        ends = [round(to_fj * (both.total + (scale - 1) * both.wires), 4) for scale in wire_scales()]
         return cls(
             vectors,
             plan.cycles_per_packet,
@@ -184,7 +195,7 @@ def weigh(module: dict[str, Any], counts: Counter[str], library: Library, place:
                 switching, internal = switching + net, internal + moved * energy
     lengths = net_lengths(module, library, frozenset(clocks)) if place else {}
     moved_um = sum(by_bit.get(bit, 0) * length for bit, length in lengths.items()) * sqrt(library.nand2.area)
-    wires = moved_um * WIRE_FARADS * library.volts**2 / 2
+    wires = moved_um * wire_farads() * library.volts**2 / 2
     return Energy(switching, internal, clock, leakage * library.units.watts, wires)
 
 

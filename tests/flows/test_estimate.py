@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hardloom.flows.assumptions.assumptions import KINDS, NODES, Assumptions, parse, read_data
 from hardloom.flows.design.cost.model import CostModel
 from hardloom.flows.design.cost.shapes import ArrayShape
-from hardloom.flows.design.estimate.assumptions import KINDS, NODES, Assumptions, parse, read_data
 from hardloom.flows.design.estimate.cost import dies_per_wafer, murphy_yield
 from hardloom.flows.design.estimate.figures import Estimate, error_bars, estimate, moved, read_model, value_of
 from hardloom.flows.design.estimate.request import Request

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.bench.cycle_chips import CHIPS
 from hardloom.flows.design.cost.model import CostModel
 from hardloom.flows.design.cost.shapes import ArrayShape
 from hardloom.flows.design.estimate.area import attention_bits
-from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.emitted import emitted_steps, pass_kinds
 from hardloom.flows.design.estimate.figures import Estimate, estimate, read_model

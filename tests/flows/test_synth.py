@@ -16,7 +16,7 @@ from hardloom.flows.synth.jobs import ModuleJob
 from hardloom.flows.synth.library.files import read_library
 from hardloom.flows.synth.library.models import cell_models
 from hardloom.flows.synth.modules import Modules
-from hardloom.flows.synth.power import WIRE_FARADS, Energy, Power, weigh
+from hardloom.flows.synth.power import Energy, Power, weigh
 from hardloom.flows.synth.report import remarks, write_html
 from hardloom.flows.synth.saif import toggles
 from hardloom.flows.synth.timing import Timing, worst_path
@@ -226,14 +226,15 @@ def test_wires_of_placed_cells_take_their_capacitance_a_toggle(library):
     }
     (length,) = net_lengths(module, library, frozenset()).values()
     assert 0 < length < 4 and net_lengths(module, library, frozenset({3})) == {}
-    farads = length * sqrt(library.nand2.area) * WIRE_FARADS
+    farads = length * sqrt(library.nand2.area) * 0.173e-15
     placed, bare = (weigh(module, Counter({"a": 10_000, "y": 6_000}), library, place) for place in (True, False))
     assert placed.wires == pytest.approx(6_000 * farads * 0.8**2 / 2) and bare.wires == 0
     assert placed.total == pytest.approx(bare.total + placed.wires)
     plan = plan_array("a", [noise("mxfp4", 2, 4)], 4, 1, "metal", "mxfp4")
     power = Power.of(plan, 1, library.volts, placed, Energy(0.0, 0.0, 0.0, 0.0), True)
     wires = 1000 * power.wires_pj / plan.weights
-    ends = power.weight_fj - 0.12 * wires, power.weight_fj + 0.5 * wires
+    least, most = 0.88 * 0.105 / 0.173, 1.5 * 0.189 / 0.173
+    ends = power.weight_fj + (least - 1) * wires, power.weight_fj + (most - 1) * wires
     assert power.weight_range_fj == pytest.approx(ends, rel=1e-3)
 
 

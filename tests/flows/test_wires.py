@@ -6,12 +6,12 @@ from math import sqrt
 import numpy as np
 import pytest
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.cost.model import CostModel
 from hardloom.flows.design.cost.quantities import count
 from hardloom.flows.design.cost.shapes import ArrayShape
 from hardloom.flows.design.cost.wires import Wires, wires_of
 from hardloom.flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, UnitCost, array_assumptions
-from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.choices import array_mm2
 from hardloom.flows.design.estimate.figures import estimate, read_model
 from hardloom.flows.design.estimate.request import Request

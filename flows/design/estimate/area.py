@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from hardloom.flows.design.estimate.assumptions import Assumptions, parse, read_data
+from hardloom.flows.assumptions.assumptions import Assumptions, parse, read_data
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.workload import Workload
 from hardloom.golden.quantization.format_names import CODE_BITS

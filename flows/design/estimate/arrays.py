@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from math import gcd
 
+from hardloom.flows.assumptions.assumptions import Assumption, parse, read_data
 from hardloom.flows.design.cost.model import ArrayCost, CostModel, mixed
 from hardloom.flows.design.cost.shapes import ArrayShape
-from hardloom.flows.design.estimate.assumptions import Assumption, parse, read_data
 from hardloom.golden.errors import UserError
 from hardloom.golden.shape import MatrixKind
 

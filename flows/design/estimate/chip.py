@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.estimate.area import areas, between_dies, emitted_bits, node_link_mm2, storage_bits
-from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.choices import LANES, TILE_ROWS, Choice, array_mm2, choose, same_arrays
 from hardloom.flows.design.estimate.emitted import drained_rows, emitted_packet, emitted_steps

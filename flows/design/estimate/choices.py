@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from math import gcd
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.cost.shapes import ArrayShape
 from hardloom.flows.design.estimate.arrays import ArrayOption, UnitCost, default_model, options, tile_shapes, unit_cost
-from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.wires import unit_um2
 from hardloom.golden.shape import MatrixKind
 

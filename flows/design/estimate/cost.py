@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from math import exp, pi, sqrt
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.estimate.area import gate_um2_5nm
 from hardloom.flows.design.estimate.arrays import metal_only
-from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.chip import Chip
 from hardloom.golden.shape import ModelShape
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import cache
 from math import ceil
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.cycles.experts import Routes
 from hardloom.flows.design.cycles.forward import forward_cycles, likely_step, likely_wanted
 from hardloom.flows.design.cycles.geometry import Geometry
 from hardloom.flows.design.cycles.passes import Pass
 from hardloom.flows.design.cycles.routes import likely_routes
 from hardloom.flows.design.cycles.throughput import slowest_part
-from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.workload import KEEPING, Workload
 from hardloom.gen.design.features import check_features

@@ -1,7 +1,7 @@
 """Energy of an array unit: what toggles and what is clocked while a packet goes through it, times assumptions."""
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.estimate.arrays import UnitCost
-from hardloom.flows.design.estimate.assumptions import Assumptions
 
 __all__ = ["packet_fj"]
 

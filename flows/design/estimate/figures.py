@@ -6,8 +6,8 @@ from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.estimate.arrays import metal_only
-from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.chip import Chip, design_chip, emitted_chip
 from hardloom.flows.design.estimate.cost import Costs, costs
 from hardloom.flows.design.estimate.emitted import why_not_emitted

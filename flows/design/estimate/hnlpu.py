@@ -1,6 +1,6 @@
 """The HNLPU paper's design (arXiv 2508.16151v2) from its own parameters, with its arrays or with ours."""
 
-from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.estimate.chip import Chip
 from hardloom.flows.design.estimate.choices import Choice, array_mm2, choose, same_arrays
 from hardloom.golden.errors import UserError

@@ -11,8 +11,8 @@ from math import ceil
 
 import numpy as np
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.estimate.area import unit_gate_mm2
-from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.chip import Chip
 from hardloom.flows.design.estimate.choices import Choice, array_mm2
 from hardloom.flows.design.estimate.cost import dies_per_wafer

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hardloom.flows.design.estimate.assumptions import read_data
+from hardloom.flows.assumptions.assumptions import read_data
 from hardloom.flows.design.estimate.figures import Estimate, estimate, read_model
 from hardloom.flows.design.estimate.request import Request
 

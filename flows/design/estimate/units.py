@@ -1,6 +1,6 @@
 """Gates of the units of `gen/units` on a chip of any size, from what those of small chips are synthesized to."""
 
-from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.golden.shape import ExpertsShape, ModelShape
 

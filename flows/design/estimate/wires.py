@@ -2,9 +2,9 @@
 
 from math import sqrt
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.cost.wires import Wires, wires_of
 from hardloom.flows.design.estimate.arrays import ArrayOption, UnitCost
-from hardloom.flows.design.estimate.assumptions import Assumptions
 
 __all__ = ["gate_um2", "gates_scale", "track_share", "unit_um2"]
 

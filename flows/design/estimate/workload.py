@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hardloom.flows.design.estimate.assumptions import Assumptions
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.golden.errors import UserError
 from hardloom.golden.shape import ModelShape
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 
+from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.cost.model import CostModel
 from hardloom.flows.design.estimate.area import areas, emitted_bits, storage_bits
 from hardloom.flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, metal_only, options, unit_cost
-from hardloom.flows.design.estimate.assumptions import Assumptions
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.choices import busy
 from hardloom.flows.design.estimate.emitted import PassKind, Steps, emitted_packet, emitted_steps, pass_kinds
