@@ -19,6 +19,7 @@ __all__ = [
     "RESIDUAL",
     "SWIGLU",
     "WEIGHTED_SUM",
+    "adapter",
     "argmax",
     "quantize",
     "rms_norm",
@@ -41,6 +42,12 @@ RESIDUAL = 1
 GAIN = 2
 BIAS = 1
 CLIP = 1
+
+
+def adapter(rank: int, lanes: int, row_beats: int) -> int:
+    """From the packet's last beat, where the array is not later; row_beats: of what it gives."""
+    narrow = -(-rank // lanes)
+    return 2 * narrow + row_beats + 14
 
 
 def rms_norm(beats: int) -> int:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from hardloom.golden.checkpoints.lora import LowRank
 from hardloom.golden.errors import UserError
-from hardloom.golden.models.adapter import ADAPTER_FORMAT, Adapter
 from hardloom.golden.models.layer_units import Units, constants_of
 from hardloom.golden.quantization.formats import quantize
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
+from hardloom.golden.units.adapter import ADAPTER_FORMAT, Adapter
 from hardloom.golden.units.exact import ExactMatrix, scaled
 from hardloom.golden.units.fixed import FixedPoint
 

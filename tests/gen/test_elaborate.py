@@ -26,7 +26,7 @@ from tests.published_models import LLADA
 CONFIG = tiny_config(num_hidden_layers=1, num_experts=2, hidden_size=8, expert_intermediate_size=4)
 MODEL = shape_of(CONFIG)
 HARDWARE = HardwareConfig(lanes=1, max_positions=4, query_lanes=2)
-OTHERS = ["argmax_tiles", "bias", "clip", "head_gate", "router", "turns"]
+OTHERS = ["adapter", "argmax_tiles", "bias", "clip", "head_gate", "router", "turns"]
 """Units of which the chips have none, or not every part."""
 
 ROOMS = ("units", "engine", "stream")

@@ -13,13 +13,13 @@ from torch import Tensor
 from hardloom.golden.checkpoints.checkpoint import Checkpoint
 from hardloom.golden.checkpoints.lora import LORA_CONFIG, LORA_TENSORS, read_lora
 from hardloom.golden.errors import UserError
-from hardloom.golden.models.adapter import Adapter
 from hardloom.golden.models.float_model import FloatModel
 from hardloom.golden.models.integer_model import IntegerModel
 from hardloom.golden.models.integer_parts import as_integers
 from hardloom.golden.quantization.quantize import quantize_checkpoint
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.golden.shape import ModelShape
+from hardloom.golden.units.adapter import Adapter
 from hardloom.golden.units.fixed import FixedPoint
 from hardloom.golden.units.numerics import GENERAL, Numerics
 from hardloom.golden.units.quantize import Quantize

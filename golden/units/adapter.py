@@ -1,4 +1,4 @@
-"""What an adapter of low rank adds to a projection: LoRA (arXiv 2106.09685) in integers. No chip has it."""
+"""What an adapter of low rank adds to a projection: LoRA (arXiv 2106.09685) in integers."""
 
 from dataclasses import dataclass
 
