@@ -10,14 +10,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hardloom.flows.synth.cache import Cache
 from hardloom.flows.synth.closure import synthesize
+from hardloom.flows.synth.counted import count_hierarchy
 from hardloom.flows.synth.library.library import Library
+from hardloom.flows.synth.modules import Texts
 from hardloom.flows.synth.yosys import Options, Synthesis
 from hardloom.gen.arrays import ArrayPlan, emit, plan_array
 from hardloom.gen.arrays.metal import MetalForm
 from hardloom.gen.arrays.rings import rings
+from hardloom.gen.build.names import connection_file
 from hardloom.gen.design.matrices import array_units
+from hardloom.gen.text.yosys import SynthesisError
 from hardloom.golden.errors import UserError
+from hardloom.golden.files import write_file
+from hardloom.golden.parallel import HERE
 from hardloom.golden.quantization.formats import quantize
 from hardloom.golden.quantization.integers import IntegerMatrix
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
@@ -32,6 +39,7 @@ __all__ = [
     "plan_matrix",
     "stored_matrix",
     "synthesize_cell",
+    "synthesize_counted",
     "synthesize_flat",
     "write",
 ]
@@ -199,6 +207,41 @@ def synthesize_flat(
             if path.stem.startswith(BEHIND_SHELL)
         ]
         return parts_of(plan, core, some.rows, shell, seconds, files[plan.name].stat().st_size, shared)
+
+
+def synthesize_counted(
+    matrix: IntegerMatrix,
+    library: Library,
+    style: str,
+    slices: int,
+    lanes: int,
+    format: str = FORMAT,
+    bits: int = BITS,
+) -> Parts:
+    """An array too large to be flattened: every module and every kind of plane by itself, each as often as the text has
+    it (`count_hierarchy`). Raises SynthesisError where one of them fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        plan = plan_matrix(matrix, style, slices, lanes, format, bits)
+        texts, size = write_apart(plan, Path(folder) / "array")
+        seconds = time.process_time() - start
+        found, _ = count_hierarchy(texts, plan.name, limits(library), Cache(Path(folder) / "synthesis" / "cache"), HERE)
+    for name, reason in found.failed.items():
+        raise SynthesisError(f"{name}: {reason}")
+    whole, shell = (found.total(name)["ge"] for name in (plan.name, plan.shell))
+    cpu_seconds = sum(module.cpu_seconds for module in found.modules.values())
+    core = replace(found.modules[plan.name], ge=whole - shell, cpu_seconds=cpu_seconds)
+    return parts_of(plan, core, plan.rows, replace(found.modules[plan.shell], ge=shell, cpu_seconds=0.0), seconds, size)
+
+
+def write_apart(plan: ArrayPlan, folder: Path) -> tuple[Texts, int]:
+    """Emit an array into `folder` as it stands in a build, and bytes of the connections."""
+    prefab, connections = emit(plan)
+    files = {f"rtl/prefab/{name}": text.encode() for name, text in prefab.items()}
+    files |= {connection_file(plan.name): connections[f"{plan.name}.v"]}
+    for name, text in files.items():
+        write_file(folder / name, text)
+    return Texts(folder, files), len(connections[f"{plan.name}.v"])
 
 
 def parts_of(

@@ -14,7 +14,7 @@ from hardloom.flows.synth.cache import Cache
 from hardloom.flows.synth.contents import port_list
 from hardloom.flows.synth.hierarchy import Hierarchy, synthesize_missing, wiring
 from hardloom.flows.synth.jobs import ModuleJob, Synthesizer
-from hardloom.flows.synth.modules import Modules
+from hardloom.flows.synth.modules import Texts
 from hardloom.flows.synth.tables import Table, read_table, stand_ins
 from hardloom.flows.synth.yosys import Options, Synthesis
 from hardloom.golden.files import sha256, write_file
@@ -55,7 +55,7 @@ class Plan:
 
 
 def count_hierarchy(
-    modules: Modules,
+    modules: Texts,
     top: str,
     options: Options,
     cache: Cache,
@@ -87,7 +87,7 @@ def times(result: Synthesis, name: str, factor: float) -> Synthesis:
     return replace(own, top=name, cells=cells, area=result.area * factor, ge=round(result.ge * factor, 3))
 
 
-def planned(modules: Modules, top: str, folder: Path) -> Plan:
+def planned(modules: Texts, top: str, folder: Path) -> Plan:
     """What is synthesized, and what is counted. folder: where ports of arrays, samples and planes are written."""
     plan, tables = Plan(), dict[str, Table]()
     below = modules.below(top)
@@ -111,7 +111,7 @@ def planned(modules: Modules, top: str, folder: Path) -> Plan:
     return plan
 
 
-def take_array(plan: Plan, modules: Modules, name: str) -> None:
+def take_array(plan: Plan, modules: Texts, name: str) -> None:
     """An array as its cells and planes; one that has other gates, of style `rom` or `cell`, as it stands.
 
     Raises UserError where that one is compressed.

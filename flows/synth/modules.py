@@ -1,9 +1,10 @@
 """The modules of a build: their files, what they instantiate, and which of them hold no gate of their own."""
 
 import difflib
+import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from hardloom.gen.build.folder import CHIP, Build
 from hardloom.gen.build.manifest import ArrayFacts
 from hardloom.gen.text.prefix import unprefixed
 from hardloom.golden.errors import UserError
-from hardloom.golden.files import COMPRESSED
+from hardloom.golden.files import COMPRESSED, read_pieces
 
-__all__ = ["Modules", "instances_in", "is_container", "is_wiring"]
+__all__ = ["Modules", "Texts", "instances_in", "is_container", "is_wiring"]
 
 OPENED = re.compile(r"layer_\d+|layer(_like_\d+)?(_attention|_experts)?")
 """Modules that are units' containers, besides the chip itself: layers, what layers that are alike share, its halves."""
@@ -41,38 +42,30 @@ def is_container(module: str, module_prefix: str) -> bool:
     return OPENED.fullmatch(unprefixed(module, module_prefix)) is not None
 
 
-class Modules:
-    """Every Verilog module of a build folder: one file each, checked against the manifest as it is used.
+class Texts:
+    """Verilog modules in a folder that is laid out as a build's is: one file each.
 
-    Raises UserError where the build is none, or a file has changed.
+    Attributes
+    ----------
+    files: names in the folder, by module.
     """
 
-    def __init__(self, build: Build) -> None:
-        self.build = build
-        verilog = (name for name in build.files if name.removesuffix(COMPRESSED).endswith(".v"))
+    def __init__(self, folder: Path, names: Iterable[str]) -> None:
+        self.folder = folder
+        verilog = (name for name in names if name.removesuffix(COMPRESSED).endswith(".v"))
         self.files = {Path(name.removesuffix(COMPRESSED)).stem: name for name in verilog}
         self._instances: dict[str, Counter[str]] = {}
-        self._driven: dict[str, dict[str, int]] = {}
         self._contents: dict[str, Contents] = {}
 
-    @property
-    def top(self) -> str:
-        """The top module. Raises UserError where the build holds chosen arrays alone."""
-        return self.build.require_chip()
-
     def path(self, module: str) -> Path:
-        return self.build.path / self.files[module]
-
-    def digest(self, module: str) -> str:
-        """SHA-256 of the module's file, as the manifest has it."""
-        return self.build.files[self.files[module]]
+        return self.folder / self.files[module]
 
     def text(self, module: str) -> str:
-        return self.build.text(self.files[module])
+        return b"".join(self.pieces(module)).decode()
 
     def pieces(self, module: str) -> Iterator[bytes]:
-        """The text in pieces, decompressed; it counts once all are drawn, `Build.pieces`."""
-        return self.build.pieces(self.files[module])
+        """The text in pieces, decompressed."""
+        return read_pieces(self.path(module), hashlib.sha256())
 
     def require_plain(self, *names: str) -> None:
         """Raise UserError where the text of one of the modules `names`, or of any, is compressed."""
@@ -101,11 +94,6 @@ class Modules:
             self._contents[array] = contents_of(self.pieces(array))
         return self._contents[array]
 
-    @cached_property
-    def arrays(self) -> dict[str, ArrayFacts]:
-        """Facts of every array unit by module."""
-        return {array.module: array for array in self.build.arrays}
-
     def instances(self, module: str) -> Counter[str]:
         """Modules that `module` instantiates, and how often."""
         if module not in self._instances:
@@ -117,19 +105,6 @@ class Modules:
                 {name: n for name, n in found.items() if name in self.files and name != module}
             )
         return self._instances[module]
-
-    def driven(self, top: str) -> dict[str, int]:
-        """Of every module below `top`, instances of one other module that a net of it may have to drive: in it, or
-        beside it where it stands. Clock gates have an enable each."""
-        if top not in self._driven:
-            found = dict.fromkeys(self.below(top), 1)
-            for parent in found:
-                counts = {name: n for name, n in self.instances(parent).items() if not name.endswith(CLOCK_GATE.module)}
-                ranked = Counter(counts).most_common(2)
-                for name in (parent, *self.instances(parent)):
-                    found[name] = max([found[name], *(count for other, count in ranked if other != name)])
-            self._driven[top] = found
-        return self._driven[top]
 
     def below(self, module: str) -> list[str]:
         """`module` and everything in it, each once, instantiated ones first.
@@ -154,6 +129,52 @@ class Modules:
         if self.is_array(module):
             return not (self.contents(module).has_logic or self.contents(module).planes)
         return self.files[module].startswith("rtl/units/") and is_wiring(self.text(module))
+
+
+class Modules(Texts):
+    """Every Verilog module of a build folder, checked against the manifest as it is used.
+
+    Raises UserError where the build is none, or a file has changed.
+    """
+
+    def __init__(self, build: Build) -> None:
+        super().__init__(build.path, build.files)
+        self.build = build
+        self._driven: dict[str, dict[str, int]] = {}
+
+    @property
+    def top(self) -> str:
+        """The top module. Raises UserError where the build holds chosen arrays alone."""
+        return self.build.require_chip()
+
+    def digest(self, module: str) -> str:
+        """SHA-256 of the module's file, as the manifest has it."""
+        return self.build.files[self.files[module]]
+
+    def text(self, module: str) -> str:
+        return self.build.text(self.files[module])
+
+    def pieces(self, module: str) -> Iterator[bytes]:
+        """The text in pieces, decompressed; it counts once all are drawn, `Build.pieces`."""
+        return self.build.pieces(self.files[module])
+
+    @cached_property
+    def arrays(self) -> dict[str, ArrayFacts]:
+        """Facts of every array unit by module."""
+        return {array.module: array for array in self.build.arrays}
+
+    def driven(self, top: str) -> dict[str, int]:
+        """Of every module below `top`, instances of one other module that a net of it may have to drive: in it, or
+        beside it where it stands. Clock gates have an enable each."""
+        if top not in self._driven:
+            found = dict.fromkeys(self.below(top), 1)
+            for parent in found:
+                counts = {name: n for name, n in self.instances(parent).items() if not name.endswith(CLOCK_GATE.module)}
+                ranked = Counter(counts).most_common(2)
+                for name in (parent, *self.instances(parent)):
+                    found[name] = max([found[name], *(count for other, count in ranked if other != name)])
+            self._driven[top] = found
+        return self._driven[top]
 
     def is_container(self, module: str) -> bool:
         """Whether the module is the chip, or a container of units."""

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given, settings
@@ -108,31 +108,50 @@ def test_cycles_and_sizes_are_those_of_the_plan(style, log_rows, log_lanes, log_
         assert estimated.neurons[name] == pytest.approx(value, rel=0.1, abs=2 * rows), name
 
 
-GEOMETRIES = [(256, 128, 4, 1), (512, 128, 4, 2), (2048, 128, 4, 8), (384, 96, 8, 8), (256, 512, 16, 4)]
+GEOMETRIES = [
+    *[(256, 128, 4, 1), (512, 128, 4, 2), (2048, 128, 4, 8), (384, 96, 8, 8), (256, 512, 16, 4)],
+    *[(1024, 512, 16, 8), (512, 1024, 4, 8)],
+]
 
 
 @pytest.mark.parametrize("style", ["metal", "packed"])
 @pytest.mark.parametrize(("rows", "inputs", "slices", "lanes"), GEOMETRIES)
 def test_what_is_counted_of_a_small_metal_array_is_its_plan(style, rows, inputs, slices, lanes):
-    """A sample of a packed array of short rows was a sixth off: whether a second kind of cell pays is chance there."""
+    """A sample of a packed array of short rows was a sixth off, one of 128 rows of the last by a quarter: how many kinds
+    of cells pay is chance there."""
     plan = plan_matrix(normal_matrix(rows, inputs), style, slices, lanes)
     assert count_shape(ArrayShape(style, rows, inputs, slices, lanes)).quantities == count(plan)
 
 
-@pytest.mark.parametrize(("rows", "inputs", "slices", "over"), [(1024, 512, 16, 1.03), (512, 1024, 4, 1.25)])
-def test_a_sample_of_long_rows_counts_no_less_than_the_array(rows, inputs, slices, over):
-    """It has one kind of cell, where a large array has several."""
-    plan = count(plan_matrix(normal_matrix(rows, inputs), "packed", slices, 8))
-    found = count_shape(ArrayShape("packed", rows, inputs, slices, 8)).quantities
+@pytest.mark.parametrize(("rows", "inputs", "slices"), [(1024, 2048, 16), (1024, 2048, 256), (2048, 1024, 32)])
+def test_a_sample_of_a_large_packed_array_has_nearly_its_lines(rows, inputs, slices):
+    """It has half the kinds of cells. One kind, of 128 rows, had 29 % too many lines in the second of these."""
+    plan = count(plan_matrix(normal_matrix(rows, inputs), "packed", slices, 64))
+    found = count_shape(ArrayShape("packed", rows, inputs, slices, 64)).quantities
     assert found.shell == plan.shell and found.neurons.keys() == plan.neurons.keys()
-    assert all(0.97 * value <= found.neurons[name] <= over * value for name, value in plan.neurons.items())
+    assert all(0.97 * value <= found.neurons[name] <= 1.06 * value for name, value in plan.neurons.items())
 
 
 @pytest.mark.parametrize("style", COUNTED)
 def test_activations_of_other_than_eight_bits_are_priced_as_synthesis_has_them(style):
-    tiles = [tile for tile in FIT["tiles"] if tile["style"] == style and tile["bits"] != 8]
+    tiles = [tile for tile in FIT["tiles"] if tile["style"] == style and tile["bits"] != 8 and not tile["counted"]]
     assert {tile["bits"] for tile in tiles} == {6, 10, 12} and max(abs(tile["error"]) for tile in tiles) < 0.06
     assert all(tile["held_out"] for tile in tiles)
+
+
+def test_arrays_of_published_size_are_priced_as_their_text_is_counted():
+    """They were 4 to 7 % low while the fit had small tiles alone: a merged wire was 0.48 gates."""
+    tiles = [tile for tile in FIT["tiles"] if tile["counted"]]
+    assert {tile["rows"] for tile in tiles} == {1024, 2048} and sum(tile["held_out"] for tile in tiles) == 5
+    assert all(abs(tile["error"]) < (0.01 if tile["format"] == "mxfp4" else 0.05) for tile in tiles)
+
+
+def test_counting_comes_to_what_flattening_does():
+    tile = Tile("shared", 64, 128, 128, 8)
+    flat = next(row for row in FIT["tiles"] if tile_of(row) == tile)
+    found = measure(replace(tile, counted=True), read_library())
+    assert found["core"] == flat["core"] and found["shell_ge"] == pytest.approx(flat["shell_ge"], rel=0.002)
+    assert found["core_ge"] == pytest.approx(flat["core_ge"], rel=0.03)
 
 
 def test_banks_and_rows_are_counted_but_for_the_shell():

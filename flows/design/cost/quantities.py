@@ -22,8 +22,8 @@ from hardloom.golden.quantization.integers import IntegerMatrix
 
 __all__ = ["COUNTED", "count", "count_shape"]
 
-SAMPLE = 128  # rows that are planned for all
-WHOLE = 1 << 18  # weights up to which all rows are planned: of short rows, chance decides what the cells of some need
+SAMPLE = 128  # rows that are planned for all, at least
+WHOLE = 1 << 20  # weights of such rows, at least: half the kinds of cells that a packed array has at most
 MOST = 2048  # rows that are planned where they share logic
 
 S = TypeVar("S", bound=SerialForm)
@@ -151,10 +151,11 @@ def sample_of(shape: ArrayShape) -> tuple[int, int]:
         return min(shape.rows * shape.banks, MOST), shape.lanes
     if style.addressed:
         return min(shape.rows, max(SAMPLE, 8 * shape.lanes)), shape.lanes
-    if shape.rows * shape.inputs <= WHOLE:
+    rows = max(SAMPLE, WHOLE // shape.inputs)
+    if shape.rows <= rows:
         return shape.rows, shape.lanes
     fold = fold_of(shape.rows, shape.inputs, shape.lanes, shape.slices)
-    most = max(1, min(SAMPLE, shape.rows) // fold)
+    most = max(1, rows // fold)
     lanes = gcd(shape.inputs, 1 << (most.bit_length() - 1))
     return fold * lanes, lanes
 

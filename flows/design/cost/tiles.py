@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hardloom.flows.design.cost.quantities import count
-from hardloom.flows.synth.arrays import SHELL, normal_matrix, synthesize_cell, synthesize_flat
+from hardloom.flows.synth.arrays import SHELL, normal_matrix, synthesize_cell, synthesize_counted, synthesize_flat
 from hardloom.flows.synth.library.files import read_library
 from hardloom.flows.synth.library.library import Library
 from hardloom.gen.arrays.styles import STYLES
@@ -16,8 +16,9 @@ __all__ = ["TILES", "Tile", "measure", "measure_tiles"]
 
 @dataclass(frozen=True)
 class Tile:
-    """An array of one bank of [rows, inputs] normal weights; `held_out`: the model is checked against it only; bits: of
-    activations."""
+    """An array of one bank of [rows, inputs] normal weights; held_out: the model is checked against it only; bits: of
+    activations; counted: too large to be flattened, so its modules and planes are synthesized by themselves and
+    counted."""
 
     style: str
     rows: int
@@ -27,6 +28,7 @@ class Tile:
     held_out: bool = False
     format: str = "mxfp4"
     bits: int = 8
+    counted: bool = False
 
 
 def tiles(
@@ -34,6 +36,11 @@ def tiles(
 ) -> tuple[Tile, ...]:
     """Tiles of a style from rows, inputs, slices and lanes, for activations of so many bits."""
     return tuple(Tile(style, *size, held_out, format, bits) for size in sizes)
+
+
+def counted(*sizes: tuple[int, int, int, int, int], held_out: bool = False, format: str = "mxfp4") -> tuple[Tile, ...]:
+    """Arrays of style `shared` of the size that published models have, from rows, inputs, slices, lanes and bits."""
+    return tuple(Tile("shared", *size[:4], held_out, format, size[4], counted=True) for size in sizes)
 
 
 WIDE = ("mxfp6_e2m3", "int8")
@@ -77,6 +84,10 @@ TILES = (
     *tiles("shared", (64, 256, 256, 8), held_out=True, format="int4"),
     *tiles("shared", (128, 128, 128, 16), (64, 512, 512, 8), (64, 512, 256, 16), (128, 512, 512, 8), held_out=True),
     *tiles("shared", (128, 256, 32, 32), held_out=True),
+    *counted((2048, 2048, 1024, 8, 8), (2048, 2048, 1024, 8, 10)),
+    *counted((2048, 1024, 1024, 8, 10), (1024, 2048, 512, 64, 10), (1024, 2048, 2048, 64, 10), held_out=True),
+    *counted((1024, 1024, 128, 64, 10), held_out=True),
+    *counted((1024, 2048, 1024, 64, 10), held_out=True, format="mxfp6_e2m3"),
     *other_bits(("metal", 64, 64, 4, 2), ("packed", 64, 256, 4, 16), ("shared", 64, 128, 128, 8)),
     *other_bits(("rom", 16, 128, 128, 4)),
 )
@@ -86,8 +97,11 @@ def measure(tile: Tile, library: Library) -> dict[str, Any]:
     """Gates of a tile's neurons and of its shell, what they are linear in, and CPU seconds."""
     matrix = normal_matrix(tile.rows, tile.inputs, tile.format)
     how = (library, tile.style, tile.slices, tile.lanes, tile.format, tile.bits)
-    whole = STYLES[tile.style].prefabricated
-    parts = synthesize_cell(matrix, *how) if whole else synthesize_flat(matrix, *how, apart=SHELL)
+    if tile.counted:
+        parts = synthesize_counted(matrix, *how)
+    else:
+        whole = STYLES[tile.style].prefabricated
+        parts = synthesize_cell(matrix, *how) if whole else synthesize_flat(matrix, *how, apart=SHELL)
     quantities = count(parts.plan)
     return {
         **asdict(tile),
