@@ -117,8 +117,8 @@ GEOMETRIES = [
 @pytest.mark.parametrize("style", ["metal", "packed"])
 @pytest.mark.parametrize(("rows", "inputs", "slices", "lanes"), GEOMETRIES)
 def test_what_is_counted_of_a_small_metal_array_is_its_plan(style, rows, inputs, slices, lanes):
-    """A sample of a packed array of short rows was a sixth off, one of 128 rows of the last by a quarter: how many kinds
-    of cells pay is chance there."""
+    """A sample of a packed array of short rows was a sixth off, one of 128 rows of the last array a quarter: how many
+    kinds of cells pay is chance there."""
     plan = plan_matrix(normal_matrix(rows, inputs), style, slices, lanes)
     assert count_shape(ArrayShape(style, rows, inputs, slices, lanes)).quantities == count(plan)
 
