@@ -72,7 +72,7 @@ class Chip:
         sampler: a name of the library, or a file; `settings` are its parameters, like `threshold=0.9`.
         gen_length: tokens to generate.
         device: a torch device, for `float` and `golden`.
-        adapter: folder of a LoRA adapter that PEFT wrote, for `float` and `golden`.
+        adapter: folder of a LoRA adapter that PEFT wrote.
 
         >>> chip = hardloom.load(hardloom.DEMO)
         >>> chip.sample("47+85=").text

@@ -1,7 +1,7 @@
 """`hardloom bench cycles`: what the cycle model says of chips, and what Verilator counts of the same."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from hardloom.flows.design.cycles.sequences import SequenceRun, run_cycles
 from hardloom.gen.build.folder import Build
 from hardloom.gen.build.generate import build_chip
 from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.golden.checkpoints.lora import LowRank
 from hardloom.golden.checkpoints.synthetic import make_up
 from hardloom.golden.models.integer_model import IntegerModel
 from hardloom.golden.quantization.quantize import quantize_checkpoint
@@ -132,10 +133,12 @@ def pass_of(build: Build, engine: Routed, run: Denoising, step: Step) -> Pass:
     return Pass(positions, engine.wanted, routes, step_cycles(machine, hardware.sequences), kept)
 
 
-def modelled(build: Build, runs: Sequence[tuple[list[int], Sampling]]) -> list[float]:
-    """Cycles of each run of a chip, all at once, experts as the integer model chooses them."""
+def modelled(
+    build: Build, runs: Sequence[tuple[list[int], Sampling]], lora: Mapping[str, LowRank] | None = None
+) -> list[float]:
+    """Cycles of each run of a chip, all at once, experts as the integer model chooses them, with an adapter `lora`."""
     checkpoint = build.checkpoint()
-    engine = Routed(IntegerModel(checkpoint), checkpoint.model)
+    engine = Routed(IntegerModel(checkpoint, lora=lora), checkpoint.model)
     found = [sequence_run(build, engine, *run) for run in runs]
     return run_cycles(chip_geometry(build, checkpoint), found, [STAGGER * number for number in range(len(found))])
 

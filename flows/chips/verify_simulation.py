@@ -10,6 +10,7 @@ import torch
 
 from hardloom.flows.chips.coverage import with_coverage
 from hardloom.flows.chips.outcomes import Outcome, report_outcomes
+from hardloom.flows.chips.verify_adapters import adapter_outcome
 from hardloom.flows.console.progress import progress_bar
 from hardloom.flows.console.report import Check, notice
 from hardloom.flows.models.saturations import broken_promise, counted_by_chip, saturated_in_words
@@ -77,7 +78,8 @@ def refused_runs(model: ModelShape, max_positions: int) -> list[tuple[Run, Error
 
 
 def chip_outcomes(chip: SimulatedChip, show: Callable[[int, int], None]) -> list[Outcome]:
-    """Random prompts, every step and every probe point compared; then refused requests with a prompt behind them.
+    """Random prompts, every step and every probe point compared; then refused requests with a prompt behind them,
+    and an adapter, where the chip has memories for one.
 
     The first divergence gets a waveform of its step, BUILD/verify.fst.
     """
@@ -90,6 +92,8 @@ def chip_outcomes(chip: SimulatedChip, show: Callable[[int, int], None]) -> list
         show(number + 1, len(runs) + 1)
     outcomes.append(saturation_outcome(checkpoint, model, runs))
     outcomes.append(refusal_outcome(chip, model, runs[0]))
+    if chip.build.hardware.adapter_rank:
+        outcomes.append(adapter_outcome(chip, runs[0]))
     return outcomes
 
 

@@ -276,7 +276,7 @@ def sample(
     ] = None,
     adapter: Annotated[
         Path | None,
-        typer.Option(parser=folder, help="Folder of a LoRA adapter that PEFT wrote, for float and golden."),
+        typer.Option(parser=folder, help="Folder of a LoRA adapter that PEFT wrote."),
     ] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Print what each step writes, too.")] = False,
     device: Annotated[str, typer.Option(parser=text, help="A torch device, for float and golden.")] = "cpu",

@@ -1,4 +1,4 @@
-"""The register map of an export: SystemRDL, IP-XACT, a C header and a Python driver, all from `REGISTERS`."""
+"""The register map of an export: SystemRDL, IP-XACT, a C header and a Python driver, all from `registers_of`."""
 
 import tempfile
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 from hardloom.flows.export.templates import render
 from hardloom.gen.build.folder import Build
 from hardloom.gen.design.axi_ports import NO_POSITION, commit_record
-from hardloom.gen.design.registers import REGISTERS, ErrorCode, Field, constants
+from hardloom.gen.design.registers import ErrorCode, Field, constants, registers_of
 from hardloom.golden.checkpoints.families import shape_of
 from hardloom.golden.errors import UserError
 from hardloom.golden.files import Contents
@@ -51,7 +51,8 @@ def names(build: Build) -> dict[str, Any]:
     """What the templates know."""
     record = [Field(name, part.offset, part.width, "") for name, part in commit_record()]
     return {
-        "registers": sorted(REGISTERS, key=lambda r: r.address),
+        "registers": sorted(registers_of(build.hardware.adapter_rank), key=lambda r: r.address),
+        "adapters": build.hardware.adapter_rank > 0,
         "errors": list(ErrorCode),
         "fixed": fixed_values(build),
         "record": record,

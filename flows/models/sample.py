@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from hardloom.flows.console.report import Line, Part, table
 from hardloom.gen.build.folder import MANIFEST, Build
+from hardloom.gen.design.adapter_image import rank_of
 from hardloom.gen.design.features import FIELDS, check_program, wanted_fields
 from hardloom.golden.checkpoints.config import CONFIG, read_config
 from hardloom.golden.checkpoints.lora import LowRank, read_lora
@@ -134,12 +135,14 @@ def running(
         from hardloom.flows.models.rtl_engine import RtlEngine, check_end, quantized_folder
 
         quantized = quantized_folder(folder)
-        check_end(quantized, tokens, sampling)
+        check_end(quantized, tokens, sampling, lora)
         positions = len(prompt) + sampling.gen_length
         if is_build(path):
-            chip = RtlEngine.from_build(path, positions)
+            chip = RtlEngine.from_build(path, positions, lora)
         else:
-            chip = RtlEngine.from_checkpoint(path, quantized, positions, wanted_fields(sampling.program(shape)))
+            ranks = {"adapter_rank": rank_of(lora)} if lora else {}
+            wanted = {**wanted_fields(sampling.program(shape)), **ranks}
+            chip = RtlEngine.from_checkpoint(path, quantized, positions, wanted, lora)
         return Running(chip.denoise(tokens, sampling), chip.saturated)
     model = load_engine(folder, engine, device, lora)
     saturated = model.saturations if isinstance(model, IntegerModel) else {}
@@ -243,13 +246,11 @@ def sample(
 ) -> Sample:
     """Generate from one prompt; with `draw`, a terminal shows every step on standard error as it ends.
 
-    adapter: a folder of PEFT, for `float` and `golden`.
+    adapter: a folder of PEFT.
     """
     check_engine(engine, ENGINES)
     check_device(device)
     folder = model_folder(path)
-    if adapter and engine == "rtl":
-        raise UserError("--adapter: goes with float and golden; no chip has memories for adapters")
     (raw, model), tokenizer = read_config(folder / CONFIG), load_tokenizer(folder)
     lora = None if adapter is None else read_lora(adapter, raw, model)
     program = sampling.program(model)  # which says what is wrong with it before anything is built

@@ -4,7 +4,7 @@ from hardloom.flows.export.registers import fixed_values
 from hardloom.flows.report.section import Section
 from hardloom.flows.report.subject import Subject
 from hardloom.gen.design.axi_ports import commit_record
-from hardloom.gen.design.registers import REGISTERS, ErrorCode
+from hardloom.gen.design.registers import ErrorCode, registers_of
 
 __all__ = ["registers"]
 
@@ -16,7 +16,7 @@ def registers(subject: Subject) -> Section:
     if subject.build is None or not subject.is_chip:
         return Section("registers", TITLE, missing=subject.no_chip)
     held = {
-        "registers": sorted(REGISTERS, key=lambda register: register.address),
+        "registers": sorted(registers_of(subject.build.hardware.adapter_rank), key=lambda register: register.address),
         "fixed": fixed_values(subject.build),
         "errors": [code for code in ErrorCode if code],
         "record": [(name, part.offset + part.width - 1, part.offset) for name, part in commit_record()],

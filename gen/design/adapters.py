@@ -1,6 +1,6 @@
 """Memories of LoRA adapters: sizes, and where the host finds each word."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -8,12 +8,27 @@ import torch
 from torch import Tensor
 
 from hardloom.gen.text.constant_module import index_width
+from hardloom.golden.quantization.format_names import CODE_BITS
+from hardloom.golden.quantization.integers import IntegerMatrix
+from hardloom.golden.shape import LayerShape, ModelShape
+from hardloom.golden.units.adapter import ADAPTER_FORMAT
+from hardloom.golden.units.rescale import Rescale
 
-__all__ = ["ELEMENT", "WORD", "AdapterSizes", "Scaled", "Which", "adapter_words"]
+__all__ = [
+    "ELEMENT",
+    "WORD",
+    "AdapterMap",
+    "AdapterSizes",
+    "Which",
+    "adapter_words",
+    "array_bits",
+    "layer_adapters",
+    "layer_bits",
+]
 
 WORD = 32
 """Bits that the host writes at once."""
-ELEMENT = 8
+ELEMENT = CODE_BITS[ADAPTER_FORMAT]
 """Bits of an element of A or B."""
 
 
@@ -86,25 +101,24 @@ class AdapterSizes:
         return -(-self.rank // self.narrow_beats)
 
 
-@dataclass(frozen=True)
-class Scaled:
-    """codes * mant * 2^-shift: codes int64 [rows, columns] of 8 bits, mant 128 to 255, shift of 9 bits, signed."""
+def adapter_words(sizes: AdapterSizes, bank: int, a: IntegerMatrix, b: IntegerMatrix) -> Iterator[tuple[int, int]]:
+    """What the host writes for the adapter of a matrix: addresses and words.
 
-    codes: Tensor
-    mant: int
-    shift: int
-
-
-def adapter_words(sizes: AdapterSizes, bank: int, a: Scaled, b: Scaled) -> Iterator[tuple[int, int]]:
-    """What the host writes for the adapter of a matrix: addresses and words. a [rank, inputs], b [rows, rank]."""
-    columns = a.codes.view(sizes.rank, -1, sizes.lanes).transpose(0, 1)
-    rows = b.codes.view(-1, sizes.lanes * sizes.rank)
+    a [rank, inputs], b [rows, rank], of 8 bits, the scale of all rows that of the first.
+    """
+    columns = a.weights.view(sizes.rank, -1, sizes.lanes).transpose(0, 1)
+    rows = b.weights.view(-1, sizes.lanes * sizes.rank)
     for which, elements in ((Which.A, columns), (Which.B, rows)):
         for word, parts in enumerate(packed(elements.reshape(len(elements), -1), sizes.parts)):
             start = sizes.address(bank, which, word)
             yield from ((start + part, value) for part, value in enumerate(parts))
     for number, one in enumerate((a, b)):
-        yield sizes.address(bank, Which.SCALES, number), one.mant | (one.shift & 0x1FF) << 8
+        yield sizes.address(bank, Which.SCALES, number), scale_word(int(one.mant[0]), -int(one.exp[0]))
+
+
+def scale_word(mant: int, shift: int, spec: Rescale = Rescale()) -> int:
+    """A scale as the host writes it."""
+    return mant | (shift & ((1 << spec.shift_width) - 1)) << spec.mant_width
 
 
 def packed(elements: Tensor, parts: int) -> list[list[int]]:
@@ -113,3 +127,53 @@ def packed(elements: Tensor, parts: int) -> list[list[int]]:
     padded[:, : elements.shape[1]] = elements & ((1 << ELEMENT) - 1)
     places = ELEMENT * torch.arange(WORD // ELEMENT)
     return (padded.view(len(elements), parts, -1) << places).sum(-1).tolist()
+
+
+def layer_adapters(model: ModelShape, layer: LayerShape, lanes: int, rank: int) -> dict[str, AdapterSizes]:
+    """Of a layer by kind of array, in the order of their addresses; none where the rank is 0."""
+    attention, hidden = layer.attention, model.hidden_size
+    if not rank:
+        return {}
+    found = {}
+    for kind, names in attention.projections.items():
+        rows = attention.query_width if "q" in names else attention.key_value_width
+        found[kind] = AdapterSizes(rank, lanes, hidden, rows, len(names))
+    return found | {"o": AdapterSizes(rank, lanes, attention.query_width, hidden, 1)}
+
+
+def array_bits(adapters: Mapping[str, AdapterSizes]) -> int:
+    """Bits of an address in the adapters of an array of a layer."""
+    return max(sizes.address_bits for sizes in adapters.values())
+
+
+def layer_bits(adapters: Mapping[str, AdapterSizes]) -> int:
+    """Bits of an address in a layer: above `array_bits`, the array's number."""
+    return (len(adapters) - 1).bit_length() + array_bits(adapters)
+
+
+@dataclass(frozen=True)
+class AdapterMap:
+    """Addresses of a chip: the layer, above the bits of the widest layer; the array; then as `AdapterSizes` says.
+
+    layers: adapters of each, at least one.
+    """
+
+    layers: tuple[dict[str, AdapterSizes], ...]
+
+    @classmethod
+    def of(cls, model: ModelShape, lanes: int, rank: int) -> "AdapterMap":
+        return cls(tuple(layer_adapters(model, layer, lanes, rank) for layer in model.layers))
+
+    @property
+    def inside_bits(self) -> int:
+        """Bits of an address in the widest layer."""
+        return max(map(layer_bits, self.layers))
+
+    @property
+    def address_bits(self) -> int:
+        return (len(self.layers) - 1).bit_length() + self.inside_bits
+
+    def first(self, layer: int, kind: str) -> int:
+        """Where the adapters of an array begin."""
+        adapters = self.layers[layer]
+        return layer << self.inside_bits | [*adapters].index(kind) << array_bits(adapters)

@@ -7,6 +7,7 @@ from hardloom.gen.arrays.styles import STYLES
 from hardloom.gen.design.features import check_features
 from hardloom.gen.design.lanes import MOST_POSITIONS, check_cache, check_parallel, most_lanes, vectors
 from hardloom.gen.design.queues import Queues, check_positive
+from hardloom.golden.checkpoints.lora import MOST_RANK
 from hardloom.golden.errors import UserError
 from hardloom.golden.shape import ModelShape
 
@@ -46,6 +47,7 @@ class HardwareConfig:
         programs may set a vicinity.
     temperature: programs of the sampler may set one, with the seed of its noise.
     head_tiles: parts of the head's rows, each an array of its own with its rescale, that work side by side.
+    adapter_rank: of the LoRA adapters beside q, k, v and o, in memories that the host writes; 0: there are none.
     """
 
     lanes: int = 4
@@ -61,6 +63,7 @@ class HardwareConfig:
     cache: bool = False
     head_tiles: int = 1
     temperature: bool = False
+    adapter_rank: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.style, str):
@@ -87,6 +90,8 @@ class HardwareConfig:
         for name in ("cache", "temperature"):
             if not isinstance(value := getattr(self, name), bool):
                 raise UserError(f"hardware config, {name}: {value!r} is neither true nor false")
+        if type(rank := self.adapter_rank) is not int or not 0 <= rank <= MOST_RANK:
+            raise UserError(f"hardware config, adapter_rank: {rank!r:.60} is none of 0 to {MOST_RANK}")
         if self.query_lanes > self.max_positions:
             raise UserError(
                 f"hardware config, query_lanes: {self.query_lanes} exceeds max_positions = {self.max_positions}"

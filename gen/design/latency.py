@@ -10,6 +10,7 @@ from hardloom.gen.design.head_tiles import tree_levels
 from hardloom.golden.samplers.machine import Op
 
 __all__ = [
+    "ADDED",
     "BIAS",
     "CLIP",
     "COMBINE",
@@ -42,6 +43,10 @@ RESIDUAL = 1
 GAIN = 2
 BIAS = 1
 CLIP = 1
+
+
+ADDED = 1
+"""From a vector to its sum with what its adapter adds, where that is there."""
 
 
 def adapter(rank: int, lanes: int, row_beats: int) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hardloom.gen.design.adapters import AdapterSizes, layer_adapters
 from hardloom.gen.design.hardware import HardwareConfig
 from hardloom.golden.models.layer_units import Units
 from hardloom.golden.shape import SITES, ExpertsShape, LayerShape, ModelShape
@@ -68,6 +69,11 @@ class LayerSizes:
     def activation(self, name: str) -> Quantize:
         """What makes the activations that enter arrays of a kind, or a tile `head.N`."""
         return self.numerics.quantize(SITES[name.partition(".")[0]])
+
+    @property
+    def adapters(self) -> dict[str, AdapterSizes]:
+        """Of the layer, by kind of array."""
+        return layer_adapters(self.model, self.shape, self.lanes, self.hardware.adapter_rank)
 
     @property
     def norms(self) -> dict[str, str]:

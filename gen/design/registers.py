@@ -6,7 +6,19 @@ from typing import Self
 
 from hardloom.golden.shape import ModelShape
 
-__all__ = ["IDENTIFICATION", "REGISTERS", "WHOLE", "ErrorCode", "Field", "Register", "address", "constants", "field"]
+__all__ = [
+    "ADAPTER_REGISTERS",
+    "IDENTIFICATION",
+    "REGISTERS",
+    "WHOLE",
+    "ErrorCode",
+    "Field",
+    "Register",
+    "address",
+    "constants",
+    "field",
+    "registers_of",
+]
 
 IDENTIFICATION = 0x484C4D31
 """`HLM1`."""
@@ -157,10 +169,43 @@ REGISTERS = (
     ),
 )
 
+"""Of every chip."""
+
+ADAPTER_REGISTERS = (
+    Register(
+        "ADAPTER",
+        0x44,
+        "rw",
+        1,
+        "adapters, where the hardware has adapter_rank; 0 at reset; while no slot is busy",
+        (Field("ENABLE", 0, 1, "projections add what their adapters give"),),
+    ),
+    Register(
+        "ADAPTER_ADDRESS",
+        0x48,
+        "rw",
+        32,
+        "where the next ADAPTER_WORD goes; each moves it on by one; there where ADAPTER is",
+    ),
+    Register(
+        "ADAPTER_WORD",
+        0x4C,
+        "wo",
+        32,
+        "a word into the memories of adapters, while no slot is busy; reads 0; there where ADAPTER is",
+    ),
+)
+"""Of a chip with adapters, beside the others."""
+
+
+def registers_of(adapter_rank: int) -> tuple[Register, ...]:
+    """Of a chip whose adapters have this rank, 0 where it has none."""
+    return (*REGISTERS, *ADAPTER_REGISTERS) if adapter_rank else REGISTERS
+
 
 def register(name: str) -> Register:
     """That register; KeyError for an unknown one."""
-    return {r.name: r for r in REGISTERS}[name]
+    return {r.name: r for r in (*REGISTERS, *ADAPTER_REGISTERS)}[name]
 
 
 def address(name: str) -> int:

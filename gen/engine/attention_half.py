@@ -5,8 +5,10 @@ from typing import Any
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
+from hardloom.gen.design.adapters import array_bits
 from hardloom.gen.design.layer_sizes import LayerSizes
 from hardloom.gen.engine.chains import (
+    adapter_ports,
     array_ports,
     bias_ports,
     biased,
@@ -22,7 +24,8 @@ from hardloom.gen.engine.chains import (
 from hardloom.gen.stream.component import Component
 from hardloom.gen.stream.gating import gated
 from hardloom.gen.stream.probe import add_probe
-from hardloom.gen.stream.stream import chain
+from hardloom.gen.stream.stream import activations, chain
+from hardloom.gen.units.adapter import Adapter
 from hardloom.gen.units.attention import Attention
 from hardloom.gen.units.attention_sizes import AttentionSizes
 from hardloom.gen.units.clip import Clip
@@ -30,6 +33,7 @@ from hardloom.gen.units.flow import Broadcast, Fork, HeadSplit
 from hardloom.gen.units.quantize import Quantize
 from hardloom.gen.units.rmsnorm import RMSNorm
 from hardloom.gen.units.rope import Rope
+from hardloom.golden.units.adapter import Adapter as AdapterSpec
 from hardloom.golden.units.quantize import Quantize as QuantizeSpec
 
 __all__ = ["AttentionHalf"]
@@ -49,6 +53,7 @@ class AttentionHalf(Component):
     test_enable: of the clock gates, in.
     i, o: streams of `gen.stream.stream.residual_beat`, a packet a position, in and out.
     spans: stream of `gen.units.span.span_shape`, one a pass, in; only where keys and values are kept.
+    adapter_loads, adapter_enable: as `adapter_ports` has them.
     wired: `modules`, arrays and ROMs by name, and their clock.
     """
 
@@ -64,10 +69,10 @@ class AttentionHalf(Component):
         self.modules |= {"o": array_ports(sizes, "o", 1), "o_scales": scale_ports(sizes, 1, sizes.hidden)}
         if sizes.shape.attention.head_norms:
             self.modules |= {f"{n}_gain": gain_ports(sizes, gain_width, sizes.head_dim) for n in "qk"}
-        super().__init__(half_ports(sizes, self.modules) | span_ports(sizes))
+        super().__init__(half_ports(sizes, self.modules) | span_ports(sizes) | adapter_ports(sizes))
 
     def elaborate(self, platform) -> Module:
-        m, g, outside = Module(), self.sizes, wiring.flipped(self.wired)
+        m, g = Module(), self.sizes
         units, lanes, head = g.units, g.lanes, g.beats(g.head_dim)
         depth = g.passes * g.max_positions * g.beats(g.hidden)
         fork, residual, norm = residual_way(m, self, "input", depth, branches=3)
@@ -79,7 +84,7 @@ class AttentionHalf(Component):
         output_quantize = gated(
             m, self.test_enable, "output_quantize", Quantize(units.quantize("mix"), lanes, 2 * g.beats(g.query_width))
         )
-        o_rescale = rescaled(m, self.test_enable, g, "o", 1, g.hidden, outside.o.o, outside.o_scales)
+        projected = self._product(m, "o", 1, g.hidden, output_quantize)
         v_quantize = gated(m, self.test_enable, "v_quantize", Quantize(units.quantize("value"), lanes, 2 * head))
 
         chain(m, heads["q"], *self._rotated(m, "q", units.attention.query, ends, spans), attention.q)
@@ -89,11 +94,11 @@ class AttentionHalf(Component):
             wiring.connect(m, ends[name], getattr(attention, f"{name}_ends"))
         for name in "kv" if spans else "":
             wiring.connect(m, spans[name], getattr(attention, f"{name}_spans"))
-        chain(m, attention, output_quantize, outside.o.i)
-        chain(m, o_rescale, residual)
+        chain(m, attention, output_quantize)
+        chain(m, projected, residual)
         add_probe(m, "v", v_quantize.o, g.head_dim, g.key_heads)
         add_probe(m, "attention.output", attention.o, g.query_width)
-        add_probe(m, "o", o_rescale.o, g.hidden)
+        add_probe(m, "o", projected.o, g.hidden)
         add_probe(m, "attention.residual", residual.o, g.hidden)
         return m
 
@@ -112,10 +117,8 @@ class AttentionHalf(Component):
             chain(m, normed, branch)
             packets = [*branch.o]
         for packet, (kind, names) in zip(packets, kinds.items(), strict=True):
-            array, scales = getattr(outside, kind), getattr(outside, f"{kind}_scales")
-            chain(m, packet, array.i)
             rows = g.heads_of(names[0]) * g.head_dim
-            vectors: Component = rescaled(m, self.test_enable, g, kind, len(names), rows, array.o, scales)
+            vectors = self._product(m, kind, len(names), rows, packet)
             if g.shape.attention.bias:
                 biases = getattr(outside, f"{kind}_bias")
                 vectors = biased(m, self.test_enable, g, kind, len(names), rows, vectors, biases)
@@ -124,6 +127,33 @@ class AttentionHalf(Component):
             chain(m, vectors, heads)
             found |= dict(zip(names, heads.o, strict=True))
         return found
+
+    def _product(self, m: Module, kind: str, banks: int, rows: int, packets) -> Component:
+        """The arrays of a kind and their rescale, with their adapters where the chip has some: what gives vectors."""
+        g, outside = self.sizes, wiring.flipped(self.wired)
+        array, scales = getattr(outside, kind), getattr(outside, f"{kind}_scales")
+        rescale = rescaled(m, self.test_enable, g, kind, banks, rows, array.o, scales)
+        if kind not in g.adapters:
+            chain(m, packets, array.i)
+            return rescale
+        made = g.activation(kind)
+        unit = Adapter(AdapterSpec(g.units.word), made, g.adapters[kind])
+        gated(m, self.test_enable, f"{kind}_adapter", unit, ("i", "y", "loads"))
+        m.submodules[f"{kind}_packets"] = fork = Fork(activations(made, g.lanes), 2)
+        chain(m, packets, fork)
+        chain(m, fork.o[0], array.i)
+        chain(m, fork.o[1], unit)
+        wiring.connect(m, rescale.o, unit.y)
+        loads, bits = self.adapter_loads, g.adapters[kind].address_bits
+        first = [*g.adapters].index(kind) << array_bits(g.adapters) >> bits
+        m.d.comb += [
+            unit.enable.eq(self.adapter_enable),
+            unit.loads.payload.address.eq(loads.payload.address),
+            unit.loads.payload.data.eq(loads.payload.data),
+            unit.loads.valid.eq(loads.valid & (loads.payload.address[bits:] == first)),
+            loads.ready.eq(1),
+        ]
+        return unit
 
     def _clipped_values(self, m: Module) -> list[Component]:
         """What clips the values where the model does, to be chained; queries and keys are clipped in their `Rope`."""

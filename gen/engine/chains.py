@@ -4,12 +4,14 @@ from amaranth.hdl import ClockSignal, Module, ValueLike, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hardloom.gen.design.adapters import layer_bits
 from hardloom.gen.design.layer_sizes import LayerSizes
 from hardloom.gen.engine.hardwired import ArrayPorts, ConstantPorts, wired
 from hardloom.gen.stream.component import Component
 from hardloom.gen.stream.gating import gated
 from hardloom.gen.stream.probe import add_probe
 from hardloom.gen.stream.stream import Skid, chain, connect_vectors, residual_beat
+from hardloom.gen.units.adapter_branch import loads_shape
 from hardloom.gen.units.bias import Bias
 from hardloom.gen.units.flow import Broadcast, Fork
 from hardloom.gen.units.gain import Gain
@@ -21,6 +23,7 @@ from hardloom.gen.units.span import span_streams
 from hardloom.gen.units.swiglu import SwiGLU
 
 __all__ = [
+    "adapter_ports",
     "array_ports",
     "bias_ports",
     "biased",
@@ -75,6 +78,15 @@ def residual_ports(sizes: LayerSizes, adders: int) -> dict[str, wiring.Member]:
 def span_ports(sizes: LayerSizes) -> dict[str, wiring.Member]:
     """`spans`, a stream of `gen.units.span.span_shape`, one a pass, in, where keys and values are kept."""
     return span_streams(sizes.slots, sizes.max_positions, "spans")
+
+
+def adapter_ports(sizes: LayerSizes) -> dict[str, wiring.Member]:
+    """`adapter_loads`, a stream of `gen.units.adapter_branch.loads_shape`, and `adapter_enable`, in, where there are
+    adapters."""
+    if not sizes.adapters:
+        return {}
+    loads = stream.Signature(loads_shape(layer_bits(sizes.adapters)))
+    return {"adapter_loads": In(loads), "adapter_enable": In(1)}
 
 
 def half_ports(sizes: LayerSizes, modules: dict[str, ArrayPorts | ConstantPorts]) -> dict[str, wiring.Member]:

@@ -1,5 +1,6 @@
 """Chip top: host ports, sampler, embedding, layer engines, head."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,10 +8,19 @@ from amaranth.hdl import ClockSignal, Instance, Module, Mux, ResetSignal, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hardloom.gen.design.adapters import AdapterMap, layer_bits
 from hardloom.gen.design.axi_ports import AXI_LITE, STREAM_IN, STREAM_OUT
 from hardloom.gen.design.layer_sizes import LayerSizes
-from hardloom.gen.design.registers import constants, field
-from hardloom.gen.engine.chains import array_ports, gain_ports, norm_to_packets, rescaled, scale_ports, span_ports
+from hardloom.gen.design.registers import constants, field, registers_of
+from hardloom.gen.engine.chains import (
+    adapter_ports,
+    array_ports,
+    gain_ports,
+    norm_to_packets,
+    rescaled,
+    scale_ports,
+    span_ports,
+)
 from hardloom.gen.engine.hardwired import ConstantPorts, HardwiredArray, HardwiredConstants
 from hardloom.gen.stream.component import Component
 from hardloom.gen.stream.gating import gated
@@ -83,7 +93,9 @@ class Chip(Component):
             sampler.result.payload.spread.eq(argmax.o.payload.spread),
             argmax.o.ready.eq(sampler.result.ready),
         ]
-        self._registers(m, sampler, self._saturations(m, sampler, [engine.saturated for engine in engines]))
+        registers = self._registers(m, sampler, self._saturations(m, sampler, [one.saturated for one in engines]))
+        if self.sizes.hardware.adapter_rank:
+            self._adapters(m, registers, engines)
         self._streams(m, sampler)
         return m
 
@@ -216,22 +228,26 @@ class Chip(Component):
         return embedding
 
     def _engine(self, m: Module, number: int) -> SimpleNamespace:
-        """Module `layer_N`, written on its own (`gen.engine.netlist`): its ports `i`, `o`, `saturated`, and `spans`."""
+        """Module `layer_N`, written on its own (`gen.engine.netlist`): its ports `i`, `o`, `saturated`, and those of
+        `span_ports` and `adapter_ports`."""
         word = stream.Signature(residual_beat(self.sizes.numerics.word.width, self.sizes.lanes))
         name = f"layer_{number}"
         saturated = Signal(range(2 * self.sizes.lanes + 1), name=f"{name}_saturated")
         i, o = word.flip().create(path=(name, "i")), word.create(path=(name, "o"))
-        spans: dict[str, Any] = {
-            port: stream.Signature(member.signature.members["payload"].shape).flip().create(path=(name, port))
-            for port, member in span_ports(self.sizes).items()
-        }
-        told: dict[str, Value] = {}
-        for port, span in spans.items():
-            told |= {f"i_{port}__payload": Value.cast(span.payload), f"i_{port}__valid": span.valid}
-            told |= {f"o_{port}__ready": span.ready}
+        sizes = replace(self.sizes, layer=number)
+        told: dict[str, Any] = {}
+        connected: dict[str, Value] = {}
+        for port, member in (span_ports(sizes) | adapter_ports(sizes)).items():
+            if member.is_port:
+                told[port] = connected[f"i_{port}"] = Signal(member.shape, name=f"{name}_{port}")
+                continue
+            shape = member.signature.members["payload"].shape
+            told[port] = one = stream.Signature(shape).flip().create(path=(name, port))
+            connected |= {f"i_{port}__payload": Value.cast(one.payload), f"i_{port}__valid": one.valid}
+            connected |= {f"o_{port}__ready": one.ready}
         m.submodules[name] = Instance(
             name,
-            **told,
+            **connected,
             i_clk=ClockSignal(),
             i_rst=ResetSignal(),
             i_test_enable=self.test_enable,
@@ -243,7 +259,7 @@ class Chip(Component):
             i_o__ready=o.ready,
             o_saturated=saturated,
         )
-        return SimpleNamespace(i=i, o=o, saturated=saturated, **spans)
+        return SimpleNamespace(i=i, o=o, saturated=saturated, **told)
 
     def _saturations(self, m: Module, sampler: Sampler, saturated: list[Signal]) -> Signal:
         """Register SATURATIONS: counts from a START on that finds the chip idle, and stays at its end."""
@@ -254,8 +270,35 @@ class Chip(Component):
             m.d.sync += count.eq(0)
         return count
 
-    def _registers(self, m: Module, sampler: Sampler, saturations: Signal) -> None:
-        m.submodules.registers = registers = AxiLiteRegisters({"SLOT": self.sizes.hardware.sequences - 1})
+    def _adapters(self, m: Module, registers: AxiLiteRegisters, engines: list[SimpleNamespace]) -> None:
+        """The host's words to the layer that their address names."""
+        places, at = self._places, Signal(self._places.address_bits, name="adapter_at")
+        with m.If(registers.strobe_adapter_word):
+            m.d.sync += at.eq(at + 1)
+        with m.If(registers.strobe_adapter_address):
+            m.d.sync += at.eq(registers.write_adapter_address)
+        for number, engine in enumerate(engines):
+            loads, bits = engine.adapter_loads, layer_bits(places.layers[number])
+            first = number << places.inside_bits >> bits
+            m.d.comb += [
+                engine.adapter_enable.eq(registers.write_adapter[field("ADAPTER", "ENABLE").bits]),
+                loads.payload.address.eq(at),
+                loads.payload.data.eq(registers.write_adapter_word),
+                loads.valid.eq(registers.strobe_adapter_word & (at[bits:] == first)),
+            ]
+
+    @property
+    def _places(self) -> AdapterMap:
+        """Addresses of the memories of adapters."""
+        return AdapterMap.of(self.sizes.model, self.sizes.lanes, self.sizes.hardware.adapter_rank)
+
+    def _registers(self, m: Module, sampler: Sampler, saturations: Signal) -> AxiLiteRegisters:
+        hardware = self.sizes.hardware
+        largest = {"SLOT": hardware.sequences - 1}
+        if hardware.adapter_rank:
+            largest["ADAPTER_ADDRESS"] = (1 << self._places.address_bits) - 1
+        registers = AxiLiteRegisters(largest, registers_of(hardware.adapter_rank))
+        m.submodules.registers = registers
         for name, member in AXI_LITE.items():
             inside, outside = getattr(registers, name), getattr(self, f"s_axil_{name}")
             m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
@@ -282,6 +325,7 @@ class Chip(Component):
             registers.read_ended[field("ENDED", "VALID").bits].eq(sampler.ended),
             self.irq.eq(sampler.ended),
         ]
+        return registers
 
     def _streams(self, m: Module, sampler: Sampler) -> None:
         if self.sizes.hardware.sequences > 1:

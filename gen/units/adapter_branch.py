@@ -162,10 +162,10 @@ class AdapterBranch(Component):
         part, rest = self.address[: g.part_bits], self.address[g.part_bits :]
         word, which = rest[: g.word_bits], rest[g.word_bits :]
         for name, matrix in matrices.items():
-            chosen = self.write & (which == name)
+            chosen = self.write & (which == name) & (word < g.depths[name])
             m.d.comb += [matrix.address.eq(word), matrix.data.eq(self.data)]
             for number in range(g.parts):
                 m.d.comb += matrix.write[number].eq(chosen & (part == number))
         for number, scale in enumerate(scales):
             with m.If(self.write & (which == Which.SCALES) & (word == number)):
-                m.d.sync += [scale.mant.eq(self.data), scale.shift.eq(self.data[8:].as_signed())]
+                m.d.sync += scale.as_value().eq(self.data)

@@ -1,6 +1,6 @@
 """AXI4-Lite to the register table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
@@ -25,6 +25,7 @@ class AxiLiteRegisters(Component):
     Parameters
     ----------
     largest: value that is taken, by register, of those that do not take all of their width.
+    registers: that there are.
 
     Attributes
     ----------
@@ -34,10 +35,10 @@ class AxiLiteRegisters(Component):
     read_NAME: value of an `ro` register, in.
     """
 
-    def __init__(self, largest: Mapping[str, int]) -> None:
-        self.largest = largest
+    def __init__(self, largest: Mapping[str, int], registers: Sequence[Register] = REGISTERS) -> None:
+        self.largest, self.registers = largest, registers
         ports = dict(AXI_LITE)
-        for r in REGISTERS:
+        for r in registers:
             if r.access == "ro":
                 ports[f"read_{r.name.lower()}"] = In(r.width)
             else:
@@ -68,7 +69,7 @@ class AxiLiteRegisters(Component):
         addressed, (address,) = self._hold(m, "aw", ("awaddr",), write)
         given, (value, strobes) = self._hold(m, "w", ("wdata", "wstrb"), write)
         m.d.comb += write.eq(addressed & given & (~self.bvalid | self.bready))
-        writable = [r for r in REGISTERS if r.access != "ro"]
+        writable = [r for r in self.registers if r.access != "ro"]
         m.d.sync += [getattr(self, f"strobe_{r.name.lower()}").eq(0) for r in writable]
         m.d.sync += [getattr(self, f"write_{r.name.lower()}").eq(0) for r in writable if r.access == "wo"]
         with m.If(self.bready):
@@ -102,7 +103,7 @@ class AxiLiteRegisters(Component):
             m.d.sync += self.rvalid.eq(0)
         with m.If(read):
             m.d.sync += [self.rvalid.eq(1), self.rresp.eq(SLAVE_ERROR), self.rdata.eq(0)]
-            for r in REGISTERS:
+            for r in self.registers:
                 source = getattr(self, f"{'read' if r.access == 'ro' else 'write'}_{r.name.lower()}")
                 with m.If(address == r.address):
                     m.d.sync += [self.rresp.eq(OKAY), self.rdata.eq(0 if r.access == "wo" else source)]

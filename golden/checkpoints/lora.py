@@ -14,7 +14,7 @@ from hardloom.golden.checkpoints.safetensors_stream import SafetensorsReader
 from hardloom.golden.errors import UserError
 from hardloom.golden.shape import ModelShape, TensorShape
 
-__all__ = ["LORA_CONFIG", "LORA_TENSORS", "MOST_RANK", "LowRank", "read_lora"]
+__all__ = ["KINDS", "LORA_CONFIG", "LORA_TENSORS", "MOST_RANK", "LowRank", "read_lora"]
 
 LORA_CONFIG, LORA_TENSORS = "adapter_config.json", "adapter_model.safetensors"
 KINDS = ("q_proj", "k_proj", "v_proj", "o_proj")

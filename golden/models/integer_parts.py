@@ -11,12 +11,13 @@ from hardloom.golden.checkpoints.lora import LowRank
 from hardloom.golden.errors import UserError
 from hardloom.golden.models.layer_units import Units, constants_of
 from hardloom.golden.quantization.formats import quantize
+from hardloom.golden.quantization.integers import IntegerMatrix
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.golden.units.adapter import ADAPTER_FORMAT, Adapter
 from hardloom.golden.units.exact import ExactMatrix, scaled
 from hardloom.golden.units.fixed import FixedPoint
 
-__all__ = ["Experts", "HardwiredMatrix", "Packet", "Parts", "Projection", "joined", "pieces"]
+__all__ = ["Experts", "HardwiredMatrix", "Packet", "Parts", "Projection", "adapter_integers", "joined", "pieces"]
 
 PIECE = 1 << 18
 """Elements that are worked on at once, so that they stay in a core's cache."""
@@ -77,11 +78,17 @@ class AdaptedMatrix:
         return self.unit.compute(self.matrix(values), values, self.a, self.b)
 
 
-def as_integers(values: Tensor, limit: int, device: torch.device) -> ExactMatrix:
-    """A matrix of an adapter, float32, in its format, with one scale; limit: as of `ExactMatrix`."""
+def adapter_integers(values: Tensor) -> IntegerMatrix:
+    """A matrix of an adapter, float32, in its format, with one scale."""
     whole = quantize(values.reshape(1, -1), ADAPTER_FORMAT).integers()
     mant, exp = (scale.expand(len(values)) for scale in (whole.mant, whole.exp))
-    return ExactMatrix(whole.weights.view(values.shape), mant, exp, limit, device)
+    return IntegerMatrix(whole.weights.view(values.shape), mant, exp)
+
+
+def as_integers(values: Tensor, limit: int, device: torch.device) -> ExactMatrix:
+    """The same, for products; limit: as of `ExactMatrix`."""
+    whole = adapter_integers(values)
+    return ExactMatrix(whole.weights, whole.mant, whole.exp, limit, device)
 
 
 def joined(parts: Sequence[Tensor], dim: int) -> Tensor:

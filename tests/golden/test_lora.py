@@ -144,12 +144,6 @@ def test_sample_takes_the_folder(chip: tuple[Path, Path], tmp_path: Path, engine
     assert plain.code == adapted.code == 0 and plain.out != adapted.out
 
 
-def test_a_chip_has_none(chip: tuple[Path, Path], tmp_path: Path) -> None:
-    given = ("sample", chip[0], "--engine", "rtl", "--prompt-tokens", "3", "--adapter", tmp_path)
-    ran = hardloom(*given)
-    assert ran.code == 1 and "no chip has memories for adapters" in ran.err
-
-
 def test_gains_that_are_folded_leave_no_place_for_one(chip: tuple[Path, Path], tmp_path: Path) -> None:
     quantize_checkpoint(chip[0], tmp_path / "q", "int8", numerics=Numerics())
     checkpoint = QuantizedCheckpoint(tmp_path / "q")

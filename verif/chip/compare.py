@@ -1,7 +1,7 @@
 """Prompts through the chip and through the integer model, compared at every step and every probe point."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,17 +66,18 @@ def simulate_runs(
     show: Show = lambda number, step: None,
     at_once: int = 1,
     times: Path | None = None,
+    writes: Sequence[tuple[str, int]] = (),
 ) -> Comparison:
     """Run prompts on the chip, at most `at_once` at a time.
 
     taps, times: files for what the probes see, and when. `show` is called with the run's number and each denoising
-    step as it ends.
+    step as it ends. writes: of registers, ahead of the runs.
     """
     mask, numbers = chip.model.mask_token, {id(run): number for number, run in enumerate(runs)}
     tokens = [masked(run, mask) for run in runs]
     ends: list[float] = []
     passes: list[tuple[int, int]] = []
-    for run, step in chip.simulate(runs, taps, at_once, times):
+    for run, step in chip.simulate(runs, taps, at_once, times, writes):
         if step is None:
             ends.append(time.perf_counter())
             continue
@@ -116,13 +117,14 @@ def compare_runs(
     show: Show = lambda number, step: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     at_once: int = 1,
+    writes: Sequence[tuple[str, int]] = (),
 ) -> Comparison:
     """Run prompts on the chip, then compare every commit, and with `taps` every probe point, with the integer model.
 
     taps: a file for what the probes see; at_once: so many prompts at a time, at most. `progress` is called with the
-    steps compared and their total.
+    steps compared and their total. writes: as of `simulate_runs`.
     """
-    result = simulate_runs(chip, runs, taps, show, at_once)
+    result = simulate_runs(chip, runs, taps, show, at_once, writes=writes)
     probed = taps is not None
     cache = probed and any(probe.name == SPAN for probe in chip.probes)
     board, seen, done = result.scoreboard, probed_passes(chip, result, taps), 0

@@ -1,6 +1,6 @@
 """What a simulated chip is asked to do, and what it answers, between the two processes of a simulation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 from hardloom.verif.simulators.job import Job
@@ -18,7 +18,8 @@ class Request(TypedDict):
 
 @dataclass(frozen=True)
 class ChipJob(Job):
-    """Requests, at most `at_once` at a time, and the file that answers go to.
+    """Requests, at most `at_once` at a time, and the file that answers go to. Ahead of them `writes` of registers, by
+    name, as for adapters.
 
     A JSON line is written for each denoising step ({"run", "commits": [[position, token, spread], ...]}) as it ends, in
     the order of their passes through the model, and one for each run ({"run", "cycles", "forwards", "saturations",
@@ -28,3 +29,4 @@ class ChipJob(Job):
     runs: list[Request]
     results: str
     at_once: int = 1
+    writes: list[tuple[str, int]] = field(default_factory=list)

@@ -126,18 +126,24 @@ class SimulatedChip:
             verilate(self.sources, BENCH, folder, arguments, self.folder / "main.cpp")
 
     def simulate(
-        self, runs: list[Run], taps: Path | None = None, at_once: int = 1, times: Path | None = None
+        self,
+        runs: list[Run],
+        taps: Path | None = None,
+        at_once: int = 1,
+        times: Path | None = None,
+        writes: Sequence[tuple[str, int]] = (),
     ) -> Iterator[tuple[Run, int | None]]:
         """Run prompts, at most `at_once` at a time; yields (run, step) as each step ends and (run, None) as a run ends.
 
         Steps come in the order of their passes through the model. taps: a file for what the probes see, times: for
-        when; see `verif.chip.taps`.
+        when; see `verif.chip.taps`. writes: of registers, ahead of the runs.
         """
         results = self.folder / "results.jsonl"
         results.unlink(missing_ok=True)
         for run in runs:
             run.steps = []
-        job = ChipJob([run.request(self.model, self.build.hardware) for run in runs], str(results.resolve()), at_once)
+        requests = [run.request(self.model, self.build.hardware) for run in runs]
+        job = ChipJob(requests, str(results.resolve()), at_once, [*writes])
         failed: list[int | BaseException] = []
         files = {"taps": taps, "times": times}
         plusargs = [f"+{name}={linked([file], self.folder)[0]}" for name, file in files.items() if file is not None]

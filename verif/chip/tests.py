@@ -18,6 +18,8 @@ async def run_requests(dut) -> None:
     Clock(dut.clk, 2, "step").start()
     host = Host(dut)
     await host.reset()
+    for name, value in job.writes:
+        await host.write(name, value)
     with open(job.results, "w") as results:
 
         def write(line: dict) -> None:

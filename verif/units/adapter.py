@@ -8,9 +8,10 @@ from amaranth.lib import memory, wiring
 from torch import Generator, Tensor
 
 from hardloom.gen.design import latency
-from hardloom.gen.design.adapters import AdapterSizes, Scaled, adapter_words
+from hardloom.gen.design.adapters import AdapterSizes, adapter_words
 from hardloom.gen.stream.component import Component
 from hardloom.gen.units.adapter import Adapter
+from hardloom.golden.quantization.integers import IntegerMatrix
 from hardloom.golden.units.adapter import Adapter as AdapterSpec
 from hardloom.golden.units.exact import ExactMatrix
 from hardloom.golden.units.fixed import FIXED, FixedPoint
@@ -56,17 +57,15 @@ class Loaded(Component):
         return m
 
 
-def drawn(generator: Generator, rows: int, columns: int, shift: int) -> Scaled:
+def drawn(generator: Generator, rows: int, columns: int, shift: int) -> IntegerMatrix:
     """A matrix with both of its ends and 0 among its elements."""
     codes = integers(generator, -127, 127, (rows, columns))
     codes.view(-1)[:3] = torch.tensor([127, -127, 0])[: codes.numel()]
-    return Scaled(codes, int(integers(generator, 128, 255, ())), shift)
+    return IntegerMatrix(codes, integers(generator, 128, 255, (1,)).expand(rows), torch.full((rows,), -shift))
 
 
-def exact(matrix: Scaled, limit: int) -> ExactMatrix:
-    rows = len(matrix.codes)
-    mant, exp = (torch.full((rows,), value) for value in (matrix.mant, -matrix.shift))
-    return ExactMatrix(matrix.codes, mant, exp, limit, CPU)
+def exact(matrix: IntegerMatrix, limit: int) -> ExactMatrix:
+    return ExactMatrix(matrix.weights, matrix.mant, matrix.exp, limit, CPU)
 
 
 def _case(

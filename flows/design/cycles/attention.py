@@ -4,7 +4,7 @@ import numpy as np
 
 from hardloom.flows.design.cycles.geometry import Geometry
 from hardloom.flows.design.cycles.times import Record, Times, Unit, in_order, unrecorded
-from hardloom.gen.design.latency import BIAS, RESCALE, RESIDUAL, quantize, rms_norm, rope, score
+from hardloom.gen.design.latency import BIAS, RESIDUAL, quantize, rms_norm, rope, score
 
 __all__ = ["AttentionHalf"]
 
@@ -14,10 +14,10 @@ TO_QUOTIENT = 4  # reciprocal, product, rounding: the first beat
 
 
 def to_memory(g: Geometry) -> int:
-    """From a position's last sum of q and k until its last head is stored."""
+    """From a position's last beat of q and k behind their rescale until its last head is stored."""
     attention = g.attention
     turned = rms_norm(g.head) * attention.head_norms + rope(g.head, attention.head_norms, attention.clip is not None)
-    return RESCALE + BIAS * attention.bias + turned + quantize(g.head)
+    return BIAS * attention.bias + turned + quantize(g.head)
 
 
 def keys_seen(g: Geometry, positions: int, first: int, kept: int) -> Times:
@@ -38,8 +38,9 @@ class AttentionHalf:
         self.g, self.record = g, record
         self.groups = g.attention.num_heads // g.head_lanes
         self.normed = Unit(g.normed, g.hidden)
-        self.summed = Unit(max(array.latency for array in arrays), max(array.packet for array in arrays))
-        self.projected = Unit(quantize(o.load) + o.latency, max(o.packet, o.load))
+        summed = max(g.projected(kind) for kind in g.attention.projections)
+        self.summed = Unit(summed, max(array.packet for array in arrays))
+        self.projected = Unit(quantize(o.load) + g.projected("o"), max(o.packet, o.load))
         self.walked = self.taken = -np.inf
         self.free = [-np.inf] * g.passes
 
@@ -50,7 +51,7 @@ class AttentionHalf:
         normed = self.normed.follow(arrivals)
         stored = self.summed.follow(np.maximum(normed, room))[-1] + to_memory(self.g)
         divided = self.divided(max(stored, self.walked), len(arrivals), first, kept)
-        projected = self.projected.follow(divided) + RESCALE
+        projected = self.projected.follow(divided)
         self.record("input_norm", normed)
         self.record("attention.output", divided)
         self.record("o", projected)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hardloom.gen.design.latency import GAIN, quantize, rms_norm, router
+from hardloom.gen.design.latency import ADDED, GAIN, RESCALE, adapter, quantize, rms_norm, router
 from hardloom.gen.design.queues import Queues
 from hardloom.golden.shape import AttentionShape, ExpertsShape, LayerShape, ModelShape
 
@@ -45,7 +45,7 @@ class Geometry:
     queues: depths, in tokens.
     gains_behind: norms of hidden vectors have their gain behind them.
     head_lanes, query_lanes: heads and queries that attention works on at once. head_tiles: parts of the head.
-    temperature: there is noise on logits.
+    temperature: there is noise on logits. adapter_rank: of the adapters, which are on; 0: there are none.
     passes: that attention's memories hold.
     routers: of the layer.
     expert_groups: groups of experts that work side by side.
@@ -64,6 +64,7 @@ class Geometry:
     expert_groups: int = 1
     head_tiles: int = 1
     temperature: bool = False
+    adapter_rank: int = 0
     layer: int = 0
 
     @classmethod
@@ -76,7 +77,8 @@ class Geometry:
         gains_behind: bool = False,
     ) -> "Geometry":
         """Of a chip that does so much at once as `at_once` says, in fields of `gen.design.hardware.HardwareConfig`."""
-        names = ("head_lanes", "query_lanes", "passes", "routers", "expert_groups", "head_tiles", "temperature")
+        attention = ("head_lanes", "query_lanes", "passes", "adapter_rank")
+        names = (*attention, "routers", "expert_groups", "head_tiles", "temperature")
         return cls(model, lanes, packets, at_once.queues, gains_behind, **{n: getattr(at_once, n) for n in names})
 
     def at(self, layer: int) -> "Geometry":
@@ -129,6 +131,12 @@ class Geometry:
             scaled=mlp.scale != 1,
             block=tokens if mlp.capacity else 0,
         )
+
+    def projected(self, kind: str) -> int:
+        """From a packet's last beat into q, k, v or o to its last beat behind the rescale, and the adapter."""
+        array, rank = self.array(kind), self.adapter_rank
+        plain = array.latency + RESCALE
+        return max(plain + ADDED, adapter(rank, self.lanes, array.drain)) if rank else plain
 
     def array(self, kind: str) -> ArrayCycles:
         """Of one array of a kind, of this layer or around the layers."""

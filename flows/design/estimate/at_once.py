@@ -17,7 +17,8 @@ class AtOnce:
     head_lanes, query_lanes: heads, and queries of each, that a layer's attention works on; expert_groups: of a layer's
     experts, that work side by side; sequences: in flight; head_tiles: parts of the head that drain side by side;
     routers: of a layer, that take tokens in turns; queues: depths around a layer's experts; cache: keys and values of
-    every sequence are kept from one pass to the next; temperature: there is noise on logits.
+    every sequence are kept from one pass to the next; temperature: there is noise on logits;
+    adapter_rank: of the LoRA adapters beside q, k, v and o of every layer, of the projected chip as well.
     """
 
     head_lanes: int = 1
@@ -29,6 +30,7 @@ class AtOnce:
     queues: Queues = field(default_factory=Queues)
     cache: bool = False
     temperature: bool = False
+    adapter_rank: int = 0
 
     @property
     def pairs(self) -> int:
