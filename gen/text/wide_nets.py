@@ -1,6 +1,7 @@
 """Modules of any size: what in Amaranth has a limit of bits, or takes time with their square, is replaced."""
 
 from collections.abc import Iterator
+from itertools import groupby, pairwise
 from typing import Any
 
 from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
@@ -57,11 +58,17 @@ class QuickEmitter(_ir.NetlistEmitter):
 
 
 class QuickAssignments(_nir.AssignmentList):
-    """Knows for each bit what is assigned to it, without a look at every assignment."""
+    """Knows for each bit what is assigned to it, without a look at every assignment; neighbours are one assignment.
+
+    Yosys' `proc_mux` looks at all assignments of a process for each of them.
+    """
 
     default: Any
     assignments: Any
     src_loc: Any
+
+    def __init__(self, module: int, *, default: Any, assignments: Any, src_loc: Any) -> None:
+        super().__init__(module, default=default, assignments=_joined(assignments), src_loc=src_loc)
 
     def comb_edges_to(self, bit: int) -> Iterator[tuple[Any, Any]]:
         if not hasattr(self, "_edges"):
@@ -71,6 +78,23 @@ class QuickAssignments(_nir.AssignmentList):
                     self._edges.setdefault(place, []).extend([(one.cond, one.src_loc), (net, one.src_loc)])
         yield self.default[bit], self.src_loc
         yield from self._edges.get(bit, ())
+
+
+def _joined(assignments: Any) -> Iterator[Any]:
+    """The same assignments; of those that follow each other under one condition, neighbours in a signal are one."""
+    for cond, group in groupby(assignments, lambda one: one.cond):
+        run = [*group]
+        parts = sorted(run, key=lambda one: one.start)
+        if any(one.start + len(one.value) > other.start for one, other in pairwise(parts)):
+            yield from run
+            continue
+        nets: list[Any] = []
+        for one, after in zip(parts, [*parts[1:], None], strict=True):
+            nets += one.value
+            if after is None or one.start + len(one.value) < after.start:
+                start = one.start + len(one.value) - len(nets)
+                yield _nir.Assignment(cond=cond, start=start, value=_nir.Value(nets), src_loc=run[0].src_loc)
+                nets = []
 
 
 def _whole(part: Any) -> tuple[Any, int]:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
 from amaranth.hdl import DriverConflict, Module, Signal, Value, signed, unsigned
 from amaranth.hdl._nir import CombinationalCycle
 from amaranth.lib import data, stream, wiring
@@ -17,6 +18,7 @@ from hardloom.gen.stream.component import Component
 from hardloom.gen.stream.stream import Stage, chain
 from hardloom.gen.text.keywords import KEYWORDS
 from hardloom.gen.text.verilog import modules_in, to_verilog
+from hardloom.gen.text.wide_nets import widen_nets
 from hardloom.golden.checkpoints.families import shape_of
 from hardloom.verif.simulators.verilator import lint
 from tests.chips import slang_reads
@@ -227,6 +229,27 @@ def test_time_grows_with_a_vector_and_not_with_its_square() -> None:
         assert min(seconds(128) for _ in range(2)) < 10 * min(seconds(32) for _ in range(2))
     finally:
         gc.enable()
+
+
+def test_neighbours_of_a_vector_are_assigned_at_once() -> None:
+    """What is assigned to a part of a signal is by itself only where a condition or a gap parts it from others."""
+
+    class Parts(Component):
+        def __init__(self) -> None:
+            super().__init__({"i": In(8), "on": In(1), "o": Out(12)})
+
+        def elaborate(self, platform) -> Module:
+            m = Module()
+            parts = [self.o[bit].eq(self.i[bit]) for bit in (3, 0, 2, 1, 6, 7)]
+            with m.If(self.on):
+                m.d.sync += parts
+            m.d.sync += [self.o[6:9].eq(5), self.o[7].eq(self.i[0])]
+            return m
+
+    widen_nets()
+    text = rtlil.convert(Parts(), name="parts", emit_src=False)
+    (assigned,) = [re.findall(r"assign \$\d+ \[(.*?)\]", process) for process in text.split("process")[1:]]
+    assert assigned == ["11:0", "3:0", "7:6", "8:6", "7", "11:0"]  # first what it was, last what reset makes it
 
 
 def test_a_bit_that_is_driven_twice_is_refused() -> None:
