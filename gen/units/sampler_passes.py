@@ -1,6 +1,6 @@
 """Passes of the sampler: tokens of a sequence out to the model, its predictions in."""
 
-from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, ValueLike, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, ValueLike, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -84,15 +84,16 @@ class Sender(Component):
         one = self.i.payload
         begin, stop = span_of(one)
         at = begin + sent if self.kept else sent
-        begun = Signal()
+        may = Signal()
+        told = self.spans.ready if self.kept else Const(1)
         m.d.comb += [
             first.eq(sent == 0),
             closing.eq(at + 1 == stop),
-            begun.eq(self.o.ready & (self.spans.ready if self.kept else 1)),
-            self.read.eq(self.i.valid & ahead.i.ready & ~coming & (begun | ~first)),
+            may.eq(self.i.valid & ahead.i.ready & ~coming),
+            self.read.eq(may & (~first | (self.o.ready & told))),
             self.address.eq(place(self.i.payload.slot, at, self.max_positions)),
             self.i.ready.eq(self.read & closing),
-            self.o.valid.eq(self.i.valid & ahead.i.ready & ~coming & first & (self.spans.ready if self.kept else 1)),
+            self.o.valid.eq(may & first & told),
             *(getattr(self.o.payload, name).eq(getattr(one, name)) for name in self.o.payload.shape().members),
             ahead.i.valid.eq(coming),
             ahead.i.payload.token.eq(self.token),
@@ -101,7 +102,7 @@ class Sender(Component):
         ]
         if self.kept:
             m.d.comb += [
-                self.spans.valid.eq(self.read & first),
+                self.spans.valid.eq(may & first & self.o.ready),  # before it is taken: layers whose clocks stand wake
                 *(self.spans.payload[name].eq(one[name]) for name in self.spans.payload.shape().members),
             ]
             both = data.ArrayLayout(one.stop.shape(), 2)

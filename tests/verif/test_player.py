@@ -71,3 +71,16 @@ def test_a_job_comes_out_of_its_file_as_it_went_in(job: Job, tmp_path: Path, mon
     for name, value in job.hand_over(tmp_path).items():
         monkeypatch.setenv(name, value)
     assert type(job).received() == job
+
+
+def test_a_sink_that_is_asked_is_ready_once_a_beat_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(player, "get_sim_time", lambda unit: 7)
+    signals = {name: SimpleNamespace(value=0) for name in ("o__payload", "o__valid", "o__ready")}
+    bench = SimpleNamespace(case=SimpleNamespace(name="unit"), signal=signals.__getitem__)
+    sink = Sink(bench, Port("o", unsigned(4), False, True), [[2], [3]], always, asked=True)
+    seen = []
+    for valid, payload in ((0, 0), (1, 2), (1, 2), (1, 3), (1, 3)):
+        sink.drive()
+        signals["o__valid"].value, signals["o__payload"].value = valid, payload
+        seen.append((signals["o__ready"].value, sink.sample()))
+    assert seen == [(0, False), (0, False), (1, True), (0, False), (1, True)]

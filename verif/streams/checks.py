@@ -37,10 +37,11 @@ async def alone(dut, case: Case) -> None:
 
 
 async def under_backpressure(dut, case: Case, seed: int) -> None:
-    """Right whatever the pace of its neighbours."""
+    """Right whatever the pace of its neighbours; for every other seed they wait until they are asked."""
     player, rng = Player(dut, case), random.Random(seed)
     await player.reset()
-    await player.play(played_from(case, "random", 10 + seed), sometimes(rng), sometimes(rng), None)
+    played = played_from(case, "random", 10 + seed)
+    await player.play(played, sometimes(rng), sometimes(rng), asked=seed % 2 == 0)
 
 
 async def with_resets(dut, case: Case) -> None:

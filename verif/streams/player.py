@@ -73,12 +73,16 @@ class Player:
         valid: Callable[[], bool],
         ready: Callable[[], bool],
         limit: int | None = None,
+        asked: bool = False,
     ) -> int:
-        """Until all outputs have come (or `limit` cycles have passed); gives the cycles from first beat to last."""
+        """Until all outputs have come (or `limit` cycles have passed); gives the cycles from first beat to last.
+
+        asked: nobody shows that he is ready before a beat is there, as a unit whose clock stands until then.
+        """
         for name, value in stimulus.constants.items():
             self.signal(name).value = value
         sources = [Source(self, self.ports[name], beats, valid) for name, beats in stimulus.inputs.items()]
-        sinks = [Sink(self, self.ports[name], beats, ready) for name, beats in stimulus.outputs.items()]
+        sinks = [Sink(self, self.ports[name], beats, ready, asked) for name, beats in stimulus.outputs.items()]
         self.parts = [*sources, *sinks]
         first: int | None = None
         begin = moved = self.cycle
@@ -126,10 +130,13 @@ class Source:
 
 
 class Sink:
-    """Takes the packets of one output stream and compares them; a beat that waits must not change."""
+    """Takes the packets of one output stream and compares them; a beat that waits must not change. asked: as `play`."""
 
-    def __init__(self, player: Player, port: Port, packets: list, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, player: Player, port: Port, packets: list, ready: Callable[[], bool], asked: bool = False
+    ) -> None:
         self.name, self.port, self.packets, self.ready = f"{player.case.name}.{port.name}", port, packets, ready
+        self.asked = asked
         self.mask = (1 << Shape.cast(port.shape).width) - 1
         self.expected: Iterator[tuple[int, int, int]] = (
             (p, b, pack(port.shape, beat)) for p, packet in enumerate(packets) for b, beat in enumerate(packet)
@@ -147,7 +154,7 @@ class Sink:
         return Mismatch(f"{self.name}: {what}, {now()}; {self.progress()}")
 
     def drive(self) -> None:
-        self.accept = self.ready()
+        self.accept = self.ready() and not (self.asked and self.waiting is None)
         self.ready_signal.value = int(self.accept)
 
     def sample(self) -> bool:
