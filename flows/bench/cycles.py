@@ -69,10 +69,6 @@ class CycleFigures:
     worst_error: float
 
 
-STAGGER = 45
-"""Clock cycles in which the bench's host starts one run behind the other."""
-
-
 class Routed:
     """An engine of the sampler that keeps the latest pass: experts of each layer that has some, and the positions whose
     logits count. also: is told of every probe point."""
@@ -133,14 +129,13 @@ def pass_of(build: Build, engine: Routed, run: Denoising, step: Step) -> Pass:
     return Pass(positions, engine.wanted, routes, step_cycles(machine, hardware.sequences), kept)
 
 
-def modelled(
-    build: Build, runs: Sequence[tuple[list[int], Sampling]], lora: Mapping[str, LowRank] | None = None
-) -> list[float]:
-    """Cycles of each run of a chip, all at once, experts as the integer model chooses them, with an adapter `lora`."""
+def modelled(build: Build, runs: Sequence[Run], lora: Mapping[str, LowRank] | None = None) -> list[float]:
+    """Cycles of each run of a chip, all at once, started when they were; experts as the integer model chooses them,
+    with an adapter `lora`."""
     checkpoint = build.checkpoint()
     engine = Routed(IntegerModel(checkpoint, lora=lora), checkpoint.model)
-    found = [sequence_run(build, engine, *run) for run in runs]
-    return run_cycles(chip_geometry(build, checkpoint), found, [STAGGER * number for number in range(len(found))])
+    found = [sequence_run(build, engine, run.prompt, run.sampling) for run in runs]
+    return run_cycles(chip_geometry(build, checkpoint), found, [run.started for run in runs])
 
 
 def measure(chip: SmallChip, folder: Path) -> Iterator[CycleRow]:
@@ -159,7 +154,7 @@ def measure(chip: SmallChip, folder: Path) -> Iterator[CycleRow]:
         runs = simulate_runs(simulated, [Run(*one) for one in chosen], None, at_once=at_once).runs
         cycles, forwards = (sum(getattr(run, name) for run in runs) for name in ("cycles", "forwards"))
         positions = sum(len(prompt) + sampling.gen_length for prompt, sampling in chosen) // at_once
-        counted = sum(modelled(build, chosen))
+        counted = sum(modelled(build, runs))
         figures = round(cycles / forwards, 1), round(counted / forwards, 1)
         yield CycleRow(chip.family, chip.name, positions, *figures, round(counted / cycles - 1, 5))
 

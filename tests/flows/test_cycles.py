@@ -35,7 +35,7 @@ def test_a_chip_takes_the_cycles_that_the_model_says(tiny_chip: SimulatedChip, l
     params = by_quota(8, 4, 4)
     prompt = torch.randint(15, (length,), generator=torch.Generator().manual_seed(length)).tolist()
     run = simulate_runs(tiny_chip, [Run(prompt, params)], None).runs[0]
-    assert modelled(tiny_chip.build, [(prompt, params)]) == pytest.approx([run.cycles], rel=0.01)
+    assert modelled(tiny_chip.build, [run]) == pytest.approx([run.cycles], rel=0.01)
 
 
 def test_packets_pass_the_probe_points_when_the_model_says(tiny_chip: SimulatedChip, tmp_path: Path):
@@ -56,7 +56,7 @@ def test_sequences_at_once_take_the_cycles_that_the_model_says(tiny_chip: Simula
     mixed = [([5] * 20, by_quota(8, 4, 8)), ([3] * 6, by_quota(8, 8, 8)), ([2] * 12, by_quota(12, 6, 6))]
     runs = simulate_runs(tiny_chip, [Run(*one) for one in mixed], None, at_once=3).runs
     alone = simulate_runs(tiny_chip, [Run(*one) for one in mixed], None).runs
-    counted = modelled(tiny_chip.build, mixed)
+    counted = modelled(tiny_chip.build, runs)
     assert sum(counted) == pytest.approx(sum(run.cycles for run in runs), rel=0.03)
     assert max(run.cycles for run in runs) < 0.7 * sum(run.cycles for run in alone)
 
@@ -147,6 +147,17 @@ def test_likely_routes_are_as_uneven_as_is_asked_for(imbalance: float, busiest: 
     assert load[-1] == pytest.approx(busiest, rel=0.06) and (load == 0).sum() == idle
     assert likely_routes(64, 8, imbalance, 100) == likely_routes(64, 8, imbalance, 100)
     assert likely_routes(64, 8, imbalance, 100) != likely_routes(64, 8, imbalance, 100, seed=1)
+
+
+def test_a_run_that_starts_later_holds_nobody_before():
+    """Of two runs of one length, the second starts in the middle of the first, when that has ended, or long after."""
+    g = replace(demonstration(), passes=2)
+    one = SequenceRun(100, [replace(likely_pass(g, 22), own=50)] * 3)
+    (alone,) = run_cycles(g, [one], [0])
+    together = run_cycles(g, [one, one], [0, 30])
+    middle = run_cycles(g, [one, one], [1000, 1000 + alone / 2])
+    assert max(together) > 1.01 * alone and middle[0] < 1.01 * alone
+    assert run_cycles(g, [one, one], [0, alone]) == run_cycles(g, [one, one], [5 * alone, 0]) == [alone, alone]
 
 
 def test_passes_of_several_sequences_are_as_far_apart_as_at_the_slowest_part():

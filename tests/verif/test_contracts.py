@@ -71,7 +71,7 @@ def check(numerics: Numerics, folder: Path, **changes: Any) -> int:
     assert sum(run.saturations for run in result.runs) == added
     for run in result.runs:  # of a few hundred cycles, in which serial arrays are modelled less closely
         near = pytest.approx(run.cycles, rel=0.1 if changes else 0.05)
-        assert modelled(build, [(run.prompt, run.sampling)]) == [near]
+        assert modelled(build, [run]) == [near]
     return added
 
 

@@ -64,7 +64,7 @@ def test_a_layer_of_256_experts_is_the_integer_model(tmp_path: Path) -> None:
     result = compare_runs(chip, IntegerModel(checkpoint), RUNS, tmp_path / "taps")
     assert result.scoreboard.first is None, str(result.scoreboard.first)
     assert result.tokens == result.expected and result.scoreboard.compared > 10_000
-    counted = sum(sum(modelled(build, [(run.prompt, run.sampling)])) for run in result.runs)
+    counted = sum(sum(modelled(build, [run])) for run in result.runs)
     assert counted == pytest.approx(sum(run.cycles for run in result.runs), rel=0.03)
 
 

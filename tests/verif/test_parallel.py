@@ -60,4 +60,4 @@ def test_what_is_done_at_once_changes_no_integer(
     assert result.scoreboard.first is None and result.tokens == result.expected
     assert result.scoreboard.compared > 10_000
     for run in runs:
-        assert modelled(chip.build, [(run.prompt, run.sampling)]) == [pytest.approx(run.cycles, rel=0.01)]
+        assert modelled(chip.build, [run]) == [pytest.approx(run.cycles, rel=0.01)]

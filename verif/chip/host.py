@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from cocotb.triggers import ClockCycles, First, RisingEdge
+from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
 from hardloom.gen.design.axi_ports import NO_POSITION, commit_record
@@ -11,13 +12,15 @@ from hardloom.gen.design.registers import address, field
 from hardloom.golden.samplers.machine import PROGRAM_WORDS
 from hardloom.verif.chip.requests import Request
 
-__all__ = ["Host"]
+__all__ = ["CLOCK_STEPS", "Host"]
 
 RECORD = commit_record()
 START, ACKNOWLEDGE = field("CONTROL", "START").mask, field("CONTROL", "ACKNOWLEDGE").mask
 ERROR, CODE = field("STATUS", "ERROR").mask, field("STATUS", "CODE").lsb
 HAS_ENDED = field("ENDED", "VALID").mask
 """There is one, its slot in the bits below."""
+CLOCK_STEPS = 2
+"""Time steps of the simulation in a clock cycle."""
 POLL = 16
 """Clock cycles from one look for packets to the next."""
 
@@ -35,6 +38,7 @@ class Host:
     def __init__(self, dut) -> None:
         self.dut, self.slot = dut, 0
         self.programs: dict[tuple[int, ...], int] = {}
+        self.started: dict[int, int] = {}
         self.busy = 0
         self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.host_rst)
         self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.host_rst)
@@ -93,6 +97,7 @@ class Host:
         await self.write("GEN_LENGTH", run["gen_length"])
         await self.write("PROGRAM", await self.load(tuple(run["program"])))
         await self.write("CONTROL", START)
+        self.started[slot] = get_sim_time("step") // CLOCK_STEPS
         self.busy += 1
 
     async def steps(self) -> AsyncIterator[list[list[int]]]:
@@ -130,7 +135,7 @@ class Host:
                 continue  # `irq` was that of a run that has been followed by another one
             ended %= HAS_ENDED
             await self.choose(ended)
-            yield {"run": running.pop(ended), **await self.result()}
+            yield {"run": running.pop(ended), "started": self.started[ended], **await self.result()}
             if waiting:
                 running[ended], run = waiting.pop()
                 await self.start(run, ended)

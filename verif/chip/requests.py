@@ -22,8 +22,8 @@ class ChipJob(Job):
     name, as for adapters.
 
     A JSON line is written for each denoising step ({"run", "commits": [[position, token, spread], ...]}) as it ends, in
-    the order of their passes through the model, and one for each run ({"run", "cycles", "forwards", "saturations",
-    "error"}).
+    the order of their passes through the model, and one for each run ({"run", "started", "cycles", "forwards",
+    "saturations", "error"}).
     """
 
     runs: list[Request]

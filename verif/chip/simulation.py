@@ -43,11 +43,13 @@ OTHER_FOLDERS = {"table": "tables", "enables": "enables"}
 
 @dataclass
 class Run:
-    """One prompt on the chip. steps: commits [position, token, spread] a denoising step, in order."""
+    """One prompt on the chip. steps: commits [position, token, spread] a denoising step, in order; started: the clock
+    cycle of its START, to be compared with that of other runs."""
 
     prompt: list[int]
     sampling: Asked
     steps: list[list[list[int]]] = field(default_factory=list)
+    started: int = 0
     cycles: int = 0
     forwards: int = 0
     saturations: int = 0
@@ -159,7 +161,7 @@ class SimulatedChip:
                 yield run, len(run.steps) - 1
             else:
                 run.cycles, run.forwards, run.error = line["cycles"], line["forwards"], line["error"]
-                run.saturations = line["saturations"]
+                run.started, run.saturations = line["started"], line["saturations"]
                 yield run, None
         worker.join()
         if failed != [0]:

@@ -5,7 +5,7 @@ import json
 import cocotb
 from cocotb.clock import Clock
 
-from hardloom.verif.chip.host import Host
+from hardloom.verif.chip.host import CLOCK_STEPS, Host
 from hardloom.verif.chip.requests import ChipJob
 
 __all__: list[str] = []
@@ -15,7 +15,7 @@ __all__: list[str] = []
 async def run_requests(dut) -> None:
     """Every run of the job, in order, on one chip without a reset between them; as many at once as the job says."""
     job = ChipJob.received()
-    Clock(dut.clk, 2, "step").start()
+    Clock(dut.clk, CLOCK_STEPS, "step").start()
     host = Host(dut)
     await host.reset()
     for name, value in job.writes:

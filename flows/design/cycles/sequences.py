@@ -1,6 +1,5 @@
 """Several sequences in the pipeline: passes follow each other through units that remember the pass before."""
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,25 +47,17 @@ class SequenceRun:
 def run_cycles(g: Geometry, runs: Sequence[SequenceRun], starts: Sequence[float]) -> list[float]:
     """Cycles of each of the runs from its start to its end, each in a slot of its own.
 
-    Passes are sent in the order in which they are ready; the sampler serves one slot at a time.
+    The sampler serves one slot at a time, a pass that is back before a run that starts, and sends its next pass.
     """
-    pipeline, ended = Pipeline(g), [0.0] * len(runs)
-    serving = 0.0
-    ready = []
-    for number in np.argsort(starts):
-        serving = max(serving, starts[number]) + runs[number].setup
-        ready.append((serving, int(number), 0))
-    heapq.heapify(ready)
-    back: list[tuple[float, int, int]] = []
-    while ready or back:
-        if back and (not ready or back[0][0] <= ready[0][0]):
-            result, number, step = heapq.heappop(back)
-            serving = max(serving, result) + runs[number].passes[step].own
-            if step + 1 == len(runs[number].passes):
-                ended[number] = serving - starts[number]
-            else:
-                heapq.heappush(ready, (serving, number, step + 1))
+    pipeline, ended, free = Pipeline(g), [0.0] * len(runs), -np.inf
+    waiting = [(float(start), True, number, 0) for number, start in enumerate(starts)]
+    while waiting:
+        since, starting, number, step = asking = min(waiting, key=lambda one: (max(one[0], free), one[1], one[0]))
+        waiting.remove(asking)
+        run, step = runs[number], step + (not starting)
+        free = max(since, free) + (run.setup if starting else run.passes[step - 1].own)
+        if step == len(run.passes):
+            ended[number] = free - starts[number]
         else:
-            start, number, step = heapq.heappop(ready)
-            heapq.heappush(back, (pipeline.send(start, runs[number].passes[step]), number, step))
+            waiting.append((pipeline.send(free, run.passes[step]), False, number, step))
     return ended
