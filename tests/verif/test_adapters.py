@@ -85,7 +85,7 @@ def test_every_integer_is_the_integer_model_s_with_the_adapter(ran: Comparison) 
 
 
 def test_the_cycle_model_counts_it(adapted: Adapted, ran: Comparison) -> None:
-    counted = [modelled(adapted.build, [(run.prompt, run.sampling)], adapted.lora)[0] for run in RUNS]
+    counted = [modelled(adapted.build, [run], adapted.lora)[0] for run in RUNS]
     assert counted == pytest.approx([run.cycles for run in ran.runs], rel=0.01)
 
 
