@@ -26,7 +26,7 @@ from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.golden.samplers.denoise import Denoising, Prediction, Step
 from hardloom.golden.samplers.kept import Kept
 from hardloom.golden.samplers.manner import Manner
-from hardloom.golden.samplers.sampling import Sampling, denoise
+from hardloom.golden.samplers.sampling import Asked, denoise
 from hardloom.golden.samplers.spans import span
 from hardloom.golden.shape import ExpertsShape, ModelShape
 from hardloom.golden.units.numerics import Numerics
@@ -111,7 +111,7 @@ def chip_geometry(build: Build, checkpoint: QuantizedCheckpoint) -> Geometry:
     return Geometry.of(checkpoint.model, build.hardware.lanes, build.hardware, packets, behind)
 
 
-def sequence_run(build: Build, engine: Routed, prompt: list[int], sampling: Sampling) -> SequenceRun:
+def sequence_run(build: Build, engine: Routed, prompt: list[int], sampling: Asked) -> SequenceRun:
     """A run on a chip, experts as the integer model chooses them."""
     run = denoise(engine, torch.tensor([prompt]), sampling, engine.shape)
     setup = setup_cycles(run.machines[0])
