@@ -34,6 +34,7 @@ QueueDepths = Annotated[
 HeadTiles = Annotated[int, typer.Option(min=1, max=MOST, help="Parts of the head that drain side by side.")]
 Sequences = Annotated[int, typer.Option(min=1, max=256, help="Sequences in flight, of the chip as emitted.")]
 Temperature = Annotated[bool, typer.Option("--temperature", help="Noise on logits, of the chip as emitted.")]
+AdapterRank = Annotated[int, typer.Option(min=0, max=16, help="LoRA adapters beside q, k, v and o; 0: none.")]
 Styles = Annotated[str | None, typer.Option(parser=text, help="Array styles to choose from, like metal,rom.")]
 
 
@@ -89,6 +90,7 @@ def estimate(
     queues: QueueDepths = None,
     sequences: Sequences = 1,
     temperature: Temperature = False,
+    adapter_rank: AdapterRank = 0,
     tornado: Annotated[
         Path | None, typer.Option(parser=PICTURE.path, help="Sensitivity plot to write, PNG or SVG.")
     ] = None,
@@ -111,7 +113,15 @@ def estimate(
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     depths = parse_queues(queues)
     at_once = AtOnce(
-        head_lanes, query_lanes, expert_groups, sequences, head_tiles, routers, depths, temperature=temperature
+        head_lanes,
+        query_lanes,
+        expert_groups,
+        sequences,
+        head_tiles,
+        routers,
+        depths,
+        temperature=temperature,
+        adapter_rank=adapter_rank,
     )
     chosen = chosen_styles(styles), parse_formats(formats), at_once
     request = Request(node, design, arrays, sampler, tokens_per_second, *lengths, *chosen)

@@ -8,8 +8,10 @@ from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.bench.cycle_chips import CHIPS
 from hardloom.flows.design.cost.model import CostModel
 from hardloom.flows.design.cost.shapes import ArrayShape
+from hardloom.flows.design.estimate.adapters import adapter_price
 from hardloom.flows.design.estimate.area import attention_bits
 from hardloom.flows.design.estimate.at_once import AtOnce
+from hardloom.flows.design.estimate.choices import LANES
 from hardloom.flows.design.estimate.emitted import emitted_steps, pass_kinds
 from hardloom.flows.design.estimate.figures import Estimate, estimate, read_model
 from hardloom.flows.design.estimate.request import Request
@@ -17,6 +19,7 @@ from hardloom.flows.design.estimate.workload import Workload, workload_tables
 from hardloom.gen.design.hardware import HardwareConfig
 from hardloom.gen.engine.inventory import chip_parts
 from hardloom.gen.stream.ram import Ram
+from hardloom.gen.units.adapter_matrix import AdapterMatrix
 from hardloom.golden.checkpoints.families import shape_of
 from hardloom.golden.checkpoints.presets import PRESETS
 from hardloom.golden.samplers.denoise import Pass
@@ -113,6 +116,31 @@ def test_noise_on_logits_is_paid_for():
     assert tiled.emitted.area_mm2["other units"] - untiled.emitted.area_mm2["other units"] > 2 * more
     steps = [one.emitted.cycles_per_position * plain.workload.length for one in (plain, drawn)]
     assert steps[1] - steps[0] == pytest.approx(12)
+
+
+def test_adapters_are_a_part_of_their_own():
+    """On both chips: as many bits as A and B have, and, as emitted, two multipliers an element of the rank and lane."""
+    plain, four, whole = (run("llada-moe-7b", at_once=AtOnce(adapter_rank=rank)) for rank in (0, 4, 16))
+    assert plain.chip.adapters is None and "adapters" not in plain.chip.area_mm2 | plain.emitted.power_w
+    found = whole.emitted.adapters
+    assert found.products == whole.chip.adapters.products == 16 * 4 * 16 * (2048 + 2048)
+    assert found.bits == 8 * found.products == 4 * four.chip.adapters.bits
+    assert found.multipliers == 2 * 16 * 16 * 4 * LANES
+    for chip, without in ((whole.chip, plain.chip), (whole.emitted, plain.emitted)):
+        assert chip.area_mm2["adapters"] == chip.adapters.mm2 > 0 < chip.power_w["adapters"]
+        same = without.area_mm2.keys() - {"overhead", "interconnect"}
+        assert {name: chip.area_mm2[name] for name in same} == {name: without.area_mm2[name] for name in same}
+    assert whole.emitted.cycles_per_position > plain.emitted.cycles_per_position
+    assert whole.to_json_dict()["adapters"]["rank"] == 16 and plain.to_json_dict()["adapters"] is None
+
+
+def test_bits_and_multipliers_of_adapters_are_those_of_the_chip_written():
+    shape = shape_of(CHIPS[0].fields)
+    hardware = replace(HardwareConfig.default(shape), adapter_rank=4)
+    found = [part for part in chip_parts(shape, GENERAL, hardware, "chip") if isinstance(part.thing, AdapterMatrix)]
+    price = adapter_price(shape, 4, None, hardware.lanes, Assumptions.of("5nm", ()))
+    assert sum(len(p.layers) * p.thing.depth * p.thing.parts * 32 for p in found) == price.bits
+    assert sum(len(p.layers) * p.thing.sums * p.thing.count for p in found) == price.multipliers
 
 
 def test_rows_say_whether_they_are_emitted_and_what_their_clock_rests_on():

@@ -15,6 +15,7 @@ __all__ = [
     "emitted_bits",
     "gate_um2_5nm",
     "node_link_mm2",
+    "sram_mm2",
     "storage_bits",
     "unit_gate_mm2",
 ]
@@ -68,10 +69,12 @@ def areas(
     bits: float,
     units: float,
     a: Assumptions,
+    adapters: float = 0.0,
 ) -> dict[str, float]:
     """mm2 by part, without what lies between dies.
 
-    arrays: mm2 of all arrays of each kind; macs: multipliers a layer; bits: of SRAM; units: gates of all other units.
+    arrays: mm2 of all arrays of each kind; macs: multipliers a layer; bits: of SRAM; units: gates of all other units;
+    adapters: mm2 of LoRA adapters, where there are any.
     """
     smallest, timed = unit_gate_mm2(a), unit_gate_mm2(a) * a["unit_timed"]
     found = {part: sum(arrays.get(kind, 0.0) for kind in kinds) for part, kinds in PARTS.items()}
@@ -79,10 +82,17 @@ def areas(
     found["embedding"] = smallest * entries * a["embedding_gates_per_weight"]
     found["attention"] = timed * macs * len(shape.layers) * a["mac_gates"]
     found["other units"] = timed * units
-    found["buffers"] = bits * a["sram_bitcell_um2"] / a["sram_efficiency"] * 1e-6
+    found["buffers"] = sram_mm2(bits, a)
+    if adapters:
+        found["adapters"] = adapters
     share = a["floorplan_overhead"]
     found["overhead"] = sum(found.values()) * share / (1 - share)
     return found
+
+
+def sram_mm2(bits: float, a: Assumptions) -> float:
+    """mm2 of so many bits of SRAM."""
+    return bits * a["sram_bitcell_um2"] / a["sram_efficiency"] * 1e-6
 
 
 def unit_gate_mm2(a: Assumptions) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from hardloom.flows.assumptions.assumptions import Assumptions
+from hardloom.flows.design.estimate.adapters import AdapterPrice, adapter_price
 from hardloom.flows.design.estimate.area import areas, between_dies, emitted_bits, node_link_mm2, storage_bits
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.choices import LANES, TILE_ROWS, Choice, array_mm2, choose, same_arrays
@@ -24,7 +25,8 @@ class Chip:
 
     choices: array options by kind; cycles_per_position: of the busiest unit, or all those of a pass as emitted, by
     positions; area_mm2, power_w: by part, over all dies
-    of a system; links: between dies; extra_usd: range of what a die carries beside board and package (HBM).
+    of a system; links: between dies; extra_usd: range of what a die carries beside board and package (HBM); adapters:
+    LoRA adapters, None where there are none.
     """
 
     choices: tuple[Choice, ...]
@@ -36,6 +38,7 @@ class Chip:
     dies: int
     links: int = 0
     extra_usd: tuple[float, float] = (0.0, 0.0)
+    adapters: AdapterPrice | None = None
 
     @property
     def area(self) -> float:
@@ -66,6 +69,7 @@ def powers(
     area: dict[str, float],
     links: int,
     a: Assumptions,
+    adapters: AdapterPrice | None,
 ) -> dict[str, float]:
     """W by part at full load."""
     attention, layers = shape.layers[0].attention, len(shape.layers)
@@ -78,6 +82,8 @@ def powers(
         "buffers": scale * (key_value_bytes + 8 * shape.hidden_size * layers) * a["sram_fj_per_byte"],
         "interconnect": links * a["link_w"],
     }
+    if adapters:
+        found["adapters"] = positions_per_s * 1e-15 * adapters.fj
     share = a["clock_tree_share"]
     found["clock"] = sum(found.values()) * share / (1 - share)
     gates_placed = sum(area.values()) * 1e6 * a["utilisation"] / (a["gate_um2"] * a["unit_library"])
@@ -86,7 +92,13 @@ def powers(
 
 
 def design_chip(
-    shape: ModelShape, work: Workload, a: Assumptions, tokens_per_s: float, styles: Iterable[str], like: Chip | None
+    shape: ModelShape,
+    work: Workload,
+    a: Assumptions,
+    tokens_per_s: float,
+    styles: Iterable[str],
+    like: Chip | None,
+    adapter_rank: int = 0,
 ) -> Chip:
     """The smallest chip that generates `tokens_per_s`, or the fastest there is; with the arrays of `like` if given."""
     clock = a["clock_ghz"] * 1e9
@@ -97,11 +109,13 @@ def design_chip(
     positions_per_s = clock * a["busy_share"] / cycles
     arrays = {choice.kind.kind: array_mm2(choice, a) for choice in choices}
     units = unit_gates(shape, LANES, AtOnce(head_tiles=ceil(shape.vocab_size / TILE_ROWS)), a)
-    area = areas(shape, arrays, macs, storage_bits(shape, work, a), units, a)
+    adapters = adapter_price(shape, adapter_rank, cycles, LANES, a)
+    area = areas(shape, arrays, macs, storage_bits(shape, work, a), units, a, adapters.mm2 if adapters else 0.0)
     dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
     area["interconnect"] = links * node_link_mm2(a)
-    power = powers(shape, work, choices, positions_per_s, area, links, a)
-    return Chip(choices, cycles, positions_per_s, positions_per_s / work.positions_per_token, area, power, dies, links)
+    power = powers(shape, work, choices, positions_per_s, area, links, a, adapters)
+    tokens = positions_per_s / work.positions_per_token
+    return Chip(choices, cycles, positions_per_s, tokens, area, power, dies, links, adapters=adapters)
 
 
 def emitted_chip(
@@ -128,9 +142,12 @@ def emitted_chip(
     bits = emitted_bits(shape, work, at_once, a)
     arrays = {c.kind.kind: array_mm2(c, a, tiles if c.kind.kind == "head" else 1) for c in choices}
     units = unit_gates(shape, lanes, at_once, a)
-    area = areas(shape, arrays, 2 * attention.head_dim * at_once.pairs, bits, units, a)
+    adapters = adapter_price(shape, at_once.adapter_rank, None, lanes, a)
+    macs = 2 * attention.head_dim * at_once.pairs
+    area = areas(shape, arrays, macs, bits, units, a, adapters.mm2 if adapters else 0.0)
     dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
     area["interconnect"] = links * node_link_mm2(a)
-    power = powers(shape, work, choices, positions_per_s, area, links, a)
+    power = powers(shape, work, choices, positions_per_s, area, links, a, adapters)
     tokens_per_s = steps_per_s * work.tokens_per_forward
-    return Chip(choices, steps.cycles / steps.positions, positions_per_s, tokens_per_s, area, power, dies, links)
+    each = steps.cycles / steps.positions
+    return Chip(choices, each, positions_per_s, tokens_per_s, area, power, dies, links, adapters=adapters)

@@ -117,6 +117,7 @@ class Estimate:
             "nre_usd_high": high,
             **{key.rstrip("_"): value for key, value in costs.items()},
             "repair": repaired and asdict(repaired),
+            "adapters": chip.adapters and asdict(chip.adapters),
             "array_choices": [
                 {
                     "kind": choice.kind.kind,
@@ -189,7 +190,7 @@ def figures(
     if request.design == "hnlpu":
         chip = hnlpu_chip(shape, a, request.styles if request.arrays == "hardloom" else (), held)
     else:
-        chip = design_chip(shape, work, a, request.target, request.styles, held)
+        chip = design_chip(shape, work, a, request.target, request.styles, held, request.at_once.adapter_rank)
     emitted = None
     if not_emitted is None:
         held = None if like is None else like.emitted

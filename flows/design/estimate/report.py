@@ -77,6 +77,8 @@ def estimate_parts(reported: Reported) -> Iterator[Part]:
         emitted += f", {at_once.routers} routers a layer"
     if at_once.temperature:
         emitted += ", noise on logits"
+    if at_once.adapter_rank:
+        emitted += f", LoRA adapters of rank {at_once.adapter_rank}"
     yield f"emitted: what `hardloom generate` writes, {emitted}; projected, and all below: a full pipeline"
     if (target := values["tokens_per_s_asked"]) is not None and not reaches(reported.estimate):
         yield f"{target:,} tokens/s, asked for by default, are out of reach: limited by {reported.estimate.busiest}"
@@ -132,6 +134,7 @@ def lines(v: dict, ranges: dict[str, tuple[float, float]]) -> list[tuple[str, st
     power = f"{v['power_w']:,.0f} W, {v['power_w_per_mm2']:.2f} W/mm2 of die"
     million = f"{between('usd_per_million_tokens', '.3f')} USD, {v['kg_per_million_tokens'] * 1000:,.2f} g CO2e"
     repaired = [("die, repaired", repair_words(v["repair"]))] if v["repair"] else []
+    adapters = [("adapters", adapter_words(v["adapters"]))] if v["adapters"] else []
     clock = next(entry for entry in v["assumptions"] if entry["name"] == "clock_ghz")
     return [
         ("model", what),
@@ -147,8 +150,18 @@ def lines(v: dict, ranges: dict[str, tuple[float, float]]) -> list[tuple[str, st
         ("masks", f"{masks}; naive hardwiring {v['mask_cost_reduction']:,.0f} times as dear"),
         ("die", f"{v['die_usd']:,.0f} USD at {v['yield']:.0%} yield; a system {v['system_usd']:,.0f} USD"),
         *repaired,
+        *adapters,
         ("a million tokens", million),
     ]
+
+
+def adapter_words(found: dict[str, Any]) -> str:
+    """LoRA adapters of the projected chip."""
+    return (
+        f"rank {found['rank']} on q, k, v and o of every layer: {found['bits'] / 1e6:,.1f} Mbit of SRAM, "
+        f"{found['products']:,} products a position on {found['multipliers']:,} multipliers, {found['mm2']:,.2f} mm2; "
+        "projected, from the gates of one that was synthesized"
+    )
 
 
 def repair_words(found: dict[str, Any]) -> str:

@@ -139,8 +139,11 @@ def check_effects(request: Request, not_emitted: str | None) -> None:
 
 def without_effect(request: Request, not_emitted: str | None) -> Iterator[tuple[str, str]]:
     """Options that are given and change nothing, and why."""
-    defaults, plain = Request(), AtOnce(cache=request.at_once.cache)
+    rank = request.at_once.adapter_rank
+    defaults, plain = Request(), AtOnce(cache=request.at_once.cache, adapter_rank=rank)
     if request.design == "hnlpu":
+        if rank:
+            yield "adapter_rank", "the paper's design has no adapters"
         arrays = ("styles", "formats") if request.arrays == "hnlpu" else ()
         for name in ("prompt_length", "gen_length", "expert_imbalance", *arrays):
             if getattr(request, name) != getattr(defaults, name):
