@@ -43,7 +43,7 @@ class AdapterTotal(Component):
     def elaborate(self, platform) -> Module:
         m, g, x, y = Module(), self.sizes, self.i.payload, self.o.payload
         sums = data.ArrayLayout(signed(self.width), g.rank)
-        total: Any = Signal(sums)
+        summed: Any = Signal(sums)
         so_far = Signal(sums)
         held = Signal(g.narrow_beats * len(y.data.as_value()))
         left = Signal(range(g.narrow_beats + 1))
@@ -58,13 +58,13 @@ class AdapterTotal(Component):
             y.last.eq(left == 1),
         ]
         for k in range(g.rank):
-            m.d.comb += total[k].eq(Mux(first, 0, so_far[k]) + x.data[k])
+            m.d.comb += summed[k].eq(Mux(first, 0, so_far[k]) + x.data[k])
         with m.If(take):
-            m.d.sync += [so_far.eq(total), first.eq(x.last)]
+            m.d.sync += [so_far.eq(summed), first.eq(x.last)]
         with m.If(give):
             m.d.sync += [left.eq(left - 1), held.eq(held >> len(y.data.as_value()))]
         with m.If(take & x.last):
-            m.d.sync += [left.eq(g.narrow_beats), held.eq(total.as_value()), y.scale.eq(x.scale)]
+            m.d.sync += [left.eq(g.narrow_beats), held.eq(summed.as_value()), y.scale.eq(x.scale)]
         return m
 
 

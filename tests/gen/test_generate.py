@@ -27,12 +27,7 @@ from hardloom.golden.quantization.integers import IntegerMatrix
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.golden.shape import ModelShape
 from hardloom.verif.simulators.verilator import BINARY, lint
-
-HARMLESS = (
-    r"Warning: Encountered `parallel_case' comment!",
-    r"Warning: Latch inferred for signal `\\hardloom_clock_gate\.\\open'",
-)
-"""Yosys warnings that say nothing new: its own way to write a case; the latch that a clock gate is made of."""
+from tests.chips import yosys_finds
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -180,17 +175,7 @@ def test_nothing_is_waived_that_no_unit_has(tiny_build: Build) -> None:
 
 
 def test_yosys_reads_the_whole_chip_and_finds_nothing_wrong(tiny_build: Build) -> None:
-    files = " ".join((tiny_build.path / "chip.f").read_text().split())
-    commands = (f"read_verilog {files}", f"hierarchy -check -top {CHIP}", "proc", "check -assert")
-    script = "import sys\nfrom pyosys import libyosys\nd = libyosys.Design()\n"
-    script += "for command in sys.argv[1:]:\n    libyosys.Pass.call(d, command)\n"
-    done = subprocess.run(
-        [sys.executable, "-c", script, *commands], cwd=tiny_build.path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-    warnings = set(re.findall(r"Warning: .*", done.stdout + done.stderr))
-    assert [w for w in sorted(warnings) if not any(re.match(pattern, w) for pattern in HARMLESS)] == []
-    assert "Found and reported 0 problems." in done.stdout + done.stderr
+    assert yosys_finds(tiny_build) == []
 
 
 def test_the_text_names_no_folder_and_no_time(tiny_build: Build) -> None:

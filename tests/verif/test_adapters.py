@@ -1,6 +1,7 @@
 """A chip with memories for LoRA adapters: bit for bit the integer model with what the host has written, and without."""
 
 import asyncio
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hardloom.flows.bench.cycles import modelled
 from hardloom.flows.chips.verify_adapters import adapter_outcome
 from hardloom.flows.export.registers import DRIVER, registers
-from hardloom.gen.build.folder import Build
+from hardloom.gen.build.folder import CHIP, Build
 from hardloom.gen.design.adapter_image import adapter_image, adapter_writes
 from hardloom.gen.design.adapters import AdapterMap, Which
 from hardloom.gen.design.hardware import HardwareConfig
@@ -22,11 +23,12 @@ from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.golden.units.numerics import GENERAL
 from hardloom.verif.chip.compare import Comparison, compare_runs
 from hardloom.verif.chip.simulation import Run, SimulatedChip
-from hardloom.verif.simulators.verilator import QUICK_BUILD
+from hardloom.verif.simulators.verilator import QUICK_BUILD, lint
 from tests.adapters import write_adapter
 from tests.checkpoints import CHIP_FORMATS, chip_config, write_chip_checkpoint
-from tests.chips import built_chip
+from tests.chips import built_chip, yosys_finds
 from tests.command_line import hardloom
+from tests.icarus import needs_icarus
 from tests.samplers import by_quota, by_threshold
 
 RANK = 3
@@ -143,6 +145,19 @@ def test_the_exported_driver_writes_the_same_registers(adapted: Adapted) -> None
     asyncio.run(driver["Chip"](None, write).load_adapter(adapted.image))
     assert written == [(address(name), value) for name, value in adapter_writes(iter(adapted.image))]
     assert len(written) > len(adapted.image) > 500
+
+
+def test_its_verilog_is_clean(adapted: Adapted) -> None:
+    """Verilator's `-Wall`, and Yosys; slang has read it when it was built."""
+    assert lint(CHIP, ["-F", "chip.f"], adapted.build.path) == ""
+    assert yosys_finds(adapted.build) == []
+
+
+@needs_icarus
+def test_icarus_reads_it(adapted: Adapted) -> None:
+    command = ["iverilog", "-g2005", "-t", "null", "-s", CHIP, "-c", "chip.f"]
+    done = subprocess.run(command, cwd=adapted.build.path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_verify_tries_one(adapted: Adapted) -> None:
