@@ -177,6 +177,9 @@ def export(
     fpga: Annotated[
         bool, typer.Option("--fpga", help="Verilog for FPGAs: one clock, and register enables for clock gates.")
     ] = False,
+    adapter: Annotated[
+        Path | None, typer.Option(parser=folder, help="LoRA adapter that PEFT wrote, for the bench to load.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a chip with all that an RTL flow needs: file lists, constraints, register maps, drivers, a runnable bench.
@@ -188,7 +191,7 @@ def export(
     from hardloom.flows.models.samplers import asked_sampling
 
     sampling = asked_sampling(None, gen_length, {}, [], is_causal(build))
-    found = export(build, to, Prompt(prompt, prompt_tokens), sampling, fpga)
+    found = export(build, to, Prompt(prompt, prompt_tokens), sampling, fpga, adapter)
     show(found, as_json, exported_parts(found))
 
 

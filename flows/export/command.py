@@ -13,6 +13,7 @@ from hardloom.flows.export.registers import check_tools, registers
 from hardloom.flows.export.templates import render
 from hardloom.flows.models.sample import Prompt
 from hardloom.gen.build.folder import Build
+from hardloom.golden.checkpoints.lora import read_lora
 from hardloom.golden.checkpoints.tokenizer import load_tokenizer
 from hardloom.golden.errors import UserError
 from hardloom.golden.files import Contents, write_file
@@ -39,8 +40,11 @@ class Exported:
     prompt: list[int]
 
 
-def export(path: Path, out: Path, given: Prompt, sampling: Sampling, fpga: bool = False) -> Exported:
-    """The build `path` into the folder `out`; fpga: for an FPGA, with register enables for clock gates.
+def export(
+    path: Path, out: Path, given: Prompt, sampling: Sampling, fpga: bool = False, adapter: Path | None = None
+) -> Exported:
+    """The build `path` into the folder `out`; fpga: for an FPGA, with register enables for clock gates; adapter: a
+    folder of PEFT, for the bench.
 
     Raises UserError for a build that is no whole chip, a prompt that it cannot take, and a folder that is not ours or
     that tools cannot name.
@@ -55,7 +59,8 @@ def export(path: Path, out: Path, given: Prompt, sampling: Sampling, fpga: bool 
         )
     checkpoint = build.checkpoint()
     prompt = given.read_or_choose(checkpoint.path, checkpoint.model, load_tokenizer(checkpoint.path))
-    tests = dict(bench(build, checkpoint, prompt, sampling))  # which refuses a prompt before anything is written
+    lora = None if adapter is None else read_lora(adapter, checkpoint.config, checkpoint.model)
+    tests = dict(bench(build, checkpoint, prompt, sampling, lora))  # which refuses a prompt before anything is written
     with claimed(out, "export"):
         sums = {name: write_file(inside(out, name), contents) for name, contents in products(build, out, fpga)}
         sums |= {name: write_file(inside(out, name), contents) for name, contents in tests.items()}

@@ -1,6 +1,6 @@
 """What the host writes into a chip for a LoRA adapter."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -62,7 +62,7 @@ def padded(one: LowRank | None, sizes: AdapterSizes) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def adapter_writes(image: Iterator[tuple[int, int]], enable: bool = True) -> Iterator[tuple[str, int]]:
+def adapter_writes(image: Iterable[tuple[int, int]], enable: bool = True) -> Iterator[tuple[str, int]]:
     """Registers to write, in order, and values: an address wherever it does not follow the one before."""
     following = None
     for address, word in image:

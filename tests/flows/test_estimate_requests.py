@@ -58,6 +58,10 @@ def test_mistakes_are_one_sentence(request_, sentence):
         ({"styles": ("metal",)}, "--styles: changes nothing"),
         ({"formats": {"head": "int8"}}, "--formats: changes nothing"),
         ({"at_once": AtOnce(head_lanes=2)}, "--head-lanes: changes nothing"),
+        (
+            {"at_once": AtOnce(adapter_rank=4)},
+            "--adapter-rank: changes nothing, for the paper's design has no adapters",
+        ),
     ],
 )
 def test_what_would_change_nothing_of_the_papers_design_is_refused(request_, sentence):

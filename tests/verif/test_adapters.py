@@ -1,14 +1,18 @@
 """A chip with memories for LoRA adapters: bit for bit the integer model with what the host has written, and without."""
 
 import asyncio
+import json
 import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from hardloom.flows.bench.cycles import modelled
-from hardloom.flows.chips.verify_adapters import adapter_outcome
+from hardloom.flows.chips.verify_adapters import adapter_outcome, random_adapter
 from hardloom.flows.export.registers import DRIVER, registers
 from hardloom.gen.build.folder import CHIP, Build
 from hardloom.gen.design.adapter_image import adapter_image, adapter_writes
@@ -28,7 +32,9 @@ from tests.adapters import write_adapter
 from tests.checkpoints import CHIP_FORMATS, chip_config, write_chip_checkpoint
 from tests.chips import built_chip, yosys_finds
 from tests.command_line import hardloom
+from tests.flows.test_export_bench import run_bench
 from tests.icarus import needs_icarus
+from tests.published_models import write_family
 from tests.samplers import by_quota, by_threshold
 
 RANK = 3
@@ -43,7 +49,7 @@ Image = list[tuple[int, int]]
 class Adapted:
     """A chip, the integer model with an adapter and without, and what the host writes for it."""
 
-    def __init__(self, checkpoint: QuantizedCheckpoint, lora: dict[str, LowRank], build: Build) -> None:
+    def __init__(self, checkpoint: QuantizedCheckpoint, lora: Mapping[str, LowRank], build: Build) -> None:
         self.build, self.chip, self.lora = build, SimulatedChip(build, QUICK_BUILD), lora
         self.plain, self.model = IntegerModel(checkpoint), IntegerModel(checkpoint, lora=lora)
         self.image: Image = list(adapter_image(checkpoint.model, build.hardware, lora))
@@ -52,7 +58,7 @@ class Adapted:
     def compare(
         self, taps: Path, model: IntegerModel, image: Image, enable: bool = True, runs: list[Run] = RUNS
     ) -> Comparison:
-        writes = list(adapter_writes(iter(image), enable)) if image else []
+        writes = list(adapter_writes(image, enable)) if image else []
         return compare_runs(self.chip, model, runs, taps, writes=writes)
 
     def first_wrong(self, taps: Path, image: Image) -> str | None:
@@ -136,15 +142,16 @@ def test_an_address_with_a_wrong_bit_is_found(adapted: Adapted, bit: int, tmp_pa
 def test_the_exported_driver_writes_the_same_registers(adapted: Adapted) -> None:
     text = dict(registers(adapted.build))[DRIVER]
     assert isinstance(text, str)
-    driver, written = dict[str, Any](), list[tuple[int, int]]()
-    exec(text, driver)
+    driver, written = ModuleType("hardloom_registers"), list[tuple[int, int]]()
+    sys.modules[driver.__name__] = driver  # where dataclasses look
+    exec(text, driver.__dict__)
 
     async def write(at: int, word: int) -> None:
         written.append((at, word))
 
-    asyncio.run(driver["Chip"](None, write).load_adapter(adapted.image))
-    assert written == [(address(name), value) for name, value in adapter_writes(iter(adapted.image))]
-    assert len(written) > len(adapted.image) > 500
+    asyncio.run(driver.Chip(None, write).load_adapter(adapted.image))
+    assert written == [(address(name), value) for name, value in adapter_writes(adapted.image)]
+    assert len(written) > len(adapted.image) > 200
 
 
 def test_its_verilog_is_clean(adapted: Adapted) -> None:
@@ -163,6 +170,40 @@ def test_icarus_reads_it(adapted: Adapted) -> None:
 def test_verify_tries_one(adapted: Adapted) -> None:
     outcome = adapter_outcome(adapted.chip, SHORT[0])
     assert outcome.failure is None and outcome.name == f"adapter of rank {RANK + 1}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family, hardware", [("Dream", {"cache": True, "sequences": 2}), ("LLaDA2.0", {})])
+def test_chips_of_other_families_have_them(family: str, hardware: dict[str, Any], tmp_path: Path) -> None:
+    """Keys that heads share, biases behind the sums, fused projections, layers that differ; two runs at once."""
+    quantize_checkpoint(write_family(tmp_path / "c", family), tmp_path / "q", "int8", numerics=GENERAL)
+    checkpoint = QuantizedCheckpoint(tmp_path / "q")
+    fields = HardwareConfig.default(checkpoint.model).to_json_dict() | {"max_positions": 16, "adapter_rank": 5}
+    build = built_chip(checkpoint, tmp_path / "chip", HardwareConfig.from_json_dict(fields | hardware))
+    adapted = Adapted(checkpoint, random_adapter(checkpoint, 5), build)
+    runs, writes = [Run([1, 2, 3], by_quota(8, 4, 4)), Run([5, 4], by_quota(4, 4, 2))], adapter_writes(adapted.image)
+    at_once = build.hardware.sequences
+    result = compare_runs(adapted.chip, adapted.model, runs, tmp_path / "taps", at_once=at_once, writes=[*writes])
+    assert result.scoreboard.first is None, str(result.scoreboard.first)
+    assert result.scoreboard.mismatches == 0 and result.scoreboard.compared > 5_000
+    plain = compare_runs(adapted.chip, adapted.plain, runs, tmp_path / "taps", at_once=at_once)
+    assert plain.scoreboard.mismatches == 0 and plain.tokens != result.tokens
+
+
+@pytest.mark.slow
+@needs_icarus
+def test_an_exported_bench_loads_it(adapted: Adapted, tmp_path: Path) -> None:
+    """And passes; with a bit of a word that is wrong it fails."""
+    path, _ = write_adapter(tmp_path / "a", chip_config(), RANK)
+    given = ("export", adapted.build.path, "--to", tmp_path / "export", "--prompt-tokens", "3,9,12", "--adapter", path)
+    assert hardloom(*given).code == 0
+    ran = run_bench(tmp_path / "export", SIM="icarus")
+    assert ran.returncode == 0 and "3 tests passed, 0 failed" in ran.stdout, ran.stdout[-3000:] + ran.stderr[-3000:]
+    file = tmp_path / "export" / "bench" / "adapter.json"
+    assert [tuple(pair) for pair in json.loads(file.read_text())] == adapted.image
+    file.write_text(json.dumps([(at, word ^ 0x40) for at, word in adapted.image]))
+    ran = run_bench(tmp_path / "export", SIM="icarus")
+    assert ran.returncode == 1 and "2 tests passed, 1 failed" in ran.stdout, ran.stdout[-3000:]
 
 
 @pytest.mark.slow

@@ -128,6 +128,8 @@ def test_a_chip_of_a_family_is_the_integer_model(
         ({"lanes": 8}, "lanes: 8 does not divide rotary_dim / 2"),
         ({"cache": 1}, "cache: 1 is neither true nor false"),
         ({"temperature": "yes"}, "temperature: 'yes' is neither true nor false"),
+        ({"adapter_rank": 17}, "adapter_rank: 17 is none of 0 to 16"),
+        ({"adapter_rank": True}, "adapter_rank: True is none of 0 to 16"),
         ({"style": {"shared": "metal"}}, "give qkv, o, router, gate_up, down, head"),
     ],
 )

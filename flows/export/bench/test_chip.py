@@ -18,6 +18,8 @@ from cocotbext.axi import (
 )
 
 EXPECTED = json.loads((Path(__file__).parent / "expected.json").read_text())
+ADAPTER = Path(__file__).parent / "adapter.json"
+"""Addresses and words of the adapter with which prompts are answered, where there is one."""
 PERIOD_NS = 10
 PATIENCE = 10_000_000
 """Clock cycles that a denoising step may take."""
@@ -81,6 +83,8 @@ async def prompts_are_answered_as_expected(dut) -> None:
     """Every record of every step, the tokens that they make, and the counters."""
     host = Host(dut)
     await host.reset()
+    if ADAPTER.exists():
+        await host.chip.load_adapter(json.loads(ADAPTER.read_text()))
     for run in EXPECTED["runs"]:
         prompt = b"".join(token.to_bytes(4, "little") for token in run["prompt"])
         await host.prompts.send(AxiStreamFrame(prompt, tid=0))
