@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from math import ceil
+from typing import TYPE_CHECKING
 
 from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.estimate.area import sram_mm2, unit_gate_mm2
-from hardloom.gen.design.adapters import ELEMENT, AdapterSizes, layer_adapters
 from hardloom.golden.shape import ModelShape
+
+if TYPE_CHECKING:
+    from hardloom.gen.design.adapters import AdapterSizes
 
 __all__ = ["AdapterPrice", "adapter_price"]
 
@@ -34,9 +37,11 @@ def adapter_price(
     cycles: in which the projected chip takes a position, and an adapter with it; None: as emitted, `lanes` elements of
     a packet a cycle.
     """
-    arrays = [sizes for layer in shape.layers for sizes in layer_adapters(shape, layer, lanes, rank).values()]
-    if not arrays:
+    if not rank:
         return None
+    from hardloom.gen.design.adapters import ELEMENT, layer_adapters  # the generator takes seconds to import
+
+    arrays = [sizes for layer in shape.layers for sizes in layer_adapters(shape, layer, lanes, rank).values()]
     products = sum(one.banks * rank * (one.inputs + one.rows) for one in arrays)
     each = [(one.banks, lanes if cycles is None else lanes_of(one, cycles)) for one in arrays]
     at_once = sum(banks * count for banks, count in each)
@@ -48,6 +53,6 @@ def adapter_price(
     return AdapterPrice(rank, bits, products, 2 * rank * at_once, mm2, fj * a["energy_scale"])
 
 
-def lanes_of(sizes: AdapterSizes, cycles: float) -> int:
+def lanes_of(sizes: "AdapterSizes", cycles: float) -> int:
     """Elements a cycle with which an adapter takes a packet, and gives one, in so many cycles."""
     return ceil(max(sizes.inputs, sizes.rows) / cycles)
