@@ -11,6 +11,7 @@ from torch import Tensor
 from hardloom.golden.checkpoints.families import Family, family_of
 from hardloom.golden.checkpoints.json_files import read_json_object
 from hardloom.golden.checkpoints.safetensors_stream import SafetensorsReader
+from hardloom.golden.checkpoints.stored import WEIGHT_DTYPES
 from hardloom.golden.errors import UserError
 from hardloom.golden.shape import ModelShape, TensorShape
 
@@ -25,6 +26,7 @@ NOTHING: tuple[Any, ...] = (None, False, {}, [])
 FIXED: dict[str, tuple[Any, ...]] = {
     "peft_type": ("LORA",),
     "bias": ("none", None),
+    "init_lora_weights": (True, False, None, "gaussian", "orthogonal", "eva"),  # others change the model's weights too
     **dict.fromkeys(("use_dora", "lora_bias", "fan_in_fan_out", "modules_to_save", "rank_pattern"), NOTHING),
     **dict.fromkeys(("alpha_pattern", "layer_replication", "trainable_token_indices", "use_qalora"), NOTHING),
     **dict.fromkeys(("target_parameters", "alora_invocation_tokens", "arrow_config"), NOTHING),
@@ -55,14 +57,14 @@ def read_lora(path: Path, raw: dict[str, Any], model: ModelShape) -> dict[str, L
     reader.check_layout()
     found, used = dict[str, LowRank](), set[str]()
     for tensor, down, up, first, rows in places(family_of(raw), model):
-        if {down, up} <= reader.entries.keys():
+        if {down, up} & reader.entries.keys():
             used |= {down, up}
-            a, b = checked(reader, down, (rank, tensor.shape[1])), checked(reader, up, (rows, rank))
-            found[tensor.name] = LowRank(a, b[first : first + tensor.shape[0]] * scale)
+            a, b = checked(reader, down, (rank, tensor.shape[1])), checked(reader, up, (rows, rank), scale)
+            found[tensor.name] = LowRank(a, b[first : first + tensor.shape[0]])
     if strange := sorted(reader.entries.keys() - used):
         raise UserError(
-            f"{reader.path}: {strange[0]} belongs to no pair of lora_A and lora_B of q, k, v or o; train an adapter of "
-            "these alone, for this model"
+            f"{reader.path}: {strange[0]} is of no q, k, v or o of the {len(model.layers)} layers of this model; train "
+            "an adapter of these alone, for this model"
         )
     if not found:
         raise UserError(f"{reader.path}: holds no adapter; give a folder that PEFT has written")
@@ -71,6 +73,8 @@ def read_lora(path: Path, raw: dict[str, Any], model: ModelShape) -> dict[str, L
 
 def read_rank(path: Path) -> tuple[int, float]:
     """Rank, and by what B is to be multiplied."""
+    if not path.is_file():
+        raise UserError(f"{path}: the file does not exist; give --adapter a folder that PEFT has written")
     fields = read_json_object(path)
     for name, allowed in FIXED.items():
         if fields.get(name, allowed[0]) not in allowed:
@@ -93,14 +97,21 @@ def places(family: Family, model: ModelShape) -> Iterator[tuple[TensorShape, str
                 yield tensor, f"{module}.lora_A.weight", f"{module}.lora_B.weight", first, rows
 
 
-def checked(reader: SafetensorsReader, name: str, shape: tuple[int, ...]) -> Tensor:
-    """A tensor as float32, finite and of this shape."""
-    if reader.entries[name].shape != shape:
+def checked(reader: SafetensorsReader, name: str, shape: tuple[int, ...], scale: float = 1.0) -> Tensor:
+    """A tensor times `scale` as float32, finite and of this shape."""
+    if (entry := reader.entries.get(name)) is None:
+        raise UserError(f"{reader.path}: {name} is missing, the other half of a pair; save the adapter again")
+    if entry.shape != shape:
         raise UserError(
-            f"{reader.path}: {name} is of shape {[*reader.entries[name].shape]}, where this model and the rank say "
-            f"{[*shape]}; give an adapter of this model"
+            f"{reader.path}: {name} is of shape {[*entry.shape]}, where this model and the rank say {[*shape]}; give "
+            "an adapter of this model"
         )
-    values = reader.tensor(name).float()
+    if entry.dtype not in WEIGHT_DTYPES:
+        raise UserError(
+            f"{reader.path}: {name} has dtype {entry.dtype}, and only {', '.join(WEIGHT_DTYPES)} are supported; save "
+            "the adapter in float32"
+        )
+    values = reader.tensor(name).float() * scale
     if not bool(torch.isfinite(values).all()):
-        raise UserError(f"{reader.path}: {name} holds a number that is not finite; train it again")
+        raise UserError(f"{reader.path}: {name} holds a number that is not finite, or too large; train it again")
     return values

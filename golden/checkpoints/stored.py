@@ -18,7 +18,15 @@ from hardloom.golden.checkpoints.safetensors_stream import SafetensorsReader, Te
 from hardloom.golden.errors import UserError
 from hardloom.golden.shape import ModelShape, TensorShape
 
-__all__ = ["INDEX", "StoredTensor", "check_tensor_set", "first_places", "has_weights", "stored_tensors_of"]
+__all__ = [
+    "INDEX",
+    "WEIGHT_DTYPES",
+    "StoredTensor",
+    "check_tensor_set",
+    "first_places",
+    "has_weights",
+    "stored_tensors_of",
+]
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"

@@ -159,6 +159,7 @@ def test_gains_that_are_folded_leave_no_place_for_one(chip: tuple[Path, Path], t
 
 Break = Callable[[dict[str, Any], dict[str, Tensor]], object]
 FIRST = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+UP = FIRST.replace("lora_A", "lora_B")
 GATE = "base_model.model.model.layers.0.mlp.gate.lora_A.weight"
 
 BROKEN: dict[str, tuple[Break, str]] = {
@@ -169,10 +170,15 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "a large rank": (lambda c, t: c.update(r=17), "r is 17; train an adapter of rank 1 to 16"),
     "no rank": (lambda c, t: c.pop("r"), "r is None"),
     "no number": (lambda c, t: c.update(lora_alpha="much"), "lora_alpha is 'much'"),
-    "half of a pair": (lambda c, t: t.pop(FIRST), "q_proj.lora_B.weight belongs to no pair"),
-    "an expert's": (lambda c, t: t.update({GATE: torch.ones(3, 16)}), "mlp.gate.lora_A.weight belongs to no pair"),
+    "weights changed too": (lambda c, t: c.update(init_lora_weights="pissa_niter_4"), "init_lora_weights is 'pissa_ni"),
+    "half of a pair": (lambda c, t: t.pop(FIRST), "q_proj.lora_A.weight is missing, the other half of a pair"),
+    "an expert's": (lambda c, t: t.update({GATE: torch.ones(3, 16)}), "mlp.gate.lora_A.weight is of no q, k, v or o"),
+    "a layer too many": (lambda c, t: t.update({FIRST.replace("0", "9"): t[FIRST].clone()}), "layers.9.self_attn.q"),
+    "eight bytes": (lambda c, t: t.update({FIRST: t[FIRST].double()}), "dtype F64, and only BF16, F32, F16"),
+    "packed bits": (lambda c, t: t.update({FIRST: t[FIRST].byte()}), "dtype U8, and only BF16, F32, F16"),
     "another model's": (lambda c, t: t.update({FIRST: torch.ones(3, 17)}), "is of shape [3, 17]"),
     "infinite": (lambda c, t: t[FIRST].fill_(float("inf")), "not finite"),
+    "too large with alpha": (lambda c, t: (t[UP].fill_(1e37), c.update(lora_alpha=4e5)), "not finite, or too large"),
     "nothing": (lambda c, t: t.clear(), "holds no adapter"),
 }  # fmt: skip
 
@@ -192,6 +198,7 @@ def test_what_is_no_adapter_of_the_model_is_one_sentence(chip: tuple[Path, Path]
 
 def test_a_missing_file_is_named(chip: tuple[Path, Path], tmp_path: Path) -> None:
     path, _ = write_adapter(tmp_path / "a", chip_config())
-    (path / LORA_TENSORS).unlink()
-    ran = hardloom("sample", chip[0], "--engine", "float", "--prompt-tokens", "3", "--adapter", path)
-    assert ran.code == 1 and str(path / LORA_TENSORS) in ran.err
+    for name, said in ((LORA_TENSORS, ""), (LORA_CONFIG, "give --adapter a folder that PEFT has written")):
+        (path / name).unlink()
+        ran = hardloom("sample", chip[0], "--engine", "float", "--prompt-tokens", "3", "--adapter", path)
+        assert ran.code == 1 and str(path / name) in ran.err and said in ran.err
