@@ -276,6 +276,7 @@ def estimate(
     queues: Mapping[str, int] | None = None,
     sequences: int = 1,
     temperature: bool = False,
+    adapter_rank: int = 0,
     tornado: Place | None = None,
 ) -> Reported:
     """What a whole chip would be, of a checkpoint or of a published architecture: area, throughput, energy, cost.
@@ -293,7 +294,9 @@ def estimate(
     with one_sentence():
         depths = Queues(**(queues or {}))
         at_once = AtOnce(
-            head_lanes, query_lanes, expert_groups, sequences, head_tiles, routers, depths, temperature=temperature
+            *(head_lanes, query_lanes, expert_groups, sequences, head_tiles, routers, depths),
+            temperature=temperature,
+            adapter_rank=adapter_rank,
         )
         lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
         chosen = (PRICED_STYLES if styles is None else tuple(styles), formats or {}, at_once)

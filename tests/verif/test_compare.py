@@ -38,7 +38,7 @@ class FakeChip:
         self.model, self.commits = MODEL, commits
         self.build = SimpleNamespace(hardware=SimpleNamespace(lanes=2))
 
-    def simulate(self, runs, taps=None, at_once=1, times=None):
+    def simulate(self, runs, taps=None, at_once=1, times=None, writes=()):
         for run, commits in zip(runs, self.commits, strict=True):
             for step in commits:
                 run.steps.append(step)
