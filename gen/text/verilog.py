@@ -32,6 +32,9 @@ MODULE = re.compile(r"(?:^//[^\n]*\n|^\n)*^module (\w+).*?^endmodule\n", re.MULT
 OBJECTS = 2_000_000
 """Objects that are made before Python looks for rings among them, some 200 MiB."""
 
+LINE = 20_000
+"""Characters after which a line is broken: Verilator takes 40,000 words a line; a wide vector may have more parts."""
+
 RUN_YOSYS = """
 import sys
 from pyosys import libyosys
@@ -73,6 +76,16 @@ def _seldom_collected() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
+def _broken(line: str) -> str:
+    """A line, or several where it is longer than `LINE`, each of which ends behind a comma."""
+    lines = [""]
+    for part in line.split(", "):
+        if len(lines[-1]) > LINE:
+            lines.append("")
+        lines[-1] += f"{part}, "
+    return "\n".join(one.rstrip(" ") for one in lines)[:-1]
+
+
 def to_verilog(component: Component, name: str) -> str:
     """Verilog of `component` as module `name`, the components in it being `name`_... in the same text.
 
@@ -97,6 +110,7 @@ def to_verilog(component: Component, name: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         verilog = _through_yosys("".join(texts.values()), Path(folder))
     body = with_named_functions(verilog.split("*/", 1)[1].lstrip("\n"))
+    body = "\n".join(_broken(line) if len(line) > LINE else line for line in body.split("\n"))
     units = f"// {name}: written by hardloom from its Amaranth component\n\n{with_port_lists(body)}"
     return "\n".join([units, *tables.values()])
 

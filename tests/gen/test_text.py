@@ -215,6 +215,14 @@ def test_a_vector_has_any_width_and_tools_read_it(tmp_path: Path) -> None:
     assert lint("nested", ["nested.v"], tmp_path, ["WIDTHEXPAND", "UNUSEDSIGNAL"]) == ""
 
 
+def test_a_vector_has_any_number_of_parts_and_tools_read_it(tmp_path: Path) -> None:
+    """20,480 of them, more words than Verilator takes in a line."""
+    text = to_verilog(Nested(1280, 2), "nested")
+    (tmp_path / "nested.v").write_text(text)
+    assert max(map(len, text.split("\n"))) < 40_000
+    assert lint("nested", ["nested.v"], tmp_path, ["WIDTHEXPAND", "UNUSEDSIGNAL"]) == ""
+
+
 def test_time_grows_with_a_vector_and_not_with_its_square() -> None:
     """Four times as many elements; a square would take 16 times as long."""
 
