@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from hardloom.flows.chips.outcomes import Outcome
-from hardloom.gen.design.adapter_image import adapter_image, adapter_writes
+from hardloom.flows.models.rtl_engine import writes_of
 from hardloom.golden.checkpoints.lora import KINDS, LowRank
 from hardloom.golden.models.integer_model import IntegerModel
 from hardloom.golden.quantization.quantized import QuantizedCheckpoint
@@ -35,7 +35,7 @@ def adapter_outcome(chip: SimulatedChip, run: Run) -> Outcome:
     begin, taps, rank = time.perf_counter(), chip.folder / "taps.txt", chip.build.hardware.adapter_rank
     checkpoint = chip.build.checkpoint()
     lora = random_adapter(checkpoint, rank)
-    writes = list(adapter_writes(adapter_image(chip.model, chip.build.hardware, lora)))
+    writes = writes_of(chip, lora)
     again = Run(run.prompt, run.sampling)
     board = compare_runs(chip, IntegerModel(checkpoint, lora=lora), [again], taps, writes=writes).scoreboard
     taps.unlink(missing_ok=True)

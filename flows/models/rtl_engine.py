@@ -28,7 +28,7 @@ from hardloom.golden.samplers.denoise import Step
 from hardloom.golden.samplers.sampling import Sampling, denoise
 from hardloom.verif.chip.simulation import Run, SimulatedChip, step_of
 
-__all__ = ["RtlEngine", "check_end", "quantized_folder", "simulated"]
+__all__ = ["RtlEngine", "check_end", "quantized_folder", "simulated", "writes_of"]
 
 
 SECONDS_A_WEIGHT = 220 / 236_544
