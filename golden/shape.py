@@ -15,6 +15,7 @@ from hardloom.golden.errors import UserError
 __all__ = [
     "EMBEDDING",
     "HEAD",
+    "MOST_RANK",
     "SITES",
     "AttentionShape",
     "DenseShape",
@@ -31,6 +32,9 @@ SITES = dict.fromkeys(("qkv", "q", "kv", "router", "head"), "norm") | {"o": "mix
 SITES |= {f"{network}gate_up": "norm" for network in ("", "dense_", "shared_")}
 SITES |= {f"{network}down": "swiglu" for network in ("", "dense_", "shared_")}
 """Where what enters each kind of array is made, a field of `golden.units.activations.ActivationBits`."""
+
+MOST_RANK = 16
+"""Of a LoRA adapter beside a matrix."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from hardloom.flows.console.progress import progress_bar
 from hardloom.flows.console.report import Part, notice, table
 from hardloom.flows.synth.arrays import (
     FORMAT,
+    Setup,
     normal_matrix,
     plan_matrix,
     stored_matrix,
@@ -115,13 +116,15 @@ def with_placement(figures: Figures, matrix: IntegerMatrix, library: Library, fo
 
 
 def homogeneous(matrix: IntegerMatrix, library: Library, style: str, slices: int, format: str) -> Figures:
-    return figures_of(synthesize_cell(matrix, library, style, slices, LANES, format), style, library)
+    return figures_of(synthesize_cell(matrix, library, Setup(style, slices, LANES, format)), style, library)
 
 
 def flat(
     matrix: IntegerMatrix, library: Library, style: str, slices: int, format: str, name: str, sample: int
 ) -> Figures:
-    return figures_of(synthesize_flat(matrix, library, style, slices, LANES, format, sample=sample), name, library)
+    return figures_of(
+        synthesize_flat(matrix, library, Setup(style, slices, LANES, format), sample=sample), name, library
+    )
 
 
 def rows_of(weights: Path | None, kind: str | None) -> tuple[Callable[[int, int, str], IntegerMatrix], str]:

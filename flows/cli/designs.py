@@ -9,6 +9,7 @@ from hardloom.flows.cli.options import MOST, Json, folder, given_file, parse_for
 from hardloom.flows.cli.outputs import FRONT, HARDWARE, PICTURE
 from hardloom.flows.console.report import show
 from hardloom.golden.errors import UserError
+from hardloom.golden.shape import MOST_RANK
 
 __all__ = ["commands"]
 
@@ -34,7 +35,7 @@ QueueDepths = Annotated[
 HeadTiles = Annotated[int, typer.Option(min=1, max=MOST, help="Parts of the head that drain side by side.")]
 Sequences = Annotated[int, typer.Option(min=1, max=256, help="Sequences in flight, of the chip as emitted.")]
 Temperature = Annotated[bool, typer.Option("--temperature", help="Noise on logits, of the chip as emitted.")]
-AdapterRank = Annotated[int, typer.Option(min=0, max=16, help="LoRA adapters beside q, k, v and o; 0: none.")]
+AdapterRank = Annotated[int, typer.Option(min=0, max=MOST_RANK, help="LoRA adapters beside q, k, v and o; 0: none.")]
 Styles = Annotated[str | None, typer.Option(parser=text, help="Array styles to choose from, like metal,rom.")]
 
 
@@ -157,6 +158,7 @@ def explore(
     queues: QueueDepths = None,
     sequences: Sequences = 1,
     temperature: Temperature = False,
+    adapter_rank: AdapterRank = 0,
     as_json: Json = False,
 ) -> None:
     """Choose style and slices by kind of array, lanes of streams and attention, for a throughput at the least area.
@@ -177,7 +179,11 @@ def explore(
     lengths = (prompt_length, gen_length, tokens_per_forward, expert_imbalance)
     chosen = chosen_styles(styles), parse_formats(formats)
     request = Request(node, "hardloom", None, sampler, tokens_per_second, *lengths, *chosen)
-    units = AtOnce(1, 1, expert_groups, sequences, head_tiles, routers, parse_queues(queues), temperature=temperature)
+    units = AtOnce(
+        *(1, 1, expert_groups, sequences, head_tiles, routers, parse_queues(queues)),
+        temperature=temperature,
+        adapter_rank=adapter_rank,
+    )
     space = search_space(like, ckpt, request, fit, units)
     outputs = Outputs(out, plot, front)
     check_outputs(space, outputs)

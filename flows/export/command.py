@@ -13,6 +13,7 @@ from hardloom.flows.export.registers import check_tools, registers
 from hardloom.flows.export.templates import render
 from hardloom.flows.models.sample import Prompt
 from hardloom.gen.build.folder import Build
+from hardloom.gen.design.adapter_image import check_rank
 from hardloom.golden.checkpoints.lora import read_lora
 from hardloom.golden.checkpoints.tokenizer import load_tokenizer
 from hardloom.golden.errors import UserError
@@ -60,6 +61,8 @@ def export(
     checkpoint = build.checkpoint()
     prompt = given.read_or_choose(checkpoint.path, checkpoint.model, load_tokenizer(checkpoint.path))
     lora = None if adapter is None else read_lora(adapter, checkpoint.config, checkpoint.model)
+    if lora:
+        check_rank(build.hardware, lora)
     tests = dict(bench(build, checkpoint, prompt, sampling, lora))  # which refuses a prompt before anything is written
     with claimed(out, "export"):
         sums = {name: write_file(inside(out, name), contents) for name, contents in products(build, out, fpga)}

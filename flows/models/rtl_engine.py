@@ -12,7 +12,7 @@ from hardloom.flows.console.report import notice
 from hardloom.flows.models.saturations import counted_by_chip
 from hardloom.gen.build.folder import Build
 from hardloom.gen.build.generate import build_chip
-from hardloom.gen.design.adapter_image import adapter_image, adapter_writes, check_rank
+from hardloom.gen.design.adapter_image import adapter_image, adapter_writes
 from hardloom.gen.design.hardware import HardwareConfig
 from hardloom.gen.design.lanes import MOST_POSITIONS
 from hardloom.gen.design.registers import ErrorCode
@@ -73,12 +73,10 @@ class RtlEngine:
 
     @classmethod
     def from_build(cls, path: Path, positions: int, lora: Mapping[str, LowRank] | None = None) -> "RtlEngine":
-        """The chip of the build folder `path`. Raises UserError where it does not hold so many `positions`, or the
-        adapter `lora`."""
+        """The chip of the build folder `path`, for an adapter `lora` that it holds. Raises UserError where it does not
+        hold so many `positions`."""
         build = Build(path)
         build.check_positions(positions)
-        if lora:
-            check_rank(build.hardware, lora)
         return cls(simulated(build), lora)
 
     def denoise(self, prompt: Tensor, sampling: Sampling) -> Iterator[Step]:

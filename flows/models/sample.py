@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from hardloom.flows.console.report import Line, Part, table
 from hardloom.gen.build.folder import MANIFEST, Build
-from hardloom.gen.design.adapter_image import rank_of
+from hardloom.gen.design.adapter_image import check_rank, rank_of
 from hardloom.gen.design.features import FIELDS, check_program, wanted_fields
 from hardloom.golden.checkpoints.config import CONFIG, read_config
 from hardloom.golden.checkpoints.lora import LowRank, read_lora
@@ -256,6 +256,8 @@ def sample(
     program = sampling.program(model)  # which says what is wrong with it before anything is built
     if engine == "rtl":
         check_program(program, Build(path).hardware.to_json_dict() if is_build(path) else dict.fromkeys(FIELDS, True))
+        if lora and is_build(path):
+            check_rank(Build(path).hardware, lora)
     prompt = given.read(folder, model, tokenizer)
     check_prompt(torch.tensor(prompt), model.mask_token)
     model.check_positions(len(prompt) + sampling.gen_length, "--gen-length")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ __all__ = [
     "FORMAT",
     "SHELL",
     "Parts",
+    "Setup",
     "limits",
     "normal_matrix",
     "plan_matrix",
@@ -70,6 +72,19 @@ class Parts:
     def core_ge(self) -> float:
         """Gates (NAND2 = 1) of all neurons."""
         return self.core.ge * self.plan.rows * self.plan.banks / self.sampled
+
+
+class Setup(NamedTuple):
+    """How a matrix is made an array: what follows it in `plan_matrix`.
+
+    lanes: of its shell; format: of weights; bits: of activations.
+    """
+
+    style: str
+    slices: int
+    lanes: int
+    format: str = FORMAT
+    bits: int = BITS
 
 
 def normal_matrix(neurons: int, inputs: int, format: str = FORMAT) -> IntegerMatrix:
@@ -145,19 +160,11 @@ def synthesize_shell(plan: ArrayPlan, files: dict[str, Path], library: Library) 
     return synthesize([shell, *common], shell.stem, limits(library))
 
 
-def synthesize_cell(
-    matrix: IntegerMatrix,
-    library: Library,
-    style: str,
-    slices: int,
-    lanes: int,
-    format: str = FORMAT,
-    bits: int = BITS,
-) -> Parts:
+def synthesize_cell(matrix: IntegerMatrix, library: Library, setup: Setup) -> Parts:
     """Prefabricated cells, every slot there: one counts for all."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        plan = plan_matrix(matrix, style, slices, lanes, format, bits)
+        plan = plan_matrix(matrix, *setup)
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
         core, shell = mean_cell(plan, files, library), synthesize_shell(plan, files, library)
@@ -176,11 +183,7 @@ def mean_cell(plan: ArrayPlan[MetalForm], files: dict[str, Path], library: Libra
 def synthesize_flat(
     matrix: IntegerMatrix,
     library: Library,
-    style: str,
-    slices: int,
-    lanes: int,
-    format: str = FORMAT,
-    bits: int = BITS,
+    setup: Setup,
     sample: int | None = None,
     apart: tuple[str, ...] = APART,
 ) -> Parts:
@@ -191,11 +194,13 @@ def synthesize_flat(
     """
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        plan = plan_matrix(matrix, style, slices, lanes, format, bits)
+        plan = plan_matrix(matrix, *setup)
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
         shell = synthesize_shell(plan, files, library)
-        least = lanes * plan.form.fold if plan.style.addressed else 1  # a beat of theirs is a cycle's inputs or more
+        least = (
+            plan.lanes * plan.form.fold if plan.style.addressed else 1
+        )  # a beat of theirs is a cycle's inputs or more
         some = plan if sample is None or max(sample, least) >= plan.rows else sample_plan(plan, max(sample, least))
         cut = write(some, Path(folder) / "part")
         boxes = [path for module, path in cut.items() if module.startswith(apart)]
@@ -209,20 +214,12 @@ def synthesize_flat(
         return parts_of(plan, core, some.rows, shell, seconds, files[plan.name].stat().st_size, shared)
 
 
-def synthesize_counted(
-    matrix: IntegerMatrix,
-    library: Library,
-    style: str,
-    slices: int,
-    lanes: int,
-    format: str = FORMAT,
-    bits: int = BITS,
-) -> Parts:
+def synthesize_counted(matrix: IntegerMatrix, library: Library, setup: Setup) -> Parts:
     """An array too large to be flattened: every module and every kind of plane by itself, each as often as the text has
     it (`count_hierarchy`). Raises SynthesisError where one of them fails."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        plan = plan_matrix(matrix, style, slices, lanes, format, bits)
+        plan = plan_matrix(matrix, *setup)
         texts, size = write_apart(plan, Path(folder) / "array")
         seconds = time.process_time() - start
         found, _ = count_hierarchy(texts, plan.name, limits(library), Cache(Path(folder) / "synthesis" / "cache"), HERE)

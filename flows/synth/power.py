@@ -7,6 +7,7 @@ their wires too. The clock tree is left out, and so are glitches, the simulation
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def wire_scales() -> tuple[float, float]:
     return length.low * farads.low / farads.value, length.high * farads.high / farads.value
 
 
+@cache
 def assumed() -> dict[str, Assumption]:
     return parse(read_data("common"))
 

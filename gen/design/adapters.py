@@ -7,6 +7,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
+from hardloom.gen.design.latency import narrow_beats
 from hardloom.gen.text.constant_module import index_width
 from hardloom.golden.quantization.format_names import CODE_BITS
 from hardloom.golden.quantization.integers import IntegerMatrix
@@ -93,7 +94,7 @@ class AdapterSizes:
     @property
     def narrow_beats(self) -> int:
         """Beats of what is between A and B."""
-        return -(-self.rank // self.lanes)
+        return narrow_beats(self.rank, self.lanes)
 
     @property
     def narrow_lanes(self) -> int:

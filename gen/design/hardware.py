@@ -7,9 +7,8 @@ from hardloom.gen.arrays.styles import STYLES
 from hardloom.gen.design.features import check_features
 from hardloom.gen.design.lanes import MOST_POSITIONS, check_cache, check_parallel, most_lanes, vectors
 from hardloom.gen.design.queues import Queues, check_positive
-from hardloom.golden.checkpoints.lora import MOST_RANK
 from hardloom.golden.errors import UserError
-from hardloom.golden.shape import ModelShape
+from hardloom.golden.shape import MOST_RANK, ModelShape
 
 __all__ = ["ARRAY_KINDS", "DEFAULT_SLICES", "HardwareConfig"]
 

@@ -22,6 +22,7 @@ __all__ = [
     "WEIGHTED_SUM",
     "adapter",
     "argmax",
+    "narrow_beats",
     "quantize",
     "rms_norm",
     "rope",
@@ -49,10 +50,15 @@ ADDED = 1
 """From a vector to its sum with what its adapter adds, where that is there."""
 
 
-def adapter(rank: int, lanes: int, row_beats: int) -> int:
-    """From the packet's last beat, where the array is not later; row_beats: of what it gives."""
-    narrow = -(-rank // lanes)
-    return 2 * narrow + row_beats + 14
+def adapter(narrow_beats: int, row_beats: int) -> int:
+    """From the packet's last beat, where the array is not later; narrow_beats: of what is between A and B; row_beats:
+    of what it gives."""
+    return 2 * narrow_beats + row_beats + 14
+
+
+def narrow_beats(rank: int, lanes: int) -> int:
+    """Of what is between A and B of an adapter."""
+    return -(-rank // lanes)
 
 
 def rms_norm(beats: int) -> int:

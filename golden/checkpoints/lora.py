@@ -13,14 +13,13 @@ from hardloom.golden.checkpoints.json_files import read_json_object
 from hardloom.golden.checkpoints.safetensors_stream import SafetensorsReader
 from hardloom.golden.checkpoints.stored import WEIGHT_DTYPES
 from hardloom.golden.errors import UserError
-from hardloom.golden.shape import ModelShape, TensorShape
+from hardloom.golden.shape import MOST_RANK, ModelShape, TensorShape
 
-__all__ = ["KINDS", "LORA_CONFIG", "LORA_TENSORS", "MOST_RANK", "LowRank", "read_lora"]
+__all__ = ["KINDS", "LORA_CONFIG", "LORA_TENSORS", "LowRank", "read_lora"]
 
 LORA_CONFIG, LORA_TENSORS = "adapter_config.json", "adapter_model.safetensors"
 KINDS = ("q_proj", "k_proj", "v_proj", "o_proj")
 """Of matrices that may have an adapter."""
-MOST_RANK = 16
 
 NOTHING: tuple[Any, ...] = (None, False, {}, [])
 FIXED: dict[str, tuple[Any, ...]] = {

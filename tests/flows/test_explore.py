@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hardloom.flows.design.estimate.adapters import adapter_price
 from hardloom.flows.design.estimate.arrays import ArrayOption, options
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.figures import estimate, read_model
@@ -108,6 +109,18 @@ def test_parts_make_the_whole():
     best = space().best(10_000, "area")
     assert sum(best.area_mm2.values()) == best.area
     assert best.to_json_dict()["area_mm2_total"] == best.area
+
+
+def test_adapters_take_area_and_energy_and_are_a_field_of_the_hardware():
+    ranks = (0, 8)
+    plain, adapted = (search_space(None, DEMO, Request(), None, AtOnce(adapter_rank=rank)) for rank in ranks)
+    without, best = (found.best(1000, "area") for found in (plain, adapted))
+    price = adapter_price(plain.shape, 8, None, best.lanes, plain.a)
+    assert price is not None and best.options == without.options
+    assert best.area_mm2 | {"overhead": 0.0} == without.area_mm2 | {"adapters": price.mm2, "overhead": 0.0}
+    more = price.fj * plain.work.positions_per_token / 1000
+    assert best.energy_pj - without.energy_pj == pytest.approx(more, rel=0.02)  # it leaks longer, too
+    assert [hardware_json(best, 32, found.units)["adapter_rank"] for found in (plain, adapted)] == [*ranks]
 
 
 def test_an_impossible_target_names_the_nearest_point():

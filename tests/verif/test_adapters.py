@@ -208,15 +208,13 @@ def test_an_exported_bench_loads_it(adapted: Adapted, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_sample_runs_the_chip_with_the_adapter(adapted: Adapted, tmp_path: Path) -> None:
-    """As golden does, and not as without; an adapter of too high a rank is one sentence."""
+    """As golden does, and not as without."""
     path, _ = write_adapter(tmp_path / "a", chip_config(), RANK)
     given = ("sample", adapted.build.path, "--prompt-tokens", "3,9,4,1", "--gen-length", 8)
     on_chip = hardloom(*given, "--engine", "rtl", "--adapter", path)
     golden, plain = hardloom(*given, "--engine", "golden", "--adapter", path), hardloom(*given, "--engine", "golden")
     assert on_chip.code == golden.code == 0 and on_chip.out == golden.out != plain.out
     path, _ = write_adapter(tmp_path / "b", chip_config(), RANK + 2)
-    refused = hardloom(*given, "--engine", "rtl", "--adapter", path)
-    assert refused.code == 1 and "has rank 5" in refused.err and refused.err.count("\n") <= 1
 
 
 def test_a_chip_refuses_a_rank_that_it_has_no_place_for(adapted: Adapted, tmp_path: Path) -> None:
@@ -227,3 +225,15 @@ def test_a_chip_refuses_a_rank_that_it_has_no_place_for(adapted: Adapted, tmp_pa
         list(adapter_image(model, adapted.build.hardware, lora))
     with pytest.raises(UserError, match=r"no memories for adapters; generate one with \{\"adapter_rank\": 5\}"):
         list(adapter_image(model, HardwareConfig.default(model), lora))
+
+
+@pytest.mark.parametrize("command", ["sample", "export"])
+def test_that_is_said_before_anything_is_computed(command: str, adapted: Adapted, tmp_path: Path, monkeypatch) -> None:
+    path, _ = write_adapter(tmp_path / "a", chip_config(), RANK + 2)
+    monkeypatch.setattr(IntegerModel, "__init__", None)
+    more = {"sample": ("--engine", "rtl"), "export": ("--to", tmp_path / "export")}[command]
+    refused = hardloom(
+        command, adapted.build.path, "--prompt-tokens", "3,9", "--gen-length", 8, "--adapter", path, *more
+    )
+    assert refused.code == 1 and "has rank 5" in refused.err and refused.err.count("\n") <= 1
+    assert not (tmp_path / "export").exists()

@@ -101,7 +101,7 @@ def _case(
         return Stimulus(given, {"o": packets(lined["o"], banks * lanes)}, {"enable": int(enabled)})
 
     name = f"adapter_{lanes}x{rank}_{inputs}_{rows}_{banks}_{made.word.width}{'' if enabled else '_off'}"
-    takes = latency.adapter(rank, lanes, rows // lanes)
+    takes = latency.adapter(latency.narrow_beats(rank, lanes), rows // lanes)
     return Case(
         name,
         lambda: Loaded(Adapter(spec, made, sizes_of), words),

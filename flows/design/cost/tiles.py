@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from hardloom.flows.design.cost.quantities import count
-from hardloom.flows.synth.arrays import SHELL, normal_matrix, synthesize_cell, synthesize_counted, synthesize_flat
+from hardloom.flows.synth.arrays import (
+    SHELL,
+    Setup,
+    normal_matrix,
+    synthesize_cell,
+    synthesize_counted,
+    synthesize_flat,
+)
 from hardloom.flows.synth.library.files import read_library
 from hardloom.flows.synth.library.library import Library
 from hardloom.gen.arrays.styles import STYLES
@@ -96,7 +103,7 @@ TILES = (
 def measure(tile: Tile, library: Library) -> dict[str, Any]:
     """Gates of a tile's neurons and of its shell, what they are linear in, and CPU seconds."""
     matrix = normal_matrix(tile.rows, tile.inputs, tile.format)
-    how = (library, tile.style, tile.slices, tile.lanes, tile.format, tile.bits)
+    how = library, Setup(tile.style, tile.slices, tile.lanes, tile.format, tile.bits)
     if tile.counted:
         parts = synthesize_counted(matrix, *how)
     else:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hardloom.gen.design.latency import ADDED, GAIN, RESCALE, adapter, quantize, rms_norm, router
+from hardloom.gen.design.latency import ADDED, GAIN, RESCALE, adapter, narrow_beats, quantize, rms_norm, router
 from hardloom.gen.design.queues import Queues
 from hardloom.golden.shape import AttentionShape, ExpertsShape, LayerShape, ModelShape
 
@@ -136,7 +136,7 @@ class Geometry:
         """From a packet's last beat into q, k, v or o to its last beat behind the rescale, and the adapter."""
         array, rank = self.array(kind), self.adapter_rank
         plain = array.latency + RESCALE
-        return max(plain + ADDED, adapter(rank, self.lanes, array.drain)) if rank else plain
+        return max(plain + ADDED, adapter(narrow_beats(rank, self.lanes), array.drain)) if rank else plain
 
     def array(self, kind: str) -> ArrayCycles:
         """Of one array of a kind, of this layer or around the layers."""

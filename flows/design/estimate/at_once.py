@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hardloom.gen.design.lanes import check_parallel
 from hardloom.gen.design.queues import Queues
 from hardloom.golden.errors import UserError
-from hardloom.golden.shape import ModelShape
+from hardloom.golden.shape import MOST_RANK, ModelShape
 
 __all__ = ["AtOnce"]
 
@@ -54,6 +54,8 @@ class AtOnce:
             raise UserError(
                 f"--query-lanes: {self.query_lanes} exceeds the {positions:,g} positions of a sequence; give fewer"
             )
+        if not 0 <= self.adapter_rank <= MOST_RANK:
+            raise UserError(f"--adapter-rank: {self.adapter_rank} is none of 0 to {MOST_RANK}")
         if wrong := check_parallel(self, model):
             field, sentence = wrong
             raise UserError(f"--{field.replace('_', '-')}: {sentence}")

@@ -87,7 +87,8 @@ def estimate_parts(reported: Reported) -> Iterator[Part]:
     for name in dict.fromkeys([*chip.area_mm2, *chip.power_w]):
         found = (chip.area_mm2.get(name), chip.power_w.get(name))
         parts.append((name, *("" if value is None else f"{value:,.1f}" for value in found)))
-    yield table(("part", "mm2", "W"), parts, "dies and power by part")
+    parts.append(("outside the dies", "", f"{values['power_w'] - chip.power:,.1f}"))
+    yield table(("part", "mm2", "W"), parts, "area and power by part")
     arrays = []
     for choice in values["array_choices"]:
         counts = (f"{choice[name]:,}" for name in ("inputs", "slices", "weights"))

@@ -17,9 +17,9 @@ class Point:
 
     options: style and slices by kind of array; attention: heads and queries at once; gates: of all arrays of a kind;
     cycles: a position costs the busiest array of each kind, and `attention`; area_mm2: by part; energy_pj: of the
-    arrays, leakage included, a generated token. emitted, projected: tokens/s with these arrays of the chip that
-    `hardloom generate` writes, of the space's sequences, None where it writes none, and of one whose pipeline is full;
-    tokens_per_s: the one of them that is searched for.
+    arrays, leakage included, and of adapters, a generated token. emitted, projected: tokens/s with these arrays of the
+    chip that `hardloom generate` writes, of the space's sequences, None where it writes none, and of one whose pipeline
+    is full; tokens_per_s: the one of them that is searched for.
     """
 
     lanes: int
@@ -78,4 +78,5 @@ def hardware_json(point: Point, max_positions: int, units: AtOnce) -> dict[str, 
         routers=units.routers,
         queues=units.queues,
         temperature=units.temperature,
+        adapter_rank=units.adapter_rank,
     ).to_json_dict()

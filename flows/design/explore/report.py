@@ -134,5 +134,6 @@ def exploration_parts(found: Exploration) -> Iterator[Part]:
     yield f"{space.work.positions_per_token:.1f} positions a token; {chosen.bottleneck} is the busiest"
     dies = ceil(chosen.area / space.a["reticle_mm2"])
     on = f"on {dies} dies at least" if dies > 1 else "on a die"
-    yield f"{chosen.area:,.4g} mm2 {on}, {chosen.energy_pj / 1e6:,.4g} uJ a token in the arrays"
+    where = "arrays and adapters" if space.units.adapter_rank else "arrays"
+    yield f"{chosen.area:,.4g} mm2 {on}, {chosen.energy_pj / 1e6:,.4g} uJ a token in the {where}"
     yield f"{len(front)} points on the front, {front[0].tokens_per_s:,.0f} to {front[-1].tokens_per_s:,.0f} tokens/s"

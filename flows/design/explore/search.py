@@ -7,6 +7,7 @@ from itertools import product
 
 from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.cost.model import CostModel
+from hardloom.flows.design.estimate.adapters import adapter_price
 from hardloom.flows.design.estimate.area import areas, emitted_bits, storage_bits
 from hardloom.flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, metal_only, options, unit_cost
 from hardloom.flows.design.estimate.at_once import AtOnce
@@ -159,8 +160,11 @@ class Space:
         leaked = sum(gates.values()) * a["leakage_nw_per_gate"] * 1e6 / speed / self.work.positions_per_token
         macs = 2 * self.shape.layers[0].attention.head_dim * plan.attention.pairs
         bits = storage_bits(self.shape, self.work, a)
+        pace: float | None = max(self.cycles(plan).values())
         if self.why_projected is None:
-            bits = emitted_bits(self.shape, self.work, self.at_once(plan.attention), a)
+            bits, pace = emitted_bits(self.shape, self.work, self.at_once(plan.attention), a), None
+        adapters = adapter_price(self.shape, self.units.adapter_rank, pace, plan.lanes, a)
+        arrays_fj = sum(c.energy_fj for c in plan.chosen.values()) + leaked
         return Point(
             plan.lanes,
             {kind: c.option for kind, c in plan.chosen.items()},
@@ -174,8 +178,9 @@ class Space:
                 bits,
                 unit_gates(self.shape, plan.lanes, self.units, a),
                 a,
+                adapters.mm2 if adapters else 0.0,
             ),
-            (sum(c.energy_fj for c in plan.chosen.values()) + leaked) * self.work.positions_per_token / 1000,
+            (arrays_fj + (adapters.fj if adapters else 0.0)) * self.work.positions_per_token / 1000,
             speed,
             emitted,
             self.projected(plan),
