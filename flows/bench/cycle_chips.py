@@ -86,6 +86,8 @@ ONE_LAYER = {"num_hidden_layers": 1, "moe_layer_freq": [1]}
 FOUR_HEADS = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 4}
 SERIAL = {"style": "rom", "slices": {"qkv": 16, "o": 16, "router": 16, "gate_up": 16, "down": 16, "head": 16}}
 WIDER = {"hidden_size": 48, "head_dim": 24, "expert_intermediate_size": 40, "vocab_size": 300, "mask_token_id": 298}
+WIDE = ONE_LAYER | {"hidden_size": 64, "head_dim": 64, "expert_intermediate_size": 32, "num_attention_heads": 1}
+WIDE |= {"num_key_value_heads": 1}
 MIXED = {"moe_layer_freq": [0, 1], "dense_intermediate_size": 48, "qk_layernorm": False}
 MIXED |= {"shared_expert_intermediate_size": 32, "moe_router_enable_expert_bias": True}
 BLOCKS_OF_8 = {"block_size": 8, "head_dim": 16, "rotary_dim": 8, "num_experts": 8, "n_group": 4, "topk_group": 2}
@@ -119,6 +121,7 @@ CHIPS = (
         {"num_experts": 16, "num_experts_per_tok": 4},
         {"expert_groups": 4},
     ),
+    SmallChip("LLaDA-MoE", "32 lanes, head in 2 tiles", WIDE, {"lanes": 32, "head_tiles": 2}),
     SmallChip("LLaDA-MoE", "3 sequences at once", hardware={"sequences": 3}),
     SmallChip("LLaDA-MoE", "5 sequences, 2 heads at once", ONE_LAYER, {"sequences": 5, "head_lanes": 2}),
     SmallChip("LLaDA-MoE", "cache, vicinities of 1 and 4", hardware={"cache": True}, runs=NEAR),

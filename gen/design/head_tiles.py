@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["TILE_FAN_IN", "Tile", "head_tiles", "last_beat", "tree_levels"]
+__all__ = ["TILE_FAN_IN", "Tile", "head_tiles", "last_beat"]
 
 TILE_FAN_IN = 4
 """Tiles that a registered stage of a tree brings together."""
@@ -36,11 +36,3 @@ def last_beat(rows: Sequence[int], lanes: int) -> list[int]:
     """Elements of each tile in the last beat of a packet, none where it has a beat less than the first tile."""
     whole = (rows[0] - 1) // lanes * lanes
     return [count - whole for count in rows]
-
-
-def tree_levels(tiles: int) -> list[int]:
-    """What each stage of a tree leaves of so many tiles."""
-    left = []
-    while tiles > 1:
-        left.append(tiles := -(-tiles // TILE_FAN_IN))
-    return left

@@ -6,7 +6,8 @@ unit's bench (`verif.streams.checks.alone`).
 
 from collections.abc import Mapping
 
-from hardloom.gen.design.head_tiles import tree_levels
+from hardloom.gen.design.head_tiles import TILE_FAN_IN
+from hardloom.gen.design.trees import fold_levels, tree_levels
 from hardloom.golden.samplers.machine import Op
 
 __all__ = [
@@ -61,8 +62,8 @@ def narrow_beats(rank: int, lanes: int) -> int:
     return -(-rank // lanes)
 
 
-def rms_norm(beats: int) -> int:
-    return 2 * beats + 8
+def rms_norm(beats: int, lanes: int) -> int:
+    return 2 * beats + 8 + len(fold_levels(lanes))
 
 
 def quantize(beats: int) -> int:
@@ -75,10 +76,7 @@ def rope(beats: int, gained: bool = True, clipped: bool = False) -> int:
 
 def score(head_dim: int) -> int:
     """From a key's place in memory to its score: fetch, multiply, stages of adders, scale, round."""
-    stages = 4
-    while head_dim > 1:
-        head_dim, stages = -(-head_dim // FAN_IN), stages + 1
-    return stages
+    return 4 + len(tree_levels(head_dim, FAN_IN))
 
 
 def router(
@@ -99,7 +97,7 @@ def router(
     experts, from whose last logit it counts.
     """
     beats, at_once = -(-count // lanes), min(count, lanes)
-    scores = 2 * count + 9 if softmax else count - at_once - beats + 3
+    scores = 2 * count + 9 + len(fold_levels(lanes)) if softmax else count - at_once - beats + 3
     groups = count + 2 if grouped else block * count + 2 if block else 0
     weights = top_k + 5 if renormalised else scaled
     return scores + groups + 1 + weights
@@ -111,10 +109,10 @@ SHARE = 4
 """From the sum of exponentials to the spread of a token that was drawn."""
 
 
-def argmax(beats: int, tiles: int = 1, noise: bool = False) -> int:
-    """From the last logit to the prediction; beats: of each of so many tiles."""
-    stages = len(tree_levels(tiles))
-    return beats + 6 + (2 + 2 * stages if tiles > 1 else 0) + (NOISE + SHARE) * noise
+def argmax(beats: int, lanes: int, tiles: int = 1, noise: bool = False) -> int:
+    """From the last logit to the prediction; beats, lanes: of each of so many tiles."""
+    stages = len(tree_levels(tiles, TILE_FAN_IN))
+    return beats + 6 + len(fold_levels(lanes)) + (1 + 2 * stages if tiles > 1 else 0) + (NOISE + SHARE) * noise
 
 
 INSTRUCTION = 2

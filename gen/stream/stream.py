@@ -122,15 +122,16 @@ class Skid(Component):
 class PacketDelay(Component):
     """Holds each packet back until a statistic of all of it is known, then gives every beat with that statistic.
 
-    A subclass gives `fold`. Latency: a packet's beats plus 3 cycles; throughput 1 beat a cycle as long as `depth`
-    is at least two packets: more depth gains nothing. The queue of statistics never limits up to `FULL_RATE` packets,
-    which is more than units ask for. Any packet length up to `depth`.
+    A subclass gives `fold`, and `stages` where something comes before it. Latency: a packet's beats plus 3 cycles and
+    one a stage; throughput 1 beat a cycle as long as `depth` is at least two packets: more depth gains nothing. The
+    queue of statistics never limits up to `FULL_RATE` packets, which is more than units ask for. Any packet length up
+    to `depth`.
 
     Parameters
     ----------
     shape: payload, a struct with a field `last`.
     statistic: shape of the statistic.
-    depth: beats of storage; at least the longest packet.
+    depth: beats of storage, besides one a stage; at least the longest packet.
 
     Attributes
     ----------
@@ -145,30 +146,35 @@ class PacketDelay(Component):
         o_shape = data.StructLayout({"beat": shape, "stat": statistic})
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(o_shape))})
 
+    def stages(self) -> list[Stage]:
+        """From a beat to what `fold` takes of it, which has the beat's `last`."""
+        return []
+
     def fold(self, m: Module, stat, first, x, y) -> None:
-        """Drive `y`, the statistic after beat `x`, from `stat` before it; `first` marks a packet's first beat."""
+        """Drive `y`, the statistic after `x`, a beat or what the stages left of it, from `stat` before it; `first`
+        marks a packet's first beat."""
         raise NotImplementedError
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        shape, statistic = self.i.payload.shape(), self.o.payload.stat.shape()
-        m.submodules.beats = beats = Queue(shape, max(2, self.depth))
+        stages, shape, statistic = self.stages(), self.i.payload.shape(), self.o.payload.stat.shape()
+        m.submodules.beats = beats = Queue(shape, max(2, self.depth) + len(stages))
         m.submodules.stats = stats = Queue(statistic, FULL_RATE)
         stat = Signal(statistic)
         result = Signal(statistic)
         first = Signal(init=1)
-        self.fold(m, stat, first, self.i.payload, result)
-
         take = self.i.valid & self.i.ready
+        x, ready, taken = self._through(m, stages, take, stats.i.ready)
+        self.fold(m, stat, first, x, result)
         m.d.comb += [
-            self.i.ready.eq(beats.i.ready & stats.i.ready),
+            self.i.ready.eq(beats.i.ready & ready),
             beats.i.payload.eq(self.i.payload),
             beats.i.valid.eq(take),
             stats.i.payload.eq(result),
-            stats.i.valid.eq(take & self.i.payload.last),
+            stats.i.valid.eq(taken & x.last),
         ]
-        with m.If(take):
-            m.d.sync += [stat.eq(result), first.eq(self.i.payload.last)]
+        with m.If(taken):
+            m.d.sync += [stat.eq(result), first.eq(x.last)]
 
         give = self.o.valid & self.o.ready
         m.d.comb += [
@@ -179,6 +185,18 @@ class PacketDelay(Component):
             stats.o.ready.eq(give & self.o.payload.beat.last),
         ]
         return m
+
+    def _through(self, m: Module, stages: list[Stage], take, free) -> tuple:
+        """What is folded, whether a beat may `take` its way there, and whether it is folded now, where `free` says so
+        of the statistic's place."""
+        if not stages:
+            return self.i.payload, free, take
+        for number, stage in enumerate(stages):
+            m.submodules[f"level_{number}"] = stage
+        chain(m, *stages)
+        start, end = stages[0].i, stages[-1].o
+        m.d.comb += [start.payload.eq(self.i.payload), start.valid.eq(take), end.ready.eq(free)]
+        return end.payload, start.ready, end.valid & free
 
 
 def chain(m: Module, *parts) -> None:

@@ -8,9 +8,10 @@ from amaranth.lib.wiring import In, Out
 
 from hardloom.gen.design.head_tiles import head_tiles
 from hardloom.gen.stream.component import Component
-from hardloom.gen.stream.stream import PacketDelay, Stage, beat, chain
+from hardloom.gen.stream.fold import LanesDelay
+from hardloom.gen.stream.stream import Stage, beat, chain
 from hardloom.gen.text.constant_module import index_width
-from hardloom.gen.units.argmax_best import best_lane, candidate, keep_better
+from hardloom.gen.units.argmax_best import best_of, candidate, keep_better, lane_bests, lane_number, merge_best
 from hardloom.gen.units.argmax_share import Share
 from hardloom.gen.units.argmax_tiles import TilesDelay, TileSums, sum_tree
 from hardloom.gen.units.gumbel import Gumbel
@@ -31,7 +32,7 @@ def prediction(vocab_size: int, noise: bool = False) -> data.StructLayout:
     return data.StructLayout({"token": unsigned(index_width(vocab_size)), "spread": unsigned(spread)})
 
 
-class ArgmaxDelay(PacketDelay):
+class ArgmaxDelay(LanesDelay):
     """Statistic of a packet of logits: `gen.units.argmax_best.candidate`, the token the lowest of equals.
 
     `base`, the number of the next beat's first element, is the fold's own.
@@ -42,16 +43,24 @@ class ArgmaxDelay(PacketDelay):
     """
 
     def __init__(self, shape: data.StructLayout, lanes: int, vocab_size: int, depth: int) -> None:
-        self.lanes = lanes
         members = candidate(shape, prediction(vocab_size).members["token"]).members
         base = Shape.cast(range(vocab_size + lanes))
-        super().__init__(shape, data.StructLayout({**members, "base": base}), depth)
+        super().__init__(shape, data.StructLayout({**members, "base": base}), depth, lanes)
+
+    def part(self, lanes: int) -> data.StructLayout:
+        return candidate(self.i.payload.shape(), lane_number(self.lanes))
+
+    def values(self, x) -> list:
+        return lane_bests(x, range(self.lanes))
+
+    def merge(self, m: Module, some: list, y) -> None:
+        merge_best(m, some, y)
 
     def fold(self, m: Module, stat, first, x, y) -> None:
         base = Signal.like(stat.base)
         m.d.comb += [base.eq(Mux(first, 0, stat.base)), y.base.eq(base + self.lanes)]
-        found, lane = best_lane(m, x, range(self.lanes))
-        kept = keep_better(m, first, found | {"token": base + lane}, stat, in_order=True)
+        found = best_of(m, self.parts(x))
+        kept = keep_better(m, first, found | {"token": base + found["token"]}, stat, in_order=True)
         m.d.comb += [y[name].eq(Mux(better, value, stat[name])) for name, (better, value) in kept.items()]
 
 
@@ -90,8 +99,7 @@ class _Total(Component):
 class Argmax(Component):
     """`golden.units.argmax.Argmax`: a packet of logits and its manner in, token and spread out.
 
-    Latency: the packet's beats, twice, plus 8 cycles, and of several tiles 2 and twice the stages of a tree more; with
-    noise 12 more. Throughput 1 beat a cycle.
+    Latency: the packet's beats and `gen.design.latency.argmax`. Throughput 1 beat a cycle.
 
     Parameters
     ----------

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, ShapeLike, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Shape, ShapeLike, Signal, Value, ValueLike, signed, unsigned
 from amaranth.lib import data
 
 from hardloom.gen.units.softmax import largest
 from hardloom.gen.units.suppress import ranks
 
-__all__ = ["Best", "best_lane", "best_of", "candidate", "keep_better"]
+__all__ = ["Best", "best_of", "candidate", "keep_better", "lane_bests", "lane_number", "merge_best"]
 
-Best = dict[str, Value]
+Best = dict[str, ValueLike]
 """Members of a `candidate`."""
 
 
@@ -27,27 +27,37 @@ def candidate(beat: data.StructLayout, token: ShapeLike) -> data.StructLayout:
     return data.StructLayout(members)
 
 
-def best_lane(m: Module, x: Any, lanes: range) -> tuple[Best, Value]:
-    """The candidate of these lanes of a beat, without its token, and which of them, from 0, has it."""
+def lane_bests(x: Any, lanes: range) -> list[Best]:
+    """Of each of these lanes of a beat its candidate, whose token is the lane's number among them."""
     values = ranks(x)[lanes.start : lanes.stop]
     if "rank" not in x.shape().members:
-        value, lane = largest(m, [(v, k) for k, v in enumerate(values)])
-        return {"value": value}, lane
-    bits = max(1, (len(lanes) - 1).bit_length())
-    rank, told = largest(m, [(x.rank[n], Cat(Const(k, bits), x.data[n])) for k, n in enumerate(lanes)])
-    value, _ = largest(m, [(v, Const(0)) for v in values])
-    return {"value": value, "rank": rank, "logit": told[bits:].as_signed()}, told[:bits]
+        return [{"value": value, "token": k} for k, value in enumerate(values)]
+    bits = lane_number(len(lanes)).width
+    others = [(Const(k, bits), x.rank[n], x.data[n]) for k, n in enumerate(lanes)]
+    names = "value", "token", "rank", "logit"
+    return [dict(zip(names, (value, *other), strict=True)) for value, other in zip(values, others, strict=True)]
+
+
+def lane_number(lanes: int) -> Shape:
+    """The token of the candidates of so many lanes."""
+    return unsigned(max(1, (lanes - 1).bit_length()))
 
 
 def best_of(m: Module, some: Sequence[Any]) -> Best:
-    """Of candidates, the first of the best."""
-    if "rank" not in some[0].shape().members:
-        value, token = largest(m, [(one.value, one.token) for one in some])
+    """Of candidates, of `lane_bests` or in registers, the first of the best."""
+    given = [one if isinstance(one, dict) else {name: one[name] for name in one.shape().members} for one in some]
+    if "rank" not in given[0]:
+        value, token = largest(m, [(one["value"], one["token"]) for one in given])
         return {"value": value, "token": token}
-    bits = len(some[0].token)
-    rank, told = largest(m, [(one.rank, Cat(one.token, one.logit)) for one in some])
-    value, _ = largest(m, [(one.value, Const(0)) for one in some])
-    return {"value": value, "token": told[:bits], "rank": rank, "logit": told[bits:].as_signed()}
+    bits = len(given[0]["token"])
+    rank, told = largest(m, [(one["rank"], Cat(one["token"], one["logit"])) for one in given])
+    value, _ = largest(m, [(one["value"], Const(0)) for one in given])
+    return {"value": value, "rank": rank, "logit": told[bits:].as_signed(), "token": told[:bits]}
+
+
+def merge_best(m: Module, some: Sequence[Any], y: Any) -> None:
+    """Drive `y`, a candidate, with `best_of`."""
+    m.d.comb += [y[name].eq(value) for name, value in best_of(m, some).items()]
 
 
 def keep_better(m: Module, first: Value, new: Best, old: Any, in_order: bool) -> dict[str, tuple[Value, Value]]:

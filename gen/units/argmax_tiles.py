@@ -6,11 +6,12 @@ from amaranth.hdl import Const, Module, Mux, ShapeLike, Signal, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from hardloom.gen.design.head_tiles import TILE_FAN_IN, last_beat, tree_levels
+from hardloom.gen.design.head_tiles import TILE_FAN_IN, last_beat
+from hardloom.gen.design.trees import FOLDED, fold_levels, tree_levels
 from hardloom.gen.stream.component import Component
-from hardloom.gen.stream.queue import FULL_RATE, Queue
-from hardloom.gen.stream.stream import Stage, beat, chain
-from hardloom.gen.units.argmax_best import best_lane, best_of, candidate, keep_better
+from hardloom.gen.stream.fold import Merge, merged, runs
+from hardloom.gen.stream.stream import PacketDelay, Stage, beat
+from hardloom.gen.units.argmax_best import best_of, candidate, keep_better, lane_bests, lane_number, merge_best
 from hardloom.gen.units.softmax import EXP_WIDTH
 
 __all__ = ["TileJoin", "TileSums", "TilesDelay", "sum_tree"]
@@ -52,116 +53,67 @@ class TileJoin(Component):
         return m
 
 
-def candidates(count: int, one: data.StructLayout) -> data.StructLayout:
-    """So many of `gen.units.argmax_best.candidate`."""
-    return data.StructLayout({"found": data.ArrayLayout(one, count), "last": unsigned(1)})
+class _TileBest(Stage):
+    """The candidate of each tile in a beat, the first of equals, its token that of the vocabulary."""
 
-
-class _TileLargest(Stage):
-    """The candidate of each tile in a beat, the first of equals."""
-
-    def __init__(self, shape: data.StructLayout, one: data.StructLayout, lanes: int, rows: Sequence[int]) -> None:
-        self.lanes, self.rows = lanes, rows
-        super().__init__(shape, candidates(len(rows), one))
+    def __init__(self, shape: data.StructLayout, one: data.StructLayout, tiles: "TilesDelay") -> None:
+        self.tiles = tiles
+        super().__init__(shape, merged(one, len(tiles.rows)))
 
     def transform(self, m: Module, x, y) -> None:
-        lanes, first = self.lanes, 0
-        base = Signal(range(self.rows[0] + lanes))
+        lanes, rows, found, first = self.tiles.lanes, self.tiles.rows, self.tiles.parts(x), 0
+        base = Signal(range(rows[0] + lanes))
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += base.eq(Mux(x.last, 0, base + lanes))
         m.d.comb += y.last.eq(x.last)
-        for tile, rows in enumerate(self.rows):
-            found, lane = best_lane(m, x, range(tile * lanes, (tile + 1) * lanes))
-            m.d.comb += [y.found[tile][name].eq(value) for name, value in found.items()]
-            m.d.comb += y.found[tile].token.eq(base + lane + first)
-            first += rows
-
-
-class _LargestOfTiles(Stage):
-    """A stage of the tree of candidates: of `TILE_FAN_IN` of them the first of the best."""
-
-    def transform(self, m: Module, x, y) -> None:
-        m.d.comb += y.last.eq(x.last)
-        for number, target in enumerate(y.found):
-            best = best_of(m, x.found[number * TILE_FAN_IN : (number + 1) * TILE_FAN_IN])
+        each = len(found) // len(rows)
+        for tile, (count, target) in enumerate(zip(rows, y.parts, strict=True)):
+            best = best_of(m, found[tile * each : (tile + 1) * each])
+            best["token"] = base + best["token"] + first
             m.d.comb += [target[name].eq(value) for name, value in best.items()]
+            first += count
 
 
-class _LargestOfBeats(Component):
-    """Of the beats of a packet the best, of equals that of the lowest token. Latency 1, one beat a cycle."""
+class TilesDelay(PacketDelay):
+    """Holds each packet back until the best of all its tiles is known, of equals that of the lowest token.
 
-    def __init__(self, i_shape: data.StructLayout) -> None:
-        statistic = i_shape.members["found"].elem_shape
-        super().__init__({"i": In(stream.Signature(i_shape)), "o": Out(stream.Signature(statistic))})
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        found, best, first = self.i.payload.found[0], self.o.payload, Signal(init=1)
-        new = {name: found[name] for name in found.shape().members}
-        kept = keep_better(m, first, new, best, in_order=False)
-        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
-        with m.If(self.i.ready):
-            m.d.sync += self.o.valid.eq(self.i.valid & self.i.payload.last)
-        with m.If(self.i.ready & self.i.valid):
-            m.d.sync += first.eq(self.i.payload.last)
-            for name, (better, value) in kept.items():
-                with m.If(better):
-                    m.d.sync += best[name].eq(value)
-        return m
-
-
-class TilesDelay(Component):
-    """Holds each packet back until the best of all its tiles is known.
-
-    Latency: a packet's beats plus 5 cycles and one a stage of the tree; throughput 1 beat a cycle.
+    Its stages are a tree over the lanes of each tile, then one over the tiles.
 
     Parameters
     ----------
     shape: of all tiles' beats, `marked_beat` or `gen.units.gumbel.ranked_beat`.
     lanes, rows: as of `TileJoin`. token: shape of a token.
-
-    Attributes
-    ----------
-    i: stream of `shape`, in.
-    o: stream of {`beat`, `stat`: `gen.units.argmax_best.candidate`}, out.
     """
 
     def __init__(self, shape: data.StructLayout, lanes: int, rows: Sequence[int], token: ShapeLike) -> None:
-        self.lanes, self.rows, self.statistic = lanes, rows, candidate(shape, token)
-        o_shape = data.StructLayout({"beat": shape, "stat": self.statistic})
-        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(o_shape))})
+        self.lanes, self.rows = lanes, rows
+        super().__init__(shape, candidate(shape, token), 2 * -(-rows[0] // lanes) + 2)
 
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        count = len(self.rows)
-        stages: list[Stage] = [_TileLargest(self.i.payload.shape(), self.statistic, self.lanes, self.rows)]
-        for left in tree_levels(count):
-            before, after = (candidates(n, self.statistic) for n in (count, left))
-            stages.append(_LargestOfTiles(before, after))
+    def stages(self) -> list[Stage]:
+        shape, tiles, one = self.i.payload.shape(), len(self.rows), self.o.payload.stat.shape()
+        within = candidate(shape, lane_number(self.lanes))
+        stages, count = list[Stage](), self.lanes
+        for left in fold_levels(self.lanes):
+            stages.append(Merge(shape, within, self.parts, runs(count, FOLDED, tiles), merge_best))
+            shape, count = merged(within, tiles * left), left
+        stages.append(_TileBest(shape, one, self))
+        count = tiles
+        for left in tree_levels(tiles, TILE_FAN_IN):
+            stages.append(Merge(merged(one, count), one, self.parts, runs(count, TILE_FAN_IN), merge_best))
             count = left
-        beats = Queue(self.i.payload.shape(), 2 * -(-self.rows[0] // self.lanes) + 4 + len(stages))
-        best = _LargestOfBeats(stages[-1].o.payload.shape())
-        stats = Queue(self.o.payload.stat.shape(), FULL_RATE)
-        m.submodules.beats, m.submodules.best, m.submodules.stats = beats, best, stats
-        for number, stage in enumerate(stages):
-            m.submodules[f"level_{number}"] = stage
-        chain(m, *stages, best, stats)
-        take, give = Signal(), Signal()
-        m.d.comb += [
-            self.i.ready.eq(beats.i.ready & stages[0].i.ready),
-            take.eq(self.i.valid & self.i.ready),
-            beats.i.payload.eq(self.i.payload),
-            beats.i.valid.eq(take),
-            stages[0].i.payload.eq(self.i.payload),
-            stages[0].i.valid.eq(take),
-            self.o.payload.beat.eq(beats.o.payload),
-            self.o.payload.stat.eq(stats.o.payload),
-            self.o.valid.eq(beats.o.valid & stats.o.valid),
-            give.eq(self.o.valid & self.o.ready),
-            beats.o.ready.eq(give),
-            stats.o.ready.eq(give & self.o.payload.beat.last),
-        ]
-        return m
+        return stages
+
+    def parts(self, x) -> list:
+        """Candidates of every lane of every tile, or what a stage has left of them."""
+        if "parts" in x.shape().members:
+            return [*x.parts]
+        lanes = (range(tile * self.lanes, (tile + 1) * self.lanes) for tile in range(len(self.rows)))
+        return [best for some in lanes for best in lane_bests(x, some)]
+
+    def fold(self, m: Module, stat, first, x, y) -> None:
+        (found,) = self.parts(x)
+        kept = keep_better(m, first, {name: found[name] for name in found.shape().members}, stat, in_order=False)
+        m.d.comb += [y[name].eq(Mux(better, value, stat[name])) for name, (better, value) in kept.items()]
 
 
 def sums(count: int, width: int, token: ShapeLike) -> data.StructLayout:
@@ -197,7 +149,7 @@ def sum_tree(first: TileSums) -> Iterator[Stage]:
     """The stages behind `first` that leave one sum."""
     shape = first.o.payload.shape()
     token, count, width = shape.members["token"], len(first.rows), shape.members["sums"].elem_shape.width
-    for left in tree_levels(count):
+    for left in tree_levels(count, TILE_FAN_IN):
         wider = width + (min(TILE_FAN_IN, count) - 1).bit_length()
         yield _SumOfTiles(sums(count, width, token), sums(left, wider, token))
         count, width = left, wider

@@ -1,12 +1,13 @@
 """RMSNorm in hardware: two passes over a packet, one for its size and one for its sum of squares."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hardloom.gen.stream.arith import bit_length
 from hardloom.gen.stream.component import Component
-from hardloom.gen.stream.stream import PacketDelay, Stage, beat, chain
+from hardloom.gen.stream.fold import LanesDelay
+from hardloom.gen.stream.stream import Stage, beat, chain
 from hardloom.gen.units.quantize import MaxBits
 from hardloom.gen.units.rounding import Round, round_shift, wide_beat
 from hardloom.gen.units.table import TableLookup
@@ -54,17 +55,21 @@ class _Mantissas(Stage):
             ]
 
 
-class _Squares(PacketDelay):
+class _Squares(LanesDelay):
     """Statistic: exact sum of squares of the mantissas."""
 
     def __init__(self, spec: RMSNormSpec, lanes: int, depth: int) -> None:
-        self.lanes = lanes
-        widths = _Widths(spec, lanes)
-        super().__init__(widths.mantissas, unsigned(widths.squares), depth)
+        self.widths = _Widths(spec, lanes)
+        super().__init__(self.widths.mantissas, unsigned(self.widths.squares), depth, lanes)
 
-    def fold(self, m: Module, stat, first, x, y) -> None:
-        squares = [x.data[k] * x.data[k] for k in range(self.lanes)]
-        m.d.comb += y.eq(sum(squares, Mux(first, 0, stat)))
+    def part(self, lanes: int) -> Shape:
+        return unsigned((lanes * self.widths.limit**2).bit_length())
+
+    def values(self, x) -> list:
+        return [x.data[k] * x.data[k] for k in range(self.lanes)]
+
+    def merge(self, m: Module, some: list, y) -> None:
+        m.d.comb += y.eq(sum(some[1:], some[0]))
 
 
 class _Total(Stage):
@@ -135,7 +140,7 @@ class _Multiply(Stage):
 class RMSNorm(Component):
     """`golden.units.rmsnorm.RMSNorm`: one fixed-point packet in, the same packet normalised out.
 
-    Latency: twice the packet's beats plus 12 cycles; throughput 1 beat a cycle.
+    Latency: `gen.design.latency.rms_norm`; throughput 1 beat a cycle.
 
     Parameters
     ----------

@@ -5,7 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hardloom.gen.stream.component import Component
-from hardloom.gen.stream.stream import PacketDelay, Stage, beat, chain
+from hardloom.gen.stream.fold import LanesDelay
+from hardloom.gen.stream.stream import Stage, beat, chain
 from hardloom.gen.units.rounding import round_shift
 from hardloom.gen.units.table import TableLookup
 from hardloom.golden.units.softmax import SoftmaxNumerator
@@ -73,7 +74,7 @@ def largest(m: Module, values: list[tuple]) -> tuple:
     return values[0]
 
 
-class Largest(PacketDelay):
+class Largest(LanesDelay):
     """Statistic of a packet of fixed-point beats: its largest element.
 
     Parameters
@@ -84,13 +85,17 @@ class Largest(PacketDelay):
     """
 
     def __init__(self, width: int, lanes: int, count: int, depth: int) -> None:
-        self.lanes, self.tail = lanes, (count - 1) % lanes + 1
-        super().__init__(beat(width, lanes), signed(width), depth)
+        self.width, self.tail = width, (count - 1) % lanes + 1
+        super().__init__(beat(width, lanes), signed(width), depth, lanes, -(1 << (width - 1)))
 
-    def fold(self, m: Module, stat, first, x, y) -> None:
-        lowest = -(1 << (len(y) - 1))
-        values = [x.data[k] if k < self.tail else Mux(x.last, lowest, x.data[k]) for k in range(self.lanes)]
-        m.d.comb += y.eq(largest(m, [(v, 0) for v in [Mux(first, lowest, stat), *values]])[0])
+    def part(self, lanes: int) -> Shape:
+        return signed(self.width)
+
+    def values(self, x) -> list:
+        return [x.data[k] if k < self.tail else Mux(x.last, self.neutral, x.data[k]) for k in range(self.lanes)]
+
+    def merge(self, m: Module, some: list, y) -> None:
+        m.d.comb += y.eq(largest(m, [(value, 0) for value in some])[0])
 
 
 def numerator_beat(element: ShapeLike, lanes: int, carry: ShapeLike) -> data.StructLayout:

@@ -15,6 +15,7 @@ from hardloom.gen.design.hardware import HardwareConfig
 from hardloom.gen.engine.chip import Chip
 from hardloom.gen.engine.inventory import chip_parts, parts
 from hardloom.gen.stream.component import Component
+from hardloom.gen.stream.fold import LanesDelay
 from hardloom.gen.stream.stream import PacketDelay, Stage
 from hardloom.gen.text.verilog import to_verilog
 from hardloom.golden.checkpoints.families import shape_of
@@ -52,7 +53,7 @@ def subclasses(base: type) -> Iterator[type]:
 def test_there_is_a_component_of_every_class(one_of_each):
     rooms = tuple(f"hardloom.gen.{room}." for room in ROOMS)
     ours = {cls for cls in subclasses(Component) if cls.__module__.startswith(rooms)}
-    assert ours - set(one_of_each) == {Stage, PacketDelay}
+    assert ours - set(one_of_each) == {Stage, PacketDelay, LanesDelay}
 
 
 @pytest.mark.slow

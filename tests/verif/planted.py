@@ -8,9 +8,10 @@ import torch
 
 from hardloom.gen.text.verilog import to_verilog
 from hardloom.verif.faults.tie_bench import Copy, outputs
+from hardloom.verif.faults.tie_rules import TieUnit
 from hardloom.verif.streams.bench import Case
 
-__all__ = ["Fault", "unseen"]
+__all__ = ["Fault", "unseen", "unseen_ties"]
 
 Fault = tuple[str, str, str, str]
 """Case of a bench, text that stands in its unit, and what of it is changed into what."""
@@ -37,3 +38,17 @@ def unseen(faults: Sequence[Fault], cases: Sequence[Case], kinds: Sequence[str],
     same = outputs([*right.values(), *copies], folder)
     assert all(all(same[copy.name]) for copy in right.values())
     return [fault for number, fault in enumerate(faults) if all(same[f"broken_{number}"])]
+
+
+def unseen_ties(unit: TieUnit, folder: Path) -> list[str]:
+    """Comparisons that take equality too and pass the stimulus made for each; the unit as it is must pass all."""
+    generator = torch.Generator().manual_seed(3)
+    text, played = to_verilog(unit.component, unit.name), [rule.stimulus(generator) for rule in unit.rules]
+    copies = [Copy("right", unit.name, text, unit.component, played)]
+    copies += [
+        Copy(f"broken_{number}", unit.name, rule.broken(text), unit.component, played)
+        for number, rule in enumerate(unit.rules)
+    ]
+    right, *broken = outputs(copies, folder).values()
+    assert all(right)
+    return [rule.name for number, (rule, found) in enumerate(zip(unit.rules, broken, strict=True)) if found[number]]

@@ -6,7 +6,9 @@ from functools import partial
 
 from torch import Generator
 
-from hardloom.gen.design.head_tiles import TILE_FAN_IN, head_tiles, tree_levels
+from hardloom.gen.design.head_tiles import TILE_FAN_IN, head_tiles
+from hardloom.gen.design.trees import FOLDED, fold_levels, tree_levels
+from hardloom.gen.stream.fold import runs
 from hardloom.gen.units.argmax import Argmax
 from hardloom.golden.units.argmax import Argmax as ArgmaxSpec
 from hardloom.verif.faults.tie_rules import TieRule, TieUnit, draw
@@ -31,23 +33,26 @@ def tree(leaves: int) -> list[tuple[list[int], list[int]]]:
     return comparisons
 
 
+def steps(lanes: int, tiles: int) -> list[list[range]]:
+    """Which of the candidates that are left each step takes the best of: lanes of a tile, a tile's own, tiles."""
+    *counts, rest = lanes, *fold_levels(lanes)
+    found = [*(runs(count, FOLDED, tiles) for count in counts), runs(rest, rest, tiles)]
+    return found + [runs(count, TILE_FAN_IN) for count in (tiles, *tree_levels(tiles, TILE_FAN_IN)) if count > 1]
+
+
 def comparisons(lanes: int, tiles: int) -> Iterator[tuple[str, int, Places, Places]]:
     """Those within a beat: the end of the module's name, the number there, and what is on the left and on the right."""
-    first = "_delay" if tiles == 1 else "_delay_level_0"
-    for tile in range(tiles):
-        for number, sides in enumerate(tree(lanes)):
-            left, right = ([(tile, lane) for lane in side] for side in sides)
-            yield first, tile * (lanes - 1) + number, left, right
-    held = [[(tile, lane) for lane in range(lanes)] for tile in range(tiles)]
-    for level, left_over in enumerate(tree_levels(tiles), 1):
-        groups, number = [held[k : k + TILE_FAN_IN] for k in range(0, len(held), TILE_FAN_IN)], 0
+    held, levels = [[(tile, lane)] for tile in range(tiles) for lane in range(lanes)], steps(lanes, tiles)
+    for level, taken in enumerate(levels):
+        module = f"_delay_level_{level}" if tiles > 1 or level < len(levels) - 1 else "_delay"
+        groups, number = [held[run.start : run.stop] for run in taken], 0
         for group in groups:
             for left_side, right_side in tree(len(group)):
                 left, right = ([place for k in side for place in group[k]] for side in (left_side, right_side))
-                yield f"_delay_level_{level}", number, left, right
+                yield module, number, left, right
                 number += 1
         held = [[place for places in group for place in places] for group in groups]
-        assert len(held) == left_over
+    assert len(held) == 1
 
 
 def tie_argmax(vocab_size: int, lanes: int, tiles: int) -> TieUnit:
@@ -81,9 +86,8 @@ def tie_argmax(vocab_size: int, lanes: int, tiles: int) -> TieUnit:
             rules.append(TieRule(name, partial(_is_later, module=module, number=number), partial(tied, pairs)))
     everywhere = met([(tile, lane) for tile in range(tiles) for lane in range(lanes)], range(beats))
     if pairs := [(a, b) for beat, a in everywhere for later, b in everywhere if beat < later and a < b]:
-        last = "_delay" if tiles == 1 else "_delay_best"
         name = "argmax, a beat before those after it"
-        rules.append(TieRule(name, partial(_is_better, module=last), partial(tied, pairs)))
+        rules.append(TieRule(name, partial(_is_better, module="_delay"), partial(tied, pairs)))
     return TieUnit("tie_argmax", Argmax(spec, vocab_size, lanes, tiles), rules)
 
 

@@ -57,9 +57,9 @@ def _case(lanes: int, vocab_size: int, word: FixedPoint = FIXED, tiles: int = 1,
 
     def stimulus(generator: Generator, kind: str) -> Stimulus:
         x = logits(generator, kind, vocab_size, spec.numerator)
-        if tiles > 1 and kind == "random":  # the same largest logit in several tiles
-            again = integers(generator, 0, vocab_size - 1, (len(x), 3))
-            x = x.scatter(1, again, x.amax(1, keepdim=True).expand(-1, 3))
+        if tiles > 1 and kind == "random":  # the same largest logit in several tiles, of every other packet
+            again = integers(generator, 0, vocab_size - 1, (len(x[::2]), 3))
+            x[::2] = x[::2].scatter(1, again, x[::2].amax(1, keepdim=True).expand(-1, 3))
         hot = 12 * (noise and kind == "corners")
         x = torch.cat((x, x[-1:].expand(hot, -1)))
         manners = random_manners(generator, vocab_size, len(x))
@@ -79,7 +79,7 @@ def _case(lanes: int, vocab_size: int, word: FixedPoint = FIXED, tiles: int = 1,
         return Stimulus({"i": beats_in, "manner": manners}, {"o": expected})
 
     beats = -(-vocab_size // (lanes * tiles))
-    promised = latency.argmax(beats, tiles, noise)
+    promised = latency.argmax(beats, lanes, tiles, noise)
     return Case(
         f"argmax_{lanes}x{vocab_size}_{word.width}" + f"_{tiles}" * (tiles > 1) + "_noise" * noise,
         lambda: Argmax(spec, vocab_size, lanes, tiles, noise=noise),
@@ -100,3 +100,8 @@ CASES += [
 ]
 CASES += [_case(4, 37, noise=True), _case(1, 5, noise=True), _case(2, 7, FixedPoint(36, 16), noise=True)]
 CASES += [_case(4, 37, tiles=2, noise=True), _case(2, 13, FixedPoint(24, 12), tiles=6, noise=True)]
+WIDE = FixedPoint(24, 12)
+CASES += [_case(lanes, count, WIDE) for lanes, count in ((16, 37), (32, 100), (24, 20), (72, 150), (128, 300))]
+CASES += [_case(lanes, count, WIDE, noise=True) for lanes, count in ((16, 37), (72, 150))]
+CASES += [_case(16, 90, tiles=2), _case(10, 67, WIDE, tiles=6), _case(72, 301, WIDE, tiles=2)]
+CASES += [_case(16, 90, WIDE, tiles=5, noise=True)]

@@ -51,9 +51,9 @@ def _case(lanes: int, vocab_size: int, tiles: int) -> Case:
         given["manner"] = manners
         return Stimulus(given, {"o": [[{"token": token, "spread": spread}] for token, spread in predictions]})
 
-    promised = latency.argmax(-(-rows[0] // lanes), tiles)
+    promised = latency.argmax(-(-rows[0] // lanes), lanes, tiles)
     name = f"argmax_tiles_{lanes}x{vocab_size}_{tiles}"
     return Case(name, lambda: Joined(lanes, vocab_size, tiles), stimulus, promised + 2, alone=promised)
 
 
-CASES = [_case(4, 24, 2), _case(2, 13, 3), _case(2, 17, 8)]
+CASES = [_case(4, 24, 2), _case(2, 13, 3), _case(2, 17, 8), _case(32, 140, 2)]

@@ -40,11 +40,12 @@ def _case(lanes: int, count: int, eps: float, word: FixedPoint = FIXED) -> Case:
         lambda: RMSNorm(spec, lanes),
         stimulus,
         2 * count // lanes + 14,
-        alone=latency.rms_norm(count // lanes),
+        alone=latency.rms_norm(count // lanes, lanes),
     )
 
 
 CASES = [
     *(_case(4, 16, 1e-5), _case(2, 12, 1e-6), _case(4, 64, 1e-5), _case(1, 3, 0.0), _case(8, 8, 1e-5)),
     *(_case(2, 6, 1e-5, FixedPoint(24, 12)), _case(2, 6, 1e-5, FixedPoint(36, 16))),
+    *(_case(lanes, count, 1e-5, FixedPoint(24, 12)) for lanes, count in ((16, 48), (32, 32), (10, 20), (128, 256))),
 ]

@@ -16,7 +16,9 @@ TO_QUOTIENT = 4  # reciprocal, product, rounding: the first beat
 def to_memory(g: Geometry) -> int:
     """From a position's last beat of q and k behind their rescale until its last head is stored."""
     attention = g.attention
-    turned = rms_norm(g.head) * attention.head_norms + rope(g.head, attention.head_norms, attention.clip is not None)
+    turned = rms_norm(g.head, g.lanes) * attention.head_norms + rope(
+        g.head, attention.head_norms, attention.clip is not None
+    )
     return BIAS * attention.bias + turned + quantize(g.head)
 
 

@@ -37,7 +37,7 @@ class Tail:
 
     def __init__(self, g: Geometry, record: Record = unrecorded) -> None:
         head, self.record = g.array("head"), record
-        predicted = argmax(head.drain, g.head_tiles, g.temperature)
+        predicted = argmax(head.drain, g.lanes, g.head_tiles, g.temperature)
         self.units = {
             "final_norm": Unit(g.normed, g.hidden),
             "logits": Unit(head.latency + RESCALE, head.packet),

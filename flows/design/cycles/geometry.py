@@ -116,7 +116,7 @@ class Geometry:
     @property
     def normed(self) -> int:
         """From a hidden vector's last beat into its norm to the last beat of the packet made of it."""
-        return rms_norm(self.hidden) + self.gains_behind * GAIN + quantize(self.hidden)
+        return rms_norm(self.hidden, self.lanes) + self.gains_behind * GAIN + quantize(self.hidden)
 
     def router(self, tokens: int) -> int:
         """From the last logit of one token, or of those of a block that admits experts, to the last one's experts."""

@@ -1,0 +1,20 @@
+"""Registered trees: how many values each of their stages leaves."""
+
+__all__ = ["FOLDED", "fold_levels", "tree_levels"]
+
+FOLDED = 8
+"""Lanes of a beat that are folded in one cycle, at most: more would take longer than the clock has."""
+
+
+def tree_levels(count: int, fan_in: int, enough: int = 1) -> list[int]:
+    """What each stage, of which one value comes of up to `fan_in`, leaves of so many values, until there are
+    `enough`."""
+    left = []
+    while count > enough:
+        left.append(count := -(-count // fan_in))
+    return left
+
+
+def fold_levels(lanes: int) -> list[int]:
+    """What each stage of a beat's tree leaves of its lanes, until one cycle folds the rest: none up to `FOLDED`."""
+    return tree_levels(lanes, FOLDED, FOLDED)
