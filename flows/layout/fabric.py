@@ -10,7 +10,7 @@ from hardloom.flows.layout.cells import POWER, Cells, Rect
 from hardloom.flows.layout.netlist import GROUND, SUPPLY, Netlist
 from hardloom.flows.layout.place import MARGIN_ROWS, MARGIN_SITES, Floor, Places
 from hardloom.flows.layout.route import BLOCKED, FREE, Grid
-from hardloom.flows.layout.technology import METALS, PADS, ROW, SITE, SPACING, STEP, WIDTH, at, grown
+from hardloom.flows.layout.technology import LEAST, METALS, PADS, ROW, SITE, SPACING, STEP, WIDTH, at, grown
 
 __all__ = [
     "PATCH", "RAIL", "STRAP", "Fabric", "Spot", "block", "fabric_of", "pin_shapes", "port_rect", "ports_at", "rails",
@@ -162,12 +162,16 @@ def pad_of(spot: Spot) -> Rect:
 
 
 def block(grid: Grid, layer: int, rect: Rect, net: int) -> None:
-    """Leave nodes and vias that would come too near to a shape to its net alone."""
+    """Leave nodes and vias that would come too near to a shape to its net alone.
+
+    A via up from met3 may stand on one that comes from below, and then has a patch that is wider than its pad.
+    """
     room = WIDTH[layer] // 2 + SPACING[layer] - 1
     claim(grid.owner[layer], grown(rect, room, room), net)
     for lower in (layer - 1, layer):
         if 0 <= lower < len(PADS):
             wide, high = PADS[lower][layer - lower]
+            wide = LEAST if lower == layer == 2 else wide
             room = SPACING[layer] - 1
             claim(grid.via_owner[lower], grown(rect, wide + room, high + room), net)
 

