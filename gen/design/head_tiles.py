@@ -4,10 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["TILE_FAN_IN", "Tile", "head_tiles", "last_beat"]
+from hardloom.gen.design.trees import FOLDED, fold_levels
+
+__all__ = ["TILE_FAN_IN", "Tile", "head_tiles", "lane_steps", "last_beat"]
 
 TILE_FAN_IN = 4
-"""Tiles that a registered stage of a tree brings together."""
+"""Tiles that a registered stage of a tree brings together, and lanes of one where there are many: in front of them
+stands, in the same cycle, what leaves logits out."""
+
+
+def lane_steps(lanes: int, tiles: int) -> list[tuple[int, int]]:
+    """Of each stage of the tree over the lanes of a tile, which leaves one value: how many come to it, and of how many
+    it makes one. A head of one tile has a stage only where one cycle does not fold all lanes."""
+    if lanes <= FOLDED:
+        return [(lanes, FOLDED)] * (tiles > 1)
+    return [(count, TILE_FAN_IN) for count in (lanes, *fold_levels(lanes, TILE_FAN_IN, enough=1)[:-1])]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ unit's bench (`verif.streams.checks.alone`).
 
 from collections.abc import Mapping
 
-from hardloom.gen.design.head_tiles import TILE_FAN_IN
+from hardloom.gen.design.head_tiles import TILE_FAN_IN, lane_steps
 from hardloom.gen.design.trees import fold_levels, tree_levels
 from hardloom.golden.samplers.machine import Op
 
@@ -112,7 +112,8 @@ SHARE = 4
 def argmax(beats: int, lanes: int, tiles: int = 1, noise: bool = False) -> int:
     """From the last logit to the prediction; beats, lanes: of each of so many tiles."""
     stages = len(tree_levels(tiles, TILE_FAN_IN))
-    return beats + 6 + len(fold_levels(lanes)) + (1 + 2 * stages if tiles > 1 else 0) + (NOISE + SHARE) * noise
+    found = len(lane_steps(lanes, tiles)) + (1 + 2 * stages if tiles > 1 else 0)
+    return beats + 6 + found + (NOISE + SHARE) * noise
 
 
 INSTRUCTION = 2

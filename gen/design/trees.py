@@ -15,6 +15,7 @@ def tree_levels(count: int, fan_in: int, enough: int = 1) -> list[int]:
     return left
 
 
-def fold_levels(lanes: int) -> list[int]:
-    """What each stage of a beat's tree leaves of its lanes, until one cycle folds the rest: none up to `FOLDED`."""
-    return tree_levels(lanes, FOLDED, FOLDED)
+def fold_levels(lanes: int, fan_in: int = FOLDED, enough: int = FOLDED) -> list[int]:
+    """What each stage of a beat's tree leaves of its lanes: none where one cycle folds them all; `fan_in`, `enough`: as
+    of `tree_levels`."""
+    return tree_levels(lanes, fan_in, enough) if lanes > FOLDED else []

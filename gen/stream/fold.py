@@ -63,12 +63,20 @@ class LanesDelay(PacketDelay):
     ----------
     shape, statistic, depth: as of `PacketDelay`. lanes: of a beat.
     neutral: what is merged with a packet's first beat.
+    fan_in, enough: of the tree, where there is one (`fold_levels`).
     """
 
     def __init__(
-        self, shape: data.StructLayout, statistic: ShapeLike, depth: int, lanes: int, neutral: int = 0
+        self,
+        shape: data.StructLayout,
+        statistic: ShapeLike,
+        depth: int,
+        lanes: int,
+        neutral: int = 0,
+        fan_in: int = FOLDED,
+        enough: int = FOLDED,
     ) -> None:
-        self.lanes, self.neutral = lanes, neutral
+        self.lanes, self.neutral, self.fan_in, self.enough = lanes, neutral, fan_in, enough
         super().__init__(shape, statistic, depth)
 
     def part(self, lanes: int) -> ShapeLike:
@@ -84,12 +92,12 @@ class LanesDelay(PacketDelay):
         raise NotImplementedError
 
     def stages(self) -> list[Stage]:
-        counts = [self.lanes, *fold_levels(self.lanes)]
+        counts = [self.lanes, *fold_levels(self.lanes, self.fan_in, self.enough)]
         stages, shape, folded = list[Stage](), self.i.payload.shape(), 1
         for before, after in pairwise(counts):
-            folded *= FOLDED
+            folded *= self.fan_in
             part = self.part(min(folded, self.lanes))
-            stages.append(Merge(shape, part, self.parts, runs(before, FOLDED), self.merge))
+            stages.append(Merge(shape, part, self.parts, runs(before, self.fan_in), self.merge))
             shape = merged(part, after)
         return stages
 

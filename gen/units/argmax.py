@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hardloom.gen.design.head_tiles import head_tiles
+from hardloom.gen.design.head_tiles import TILE_FAN_IN, head_tiles
 from hardloom.gen.stream.component import Component
 from hardloom.gen.stream.fold import LanesDelay
 from hardloom.gen.stream.stream import Stage, beat, chain
@@ -45,7 +45,8 @@ class ArgmaxDelay(LanesDelay):
     def __init__(self, shape: data.StructLayout, lanes: int, vocab_size: int, depth: int) -> None:
         members = candidate(shape, prediction(vocab_size).members["token"]).members
         base = Shape.cast(range(vocab_size + lanes))
-        super().__init__(shape, data.StructLayout({**members, "base": base}), depth, lanes)
+        statistic = data.StructLayout({**members, "base": base})
+        super().__init__(shape, statistic, depth, lanes, fan_in=TILE_FAN_IN, enough=1)
 
     def part(self, lanes: int) -> data.StructLayout:
         return candidate(self.i.payload.shape(), lane_number(self.lanes))

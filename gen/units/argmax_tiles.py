@@ -6,12 +6,12 @@ from amaranth.hdl import Const, Module, Mux, ShapeLike, Signal, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from hardloom.gen.design.head_tiles import TILE_FAN_IN, last_beat
-from hardloom.gen.design.trees import FOLDED, fold_levels, tree_levels
+from hardloom.gen.design.head_tiles import TILE_FAN_IN, lane_steps, last_beat
+from hardloom.gen.design.trees import tree_levels
 from hardloom.gen.stream.component import Component
 from hardloom.gen.stream.fold import Merge, merged, runs
 from hardloom.gen.stream.stream import PacketDelay, Stage, beat
-from hardloom.gen.units.argmax_best import best_of, candidate, keep_better, lane_bests, lane_number, merge_best
+from hardloom.gen.units.argmax_best import candidate, keep_better, lane_bests, lane_number, merge_best
 from hardloom.gen.units.softmax import EXP_WIDTH
 
 __all__ = ["TileJoin", "TileSums", "TilesDelay", "sum_tree"]
@@ -53,25 +53,22 @@ class TileJoin(Component):
         return m
 
 
-class _TileBest(Stage):
-    """The candidate of each tile in a beat, the first of equals, its token that of the vocabulary."""
+class _Tokens(Stage):
+    """The candidate of each tile in a beat, its token that of the vocabulary instead of the lane."""
 
-    def __init__(self, shape: data.StructLayout, one: data.StructLayout, tiles: "TilesDelay") -> None:
-        self.tiles = tiles
-        super().__init__(shape, merged(one, len(tiles.rows)))
+    def __init__(self, shape: data.StructLayout, one: data.StructLayout, lanes: int, rows: Sequence[int]) -> None:
+        self.lanes, self.rows = lanes, rows
+        super().__init__(shape, merged(one, len(rows)))
 
     def transform(self, m: Module, x, y) -> None:
-        lanes, rows, found, first = self.tiles.lanes, self.tiles.rows, self.tiles.parts(x), 0
-        base = Signal(range(rows[0] + lanes))
+        base, first = Signal(range(self.rows[0] + self.lanes)), 0
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += base.eq(Mux(x.last, 0, base + lanes))
+            m.d.sync += base.eq(Mux(x.last, 0, base + self.lanes))
         m.d.comb += y.last.eq(x.last)
-        each = len(found) // len(rows)
-        for tile, (count, target) in enumerate(zip(rows, y.parts, strict=True)):
-            best = best_of(m, found[tile * each : (tile + 1) * each])
-            best["token"] = base + best["token"] + first
-            m.d.comb += [target[name].eq(value) for name, value in best.items()]
-            first += count
+        for rows, found, target in zip(self.rows, x.parts, y.parts, strict=True):
+            m.d.comb += [target[name].eq(found[name]) for name in found.shape().members if name != "token"]
+            m.d.comb += target.token.eq(base + found.token + first)
+            first += rows
 
 
 class TilesDelay(PacketDelay):
@@ -92,11 +89,12 @@ class TilesDelay(PacketDelay):
     def stages(self) -> list[Stage]:
         shape, tiles, one = self.i.payload.shape(), len(self.rows), self.o.payload.stat.shape()
         within = candidate(shape, lane_number(self.lanes))
-        stages, count = list[Stage](), self.lanes
-        for left in fold_levels(self.lanes):
-            stages.append(Merge(shape, within, self.parts, runs(count, FOLDED, tiles), merge_best))
-            shape, count = merged(within, tiles * left), left
-        stages.append(_TileBest(shape, one, self))
+        stages = list[Stage]()
+        for each, fan_in in lane_steps(self.lanes, tiles):
+            some = runs(each, fan_in, tiles)
+            stages.append(Merge(shape, within, self.parts, some, merge_best))
+            shape = merged(within, len(some))
+        stages.append(_Tokens(shape, one, self.lanes, self.rows))
         count = tiles
         for left in tree_levels(tiles, TILE_FAN_IN):
             stages.append(Merge(merged(one, count), one, self.parts, runs(count, TILE_FAN_IN), merge_best))

@@ -16,11 +16,12 @@ FAULTS: list[Fault] = [
     ("rmsnorm_16x48_24", "_01_ + level_0_o__payload[65:33]", "[65:33]", "[32:0]"),
     ("rmsnorm_16x48_24", "$signed(_20_) + $signed(_21_)", "_21_", "_07_"),
     ("rmsnorm_16x48_24", "first ? 36'h000000000 : stat", "36'h000000000", "36'h000000001"),
-    ("argmax_16x37_24", "result_parts_1_token = later_14 ? _009_ : _013_", "_013_", "_010_"),
-    ("argmax_16x37_24", "later ? level_0_o__payload[57:54] : level_0_o__payload[28:25]", "[57:54]", "[28:25]"),
+    ("argmax_16x37_24", "result_parts_1_value = later_6 ? _12_ : _13_", "_13_", "_12_"),
+    ("argmax_16x37_24", "later_3 ? _03_ : _04_", "_03_", "_04_"),
+    ("argmax_16x37_24", "base + level_1_o__payload[28:25]", "[28:25]", "[27:25]"),
     ("argmax_16x37_24", "base + 5'h10", "5'h10", "5'h0f"),
-    ("argmax_72x301_24_2", "result_parts_2_token = later_14 ? _20_ : _23_", "_20_", "_23_"),
-    ("argmax_72x301_24_2", "result_parts_0_value = later_7 ? _04_ : _01_", "_04_", "_01_"),
+    ("argmax_72x301_24_2", "result_parts_2_token = later_9 ? _008_ : _009_", "_008_", "_009_"),
+    ("argmax_72x301_24_2", "result_parts_2_value = later_9 ? _005_ : _006_", "_005_", "_006_"),
 ]
 
 

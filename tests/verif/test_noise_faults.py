@@ -31,9 +31,9 @@ FAULTS: list[Fault] = [
     ("argmax_2x7_36_noise", "i__payload[22:17] - 5'h11", "5'h11", "5'h10"),
     ("argmax_2x7_36_noise", "result[38:3], _01_[0] } = _00_ + 1'h1", "1'h1", "1'h0"),
     ("argmax_2x13_24_6_noise", "result_parts_2_rank = later_5 ?", "later_5", "later_6"),
-    ("argmax_2x13_24_6_noise", "_12_ + 3'h5", "3'h5", "3'h3"),
+    ("argmax_2x13_24_6_noise", "_13_ + 3'h5", "3'h5", "3'h3"),
     ("argmax_2x13_24_6_noise", "later ? { i__payload[155:132], i__payload[106:103] }", "[155:132]", "[77:54]"),
-    ("argmax_2x13_24_6_noise", "level_2_o__payload[53:29] == stat[53:29]", "==", "!="),
+    ("argmax_2x13_24_6_noise", "level_3_o__payload[53:29] == stat[53:29]", "==", "!="),
     ("argmax_2x13_24_6_noise", "result_parts_0_value = later_6 ?", "later_6", "later_3"),
 ]
 

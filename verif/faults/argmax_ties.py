@@ -6,8 +6,8 @@ from functools import partial
 
 from torch import Generator
 
-from hardloom.gen.design.head_tiles import TILE_FAN_IN, head_tiles
-from hardloom.gen.design.trees import FOLDED, fold_levels, tree_levels
+from hardloom.gen.design.head_tiles import TILE_FAN_IN, head_tiles, lane_steps
+from hardloom.gen.design.trees import tree_levels
 from hardloom.gen.stream.fold import runs
 from hardloom.gen.units.argmax import Argmax
 from hardloom.golden.units.argmax import Argmax as ArgmaxSpec
@@ -35,8 +35,9 @@ def tree(leaves: int) -> list[tuple[list[int], list[int]]]:
 
 def steps(lanes: int, tiles: int) -> list[list[range]]:
     """Which of the candidates that are left each step takes the best of: lanes of a tile, a tile's own, tiles."""
-    *counts, rest = lanes, *fold_levels(lanes)
-    found = [*(runs(count, FOLDED, tiles) for count in counts), runs(rest, rest, tiles)]
+    found = [runs(count, fan_in, tiles) for count, fan_in in lane_steps(lanes, tiles)]
+    rest = 1 if found else lanes
+    found.append(runs(rest, rest, tiles))
     return found + [runs(count, TILE_FAN_IN) for count in (tiles, *tree_levels(tiles, TILE_FAN_IN)) if count > 1]
 
 
