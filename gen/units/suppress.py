@@ -51,7 +51,6 @@ class Suppress(Component):
 
     def elaborate(self, platform) -> Module:
         m, x = Module(), self.i.payload
-        base = Signal(range(self.rows[0] + self.lanes))
         taken = Signal()
         m.d.comb += [
             self.o.valid.eq(self.i.valid & self.manner.valid),
@@ -61,13 +60,15 @@ class Suppress(Component):
             self.o.payload.data.eq(x.data),
             self.o.payload.last.eq(x.last),
         ]
-        with m.If(taken):
-            m.d.sync += base.eq(Mux(x.last, 0, base + self.lanes))
         firsts = accumulate(self.rows[:-1], initial=0)
         for tile, (first, count) in enumerate(zip(firsts, last_beat(self.rows, self.lanes), strict=True)):
+            name = f"base_{tile}" if tile else "base"  # a register a tile: one for all would drive too much
+            base = Signal(range(first + self.rows[0] + self.lanes), init=first, name=name)
+            with m.If(taken):
+                m.d.sync += base.eq(Mux(x.last, first, base + self.lanes))
             out = self.o.payload.out[tile * self.lanes : (tile + 1) * self.lanes]
             padding = Mux(x.last, (1 << self.lanes) - (1 << count), 0)
-            m.d.comb += out.eq(self._suppressed(m, base + first) | padding)
+            m.d.comb += out.eq(self._suppressed(m, base + 0) | padding)  # + 0: a bit wider, as texts have had it
         return m
 
     def _suppressed(self, m: Module, base: Value) -> Value:

@@ -103,4 +103,9 @@ CASES += [_case(4, 37, tiles=2, noise=True), _case(2, 13, FixedPoint(24, 12), ti
 WIDE = FixedPoint(24, 12)
 CASES += [_case(lanes, count, WIDE) for lanes, count in ((16, 37), (32, 100), (24, 20), (128, 300))]
 CASES += [_case(lanes, count, WIDE, noise=True) for lanes, count in ((16, 37), (20, 50))]
-CASES += [_case(16, 90, tiles=2), _case(72, 301, WIDE, tiles=2), _case(12, 50, WIDE, tiles=3, noise=True)]
+CASES += [
+    _case(7, 40, tiles=2),
+    _case(16, 90, tiles=2),
+    _case(72, 301, WIDE, tiles=2),
+    _case(12, 50, WIDE, tiles=3, noise=True),
+]
