@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from hardloom.flows.console.silence import silence
 from hardloom.flows.layout.cells import Cells
 from hardloom.flows.layout.technology import GDS
 from hardloom.golden.errors import UserError
@@ -45,7 +46,8 @@ def layout_of(text: str, cells: Cells, used: Iterable[str]) -> Any:
         layers.write_text(layer_map())
         config.map_file = str(layers)
         options.lefdef_config = config
-        layout.read(str(path), options)
+        with silence():
+            layout.read(str(path), options)
     return layout
 
 

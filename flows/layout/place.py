@@ -13,7 +13,7 @@ import numpy as np
 from hardloom.flows.console.silence import silence
 from hardloom.flows.layout.cells import LIBRARY, Cells
 from hardloom.flows.layout.netlist import GROUND, SUPPLY, Netlist
-from hardloom.flows.layout.room import beside, hotter
+from hardloom.flows.layout.room import WIDEST, beside, hotter
 from hardloom.flows.layout.technology import ROW, SITE, STEP
 from hardloom.golden.errors import UserError
 
@@ -153,14 +153,23 @@ def nets_of(netlist: Netlist) -> list[list[int]]:
 def spread(netlist: Netlist, cells: Cells, floor: Floor) -> dict[str, tuple[float, float]]:
     """About where every cell wants to be: middles, in sites and rows. Raises UserError where they do not fit.
 
-    Placed some times over, with more room each time where more wire is to cross.
+    Placed some times over, with more room each time where more wire is to cross; but once where weights lead wires
+    somewhere, for what crosses is not known then.
     """
     (own, room), pins, nets = widths(netlist, cells, floor), pins_of(netlist), nets_of(netlist)
     heat = np.ones(len(own))
+    if netlist.weights:
+        x, y = middles(netlist, floor, own + beside(own, pins, heat, room, SEGMENT))
+        return placed_at(netlist, x, y)
     x, y = middles(netlist, floor, own + beside(own, pins, heat, room))
     for _ in range(PASSES):
         heat = hotter(heat, nets, x, y)
         x, y = middles(netlist, floor, own + beside(own, pins, heat, room))
+    return placed_at(netlist, x, y)
+
+
+def placed_at(netlist: Netlist, x: np.ndarray, y: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Middles by cell."""
     return dict(zip(netlist.instances, zip(x.tolist(), y.tolist(), strict=True), strict=True))
 
 
@@ -175,7 +184,8 @@ def middles(netlist: Netlist, floor: Floor, whole: np.ndarray) -> tuple[np.ndarr
 def legal(netlist: Netlist, cells: Cells, floor: Floor, wanted: Mapping[str, tuple[float, float]]) -> Places:
     """Every cell in a row, near where it wants to be; taps and fillers around them."""
     own, room = widths(netlist, cells, floor)
-    free = beside(own, pins_of(netlist), np.ones(len(own)), KEPT * room)
+    kept, widest = (1.0, SEGMENT) if netlist.weights else (KEPT, WIDEST)
+    free = beside(own, pins_of(netlist), np.ones(len(own)), kept * room, widest)
     circuit = circuit_of(netlist, floor, own + free)
     where = [wanted[name] for name in netlist.instances]
     circuit.cell_x = [round(x - wide / 2) for (x, _), wide in zip(where, own + free, strict=True)]

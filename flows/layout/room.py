@@ -10,7 +10,7 @@ import numpy as np
 
 from hardloom.flows.layout.technology import ROW, SITE
 
-__all__ = ["beside", "demand", "hotter"]
+__all__ = ["WIDEST", "beside", "demand", "hotter"]
 
 PINS = 1.3
 """Power of a cell's pins that what is kept free beside it grows with."""
@@ -22,11 +22,11 @@ STEP = 0.5, 2.5
 """Least and most factor by which a cell's share of the room changes at once."""
 
 
-def beside(own: np.ndarray, pins: np.ndarray, heat: np.ndarray, room: float) -> np.ndarray:
+def beside(own: np.ndarray, pins: np.ndarray, heat: np.ndarray, room: float, widest: int = WIDEST) -> np.ndarray:
     """Sites kept free beside every cell, int64[cells], `room` in all or less. own: sites of cells; heat: of each, a
-    factor of its share."""
+    factor of its share; widest: a cell with what is kept free."""
     share = pins**PINS * heat
-    free = np.minimum(share * room / share.sum(), np.maximum(WIDEST - own, 0))
+    free = np.minimum(share * room / share.sum(), np.maximum(widest - own, 0))
     return np.diff(np.floor(np.cumsum(free)).astype(int), prepend=0)
 
 

@@ -209,12 +209,13 @@ def test_cells_with_many_wires_are_spread_until_wires_have_room(monkeypatch: pyt
 
 
 @needs_cells
-def test_a_small_tile_end_to_end(tmp_path: Path) -> None:
+def test_a_small_tile_end_to_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     full, cells = read_library([LIBERTY]), find_cells(None)
     plan = plan_matrix(normal_matrix(2, 16), "metal", 8, 2)
     tile = Tile(plan.name, write(plan, tmp_path / "tile"), True)
     drawn = draw(tile, placeable(full, cells), cells, None, lambda step: None)
     made = layout_of(drawn.def_text, cells, drawn.cells)
+    assert capfd.readouterr().out == "", "standard output is for what was asked, such as JSON"
     found = figures_of(tile, plan, drawn, drawn.spef(cells), made, full, cells, 0.0)
     assert (found.opens, found.shorts, found.conflicts, found.unreached) == (0, 0, 0, 0)
     assert found.equivalent is True and found.wirelength_um > 0
