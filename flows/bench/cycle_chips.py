@@ -85,6 +85,10 @@ class SmallChip:
 ONE_LAYER = {"num_hidden_layers": 1, "moe_layer_freq": [1]}
 FOUR_HEADS = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 4}
 SERIAL = {"style": "rom", "slices": {"qkv": 16, "o": 16, "router": 16, "gate_up": 16, "down": 16, "head": 16}}
+LARGER_EXPERTS = ONE_LAYER | {"hidden_size": 32, "head_dim": 16, "expert_intermediate_size": 64}
+LARGER_EXPERTS |= {"num_experts": 16, "num_experts_per_tok": 4}
+SLOW_EXPERTS = {"style": "rom", "slices": dict.fromkeys(SERIAL["slices"], 32), "head_lanes": 2, "query_lanes": 4}
+DEEP = {"residual": 16, "routing": 8, "packets": 3, "results": 2}
 WIDER = {"hidden_size": 48, "head_dim": 24, "expert_intermediate_size": 40, "vocab_size": 300, "mask_token_id": 298}
 WIDE = ONE_LAYER | {"hidden_size": 64, "head_dim": 64, "expert_intermediate_size": 32, "num_attention_heads": 1}
 WIDE |= {"num_key_value_heads": 1}
@@ -122,6 +126,18 @@ CHIPS = (
         {"expert_groups": 4},
     ),
     SmallChip("LLaDA-MoE", "32 lanes, head in 2 tiles", WIDE, {"lanes": 32, "head_tiles": 2}),
+    SmallChip(
+        "LLaDA-MoE",
+        "16 experts in 4 groups, 4 a token, queues around each array",
+        {"num_experts": 16, "num_experts_per_tok": 4},
+        {"expert_groups": 4, "queues": {"packets": 1, "results": 1}},
+    ),
+    SmallChip(
+        "LLaDA-MoE",
+        "the same, slow experts, deeper queues",
+        LARGER_EXPERTS,
+        SLOW_EXPERTS | {"expert_groups": 4, "queues": DEEP},
+    ),
     SmallChip("LLaDA-MoE", "3 sequences at once", hardware={"sequences": 3}),
     SmallChip("LLaDA-MoE", "5 sequences, 2 heads at once", ONE_LAYER, {"sequences": 5, "head_lanes": 2}),
     SmallChip("LLaDA-MoE", "cache, vicinities of 1 and 4", hardware={"cache": True}, runs=NEAR),

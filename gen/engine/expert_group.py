@@ -8,13 +8,21 @@ from hardloom.gen.engine.chains import hidden_packets, rescaled
 from hardloom.gen.stream.component import Component
 from hardloom.gen.stream.gating import gated
 from hardloom.gen.stream.probe import add_probe
-from hardloom.gen.stream.queue import Queue
+from hardloom.gen.stream.queue import FULL_RATE, Queue
 from hardloom.gen.stream.stream import activations, beat, chain
 from hardloom.gen.units.combine import WeightedSum
 from hardloom.gen.units.flow import Broadcast, Collect, Route
 from hardloom.gen.units.rescale import Rescale
 
 __all__ = ["ExpertGroup"]
+
+
+def queued(m: Module, name: str, shape, depth: int) -> list[Queue]:
+    """A queue of so many beats of `shape`, or of a few more where it would slow them down; none where that is 0."""
+    if not depth:
+        return []
+    m.submodules[name] = queue = Queue(shape, max(depth, FULL_RATE))
+    return [queue]
 
 
 class ExpertGroup:
@@ -40,26 +48,31 @@ class ExpertGroup:
         part = self.name + "jobs"
         m.submodules[part] = waiting = Broadcast(jobs.payload.shape(), 4, g.hardware.queues.jobs * g.top_k)
         wiring.connect(m, jobs, waiting.i)
-        gate_up = self._rescaled(m, "gate_up", 2, g.intermediate, waiting.o[0], packets)
+        gate_up = self._rescaled(m, "gate_up", 2, (g.intermediate, g.hidden), waiting.o[0], packets)
         hidden = hidden_packets(m, self.test_enable, g, g.intermediate, self.name)
         chain(m, gate_up, *hidden)
         routed = self._routed(m, hidden[-1].o, waiting.o[1])
-        down = self._rescaled(m, "down", 1, g.hidden, waiting.o[2], routed)
+        down = self._rescaled(m, "down", 1, (g.hidden, g.intermediate), waiting.o[2], routed)
         for kind, rescale, rows, banks in (("gate_up", gate_up, g.intermediate, 2), ("down", down, g.hidden, 1)):
             net = self.name + kind
             add_probe(m, f"expert.{kind}", rescale.o, rows, g.top_k, banks=banks, net=net, share=self.share)
         return self._weighted(m, down.o, waiting.o[3])
 
-    def _rescaled(self, m: Module, kind: str, banks: int, rows: int, jobs, packets) -> Rescale:
-        """Arrays of one kind, collected in job order and rescaled; row scales of all of them in one ROM."""
-        g = self.sizes
+    def _rescaled(self, m: Module, kind: str, banks: int, shape: tuple[int, int], jobs, packets) -> Rescale:
+        """Arrays of one kind and `shape`, collected in job order and rescaled; row scales of all of them in one ROM.
+
+        Packets may wait before each array, and sums behind it.
+        """
+        g, (rows, inputs), queues = self.sizes, shape, self.sizes.hardware.queues
+        depths = queues.packets * g.beats(inputs), queues.results * g.beats(rows)
         sums = beat(g.acc_width[kind], banks * g.lanes, g.activation(kind).scale_width)
         collect = Collect(sums, len(self.experts), jobs.payload.shape())
         m.submodules[f"{self.name}{kind}_collect"] = collect
         for e, into, out in zip(self.experts, packets, collect.i, strict=True):
-            array = getattr(self.outside, f"expert_{e}_{kind}")
-            chain(m, into, array.i)
-            chain(m, array.o, out)
+            name = f"expert_{e}_{kind}"
+            array = getattr(self.outside, name)
+            chain(m, into, *queued(m, f"{name}_packets", into.payload.shape(), depths[0]), array.i)
+            chain(m, array.o, *queued(m, f"{name}_results", sums, depths[1]), out)
         wiring.connect(m, jobs, collect.jobs)
         scales = getattr(self.outside, f"{self.name}experts_{kind}_scales")
         first = collect.expert * g.beats(rows)

@@ -13,6 +13,7 @@ from hardloom.flows.design.cycles.passes import Pass
 from hardloom.flows.design.cycles.routes import likely_routes
 from hardloom.gen.design import latency
 from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.queues import Queues
 from hardloom.gen.engine.inventory import chip_parts
 from hardloom.gen.stream.component import Component
 from hardloom.golden.checkpoints.families import shape_of
@@ -52,7 +53,7 @@ ELSEWHERE = {
     "sampler": "step_cycles and setup_cycles, compared with the simulated chip",
     "head_array": "packets, as those of all arrays",
     "dispatch": "a beat a cycle: hidden",
-    "waiting|jobs|sums|shares": "how many tokens they hold: queues",
+    r"waiting|jobs|sums|shares|expert_\d+_(gate_up|down)_(packets|results)": "how many tokens they hold: queues",
 }
 FREE = {
     r"(\w+_)?branch|border|ends|(\w+_)?heads|\w+_route|\w+_collect": "handed on in the same cycle",
@@ -64,7 +65,7 @@ FREE = {
 
 def instances(model: ModelShape) -> set[str]:
     """Names of all units around the layers and in the halves of layers, whichever group of experts they are in."""
-    hardware = replace(HardwareConfig.default(model), expert_groups=2)
+    hardware = replace(HardwareConfig.default(model), expert_groups=2, queues=Queues(packets=1, results=1))
     units = (part for part in chip_parts(model, GENERAL, hardware, "chip") if isinstance(part.thing, Component))
     names = (part.path[-1] for part in units if len(part.path) == (2 if part.layers else 1))
     return {re.sub(r"^group_\d+_", "", name) for name in names}

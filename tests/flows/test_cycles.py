@@ -115,6 +115,21 @@ def test_shallow_queues_cost_cycles_where_experts_are_the_slowest():
     assert pass_of(shallow, 32) > 1.2 * pass_of(slow, 32)
 
 
+def test_queues_around_arrays_let_tokens_pass_a_busy_expert():
+    """Up to the cycles of the busiest one; where nobody waits they cost their way through and no more."""
+    g = replace(demonstration(), expert_groups=4, head_lanes=4)
+    slow = replace(g, packets=g.packets | {"gate_up": 600, "down": 600})
+    deep = Queues(residual=64, routing=16, jobs=16, sums=16)
+    queued = replace(deep, packets=4, results=4)
+    without, between, with_both = (
+        pass_of(replace(slow, queues=queues), 64) for queues in (deep, replace(queued, packets=0), queued)
+    )
+    assert with_both < 0.9 * without and with_both < between < without
+    assert with_both > len(g.model.layers) * 64 * g.experts.top_k / g.experts.num_experts * 600
+    quick, way = pass_of(replace(g, queues=deep), 64), pass_of(replace(g, queues=queued), 64)
+    assert quick < way < quick + 50
+
+
 def test_experts_chosen_more_often_take_longer_where_they_are_the_slowest():
     g = demonstration()
     slow = replace(g, packets=g.packets | {"gate_up": 2000})

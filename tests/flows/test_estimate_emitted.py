@@ -9,7 +9,7 @@ from hardloom.flows.bench.cycle_chips import CHIPS
 from hardloom.flows.design.cost.model import CostModel
 from hardloom.flows.design.cost.shapes import ArrayShape
 from hardloom.flows.design.estimate.adapters import adapter_price
-from hardloom.flows.design.estimate.area import attention_bits
+from hardloom.flows.design.estimate.area import attention_bits, emitted_bits
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.choices import LANES
 from hardloom.flows.design.estimate.emitted import emitted_steps, pass_kinds
@@ -17,6 +17,7 @@ from hardloom.flows.design.estimate.figures import Estimate, estimate, read_mode
 from hardloom.flows.design.estimate.request import Request
 from hardloom.flows.design.estimate.workload import Workload, workload_tables
 from hardloom.gen.design.hardware import HardwareConfig
+from hardloom.gen.design.queues import Queues
 from hardloom.gen.engine.inventory import chip_parts
 from hardloom.gen.stream.ram import Ram
 from hardloom.gen.units.adapter_matrix import AdapterMatrix
@@ -116,6 +117,23 @@ def test_noise_on_logits_is_paid_for():
     assert tiled.emitted.area_mm2["other units"] - untiled.emitted.area_mm2["other units"] > 2 * more
     steps = [one.emitted.cycles_per_position * plain.workload.length for one in (plain, drawn)]
     assert steps[1] - steps[0] == pytest.approx(12)
+
+
+def test_queues_around_arrays_of_experts_are_paid_for():
+    """In bits and in what is written and read; the emitted chip alone has them."""
+    shape, lanes = run("llada-moe-7b").shape, AtOnce(expert_groups=8)
+    none, packets, both = (
+        run("llada-moe-7b", at_once=replace(lanes, queues=Queues(packets=p, results=r)))
+        for p, r in ((0, 0), (2, 0), (2, 3))
+    )
+    experts, a = 16 * 64, none.assumptions
+    bits = [emitted_bits(shape, none.workload, found.request.at_once, a) for found in (none, packets, both)]
+    assert bits[1] - bits[0] == experts * 2 * (2048 + 1024) * 8
+    assert bits[2] - bits[1] == experts * 3 * (2 * 1024 + 2048) * 25
+    moved = 2 * 16 * 8 * ((2048 + 1024) * 8 + (2 * 1024 + 2048) * 25) / 8
+    watts = both.emitted.power_w["buffers"] / both.emitted.positions_per_s
+    more = watts - none.emitted.power_w["buffers"] / none.emitted.positions_per_s
+    assert more == pytest.approx(moved * a["sram_fj_per_byte"] * 1e-15) and both.chip == none.chip
 
 
 def test_adapters_are_a_part_of_their_own():

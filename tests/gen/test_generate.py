@@ -209,6 +209,8 @@ def test_the_text_names_no_folder_and_no_time(tiny_build: Build) -> None:
         ({"slices": [4]}, "slices"),
         ({"queues": {"residual": 0}}, "queues.residual"),
         ({"queues": {"jobs": True}}, "queues.jobs"),
+        ({"queues": {"packets": -1}}, "queues.packets: -1 must be an integer of at least 0"),
+        ({"queues": {"results": 0.5}}, "queues.results"),
         ({"queues": {"job": 4}}, "queues"),
         ({"queues": 4}, "queues"),
         ({"lane": 4}, "lane"),
@@ -245,7 +247,7 @@ def test_a_style_that_takes_no_such_weights_is_refused_before_anything_is_writte
 
 def test_hardware_without_queues_has_those_of_before_they_could_be_chosen() -> None:
     old = {name: value for name, value in HardwareConfig().to_json_dict().items() if name != "queues"}
-    assert HardwareConfig.from_json_dict(old).queues == Queues(residual=8, routing=4, jobs=4)
+    assert HardwareConfig.from_json_dict(old).queues == Queues(residual=8, routing=4, jobs=4, packets=0, results=0)
     deeper = HardwareConfig.from_json_dict(old | {"queues": {"jobs": 6}})
     assert deeper.queues == Queues(jobs=6)
     assert HardwareConfig.from_json_dict(json.loads(json.dumps(deeper.to_json_dict()))) == deeper

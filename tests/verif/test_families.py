@@ -66,7 +66,8 @@ def quantized(family: str, folder: Path) -> QuantizedCheckpoint:
         (
             "LLaDA2.0",
             SMALLER,
-            {"cache": True, "query_lanes": 2, "sequences": 3, "head_tiles": 2, "temperature": True, "view": "table"},
+            {"cache": True, "query_lanes": 2, "sequences": 3, "head_tiles": 2, "temperature": True, "view": "table"}
+            | {"queues": {"packets": 1, "results": 2}},
         ),
         pytest.param("LLaDA2.0", {}, {}, marks=slow),
         pytest.param("LLaDA2.0", {}, {"cache": True, "head_lanes": 2, "sequences": 3}, marks=slow),

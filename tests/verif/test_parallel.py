@@ -39,10 +39,16 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> QuantizedCheckpoint:
 @pytest.mark.parametrize(
     "at_once",
     [
-        (2, 2, 2, 2, 3),
+        (2, 2, 2, 2, 3, 2, 1),
         *(
             pytest.param(at_once, marks=pytest.mark.slow)
-            for at_once in [(1, 1, 1, 1, 1), (4, 1, 1, 3, 2), (1, 3, 4, 1, 1), (4, 3, 2, 1, 5), (2, 5, 1, 2, 1)]
+            for at_once in [
+                (1, 1, 1, 1, 1, 0, 0),
+                (4, 1, 1, 3, 2, 0, 1),
+                (1, 3, 4, 1, 1, 3, 0),
+                (4, 3, 2, 1, 5, 0, 0),
+                (2, 5, 1, 2, 1, 1, 4),
+            ]
         ),
     ],
 )
@@ -50,9 +56,10 @@ def test_what_is_done_at_once_changes_no_integer(
     checkpoint: QuantizedCheckpoint, tmp_path: Path, at_once: tuple[int, ...]
 ) -> None:
     names = ("head_lanes", "query_lanes", "expert_groups", "routers", "head_tiles")
-    named = dict(zip(names, at_once, strict=True))
+    named = dict(zip(names, at_once[:5], strict=True))
+    queues = dict(zip(("packets", "results"), at_once[5:], strict=True))
     fields = HardwareConfig.default(shape_of(CONFIG)).to_json_dict() | {"max_positions": 20}
-    hardware = HardwareConfig.from_json_dict(fields | named)
+    hardware = HardwareConfig.from_json_dict(fields | named | {"queues": queues})
     chip = SimulatedChip(built_chip(checkpoint, tmp_path / "chip", hardware), QUICK_BUILD)
     assert recover(chip.build).complete
     runs = [Run([3 + k % 7 for k in range(length)], params) for length, params in LENGTHS]

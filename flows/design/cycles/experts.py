@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hardloom.flows.design.cycles.geometry import Geometry
-from hardloom.flows.design.cycles.networks import ArrayTimes, Middle, Network
+from hardloom.flows.design.cycles.networks import QUEUED, ArrayTimes, Middle, Network
 from hardloom.flows.design.cycles.times import REUSE, Queue, Record, Times, unrecorded
 from hardloom.gen.design.latency import COMBINE, RESCALE, RESIDUAL, WEIGHTED_SUM
 
@@ -14,7 +14,7 @@ __all__ = ["ExpertHalf", "Routes"]
 Routes = Sequence[Sequence[int]]
 """Experts of each position, best first."""
 
-QUEUED, TOTAL = 2, 1  # a sum's way through its group's queue, and through the sum over groups
+TOTAL = 1  # a sum's way through the sum over groups
 
 
 POINTS = ("post_norm", "router.logits", "router.experts", "moe")
@@ -46,7 +46,8 @@ class ExpertHalf:
         taken = self.count if experts.capacity else g.beats(self.count)  # by a router of blocks, by one that has time
         self.logits_after, self.logits_each = logits.latency + RESCALE, max(taken, logits.packet)
         self.routers = Queue(g.routers)
-        self.gate_up, self.down = ([ArrayTimes(kind) for _ in range(self.count)] for kind in (gate_up, down))
+        waiting = g.queues.packets, g.queues.results
+        self.gate_up, self.down = ([ArrayTimes(kind, *waiting) for _ in range(self.count)] for kind in (gate_up, down))
         self.groups = [Group(g) for _ in range(g.expert_groups)]
         self.shared = Network(g, "shared") if experts.shared_size else None
         self.block = (g.attention.block_length or 1) if experts.capacity else 1

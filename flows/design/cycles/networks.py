@@ -6,28 +6,53 @@ from hardloom.flows.design.cycles.geometry import ArrayCycles, Geometry
 from hardloom.flows.design.cycles.times import REUSE, Queue, Record, Times, unrecorded
 from hardloom.gen.design.latency import RESCALE, RESIDUAL, SWIGLU, quantize
 
-__all__ = ["ArrayTimes", "DenseHalf", "Middle", "Network"]
+__all__ = ["QUEUED", "ArrayTimes", "DenseHalf", "Middle", "Network"]
+
+
+QUEUED = 2
+"""Cycles of a beat's way through a queue."""
 
 
 class ArrayTimes:
     """An array: a buffer is loaded while the packet before it is added up and drained.
 
-    free: when the buffer takes the next packet's first beat; drained: when the last result has left.
+    Parameters
+    ----------
+    packets, results: that wait before and behind it.
     """
 
-    def __init__(self, cycles: ArrayCycles) -> None:
-        self.compute, self.results = cycles.compute, cycles.drain
-        self.free = self.drained = 0.0
+    def __init__(self, cycles: ArrayCycles, packets: int = 0, results: int = 0) -> None:
+        self.beats, self.compute, self.results = cycles.load, cycles.compute, cycles.drain
+        self.waiting = Queue(packets) if packets else None
+        self.held = Queue(results) if results else None
+        self.open = self.drained = 0.0  # the buffer takes a packet's first beat; the last result has left the array
+
+    @property
+    def free(self) -> float:
+        """When the next packet's first beat is taken."""
+        return self.waiting.room() + REUSE - self.beats if self.waiting else self.open
 
     def load(self, last_beat: float) -> float:
         """A packet whose last beat comes then; when its first result can leave."""
-        self.free = max(last_beat + 1, self.drained)
-        return self.free + self.compute
+        if self.waiting:
+            last_beat = max(last_beat + QUEUED, self.open + self.beats - 1)
+            self.waiting.leave(last_beat)
+        self.open = max(last_beat + 1, self.drained)
+        result = self.open + self.compute
+        if self.held:
+            result = max(result, self.held.room() + REUSE - self.results)
+            self.drained = result + self.results
+            result += QUEUED
+        return result
 
     def drain(self, first_beat: float) -> float:
         """Results leave from then on; when the last has left."""
-        self.drained = first_beat + self.results
-        return self.drained
+        left = first_beat + self.results
+        if self.held:
+            self.held.leave(left)
+        else:
+            self.drained = left
+        return left
 
 
 class Middle:

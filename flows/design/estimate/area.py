@@ -6,7 +6,7 @@ from hardloom.flows.assumptions.assumptions import Assumptions, parse, read_data
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.workload import Workload
 from hardloom.golden.quantization.format_names import CODE_BITS
-from hardloom.golden.shape import ModelShape
+from hardloom.golden.shape import DenseShape, ExpertsShape, ModelShape
 
 __all__ = [
     "areas",
@@ -46,9 +46,22 @@ def emitted_bits(shape: ModelShape, work: Workload, at_once: AtOnce, a: Assumpti
     """SRAM bits of the chip as emitted, all of a length: what attention holds, tokens around experts, and slots."""
     position = attention_bits(shape, at_once, a)
     slot = 2 * (shape.vocab_size - 1).bit_length() + a["residual_bits"]  # token; token and how sure it is
-    packet, residual = shape.hidden_size * a["key_value_bits"], shape.hidden_size * a["residual_bits"]
-    experts = at_once.queues.residual * residual + at_once.queues.routing * packet
-    return len(shape.layers) * (work.length * position + experts) + work.length * at_once.sequences * slot
+    waiting = sum(waiting_bits(shape.hidden_size, layer.mlp, at_once, a) for layer in shape.layers)
+    return work.length * (len(shape.layers) * position + at_once.sequences * slot) + waiting
+
+
+def waiting_bits(hidden: int, mlp: DenseShape | ExpertsShape, at_once: AtOnce, a: Assumptions) -> float:
+    """Bits of the queues of a layer's second half, of tokens as they enter it, and around its experts."""
+    queues, activation, residual = at_once.queues, a["key_value_bits"], a["residual_bits"]
+    found = queues.residual * hidden * residual
+    if not isinstance(mlp, ExpertsShape):
+        return found
+    found += queues.routing * hidden * activation
+    if at_once.expert_groups > 1:
+        found += at_once.expert_groups * queues.sums * hidden * a["group_sum_bits"]
+    packets = queues.packets * (hidden + mlp.intermediate_size) * activation
+    results = queues.results * (2 * mlp.intermediate_size + hidden) * a["array_sum_bits"]
+    return found + mlp.num_experts * (packets + results)
 
 
 def attention_bits(shape: ModelShape, at_once: AtOnce, a: Assumptions) -> float:

@@ -10,7 +10,7 @@ from hardloom.flows.design.estimate.area import areas, between_dies, emitted_bit
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.choices import LANES, TILE_ROWS, Choice, array_mm2, choose, same_arrays
 from hardloom.flows.design.estimate.emitted import drained_rows, emitted_packet, emitted_steps
-from hardloom.flows.design.estimate.energy import packet_fj
+from hardloom.flows.design.estimate.energy import packet_fj, queued_fj
 from hardloom.flows.design.estimate.units import unit_gates
 from hardloom.flows.design.estimate.workload import Workload
 from hardloom.gen.design.lanes import most_lanes
@@ -70,8 +70,9 @@ def powers(
     links: int,
     a: Assumptions,
     adapters: AdapterPrice | None,
+    queued: float = 0.0,
 ) -> dict[str, float]:
-    """W by part at full load."""
+    """W by part at full load. queued: fJ of a position in queues around arrays of experts."""
     attention, layers = shape.layers[0].attention, len(shape.layers)
     scale = a["energy_scale"] * 1e-15 * positions_per_s
     macs = 2 * attention.query_width * work.length * layers
@@ -79,7 +80,8 @@ def powers(
     found = {
         "arrays": positions_per_s * 1e-15 * sum(array_fj(choice, a) for choice in choices),
         "attention": scale * macs * a["mac_fj"],
-        "buffers": scale * (key_value_bytes + 8 * shape.hidden_size * layers) * a["sram_fj_per_byte"],
+        "buffers": scale * (key_value_bytes + 8 * shape.hidden_size * layers) * a["sram_fj_per_byte"]
+        + positions_per_s * 1e-15 * queued,
         "interconnect": links * a["link_w"],
     }
     if adapters:
@@ -147,7 +149,8 @@ def emitted_chip(
     area = areas(shape, arrays, macs, bits, units, a, adapters.mm2 if adapters else 0.0)
     dies, links = between_dies(sum(area.values()), positions_per_s, shape, a)
     area["interconnect"] = links * node_link_mm2(a)
-    power = powers(shape, work, choices, positions_per_s, area, links, a, adapters)
+    queued = queued_fj(shape, at_once.queues, a)
+    power = powers(shape, work, choices, positions_per_s, area, links, a, adapters, queued)
     tokens_per_s = steps_per_s * work.tokens_per_forward
     each = steps.cycles / steps.positions
     return Chip(choices, each, positions_per_s, tokens_per_s, area, power, dies, links, adapters=adapters)

@@ -2,8 +2,10 @@
 
 from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.estimate.arrays import UnitCost
+from hardloom.gen.design.queues import Queues
+from hardloom.golden.shape import ExpertsShape, ModelShape
 
-__all__ = ["packet_fj"]
+__all__ = ["packet_fj", "queued_fj"]
 
 
 def packet_fj(cost: UnitCost, a: Assumptions) -> float:
@@ -12,3 +14,15 @@ def packet_fj(cost: UnitCost, a: Assumptions) -> float:
     toggles = tile.adding_ge * quantities.steps * a["gate_activity"] + quantities.wire_toggles
     clocks = cost.tiles * quantities.clocks + quantities.shell_clocks
     return (cost.tiles * toggles * a["gate_toggle_fj"] + clocks * a["flip_flop_fj"]) * a["energy_scale"]
+
+
+def queued_fj(shape: ModelShape, queues: Queues, a: Assumptions) -> float:
+    """fJ of a position in the queues before and behind arrays of experts: all of it is written once and read once."""
+    bits = 0.0
+    for mlp in (layer.mlp for layer in shape.layers):
+        if isinstance(mlp, ExpertsShape):
+            if queues.packets:
+                bits += mlp.top_k * (shape.hidden_size + mlp.intermediate_size) * a["key_value_bits"]
+            if queues.results:
+                bits += mlp.top_k * (2 * mlp.intermediate_size + shape.hidden_size) * a["array_sum_bits"]
+    return 2 * bits / 8 * a["sram_fj_per_byte"] * a["energy_scale"]
