@@ -15,6 +15,7 @@ from hardloom.flows.design.cycles.forward import setup_cycles, step_cycles
 from hardloom.flows.design.cycles.geometry import Geometry
 from hardloom.flows.design.cycles.passes import Pass
 from hardloom.flows.design.cycles.sequences import SequenceRun, run_cycles
+from hardloom.gen.arrays.styles import STYLES
 from hardloom.gen.build.folder import Build
 from hardloom.gen.build.generate import build_chip
 from hardloom.gen.design.hardware import HardwareConfig
@@ -107,8 +108,9 @@ class Routed:
 def chip_geometry(build: Build, checkpoint: QuantizedCheckpoint) -> Geometry:
     """A chip as its cycles see it."""
     packets = {array.kind: array.cycles_per_packet for array in reversed(build.arrays)}  # the first tile is the longest
+    serial = frozenset(kind for kind in packets if STYLES[build.hardware.style_of(kind)].addressed)
     behind = checkpoint.numerics.gains == "behind"
-    return Geometry.of(checkpoint.model, build.hardware.lanes, build.hardware, packets, behind)
+    return Geometry.of(checkpoint.model, build.hardware.lanes, build.hardware, packets, serial, behind)
 
 
 def sequence_run(build: Build, engine: Routed, prompt: list[int], sampling: Asked) -> SequenceRun:

@@ -211,11 +211,11 @@ def test_systems_are_compared_as_printed():
 
 
 ENTRANCE = [
-    ("LLaDA-MoE-7B, 256 positions recomputed", "emitted", "--like llada-moe-7b"),
+    ("LLaDA-MoE-7B, 256 positions recomputed", "emitted", "--like llada-moe-7b --queues packets=1,results=1"),
     (
         "the same, `--head-lanes 16 --query-lanes 2",
         "emitted",
-        "--like llada-moe-7b --head-lanes 16 --query-lanes 2 --expert-groups 4 --sequences 18",
+        "--like llada-moe-7b --head-lanes 16 --query-lanes 2 --expert-groups 4 --sequences 18 --queues packets=1,results=1",
     ),
     ("the same", "projected", "--like llada-moe-7b"),
     ("the same", "projected", "--like llada2.0-mini"),

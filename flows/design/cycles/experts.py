@@ -89,7 +89,7 @@ class ExpertHalf:
         self.normed = max(entered + self.g.normed, self.normed + self.hidden)
         packet, shared = max(self.normed, self.waiting.room(ahead) + REUSE), -np.inf
         if self.shared is not None:  # router, queue and shared expert take a packet together
-            packet = max(packet, self.shared.room)
+            packet = self.shared.taken(packet)
             shared = self.shared.follow(packet)
         self.logits = max(packet + self.logits_after, self.logits + self.logits_each)
         return shared
@@ -112,8 +112,9 @@ class ExpertHalf:
         start = posted = max(self.routed, self.dispatched + 1)
         for group in groups:
             posted = max(posted, group.jobs.room()) + 1
-        ready = max(start, *(self.gate_up[expert].free for expert in experts))
-        self.dispatched = max(ready + self.hidden - 1, posted)
+        arrays = [self.gate_up[expert] for expert in experts]
+        ready = max(start, *(array.free for array in arrays))
+        self.dispatched = max(ready + arrays[0].taking, posted)
         self.waiting.leave(self.dispatched)
 
     def combine(self, groups: Sequence[Group]) -> float:

@@ -15,17 +15,24 @@ __all__ = ["ArrayCycles", "Geometry"]
 class ArrayCycles:
     """Cycles of one array (`gen.arrays.style.ArrayPlan`).
 
-    load, drain: beats in and out; packet: from one packet to the next when nobody waits.
+    load, drain: beats in and out; packet: from one packet to the next when nobody waits. serial: beats are taken as
+    they are added up; else a packet is taken whole, while the one before it is added up.
     """
 
     load: int
     drain: int
     packet: int
+    serial: bool = False
 
     @property
     def compute(self) -> int:
         """From a packet's start to its first result; where loading is longer, the most that loading hides."""
         return self.packet - self.drain
+
+    @property
+    def pace(self) -> float:
+        """From one beat that is taken to the next."""
+        return self.compute / self.load if self.serial else 1.0
 
     @property
     def latency(self) -> int:
@@ -42,6 +49,7 @@ class Geometry:
     model: of which chips can be written.
     lanes: elements a beat of every stream.
     packets: cycles of one array of each kind from one packet to the next.
+    serial: kinds whose arrays take a beat at a time.
     queues: depths, in tokens.
     gains_behind: norms of hidden vectors have their gain behind them.
     head_lanes, query_lanes: heads and queries that attention works on at once. head_tiles: parts of the head.
@@ -55,6 +63,7 @@ class Geometry:
     model: ModelShape
     lanes: int
     packets: Mapping[str, int]
+    serial: frozenset[str] = frozenset()
     queues: Queues = field(default_factory=Queues)
     gains_behind: bool = False
     head_lanes: int = 1
@@ -74,12 +83,15 @@ class Geometry:
         lanes: int,
         at_once: Any,
         packets: Mapping[str, int],
+        serial: frozenset[str] = frozenset(),
         gains_behind: bool = False,
     ) -> "Geometry":
         """Of a chip that does so much at once as `at_once` says, in fields of `gen.design.hardware.HardwareConfig`."""
         attention = ("head_lanes", "query_lanes", "passes", "adapter_rank")
         names = (*attention, "routers", "expert_groups", "head_tiles", "temperature")
-        return cls(model, lanes, packets, at_once.queues, gains_behind, **{n: getattr(at_once, n) for n in names})
+        return cls(
+            model, lanes, packets, serial, at_once.queues, gains_behind, **{n: getattr(at_once, n) for n in names}
+        )
 
     def at(self, layer: int) -> "Geometry":
         """The same chip, another layer."""
@@ -143,4 +155,4 @@ class Geometry:
         layer = replace(self.model, layers=(self.shape,))
         found = next(matrix for matrix in layer.kinds() if matrix.kind == kind)
         rows = -(-found.rows // self.head_tiles) if kind == "head" else found.rows
-        return ArrayCycles(self.beats(found.inputs), self.beats(rows), self.packets[kind])
+        return ArrayCycles(self.beats(found.inputs), self.beats(rows), self.packets[kind], kind in self.serial)

@@ -14,7 +14,8 @@ QUEUED = 2
 
 
 class ArrayTimes:
-    """An array: a buffer is loaded while the packet before it is added up and drained.
+    """An array: a packet is taken while the one before it is added up and drained, or, if it is serial, as it is added
+    up itself.
 
     Parameters
     ----------
@@ -22,37 +23,53 @@ class ArrayTimes:
     """
 
     def __init__(self, cycles: ArrayCycles, packets: int = 0, results: int = 0) -> None:
-        self.beats, self.compute, self.results = cycles.load, cycles.compute, cycles.drain
+        self.cycles = cycles
         self.waiting = Queue(packets) if packets else None
         self.held = Queue(results) if results else None
-        self.open = self.drained = 0.0  # the buffer takes a packet's first beat; the last result has left the array
+        self.open = self.drained = 0.0  # a packet's first beat is taken; the last result has left the array
 
     @property
     def free(self) -> float:
         """When the next packet's first beat is taken."""
-        return self.waiting.room() + REUSE - self.beats if self.waiting else self.open
+        return self.open if self.waiting is None else self.waiting.room() + REUSE - self.cycles.load
+
+    @property
+    def taking(self) -> float:
+        """From a packet's first beat to its last, at the quickest."""
+        return (self.cycles.load - 1) * (self.cycles.pace if self.waiting is None else 1.0)
 
     def load(self, last_beat: float) -> float:
         """A packet whose last beat comes then; when its first result can leave."""
-        if self.waiting:
-            last_beat = max(last_beat + QUEUED, self.open + self.beats - 1)
+        if self.waiting is not None:
+            taken = (self.cycles.load - 1) * self.cycles.pace
+            first = max(last_beat - self.cycles.load + 1 + QUEUED, self.open)
+            last_beat = max(last_beat + QUEUED, first + taken)
             self.waiting.leave(last_beat)
-        self.open = max(last_beat + 1, self.drained)
-        result = self.open + self.compute
-        if self.held:
-            result = max(result, self.held.room() + REUSE - self.results)
-            self.drained = result + self.results
+        if self.cycles.serial:
+            result = last_beat + 1 + self.cycles.pace
+        else:
+            self.open = max(last_beat + 1, self.drained)
+            result = self.open + self.cycles.compute
+        if self.held is not None:
+            result = max(result, self.held.room() + REUSE - self.cycles.drain)
+            self.emptied(result + self.cycles.drain)
             result += QUEUED
         return result
 
     def drain(self, first_beat: float) -> float:
         """Results leave from then on; when the last has left."""
-        left = first_beat + self.results
-        if self.held:
-            self.held.leave(left)
+        left = first_beat + self.cycles.drain
+        if self.held is None:
+            self.emptied(left)
         else:
-            self.drained = left
+            self.held.leave(left)
         return left
+
+    def emptied(self, at: float) -> None:
+        """The last result leaves the array."""
+        self.drained = at
+        if self.cycles.serial:
+            self.open = at
 
 
 class Middle:
@@ -71,7 +88,8 @@ class Middle:
         result = gate_up.load(loaded)
         room = self.held.room() - self.beats - RESCALE - SWIGLU
         self.collected = gate_up.drain(max(result, self.collected, room))
-        self.sent = max(self.collected + self.after, max(self.sent, down.free) + self.beats)
+        first = self.collected + self.after - (self.beats - 1)
+        self.sent = max(first, self.sent + 1, down.free + 1) + down.taking
         self.held.leave(self.sent)
         self.summed = down.drain(max(down.load(self.sent), self.summed, sums))
         return self.summed
@@ -83,16 +101,14 @@ class Network:
     def __init__(self, g: Geometry, name: str) -> None:
         gate_up, down = g.array(f"{name}_gate_up"), g.array(f"{name}_down")
         self.gate_up, self.down, self.middle = ArrayTimes(gate_up), ArrayTimes(down), Middle(down.load)
-        self.load = gate_up.load
 
-    @property
-    def room(self) -> float:
-        """The earliest that a packet's last beat is taken."""
-        return self.gate_up.free + self.load - 1
+    def taken(self, packet: float) -> float:
+        """When a packet's last beat is taken that, unhindered, comes then."""
+        return max(packet - (self.gate_up.cycles.load - 1), self.gate_up.free) + self.gate_up.taking
 
-    def follow(self, packet: float) -> float:
-        """A packet whose last beat can be had from then on; when the last beat of its result leaves."""
-        return self.middle.follow(self.gate_up, self.down, max(packet, self.room)) + RESCALE
+    def follow(self, taken: float) -> float:
+        """A packet whose last beat is taken then; when the last beat of its result leaves."""
+        return self.middle.follow(self.gate_up, self.down, taken) + RESCALE
 
 
 class DenseHalf:
@@ -118,6 +134,6 @@ class DenseHalf:
         """A token whose last beat arrives then; when the last beat of its result leaves."""
         entered = max(arrival, self.residual.room() + REUSE)
         self.normed = max(entered + self.normed_after, self.normed + self.hidden)
-        left = self.network.follow(self.normed) + RESIDUAL
+        left = self.network.follow(self.network.taken(self.normed)) + RESIDUAL
         self.residual.leave(left)
         return left

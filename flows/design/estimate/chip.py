@@ -7,6 +7,7 @@ from math import ceil
 from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.estimate.adapters import AdapterPrice, adapter_price
 from hardloom.flows.design.estimate.area import areas, between_dies, emitted_bits, node_link_mm2, storage_bits
+from hardloom.flows.design.estimate.arrays import addressed
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.choices import LANES, TILE_ROWS, Choice, array_mm2, choose, same_arrays
 from hardloom.flows.design.estimate.emitted import drained_rows, emitted_packet, emitted_steps
@@ -138,7 +139,8 @@ def emitted_chip(
         c.kind.kind: emitted_packet(c.kind, c.cost.packet_cycles, drained_rows(c.kind, tiles), lanes, tiles)
         for c in choices
     }
-    steps = emitted_steps(shape, lanes, packets, work, a, at_once)
+    serial = frozenset(c.kind.kind for c in choices if addressed(c.option.style))
+    steps = emitted_steps(shape, lanes, packets, work, a, at_once, serial)
     steps_per_s = a["clock_ghz"] * 1e9 / steps.cycles
     positions_per_s = steps_per_s * steps.positions
     bits = emitted_bits(shape, work, at_once, a)

@@ -9,7 +9,7 @@ from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.cost.model import CostModel
 from hardloom.flows.design.estimate.adapters import adapter_price
 from hardloom.flows.design.estimate.area import areas, emitted_bits, storage_bits
-from hardloom.flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, metal_only, options, unit_cost
+from hardloom.flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, addressed, metal_only, options, unit_cost
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.choices import busy
 from hardloom.flows.design.estimate.emitted import PassKind, Steps, emitted_packet, emitted_steps, pass_kinds
@@ -28,7 +28,7 @@ __all__ = ["OBJECTIVES", "Space"]
 
 OBJECTIVES = ("area", "energy")
 MOST_LANES = 64
-HURRIES = (1, 2, 4)
+HURRIES = (1, 1.5, 2, 3, 4)
 """How many times quicker than what serves every token the experts of an emitted chip may be."""
 REMEDIES = {"head": " (see --head-tiles: a head that drains in parts)"}
 
@@ -83,7 +83,8 @@ class Space:
             )
             for kind in self.shape.kinds()
         }
-        return emitted_steps(self.shape, plan.lanes, packets, self.work, self.a, self.at_once(plan.attention))
+        serial = frozenset(kind for kind, chosen in plan.chosen.items() if addressed(chosen.option.style))
+        return emitted_steps(self.shape, plan.lanes, packets, self.work, self.a, self.at_once(plan.attention), serial)
 
     def at_once(self, attention: AttentionLanes) -> AtOnce:
         """Of the emitted chip with so much attention at once."""
@@ -112,7 +113,7 @@ class Space:
         budgets = {budget} if self.why_projected else {budget, min(budget, self.work.length)}
         return {attention_lanes(self.shape.layers[0].attention, self.work, each) for each in budgets}
 
-    def plan(self, lanes: int, budget: float, hurry: int, attention: AttentionLanes, objective: str) -> Plan | None:
+    def plan(self, lanes: int, budget: float, hurry: float, attention: AttentionLanes, objective: str) -> Plan | None:
         """The best arrays that all need at most `budget` cycles a position, those of experts `hurry` times fewer; None
         where one cannot.
 
