@@ -14,7 +14,7 @@ from hardloom.flows.layout.technology import LEAST, METALS, PADS, ROW, SITE, SPA
 
 __all__ = [
     "PATCH", "RAIL", "STRAP", "Fabric", "Spot", "block", "fabric_of", "pin_shapes", "port_rect", "ports_at", "rails",
-    "stack_middles",
+    "stack_middles", "stacks",
 ]  # fmt: skip
 
 RAIL, STRAP, PATCH = 480, 480, (380, 165)
@@ -58,6 +58,8 @@ def fabric_of(netlist: Netlist, places: Places, cells: Cells, ports: Mapping[str
         spots[number[name]] += [spot_of(end, netlist, places, cells, ports) for end in sinks.get(name, [])]
     for layer, rect, net in standing(netlist, places, cells):
         block(grid, METALS.index(layer), rect, BLOCKED if net is None else number[net])
+    for site, row in stacks(places.floor):
+        grid.via_owner[:, site, row * (ROW // STEP[1]) - 1 : row * (ROW // STEP[1]) + 1] = BLOCKED
     for place, ends_ in enumerate(spots):
         for spot in ends_ if len(ends_) > 1 else []:
             if spot.via:
@@ -111,8 +113,14 @@ def rails(floor: Floor) -> Iterator[tuple[int, str]]:
 
 def stack_middles(floor: Floor) -> Iterator[tuple[int, int, str]]:
     """Where straps meet rails of their net, in nm."""
+    nets = dict(floor.straps)
+    yield from ((at(site, 0)[0], row * ROW, nets[site]) for site, row in stacks(floor))
+
+
+def stacks(floor: Floor) -> Iterator[tuple[int, int]]:
+    """Sites and rows, of the lower edge, of vias from straps to rails of their net; no via has room beside them."""
     for site, net in floor.straps:
-        yield from ((at(site, 0)[0], row * ROW, net) for row, name in rails(floor) if name == net)
+        yield from ((site, row) for row, name in rails(floor) if name == net)
 
 
 def standing(netlist: Netlist, places: Places, cells: Cells) -> Iterator[tuple[str, Rect, str | None]]:

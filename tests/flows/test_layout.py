@@ -12,17 +12,17 @@ import pytest
 
 from hardloom.flows.layout import place
 from hardloom.flows.layout.access import access, clear
-from hardloom.flows.layout.cells import find_cells, read_macro
+from hardloom.flows.layout.cells import Cells, find_cells, read_macro
 from hardloom.flows.layout.check import Probe, connections, spots
 from hardloom.flows.layout.equivalence import is_equivalent
-from hardloom.flows.layout.fabric import block
+from hardloom.flows.layout.fabric import block, fabric_of, rails, stacks
 from hardloom.flows.layout.figures import figures_of
 from hardloom.flows.layout.gds import layout_of
 from hardloom.flows.layout.netlist import Instance, Netlist, placeable
-from hardloom.flows.layout.place import Floor
+from hardloom.flows.layout.place import Floor, Places
 from hardloom.flows.layout.room import beside, demand, hotter
 from hardloom.flows.layout.route import BLOCKED, FREE, Grid, route
-from hardloom.flows.layout.technology import GDS, LEAST, SITE, SPACING, at
+from hardloom.flows.layout.technology import GDS, LEAST, ROW, SITE, SPACING, STEP, at
 from hardloom.flows.layout.texts import verilog_text
 from hardloom.flows.layout.tile import Tile, draw
 from hardloom.flows.synth.arrays import normal_matrix, plan_matrix, write
@@ -188,6 +188,18 @@ def test_a_stack_of_vias_has_room_for_its_patch_beside_metal_that_stands() -> No
     block(grid, 2, (x - LEAST, y - 150, x + LEAST, y + 150), 7)
     assert [int(grid.via_owner[2, 4 + way, 4]) for way in (1, 2, 3)] == [7, 7, FREE], "two patches need more"
     assert grid.owner[2, 6, 4] == FREE, "a wire may end there"
+
+
+def test_no_via_stands_where_a_strap_meets_its_rail() -> None:
+    """Not of the rail's own net either: their cuts would be too near."""
+    places = Places(Floor(1, 3), {}, {}, {})
+    grid = fabric_of(Netlist("tile", {}, {}, {}), places, Cells(Path()), {}).grid
+    met = 0
+    for site, row in stacks(places.floor):
+        y = row * ROW // STEP[1]
+        assert (grid.via_owner[:, site, y - 1 : y + 1] == BLOCKED).all() and grid.owner[0, site, y] != BLOCKED
+        met += 1
+    assert met == sum(net == name for _, net in places.floor.straps for _, name in rails(places.floor)) > 2
 
 
 @needs_coloquinte
