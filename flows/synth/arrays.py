@@ -198,9 +198,8 @@ def synthesize_flat(
         files = write(plan, Path(folder) / "whole")
         seconds = time.process_time() - start
         shell = synthesize_shell(plan, files, library)
-        least = (
-            plan.lanes * plan.form.fold if plan.style.addressed else 1
-        )  # a beat of theirs is a cycle's inputs or more
+        # a beat of theirs is a cycle's inputs or more
+        least = plan.lanes * plan.form.fold if plan.style.addressed else 1
         some = plan if sample is None or max(sample, least) >= plan.rows else sample_plan(plan, max(sample, least))
         cut = write(some, Path(folder) / "part")
         boxes = [path for module, path in cut.items() if module.startswith(apart)]

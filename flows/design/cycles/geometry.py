@@ -35,6 +35,11 @@ class ArrayCycles:
         return self.compute / self.load if self.serial else 1.0
 
     @property
+    def taking(self) -> float:
+        """From a packet's first beat that is taken to its last, at the quickest."""
+        return (self.load - 1) * self.pace
+
+    @property
     def latency(self) -> int:
         """From the last beat in to the last beat out, where the array is idle."""
         return 1 + self.packet

@@ -36,14 +36,13 @@ class ArrayTimes:
     @property
     def taking(self) -> float:
         """From a packet's first beat to its last, at the quickest."""
-        return (self.cycles.load - 1) * (self.cycles.pace if self.waiting is None else 1.0)
+        return self.cycles.taking if self.waiting is None else self.cycles.load - 1
 
     def load(self, last_beat: float) -> float:
         """A packet whose last beat comes then; when its first result can leave."""
         if self.waiting is not None:
-            taken = (self.cycles.load - 1) * self.cycles.pace
             first = max(last_beat - self.cycles.load + 1 + QUEUED, self.open)
-            last_beat = max(last_beat + QUEUED, first + taken)
+            last_beat = max(last_beat + QUEUED, first + self.cycles.taking)
             self.waiting.leave(last_beat)
         if self.cycles.serial:
             result = last_beat + 1 + self.cycles.pace

@@ -10,6 +10,7 @@ from hardloom.golden.shape import DenseShape, ExpertsShape, ModelShape
 
 __all__ = [
     "areas",
+    "around_bits",
     "attention_bits",
     "between_dies",
     "emitted_bits",
@@ -59,9 +60,14 @@ def waiting_bits(hidden: int, mlp: DenseShape | ExpertsShape, at_once: AtOnce, a
     found += queues.routing * hidden * activation
     if at_once.expert_groups > 1:
         found += at_once.expert_groups * queues.sums * hidden * a["group_sum_bits"]
-    packets = queues.packets * (hidden + mlp.intermediate_size) * activation
-    results = queues.results * (2 * mlp.intermediate_size + hidden) * a["array_sum_bits"]
-    return found + mlp.num_experts * (packets + results)
+    packets, results = around_bits(hidden, mlp, a)
+    return found + mlp.num_experts * (queues.packets * packets + queues.results * results)
+
+
+def around_bits(hidden: int, mlp: ExpertsShape, a: Assumptions) -> tuple[float, float]:
+    """Bits of the packets into both arrays of an expert, and of the sums that they give, of one token."""
+    packets = (hidden + mlp.intermediate_size) * a["key_value_bits"]
+    return packets, (2 * mlp.intermediate_size + hidden) * a["array_sum_bits"]
 
 
 def attention_bits(shape: ModelShape, at_once: AtOnce, a: Assumptions) -> float:

@@ -1,6 +1,7 @@
 """Energy of an array unit: what toggles and what is clocked while a packet goes through it, times assumptions."""
 
 from hardloom.flows.assumptions.assumptions import Assumptions
+from hardloom.flows.design.estimate.area import around_bits
 from hardloom.flows.design.estimate.arrays import UnitCost
 from hardloom.gen.design.queues import Queues
 from hardloom.golden.shape import ExpertsShape, ModelShape
@@ -21,8 +22,6 @@ def queued_fj(shape: ModelShape, queues: Queues, a: Assumptions) -> float:
     bits = 0.0
     for mlp in (layer.mlp for layer in shape.layers):
         if isinstance(mlp, ExpertsShape):
-            if queues.packets:
-                bits += mlp.top_k * (shape.hidden_size + mlp.intermediate_size) * a["key_value_bits"]
-            if queues.results:
-                bits += mlp.top_k * (2 * mlp.intermediate_size + shape.hidden_size) * a["array_sum_bits"]
+            packets, results = around_bits(shape.hidden_size, mlp, a)
+            bits += mlp.top_k * (packets * (queues.packets > 0) + results * (queues.results > 0))
     return 2 * bits / 8 * a["sram_fj_per_byte"] * a["energy_scale"]
