@@ -22,7 +22,10 @@ __all__ = ["layout_rows_parts", "layouts"]
 TILES = (("shared", 8, 64, 64), ("shared", 16, 64, 64), ("shared", 32, 64, 64), ("metal", 16, 64, 8))
 """Style, neurons, inputs, slices; eight lanes each."""
 LANES = 8
-COLUMNS = "tile", "cells", "nets", "util.", "wire um", "predicted", "opens", "shorts", "spots", "ns", "with wires", "s"
+COLUMNS = (
+    *("tile", "cells", "nets", "util.", "predicted um", "placed", "all, trees", "routed", "opens", "shorts", "spots"),
+    *("ns", "with wires", "s"),
+)
 
 
 def layouts(cells: Path | None, liberty: Sequence[Path]) -> list[LayoutFigures]:
@@ -49,8 +52,9 @@ def layout_rows_parts(rows: Sequence[LayoutFigures]) -> list[Part]:
     """A line a tile."""
     lines = [
         (f"{one.style} {one.neurons} x {one.inputs}", f"{one.cells:,}", f"{one.nets:,}", f"{one.utilisation:.2f}",
-         f"{one.wirelength_um:,}", f"{one.predicted_wirelength_um:,}", str(one.opens), str(one.shorts),
-         str(one.spacing), said(one.period_ns), said(one.period_wires_ns), f"{one.seconds:.0f}")
+         f"{one.predicted_wirelength_um:,}", f"{one.placed_wirelength_um:,}", f"{one.pins_wirelength_um:,}",
+         f"{one.wirelength_um:,}", str(one.opens), str(one.shorts), str(one.spacing),
+         said(one.period_ns), said(one.period_wires_ns), f"{one.seconds:.0f}")
         for one in rows
     ]  # fmt: skip
     return [table(COLUMNS, lines, "Tiles in metal, sky130_fd_sc_hd")]

@@ -1,13 +1,13 @@
 """Buffers for nets of many sinks, and the clock's tree: sinks are split by where they are, a buffer for each group."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from hardloom.flows.layout.cells import LIBRARY
 from hardloom.flows.layout.netlist import GROUND, SUPPLY, Instance, Netlist
 
-__all__ = ["buffered"]
+__all__ = ["buffered", "unbuffered"]
 
 MOST, CLOCKED = 20, 16
 """Sinks of a net, and of a clock's."""
@@ -40,6 +40,24 @@ def buffered(netlist: Netlist, wanted: Mapping[str, tuple[float, float]]) -> tup
         add(new, places, FEED, net, every.get(net, []), name)
     new.weights = frozenset(weights)
     return new, places
+
+
+def unbuffered(netlist: Netlist, mapped: Collection[str]) -> Netlist:
+    """The instances `mapped` alone, as they were before `buffered`: a net is what drives it through all buffers, and
+    none is one of weights any more."""
+    drivers = netlist.driver()
+
+    def root(net: str) -> str:
+        driver = drivers.get(net, ("", ""))[0]
+        return root(netlist.instances[driver].pins["A"]) if driver and driver not in mapped else net
+
+    instances = {
+        name: replace(one, pins={pin: root(net) for pin, net in one.pins.items()})
+        for name, one in netlist.instances.items()
+        if name in mapped
+    }
+    ports = {port: (direction, root(net)) for port, (direction, net) in netlist.ports.items()}
+    return replace(netlist, ports=ports, instances=instances, weights=frozenset())
 
 
 def clock_tree(netlist: Netlist, places: Wanted, net: str, sinks: Sinks, is_root: bool) -> None:

@@ -128,7 +128,8 @@ def layout_parts(found: LayoutFigures) -> list[Part]:
     rows = {
         "cells, nets": f"{found.cells:,}, {found.nets:,}",
         "die, um": f"{found.die_um[0]:.0f} x {found.die_um[1]:.0f}, utilisation {found.utilisation:.2f}",
-        "wire, um": f"{found.wirelength_um:,}; the wire model says {found.predicted_wirelength_um:,}",
+        "wire, um": f"{found.wirelength_um:,} routed, {found.pins_wirelength_um:,} as trees",
+        "between cells, um": f"{found.placed_wirelength_um:,} placed, {found.predicted_wirelength_um:,} predicted",
         "vias": f"{found.vias:,}",
         "opens, shorts": f"{found.opens}, {found.shorts}",
         "spacing spots": " ".join([str(found.spacing), *(f"({kind}: {n})" for kind, n in found.spots.items())]),

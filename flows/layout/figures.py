@@ -7,18 +7,20 @@ from typing import Any
 
 from hardloom.flows.design.cost.quantities import count
 from hardloom.flows.design.cost.wires import wires_of
+from hardloom.flows.layout.buffers import unbuffered
 from hardloom.flows.layout.cells import Cells
 from hardloom.flows.layout.check import Probe, connections, spots
 from hardloom.flows.layout.equivalence import is_equivalent
 from hardloom.flows.layout.fabric import pin_shapes, port_rect
-from hardloom.flows.layout.netlist import GROUND, SUPPLY
+from hardloom.flows.layout.lengths import between_cells, between_pins
+from hardloom.flows.layout.netlist import GROUND, SUPPLY, Netlist
 from hardloom.flows.layout.technology import METALS, ROW, SITE
 from hardloom.flows.layout.tile import Drawn, Tile
 from hardloom.flows.layout.timing import least_period
 from hardloom.flows.synth.library.library import Library
 from hardloom.gen.arrays import ArrayPlan
 
-__all__ = ["LayoutFigures", "figures_of"]
+__all__ = ["LayoutFigures", "figures_of", "probes"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,11 @@ class LayoutFigures:
     style, neurons, inputs: of the array.
     cells, nets: placed, without taps and fillers; nets that have wires.
     die_um: width and height; utilisation: of cells over rows.
-    wirelength_um, predicted_wirelength_um: routed, and by the wire model; vias: between metals.
+    predicted_wirelength_um, placed_wirelength_um: of the nets between mapped cells, without ports, clocks and buffers,
+        by the wire model on the area of the rows, and as Steiner trees where the cells stand.
+    pins_wirelength_um, wirelength_um: of all nets, as Steiner trees of their pins where these are, and routed; without
+        and with wires to the rails. detour: routed over trees, without wires to the rails.
+    vias: between metals.
     opens, shorts: nets whose pins are apart, pieces of metal with several nets, by extraction.
     spacing: spots where metal or vias are too near, too narrow or too small; spots: how many of each kind.
     conflicts, unreached: places that the router left to two nets, pins without a way.
@@ -49,6 +55,9 @@ class LayoutFigures:
     utilisation: float
     wirelength_um: float
     predicted_wirelength_um: float
+    placed_wirelength_um: float
+    pins_wirelength_um: float
+    detour: float
     vias: int
     opens: int
     shorts: int
@@ -84,10 +93,11 @@ def figures_of(
     opens, shorts = connections(layout, probes(drawn, cells))
     found = {kind: len(rects) for kind, rects in spots(layout).items()}
     bare, wired = (least_period(drawn.verilog, wires, netlist.name, library) for wires in (None, spef))
-    area = sum(library.cells[one.cell].area for one in netlist.instances.values())
+    mapped, trees = unbuffered(netlist, drawn.wanted), between_pins(drawn.fabric)
     rows = floor.rows * floor.sites * SITE * ROW / 1e6
-    gates = area / library.nand2.area
+    gates = area_of(mapped, library) / library.nand2.area
     predicted = wires_of(plan.style.name, plan.slices, count(plan), gates).placed * sqrt(rows)
+    routed = {net: wires.length / 1000 for net, wires in drawn.wires.items()}
     return LayoutFigures(
         style=plan.style.name,
         neurons=plan.rows * plan.banks,
@@ -95,9 +105,12 @@ def figures_of(
         cells=len(netlist.instances),
         nets=len(drawn.wires),
         die_um=(floor.die[0] / 1000, floor.die[1] / 1000),
-        utilisation=round(area / rows, 3),
-        wirelength_um=round(sum(wires.length for wires in drawn.wires.values()) / 1000),
+        utilisation=round(area_of(netlist, library) / rows, 3),
+        wirelength_um=round(sum(routed.values())),
         predicted_wirelength_um=round(predicted),
+        placed_wirelength_um=round(between_cells(mapped, drawn.places)),
+        pins_wirelength_um=round(sum(trees.values())),
+        detour=round(sum(routed[net] for net in trees) / sum(trees.values()), 3),
         vias=sum(via.startswith("M") for wires in drawn.wires.values() for via, _, _ in wires.vias),
         opens=len(opens),
         shorts=len(shorts),
@@ -112,6 +125,11 @@ def figures_of(
         equivalent=is_equivalent(netlist, drawn.verilog, drawn.names, list(tile.files.values()), library),
         seconds=round(time.monotonic() - begin, 1),
     )
+
+
+def area_of(netlist: Netlist, library: Library) -> float:
+    """Of its cells, in the library's unit."""
+    return sum(library.cells[one.cell].area for one in netlist.instances.values())
 
 
 def probes(drawn: Drawn, cells: Cells) -> list[Probe]:

@@ -17,7 +17,7 @@ from hardloom.flows.layout.room import WIDEST, beside, hotter
 from hardloom.flows.layout.technology import ROW, SITE, STEP
 from hardloom.golden.errors import UserError
 
-__all__ = ["MARGIN_ROWS", "MARGIN_SITES", "Floor", "Places", "floor_for", "legal", "spread"]
+__all__ = ["MARGIN_ROWS", "MARGIN_SITES", "Floor", "Places", "floor_for", "legal", "nets_of", "spread"]
 
 DENSITY = 0.80
 """Of cells with what is kept free beside them."""

@@ -5,28 +5,33 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from hardloom.flows.layout import place
 from hardloom.flows.layout.access import access, clear
+from hardloom.flows.layout.buffers import buffered, unbuffered
 from hardloom.flows.layout.cells import Cells, find_cells, read_macro
 from hardloom.flows.layout.check import Probe, connections, spots
 from hardloom.flows.layout.equivalence import is_equivalent
-from hardloom.flows.layout.fabric import block, fabric_of, rails, stacks
-from hardloom.flows.layout.figures import figures_of
+from hardloom.flows.layout.fabric import Fabric, Spot, block, fabric_of, rails, stacks
+from hardloom.flows.layout.figures import figures_of, probes
 from hardloom.flows.layout.gds import layout_of
-from hardloom.flows.layout.netlist import Instance, Netlist, placeable
+from hardloom.flows.layout.lengths import between_cells, between_pins
+from hardloom.flows.layout.netlist import GROUND, SUPPLY, Instance, Netlist, placeable
 from hardloom.flows.layout.place import Floor, Places
 from hardloom.flows.layout.room import beside, demand, hotter
 from hardloom.flows.layout.route import BLOCKED, FREE, Grid, route
-from hardloom.flows.layout.technology import GDS, LEAST, ROW, SITE, SPACING, STEP, at
+from hardloom.flows.layout.technology import GDS, LEAST, ROW, SITE, SPACING, STEP, WIDTH, at
 from hardloom.flows.layout.texts import verilog_text
-from hardloom.flows.layout.tile import Tile, draw
+from hardloom.flows.layout.tile import Drawn, Tile, draw
+from hardloom.flows.layout.wires import Segment, Wiring
 from hardloom.flows.synth.arrays import normal_matrix, plan_matrix, write
 from hardloom.flows.synth.library.files import read_library
+from hardloom.flows.synth.library.library import Library
+from hardloom.gen.arrays import ArrayPlan
 from hardloom.golden.errors import UserError
 from tests import ROOT
 from tests.command_line import hardloom
@@ -220,29 +225,119 @@ def test_cells_with_many_wires_are_spread_until_wires_have_room(monkeypatch: pyt
     assert most[1] < 0.9 * most[0]
 
 
-@needs_cells
-def test_a_small_tile_end_to_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_buffers_are_looked_through_where_wires_are_compared() -> None:
+    """A net of 50 sinks and a clock of 40 registers; without buffers they are as they were."""
+    outputs = {"driver": frozenset("X"), "gate": frozenset("X"), "register": frozenset("Q")}
+    instances = {"d": Instance("driver", {"A": "?/in", "X": "d/X"})}
+    instances |= {f"g{k}": Instance("gate", {"A": "d/X", "X": f"g{k}/X"}) for k in range(50)}
+    instances |= {f"r{k}": Instance("register", {"D": f"g{k}/X", "CLK": "?/clk", "Q": f"r{k}/Q"}, frozenset([f"r{k}"]))
+                  for k in range(40)}  # fmt: skip
+    ports = {"clk": ("input", "?/clk"), "in": ("input", "?/in"), "out": ("output", "d/X")}
+    mapped = Netlist("tile", ports, instances, outputs)
+    wanted = {name: (float(k % 9), float(k // 9)) for k, name in enumerate(instances)}
+    with_buffers, _ = buffered(mapped, wanted)
+    assert len(with_buffers.instances) > len(instances) + 5
+    found = unbuffered(with_buffers, wanted)
+    assert (found.ports, found.instances) == (mapped.ports, mapped.instances)
+
+
+def test_nets_are_as_long_as_trees_of_what_is_placed() -> None:
+    names = ["a", "b", "c", "d"]
+    instances = {name: Instance("gate", {"CLK": "clock", "A": "wide"}) for name in names}
+    instances["a"].pins["B"] = instances["b"].pins["B"] = "near"
+    instances["c"].pins["B"] = GROUND
+    places = Places(Floor(1, 8), dict(zip(names, (0, 100, 100, 0), strict=True)),
+                    dict(zip(names, (0, 0, 5, 5), strict=True)), dict.fromkeys(names, 4))  # fmt: skip
+    wide = 0.92 * (2 * 5 * 2.72 + 46.0)
+    assert between_cells(Netlist("tile", {}, instances, {}), places) == pytest.approx(wide + 46.0)
+    spots = [Spot(pin(0, 0, 0)), Spot(np.array([(0, 100, 8), (0, 101, 8)])), Spot(pin(0, 0, 16))]
+    fabric = Fabric(Grid.empty(2, 2), [GROUND, SUPPLY, "net", "alone"], [spots, spots, spots, spots[:1]], {})
+    assert between_pins(fabric) == {"net": pytest.approx(46.0 + 16 * 0.34)}
+
+
+class Small(NamedTuple):
+    """A small tile in metal, and what it is made of."""
+
+    plan: ArrayPlan
+    tile: Tile
+    library: Library
+    cells: Cells
+    drawn: Drawn
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     full, cells = read_library([LIBERTY]), find_cells(None)
     plan = plan_matrix(normal_matrix(2, 16), "metal", 8, 2)
-    tile = Tile(plan.name, write(plan, tmp_path / "tile"), True)
-    drawn = draw(tile, placeable(full, cells), cells, None, lambda step: None)
+    tile = Tile(plan.name, write(plan, tmp_path_factory.mktemp("small") / "tile"), True)
+    return Small(plan, tile, full, cells, draw(tile, placeable(full, cells), cells, None, lambda step: None))
+
+
+def looked_at(small: Small, wires: dict[str, Wiring]) -> tuple[int, int, set[str]]:
+    """Opens, shorts and kinds of spots with some nets' wires in place of the router's."""
+    drawn = replace(small.drawn, wires=small.drawn.wires | wires)
+    made = layout_of(drawn.def_text, small.cells, drawn.cells)
+    opens, shorts = connections(made, probes(drawn, small.cells))
+    return len(opens), len(shorts), set(spots(made))
+
+
+def side_by_side(drawn: Drawn) -> tuple[str, Segment, str, Segment]:
+    """Wires of met1 of two nets on neighbouring tracks, the first one below."""
+    wires = [(net, one) for net, its in sorted(drawn.wires.items()) for one in its.segments if one[0] == 0]
+    return next(
+        (net, one, other, onward)
+        for net, one in wires
+        for other, onward in wires
+        if net != other and onward[2] - one[2] == STEP[1] and min(one[3], onward[3]) - max(one[1], onward[1]) > 4 * SITE
+    )
+
+
+@needs_cells
+def test_a_small_tile_end_to_end(small: Small, capfd: pytest.CaptureFixture[str]) -> None:
+    plan, tile, full, cells, drawn = small
     made = layout_of(drawn.def_text, cells, drawn.cells)
     assert capfd.readouterr().out == "", "standard output is for what was asked, such as JSON"
     found = figures_of(tile, plan, drawn, drawn.spef(cells), made, full, cells, 0.0)
-    assert (found.opens, found.shorts, found.conflicts, found.unreached) == (0, 0, 0, 0)
-    assert found.equivalent is True and found.wirelength_um > 0
-    # One pin of a gate on another net: another function, and a short or an open where it is drawn.
-    names, netlist = drawn.names, drawn.netlist
-    name, gate = next((n, one) for n, one in netlist.instances.items() if "nand2_1" in one.cell)
-    wrong = {**netlist.instances, name: replace(gate, pins=gate.pins | {"A": netlist.ports["rst"][1]})}
-    text = verilog_text(replace(netlist, instances=wrong), names)
-    assert not is_equivalent(netlist, text, names, list(tile.files.values()), full)
-    net = next(net for net, wires in drawn.wires.items() if wires.segments and net.startswith("feed."))
-    without = replace(drawn.wires[net], segments=[])
-    cut = replace(drawn, wires={**drawn.wires, net: without})
-    shapes = layout_of(cut.def_text, cells, cut.cells)
-    opened = figures_of(tile, plan, cut, cut.spef(cells), shapes, full, cells, 0.0)
-    assert opened.opens == 1 and not opened.is_clean
+    assert found.is_clean and found.equivalent is True and found.spacing == 0
+    assert 0 < found.placed_wirelength_um < found.pins_wirelength_um < found.wirelength_um
+    assert 1.0 <= found.detour < 1.2
+
+
+@needs_cells
+def test_a_wire_that_is_cut_is_open_and_nothing_else(small: Small) -> None:
+    net = next(net for net, wires in small.drawn.wires.items() if wires.segments and net.startswith("feed."))
+    cut = replace(small.drawn.wires[net], segments=[])
+    opens, shorts, _ = looked_at(small, {net: cut})
+    assert (opens, shorts) == (1, 0)
+
+
+@needs_cells
+def test_two_nets_that_touch_are_a_short_and_nothing_else(small: Small) -> None:
+    net, one, _, onward = side_by_side(small.drawn)
+    left = max(one[1], onward[1])
+    bridge = 0, (left, one[2], left + WIDTH[0], onward[2])
+    wires = small.drawn.wires[net]
+    opens, shorts, _ = looked_at(small, {net: replace(wires, patches=[*wires.patches, bridge])})
+    assert (opens, shorts) == (0, 1)
+
+
+@needs_cells
+def test_a_wire_at_half_the_spacing_is_a_spot_and_nothing_else(small: Small) -> None:
+    net, one, _, onward = side_by_side(small.drawn)
+    wires, up = small.drawn.wires[net], onward[2] - one[2] - WIDTH[0] - SPACING[0] // 2
+    moved = [(layer, x0, y0 + up, x1, y1 + up) if (layer, x0, y0, x1, y1) == one else (layer, x0, y0, x1, y1)
+             for layer, x0, y0, x1, y1 in wires.segments]  # fmt: skip
+    assert looked_at(small, {net: replace(wires, segments=moved)}) == (0, 0, {"met1 space"})
+
+
+@needs_cells
+def test_two_pins_that_are_swapped_are_another_function(small: Small) -> None:
+    names, netlist = small.drawn.names, small.drawn.netlist
+    sources = list(small.tile.files.values())
+    name, gate = next((name, one) for name, one in netlist.instances.items() if "a21oi_1" in one.cell)
+    swapped = replace(gate, pins=gate.pins | {"A1": gate.pins["B1"], "B1": gate.pins["A1"]})
+    text = verilog_text(replace(netlist, instances=netlist.instances | {name: swapped}), names)
+    assert not is_equivalent(netlist, text, names, sources, small.library)
 
 
 @needs_klayout
