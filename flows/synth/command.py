@@ -62,7 +62,7 @@ def synth_figures(
         if counted:
             hierarchy, by_count = count_hierarchy(modules, top, options, cache, workers, progress)
             return replace(hierarchy_figures(modules, hierarchy, options), counted=by_count)
-        modules.require_plain()
+        modules.require_plain(*modules.below(top))
         hierarchy = synthesize_hierarchy(modules, top, options, cache, workers, progress, netlists=timing)
     figures = hierarchy_figures(modules, hierarchy, options)
     if timing:

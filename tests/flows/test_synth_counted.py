@@ -105,6 +105,13 @@ def test_what_is_compressed_is_counted_or_refused(arrays: list[Path]) -> None:
         Request(tile="wired_layer_0_o", counted=True)
 
 
+def test_a_unit_is_synthesized_whatever_stands_compressed_beside_it(arrays: list[Path]) -> None:
+    plain, compressed = arrays
+    shell = next((compressed / "rtl" / "prefab").glob("array_shell_*.v")).stem
+    asked, found = (synth_figures(one, shell, None, Options(read_library())) for one in (plain, compressed))
+    assert found.total == asked.total and found.total["ge"] > 0
+
+
 @pytest.mark.slow
 def test_a_whole_chip_that_is_counted_comes_to_what_is_synthesized(
     tiny_build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
