@@ -180,6 +180,9 @@ def export(
     adapter: Annotated[
         Path | None, typer.Option(parser=folder, help="LoRA adapter that PEFT wrote, for the bench to load.")
     ] = None,
+    boxes: Annotated[
+        bool, typer.Option("--boxes", help="Hardwired arrays as empty modules with their ports, and no bench.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a chip with all that an RTL flow needs: file lists, constraints, register maps, drivers, a runnable bench.
@@ -191,7 +194,7 @@ def export(
     from hardloom.flows.models.samplers import asked_sampling
 
     sampling = asked_sampling(None, gen_length, {}, [], is_causal(build))
-    found = export(build, to, Prompt(prompt, prompt_tokens), sampling, fpga, adapter)
+    found = export(build, to, Prompt(prompt, prompt_tokens), sampling, fpga, adapter, boxes)
     show(found, as_json, exported_parts(found))
 
 

@@ -18,22 +18,22 @@ PERIOD_NS = 50
 """Of LibreLane's first run: of a grid of cells at 130 nm, not of the chip's estimate."""
 
 
-def physical(build: Build, fpga: bool) -> Iterator[tuple[str, Contents]]:
-    """All of these files; for an FPGA those of timing and memories."""
+def physical(build: Build, fpga: bool, boxes: bool) -> Iterator[tuple[str, Contents]]:
+    """All of these files; for an FPGA those of timing and memories; boxes: of a chip whose arrays are empty."""
     yield "constraints/chip.sdc", constraints()
     yield "macros/memories.csv", memories(build)
     if not fpga:
         yield "constraints/chip.upf", power_intent(build)
-        yield "librelane/config.json", librelane(build)
+        yield "librelane/config.json", librelane(build, boxes)
         yield "librelane/chip.sdc", f"set hardloom_period $::env(CLOCK_PERIOD)\n\n{constraints()}"
 
 
-def librelane(build: Build) -> str:
+def librelane(build: Build, boxes: bool) -> str:
     """A configuration for LibreLane, whose names start at its own folder."""
     fields = {
         "meta": {"version": 2},
         "DESIGN_NAME": build.require_chip(),
-        "VERILOG_FILES": [f"dir::../{name}" for name in verilog_names(build)],
+        "VERILOG_FILES": [f"dir::../{name}" for name in verilog_names(build, boxes)],
         "CLOCK_PORT": "clk",
         "CLOCK_PERIOD": PERIOD_NS,
         "PNR_SDC_FILE": "dir::chip.sdc",

@@ -1,17 +1,22 @@
 """Text that the connection files of every style share: ports, result wires, the drain chain."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hardloom.gen.arrays.style import ArrayPlan
 from hardloom.gen.text.provenance import header
+from hardloom.golden.units.quantize import Quantize
 
 __all__ = [
+    "PORTS",
     "STREAM",
     "accumulator",
     "accumulators",
+    "box",
     "drain_source",
     "module_head",
     "module_tail",
+    "port_lines",
+    "port_widths",
     "wrapped",
 ]
 
@@ -19,6 +24,40 @@ STREAM = (
     "clk, rst, test_enable, in_valid, in_ready, in_data, in_scale, in_last, out_valid, out_ready, out_scale, out_last"
 )
 """Ports that an array passes to its shell, in order."""
+
+PORTS = {
+    **dict.fromkeys(("clk", "rst", "test_enable", "in_valid"), "input"),
+    **{"in_ready": "output", "in_data": "input", "in_scale": "input", "in_last": "input"},
+    **{"out_valid": "output", "out_ready": "input", "out_data": "output", "out_scale": "output", "out_last": "output"},
+}
+"""Direction of each port of an array, in order."""
+
+
+def port_widths(activation: Quantize, lanes: int, banks: int, acc_width: int) -> dict[str, int]:
+    """Bits of an array's ports that are vectors; activation: what it takes."""
+    scale = activation.scale_width
+    return {
+        "in_data": activation.width * lanes,
+        "in_scale": scale,
+        "out_data": banks * lanes * acc_width,
+        "out_scale": scale,
+    }
+
+
+def port_lines(widths: Mapping[str, int]) -> str:
+    """Declarations of an array's ports, vectors of so many bits."""
+    ranges = {name: f"[{width - 1}:0] " for name, width in widths.items()}
+    return ",\n".join(f"    {way:6} wire {ranges.get(name, '')}{name}" for name, way in PORTS.items())
+
+
+def box(module: str, widths: Mapping[str, int]) -> str:
+    """Text of an array as a black box: its ports, and nothing behind them."""
+    return (
+        f"// {module}: ports of a hardwired array, which stands elsewhere\n\n"
+        "/* verilator lint_off UNDRIVEN */\n/* verilator lint_off UNUSEDSIGNAL */\n"
+        f"(* blackbox *)\nmodule {module} (\n{port_lines(widths)}\n);\nendmodule\n"
+        "/* verilator lint_on UNDRIVEN */\n/* verilator lint_on UNUSEDSIGNAL */\n"
+    )
 
 
 def module_head(plan: ArrayPlan, what: str) -> str:
@@ -28,13 +67,8 @@ def module_head(plan: ArrayPlan, what: str) -> str:
     return (
         header(plan.name, f"hardwired array, {shape}, {what}", plan.sha256)
         + f"module {plan.name} (\n"
-        + "    input  wire clk,\n    input  wire rst,\n    input  wire test_enable,\n"
-        + "    input  wire in_valid,\n    output wire in_ready,\n"
-        + f"    input  wire [{plan.activation.width * plan.lanes - 1}:0] in_data,\n"
-        + f"    input  wire [{plan.activation.scale_width - 1}:0] in_scale,\n    input  wire in_last,\n"
-        + "    output wire out_valid,\n    input  wire out_ready,\n"
-        + f"    output wire [{plan.banks * plan.lanes * plan.acc_width - 1}:0] out_data,\n"
-        + f"    output wire [{plan.activation.scale_width - 1}:0] out_scale,\n    output wire out_last\n);\n"
+        + port_lines(port_widths(plan.activation, plan.lanes, plan.banks, plan.acc_width))
+        + "\n);\n"
     )
 
 

@@ -25,6 +25,7 @@ from hardloom.golden.quantization.quantized import QuantizedCheckpoint
 from hardloom.verif.crosscheck.sample import choose_samples
 from hardloom.verif.proof.static import recover
 from hardloom.verif.proof.writing import WriteProof
+from hardloom.verif.simulators.verilator import BINARY
 from tests.command_line import hardloom
 from tests.verif.forging import copied, forge, problem
 
@@ -199,6 +200,29 @@ def test_what_needs_no_text_works_with_a_dropped_one(chip: Build) -> None:
     assert json.loads(hardloom("info", chip.path, "--json").out)["weights"] == chip.manifest.weights_hardwired
     found = hardloom("synth", chip.path, "--unit", "layer_experts_router", "--json")
     assert found.code == 0 and json.loads(found.out)["total"]["ge"] > 0
+
+
+def test_what_stays_is_exported_with_a_black_box_for_each_array(chip: Build, tiny_build: Build, tmp_path: Path) -> None:
+    for build, name in ((chip, "dropped"), (tiny_build, "whole")):
+        found = hardloom("export", build.path, "--to", tmp_path / name, "--boxes", "--json")
+        assert found.code == 0 and json.loads(found.out)["prompt"] is None, found.err
+    out = tmp_path / "dropped"
+    sums = [(tmp_path / name / "SHA256SUMS").read_text().splitlines() for name in ("dropped", "whole")]
+    assert [line for line in sums[0] if "chip_absolute" not in line] == [
+        line for line in sums[1] if "chip_absolute" not in line
+    ]
+    command = [str(BINARY), "--lint-only", "-Wall", "-F", str(out / "chip.f")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and not (out / "bench").exists()
+    for array in tiny_build.arrays:
+        head, box = (
+            (folder / f"rtl/arrays/{array.module}.v").read_text().partition(f"module {array.module} (")[2]
+            for folder in (tiny_build.path, out)
+        )
+        ports, _, rest = box.partition(");\n")
+        assert head.startswith(ports + ");\n") and rest.startswith("endmodule\n")
+    refused = hardloom("export", chip.path, "--to", tmp_path / "fpga", "--boxes", "--fpga")
+    assert refused.code != 0 and "--boxes: has no bench" in refused.err
 
 
 def test_a_text_that_is_there_again_is_seen(chip: Build, tiny_build: Build, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hardloom.gen.arrays.ports import PORTS, port_lines, port_widths
 from hardloom.gen.arrays.shells import CLOCK_GATE, stream_names
 from hardloom.gen.build.manifest import ArrayFacts
 from hardloom.gen.text.prefix import prefixed
@@ -23,11 +24,6 @@ __all__ = ["TABLES", "TableView", "table_views", "write_weights"]
 
 TABLES = Path(__file__).parent / "tables.cpp"
 """C++ that the simulation of a table view is linked with."""
-
-PINS = {
-    "input": ("clk", "rst", "test_enable", "in_valid", "in_data", "in_scale", "in_last", "out_ready"),
-    "output": ("in_ready", "out_valid", "out_data", "out_scale", "out_last"),
-}
 
 
 @dataclass(frozen=True)
@@ -61,10 +57,8 @@ class TableView:
 
     @property
     def widths(self) -> dict[str, int]:
-        """Bits of its ports that have more than one."""
-        activation, lanes = self.activation, self.lanes
-        scale = dict.fromkeys(("in_scale", "out_scale"), activation.scale_width)
-        return scale | {"in_data": activation.width * lanes, "out_data": self.banks * lanes * self.acc_width}
+        """Bits of its ports that are vectors."""
+        return port_widths(self.activation, self.lanes, self.banks, self.acc_width)
 
     def verilog(self) -> str:
         """Text of `module`, whose parameter FILE names what `write_weights` wrote."""
@@ -83,9 +77,7 @@ class TableView:
 
     def array(self, name: str, file: str) -> str:
         """Text of array module `name`: an instance of `module` with the weights of `file`."""
-        widths = [(way, pin, self.widths.get(pin, 1)) for way, names in PINS.items() for pin in names]
-        ports = ",\n".join(f"    {way:6} wire [{width - 1}:0] {pin}" for way, pin, width in widths)
-        pins = ", ".join(f".{pin}({pin})" for _, pin, _ in widths)
+        ports, pins = port_lines(self.widths), ", ".join(f".{pin}({pin})" for pin in PORTS)
         return f'module {name} (\n{ports}\n);\n    {self.module} #("{file}") table_ ({pins});\nendmodule\n'
 
 
