@@ -10,12 +10,11 @@ import torch
 from hardloom.flows.bench.cycle_chips import CHIPS, SmallChip
 from hardloom.flows.console.progress import progress_bar
 from hardloom.flows.console.report import Part, table
+from hardloom.flows.design.cycles.built import built_geometry
 from hardloom.flows.design.cycles.experts import Routes
 from hardloom.flows.design.cycles.forward import setup_cycles, step_cycles
-from hardloom.flows.design.cycles.geometry import Geometry
 from hardloom.flows.design.cycles.passes import Pass
 from hardloom.flows.design.cycles.sequences import SequenceRun, run_cycles
-from hardloom.gen.arrays.styles import STYLES
 from hardloom.gen.build.folder import Build
 from hardloom.gen.build.generate import build_chip
 from hardloom.gen.design.hardware import HardwareConfig
@@ -38,11 +37,12 @@ from hardloom.verif.simulators.verilator import QUICK_BUILD
 __all__ = [
     "CycleFigures",
     "Routed",
-    "chip_geometry",
+    "build_small",
     "cycles",
     "cycles_parts",
     "modelled",
     "pass_of",
+    "prompts_of",
     "sequence_run",
 ]
 
@@ -105,14 +105,6 @@ class Routed:
         return predicted
 
 
-def chip_geometry(build: Build, checkpoint: QuantizedCheckpoint) -> Geometry:
-    """A chip as its cycles see it."""
-    packets = {array.kind: array.cycles_per_packet for array in reversed(build.arrays)}  # the first tile is the longest
-    serial = frozenset(kind for kind in packets if STYLES[build.hardware.style_of(kind)].addressed)
-    behind = checkpoint.numerics.gains == "behind"
-    return Geometry.of(checkpoint.model, build.hardware.lanes, build.hardware, packets, serial, behind)
-
-
 def sequence_run(build: Build, engine: Routed, prompt: list[int], sampling: Asked) -> SequenceRun:
     """A run on a chip, experts as the integer model chooses them."""
     run = denoise(engine, torch.tensor([prompt]), sampling, engine.shape)
@@ -137,19 +129,28 @@ def modelled(build: Build, runs: Sequence[Run], lora: Mapping[str, LowRank] | No
     checkpoint = build.checkpoint()
     engine = Routed(IntegerModel(checkpoint, lora=lora), checkpoint.model)
     found = [sequence_run(build, engine, run.prompt, run.sampling) for run in runs]
-    return run_cycles(chip_geometry(build, checkpoint), found, [run.started for run in runs])
+    return run_cycles(built_geometry(build, checkpoint), found, [run.started for run in runs])
+
+
+def build_small(chip: SmallChip, folder: Path) -> Build:
+    """A chip of made-up weights."""
+    model = make_up(chip.fields, folder / "checkpoint")
+    quantize_checkpoint(folder / "checkpoint", folder / "quantized", "mxfp4", numerics=Numerics())
+    fields = HardwareConfig.default(model).to_json_dict() | {"max_positions": 64} | chip.hardware
+    hardware = HardwareConfig.from_json_dict(fields)
+    return build_chip(QuantizedCheckpoint(folder / "quantized"), folder / "chip", hardware)
+
+
+def prompts_of(chip: SmallChip) -> list[tuple[list[int], Asked]]:
+    """A prompt of each of its runs, and what the sampler is asked for."""
+    mask = chip.fields["mask_token_id"]
+    return [([token % mask for token in range(length)], sampling) for length, sampling in chip.runs]
 
 
 def measure(chip: SmallChip, folder: Path) -> Iterator[CycleRow]:
     """Make a chip and run it."""
-    model = make_up(chip.fields, folder / "checkpoint")
-    quantize_checkpoint(folder / "checkpoint", folder / "quantized", "mxfp4", numerics=Numerics())
-    fields = HardwareConfig.default(model).to_json_dict() | {"max_positions": 64} | chip.hardware
-    build = build_chip(
-        QuantizedCheckpoint(folder / "quantized"), folder / "chip", HardwareConfig.from_json_dict(fields)
-    )
-    simulated = SimulatedChip(build, QUICK_BUILD)
-    prompts = [([token % model.mask_token for token in range(length)], sampling) for length, sampling in chip.runs]
+    build = build_small(chip, folder)
+    simulated, prompts = SimulatedChip(build, QUICK_BUILD), prompts_of(chip)
     at_once = build.hardware.sequences
     for first in range(0, len(prompts), at_once):
         chosen = (prompts * at_once)[first : first + at_once]

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hardloom.flows.bench.cycles import Routed, chip_geometry, sequence_run
+from hardloom.flows.bench.cycles import Routed, sequence_run
 from hardloom.flows.console.report import Part, table
+from hardloom.flows.design.cycles.built import built_geometry
 from hardloom.flows.design.cycles.passes import Pass
 from hardloom.flows.design.cycles.sequences import Pipeline
 from hardloom.flows.pictures.timeline import Row, draw_timeline
@@ -91,7 +92,7 @@ def modelled_times(build: Build, first: Pass) -> dict[str, np.ndarray]:
     """When the packets of a pass leave, by the cycle model, float64 [packets] by probe point: clock cycles of their
     last beats on a chip without another pass in it."""
     found: dict[str, np.ndarray] = {}
-    Pipeline(chip_geometry(build, build.checkpoint()), found.__setitem__).send(0, first)
+    Pipeline(built_geometry(build, build.checkpoint()), found.__setitem__).send(0, first)
     return found
 
 

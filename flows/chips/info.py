@@ -8,6 +8,7 @@ from typing import Any
 
 from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.console.report import Part, facts, table
+from hardloom.flows.design.cycles.built import built_paces
 from hardloom.flows.design.estimate.at_once import AtOnce
 from hardloom.flows.design.estimate.emitted import emitted_steps
 from hardloom.flows.design.estimate.figures import described
@@ -107,8 +108,7 @@ def throughput(build: Build, model: ModelShape) -> Throughput:
     a = a.given(**given, tokens_per_forward=tokens)
     work = Workload.of(sampler, a)
     at_once = AtOnce(**{field.name: getattr(hardware, field.name) for field in fields(AtOnce)})
-    packets = {array.kind: array.cycles_per_packet for array in reversed(build.arrays)}  # the first tile is the longest
-    steps = emitted_steps(model, hardware.lanes, packets, work, a, at_once)
+    steps = emitted_steps(model, hardware.lanes, built_paces(build), work, a, at_once)
     per_s = a["clock_ghz"] * 1e9 / steps.cycles * tokens
     return Throughput(sampler, positions, tokens, steps.positions, steps.cycles, a["clock_ghz"], per_s)
 

@@ -8,7 +8,7 @@ import pytest
 from hardloom.flows.bench.cycle_chips import CHIPS
 from hardloom.flows.design.cycles import attention, experts, forward, geometry, networks
 from hardloom.flows.design.cycles.forward import forward_cycles
-from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.geometry import ArrayPace, Geometry
 from hardloom.flows.design.cycles.passes import Pass
 from hardloom.flows.design.cycles.routes import likely_routes
 from hardloom.gen.design import latency
@@ -85,7 +85,7 @@ def test_every_instance_has_a_term_or_costs_no_cycle():
 def test_every_latency_counts(name: str, monkeypatch: pytest.MonkeyPatch):
     """A unit that takes longer makes a pass longer."""
     model = everything()
-    g = Geometry(model, 4, {kind.kind: 20 for kind in model.kinds()}, gains_behind=True, expert_groups=2)
+    g = Geometry(model, 4, {kind.kind: ArrayPace(20) for kind in model.kinds()}, gains_behind=True, expert_groups=2)
     routes = [None, likely_routes(4, 2, 1.2, 12)]
 
     def cycles(wanted: list[int]) -> float:

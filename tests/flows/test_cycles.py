@@ -10,12 +10,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardloom.flows.bench.cycles import modelled
+from hardloom.flows.bench.cycle_chips import CHIPS
+from hardloom.flows.bench.cycles import build_small, modelled, prompts_of
 from hardloom.flows.bench.timeline import chip_timeline
 from hardloom.flows.design.cost.model import CostModel
 from hardloom.flows.design.cost.shapes import ArrayShape
 from hardloom.flows.design.cycles.forward import forward_cycles, likely_step, likely_wanted
-from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.geometry import ArrayPace, Geometry
 from hardloom.flows.design.cycles.passes import Pass
 from hardloom.flows.design.cycles.routes import likely_routes
 from hardloom.flows.design.cycles.sequences import Pipeline, SequenceRun, run_cycles
@@ -36,6 +37,23 @@ def test_a_chip_takes_the_cycles_that_the_model_says(tiny_chip: SimulatedChip, l
     prompt = torch.randint(15, (length,), generator=torch.Generator().manual_seed(length)).tolist()
     run = simulate_runs(tiny_chip, [Run(prompt, params)], None).runs[0]
     assert modelled(tiny_chip.build, [run]) == pytest.approx([run.cycles], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "name, cycles",
+    [
+        ("serial arrays", (910.2, 3_048.6)),
+        ("the same, slow experts, deeper queues", (1_346.5, 2_791.2)),
+    ],
+)
+def test_serial_arrays_take_the_cycles_that_were_simulated(name: str, cycles: tuple[float, float], tmp_path: Path):
+    """`hardloom bench cycles`, of a step at 12 and at 32 positions: they hold who sends for as long as they add up."""
+    text = (ROOT / "docs" / "benchmarks.md").read_text()
+    assert all(f"| {simulated:,.1f} |" in text for simulated in cycles)
+    chip = next(chip for chip in CHIPS if chip.name == name and chip.family == "LLaDA-MoE")
+    build = build_small(chip, tmp_path)
+    counted = [modelled(build, [Run(*one)])[0] / steps for one, steps in zip(prompts_of(chip), (4, 8), strict=True)]
+    assert counted == pytest.approx(cycles, rel=0.001)
 
 
 def test_packets_pass_the_probe_points_when_the_model_says(tiny_chip: SimulatedChip, tmp_path: Path):
@@ -71,13 +89,15 @@ def demonstration() -> Geometry:
     """By the cost model; `hardloom estimate` does the same for chips that nobody has built."""
     _, shape = read_config(DEMO / "config.json")
     hardware, model = HardwareConfig.default(shape), CostModel.read()
-    packets = {
-        kind.kind: model.cost(
-            ArrayShape("metal", kind.rows, kind.inputs, hardware.slices[kind.kind], hardware.lanes, kind.banks)
-        ).packet_cycles
+    paces = {
+        kind.kind: ArrayPace(
+            model.cost(
+                ArrayShape("metal", kind.rows, kind.inputs, hardware.slices[kind.kind], hardware.lanes, kind.banks)
+            ).packet_cycles
+        )
         for kind in shape.kinds()
     }
-    return Geometry(shape, hardware.lanes, packets)
+    return Geometry(shape, hardware.lanes, paces)
 
 
 def likely_pass(g: Geometry, positions: int, imbalance: float = 1.35) -> Pass:
@@ -102,15 +122,15 @@ def test_no_array_is_forgotten():
     """Whichever is slow, it holds the pass; twice the positions take four times the attention."""
     g = demonstration()
     base, wanted = pass_of(g, 64), len(likely_wanted(64, 8, 2))
-    for kind in g.packets:
+    for kind in g.paces:
         least = base + 10_000 * (wanted - 1) if kind == "head" else 5 * base
-        assert pass_of(replace(g, packets=g.packets | {kind: 10_000}), 64) > least
+        assert pass_of(replace(g, paces=g.paces | {kind: ArrayPace(10_000)}), 64) > least
     assert pass_of(g, 2048) == pytest.approx(4 * pass_of(g, 1024), rel=0.02)
 
 
 def test_shallow_queues_cost_cycles_where_experts_are_the_slowest():
     g = demonstration()
-    slow = replace(g, packets=g.packets | {"gate_up": 300, "down": 300})
+    slow = replace(g, paces=g.paces | dict.fromkeys(("gate_up", "down"), ArrayPace(300)))
     shallow = replace(slow, queues=Queues(residual=1, routing=1, jobs=1))
     assert pass_of(shallow, 32) > 1.2 * pass_of(slow, 32)
 
@@ -118,7 +138,7 @@ def test_shallow_queues_cost_cycles_where_experts_are_the_slowest():
 def test_queues_around_arrays_let_tokens_pass_a_busy_expert():
     """Up to the cycles of the busiest one; where nobody waits they cost their way through and no more."""
     g = replace(demonstration(), expert_groups=4, head_lanes=4)
-    slow = replace(g, packets=g.packets | {"gate_up": 600, "down": 600})
+    slow = replace(g, paces=g.paces | dict.fromkeys(("gate_up", "down"), ArrayPace(600)))
     deep = Queues(residual=64, routing=16, jobs=16, sums=16)
     queued = replace(deep, packets=4, results=4)
     without, between, with_both = (
@@ -132,7 +152,7 @@ def test_queues_around_arrays_let_tokens_pass_a_busy_expert():
 
 def test_experts_chosen_more_often_take_longer_where_they_are_the_slowest():
     g = demonstration()
-    slow = replace(g, packets=g.packets | {"gate_up": 2000})
+    slow = replace(g, paces=g.paces | {"gate_up": ArrayPace(2000)})
     one, turns = likely_pass(g, 64), [[2 * (position % 4), 2 * (position % 4) + 1] for position in range(64)]
     in_turn = forward_cycles(slow, replace(one, routes=[turns] * len(g.model.layers)))
     assert in_turn == pytest.approx(2 * 64 / 4 * 2000, rel=0.1)
@@ -183,5 +203,5 @@ def test_passes_of_several_sequences_are_as_far_apart_as_at_the_slowest_part():
     slowest = slowest_part(g, [(1, [one] * 4)])
     assert max(ended) / 60 == pytest.approx(slowest, rel=0.03)
     assert slowest == pytest.approx(1_931, rel=0.01)  # measured: docs/benchmarks.md, Several sequences
-    slow_head = replace(g, packets=g.packets | {"head": 10_000})
+    slow_head = replace(g, paces=g.paces | {"head": ArrayPace(10_000)})
     assert slowest_part(slow_head, [(1, [one] * 4)]) == 6 * 10_000

@@ -8,6 +8,7 @@ from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.bench.cycle_chips import CHIPS
 from hardloom.flows.design.cost.model import CostModel
 from hardloom.flows.design.cost.shapes import ArrayShape
+from hardloom.flows.design.cycles.geometry import ArrayPace
 from hardloom.flows.design.estimate.adapters import adapter_price
 from hardloom.flows.design.estimate.area import attention_bits, emitted_bits
 from hardloom.flows.design.estimate.at_once import AtOnce
@@ -261,14 +262,14 @@ def test_several_sequences_take_the_cycles_that_were_simulated(name: str, simula
     chip = next(chip for chip in CHIPS if chip.name == f"64 positions, blocks of 8{name}")
     shape, model = shape_of(chip.fields), CostModel.read()
     hardware = HardwareConfig.from_json_dict(HardwareConfig.default(shape).to_json_dict() | chip.hardware)
-    packets = {}
+    paces = {}
     for kind in shape.kinds():
         style, slices = hardware.style_of(kind.kind), hardware.slices_of(kind.kind)
         array = ArrayShape(style, kind.rows, kind.inputs, slices, hardware.lanes, kind.banks)
-        packets[kind.kind] = round(model.cost(array).packet_cycles)
+        paces[kind.kind] = ArrayPace(round(model.cost(array).packet_cycles))
     at_once = AtOnce(sequences=6, head_lanes=2, cache=hardware.cache)
     a = Assumptions.of("5nm", workload_tables("block", 16))
     a = a.given(prompt_length=8, gen_length=56, block_length=8, tokens_per_forward=1)
     work = Workload.of("block" if hardware.cache else "whole", a)
-    steps = emitted_steps(shape, hardware.lanes, packets, work, a, at_once)
+    steps = emitted_steps(shape, hardware.lanes, paces, work, a, at_once)
     assert steps.cycles == pytest.approx(simulated, rel=0.03)

@@ -2,27 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from hardloom.gen.design.latency import ADDED, GAIN, RESCALE, adapter, narrow_beats, quantize, rms_norm, router
 from hardloom.gen.design.queues import Queues
 from hardloom.golden.shape import AttentionShape, ExpertsShape, LayerShape, ModelShape
 
-__all__ = ["ArrayCycles", "Geometry"]
+__all__ = ["ArrayCycles", "ArrayPace", "Geometry"]
+
+
+class ArrayPace(NamedTuple):
+    """How an array takes packets.
+
+    packet: cycles from one to the next when nobody waits. serial: beats are taken as they are added up; else a packet
+    is taken whole, while the one before it is added up.
+    """
+
+    packet: int
+    serial: bool = False
 
 
 @dataclass(frozen=True)
 class ArrayCycles:
     """Cycles of one array (`gen.arrays.style.ArrayPlan`).
 
-    load, drain: beats in and out; packet: from one packet to the next when nobody waits. serial: beats are taken as
-    they are added up; else a packet is taken whole, while the one before it is added up.
+    load, drain: beats in and out; packet, serial: as of `ArrayPace`.
     """
 
     load: int
     drain: int
     packet: int
-    serial: bool = False
+    serial: bool
 
     @property
     def compute(self) -> int:
@@ -41,8 +51,11 @@ class ArrayCycles:
 
     @property
     def latency(self) -> int:
-        """From the last beat in to the last beat out, where the array is idle."""
-        return 1 + self.packet
+        """From the last beat in to the last beat out, where the array is idle and beats come one a cycle.
+
+        A serial array works while they come: it holds them back, but not the time that they take.
+        """
+        return 1 + self.packet - (self.load if self.serial else 0)
 
 
 @dataclass(frozen=True)
@@ -53,8 +66,7 @@ class Geometry:
     ----------
     model: of which chips can be written.
     lanes: elements a beat of every stream.
-    packets: cycles of one array of each kind from one packet to the next.
-    serial: kinds whose arrays take a beat at a time.
+    paces: of one array of each kind.
     queues: depths, in tokens.
     gains_behind: norms of hidden vectors have their gain behind them.
     head_lanes, query_lanes: heads and queries that attention works on at once. head_tiles: parts of the head.
@@ -67,8 +79,7 @@ class Geometry:
 
     model: ModelShape
     lanes: int
-    packets: Mapping[str, int]
-    serial: frozenset[str] = frozenset()
+    paces: Mapping[str, ArrayPace]
     queues: Queues = field(default_factory=Queues)
     gains_behind: bool = False
     head_lanes: int = 1
@@ -87,16 +98,13 @@ class Geometry:
         model: ModelShape,
         lanes: int,
         at_once: Any,
-        packets: Mapping[str, int],
-        serial: frozenset[str] = frozenset(),
+        paces: Mapping[str, ArrayPace],
         gains_behind: bool = False,
     ) -> "Geometry":
         """Of a chip that does so much at once as `at_once` says, in fields of `gen.design.hardware.HardwareConfig`."""
         attention = ("head_lanes", "query_lanes", "passes", "adapter_rank")
         names = (*attention, "routers", "expert_groups", "head_tiles", "temperature")
-        return cls(
-            model, lanes, packets, serial, at_once.queues, gains_behind, **{n: getattr(at_once, n) for n in names}
-        )
+        return cls(model, lanes, paces, at_once.queues, gains_behind, **{n: getattr(at_once, n) for n in names})
 
     def at(self, layer: int) -> "Geometry":
         """The same chip, another layer."""
@@ -160,4 +168,4 @@ class Geometry:
         layer = replace(self.model, layers=(self.shape,))
         found = next(matrix for matrix in layer.kinds() if matrix.kind == kind)
         rows = -(-found.rows // self.head_tiles) if kind == "head" else found.rows
-        return ArrayCycles(self.beats(found.inputs), self.beats(rows), self.packets[kind], kind in self.serial)
+        return ArrayCycles(self.beats(found.inputs), self.beats(rows), *self.paces[kind])

@@ -34,6 +34,12 @@ class ArrayTimes:
         return self.open if self.waiting is None else self.waiting.room() + REUSE - self.cycles.load
 
     @property
+    def refilled(self) -> float:
+        """The same of a packet that waits for its turn: a buffer is filled a cycle after it was emptied, where beats
+        that are added up follow one another."""
+        return self.free + (not self.cycles.serial)
+
+    @property
     def taking(self) -> float:
         """From a packet's first beat to its last, at the quickest."""
         return self.cycles.taking if self.waiting is None else self.cycles.load - 1
@@ -45,7 +51,7 @@ class ArrayTimes:
             last_beat = max(last_beat + QUEUED, first + self.cycles.taking)
             self.waiting.leave(last_beat)
         if self.cycles.serial:
-            result = last_beat + 1 + self.cycles.pace
+            result = last_beat + self.cycles.pace
         else:
             self.open = max(last_beat + 1, self.drained)
             result = self.open + self.cycles.compute
@@ -88,7 +94,7 @@ class Middle:
         room = self.held.room() - self.beats - RESCALE - SWIGLU
         self.collected = gate_up.drain(max(result, self.collected, room))
         first = self.collected + self.after - (self.beats - 1)
-        self.sent = max(first, self.sent + 1, down.free + 1) + down.taking
+        self.sent = max(first, self.sent + 1, down.refilled) + down.taking
         self.held.leave(self.sent)
         self.summed = down.drain(max(down.load(self.sent), self.summed, sums))
         return self.summed

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from hardloom.flows.assumptions.assumptions import Assumptions
+from hardloom.flows.design.cycles.geometry import ArrayPace
 from hardloom.flows.design.estimate.adapters import AdapterPrice, adapter_price
 from hardloom.flows.design.estimate.area import areas, between_dies, emitted_bits, node_link_mm2, storage_bits
 from hardloom.flows.design.estimate.arrays import addressed
@@ -135,12 +136,14 @@ def emitted_chip(
         choices = choose(shape.kinds(), budget, a, styles, lanes, lambda kind: drained_rows(kind, tiles))
     else:
         choices = same_arrays(like.choices, a)
-    packets = {
-        c.kind.kind: emitted_packet(c.kind, c.cost.packet_cycles, drained_rows(c.kind, tiles), lanes, tiles)
+    paces = {
+        c.kind.kind: ArrayPace(
+            emitted_packet(c.kind, c.cost.packet_cycles, drained_rows(c.kind, tiles), lanes, tiles),
+            addressed(c.option.style),
+        )
         for c in choices
     }
-    serial = frozenset(c.kind.kind for c in choices if addressed(c.option.style))
-    steps = emitted_steps(shape, lanes, packets, work, a, at_once, serial)
+    steps = emitted_steps(shape, lanes, paces, work, a, at_once)
     steps_per_s = a["clock_ghz"] * 1e9 / steps.cycles
     positions_per_s = steps_per_s * steps.positions
     bits = emitted_bits(shape, work, at_once, a)

@@ -8,7 +8,7 @@ from math import ceil
 from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.cycles.experts import Routes
 from hardloom.flows.design.cycles.forward import forward_cycles, likely_step, likely_wanted
-from hardloom.flows.design.cycles.geometry import Geometry
+from hardloom.flows.design.cycles.geometry import ArrayPace, Geometry
 from hardloom.flows.design.cycles.passes import Pass
 from hardloom.flows.design.cycles.routes import likely_routes
 from hardloom.flows.design.cycles.throughput import slowest_part
@@ -133,21 +133,19 @@ def block_kinds(work: Workload, block: int, starts: Sequence[int], blocks: int, 
 def emitted_steps(
     shape: ModelShape,
     lanes: int,
-    packets: Mapping[str, int],
+    paces: Mapping[str, ArrayPace],
     work: Workload,
     a: Assumptions,
     at_once: AtOnce,
-    serial: frozenset[str] = frozenset(),
 ) -> Steps:
     """What a denoising step costs.
 
     Of several sequences, each takes as long as alone, until the slowest part of the chip has no pause: a layer, what is
-    around them, or the sampler. packets: of one array of each kind, from one packet to the next; serial: kinds whose
-    arrays take a beat at a time.
+    around them, or the sampler. paces: of one array of each kind.
     """
     block, commits = a["block_length"], work.tokens_per_forward
     kinds = tuple(pass_kinds(work, block, shape.layers[0].attention.block_length, at_once.cache))
-    chip = shape, shape.gains_behind, lanes, tuple(packets.items()), serial
+    chip = shape, shape.gains_behind, lanes, tuple(paces.items())
     alone, slowest = pass_cycles(*chip, a["expert_imbalance"], kinds, at_once)
     own = likely_step(round(block), max(1, round(block / commits)), at_once.sequences)
     cycles = max((alone + own) / at_once.sequences, slowest, own)
@@ -159,15 +157,14 @@ def pass_cycles(
     shape: ModelShape,
     gains_behind: bool,
     lanes: int,
-    packets: tuple[tuple[str, int], ...],
-    serial: frozenset[str],
+    paces: tuple[tuple[str, ArrayPace], ...],
     imbalance: float,
     kinds: tuple[PassKind, ...],
     at_once: AtOnce,
 ) -> tuple[float, float]:
     """Of a pass alone, and from one to the next at the slowest part where there are several sequences, else 0; most
     assumptions of an estimate change none of what these depend on."""
-    g = Geometry.of(shape, lanes, at_once, dict(packets), serial, gains_behind)
+    g = Geometry.of(shape, lanes, at_once, dict(paces), gains_behind)
     alone = sum(kind.share * forward_cycles(g, likely_passes(shape, kind, imbalance, 1)[0]) for kind in kinds)
     if at_once.sequences == 1:
         return alone, 0.0

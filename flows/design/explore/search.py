@@ -7,6 +7,7 @@ from itertools import product
 
 from hardloom.flows.assumptions.assumptions import Assumptions
 from hardloom.flows.design.cost.model import CostModel
+from hardloom.flows.design.cycles.geometry import ArrayPace
 from hardloom.flows.design.estimate.adapters import adapter_price
 from hardloom.flows.design.estimate.area import areas, emitted_bits, storage_bits
 from hardloom.flows.design.estimate.arrays import PRICED_STYLES, ArrayOption, addressed, metal_only, options, unit_cost
@@ -77,14 +78,12 @@ class Space:
     def emitted(self, plan: Plan) -> Steps:
         """Denoising steps on the emitted chip of a plan."""
         tiles = self.units.head_tiles
-        packets = {
-            kind.kind: emitted_packet(
-                kind, plan.chosen[kind.kind].cycles / busy(kind, self.a), self.tile_rows, plan.lanes, tiles
-            )
-            for kind in self.shape.kinds()
-        }
-        serial = frozenset(kind for kind, chosen in plan.chosen.items() if addressed(chosen.option.style))
-        return emitted_steps(self.shape, plan.lanes, packets, self.work, self.a, self.at_once(plan.attention), serial)
+        paces = {}
+        for kind in self.shape.kinds():
+            chosen = plan.chosen[kind.kind]
+            packet = emitted_packet(kind, chosen.cycles / busy(kind, self.a), self.tile_rows, plan.lanes, tiles)
+            paces[kind.kind] = ArrayPace(packet, addressed(chosen.option.style))
+        return emitted_steps(self.shape, plan.lanes, paces, self.work, self.a, self.at_once(plan.attention))
 
     def at_once(self, attention: AttentionLanes) -> AtOnce:
         """Of the emitted chip with so much attention at once."""

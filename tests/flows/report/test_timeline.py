@@ -4,8 +4,9 @@ import re
 
 import numpy as np
 
-from hardloom.flows.bench.cycles import Routed, chip_geometry, sequence_run
+from hardloom.flows.bench.cycles import Routed, sequence_run
 from hardloom.flows.bench.timeline import measured_times
+from hardloom.flows.design.cycles.built import built_geometry
 from hardloom.flows.design.cycles.sequences import run_cycles
 from hardloom.flows.report.axes import LinearAxis
 from hardloom.flows.report.page import page as page_of
@@ -30,7 +31,7 @@ def test_times_are_those_of_the_cycle_model(section, chip_build):
         assert drawn[row.name] == f"{row.name}: modelled {row.modelled[0]:,.0f} to {row.modelled[-1]:,.0f}"
     cycles = max(row.last for row in rows)
     assert f"takes {cycles:,.0f} cycles" in section("timeline").text
-    whole = run_cycles(chip_geometry(chip_build, checkpoint), [run], [0])[0]
+    whole = run_cycles(built_geometry(chip_build, checkpoint), [run], [0])[0]
     assert cycles * len(run.passes) < whole
 
 
