@@ -88,7 +88,8 @@ SERIAL = {"style": "rom", "slices": {"qkv": 16, "o": 16, "router": 16, "gate_up"
 LARGER_EXPERTS = ONE_LAYER | {"hidden_size": 32, "head_dim": 16, "expert_intermediate_size": 64}
 LARGER_EXPERTS |= {"num_experts": 16, "num_experts_per_tok": 4}
 SLOW_EXPERTS = {"style": "rom", "slices": dict.fromkeys(SERIAL["slices"], 32), "head_lanes": 2, "query_lanes": 4}
-DEEP = {"residual": 16, "routing": 8, "packets": 3, "results": 2}
+SHALLOW = {"residual": 16, "routing": 8}
+DEEP = SHALLOW | {"packets": 3, "results": 2}
 WIDER = {"hidden_size": 48, "head_dim": 24, "expert_intermediate_size": 40, "vocab_size": 300, "mask_token_id": 298}
 WIDE = ONE_LAYER | {"hidden_size": 64, "head_dim": 64, "expert_intermediate_size": 32, "num_attention_heads": 1}
 WIDE |= {"num_key_value_heads": 1}
@@ -137,6 +138,19 @@ CHIPS = (
         "the same, slow experts, deeper queues",
         LARGER_EXPERTS,
         SLOW_EXPERTS | {"expert_groups": 4, "queues": DEEP},
+    ),
+    SmallChip(
+        "LLaDA-MoE",
+        "the same, nothing waits at an array",
+        LARGER_EXPERTS,
+        SLOW_EXPERTS | {"expert_groups": 4, "queues": SHALLOW},
+    ),
+    SmallChip(
+        "LLaDA-MoE",
+        "slow experts, deep queues, cache, 3 sequences",
+        LARGER_EXPERTS,
+        SLOW_EXPERTS | {"expert_groups": 4, "queues": DEEP | {"jobs": 8}, "cache": True, "sequences": 3},
+        NEAR,
     ),
     SmallChip("LLaDA-MoE", "3 sequences at once", hardware={"sequences": 3}),
     SmallChip("LLaDA-MoE", "5 sequences, 2 heads at once", ONE_LAYER, {"sequences": 5, "head_lanes": 2}),
