@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from hardloom.gen.design.trees import FOLDED, tree_levels
+from hardloom.gen.design.trees import is_wide, tree_levels
 
 __all__ = ["TILE_FAN_IN", "Tile", "head_tiles", "lane_steps", "last_beat"]
 
@@ -16,7 +16,7 @@ stands, in the same cycle, what leaves logits out."""
 def lane_steps(lanes: int, tiles: int) -> list[tuple[int, int]]:
     """Of each stage of the tree over the lanes of a tile, which leaves one value: how many come to it, and of how many
     it makes one. A head of one tile has a stage only where one cycle does not fold all lanes."""
-    if tiles == 1 and lanes <= FOLDED:
+    if tiles == 1 and not is_wide(lanes):
         return []
     return [(count, TILE_FAN_IN) for count in (lanes, *tree_levels(lanes, TILE_FAN_IN)[:-1])]
 

@@ -7,7 +7,7 @@ unit's bench (`verif.streams.checks.alone`).
 from collections.abc import Mapping
 
 from hardloom.gen.design.head_tiles import TILE_FAN_IN, lane_steps
-from hardloom.gen.design.trees import fold_levels, tree_levels
+from hardloom.gen.design.trees import fold_levels, is_wide, tree_levels
 from hardloom.golden.samplers.machine import Op
 
 __all__ = [
@@ -97,7 +97,7 @@ def router(
     experts, from whose last logit it counts.
     """
     beats, at_once = -(-count // lanes), min(count, lanes)
-    scores = 2 * count + 9 + len(fold_levels(lanes)) if softmax else count - at_once - beats + 3
+    scores = 2 * count + 9 + len(fold_levels(lanes)) + is_wide(lanes) if softmax else count - at_once - beats + 3
     groups = count + 2 if grouped else block * count + 2 if block else 0
     weights = top_k + 5 if renormalised else scaled
     return scores + groups + 1 + weights

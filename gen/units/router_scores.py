@@ -6,8 +6,9 @@ from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hardloom.gen.design.trees import is_wide
 from hardloom.gen.stream.component import Component
-from hardloom.gen.stream.stream import PacketDelay, Stage, beat, chain, count_beats
+from hardloom.gen.stream.stream import Keep, PacketDelay, Stage, beat, chain, count_beats
 from hardloom.gen.text.constant_module import index_width
 from hardloom.gen.units.reciprocal import Reciprocal
 from hardloom.gen.units.rounding import round_shift
@@ -170,7 +171,7 @@ class Scores(Component):
         return product
 
     def _exponentials(self, m: Module):
-        """Logits to a stream of exponentials, one a cycle."""
+        """Logits to a stream of exponentials, one a cycle, each in a register once it is chosen from a wide beat."""
         spec, lanes, count = self.spec, self.lanes, self.spec.num_experts
         depth = 2 * -(-count // lanes) + 2
         m.submodules.largest = top = Largest(spec.numerator.word.width, lanes, count, depth)
@@ -178,7 +179,11 @@ class Scores(Component):
         i_shape, o_shape = top.o.payload.shape(), numerator.i.payload.shape()
         m.submodules.elements = elements = _Elements(i_shape, o_shape, lanes, count)
         wiring.connect(m, wiring.flipped(self.i), top.i)
-        chain(m, top, elements, numerator)
+        parts: list[Any] = [top, elements]
+        if is_wide(lanes):
+            m.submodules.chosen = chosen = Keep(o_shape)
+            parts.append(chosen)
+        chain(m, *parts, numerator)
         return numerator.o
 
     def _sums(self, m: Module, source):
