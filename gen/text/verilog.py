@@ -35,6 +35,9 @@ OBJECTS = 2_000_000
 LINE = 20_000
 """Characters after which a line is broken: Verilator takes 40,000 words a line; a wide vector may have more parts."""
 
+ZEROS = re.compile("'h0{4096,}")
+"""In front of a number, more than are needed: Yosys does not read 100,000 digits, which reset a wide vector."""
+
 RUN_YOSYS = """
 import sys
 from pyosys import libyosys
@@ -110,6 +113,7 @@ def to_verilog(component: Component, name: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         verilog = _through_yosys("".join(texts.values()), Path(folder))
     body = with_named_functions(verilog.split("*/", 1)[1].lstrip("\n"))
+    body = ZEROS.sub("'h0", body)
     body = "\n".join(_broken(line) if len(line) > LINE else line for line in body.split("\n"))
     units = f"// {name}: written by hardloom from its Amaranth component\n\n{with_port_lists(body)}"
     return "\n".join([units, *tables.values()])

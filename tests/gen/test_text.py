@@ -15,10 +15,11 @@ from amaranth.lib.wiring import In, Out
 from hardloom.gen.build.folder import CHIP, Build
 from hardloom.gen.engine.inventory import chip_parts
 from hardloom.gen.stream.component import Component
-from hardloom.gen.stream.stream import Stage, chain
+from hardloom.gen.stream.stream import Keep, Stage, chain
 from hardloom.gen.text.keywords import KEYWORDS
 from hardloom.gen.text.verilog import modules_in, to_verilog
 from hardloom.gen.text.wide_nets import widen_nets
+from hardloom.gen.text.yosys import run_yosys
 from hardloom.golden.checkpoints.families import shape_of
 from hardloom.verif.simulators.verilator import lint
 from tests.chips import slang_reads
@@ -227,6 +228,13 @@ def test_a_vector_has_any_number_of_parts_and_tools_read_it(tmp_path: Path) -> N
     (tmp_path / "swapped.v").write_text(text)
     assert 19_000 < max(map(len, text.split("\n"))) < 20_100
     assert lint("swapped", ["swapped.v"], tmp_path) == ""
+
+
+def test_a_register_of_any_width_is_reset_and_tools_read_it(tmp_path: Path) -> None:
+    """One of 400,000 bits, whose zero of as many bits Yosys' reader has no room for."""
+    (tmp_path / "kept.v").write_text(to_verilog(Keep(unsigned(400_000)), "kept"))
+    run_yosys(["read_verilog kept.v", "hierarchy -check -top kept", "proc"], tmp_path, "kept", 60)
+    assert lint("kept", ["kept.v"], tmp_path) == ""
 
 
 def test_time_grows_with_a_vector_and_not_with_its_square() -> None:
