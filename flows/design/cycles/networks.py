@@ -35,8 +35,7 @@ class ArrayTimes:
 
     @property
     def refilled(self) -> float:
-        """The same of a packet that waits for its turn: a buffer is filled a cycle after it was emptied, where beats
-        that are added up follow one another."""
+        """When a first beat that waits for that is taken: by a buffer the cycle behind, by a serial array at once."""
         return self.free + (not self.cycles.serial)
 
     @property
