@@ -156,10 +156,9 @@ def parse_queues(text: str | None) -> "Queues":
     depths = dict[str, int]()
     for part in [] if text is None else text.split(","):
         name, _, depth = part.partition("=")
-        known = name in Queues.__dataclass_fields__ and name not in depths
-        if not known or not depth.isdecimal() or not 1 <= int(depth) <= MOST:
-            raise UserError(
-                f"--queues: {part!r} is not NAME=DEPTH, each name once; write it like residual=64,routing=8"
-            )
+        if name not in (names := Queues.__dataclass_fields__):
+            raise UserError(f"--queues: {name!r} is none of {', '.join(names)}; write it like residual=64,routing=8")
+        if name in depths or not re.fullmatch(r"-?\d{1,9}", depth, re.ASCII):
+            raise UserError(f"--queues: {part!r} is not {name}=DEPTH, once; write it like {name}=8")
         depths[name] = int(depth)
     return Queues(**depths)

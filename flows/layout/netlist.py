@@ -88,7 +88,8 @@ def placeable(library: Library, cells: Cells) -> Library:
             kept[name] = cell
     if not kept:
         raise UserError(
-            f"{library.files}: is not of {LIBRARY}, whose cells are placed; give its Liberty with --liberty"
+            f"--liberty: the cells of {library.files} are not of {LIBRARY}, which are placed; give the Liberty file of "
+            "those"
         )
     return replace(library, cells=kept)
 

@@ -86,6 +86,7 @@ def build_chip(
     module_prefix: what the names of all modules begin with (`gen.text.prefix`). workers: make the arrays.
     prove: called with every array as soon as it is written; then its text gives way to its hash.
     """
+    hardware.check(checkpoint.model)
     units = list(array_units(checkpoint.model, hardware.head_tiles))
     return write_build(checkpoint, out, hardware, units, CHIP, compress, progress, module_prefix, workers, prove)
 
@@ -105,6 +106,7 @@ def build_arrays(
     """Write a build folder of chosen arrays alone, with their row scales but for those of experts; else as
     `build_chip`.
     """
+    hardware.check(checkpoint.model)
     units = selected_units(checkpoint.model, selection, hardware.head_tiles)
     return write_build(checkpoint, out, hardware, units, None, compress, progress, module_prefix, workers, prove)
 
@@ -121,12 +123,11 @@ def write_build(
     workers: Workers,
     prove: Prover | None,
 ) -> Build:
-    """A build of array `units`, with all that stands around them where there is a `top` module."""
+    """A build of array `units`, which `hardware` carries, with all that stands around them where there is a `top`."""
     check_prefix(module_prefix)
     hashes = quantized_hashes(checkpoint)
     choices = [module_prefix, compress, prove is not None, [] if top else [unit.module for unit in units]]
     key = build_key(hashes, hardware.to_json_dict(), *choices)
-    hardware.check(checkpoint.model)
     with claimed(out, "build"):
         if build := intact_build(out, key):
             return build

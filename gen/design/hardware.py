@@ -83,9 +83,9 @@ class HardwareConfig:
         counts = ("lanes", "max_positions", *at_once)
         for name, value in (*((name, getattr(self, name)) for name in counts), *slices):
             check_positive(name, value)
-        for name, most in (("max_positions", MOST_POSITIONS), ("sequences", 256)):
+        for name, most in (("max_positions", MOST_POSITIONS), ("sequences", 256), ("routers", 64)):
             if getattr(self, name) > most:
-                raise UserError(f"hardware config, {name}: {getattr(self, name)} exceeds {most}")
+                raise UserError(f"hardware config, {name}: {getattr(self, name)} exceeds {most}; give fewer")
         for name in ("cache", "temperature"):
             if not isinstance(value := getattr(self, name), bool):
                 raise UserError(f"hardware config, {name}: {value!r} is neither true nor false")

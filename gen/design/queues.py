@@ -8,6 +8,8 @@ from hardloom.golden.errors import UserError
 __all__ = ["Queues", "check_positive"]
 
 MAY_BE_0 = ("packets", "results")
+MOST_DEPTH = 65_535
+"""Of a queue, in tokens: as many as a sequence has positions at most."""
 
 
 def check_positive(name: str, value: Any) -> None:
@@ -47,6 +49,8 @@ class Queues:
     def __post_init__(self) -> None:
         for name, depth in asdict(self).items():
             check_integer(f"queues.{name}", depth, 0 if name in MAY_BE_0 else 1)
+            if depth > MOST_DEPTH:
+                raise UserError(f"hardware config, queues.{name}: {depth} exceeds {MOST_DEPTH}; give fewer tokens")
 
     @classmethod
     def from_json(cls, values: Any) -> "Queues":

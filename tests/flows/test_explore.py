@@ -212,11 +212,21 @@ def test_a_chip_of_many_sequences_that_generate_takes_reaches_the_throughput_of_
     assert (hardware.routers, hardware.queues, hardware.sequences) == (2, units.queues, 40)
 
 
-@pytest.mark.parametrize("wrong", ["depth=3", "residual=0", "residual=2,residual=3", "residual", "jobs=-1"])
-def test_depths_of_queues_that_make_no_sense_are_refused(wrong):
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("depth=3", "'depth' is none of residual, routing, jobs, sums, packets, results; write it like residual=64"),
+        ("residual=0", "queues.residual: 0 must be an integer of at least 1"),
+        ("residual=2,residual=3", "'residual=3' is not residual=DEPTH, once; write it like residual=8"),
+        ("residual", "'residual' is not residual=DEPTH, once; write it like residual=8"),
+        ("jobs=-1", "queues.jobs: -1 must be an integer of at least 1"),
+        ("packets=100000", "queues.packets: 100000 exceeds 65535; give fewer tokens"),
+    ],
+)
+def test_depths_of_queues_that_make_no_sense_are_refused(wrong: str, why: str):
     ran = hardloom("estimate", "--like", "llada-moe-7b", "--queues", wrong)
     assert ran.code == 1
-    assert "is not NAME=DEPTH, each name once; write it like residual=64,routing=8" in " ".join(ran.err.split())
+    assert why in " ".join(ran.err.split())
 
 
 def test_the_choice_for_the_demonstration_model_is_one_that_generate_takes():

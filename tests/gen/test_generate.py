@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -211,6 +211,8 @@ def test_the_text_names_no_folder_and_no_time(tiny_build: Build) -> None:
         ({"queues": {"jobs": True}}, "queues.jobs"),
         ({"queues": {"packets": -1}}, "queues.packets: -1 must be an integer of at least 0"),
         ({"queues": {"results": 0.5}}, "queues.results"),
+        ({"queues": {"residual": 10**30}}, f"queues.residual: {10**30} exceeds 65535"),
+        ({"routers": 65}, "routers: 65 exceeds 64"),
         ({"queues": {"job": 4}}, "queues"),
         ({"queues": 4}, "queues"),
         ({"lane": 4}, "lane"),
@@ -231,6 +233,16 @@ def test_hardware_that_makes_no_sense_is_one_sentence(
     with pytest.raises(UserError) as refused:
         hardware_config(tiny_model, HardwareOptions(file)).check(tiny_model)
     assert named in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_more_tiles_than_the_head_has_rows_are_refused_before_arrays_are_listed(
+    tmp_path: Path, tiny_quantized: list[Path], tiny_hardware: HardwareConfig
+) -> None:
+    with pytest.raises(UserError, match="head_tiles: 100000 exceeds the 19 rows of the head; give fewer"):
+        build_chip(
+            QuantizedCheckpoint(tiny_quantized[0]), tmp_path / "build", replace(tiny_hardware, head_tiles=100000)
+        )
+    assert not (tmp_path / "build").exists()
 
 
 @pytest.mark.parametrize("style", ["rom", "shared"])
