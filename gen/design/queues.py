@@ -3,13 +3,12 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from hardloom.gen.design.lanes import MOST_POSITIONS
 from hardloom.golden.errors import UserError
 
 __all__ = ["Queues", "check_positive"]
 
 MAY_BE_0 = ("packets", "results")
-MOST_DEPTH = 65_535
-"""Of a queue, in tokens: as many as a sequence has positions at most."""
 
 
 def check_positive(name: str, value: Any) -> None:
@@ -49,8 +48,8 @@ class Queues:
     def __post_init__(self) -> None:
         for name, depth in asdict(self).items():
             check_integer(f"queues.{name}", depth, 0 if name in MAY_BE_0 else 1)
-            if depth > MOST_DEPTH:
-                raise UserError(f"hardware config, queues.{name}: {depth} exceeds {MOST_DEPTH}; give fewer tokens")
+            if depth > MOST_POSITIONS:  # more tokens than a pass has
+                raise UserError(f"hardware config, queues.{name}: {depth} exceeds {MOST_POSITIONS}; give fewer tokens")
 
     @classmethod
     def from_json(cls, values: Any) -> "Queues":
